@@ -1,0 +1,70 @@
+"""One tree of errors: each says what was wanted, what was found, and what to do."""
+
+from collections.abc import Sequence
+
+
+class XmagError(Exception):
+    """Base of all errors that napari-xmag raises on purpose.
+
+    Parameters
+    ----------
+    wanted, found, remedy
+        Three short clauses for the person who reads it: what the program needed, what it got, and
+        what to do now. The message is "Wanted {wanted}, found {found}. {remedy}".
+    causes
+        Errors that led here, all of them kept (for instance one for each backend tried).
+    """
+
+    def __init__(
+        self, *, wanted: str, found: str, remedy: str, causes: Sequence[BaseException] = ()
+    ) -> None:
+        self.wanted = wanted
+        self.found = found
+        self.remedy = remedy
+        self.causes = tuple(causes)
+        super().__init__(f"Wanted {wanted}, found {found}. {remedy}")
+
+    def details(self) -> str:
+        """Return the message followed by one line for each cause, for the log."""
+        lines = [f"  {type(cause).__name__}: {cause}" for cause in self.causes]
+        return "\n".join([str(self), *lines])
+
+
+class GeometryError(XmagError, ValueError):
+    """A box, level or mpp that cannot be."""
+
+
+class SlideOpenError(XmagError, OSError):
+    """No backend could open the file."""
+
+
+class MppMissingError(XmagError, ValueError):
+    """The slide states no pixel size and the caller gave none."""
+
+
+class TileReadError(XmagError, OSError):
+    """A region of the slide could not be decoded."""
+
+
+class TissueError(XmagError, ValueError):
+    """A tissue mask or region file that does not fit the slide."""
+
+
+class ModelError(XmagError, ValueError):
+    """A model folder that is missing, altered, incomplete or unsuitable."""
+
+
+class ConfigError(XmagError, ValueError):
+    """A setting out of its range."""
+
+
+class CohortError(XmagError, ValueError):
+    """A table of labelled slides that cannot be trained on."""
+
+
+class ResultError(XmagError, ValueError):
+    """A saved result that cannot be loaded, or does not belong to this slide."""
+
+
+class ExportError(XmagError, OSError):
+    """An export that could not be written; nothing half-written is left."""

@@ -1,0 +1,98 @@
+"""Named, frozen geometry: every box is in level-0 pixels, every mpp in µm per level-0 pixel."""
+
+import math
+from dataclasses import dataclass
+
+from napari_xmag.errors import GeometryError
+
+
+def _require(valid: bool, wanted: str, found: str) -> None:
+    if not valid:
+        raise GeometryError(wanted=wanted, found=found, remedy="Check where this value comes from.")
+
+
+@dataclass(frozen=True, slots=True)
+class Mpp:
+    """Size of a level-0 pixel in µm, exact for each axis."""
+
+    x: float
+    y: float
+
+    def __post_init__(self) -> None:
+        _require(
+            all(math.isfinite(value) and value > 0 for value in (self.x, self.y)),
+            "a positive number of µm per pixel for each axis",
+            f"x={self.x}, y={self.y}",
+        )
+
+    @property
+    def mean(self) -> float:
+        """Geometric mean of both axes, the side of a square pixel of the same area."""
+        return math.sqrt(self.x * self.y)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Rectangle in level-0 pixels; edges may lie between pixels and outside the slide."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        _require(
+            all(math.isfinite(value) for value in (self.x, self.y, self.width, self.height))
+            and self.width > 0
+            and self.height > 0,
+            "a finite box with positive width and height",
+            f"x={self.x}, y={self.y}, width={self.width}, height={self.height}",
+        )
+
+    @property
+    def right(self) -> float:
+        """The x of the right edge."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The y of the bottom edge."""
+        return self.y + self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Centre as (x, y)."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def shifted(self, x: float, y: float) -> "Box":
+        """Return the box moved by (x, y)."""
+        return Box(self.x + x, self.y + y, self.width, self.height)
+
+    def intersection(self, other: "Box") -> "Box | None":
+        """Return the common part, or None where there is none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        width = min(self.right, other.right) - left
+        height = min(self.bottom, other.bottom) - top
+        return Box(left, top, width, height) if width > 0 and height > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One resolution level of a slide; ``downsample`` is a float and never rounded."""
+
+    index: int
+    width: int
+    height: int
+    downsample: float
+
+    def __post_init__(self) -> None:
+        _require(
+            self.index >= 0 and self.width > 0 and self.height > 0 and self.downsample > 0,
+            "a level with a positive size and downsample",
+            f"index={self.index}, {self.width}×{self.height}, downsample={self.downsample}",
+        )
+
+    def box(self, x: int, y: int, width: int, height: int) -> Box:
+        """Return the level-0 box of a rectangle given in pixels of this level."""
+        scale = self.downsample
+        return Box(x * scale, y * scale, width * scale, height * scale)

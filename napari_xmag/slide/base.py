@@ -1,0 +1,103 @@
+"""What every slide can do, whichever library reads it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import MppMissingError
+from napari_xmag.geometry import Box, Level, Mpp
+
+
+class MppSource(StrEnum):
+    """Where a slide's pixel size comes from."""
+
+    VENDOR = "vendor property"
+    RESOLUTION_TAG = "resolution tag"
+    OME_XML = "OME-XML"
+    USER = "user"
+    REMEMBERED = "remembered from the user"
+    NONE = "none"
+
+
+class Slide(Protocol):
+    """A whole slide, safe to read from many threads at once.
+
+    Attributes
+    ----------
+    path
+        File or folder that was opened.
+    vendor
+        Format or scanner vendor, in words.
+    mpp
+        µm per level-0 pixel, or None where the file states none and the user gave none.
+    mpp_source
+        Where ``mpp`` comes from.
+    mpp_conflict
+        Words that say which sources disagree about mpp (also: the user's value against the
+        file's); empty when none do.
+    levels
+        Finest first; ``levels[0].downsample`` is 1.
+    tile_size
+        Native tile of level 0 as (width, height) in pixels; (0, 0) when it is not tiled.
+    bounds
+        The scanned part in level-0 pixels; the whole slide where the file names none.
+    background
+        RGB on which transparent pixels are composited (white where the file names none).
+    properties
+        What the file says of itself, as text; never a label picture.
+    icc_profile
+        Embedded profile, or None.
+    """
+
+    path: Path
+    vendor: str
+    mpp: Mpp | None
+    mpp_source: MppSource
+    mpp_conflict: str
+    levels: tuple[Level, ...]
+    tile_size: tuple[int, int]
+    bounds: Box
+    objective_power: float | None
+    background: tuple[int, int, int]
+    properties: Mapping[str, str]
+    icc_profile: bytes | None
+
+    def read(self, box: Box, level: int) -> NDArray[np.uint8]:
+        """Read a level-0 box from one level.
+
+        Returns
+        -------
+        uint8 array (H, W, 3), where W is ``round(box.width / downsample)`` and H likewise;
+        parts outside the slide, unscanned or transparent are background.
+
+        Raises
+        ------
+        TileReadError
+            When the file cannot be decoded there. Other places stay readable.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close every handle; reading afterwards is an error."""
+        ...
+
+
+def require_mpp(slide: Slide) -> Mpp:
+    """Return the slide's mpp.
+
+    Raises
+    ------
+    MppMissingError
+        When the slide has none: it is never guessed.
+    """
+    if slide.mpp is None:
+        raise MppMissingError(
+            wanted="the pixel size (µm per pixel) of the slide",
+            found=f"none in {slide.path.name}",
+            remedy="Give it: --mpp on the command line, mpp= in Python, or the field in the window.",
+        )
+    return slide.mpp
