@@ -1,0 +1,166 @@
+"""Slide models to and from model folders: the part that needs torch and timm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from napari_xmag import NOTICE
+from napari_xmag.errors import ModelError
+from napari_xmag.nets import folder as _folder
+from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.model import ModelInfo, SlideModel
+from napari_xmag.nets.student import Student, StudentSpec, build_backbone
+
+# What timm has long understood of a network's configuration; sources of other weights are left out.
+_PRETRAINED_KEYS = ("tag", "fixed_input_size", "interpolation", "first_conv", "classifier")
+
+
+def load_folder(folder: Path) -> SlideModel:
+    """Load the slide model of a folder, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        When the folder is no good or its weights do not fit its description.
+    """
+    content = _folder.read_folder(folder)
+    xmag = content.xmag
+    try:
+        spec = StudentSpec(
+            mpp=content.info.mpp,
+            tile_px=content.info.tile_px,
+            mean=tuple(xmag["mean"]),
+            std=tuple(xmag["std"]),
+            cells=int(xmag["cells"]),
+            embedding=xmag["embedding"],
+        )
+        sizes = xmag["head"]
+        head = AttentionHead(sizes["dim"], sizes["hidden"], sizes["classes"])
+        state = {key: torch.from_numpy(value.copy()) for key, value in content.head.items()}
+        head.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(
+            wanted=f"a student and a head as {folder / _folder.CONFIG} describes them",
+            found=f"{type(error).__name__}: {error}",
+            remedy="Fetch or save the model again.",
+            causes=[error],
+        ) from error
+    student = Student(build_backbone(f"local-dir:{folder}"), spec)
+    return SlideModel(student, head, content.info).eval()
+
+
+def write_folder(model: SlideModel, folder: Path, card: Mapping[str, str]) -> ModelInfo:
+    """Write a slide model into an empty folder and prove that it loads again as it was.
+
+    Raises
+    ------
+    ModelError
+        When it would not.
+    """
+    from safetensors.numpy import save_file as save_arrays
+    from safetensors.torch import save_file
+
+    backbone = model.student.backbone.state_dict()
+    save_file(_plain(backbone), folder / _folder.WEIGHTS)
+    head = {key: value.numpy() for key, value in _plain(model.head.state_dict()).items()}
+    save_arrays(head | _folder.range_arrays(model.info.training_range), folder / _folder.HEAD)
+    (folder / _folder.CARD).write_text(model_card(model, card), encoding="utf-8")
+    _folder.write_config(folder, _config(model))
+    again = load_folder(folder)
+    _require_same(model, again)
+    return again.info
+
+
+def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
+    """Return the model card: the facts from the model itself, then the given sections."""
+    info, spec = model.info, model.student.spec
+    facts = {
+        "Classes": ", ".join(info.classes),
+        "Tiles": f"{spec.tile_px}×{spec.tile_px} px at {spec.mpp:g} µm/px "
+        f"({spec.tile_px * spec.mpp:g} µm a side)",
+        "Student": f"{model.student.architecture}, {model.student.dim}-d ({spec.embedding}), "
+        f"{spec.cells}×{spec.cells} cells",
+        "Head": f"gated attention, {model.head.hidden} hidden (arXiv 1802.04712)",
+        "Temperature": f"{info.temperature:g}",
+        "Training range": "none"
+        if info.training_range is None
+        else f"{info.training_range.slides} slides, limit {info.training_range.limit:.3g}",
+        "Licence": info.licence,
+    }
+    parts = [
+        f"---\nlicense: {info.licence.lower()}\nlibrary_name: timm\n"
+        "tags:\n- napari-xmag\n- pathology\n---",
+        f"# {info.display_name}",
+        f"**{NOTICE}**",
+        *(
+            ["This is a **demonstration model**: it shows the program and nothing more."]
+            if info.demonstration
+            else []
+        ),
+        *([info.description] if info.description else []),
+        "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in facts.items()),
+        *(f"## {title}\n\n{text.strip()}" for title, text in sections.items()),
+        "## Use\n\n```\n"
+        f"napari-xmag analyze SLIDE --model {info.name}\n```\n\n"
+        "The backbone alone, in Python: "
+        '`timm.create_model("local-dir:<this folder>", pretrained=True)`.',
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _config(model: SlideModel) -> dict[str, Any]:
+    """Return config.json as timm reads it, with the xmag section."""
+    student, spec = model.student, model.student.spec
+    backbone = cast(Any, student.backbone)
+    known = dict(backbone.pretrained_cfg)
+    side = spec.tile_px
+    pretrained = {key: known[key] for key in _PRETRAINED_KEYS if known.get(key) is not None}
+    pretrained |= {
+        "custom_load": False,
+        "input_size": [3, side, side],
+        "pool_size": [student.grid, student.grid],
+        "crop_pct": 1.0,
+        "crop_mode": "center",
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "num_classes": backbone.num_classes,
+        "license": model.info.licence,
+    }
+    head = model.head
+    return {
+        "architecture": student.architecture,
+        "num_classes": backbone.num_classes,
+        "num_features": backbone.num_features,
+        "model_args": student.model_args,
+        "pretrained_cfg": pretrained,
+        "xmag": _folder.xmag_section(
+            model.info,
+            {
+                "cells": spec.cells,
+                "embedding": spec.embedding,
+                "mean": list(spec.mean),
+                "std": list(spec.std),
+            },
+            {"dim": head.dim, "hidden": head.hidden, "classes": head.classes},
+        ),
+    }
+
+
+def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Bring tensors to the CPU, each with memory of its own, as safetensors wants them."""
+    return {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
+
+
+def _require_same(model: SlideModel, again: SlideModel) -> None:
+    saved, loaded = model.state_dict(), again.state_dict()
+    differing = sorted(saved.keys() ^ loaded.keys()) or [
+        key for key, value in saved.items() if not torch.equal(value.cpu(), loaded[key])
+    ]
+    if differing:
+        raise ModelError(
+            wanted="a saved model that loads again as it was",
+            found=f"other weights in {', '.join(differing[:3])}",
+            remedy="Give Student the model_args with which its backbone was built.",
+        )

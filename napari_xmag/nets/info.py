@@ -1,0 +1,188 @@
+"""What is known of a model without loading its networks; needs no torch."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xmag.errors import ModelError
+
+_PRIOR_SLIDES = 10.0
+_FALSE_ALARMS = 0.02
+_MIN_SLIDES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRange:
+    """How far a slide's mean feature may lie from those of the training slides.
+
+    The distance of a slide with T tiles is the root mean square, over the dimensions, of
+    ``(slide mean - mean) / sqrt(between² + within² / T)``: about 1 for a slide like the training
+    slides, whether it has twenty tiles or twenty thousand.
+
+    Parameters
+    ----------
+    mean, between, within
+        Float32 (D,): mean over slides of the slides' mean features, standard deviation between
+        slides, and between the tiles of one slide.
+    limit
+        Largest distance that counts as in range.
+    slides
+        Number of training slides it was fitted on.
+    """
+
+    mean: NDArray[np.float32]
+    between: NDArray[np.float32]
+    within: NDArray[np.float32]
+    limit: float
+    slides: int
+
+    @classmethod
+    def fit(cls, features: Sequence[ArrayLike]) -> "TrainingRange":
+        """Fit the range on the tile features (T, D) of each training slide.
+
+        Every slide is measured against a range fitted without it, and the limit is set so that at
+        most 2 % of slides like these would be flagged by chance (a conformal quantile of the
+        leave-one-out distances; Barber et al. 2021, arXiv 1905.02928). With fewer than 49 slides
+        that quantile does not exist: the limit is the largest distance, and chance flags about one
+        slide in (number of slides + 1).
+
+        Raises
+        ------
+        ModelError
+            When there are fewer than three slides.
+        """
+        if len(features) < _MIN_SLIDES:
+            raise ModelError(
+                wanted=f"at least {_MIN_SLIDES} training slides to learn the range of the model",
+                found=str(len(features)),
+                remedy="Train with more slides, or save the model without a training range.",
+            )
+        slides = [np.asarray(slide, dtype=np.float64) for slide in features]
+        means = np.stack([slide.mean(0) for slide in slides])
+        spreads = np.stack([slide.var(0) for slide in slides])
+        counts = np.array([len(slide) for slide in slides])
+        everyone = np.arange(len(slides))
+        left_out = [
+            cls._of(means[everyone != i], spreads[everyone != i]).distance_from_mean(
+                means[i], int(counts[i])
+            )
+            for i in everyone
+        ]
+        return cls._of(means, spreads, _conformal_limit(left_out))
+
+    @classmethod
+    def _of(
+        cls, means: NDArray[np.float64], spreads: NDArray[np.float64], limit: float = math.inf
+    ) -> "TrainingRange":
+        count = len(means)
+        between = means.var(0, ddof=1)
+        # Few slides know little of each dimension's spread: lean on the average over dimensions.
+        trust = (count - 1) / (count - 1 + _PRIOR_SLIDES)
+        between = trust * between + (1 - trust) * between.mean()
+        return cls(
+            mean=means.mean(0).astype(np.float32),
+            between=np.sqrt(between).astype(np.float32),
+            within=np.sqrt(spreads.mean(0)).astype(np.float32),
+            limit=limit,
+            slides=count,
+        )
+
+    def distance(self, features: ArrayLike) -> float:
+        """Return the distance of a slide with these tile features (T, D)."""
+        values = np.asarray(features)
+        return self.distance_from_mean(values.mean(0, dtype=np.float64), len(values))
+
+    def distance_from_mean(self, mean: ArrayLike, tiles: int) -> float:
+        """Return the distance of a slide with this mean feature (D,) over so many tiles."""
+        variance = (
+            self.between.astype(np.float64) ** 2 + self.within.astype(np.float64) ** 2 / tiles
+        )
+        # A dimension that never moved in training still counts, on the scale of float32 noise.
+        variance = np.maximum(variance, np.finfo(np.float32).eps)
+        deviation = np.asarray(mean, dtype=np.float64) - self.mean
+        return float(np.sqrt(np.mean(deviation**2 / variance)))
+
+
+def _conformal_limit(distances: Sequence[float]) -> float:
+    rank = math.ceil((len(distances) + 1) * (1 - _FALSE_ALARMS))
+    return float(sorted(distances)[min(rank, len(distances)) - 1])
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a slide model is, as its config.json states.
+
+    Parameters
+    ----------
+    name
+        Folder name: letters, digits, dot, dash and underscore.
+    display_name
+        Name for people.
+    classes
+        Names of the classes, in the order of the logits.
+    mpp
+        µm per pixel of its tiles.
+    tile_px
+        Side of its tiles in pixels.
+    temperature
+        Divides the logits before the softmax of the calibrated probabilities (Guo et al. 2017,
+        arXiv 1706.04599).
+    demonstration
+        Whether it shows the program and nothing more.
+    sha256
+        SHA-256 of config.json, which states that of every other file; empty until it is saved.
+    licence
+        Licence of the weights.
+    training_range
+        Range of the training slides, or None.
+    description
+        One sentence for the model chooser.
+    """
+
+    name: str
+    display_name: str
+    classes: tuple[str, ...]
+    mpp: float
+    tile_px: int
+    temperature: float = 1.0
+    demonstration: bool = False
+    sha256: str = ""
+    licence: str = "unknown"
+    training_range: TrainingRange | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        problems = [
+            words
+            for wrong, words in (
+                (len(self.classes) < 2, "fewer than two classes"),
+                (len(set(self.classes)) != len(self.classes), "two classes of the same name"),
+                (not (math.isfinite(self.mpp) and self.mpp > 0), f"mpp {self.mpp}"),
+                (self.tile_px < 1, f"tile_px {self.tile_px}"),
+                (
+                    not (math.isfinite(self.temperature) and self.temperature > 0),
+                    f"temperature {self.temperature}",
+                ),
+            )
+            if wrong
+        ]
+        if problems:
+            raise ModelError(
+                wanted="a model with distinct classes and positive mpp, tile_px and temperature",
+                found=", ".join(problems),
+                remedy="Correct the model's description.",
+            )
+
+    def probabilities(self, logits: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return raw and calibrated class probabilities (C,) of class logits (C,)."""
+        values = np.asarray(logits, dtype=np.float64)
+        return _softmax(values), _softmax(values / self.temperature)
+
+
+def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(values - values.max())
+    result: NDArray[np.float64] = powers / powers.sum()
+    return result

@@ -1,0 +1,44 @@
+"""A slide model: student, head, and what is known of them."""
+
+from torch import nn
+
+from napari_xmag.errors import ModelError
+from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.info import ModelInfo, TrainingRange
+from napari_xmag.nets.student import Student
+
+__all__ = ["ModelInfo", "SlideModel", "TrainingRange"]
+
+
+class SlideModel(nn.Module):
+    """All that turns tiles into a slide's answer.
+
+    Parameters
+    ----------
+    student
+        Encodes tiles.
+    head
+        Weighs and sums the evidence of the tiles.
+    info
+        Classes, mpp, calibration and origin.
+
+    Raises
+    ------
+    ModelError
+        When the three do not belong together.
+    """
+
+    def __init__(self, student: Student, head: AttentionHead, info: ModelInfo) -> None:
+        super().__init__()
+        asked = (student.dim, len(info.classes), student.spec.mpp, student.spec.tile_px)
+        found = (head.dim, head.classes, info.mpp, info.tile_px)
+        if asked != found:
+            raise ModelError(
+                wanted="a head and a description with the student's dim, classes, mpp and tile_px "
+                f"{asked}",
+                found=str(found),
+                remedy="Build the three of one specification.",
+            )
+        self.student = student
+        self.head = head
+        self.info = info

@@ -1,0 +1,356 @@
+"""The student: any timm backbone that gives one embedding and a 4×4 grid of cells for each tile."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_xmag.errors import ModelError
+
+_log = logging.getLogger(__name__)
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_BUILD_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, KeyError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class StudentSpec:
+    """What a student expects of its tiles and how it is read out.
+
+    Parameters
+    ----------
+    mpp
+        µm per pixel of the tiles it sees (2.0 for 5x).
+    tile_px
+        Side of a tile in pixels.
+    mean, std
+        Normalisation of RGB in 0..1, done inside the student.
+    cells
+        Side of the grid of cells into which the token grid is averaged, exactly.
+    embedding
+        "cls" for the class token of a transformer, "avg" for the mean over the token grid.
+
+    Raises
+    ------
+    ModelError
+        When a value cannot be.
+    """
+
+    mpp: float
+    tile_px: int
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    cells: int = 4
+    embedding: Literal["cls", "avg"] = "avg"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
+        object.__setattr__(self, "std", tuple(float(value) for value in self.std))
+        sizes_fit = self.mpp > 0 and self.tile_px > 0 and self.cells > 0
+        colors_fit = len(self.mean) == 3 and len(self.std) == 3 and min(self.std) > 0
+        if not (sizes_fit and colors_fit and self.embedding in ("cls", "avg")):
+            raise ModelError(
+                wanted="a positive mpp, tile_px, cells and std, and the embedding 'cls' or 'avg'",
+                found=str(self),
+                remedy="Correct the student's specification.",
+            )
+
+
+class StudentOutput(NamedTuple):
+    """What the student says of B tiles.
+
+    Attributes
+    ----------
+    embedding
+        Float (B, D), one vector for each tile.
+    cells
+        Float (B, D', cells, cells), the token grid averaged exactly; row 0 is the tile's top.
+    """
+
+    embedding: Tensor
+    cells: Tensor
+
+
+def build_backbone(source: str, *, pretrained: bool = False, **model_args: Any) -> nn.Module:
+    """Build a timm network without its classifier.
+
+    Parameters
+    ----------
+    source
+        A timm name, ``local-dir:<folder>`` or ``hf-hub:<owner>/<name>``. Only safetensors weights
+        are read. The last two always load their weights.
+    pretrained
+        Whether a plain timm name downloads its published weights.
+    model_args
+        Passed on to timm (img_size, reg_tokens, ...).
+
+    Raises
+    ------
+    ModelError
+        When the source is unknown or its weights are missing, pickled or do not fit.
+    """
+    import timm
+
+    kind, _, place = source.partition(":")
+    try:
+        if kind == "hf-hub":
+            source = f"local-dir:{_hub_folder(place)}"
+        elif kind == "local-dir":
+            _require_safetensors(Path(place))
+        elif pretrained:
+            model_args["pretrained_cfg_overlay"] = _safe_weights(source)
+        weights = pretrained or source.startswith("local-dir:")
+        backbone = timm.create_model(source, pretrained=weights, num_classes=0, **model_args)
+    except _BUILD_ERRORS as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            wanted=f"the network {source}",
+            found=f"that timm cannot build it ({error})",
+            remedy="Check the name and its settings with timm.list_models(), or update timm.",
+            causes=[error],
+        ) from error
+    return cast(nn.Module, backbone)
+
+
+def build_student(
+    source: str, spec: StudentSpec, *, pretrained: bool = False, **model_args: Any
+) -> "Student":
+    """Build a student from a timm name, a local folder or the hub; see `build_backbone`.
+
+    A transformer of fixed input size is built for the tile size of the specification.
+    """
+    config, model_args = _published(source, model_args)
+    fixed = config.get("fixed_input_size") and not model_args.get("dynamic_img_size")
+    if fixed:
+        model_args.setdefault("img_size", spec.tile_px)
+    backbone = build_backbone(source, pretrained=pretrained, **model_args)
+    return Student(backbone, spec, model_args=model_args)
+
+
+def recorded_args(backbone: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what timm needs besides the name to build this network again.
+
+    A network from a folder was built with that folder's arguments too; timm keeps them.
+    """
+    kept = dict(getattr(backbone, "_model_args", None) or {})
+    kept |= {key: value for key, value in given.items() if key != "pretrained_cfg_overlay"}
+    kept.pop("num_classes", None)
+    return kept
+
+
+class Student(nn.Module):
+    """A timm backbone read out as one embedding and a grid of cells for each tile.
+
+    Normalisation happens inside, so what goes in is the tile as it was read. Transformers (with or
+    without a class token and registers), convolutional networks and hierarchical transformers
+    serve alike: their last tokens or feature map are averaged in equal blocks to ``spec.cells`` a
+    side (the local mapping of XMAG, Su et al. 2025, arXiv 2509.23097).
+
+    Parameters
+    ----------
+    backbone
+        A timm network.
+    spec
+        The tiles it takes and how it is read out.
+    model_args
+        What timm needs besides the name to build the backbone again; taken from the backbone
+        where timm keeps it.
+
+    Attributes
+    ----------
+    dim, cell_dim
+        Length of the embedding and of a cell.
+    grid
+        Side of the token grid before it is averaged to cells.
+
+    Raises
+    ------
+    ModelError
+        When the token grid of such a tile cannot be averaged exactly to the cells; the message
+        names tile sizes that can.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        spec: StudentSpec,
+        *,
+        model_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.spec = spec
+        self.model_args = recorded_args(backbone, model_args or {})
+        self._prefix = int(getattr(backbone, "num_prefix_tokens", 0))
+        self._require_class_token()
+        std = torch.tensor(spec.std).view(1, 3, 1, 1)
+        mean = torch.tensor(spec.mean).view(1, 3, 1, 1)
+        # Not persistent: the state is the backbone's alone, the spec lives in the config.
+        self.register_buffer("scale", 1 / std, persistent=False)
+        self.register_buffer("shift", -mean / std, persistent=False)
+        self.dim, self.cell_dim, self.grid = self._measure()
+
+    @property
+    def architecture(self) -> str:
+        """Name of the backbone in timm."""
+        return str(cast(Any, self.backbone).pretrained_cfg["architecture"])
+
+    def forward(self, pixels: Tensor) -> StudentOutput:
+        """Encode tiles.
+
+        Parameters
+        ----------
+        pixels
+            (B, 3, tile_px, tile_px) RGB: uint8 in 0..255, or float in 0..1.
+        """
+        tokens = self._tokens(self._normalised(pixels))
+        prefix, grid = self._split(tokens)
+        embedding = prefix[:, 0] if self.spec.embedding == "cls" else grid.mean((2, 3))
+        # Transformers made for average pooling keep their last norm here.
+        norm = getattr(self.backbone, "fc_norm", None)
+        embedding = embedding if norm is None else norm(embedding)
+        cells = functional.avg_pool2d(grid, grid.shape[-1] // self.spec.cells)
+        return StudentOutput(embedding, cells)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        byte = pixels.dtype == torch.uint8
+        scale = self.scale / 255 if byte else self.scale
+        return torch.addcmul(self.shift, pixels.to(self.scale.dtype), scale)
+
+    def _tokens(self, images: Tensor) -> Tensor:
+        return cast(Tensor, cast(Any, self.backbone).forward_features(images))
+
+    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Part prefix tokens (B, P, D) and the map (B, D, grid, grid)."""
+        if tokens.ndim == 4:
+            channels_last = str(getattr(self.backbone, "output_fmt", "NCHW")).endswith("NHWC")
+            grid = tokens.permute(0, 3, 1, 2) if channels_last else tokens
+            return tokens.new_empty(len(tokens), 0, grid.shape[1]), grid
+        patches = tokens[:, self._prefix :]
+        side = round(patches.shape[1] ** 0.5)
+        if side * side != patches.shape[1]:
+            raise _unsuitable(f"{patches.shape[1]} tokens, which form no square grid")
+        grid = patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+        return tokens[:, : self._prefix], grid
+
+    def _require_class_token(self) -> None:
+        if self.spec.embedding == "cls" and getattr(self.backbone, "cls_token", None) is None:
+            raise ModelError(
+                wanted="a network with a class token, for the embedding 'cls'",
+                found=f"{type(self.backbone).__name__} without one",
+                remedy="Set embedding to 'avg'.",
+            )
+
+    def _measure(self) -> tuple[int, int, int]:
+        """Encode one black tile to learn the sizes, and refuse a grid that cannot be averaged."""
+        spec = self.spec
+        parameter = next(self.backbone.parameters())
+        tile = torch.zeros(1, 3, spec.tile_px, spec.tile_px, device=parameter.device)
+        training = self.backbone.training
+        self.backbone.eval()
+        try:
+            with torch.no_grad():
+                prefix, grid = self._split(self._tokens(tile.to(parameter.dtype)))
+        except (AssertionError, RuntimeError) as error:
+            raise _unsuitable(f"an error ({error})", causes=[error]) from error
+        finally:
+            self.backbone.train(training)
+        self._require_exact(grid.shape[-2], grid.shape[-1])
+        dim = prefix.shape[-1] if spec.embedding == "cls" else grid.shape[1]
+        return dim, grid.shape[1], grid.shape[-1]
+
+    def _require_exact(self, rows: int, columns: int) -> None:
+        """Cells are exact when every token covers the same whole number of pixels."""
+        spec, stride = self.spec, self._stride(columns)
+        if rows == columns and columns % spec.cells == 0 and columns * stride == spec.tile_px:
+            return
+        step = stride * spec.cells
+        below = spec.tile_px // step * step
+        sizes = " or ".join(str(size) for size in (below, below + step) if size > 0)
+        raise ModelError(
+            wanted=f"a token grid that averages exactly to {spec.cells}×{spec.cells} cells",
+            found=f"{rows}×{columns} tokens of {stride} px for a tile of {spec.tile_px} px",
+            remedy=f"Use tiles of {sizes} px: multiples of {step} px are exact for this network.",
+        )
+
+    def _stride(self, columns: int) -> int:
+        info = getattr(self.backbone, "feature_info", None)
+        if isinstance(info, list) and info:
+            return int(info[-1]["reduction"])
+        return round(self.spec.tile_px / columns)
+
+
+def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a source states of its input, and its arguments under the given ones."""
+    import timm
+
+    kind, _, place = source.partition(":")
+    if kind not in ("hf-hub", "local-dir"):
+        known = timm.get_pretrained_cfg(source) if timm.is_model(source) else None
+        return ({} if known is None else known.to_dict()), dict(given)
+    folder = _hub_folder(place) if kind == "hf-hub" else Path(place)
+    _require_safetensors(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config.get("pretrained_cfg", config), config.get("model_args", {}) | given
+
+
+def _unsuitable(found: str, causes: list[Exception] | None = None) -> ModelError:
+    return ModelError(
+        wanted="a network that gives a square grid of tokens or a feature map for the tile",
+        found=found,
+        remedy="Choose another network or tile size.",
+        causes=causes or (),
+    )
+
+
+def _require_safetensors(folder: Path) -> None:
+    if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
+        raise ModelError(
+            wanted=f"config.json and model.safetensors in {folder}",
+            found="no such pair" if folder.is_dir() else "no such folder",
+            remedy="Name a folder in timm's format. Pickled weights (.bin, .pt) are never read.",
+        )
+
+
+def _hub_folder(place: str) -> Path:
+    """Download config and safetensors weights; the hub's cache serves when it has them."""
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = place.partition("@")
+    _log.info("Fetching %s from the Hugging Face hub", place)
+    found = snapshot_download(
+        repository,
+        revision=revision or None,
+        allow_patterns=["config.json", "model.safetensors"],
+    )
+    folder = Path(found)
+    _require_safetensors(folder)
+    return folder
+
+
+def _safe_weights(name: str) -> dict[str, Any]:
+    """Return what makes timm load a published network from safetensors, never from a pickle."""
+    import timm
+    from huggingface_hub import hf_hub_download
+
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        raise ModelError(
+            wanted=f"published safetensors weights of {name}",
+            found="none",
+            remedy="Choose another timm name, or give local-dir:<folder>.",
+        )
+    weights = hf_hub_download(config.hf_hub_id, "model.safetensors")
+    return {"file": weights, "custom_load": False}
