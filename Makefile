@@ -1,0 +1,47 @@
+# napari-xmag. Two commands do everything on a fresh machine:
+#   make demo              analyse the built-in sample slide, and say where the results lie
+#   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
+#   make test              run all tests
+# For developers: make check (lint, types, tests), make lint, make setup, make clean.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RESULTS ?= demo-results
+
+# Without a display a virtual one is used, and the demo ends after its screenshot.
+ifeq ($(shell uname),Darwin)
+HAS_DISPLAY := yes
+else
+HAS_DISPLAY := $(DISPLAY)$(WAYLAND_DISPLAY)
+endif
+ifeq ($(HAS_DISPLAY),)
+WINDOW := xvfb-run -a -s "-screen 0 1600x1000x24"
+STAY :=
+else
+WINDOW :=
+STAY := --stay
+endif
+
+.PHONY: help setup demo test lint check clean
+help:
+	@sed -n 's/^# \{0,1\}//; 1,5p' Makefile
+
+setup:
+	@PYTHON="$(PYTHON)" sh .ci/setup
+
+demo: setup
+	@$(WINDOW) $(BIN)/python -m napari_xmag._gui.demo $(if $(SLIDE),"$(SLIDE)") \
+		$(if $(MPP),--mpp $(MPP)) --out "$(RESULTS)" $(STAY)
+
+test: setup
+	$(WINDOW) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+check: lint test
+
+clean:
+	rm -rf .venv dist build $(RESULTS) .pytest_cache .mypy_cache .ruff_cache
