@@ -98,6 +98,7 @@ def require_mpp(slide: Slide) -> Mpp:
         raise MppMissingError(
             wanted="the pixel size (µm per pixel) of the slide",
             found=f"none in {slide.path.name}",
-            remedy="Give it: --mpp on the command line, mpp= in Python, or the field in the window.",
+            remedy="Give it: --mpp on the command line, mpp= in Python, or the field in the "
+            "window.",
         )
     return slide.mpp

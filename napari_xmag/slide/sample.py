@@ -18,6 +18,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from napari_xmag.slide.remembered import HOME_VARIABLE
+
 if TYPE_CHECKING:
     import tifffile
 
@@ -44,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 def cache_folder() -> Path:
     """Return the folder of sample slides; the variable NAPARI_XMAG_HOME moves it."""
-    home = os.environ.get("NAPARI_XMAG_HOME")
+    home = os.environ.get(HOME_VARIABLE)
     return Path(home) / "samples" if home else platformdirs.user_cache_path("napari-xmag")
 
 

@@ -1,0 +1,132 @@
+"""Where a slide states its pixel size, and whether its statements agree.
+
+The pixel size is never guessed: a value is taken only where the file says it in real units.
+"""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from napari_xmag.geometry import Mpp
+from napari_xmag.slide.base import MppSource
+
+# 1 % is more than rounding in any header, and far less than a step of magnification.
+AGREEMENT = 0.01
+# Printer and screen defaults (72, 96, 300, 600 dpi) mean 42 µm per pixel and more; no microscope
+# slide is scanned so coarsely. Below 0.01 µm light has nothing to show.
+PLAUSIBLE = (0.01, 20.0)
+# An objective of 20x gives about 0.5 µm per pixel with common cameras; 1.8 either way is a step.
+OBJECTIVE_MPP = 10.0
+OBJECTIVE_FACTOR = 1.8
+
+_MICRONS = {
+    "centimeter": 1e4,
+    "inch": 25400.0,
+}
+_OME_UNITS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+
+
+@dataclass(frozen=True, slots=True)
+class StatedMpp:
+    """One place in the file that states the pixel size, named in ``where``."""
+
+    mpp: Mpp
+    source: MppSource
+    where: str
+
+
+def agree(one: Mpp, other: Mpp) -> bool:
+    """Return whether two pixel sizes are the same within rounding."""
+    ratios = (one.x / other.x, one.y / other.y)
+    return all(1 / (1 + AGREEMENT) <= ratio <= 1 + AGREEMENT for ratio in ratios)
+
+
+def describe(mpp: Mpp) -> str:
+    """Return the pixel size in words."""
+    if agree(mpp, Mpp(mpp.y, mpp.x)):
+        return f"{mpp.x:.4g} µm per pixel"
+    return f"{mpp.x:.4g} × {mpp.y:.4g} µm per pixel"
+
+
+def plausible(x: float, y: float) -> Mpp | None:
+    """Return the pixel size, or None where no microscope slide can have it."""
+    low, high = PLAUSIBLE
+    return Mpp(x, y) if low <= x <= high and low <= y <= high else None
+
+
+def mpp_from_text(x: str | None, y: str | None) -> Mpp | None:
+    """Return the pixel size written in two properties, or None."""
+    try:
+        return plausible(float(x or ""), float(y or ""))
+    except ValueError:
+        return None
+
+
+def mpp_from_resolution(x: float, y: float, unit: str) -> Mpp | None:
+    """Return the pixel size that TIFF resolution tags state.
+
+    Parameters
+    ----------
+    x, y
+        Pixels per unit.
+    unit
+        "centimeter" or "inch"; anything else is no unit at all and gives None.
+    """
+    microns = _MICRONS.get(unit.lower())
+    if microns is None or x <= 0 or y <= 0:
+        return None
+    return plausible(microns / x, microns / y)
+
+
+def mpp_from_description(text: str) -> Mpp | None:
+    """Return the ``MPP = …`` of an Aperio-style image description."""
+    match = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", text)
+    return mpp_from_text(match[1], match[1]) if match else None
+
+
+def mpp_from_ome(pixels: ElementTree.Element) -> Mpp | None:
+    """Return the physical size in an OME ``Pixels`` element, in any of its units."""
+    sizes = []
+    for axis in "XY":
+        unit = _OME_UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        try:
+            size = float(pixels.get(f"PhysicalSize{axis}", ""))
+        except ValueError:
+            return None
+        if unit is None:
+            return None
+        sizes.append(size * unit)
+    return plausible(*sizes)
+
+
+def resolution_statement(properties: Mapping[str, str]) -> StatedMpp | None:
+    """Return what the resolution tags among OpenSlide's properties state."""
+    try:
+        x = float(properties["tiff.XResolution"])
+        y = float(properties["tiff.YResolution"])
+    except (KeyError, ValueError):
+        return None
+    mpp = mpp_from_resolution(x, y, properties.get("tiff.ResolutionUnit", ""))
+    return StatedMpp(mpp, MppSource.RESOLUTION_TAG, "resolution tag") if mpp else None
+
+
+def find_conflict(statements: Sequence[StatedMpp], objective_power: float | None) -> str:
+    """Return words that say which statements disagree; empty when none do."""
+    words = []
+    for other in statements[1:]:
+        first = statements[0]
+        if not agree(first.mpp, other.mpp):
+            words.append(
+                f"The {first.where} says {describe(first.mpp)}, "
+                f"the {other.where} says {describe(other.mpp)}."
+            )
+    if statements and objective_power:
+        expected = OBJECTIVE_MPP / objective_power
+        ratio = statements[0].mpp.mean / expected
+        if not 1 / OBJECTIVE_FACTOR <= ratio <= OBJECTIVE_FACTOR:
+            words.append(
+                f"The {statements[0].where} says {describe(statements[0].mpp)}, yet the file names "
+                f"a {objective_power:g}x objective (usually about {expected:.2g} µm per pixel)."
+            )
+    return " ".join(words)

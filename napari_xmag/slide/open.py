@@ -1,0 +1,154 @@
+"""Opening a slide with whichever library reads it."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import openslide
+import tifffile
+
+from napari_xmag.errors import SlideOpenError
+from napari_xmag.geometry import Mpp
+from napari_xmag.slide.base import MppSource, Slide
+from napari_xmag.slide.mpp import agree, describe
+from napari_xmag.slide.openslide import OpenSlideSlide
+from napari_xmag.slide.remembered import remembered_mpp
+from napari_xmag.slide.tiff import TiffSlide
+
+logger = logging.getLogger(__name__)
+
+SLIDE_SUFFIXES = (
+    ".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".tif", ".tiff",
+)  # fmt: skip
+_BACKENDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    ("OpenSlide", OpenSlideSlide),
+    ("tifffile", TiffSlide),
+)
+_OPEN_ERRORS = (openslide.OpenSlideError, tifffile.TiffFileError, OSError, ValueError)
+
+
+def is_slide(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path looks like a slide, from its name alone; a DICOM folder counts."""
+    path = Path(path)
+    if path.is_dir():
+        return bool(_dicom_files(path))
+    return path.suffix.lower() in SLIDE_SUFFIXES
+
+
+def open_slide(path: str | os.PathLike[str], mpp: Mpp | float | None = None) -> Slide:
+    """Open a slide file, a DICOM folder, or any one file of a DICOM series.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    mpp
+        Pixel size in µm that the user gives; it wins over the file's, and a conflict is noted
+        in ``mpp_conflict``. Without it the file's value is taken, then the one remembered for
+        this slide; it is never guessed.
+
+    Raises
+    ------
+    SlideOpenError
+        When no backend reads it; ``causes`` holds the reason of each.
+    GeometryError
+        When the given mpp is not a positive number.
+    """
+    path = Path(path)
+    given = Mpp(float(mpp), float(mpp)) if isinstance(mpp, int | float) else mpp
+    slide = _open_any(path)
+    if given is not None:
+        _apply_given(slide, given)
+    elif slide.mpp is None:
+        _apply_remembered(slide)
+    return slide
+
+
+def _open_any(path: Path) -> Slide:
+    if not path.exists():
+        raise SlideOpenError(
+            wanted=f"the slide {path.name}",
+            found=f"no such file in {path.parent}",
+            remedy="Check the name and that the drive is connected.",
+        )
+    files = _dicom_files(path) if path.is_dir() else [path]
+    causes: list[BaseException] = []
+    for file in files:
+        for name, backend in _BACKENDS:
+            try:
+                slide = cast(Slide, backend(file))
+            except _OPEN_ERRORS as error:
+                causes.append(error)
+                logger.debug("%s does not open %s: %s", name, file, error)
+            else:
+                slide.path = path
+                return slide
+    raise _refusal(path, causes)
+
+
+def _dicom_files(folder: Path) -> list[Path]:
+    """Return the DICOM files in a folder, largest first: that is level 0 of a slide."""
+    files = [item for item in folder.iterdir() if item.suffix.lower() == ".dcm" and item.is_file()]
+    return sorted(files, key=lambda item: (-item.stat().st_size, item.name))
+
+
+def _apply_given(slide: Slide, given: Mpp) -> None:
+    if slide.mpp is not None and not agree(given, slide.mpp):
+        slide.mpp_conflict = (
+            f"{describe(given).capitalize()} was given by hand, yet the file's "
+            f"{slide.mpp_source} says {describe(slide.mpp)}. {slide.mpp_conflict}"
+        ).strip()
+    slide.mpp, slide.mpp_source = given, MppSource.USER
+
+
+def _apply_remembered(slide: Slide) -> None:
+    mpp = remembered_mpp(slide.path)
+    if mpp is not None:
+        slide.mpp, slide.mpp_source = mpp, MppSource.REMEMBERED
+
+
+def _refusal(path: Path, causes: list[BaseException]) -> SlideOpenError:
+    """Return the error for a file that no backend opened, in words for its owner."""
+    own = [cause for cause in causes if isinstance(cause, SlideOpenError)]
+    if own:
+        # tifffile understood the file and knows why it is no slide: that is the answer.
+        return SlideOpenError(
+            wanted=own[0].wanted, found=own[0].found, remedy=own[0].remedy, causes=causes
+        )
+    return SlideOpenError(
+        wanted="a whole slide that can be read",
+        found=_what_it_is(path),
+        remedy=_what_to_do(path),
+        causes=causes,
+    )
+
+
+def _what_it_is(path: Path) -> str:
+    if path.is_dir():
+        return f"the folder {path.name}, in which no slide can be read"
+    if path.stat().st_size == 0:
+        return f"{path.name}, an empty file"
+    if _is_dicom(path):
+        return f"{path.name}, a DICOM file that lacks what a whole slide needs"
+    return f"{path.name}, a file that neither OpenSlide nor tifffile can read"
+
+
+def _what_to_do(path: Path) -> str:
+    if path.is_dir():
+        return "Choose the folder that holds the .dcm files of one slide, or the slide file itself."
+    if _is_dicom(path):
+        return (
+            "Export the slide again as DICOM whole-slide images, and keep all its .dcm files "
+            "together in one folder."
+        )
+    return (
+        "Check that the file is complete (some formats need the folder beside the file), or "
+        "convert it to a tiled pyramidal TIFF."
+    )
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"

@@ -1,0 +1,72 @@
+"""Slides and settings that all tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.slides import draw_section, write_aperio, write_pyramid
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep settings and models of whoever runs the tests out of them, and the other way round."""
+    monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path / "xmag-home"))
+
+
+@pytest.fixture(scope="session")
+def slide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the synthetic slides; made once for all tests."""
+    return tmp_path_factory.mktemp("slides")
+
+
+@pytest.fixture(scope="session")
+def pyramid_slide(slide_folder: Path) -> Path:
+    """Tiled pyramidal TIFF, 3000×2000 px, 0.5 µm/px in resolution tags, levels 1 and 4."""
+    return write_pyramid(slide_folder / "pyramid.tiff", draw_section(3000, 2000))
+
+
+@pytest.fixture(scope="session")
+def aperio_slide(slide_folder: Path) -> Path:
+    """Aperio-like SVS, 4096×3072 px, 0.25 µm/px, 40x, levels 1, 4 and 16."""
+    return write_aperio(slide_folder / "aperio.svs", draw_section(4096, 3072, seed=1))
+
+
+@pytest.fixture(scope="session")
+def alpha_slide(slide_folder: Path) -> Path:
+    """3000×2000 px, 0.5 µm/px; the left 1000 px are unscanned: transparent and black."""
+    pixels = draw_section(3000, 2000, center=(0.66, 0.5), seed=2)
+    rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    rgba[:, :1000] = 0
+    return write_pyramid(slide_folder / "alpha.tiff", rgba, compression="adobe_deflate")
+
+
+@pytest.fixture(scope="session")
+def no_mpp_slide(slide_folder: Path) -> Path:
+    """2000×1500 px tiled TIFF that states no pixel size."""
+    pixels = draw_section(2000, 1500, seed=3)
+    return write_pyramid(slide_folder / "no-mpp.tiff", pixels, mpp=None, factors=(1,))
+
+
+@pytest.fixture(scope="session")
+def single_level_slide(slide_folder: Path) -> Path:
+    """3000×2600 px tiled TIFF, 0.5 µm/px, without any coarse level."""
+    pixels = draw_section(3000, 2600, seed=4)
+    return write_pyramid(slide_folder / "single.tiff", pixels, factors=(1,))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real data, from $XMAG_DATA or ../shared/data beside the checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("XMAG_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no real slides: {folder} does not exist; XMAG_DATA may name another folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_slides(real_data: Path) -> Path:
+    """Folder of the real slides."""
+    return real_data / "slides"

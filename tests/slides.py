@@ -1,0 +1,108 @@
+"""Small slides that look like H&E sections, written as the files that scanners write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+Pixels = NDArray[np.uint8]
+GLASS = (243, 243, 243)
+TILE = 256
+
+
+def draw_section(
+    width: int, height: int, *, center: tuple[float, float] = (0.5, 0.5), seed: int = 0
+) -> Pixels:
+    """Return glass with one ellipse of pink tissue and purple nuclei, uint8 (height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    distance = ((x / width - center[0]) / 0.32) ** 2 + ((y / height - center[1]) / 0.36) ** 2
+    noise = gaussian_filter(rng.standard_normal((height, width)).astype(np.float32), 3)
+    nuclei = noise > 1.6 * noise.std()
+    stroma = gaussian_filter(rng.standard_normal((height, width)).astype(np.float32), 12)
+    pink = np.array([222, 160, 194], np.float32) + 120 * stroma[..., None] / stroma.std() / 10
+    tissue = np.where(nuclei[..., None], np.array([96, 62, 140], np.float32), pink)
+    picture = np.where((distance < 1)[..., None], tissue, np.array(GLASS, np.float32))
+    picture += rng.normal(0, 2, picture.shape)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def shrink(pixels: Pixels, factor: int) -> Pixels:
+    """Return the picture averaged over blocks, as scanners make coarse levels."""
+    size = pixels.shape[1] // factor, pixels.shape[0] // factor
+    box = (0, 0, size[0] * factor, size[1] * factor)
+    image = Image.fromarray(pixels).resize(size, Image.Resampling.BOX, box=box)
+    return np.asarray(image)
+
+
+def write_pyramid(
+    path: Path,
+    pixels: Pixels,
+    *,
+    mpp: float | tuple[float, float] | None = 0.5,
+    factors: Sequence[int] = (1, 4),
+    compression: str | None = "jpeg",
+    tile: int = TILE,
+    description: str | None = None,
+    icc: bytes | None = None,
+) -> Path:
+    """Write a tiled TIFF with one page a level; ``mpp`` becomes resolution tags in pixels per cm.
+
+    ``compression`` "jpeg" is lossy at quality 95; None keeps every pixel as it is.
+    """
+    x, y = mpp if isinstance(mpp, tuple) else (mpp, mpp)
+    alpha = pixels.shape[2] == 4
+    with tifffile.TiffWriter(path) as writer:
+        for factor in factors:
+            resolution = {}
+            if x is not None and y is not None:
+                resolution = {
+                    "resolution": (1e4 / x / factor, 1e4 / y / factor),
+                    "resolutionunit": "CENTIMETER",
+                }
+            writer.write(
+                shrink(pixels, factor) if factor > 1 else pixels,
+                photometric="rgb",
+                tile=(tile, tile),
+                compression=compression,
+                compressionargs={"level": 95} if compression == "jpeg" else None,
+                extrasamples=["unassalpha"] if alpha else None,
+                subfiletype=int(factor > 1),
+                metadata=None,
+                description=description if factor == 1 else None,
+                iccprofile=icc,
+                **resolution,
+            )
+    return path
+
+
+def write_aperio(
+    path: Path,
+    pixels: Pixels,
+    *,
+    mpp: float | None = 0.25,
+    power: int | None = 40,
+    factors: Sequence[int] = (1, 4, 16),
+) -> Path:
+    """Write what OpenSlide reads as an Aperio SVS."""
+    notes = f"|AppMag = {power}" if power else ""
+    notes += f"|MPP = {mpp:.4f}" if mpp else ""
+    with tifffile.TiffWriter(path) as writer:
+        for factor in factors:
+            level = shrink(pixels, factor) if factor > 1 else pixels
+            size = f"{level.shape[1]}x{level.shape[0]}"
+            writer.write(
+                level,
+                photometric="rgb",
+                tile=(TILE, TILE),
+                compression="jpeg",
+                compressionargs={"level": 95},
+                subfiletype=int(factor > 1),
+                metadata=None,
+                description=f"Aperio Image Library v11.2.1\n{size} JPEG/RGB Q=95{notes}",
+            )
+    return path
