@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,24 @@ class Slide(Protocol):
 
     def close(self) -> None:
         """Close every handle; reading afterwards is an error."""
+        ...
+
+
+@runtime_checkable
+class ShowsScanned(Protocol):
+    """A slide that knows which of its pixels were scanned, even where they are as white as glass.
+
+    Slides without this method count as scanned everywhere within their bounds.
+    """
+
+    def scanned(self, box: Box, level: int) -> NDArray[np.bool_]:
+        """Return where a level-0 box has pixels that are not transparent, as bool (H, W).
+
+        Raises
+        ------
+        TileReadError
+            When the file cannot be decoded there.
+        """
         ...
 
 

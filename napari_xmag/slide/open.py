@@ -12,6 +12,7 @@ import tifffile
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource, Slide
+from napari_xmag.slide.dicom import dicom_files, is_dicom
 from napari_xmag.slide.mpp import agree, describe
 from napari_xmag.slide.openslide import OpenSlideSlide
 from napari_xmag.slide.remembered import remembered_mpp
@@ -33,7 +34,7 @@ def is_slide(path: str | os.PathLike[str]) -> bool:
     """Return whether a path looks like a slide, from its name alone; a DICOM folder counts."""
     path = Path(path)
     if path.is_dir():
-        return bool(_dicom_files(path))
+        return bool(dicom_files(path))
     return path.suffix.lower() in SLIDE_SUFFIXES
 
 
@@ -73,7 +74,7 @@ def _open_any(path: Path) -> Slide:
             found=f"no such file in {path.parent}",
             remedy="Check the name and that the drive is connected.",
         )
-    files = _dicom_files(path) if path.is_dir() else [path]
+    files = dicom_files(path) if path.is_dir() else [path]
     causes: list[BaseException] = []
     for file in files:
         for name, backend in _BACKENDS:
@@ -86,12 +87,6 @@ def _open_any(path: Path) -> Slide:
                 slide.path = path
                 return slide
     raise _refusal(path, causes)
-
-
-def _dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files in a folder, largest first: that is level 0 of a slide."""
-    files = [item for item in folder.iterdir() if item.suffix.lower() == ".dcm" and item.is_file()]
-    return sorted(files, key=lambda item: (-item.stat().st_size, item.name))
 
 
 def _apply_given(slide: Slide, given: Mpp) -> None:
@@ -130,7 +125,7 @@ def _what_it_is(path: Path) -> str:
         return f"the folder {path.name}, in which no slide can be read"
     if path.stat().st_size == 0:
         return f"{path.name}, an empty file"
-    if _is_dicom(path):
+    if is_dicom(path):
         return f"{path.name}, a DICOM file that lacks what a whole slide needs"
     return f"{path.name}, a file that neither OpenSlide nor tifffile can read"
 
@@ -138,7 +133,7 @@ def _what_it_is(path: Path) -> str:
 def _what_to_do(path: Path) -> str:
     if path.is_dir():
         return "Choose the folder that holds the .dcm files of one slide, or the slide file itself."
-    if _is_dicom(path):
+    if is_dicom(path):
         return (
             "Export the slide again as DICOM whole-slide images, and keep all its .dcm files "
             "together in one folder."
@@ -147,8 +142,3 @@ def _what_to_do(path: Path) -> str:
         "Check that the file is complete (some formats need the folder beside the file), or "
         "convert it to a tiled pyramidal TIFF."
     )
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"

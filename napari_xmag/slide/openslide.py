@@ -12,6 +12,7 @@ from PIL import Image
 
 from napari_xmag.geometry import Box, Level, Mpp
 from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.dicom import hides_ycbcr
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.mpp import (
     StatedMpp,
@@ -83,6 +84,8 @@ class OpenSlideSlide:
         self.mpp: Mpp | None = statements[0].mpp if statements else None
         self.mpp_source = statements[0].source if statements else MppSource.NONE
         self.mpp_conflict = find_conflict(statements, self.objective_power)
+        photometric = properties.get("dicom.PhotometricInterpretation", "")
+        self._ycbcr = hides_ycbcr(self.path, photometric)
         profile = handle.color_profile
         self.icc_profile: bytes | None = None if profile is None else profile.tobytes()
 
@@ -95,12 +98,19 @@ class OpenSlideSlide:
                 # OpenSlide has its own ways with odd tiles; it has the last word.
                 pass
         image = self._read_region(box, level)
+        if self._ycbcr:
+            image = _from_ycbcr(image)
         if image.getchannel("A").getextrema() == (255, 255):
             return np.asarray(image.convert("RGB"))
         return over_background(np.asarray(image), self.background)
 
     def scanned(self, box: Box, level: int) -> NDArray[np.bool_]:
         """Return where the box has pixels that are not transparent, as bool (H, W)."""
+        if self._direct is not None and not self._pool.closed:
+            try:
+                return self._direct.scanned(level, *place_on_level(box, self.levels[level]))
+            except DECODE_ERRORS:
+                pass
         return np.asarray(self._read_region(box, level).getchannel("A")) > 0
 
     def _read_region(self, box: Box, level: int) -> Image.Image:
@@ -120,6 +130,13 @@ class OpenSlideSlide:
         self._pool.close()
         if self._direct is not None:
             self._direct.close()
+
+
+def _from_ycbcr(image: Image.Image) -> Image.Image:
+    *colours, alpha = image.split()
+    rgb = Image.merge("YCbCr", colours).convert("RGB")
+    rgb.putalpha(alpha)
+    return rgb
 
 
 def _direct_reader(slide: OpenSlideSlide) -> SegmentReader | None:

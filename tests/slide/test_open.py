@@ -139,7 +139,8 @@ def test_dicom_folder_or_any_of_its_files(real_slides: Path) -> None:
     assert whole.mpp == one.mpp == svs.mpp == Mpp(0.499, 0.499)
     box = Box(700, 900, 256, 256)
     np.testing.assert_array_equal(whole.read(box, 0), one.read(box, 0))
-    assert np.abs(whole.read(box, 0).astype(int) - svs.read(box, 0)).mean() < 1
+    # The file calls its YCbCr frames RGB: believed, the colours would be off by 66 on average.
+    assert np.abs(whole.read(box, 0).astype(int) - svs.read(box, 0)).mean() < 6
 
 
 @pytest.mark.real_data
