@@ -1,0 +1,273 @@
+"""Where and how tiles are encoded: device, precision, and a batch size that fits."""
+
+import logging
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.nets.student import Student, StudentOutput
+
+_log = logging.getLogger(__name__)
+
+Precision = Literal["auto", "float32"]
+
+# Larger batches are slower on a CPU: the activations leave the caches (measured on MobileNetV1).
+_CPU_BATCH = 8
+_FIRST_TRIAL = 16
+_LARGEST_BATCH = 1024
+_WORTHWHILE = 1.1
+
+_OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, MPS
+    "can't allocate memory",  # CPU
+    "not enough memory",  # CPU on Windows
+    "cublas_status_alloc_failed",
+)
+
+
+def available_devices() -> tuple[str, ...]:
+    """Return the names of the devices this machine has, the fastest first."""
+    names = []
+    if torch.cuda.is_available():
+        names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return (*names, "cpu")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return a device by name.
+
+    Parameters
+    ----------
+    name
+        "auto" for the fastest there is (CUDA, then MPS, then CPU), or a name as torch knows it.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such device; the ones there are, are named.
+    """
+    known = available_devices()
+    if name == "auto":
+        return torch.device(known[0])
+    if name in known or (name == "cuda" and known[0].startswith("cuda")):
+        return torch.device(name)
+    raise ConfigError(
+        wanted=f"the device {name!r}",
+        found=f"only {', '.join(known)} on this machine",
+        remedy="Choose one of these, or auto.",
+    )
+
+
+def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
+    """Return the number type that is fastest and safe for inference on a device.
+
+    CUDA computes in bfloat16 where the card does so natively, else in float16. A CPU with bfloat16
+    instructions uses them: MobileNetV1 then takes little more than half the time, and features
+    keep a cosine above 0.999 to those in float32. Everything else computes in float32.
+    """
+    if precision == "float32":
+        return torch.float32
+    if device.type == "cuda":
+        major, _ = torch.cuda.get_device_capability(device)
+        return torch.bfloat16 if major >= 8 else torch.float16
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def autocast(
+    device: torch.device, dtype: torch.dtype | None = None
+) -> AbstractContextManager[object]:
+    """Return a context for mixed precision, which does nothing in float32.
+
+    Parameters
+    ----------
+    device
+        Where the network runs.
+    dtype
+        As from `pick_dtype`, which chooses it when it is None.
+    """
+    dtype = pick_dtype(device) if dtype is None else dtype
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype)
+
+
+class DeviceBatch:
+    """How many tiles are encoded at once; shrinks when the memory does not suffice.
+
+    Parameters
+    ----------
+    device
+        Where the student runs.
+    size
+        Tiles at once; None for a size that suits the device.
+    precision
+        "auto" (see `pick_dtype`) or "float32".
+
+    Attributes
+    ----------
+    size
+        Tiles at once, now.
+    halvings
+        How often the memory did not suffice.
+    """
+
+    def __init__(
+        self, device: torch.device, size: int | None = None, precision: Precision = "auto"
+    ) -> None:
+        if size is not None and size < 1:
+            raise ConfigError(
+                wanted="a batch size of at least 1", found=str(size), remedy="Leave it on auto."
+            )
+        self.device = device
+        self.dtype = pick_dtype(device, precision)
+        self.size = size or (_CPU_BATCH if device.type == "cpu" else 4 * _FIRST_TRIAL)
+        self.halvings = 0
+
+    @classmethod
+    def find(
+        cls, student: Student, device: torch.device, precision: Precision = "auto"
+    ) -> "DeviceBatch":
+        """Find a batch size by trying: doubled while it fits and is clearly faster.
+
+        The student must be on the device. On a CPU nothing is tried.
+        """
+        batch = cls(device, precision=precision)
+        if device.type == "cpu":
+            return batch
+        batch.size = _FIRST_TRIAL
+        rate = batch._rate(student)
+        while rate > 0 and batch.size < _LARGEST_BATCH:
+            trial = cls(device, 2 * batch.size, precision)
+            doubled = trial._rate(student)
+            if doubled < _WORTHWHILE * rate:
+                break
+            batch, rate = trial, doubled
+        _log.info("Encoding %d tiles at once on %s", batch.size, device)
+        return batch
+
+    def halve(self, error: BaseException) -> None:
+        """Take half as many tiles from now on.
+
+        Raises
+        ------
+        ModelError
+            When a single tile does not fit.
+        """
+        if self.size == 1:
+            raise ModelError(
+                wanted="memory to encode a single tile",
+                found=f"too little on {self.device} ({error})",
+                remedy="Close other programs, or choose the device cpu.",
+                causes=[error],
+            )
+        self.size //= 2
+        self.halvings += 1
+        _log.warning("Out of memory on %s: encoding %d tiles at once", self.device, self.size)
+
+    def _rate(self, student: Student) -> float:
+        """Tiles per second with this size; 0 when it does not fit."""
+        side = student.spec.tile_px
+        pixels = np.zeros((self.size, side, side, 3), dtype=np.uint8)
+        trial = DeviceBatch(self.device, self.size)
+        trial.dtype = self.dtype
+        encode(student, pixels, trial).cpu()
+        start = time.perf_counter()
+        encode(student, pixels, trial).cpu()
+        seconds = time.perf_counter() - start
+        return 0.0 if trial.halvings else self.size / seconds
+
+
+def place(student: Student, device: torch.device) -> Student:
+    """Move a student to a device, in eval mode and in the memory layout that is fastest there.
+
+    Convolutions take channels-last images about a third faster on CPUs (measured), and so do
+    tensor cores; tiles come in that layout anyway.
+    """
+    layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
+    return student.to(device).to(memory_format=layout).eval()
+
+
+def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | None = None) -> Tensor:
+    """Encode tiles without gradients, backing off when memory runs out.
+
+    Parameters
+    ----------
+    student
+        On ``batch.device`` and in eval mode (see `place`).
+    pixels
+        uint8 (T, tile_px, tile_px, 3), any number of tiles.
+    batch
+        Keeps its size from call to call; by default one for the student's device.
+
+    Returns
+    -------
+    Float32 (T, D) on the device.
+
+    Raises
+    ------
+    ModelError
+        When not even one tile fits into memory.
+    """
+    batch = batch or DeviceBatch(student.scale.device)
+    parts: list[Tensor] = []
+    done = 0
+    while done < len(pixels):
+        part = _try_encode(student, pixels[done : done + batch.size], batch)
+        # Freed here, where no traceback keeps the failed attempt's tensors alive any more.
+        if isinstance(part, BaseException):
+            _empty_cache(batch.device)
+            batch.halve(part)
+            continue
+        parts.append(part)
+        done += len(part)
+    if not parts:
+        return torch.empty(0, student.dim, device=batch.device)
+    return torch.cat(parts)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on any device."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error).lower() for words in _OUT_OF_MEMORY
+    )
+
+
+def _try_encode(
+    student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch
+) -> Tensor | BaseException:
+    try:
+        with torch.inference_mode(), autocast(batch.device, batch.dtype):
+            # (B, H, W, 3) seen as (B, 3, H, W) is channels-last without a copy.
+            images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+            output: StudentOutput = student(images.to(batch.device))
+            return output.embedding.float()
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        return error.with_traceback(None)
+
+
+def _empty_cache(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Say whether the CPU multiplies bfloat16 itself; emulation would be slower than float32."""
+    # Told by newer torch only; without it float32 is the safe answer.
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
