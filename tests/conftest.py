@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_xmag.slide.sample import sample_slide
 from tests.slides import draw_section, write_aperio, write_pyramid
 
 
@@ -54,6 +55,12 @@ def single_level_slide(slide_folder: Path) -> Path:
     """3000×2600 px tiled TIFF, 0.5 µm/px, without any coarse level."""
     pixels = draw_section(3000, 2600, seed=4)
     return write_pyramid(slide_folder / "single.tiff", pixels, factors=(1,))
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in sample slide; made once for all tests."""
+    return sample_slide(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="session")

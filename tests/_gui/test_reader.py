@@ -1,0 +1,201 @@
+"""Slides through napari's reader: which files are taken, and what becomes of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari.utils.notifications import notification_manager
+from npe2 import read
+from numpy.typing import NDArray
+
+from napari_xmag._gui.layers import METADATA_KEY, LayerData
+from napari_xmag._gui.reader import get_reader, read_slides
+from napari_xmag.errors import SlideOpenError
+from tests.slides import draw_section, write_pyramid
+
+WHOLE_SLIDE_DICOM = "1.2.840.10008.5.1.4.1.1.77.1.6"
+COMPUTED_TOMOGRAPHY = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def open_with_napari(path: Path) -> LayerData:
+    """Open a file as napari does, through the installed manifest."""
+    (layer,) = read([str(path)], stack=False, plugin_name="napari-xmag")
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("slide", "mpp"),
+    [
+        ("pyramid_slide", 0.5),
+        ("aperio_slide", 0.25),
+        ("alpha_slide", 0.5),
+        ("single_level_slide", 0.5),
+    ],
+)
+def test_a_slide_becomes_one_calibrated_pyramid(
+    slide: str, mpp: float, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(slide)
+    levels, arguments, kind = open_with_napari(path)
+    assert kind == "image"
+    assert arguments["rgb"]
+    assert arguments["multiscale"]
+    assert arguments["scale"] == pytest.approx((mpp, mpp))
+    assert arguments["units"] == ("um", "um")
+    assert arguments["name"] == path.name
+    assert list(arguments["metadata"]) == [METADATA_KEY]
+    assert {level.dtype for level in levels} == {np.dtype(np.uint8)}
+    assert {level.shape[2] for level in levels} == {3}
+    assert max(levels[-1].shape) <= 1024
+    sizes = [level.shape[0] for level in levels]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_scale_is_exact_for_each_axis(tmp_path: Path) -> None:
+    path = write_pyramid(tmp_path / "oblong.tiff", draw_section(1200, 900), mpp=(0.5, 0.25))
+    assert open_with_napari(path)[1]["scale"] == pytest.approx((0.25, 0.5))
+
+
+def test_a_slide_without_mpp_opens_in_pixels(no_mpp_slide: Path) -> None:
+    arguments = open_with_napari(no_mpp_slide)[1]
+    assert arguments["scale"] == (1.0, 1.0)
+    assert arguments["units"] == ("pixel", "pixel")
+
+
+def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
+    pixels = draw_section(1500, 1100)
+    path = write_pyramid(tmp_path / "exact.tiff", pixels, compression="adobe_deflate", factors=(1,))
+    levels = open_with_napari(path)[0]
+    np.testing.assert_array_equal(levels[0][300:700, 900:1500].compute(), pixels[300:700, 900:1500])
+
+
+def test_several_slides_become_several_layers(pyramid_slide: Path, aperio_slide: Path) -> None:
+    paths = [str(pyramid_slide), str(aperio_slide)]
+    reader = get_reader(paths)
+    assert reader is not None
+    assert [layer[1]["name"] for layer in reader(paths)] == ["pyramid.tiff", "aperio.svs"]
+
+
+def plain(folder: Path, pixels: NDArray[np.generic], **options: object) -> Path:
+    path = folder / "picture.tif"
+    tifffile.imwrite(path, pixels, **options)
+    return path
+
+
+def dicom(folder: Path, kind: str) -> Path:
+    """Write the beginning of a DICOM file, where its kind is stated."""
+    path = folder / "picture.dcm"
+    path.write_bytes(
+        bytes(128) + b"DICM" + b"\x02\x00\x02\x00UI\x1e\x00" + kind.encode() + bytes(64)
+    )
+    return path
+
+
+def text(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.write_text("no picture at all")
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: plain(folder, np.zeros((300, 400, 3), np.uint8), photometric="rgb"),
+        lambda folder: plain(folder, np.zeros((600, 600), np.uint16), tile=(256, 256)),
+        lambda folder: plain(folder, np.zeros((5, 300, 300), np.uint8)),
+        lambda folder: text(folder, "words.tif"),
+        lambda folder: text(folder, "words.txt"),
+        lambda folder: text(folder, "words.dcm").parent,
+        lambda folder: dicom(folder, COMPUTED_TOMOGRAPHY),
+        lambda folder: folder,
+        lambda folder: folder / "missing.svs",
+    ],
+    ids=[
+        "small",
+        "fluorescence",
+        "stack",
+        "no tiff",
+        "text",
+        "no dicom",
+        "CT",
+        "folder",
+        "missing",
+    ],
+)
+def test_what_is_no_slide_is_left_to_other_readers(make: object, tmp_path: Path) -> None:
+    assert get_reader(str(make(tmp_path))) is None
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_dicom_slides_are_taken(kind: str, tmp_path: Path) -> None:
+    path = dicom(tmp_path, WHOLE_SLIDE_DICOM)
+    assert get_reader(str(path if kind == "file" else tmp_path)) is read_slides
+
+
+def test_a_large_plain_tiff_is_taken(tmp_path: Path) -> None:
+    path = plain(tmp_path, np.zeros((64, 5000, 3), np.uint8), photometric="rgb")
+    assert get_reader(path) is read_slides
+
+
+def test_a_broken_slide_says_why(tmp_path: Path) -> None:
+    path = text(tmp_path, "broken.svs")
+    with pytest.raises(SlideOpenError, match=r"broken\.svs.*complete") as caught:
+        open_with_napari(path)
+    assert caught.value.causes
+    assert notification_manager.records[-1].message == str(caught.value)
+
+
+def test_opening_reads_no_pixels_of_a_single_level_slide(
+    single_level_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_xmag.slide.openslide import OpenSlideSlide
+
+    def read(*_: object) -> None:
+        pytest.fail("pixels were read while opening")
+
+    monkeypatch.setattr(OpenSlideSlide, "read", read)
+    assert len(open_with_napari(single_level_slide)[0]) > 1
+
+
+def test_reading_loads_neither_torch_nor_the_models(pyramid_slide: Path) -> None:
+    script = (
+        "import sys; from napari_xmag._gui.reader import get_reader; path = sys.argv[1]; "
+        "data = get_reader(path)(path)[0][0]; data[-1].compute(); "
+        "sys.exit(bool({'torch', 'timm', 'sklearn'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, str(pyramid_slide)]
+    assert subprocess.run(command, env=dict(os.environ), check=False).returncode == 0
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "size", "mpp"),
+    [
+        ("CMU-1-Small-Region.svs", (2967, 2220), 0.499),
+        ("dicom-cmu-1-small-region", (2967, 2220), 0.499),
+        ("tcga-cr-7395-01a-01-ts1.svs", (3567, 4443), None),
+        ("lung-squamous-cell-carcinoma__HE3.tiff", (16091, 17883), 0.263),
+        ("OS-2-ndpi.ome.tif", (2202, 2202), ...),
+    ],
+)
+def test_real_slides(
+    real_slides: Path, name: str, size: tuple[int, int], mpp: float | None
+) -> None:
+    levels, arguments, _ = open_with_napari(real_slides / name)
+    assert levels[0].shape == (*size, 3)
+    assert max(levels[-1].shape) <= 1024
+    assert np.asarray(levels[-1]).std() > 5
+    if mpp is None:
+        assert arguments["units"] == ("pixel", "pixel")
+    elif mpp is not ...:
+        assert arguments["scale"] == pytest.approx((mpp, mpp), rel=2e-3)
+
+
+@pytest.mark.real_data
+def test_a_real_broken_dicom_says_why(real_slides: Path) -> None:
+    with pytest.raises(SlideOpenError, match="DICOM"):
+        open_with_napari(real_slides / "broken-no-image-type.dcm")
