@@ -16,7 +16,7 @@ FILTER = Image.Resampling.HAMMING
 # Shrinking by more than twice this goes through an exact average of whole blocks first.
 REDUCING_GAP = 2.0
 # So many output pixels beyond the edge take part in the outermost ones.
-_SUPPORT = 2
+_SUPPORT = 1
 
 
 def finer_level(levels: tuple[Level, ...], downsample: float) -> Level:

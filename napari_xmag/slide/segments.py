@@ -124,9 +124,11 @@ class SegmentReader:
         OSError, ValueError, RuntimeError
             When a segment is cut short or cannot be decoded.
         """
+        parts = list(self._parts(level, x, y, width, height))
         out = np.empty((height, width, 3), np.uint8)
-        out[...] = self._background
-        for target, pixels in self._parts(level, x, y, width, height):
+        if sum(pixels.shape[0] * pixels.shape[1] for _, pixels in parts) < height * width:
+            out[...] = self._background
+        for target, pixels in parts:
             out[target] = self._to_rgb(pixels, self.levels[level])
         return out
 

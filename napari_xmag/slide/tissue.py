@@ -22,6 +22,8 @@ HOLE_UM2 = 20_000.0
 # the cap is tissue even if Otsu would part dark tissue from pale.
 SATURATION_FLOOR = 0.035
 SATURATION_CAP = 0.09
+# Strokes are never as small as this; pigment and dust are.
+PEN_PX = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class TissueMask:
         u, v = x - x0, y - y0
         upper = self._sums[y0, x0] * (1 - u) + self._sums[y0, x1] * u
         lower = self._sums[y1, x0] * (1 - u) + self._sums[y1, x1] * u
-        return upper * (1 - v) + lower * v
+        return np.asarray(upper * (1 - v) + lower * v)
 
 
 def find_tissue(slide: Slide) -> TissueMask:
@@ -186,31 +188,34 @@ def _mask(overview: Overview, pixels: Mask, method: str) -> TissueMask:
 
 
 def _colourful(overview: Overview, usable: Mask) -> Mask:
-    """Return where colour (or darkness without colour) parts tissue from glass."""
-    from skimage.filters import gaussian, threshold_otsu
+    """Return where colour parts tissue from glass."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.filters import threshold_otsu
 
-    saturation = gaussian(overview.saturation(), sigma=1.0)
+    saturation = gaussian_filter(overview.saturation(), sigma=1.0)
     values = saturation[usable]
     if values.size == 0 or values.max() - values.min() < 1e-3:
         return np.zeros_like(usable)
     # Beyond twice the cap all is tissue: a few vivid spots must not pull the threshold up.
-    otsu = float(threshold_otsu(np.clip(values, 0, 2 * SATURATION_CAP)))
+    sample = values[:: 1 + values.size // 2**20]
+    otsu = float(threshold_otsu(np.minimum(sample, 2 * SATURATION_CAP)))
     return np.asarray(saturation > min(max(otsu, SATURATION_FLOOR), SATURATION_CAP))
 
 
 def _pen(overview: Overview) -> Mask:
     """Return marks of green, blue, red and black felt pen: colours that no H&E or IHC stain has."""
-    hue, saturation, value = np.moveaxis(overview.hsv(), 2, 0)
-    degrees = hue * 360
-    green = (degrees > 70) & (degrees < 185) & (saturation > 0.25)
-    blue = (degrees >= 185) & (degrees < 240) & (saturation > 0.55)
-    red = ((degrees > 350) | (degrees < 12)) & (saturation > 0.7) & (value > 0.5)
-    black = (value < 0.3) & (saturation < 0.35)
     from scipy.ndimage import binary_dilation
 
-    marks = _without_small(green | blue | red | black, 12)
+    hue, saturation, value = overview.hsv()
+    green = (hue > 50) & (hue < 131) & (saturation > 64)
+    blue = (hue >= 131) & (hue < 170) & (saturation > 140)
+    red = ((hue > 249) | (hue < 9)) & (saturation > 178) & (value > 128)
+    black = (value < 76) & (saturation < 89)
+    marks = green | blue | red | black
+    if not marks.any():
+        return marks
     # The rim of a stroke is a thin mixture with glass.
-    return np.asarray(binary_dilation(marks, iterations=3)) if marks.any() else marks
+    return np.asarray(binary_dilation(_without_small(marks, PEN_PX), iterations=3))
 
 
 def _without_small(pixels: Mask, least: float) -> Mask:
@@ -219,8 +224,9 @@ def _without_small(pixels: Mask, least: float) -> Mask:
 
     labels, _ = label(pixels)
     sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray((sizes >= max(1, math.ceil(least)))[labels])
+    keep = sizes >= max(1, math.ceil(least))
+    keep[0] = False
+    return np.asarray(keep[labels])
 
 
 def _resized(pixels: Mask, height: int, width: int) -> Mask:
