@@ -1,0 +1,215 @@
+"""The analysis: read, encode, weigh and sum, as a generator of small events."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from napari_xmag.analyze.assemble import assemble
+from napari_xmag.analyze.events import Event, Finished, Planned, Waiting
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.analyze.tally import Tally
+from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.slide.tiles import Tile, TileGrid, plan_tiles, read_tiles
+from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.encoder import Encoder, Scores
+    from napari_xmag.nets.model import SlideModel
+
+_log = logging.getLogger(__name__)
+
+_BEAT_SECONDS = 0.25
+_Answer = TypeVar("_Answer")
+
+
+def analyze(
+    slide: Slide,
+    model: "SlideModel",
+    settings: AnalyzeSettings | None = None,
+    mask: TissueMask | None = None,
+) -> Generator[Event, None, None]:
+    """Analyse a slide step by step.
+
+    Memory stays bounded whatever the slide's size: tiles are read a bounded number ahead, and of
+    their features only scores and a sum are kept.
+
+    Parameters
+    ----------
+    slide
+        An open slide; stays open.
+    model
+        Is moved to the device.
+    settings
+        How to run; the defaults when None.
+    mask
+        Where to look; found on the slide when None.
+
+    Yields
+    ------
+    `Waiting` at least four times a second, `Planned`, `TilesDone` for each batch, and at last
+    `Finished` with the result. Closing the generator cancels within a second.
+
+    Raises
+    ------
+    MppMissingError
+        At once, when the slide has no mpp.
+    ConfigError
+        When a setting does not fit this machine.
+    TileReadError
+        When the tissue cannot be looked for; single unreadable tiles raise nothing.
+    ModelError
+        When the model fails or gives values that are not numbers.
+    """
+    require_mpp(slide)
+    return _Analysis(slide, model, settings or AnalyzeSettings(), mask).events()
+
+
+def analyze_slide(
+    slide: Slide,
+    model: "SlideModel",
+    settings: AnalyzeSettings | None = None,
+    mask: TissueMask | None = None,
+    listen: Callable[[Event], None] | None = None,
+) -> SlideResult:
+    """Analyse a slide and wait for the result; see `analyze`.
+
+    Parameters
+    ----------
+    listen
+        Called with every event.
+    """
+    last: Event = Waiting("starting")
+    with closing(analyze(slide, model, settings, mask)) as events:
+        for last in events:
+            if listen is not None:
+                listen(last)
+    assert isinstance(last, Finished)  # a run ends with it or raises
+    return last.result
+
+
+class _Analysis:
+    """One run; lives as long as its generator."""
+
+    def __init__(
+        self, slide: Slide, model: "SlideModel", settings: AnalyzeSettings, mask: TissueMask | None
+    ) -> None:
+        self._slide = slide
+        self._model = model
+        self._settings = settings
+        self._mask = mask
+        self._pending: deque[Future[Scores]] = deque()
+        self._spoke = time.perf_counter()
+
+    def events(self) -> Generator[Event, None, None]:
+        start = time.perf_counter()
+        mask, encoder, seconds = yield from self._prepare()
+        with closing(encoder):
+            grid = self._plan(mask)
+            seconds["plan"] = time.perf_counter() - start - sum(seconds.values())
+            yield Planned(grid, mask)
+            tally = Tally(len(grid.boxes), len(self._model.info.classes), seconds=seconds)
+            yield from self._tiles(grid, encoder, tally)
+        tally.seconds["total"] = time.perf_counter() - start
+        used = self._settings_used(encoder, mask)
+        result = assemble(self._slide, self._model, grid, mask, tally, used)
+        _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
+        yield Finished(result)
+
+    def _prepare(
+        self,
+    ) -> "Generator[Event, None, tuple[TissueMask, Encoder, dict[str, float]]]":
+        """Find the tissue while the model moves to its device."""
+        # here, so that whoever only shows results never loads torch
+        from napari_xmag.analyze.encoder import Encoder
+
+        start = time.perf_counter()
+        pool = ThreadPoolExecutor(2, "xmag-prepare")
+        try:
+            encoder = pool.submit(Encoder, self._model, self._settings)
+            mask = yield from _awaited(pool.submit(self._find_mask), "finding the tissue")
+            tissue = time.perf_counter() - start
+            ready = yield from _awaited(encoder, "preparing the model")
+            model = time.perf_counter() - start - tissue
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return mask, ready, {"tissue": tissue, "model": model}
+
+    def _find_mask(self) -> TissueMask:
+        if self._mask is not None:
+            return self._mask
+        find = whole_slide if self._settings.tissue == "whole" else find_tissue
+        return find(self._slide)
+
+    def _plan(self, mask: TissueMask) -> TileGrid:
+        info, least = self._model.info, self._settings.min_tissue
+        return plan_tiles(self._slide, mask, mpp=info.mpp, tile_px=info.tile_px, min_tissue=least)
+
+    def _tiles(
+        self, grid: TileGrid, encoder: "Encoder", tally: Tally
+    ) -> Generator[Event, None, None]:
+        batch: list[Tile] = []
+        with closing(self._read(grid)) as tiles:
+            for tile in tiles:
+                if tile is not None and tile.pixels is None:
+                    yield self._said(tally.add_unreadable(tile.index, tile.error))
+                elif tile is not None:
+                    batch.append(tile)
+                if len(batch) >= encoder.batch_size:
+                    self._pending.append(encoder.submit(batch))
+                    batch = []
+                yield from self._collect(tally, most_pending=2 * encoder.lanes)
+                if time.perf_counter() - self._spoke > _BEAT_SECONDS:
+                    yield self._said(Waiting("reading", tally.done, tally.total))
+        if batch:
+            self._pending.append(encoder.submit(batch))
+        yield from self._collect(tally, most_pending=0)
+        tally.stop(encoder.lanes)
+
+    def _read(self, grid: TileGrid) -> Generator[Tile | None, None, None]:
+        workers = self._settings.workers
+        tiles = read_tiles(
+            self._slide, grid.boxes, grid.tile_px, workers=workers, poll_seconds=_BEAT_SECONDS
+        )
+        return cast("Generator[Tile | None, None, None]", tiles)  # it can be closed
+
+    def _collect(self, tally: Tally, most_pending: int) -> Generator[Event, None, None]:
+        """Report finished batches in order; wait while more than ``most_pending`` are not."""
+        while self._pending and (self._pending[0].done() or len(self._pending) > most_pending):
+            try:
+                scores = self._pending[0].result(timeout=_BEAT_SECONDS)
+            except NotYet:
+                yield self._said(Waiting("encoding", tally.done, tally.total))
+                continue
+            self._pending.popleft()
+            yield self._said(tally.add(scores))
+
+    def _said(self, event: Event) -> Event:
+        self._spoke = time.perf_counter()
+        return event
+
+    def _settings_used(self, encoder: "Encoder", mask: TissueMask) -> dict[str, Any]:
+        return {
+            **asdict(self._settings),
+            "device": str(encoder.device),
+            "batch_size": encoder.batch_size,
+            "precision": encoder.precision,
+            "tissue": mask.method,
+        }
+
+
+def _awaited(future: Future[_Answer], stage: str) -> Generator[Event, None, _Answer]:
+    while True:
+        try:
+            return future.result(timeout=_BEAT_SECONDS)
+        except NotYet:
+            # a TimeoutError that the work itself raised is an answer too
+            if future.done():
+                return future.result()
+            yield Waiting(stage)

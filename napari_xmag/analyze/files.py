@@ -1,0 +1,77 @@
+"""Writing that leaves either the whole file or none."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from napari_xmag.errors import ExportError, XmagError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` and rename it when the block ends well.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written; nothing half-written is left, and what was there stays.
+    """
+    part = _part_of(path)
+    try:
+        with _said_plainly(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder whose files move into ``path`` together when the block ends well.
+
+    Files of the same names that were there are replaced, others stay.
+
+    Raises
+    ------
+    ExportError
+        When the folder cannot be written; nothing half-written is left.
+    """
+    part = _part_of(path)
+    try:
+        with _said_plainly(path):
+            part.mkdir(parents=True)
+            yield part
+            _move_all(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _part_of(path: Path) -> Path:
+    # The name keeps its suffix: some writers choose the format by it.
+    return path.with_name(f".part-{uuid4().hex[:8]}-{path.name}")
+
+
+def _move_all(part: Path, path: Path) -> None:
+    if not path.exists():
+        part.rename(path)
+        return
+    for file in sorted(part.iterdir()):
+        file.replace(path / file.name)
+
+
+@contextmanager
+def _said_plainly(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except XmagError:
+        raise
+    except OSError as error:
+        raise ExportError(
+            wanted=f"to write {path.name} in {path.parent}",
+            found=error.strerror or str(error),
+            remedy="Choose a folder that you may write to, with enough free space.",
+            causes=(error,),
+        ) from error

@@ -1,0 +1,138 @@
+"""Warnings that travel with a result, in words for a pathologist."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.slide.base import MppSource
+
+LITTLE_TISSUE_TILES = 10
+"""Fewer tiles than this, and a slide-level answer rests on very little."""
+
+ALIKE_RATIO = 1.1
+"""Highest attention over lowest below which a map says nothing."""
+
+
+class FlagCode(StrEnum):
+    """What a flag is about."""
+
+    NO_TISSUE = "no_tissue"
+    LITTLE_TISSUE = "little_tissue"
+    DEGENERATE_MAP = "degenerate_map"
+    UNREADABLE_TILES = "unreadable_tiles"
+    NOTHING_READABLE = "nothing_readable"
+    MPP_BY_HAND = "mpp_by_hand"
+    MPP_CONFLICT = "mpp_conflict"
+    OUT_OF_RANGE = "out_of_range"
+    DEMONSTRATION = "demonstration"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One warning.
+
+    Attributes
+    ----------
+    code
+        For programs; one of `FlagCode`.
+    words
+        For people.
+    """
+
+    code: str
+    words: str
+
+
+def demonstration_flag(name: str) -> Flag:
+    """Say that the model only shows how the program works."""
+    return Flag(
+        FlagCode.DEMONSTRATION,
+        f"{name} is a demonstration model: it shows how the program works, "
+        "and its prediction says nothing about this tissue.",
+    )
+
+
+def tissue_flags(planned: int, analyzed: int, area_mm2: float) -> list[Flag]:
+    """Say when there was no tissue, or so little that a prediction rests on a few tiles."""
+    if planned == 0:
+        words = (
+            "No tissue was found, so there is no prediction. Look at the tissue outline: repaint "
+            "it, or analyze the whole slide."
+        )
+        return [Flag(FlagCode.NO_TISSUE, words)]
+    if 0 < analyzed < LITTLE_TISSUE_TILES:
+        tiles = "1 tile" if analyzed == 1 else f"{analyzed} tiles"
+        words = (
+            f"Very little tissue: the prediction rests on {tiles} ({area_mm2:.2g} mm²). "
+            "A single artefact can turn it."
+        )
+        return [Flag(FlagCode.LITTLE_TISSUE, words)]
+    return []
+
+
+def unreadable_flags(planned: int, unreadable: int) -> list[Flag]:
+    """Say how many tiles of the file are damaged."""
+    if unreadable == 0:
+        return []
+    if unreadable == planned:
+        words = (
+            f"None of the {planned} tiles could be read, so there is no prediction. "
+            "The file is damaged: copy it again from the scanner."
+        )
+        return [Flag(FlagCode.NOTHING_READABLE, words)]
+    share = 100 * unreadable / planned
+    words = (
+        f"{unreadable} of {planned} tiles ({share:.2g} %) could not be read and took no part. "
+        "The file may be damaged there; result.json lists the places."
+    )
+    return [Flag(FlagCode.UNREADABLE_TILES, words)]
+
+
+def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
+    """Say when the pixel size was given by hand, or when sources disagree about it."""
+    flags = []
+    if source in (MppSource.USER, MppSource.REMEMBERED):
+        when = "earlier, and remembered" if source == MppSource.REMEMBERED else "by hand"
+        words = (
+            f"The pixel size ({mpp:.4g} µm) was given {when}. A wrong value shows the model "
+            "tissue at a wrong magnification."
+        )
+        flags.append(Flag(FlagCode.MPP_BY_HAND, words))
+    if conflict:
+        sentence = conflict[0].upper() + conflict[1:].rstrip(".")
+        words = f"Sources disagree about the pixel size. {sentence}."
+        flags.append(Flag(FlagCode.MPP_CONFLICT, words))
+    return flags
+
+
+def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:
+    """Say when all tiles got nearly the same attention: such a map points at nothing.
+
+    Parameters
+    ----------
+    attention
+        (T,), sums to 1.
+    """
+    if len(attention) < 2:
+        return []
+    lowest = float(attention.min())
+    if lowest <= 0 or float(attention.max()) / lowest >= ALIKE_RATIO:
+        return []
+    words = (
+        "The model paid nearly the same attention to every tile: the heat map's colours show "
+        "differences that mean nothing. Do not read places from it."
+    )
+    return [Flag(FlagCode.DEGENERATE_MAP, words)]
+
+
+def range_flags(distance: float, limit: float) -> list[Flag]:
+    """Say when the slide's features lie far from those that the model was trained on."""
+    if distance <= limit:
+        return []
+    words = (
+        f"This slide looks unlike those the model was trained on (distance {distance:.3g}, usual "
+        f"up to {limit:.3g}): another stain, scanner or tissue. Its prediction may be arbitrary."
+    )
+    return [Flag(FlagCode.OUT_OF_RANGE, words)]

@@ -1,0 +1,173 @@
+"""The heat map: one pixel for each place of the tile grid, NaN where there is glass."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import ConfigError
+from napari_xmag.geometry import Mpp
+
+
+class HeatMapView(StrEnum):
+    """What the colours of a heat map mean."""
+
+    RANK = "attention (rank)"
+    RAW = "attention (raw)"
+    EVIDENCE = "evidence"
+
+
+class GridLike(Protocol):
+    """Where tiles lie; a ``TileGrid`` and a ``SlideResult`` both are one."""
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """Column of each tile, (T,)."""
+        ...
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row of each tile, (T,)."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        ...
+
+    @property
+    def stride_x(self) -> float:
+        """Level-0 pixels from one column to the next."""
+        ...
+
+    @property
+    def stride_y(self) -> float:
+        """Level-0 pixels from one row to the next."""
+        ...
+
+    @property
+    def origin_x(self) -> float:
+        """Left edge of column 0 in level-0 pixels."""
+        ...
+
+    @property
+    def origin_y(self) -> float:
+        """Top edge of row 0 in level-0 pixels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """A picture of tile values and its place on the slide.
+
+    Attributes
+    ----------
+    pixels
+        float32 (H, W), NaN where no tile was read.
+    stride_x, stride_y
+        Level-0 pixels covered by one heat map pixel.
+    origin_x, origin_y
+        Level-0 position of the top left corner.
+    """
+
+    pixels: NDArray[np.float32]
+    stride_x: float
+    stride_y: float
+    origin_x: float
+    origin_y: float
+
+    def scale_um(self, mpp: Mpp) -> tuple[float, float]:
+        """Return the size of a heat map pixel in µm as (y, x), napari's order."""
+        return self.stride_y * mpp.y, self.stride_x * mpp.x
+
+    def translate_um(self, mpp: Mpp) -> tuple[float, float]:
+        """Return the centre of the first heat map pixel in µm as (y, x).
+
+        The slide layer has the *centre* of its first pixel at 0, hence the half pixels.
+        """
+        return (
+            (self.origin_y + (self.stride_y - 1) / 2) * mpp.y,
+            (self.origin_x + (self.stride_x - 1) / 2) * mpp.x,
+        )
+
+
+def heat_map(grid: GridLike, values: NDArray[np.floating]) -> HeatMap:
+    """Put one value for each tile on the grid.
+
+    Parameters
+    ----------
+    grid
+        Where the tiles lie.
+    values
+        (T,), NaN for tiles that have no value (yet).
+
+    Returns
+    -------
+    HeatMap with ``grid.shape`` pixels.
+    """
+    pixels = np.full(grid.shape, np.nan, np.float32)
+    pixels[grid.rows, grid.columns] = values
+    return HeatMap(pixels, grid.stride_x, grid.stride_y, grid.origin_x, grid.origin_y)
+
+
+def attention_rank(attention: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the share of the other tiles that get less attention, 0 to 1, float32 (T,).
+
+    NaN stays NaN and ties share a rank. Logits give the same ranks as the attention itself, so that
+    a live map and the final one look the same.
+    """
+    ranks = np.full(attention.shape, np.nan, np.float32)
+    known = np.isfinite(attention)
+    values, where, counts = np.unique(attention[known], return_inverse=True, return_counts=True)
+    below = np.cumsum(counts) - counts
+    if len(values) == 0:
+        return ranks
+    among = max(int(counts.sum()) - 1, 1)
+    ranks[known] = ((below + (counts - 1) / 2) / among)[where] if counts.sum() > 1 else 1.0
+    return ranks
+
+
+def view_values(
+    result: SlideResult, view: HeatMapView, class_name: str = ""
+) -> NDArray[np.float32]:
+    """Return the value of each tile in one view.
+
+    Parameters
+    ----------
+    result
+        A finished analysis.
+    view
+        ``RANK`` and ``RAW`` show attention, ``EVIDENCE`` the part that each tile adds to a class's
+        logit.
+    class_name
+        Class for ``EVIDENCE``; the predicted one when empty.
+
+    Returns
+    -------
+    float32 (T,).
+
+    Raises
+    ------
+    ConfigError
+        When the model does not know the class.
+    """
+    if view is HeatMapView.RANK:
+        return attention_rank(result.tiles.attention)
+    if view is HeatMapView.RAW:
+        return result.tiles.attention
+    wanted = class_name or result.predicted or ""
+    if wanted not in result.classes:
+        raise ConfigError(
+            wanted=f"one of the model's classes ({', '.join(result.classes)})",
+            found=wanted or "no prediction",
+            remedy="Choose a class from the list.",
+        )
+    return result.tiles.evidence[:, result.classes.index(wanted)]
+
+
+def result_map(result: SlideResult, view: HeatMapView, class_name: str = "") -> HeatMap:
+    """Return the heat map of a finished analysis in one view; see `view_values`."""
+    return heat_map(result, view_values(result, view, class_name))

@@ -1,0 +1,38 @@
+"""Where a result comes from: programs and model."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from napari_xmag import __version__
+from napari_xmag.nets.info import ModelInfo
+
+_PACKAGES = ("numpy", "openslide-python", "tifffile", "timm", "torch")
+
+
+def program_versions() -> dict[str, str]:
+    """Return the versions of everything that can change a number."""
+    import openslide
+
+    return {
+        "napari-xmag": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+        "openslide": openslide.__library_version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def model_facts(info: ModelInfo) -> dict[str, Any]:
+    """Return what identifies a model, ready for JSON."""
+    return {
+        "name": info.name,
+        "display_name": info.display_name,
+        "sha256": info.sha256,
+        "classes": list(info.classes),
+        "mpp": info.mpp,
+        "tile_px": info.tile_px,
+        "temperature": info.temperature,
+        "demonstration": info.demonstration,
+        "licence": info.licence,
+    }

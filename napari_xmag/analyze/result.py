@@ -1,0 +1,223 @@
+"""What an analysis leaves: prediction, map and provenance, saved and loaded without loss."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag import NOTICE
+from napari_xmag.analyze.files import whole_file
+from napari_xmag.analyze.flags import Flag
+from napari_xmag.analyze.table import TileTable, read_tiles_csv, write_tiles
+from napari_xmag.errors import ResultError
+from napari_xmag.geometry import Box, Mpp
+
+FORMAT = "napari-xmag result"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableTile:
+    """A tile that the file could not give.
+
+    Attributes
+    ----------
+    box
+        Where, in level-0 pixels.
+    reason
+        What the reading library said.
+    """
+
+    box: Box
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlideResult:
+    """The finished analysis of one slide.
+
+    Attributes
+    ----------
+    tiles
+        The tiles that were read.
+    grid_shape
+        Rows and columns of the tile grid.
+    stride_x, stride_y, origin_x, origin_y
+        The grid's step and corner in level-0 pixels.
+    classes
+        Names, in the order of all class-wise values.
+    logits, probabilities_raw, probabilities
+        One for each class, before and after calibration; empty when no tile was read.
+    flags
+        Warnings.
+    unreadable
+        Tiles that took no part.
+    slide
+        Passport of the slide.
+    model, settings, versions
+        Provenance.
+    seconds
+        Wall seconds by stage.
+    created
+        When the analysis ended, ISO 8601 with time zone.
+    """
+
+    tiles: TileTable
+    grid_shape: tuple[int, int]
+    stride_x: float
+    stride_y: float
+    origin_x: float
+    origin_y: float
+    classes: tuple[str, ...]
+    logits: tuple[float, ...]
+    probabilities_raw: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    flags: tuple[Flag, ...]
+    unreadable: tuple[UnreadableTile, ...]
+    slide: Mapping[str, Any]
+    model: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+    created: str
+
+    @property
+    def predicted(self) -> str | None:
+        """The most probable class; None when no tile was read."""
+        if not self.probabilities:
+            return None
+        return self.classes[int(np.argmax(self.probabilities))]
+
+    @property
+    def mpp(self) -> Mpp:
+        """Pixel size of the slide."""
+        return Mpp(self.slide["mpp_x"], self.slide["mpp_y"])
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """Grid column of each tile, (T,)."""
+        return self.tiles.column
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Grid row of each tile, (T,)."""
+        return self.tiles.row
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.grid_shape
+
+    def save(self, folder: Path | str) -> None:
+        """Write ``result.json`` and ``tiles.csv``; `load` gives back the same result.
+
+        Raises
+        ------
+        ExportError
+            When the folder cannot be written.
+        """
+        folder = Path(folder)
+        write_tiles(self.tiles, self.classes, folder / "tiles.csv")
+        text = json.dumps(to_json(self), indent=2, ensure_ascii=False, allow_nan=False)
+        with whole_file(folder / "result.json") as part:
+            part.write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "SlideResult":
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ResultError
+            When the folder holds no such result, or an altered or newer one.
+        """
+        folder = Path(folder)
+        try:
+            data = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            _check_format(data)
+            tiles = read_tiles_csv(folder / "tiles.csv", data["classes"])
+            if len(tiles) != data["tiles"]:
+                raise ValueError(f"{len(tiles)} of {data['tiles']} tiles in tiles.csv")
+            return _from_json(data, tiles)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ResultError):
+                raise
+            raise ResultError(
+                wanted=f"a saved result in {folder}",
+                found=f"{type(error).__name__}: {error}",
+                remedy="Choose a folder that holds result.json and tiles.csv, unaltered.",
+                causes=(error,),
+            ) from error
+
+
+def to_json(result: SlideResult) -> dict[str, Any]:
+    """Return everything but the tile table, ready for JSON."""
+    by_class = dict(zip(result.classes, result.probabilities, strict=False))
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "notice": NOTICE,
+        "created": result.created,
+        "slide": dict(result.slide),
+        "model": dict(result.model),
+        "classes": list(result.classes),
+        "predicted": result.predicted,
+        "probability_of": by_class,
+        "logits": list(result.logits),
+        "probabilities_raw": list(result.probabilities_raw),
+        "probabilities": list(result.probabilities),
+        "flags": [asdict(flag) for flag in result.flags],
+        "tiles": len(result.tiles),
+        "unreadable": [{**asdict(tile.box), "reason": tile.reason} for tile in result.unreadable],
+        "grid": {
+            "rows": result.grid_shape[0],
+            "columns": result.grid_shape[1],
+            "stride_x": result.stride_x,
+            "stride_y": result.stride_y,
+            "origin_x": result.origin_x,
+            "origin_y": result.origin_y,
+        },
+        "seconds": dict(result.seconds),
+        "settings": dict(result.settings),
+        "versions": dict(result.versions),
+    }
+
+
+def _check_format(data: Any) -> None:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ValueError("result.json is not from this program")
+    if data["format_version"] > FORMAT_VERSION:
+        raise ValueError(f"format version {data['format_version']}, newer than this program")
+
+
+def _from_json(data: Mapping[str, Any], tiles: TileTable) -> SlideResult:
+    grid = data["grid"]
+    return SlideResult(
+        tiles=tiles,
+        grid_shape=(grid["rows"], grid["columns"]),
+        stride_x=grid["stride_x"],
+        stride_y=grid["stride_y"],
+        origin_x=grid["origin_x"],
+        origin_y=grid["origin_y"],
+        classes=tuple(data["classes"]),
+        logits=tuple(data["logits"]),
+        probabilities_raw=tuple(data["probabilities_raw"]),
+        probabilities=tuple(data["probabilities"]),
+        flags=tuple(Flag(**flag) for flag in data["flags"]),
+        unreadable=tuple(_unreadable(tile) for tile in data["unreadable"]),
+        slide=data["slide"],
+        model=data["model"],
+        settings=data["settings"],
+        seconds=data["seconds"],
+        versions=data["versions"],
+        created=data["created"],
+    )
+
+
+def _unreadable(tile: Mapping[str, Any]) -> UnreadableTile:
+    box = Box(tile["x"], tile["y"], tile["width"], tile["height"])
+    return UnreadableTile(box, tile["reason"])

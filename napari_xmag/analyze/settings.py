@@ -1,0 +1,57 @@
+"""How an analysis is run, checked before it starts."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from napari_xmag.errors import ConfigError
+
+TissueChoice = Literal["auto", "whole"]
+Precision = Literal["auto", "float32"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeSettings:
+    """What the user may choose.
+
+    Parameters
+    ----------
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    batch_size
+        Tiles encoded at once; found by trying when None.
+    workers
+        Reading threads; chosen for the machine when None.
+    min_tissue
+        A tile is analysed when at least this share of it is tissue, 0 to 1.
+    tissue
+        ``"auto"`` finds the tissue, ``"whole"`` takes everything that was scanned; a mask given to
+        `analyze` comes before both.
+    precision
+        ``"auto"`` uses half precision where the device gains by it, ``"float32"`` never does.
+
+    Raises
+    ------
+    ConfigError
+        When a value is out of its range.
+    """
+
+    device: str = "auto"
+    batch_size: int | None = None
+    workers: int | None = None
+    min_tissue: float = 0.2
+    tissue: TissueChoice = "auto"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "workers"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"{name} of 1 or more", value)
+        _require(0 <= self.min_tissue <= 1, "min_tissue from 0 to 1", self.min_tissue)
+        for name, choices in (("tissue", TissueChoice), ("precision", Precision)):
+            value, known = getattr(self, name), get_args(choices)
+            _require(value in known, f"{name} to be {' or '.join(known)}", value)
+
+
+def _require(valid: bool, wanted: str, found: object) -> None:
+    if not valid:
+        raise ConfigError(wanted=wanted, found=str(found), remedy="Correct this setting.")

@@ -1,0 +1,139 @@
+"""The table of analysed tiles, in memory and as ``tiles.csv``."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag import NOTICE
+from napari_xmag.analyze.files import whole_file
+from napari_xmag.errors import ResultError
+from napari_xmag.geometry import Box
+
+_DTYPES = {
+    "x": np.float64,
+    "y": np.float64,
+    "width": np.float64,
+    "height": np.float64,
+    "column": np.int64,
+    "row": np.int64,
+    "attention_logit": np.float32,
+    "attention": np.float32,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileTable:
+    """One row for each tile that was read, in reading order.
+
+    Attributes
+    ----------
+    x, y, width, height
+        float64 (T,), box in level-0 pixels.
+    column, row
+        int64 (T,), place in the grid.
+    attention_logit
+        float32 (T,).
+    attention
+        float32 (T,), softmax of the logits; sums to 1.
+    evidence
+        float32 (T, C), attention times the tile's score for each class; sums to the class logits.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    width: NDArray[np.float64]
+    height: NDArray[np.float64]
+    column: NDArray[np.int64]
+    row: NDArray[np.int64]
+    attention_logit: NDArray[np.float32]
+    attention: NDArray[np.float32]
+    evidence: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if len(set(lengths.values())) != 1 or self.evidence.ndim != 2:
+            raise ResultError(
+                wanted="a tile table whose columns are equally long",
+                found=str(lengths),
+                remedy="This is a fault of the program or of an altered file.",
+            )
+        for field in fields(self):
+            getattr(self, field.name).setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def box(self, index: int) -> Box:
+        """Return the level-0 box of one tile."""
+        return Box(
+            float(self.x[index]),
+            float(self.y[index]),
+            float(self.width[index]),
+            float(self.height[index]),
+        )
+
+    @classmethod
+    def empty(cls, classes: int) -> "TileTable":
+        """Return a table without tiles."""
+        columns = {name: np.empty(0, dtype) for name, dtype in _DTYPES.items()}
+        return cls(**columns, evidence=np.empty((0, classes), np.float32))
+
+
+def write_tiles(table: TileTable, classes: Sequence[str], path: Path) -> None:
+    """Write ``tiles.csv``: one row for each tile, numbers in full precision.
+
+    The last column says `NOTICE` in each row, so that it stays with rows that are cut out.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written.
+    """
+    columns = [getattr(table, name).tolist() for name in _DTYPES]
+    rows = zip(*columns, table.evidence.tolist(), strict=True)
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*_DTYPES, *(f"evidence_{name}" for name in classes), "notice"])
+        # repr of a float64 is exact, also for a float32 value
+        writer.writerows([*row[:-1], *row[-1], NOTICE] for row in rows)
+
+
+def read_tiles_csv(path: Path, classes: Sequence[str]) -> TileTable:
+    """Read what `write_tiles` wrote.
+
+    Raises
+    ------
+    ResultError
+        When the file is missing or is not such a table.
+    """
+    wanted = [*_DTYPES, *(f"evidence_{name}" for name in classes), "notice"]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        if header != wanted:
+            raise ValueError(f"columns {', '.join(header)}")
+        # strict: a cut row must not shift the others
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(wanted)
+        return _table(columns, len(classes))
+    except (OSError, ValueError) as error:
+        raise ResultError(
+            wanted=f"a table of tiles with {len(classes)} classes in {path.name}",
+            found=str(error),
+            remedy="Load a folder that this program saved, unaltered, or analyze the slide again.",
+            causes=(error,),
+        ) from error
+
+
+def _table(columns: Sequence[Sequence[str]], classes: int) -> TileTable:
+    plain = {
+        name: np.array([dtype(value) for value in column], dtype)
+        for (name, dtype), column in zip(_DTYPES.items(), columns, strict=False)
+    }
+    evidence = np.array(
+        [[float(value) for value in column] for column in columns[len(_DTYPES) : -1]], np.float32
+    )
+    return TileTable(**plain, evidence=evidence.reshape(classes, -1).T.copy())

@@ -1,0 +1,94 @@
+"""What has been scored so far: scores and sums, never pixels or features."""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.analyze.events import TilesDone
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.encoder import Scores
+
+
+@dataclass
+class Tally:
+    """The running account of one analysis.
+
+    Parameters
+    ----------
+    total
+        Planned tiles.
+    classes
+        Number of classes.
+
+    Attributes
+    ----------
+    scores
+        Finished batches.
+    unreadable
+        Place in the grid and reason of each tile that could not be read.
+    seconds
+        Wall seconds by stage.
+    """
+
+    total: int
+    classes: int
+    scores: "list[Scores]" = field(default_factory=list)
+    unreadable: list[tuple[int, str]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.perf_counter)
+    analyzed: int = 0
+    feature_sum: NDArray[np.float64] | float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Tiles that are finished, the unreadable ones too."""
+        return self.analyzed + len(self.unreadable)
+
+    def add(self, scores: "Scores") -> TilesDone:
+        """Take in a batch and return the event that tells of it."""
+        if not self.scores:
+            self.seconds["first_tiles"] = time.perf_counter() - self.began
+        self.scores.append(scores)
+        self.analyzed += len(scores.indices)
+        self.feature_sum = self.feature_sum + scores.feature_sum
+        return self._event(scores.indices, scores.attention_logit, scores.tile_evidence)
+
+    def add_unreadable(self, index: int, reason: str) -> TilesDone:
+        """Take in a tile that could not be read and return the event that tells of it."""
+        self.unreadable.append((index, reason))
+        nothing = np.empty(0, np.float32)
+        evidence = np.empty((0, self.classes), np.float32)
+        return self._event(np.empty(0, np.int64), nothing, evidence)
+
+    def stop(self, lanes: int) -> None:
+        """Settle the seconds; ``lanes`` batches were encoded side by side."""
+        wall = time.perf_counter() - self.began
+        encode = sum(scores.encode_seconds for scores in self.scores) / lanes
+        head = sum(scores.head_seconds for scores in self.scores) / lanes
+        self.seconds |= {
+            "read_wait": max(0.0, wall - encode - head),
+            "encode": encode,
+            "head": head,
+        }
+
+    def _event(
+        self,
+        indices: NDArray[np.int64],
+        attention_logit: NDArray[np.float32],
+        tile_evidence: NDArray[np.float32],
+    ) -> TilesDone:
+        rate = self.done / max(time.perf_counter() - self.began, 1e-9)
+        return TilesDone(
+            indices=indices,
+            attention_logit=attention_logit,
+            tile_evidence=tile_evidence,
+            done=self.done,
+            total=self.total,
+            tiles_per_second=rate,
+            seconds_left=(self.total - self.done) / rate,
+            unreadable=len(self.unreadable),
+        )
