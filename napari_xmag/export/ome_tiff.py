@@ -1,0 +1,117 @@
+"""The heat map as a pyramidal OME-TIFF of exact numbers, placed on the slide in µm."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag import NOTICE, __version__
+from napari_xmag.analyze.files import whole_file
+from napari_xmag.analyze.heatmap import HeatMap, attention_rank, heat_map
+from napari_xmag.analyze.result import SlideResult
+
+_TILE = 64
+_SMALLEST = 16
+"""Levels are halved until both sides are no longer than this."""
+
+
+def write_heatmap_ome(result: SlideResult, path: Path | str) -> None:
+    """Write ``heatmap.ome.tif``: float32, one pixel for each place of the grid, NaN for glass.
+
+    Channels are ``attention_rank``, ``attention`` and ``evidence_<class>``. The physical size is
+    that of a tile; the plane position is the centre of the first pixel, counted in µm from the
+    centre of the slide's first level-0 pixel (napari's convention). A map annotation repeats the
+    placement in level-0 pixels.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written.
+    """
+    import tifffile
+
+    maps = _channels(result)
+    placed = next(iter(maps.values()))
+    levels = _pyramid(np.stack([channel.pixels for channel in maps.values()]))
+    options = {"tile": (_TILE, _TILE), "compression": "zlib", "photometric": "minisblack"}
+    size_y, size_x = placed.scale_um(result.mpp)
+    metadata = _metadata(result, list(maps), placed)
+    with whole_file(Path(path)) as part, tifffile.TiffWriter(part, ome=True) as writer:
+        for index, level in enumerate(levels):
+            per_cm = (1e4 / (size_x * 2**index), 1e4 / (size_y * 2**index))
+            writer.write(
+                level,
+                subifds=len(levels) - 1 if index == 0 else None,
+                subfiletype=1 if index else 0,
+                metadata=metadata if index == 0 else None,
+                resolution=per_cm,
+                resolutionunit="CENTIMETER",
+                software=f"napari-xmag {__version__}",
+                **options,
+            )
+
+
+def _channels(result: SlideResult) -> dict[str, HeatMap]:
+    tiles = result.tiles
+    values = {"attention_rank": attention_rank(tiles.attention), "attention": tiles.attention}
+    for index, name in enumerate(result.classes):
+        values[f"evidence_{name}"] = tiles.evidence[:, index]
+    return {name: heat_map(result, channel) for name, channel in values.items()}
+
+
+def _pyramid(pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    levels = [pixels]
+    while max(levels[-1].shape[1:]) > _SMALLEST:
+        levels.append(_halved(levels[-1]))
+    return levels
+
+
+def _halved(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of 2 × 2 pixels without the glass among them, (C, H, W) to (C, ⌈H/2⌉, ⌈W/2⌉)."""
+    channels, height, width = pixels.shape
+    even = ((0, 0), (0, height % 2), (0, width % 2))
+    padded = np.pad(pixels, even, constant_values=np.nan)
+    blocks = padded.reshape(channels, padded.shape[1] // 2, 2, padded.shape[2] // 2, 2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")  # glass stays NaN
+        means: NDArray[np.float32] = np.nanmean(blocks, axis=(2, 4), dtype=np.float32)
+    return means
+
+
+def _metadata(result: SlideResult, names: list[str], placed: HeatMap) -> dict[str, Any]:
+    size_y, size_x = placed.scale_um(result.mpp)
+    y, x = placed.translate_um(result.mpp)
+    count = len(names)
+    return {
+        "axes": "CYX",
+        "Creator": f"napari-xmag {__version__}",
+        "Name": f"{result.slide['path']} attention and evidence",
+        "Description": (
+            f"{NOTICE} Heat map of {result.slide['path']} by {result.model['name']}. One pixel for "
+            "each place of the tile grid, NaN where there is glass. The plane position is the "
+            "centre of the first pixel, in µm from the centre of the slide's first level-0 pixel."
+        ),
+        "PhysicalSizeX": size_x,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": size_y,
+        "PhysicalSizeYUnit": "µm",
+        "Channel": {"Name": names},
+        "Plane": {
+            "PositionX": [x] * count,
+            "PositionXUnit": ["µm"] * count,
+            "PositionY": [y] * count,
+            "PositionYUnit": ["µm"] * count,
+        },
+        "MapAnnotation": {
+            "Namespace": "napari-xmag/placement",
+            "notice": NOTICE,
+            "left edge of the first pixel, level-0 px": repr(placed.origin_x),
+            "top edge of the first pixel, level-0 px": repr(placed.origin_y),
+            "pixel width, level-0 px": repr(placed.stride_x),
+            "pixel height, level-0 px": repr(placed.stride_y),
+            "slide mpp x": repr(result.mpp.x),
+            "slide mpp y": repr(result.mpp.y),
+        },
+    }

@@ -1,0 +1,43 @@
+"""Colours of pictures that leave the program."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Anchors of the "turbo" colour map (Mikhailov 2019): blue is cold, red is hot, all legible on H&E.
+_TURBO = np.array(
+    [
+        (48, 18, 59),
+        (69, 91, 205),
+        (62, 156, 254),
+        (24, 214, 203),
+        (70, 248, 132),
+        (162, 252, 60),
+        (225, 221, 55),
+        (254, 164, 49),
+        (239, 89, 17),
+        (195, 36, 3),
+        (122, 4, 3),
+    ],
+    np.float64,
+)
+
+# Blue, grey, red: evidence against and for a class.
+_DIVERGING = np.array(
+    [(33, 76, 168), (110, 153, 220), (221, 221, 221), (226, 128, 104), (170, 20, 34)], np.float64
+)
+
+
+def heat_colors(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return RGB (..., 3) for values from 0 (cold) to 1 (hot)."""
+    return _colors(values, _TURBO)
+
+
+def diverging_colors(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return RGB (..., 3) for values from -1 (against) to 1 (for)."""
+    return _colors((np.asarray(values) + 1) / 2, _DIVERGING)
+
+
+def _colors(values: NDArray[np.floating], anchors: NDArray[np.float64]) -> NDArray[np.uint8]:
+    places = np.linspace(0, 1, len(anchors))
+    channels = [np.interp(values, places, anchors[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
