@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
-from npe2 import read
+from npe2 import PluginManager, read
 from numpy.typing import NDArray
 
 from napari_xmag._gui.layers import METADATA_KEY, LayerData
@@ -19,6 +19,11 @@ from tests.slides import draw_section, write_pyramid
 
 WHOLE_SLIDE_DICOM = "1.2.840.10008.5.1.4.1.1.77.1.6"
 COMPUTED_TOMOGRAPHY = "1.2.840.10008.5.1.4.1.1.2"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _manifests() -> None:
+    PluginManager.instance().discover()
 
 
 def open_with_napari(path: Path) -> LayerData:
