@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -151,7 +151,8 @@ class ModelInfo:
     demonstration: bool = False
     sha256: str = ""
     licence: str = "unknown"
-    training_range: TrainingRange | None = None
+    # Left out of comparisons: arrays have no single truth, and sha256 covers them.
+    training_range: TrainingRange | None = field(default=None, compare=False)
     description: str = ""
 
     def __post_init__(self) -> None:
