@@ -33,13 +33,12 @@ def hides_ycbcr(path: Path, photometric: str) -> bool:
     Parameters
     ----------
     path
-        A DICOM file, or a folder of them.
+        A DICOM file.
     photometric
         The PhotometricInterpretation that the file states.
     """
     if photometric != "RGB":
         return False
-    path = dicom_files(path)[0] if path.is_dir() else path
     try:
         frame = Image.open(io.BytesIO(_first_frame(path)), formats=["JPEG"])
     except UnidentifiedImageError:

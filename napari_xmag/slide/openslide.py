@@ -51,6 +51,8 @@ class OpenSlideSlide:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # ``path`` may become the folder that a DICOM slide was opened by.
+        self._file = path
         self._cache = openslide.OpenSlideCache(CACHE_BYTES)
         self._pool = HandlePool(self._open, lambda handle: handle.close())
         first = self._open()
@@ -59,7 +61,7 @@ class OpenSlideSlide:
         self._direct = _direct_reader(self)
 
     def _open(self) -> openslide.OpenSlide:
-        handle = openslide.OpenSlide(self.path)
+        handle = openslide.OpenSlide(self._file)
         handle.set_cache(self._cache)
         return handle
 
@@ -85,7 +87,7 @@ class OpenSlideSlide:
         self.mpp_source = statements[0].source if statements else MppSource.NONE
         self.mpp_conflict = find_conflict(statements, self.objective_power)
         photometric = properties.get("dicom.PhotometricInterpretation", "")
-        self._ycbcr = hides_ycbcr(self.path, photometric)
+        self._ycbcr = hides_ycbcr(self._file, photometric)
         profile = handle.color_profile
         self.icc_profile: bytes | None = None if profile is None else profile.tobytes()
 
