@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw
 from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, result_map
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.export.lettering import font, legible, width
 from napari_xmag.export.palette import diverging_colors, heat_colors
-from napari_xmag.export.panel import INK, PANEL_WIDTH, draw_panel, font
+from napari_xmag.export.panel import INK, panel
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.resample import finer_level, read_resampled
@@ -19,7 +20,7 @@ from napari_xmag.slide.resample import finer_level, read_resampled
 _LONGEST = 1400
 _LEAST_HEIGHT = 640
 _MARGIN = 28
-_OPACITY = 0.55
+_OPACITY = 0.5
 _BLOCK_PX = 2048
 """Read in blocks of so many source pixels a side: slides of one level need little memory too."""
 
@@ -58,9 +59,8 @@ def write_overlay(
         pixels = _blended(picture, colors, heat, slide.bounds)
     image = Image.fromarray(pixels)
     _draw_scale_bar(image, slide.bounds, result.mpp)
-    page = _page(image)
-    panel = (image.width + 2 * _MARGIN, _MARGIN, page.height - _MARGIN)
-    draw_panel(ImageDraw.Draw(page), result, panel, view, class_name, (low, high))
+    words = panel(result, view, class_name, (low, high), max(image.height, _LEAST_HEIGHT))
+    page = _page(image, words)
     with whole_file(Path(path)) as part:
         page.save(part, format="PNG", optimize=True)
 
@@ -126,10 +126,10 @@ def _blended(
 def _draw_scale_bar(image: Image.Image, bounds: Box, mpp: Mpp) -> None:
     um_per_px = bounds.width * mpp.x / image.width
     length = _nice_length(image.width * um_per_px / 5)
-    words = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
-    pixels, letters = round(length / um_per_px), font(18)
+    words = legible(f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm")
+    pixels, letters = round(length / um_per_px), font(17)
     draw = ImageDraw.Draw(image, "RGBA")
-    wide = max(pixels, math.ceil(draw.textlength(words, letters)))
+    wide = max(pixels, math.ceil(width(words, 17)))
     left, bottom = 16, image.height - 16
     draw.rounded_rectangle(
         (left, bottom - 48, left + wide + 24, bottom), radius=6, fill=(255, 255, 255, 215)
@@ -146,8 +146,9 @@ def _nice_length(most: float) -> float:
     return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))
 
 
-def _page(image: Image.Image) -> Image.Image:
-    height = max(image.height, _LEAST_HEIGHT) + 2 * _MARGIN
-    page = Image.new("RGB", (image.width + PANEL_WIDTH + 3 * _MARGIN, height), "white")
-    page.paste(image, (_MARGIN, (height - image.height) // 2))
+def _page(image: Image.Image, words: Image.Image) -> Image.Image:
+    size = image.width + words.width + 3 * _MARGIN, words.height + 2 * _MARGIN
+    page = Image.new("RGB", size, "white")
+    page.paste(image, (_MARGIN, (page.height - image.height) // 2))
+    page.paste(words, (image.width + 2 * _MARGIN, _MARGIN))
     return page

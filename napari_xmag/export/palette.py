@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# Anchors of the "turbo" colour map (Mikhailov 2019): blue is cold, red is hot, all legible on H&E.
+# Anchors of the "turbo" colour map (Mikhailov 2019) without its dark ends, under which tissue would
+# vanish: blue is cold, red is hot.
 _TURBO = np.array(
     [
-        (48, 18, 59),
         (69, 91, 205),
         (62, 156, 254),
         (24, 214, 203),
@@ -16,7 +16,6 @@ _TURBO = np.array(
         (254, 164, 49),
         (239, 89, 17),
         (195, 36, 3),
-        (122, 4, 3),
     ],
     np.float64,
 )
