@@ -8,8 +8,8 @@ from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QSizePolicy,
     QStyle,
@@ -142,16 +142,16 @@ class ChooserPanel(QWidget):
         self.about_model = Words()
         self.about_slide = Words()
         self.pixel_size = PixelSizePanel()
-        layout = QFormLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setVerticalSpacing(5)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        layout.addRow("Slide", self.slides)
-        layout.addRow(self.about_slide)
-        layout.addRow(self.pixel_size)
-        layout.addRow("Model", self.models)
-        layout.addRow(self.about_model)
-        layout.addRow("Device", self.devices)
+        layout.setSpacing(5)
+        # Not a form layout: that one cuts wrapped text in rows that span both columns.
+        layout.addLayout(_row("Slide", self.slides))
+        layout.addWidget(self.about_slide)
+        layout.addWidget(self.pixel_size)
+        layout.addLayout(_row("Model", self.models))
+        layout.addWidget(self.about_model)
+        layout.addLayout(_row("Device", self.devices))
         self.slides.activated.connect(lambda _: self.slide_chosen.emit(self.slides.currentData()))
         self.models.activated.connect(lambda _: self.model_chosen.emit(self.models.currentData()))
         self.devices.activated.connect(
@@ -192,6 +192,16 @@ class ChooserPanel(QWidget):
     def show_devices(self, names: Sequence[str], chosen: str) -> None:
         """Offer the devices of this machine."""
         self.devices.offer([(_DEVICES.get(name, name), name) for name in names], chosen)
+
+
+def _row(text: str, chooser: Chooser) -> QHBoxLayout:
+    label = QLabel(text)
+    label.setFixedWidth(52)
+    label.setBuddy(chooser)
+    row = QHBoxLayout()
+    row.addWidget(label)
+    row.addWidget(chooser, 1)
+    return row
 
 
 def _conflict(session: SlideSession) -> str:

@@ -114,6 +114,8 @@ class Controller:
         run = _Run(session, session.result)
         self._runs[session] = run
         session.outcome = ""
+        if session.tissue_layer is not None:
+            session.tissue_layer.visible = False  # its colour would tint the map
         session.progress = Progress("Starting")
         session.result, session.cards = None, ()
         run.job = self.jobs.start(

@@ -6,7 +6,18 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_xmag._gui.section import discard
 from napari_xmag.analyze.result import SlideResult
+
+
+_STAGES = {
+    "tissue": "find tissue",
+    "model": "prepare model",
+    "plan": "plan tiles",
+    "first_tiles": "until first tiles",
+    "read_wait": "wait for reading",
+    "total": "all",
+}
 
 
 class PassportPanel(QWidget):
@@ -24,7 +35,7 @@ class PassportPanel(QWidget):
         """Fill the table anew."""
         self.rows = {**_slide_rows(passport), **_second_rows(result)}
         self._layout.removeWidget(self._table)
-        self._table.deleteLater()
+        discard(self._table)
         self._table = QWidget()
         form = QFormLayout(self._table)
         form.setContentsMargins(0, 0, 0, 0)
@@ -103,6 +114,6 @@ def _second_rows(result: SlideResult | None) -> dict[str, str]:
     if result is None:
         return {}
     return {
-        f"Time: {stage.replace('_', ' ')}": f"{seconds:.2f} s"
+        f"Time: {_STAGES.get(stage, stage.replace('_', ' '))}": f"{seconds:.2f} s"
         for stage, seconds in result.seconds.items()
     }

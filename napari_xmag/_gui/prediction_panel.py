@@ -4,7 +4,7 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QPainter, QPainterPath, QPaintEvent
 from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_xmag._gui.section import ACCENT, ALARM, Words, text_color
+from napari_xmag._gui.section import ACCENT, ALARM, Words, discard, text_color
 from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.result import SlideResult
 
@@ -97,7 +97,7 @@ class PredictionPanel(QWidget):
         """Show bars and warnings."""
         for widget in (*self.bars, *self.flags):
             self._layout.removeWidget(widget)
-            widget.deleteLater()
+            discard(widget)
         self.bars, self.flags = [], []
         self.note.say(_note(result))
         if result is None:

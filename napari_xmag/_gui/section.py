@@ -33,6 +33,12 @@ def text_color(widget: QWidget, strength: float = 1.0) -> QColor:
     return QColor(*mixed)
 
 
+def discard(widget: QWidget) -> None:
+    """Take a widget off the screen at once; Qt deletes it when it is safe."""
+    widget.hide()
+    widget.deleteLater()
+
+
 class Words(QLabel):
     """Wrapped, selectable text that hides when it is empty."""
 

@@ -88,8 +88,8 @@ class Slides:
             return
         session = SlideSession(path, layer)
         self._state.sessions = (*self._state.sessions, session)
-        if self._state.current is None:
-            self._state.current = session
+        # It lies on top of the others, so it is what the user looks at.
+        self._state.current = session
         self.open(session)
 
     def _removed(self, event: object) -> None:

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_xmag._gui.section import ACCENT, ALARM, Words
+from napari_xmag._gui.section import ACCENT, ALARM, Words, discard
 from napari_xmag._gui.state import TileCard
 from napari_xmag.analyze.review import Verdict
 
@@ -129,7 +129,7 @@ class TileStrip(QWidget):
         """Show tiles with their ticks."""
         for tile in self.tiles:
             self._row.removeWidget(tile)
-            tile.deleteLater()
+            discard(tile)
         self.tiles = [TileButton(card, verdicts.get(card.tile)) for card in cards]
         for place, tile in enumerate(self.tiles):
             tile.clicked.connect(self.clicked)

@@ -29,7 +29,7 @@ def show_tissue(viewer: ViewerModel, session: SlideSession, mask: TissueMask) ->
     layer = Labels(
         mask.pixels.astype(np.uint8),
         name=f"Tissue – {session.path.name}",
-        opacity=0.45,
+        opacity=0.35,
         colormap=DirectLabelColormap(
             color_dict={0: "transparent", 1: _TISSUE_COLOR, None: _TISSUE_COLOR}
         ),
