@@ -1,0 +1,214 @@
+"""Every setting of a distillation, read from TOML, each with its meaning."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_xmag.errors import ConfigError
+from napari_xmag.nets.student import StudentSpec
+from napari_xmag.nets.teacher import TeacherSpec
+from napari_xmag.train.fit import FitConfig
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Where the fields are and which slides are held out."""
+
+    fields: Path = Field(description="Folder made by distill prepare.")
+    cache: Path = Field(description="Folder for the student's views and the teacher's features.")
+    validation: tuple[str, ...] = Field(
+        default=(),
+        description="Slides held out, by file name; * and ? stand for anything. "
+        "Hold out all slides of a case together. Empty: one slide in eight.",
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="Use at most so many fields (for trials)."
+    )
+
+
+class StudentConfig(Section):
+    """The network that learns."""
+
+    start: str = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
+    pretrained: bool = Field(default=False, description="For a plain timm name: fetch its weights.")
+    mpp: float = Field(default=2.0, gt=0, description="µm per pixel of its tiles (2.0 is 5x).")
+    tile_px: int = Field(
+        default=256, ge=16, description="Side of its tiles; must pool exactly to cells."
+    )
+    cells: int = Field(default=4, ge=1, description="Cells a side, one for each teacher tile.")
+    mean: tuple[float, float, float] = Field(
+        default=(0.485, 0.456, 0.406), description="Of RGB in 0…1."
+    )
+    std: tuple[float, float, float] = Field(
+        default=(0.229, 0.224, 0.225), description="Of RGB in 0…1."
+    )
+    embedding: Literal["avg", "cls"] = Field(
+        default="avg", description="Mean of the tokens, or CLS token."
+    )
+    arguments: dict[str, Any] = Field(
+        default={}, description="More arguments of timm.create_model."
+    )
+
+    def spec(self) -> StudentSpec:
+        """Return what the student expects of its tiles."""
+        return StudentSpec(
+            mpp=self.mpp,
+            tile_px=self.tile_px,
+            mean=self.mean,
+            std=self.std,
+            cells=self.cells,
+            embedding=self.embedding,
+        )
+
+
+class TeacherConfig(Section):
+    """The frozen network it learns from."""
+
+    name: str = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
+    feature: Literal["pooled", "cls", "cls_mean"] = Field(
+        default="pooled",
+        description="Own pooling, class token, or class token and mean patch token.",
+    )
+    tile_px: int | None = Field(
+        default=None,
+        ge=16,
+        description="Size at which it sees a tile; none: as cut from the field.",
+    )
+    mean: tuple[float, float, float] | None = Field(default=None, description="None: its own.")
+    std: tuple[float, float, float] | None = Field(default=None, description="None: its own.")
+    licence: str = Field(
+        default="not stated", description="As its authors state; goes into the card."
+    )
+    arguments: dict[str, Any] = Field(
+        default={}, description="More arguments of timm.create_model."
+    )
+
+    def spec(self) -> TeacherSpec:
+        """Return how to load it."""
+        return TeacherSpec(**self.model_dump())
+
+
+class LossConfig(Section):
+    """Weights of the two losses."""
+
+    global_weight: float = Field(default=1.0, ge=0, description="Weight of the whole field's loss.")
+    local_weight: float = Field(default=0.5, ge=0, description="Weight of the cells' loss.")
+    center: bool = Field(
+        default=True,
+        description="Take the mean teacher feature off before cosines are taken. Features after a "
+        "ReLU all point the same way; without their mean the cosine sees what differs. "
+        "The published recipe does not do this.",
+    )
+
+
+class AugmentConfig(Section):
+    """Views of a field."""
+
+    views: int = Field(default=2, ge=1, description="Random views of each field in a batch.")
+    flips: float = Field(default=0.5, ge=0, le=1, description="Probability of each flip.")
+    color: float = Field(default=0.05, ge=0, le=0.5, description="Largest change of colour.")
+    color_probability: float = Field(
+        default=0.5, ge=0, le=1, description="Share of views recoloured."
+    )
+
+
+class RunConfig(Section):
+    """The run itself."""
+
+    out: Path = Field(description="Folder of the student to write.")
+    batch_size: int = Field(default=64, ge=2, description="Fields in a batch.")
+    seed: int = Field(default=0, description="Seed of order, views and new weights.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
+    half: bool = Field(
+        default=True, description="Compute in half precision where the device gains by it."
+    )
+    licence: str = Field(default="not stated", description="Licence of the student's weights.")
+
+
+class DistillConfig(Section):
+    """All of it; one TOML table for each part."""
+
+    data: DataConfig
+    student: StudentConfig
+    teacher: TeacherConfig
+    run: RunConfig
+    loss: LossConfig = LossConfig()
+    augment: AugmentConfig = AugmentConfig()
+    fit: FitConfig = FitConfig()
+
+
+def load_config(path: Path, settings: Sequence[str] = ()) -> DistillConfig:
+    """Read a TOML file; ``settings`` such as ``fit.epochs=3`` win over it.
+
+    Relative paths mean those beside the file.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read or a value is wrong; every wrong value is named.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            wanted=f"a TOML file at {path}",
+            found=str(error),
+            remedy="Correct it; docs/distill.md has an example.",
+            causes=[error],
+        ) from error
+    for setting in settings:
+        _apply(content, setting)
+    try:
+        config = DistillConfig.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(
+            wanted=f"a valid configuration in {path.name}",
+            found="; ".join(lines),
+            remedy="Correct these values; docs/distill.md explains each.",
+            causes=[error],
+        ) from error
+    return _anchored(config, path.resolve().parent)
+
+
+def _apply(content: dict[str, Any], setting: str) -> None:
+    name, equals, text = setting.partition("=")
+    if not equals or not all(name.split(".")):
+        raise ConfigError(
+            wanted="a setting such as fit.epochs=3",
+            found=repr(setting),
+            remedy="Write section.name=value.",
+        )
+    *sections, last = name.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+    try:
+        content[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        content[last] = text  # a bare word or path needs no quotes
+
+
+def _anchored(config: DistillConfig, parent: Path) -> DistillConfig:
+    """Make relative paths mean those beside the configuration file."""
+    data = config.data.model_copy(
+        update={"fields": parent / config.data.fields, "cache": parent / config.data.cache}
+    )
+    run = config.run.model_copy(update={"out": parent / config.run.out})
+
+    def source(name: str) -> str:
+        kind, _, place = name.partition(":")
+        return f"{kind}:{parent / place}" if kind == "local-dir" else name
+
+    student = config.student.model_copy(update={"start": source(config.student.start)})
+    teacher = config.teacher.model_copy(update={"name": source(config.teacher.name)})
+    return config.model_copy(
+        update={"data": data, "run": run, "student": student, "teacher": teacher}
+    )

@@ -1,0 +1,36 @@
+"""What a long training run says of itself; frozen, small, at least twice a second."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Work goes on: ``done`` of ``total`` in the named stage; rate and rest as measured so far."""
+
+    stage: str
+    done: int
+    total: int
+    per_second: float = 0.0
+    seconds_left: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone:
+    """One epoch is over (counted from 1), with its scalars by name."""
+
+    epoch: int
+    epochs: int
+    scalars: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The model folder is written; ``metrics`` are those of its card."""
+
+    folder: Path
+    metrics: Mapping[str, object] = field(default_factory=dict)
+
+
+Event = Progress | EpochDone | Finished
