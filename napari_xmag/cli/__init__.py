@@ -1,0 +1,62 @@
+"""The command line: ``napari-xmag analyze | models | distill | train | doctor``."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from napari_xmag import NOTICE, __version__
+from napari_xmag.errors import ConfigError, XmagError
+
+COMMANDS = ("analyze", "models", "distill", "train", "doctor")
+"""Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
+
+CANCELLED = 130
+"""What shells expect of a program that was ended with Ctrl-C."""
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments
+        As on the command line, without the program's name; those of the process when None.
+
+    Returns
+    -------
+    0 when all was done, 1 when something failed (it was named), 2 for wrong usage, 130 after
+    Ctrl-C.
+    """
+    args = build_parser().parse_args(arguments)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        print("\nCancelled. Nothing half-written is left.", file=sys.stderr)
+        return CANCELLED
+    except XmagError as error:
+        _log.info("%s", error.details())
+        print(f"napari-xmag {args.command}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; importing them loads no torch."""
+    parser = argparse.ArgumentParser(
+        prog="napari-xmag",
+        description=f"Whole-slide analysis with a compact 5x student. {NOTICE}",
+        epilog="Each command explains itself: napari-xmag COMMAND --help",
+    )
+    parser.add_argument("--version", action="version", version=f"napari-xmag {__version__}")
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="tell more in the log; twice for all"
+    )
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        import_module(f"napari_xmag.cli.{name}").add_parser(subparsers)
+    return parser

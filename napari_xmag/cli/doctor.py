@@ -1,0 +1,141 @@
+"""``napari-xmag doctor``: what is installed, what works, what to do about the rest."""
+
+import argparse
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.resources import files
+from typing import Any
+
+from napari_xmag import __version__
+
+_PACKAGES = ("napari", "torch", "timm", "numpy", "scikit-image", "tifffile", "openslide-python")
+_QT_BINDINGS = ("PySide6", "PyQt6", "PyQt5", "PySide2")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes
+    ----------
+    name
+        What it is.
+    words
+        What was found.
+    remedy
+        What to do; empty when all is well.
+    """
+
+    name: str
+    words: str
+    remedy: str = ""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check the installation",
+        description="Check the installation: versions, device, slide reading, models and the "
+        "napari plugin. Exit code 0 when all is well, 1 when something needs attention.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print all findings; return 1 when one needs attention."""
+    findings = list(examine())
+    wide = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f"{'!!' if finding.remedy else 'ok'}  {finding.name:{wide}}  {finding.words}")
+        if finding.remedy:
+            print(f"    {'':{wide}}  -> {finding.remedy}")
+    wrong = sum(bool(finding.remedy) for finding in findings)
+    print("All is well." if not wrong else f"{wrong} of {len(findings)} need attention.")
+    return 1 if wrong else 0
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what can be said of this installation."""
+    yield Finding("napari-xmag", f"{__version__} in {files('napari_xmag')}")
+    yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
+    for name in _PACKAGES:
+        yield _package(name)
+    yield _qt()
+    yield _plugin()
+    yield _openslide()
+    yield _device()
+    yield from _models()
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        return Finding(name, "not installed", f"pip install {name}")
+
+
+def _qt() -> Finding:
+    for name in _QT_BINDINGS:
+        try:
+            return Finding("window", f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return Finding(
+        "window",
+        "no Qt binding: the command line works, the window does not",
+        'pip install "napari-xmag[pyside6]"',
+    )
+
+
+def _plugin() -> Finding:
+    found = [
+        point for point in entry_points(group="napari.manifest") if point.name == "napari-xmag"
+    ]
+    if not found:
+        remedy = "install the package: pip install napari-xmag (or pip install -e . in a checkout)"
+        return Finding("napari plugin", "napari does not know of it", remedy)
+    if not files("napari_xmag").joinpath("napari.yaml").is_file():
+        remedy = "reinstall napari-xmag"
+        return Finding("napari plugin", "its manifest napari.yaml is missing", remedy)
+    return Finding("napari plugin", "registered; Plugins > XMAG in napari")
+
+
+def _openslide() -> Finding:
+    try:
+        import openslide
+    except (ImportError, OSError) as error:  # the binding, or the library it loads
+        remedy = "pip install --upgrade openslide-python openslide-bin"
+        return Finding("OpenSlide", f"does not load ({error})", remedy)
+    return Finding("OpenSlide", str(openslide.__library_version__))
+
+
+def _device() -> Finding:
+    try:
+        import torch
+
+        from napari_xmag.nets.device import available_devices, pick_device, pick_dtype
+    except (ImportError, OSError) as error:
+        remedy = "pip install --upgrade torch torchvision timm (together, so that they match)"
+        return Finding("device", f"torch does not load ({error})", remedy)
+    device = pick_device()
+    precision = str(pick_dtype(device)).removeprefix("torch.")
+    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    others = [name for name in available_devices() if name != str(device)]
+    also = f"; also {', '.join(others)}" if others else ""
+    return Finding("device", f"{device} in {precision}{threads}{also}")
+
+
+def _models() -> Iterator[Finding]:
+    from napari_xmag.zoo import DEFAULT_MODEL, list_models
+
+    entries = list_models()
+    if DEFAULT_MODEL not in [entry.name for entry in entries]:
+        remedy = "reinstall napari-xmag, or name another model with --model"
+        yield Finding("model", f"the bundled {DEFAULT_MODEL} is missing", remedy)
+    for entry in entries:
+        remedy = "fetch or copy it again, or remove its folder" if entry.problem else ""
+        words = f"{entry.name} in {entry.folder}" + (f": {entry.problem}" if entry.problem else "")
+        yield Finding("model", words, remedy)
