@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_xmag.slide.sample import sample_slide
-from tests.slides import draw_section, write_aperio, write_pyramid
+from tests.slides import draw_section, write_aperio, write_leica, write_pyramid
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,12 @@ def single_level_slide(slide_folder: Path) -> Path:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in sample slide; made once for all tests."""
     return sample_slide(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture(scope="session")
+def bounds_slide(slide_folder: Path) -> Path:
+    """Leica SCN, 6000×5000 px, 0.5 µm/px; only 2000×1500 px at (1501, 2003) were scanned."""
+    return write_leica(slide_folder / "bounds.scn", draw_section(2000, 1500, seed=5))
 
 
 @pytest.fixture(scope="session")

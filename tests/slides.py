@@ -106,3 +106,83 @@ def write_aperio(
                 description=f"Aperio Image Library v11.2.1\n{size} JPEG/RGB Q=95{notes}",
             )
     return path
+
+
+def write_leica(
+    path: Path,
+    pixels: Pixels,
+    *,
+    mpp: float = 0.5,
+    slide_size: tuple[int, int] = (6000, 5000),
+    offset: tuple[int, int] = (1501, 2003),
+    factors: Sequence[int] = (1, 4),
+) -> Path:
+    """Write what OpenSlide reads as a Leica SCN: one scanned part of a larger slide, with bounds.
+
+    ``slide_size`` and ``offset`` are in level-0 pixels; all outside the scanned part is
+    transparent.
+    """
+    width = pixels.shape[1]
+    overview = np.full((TILE * slide_size[1] // slide_size[0], TILE, 3), 240, np.uint8)
+    levels = [shrink(pixels, factor) if factor > 1 else pixels for factor in factors]
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for index, level in enumerate([overview, *levels]):
+            factor = width / level.shape[1]
+            writer.write(
+                level,
+                tile=(TILE, TILE),
+                photometric="rgb",
+                compression="jpeg",
+                compressionargs={"level": 95},
+                metadata=None,
+                resolution=(1e4 / mpp / factor, 1e4 / mpp / factor),
+                resolutionunit="CENTIMETER",
+                description=_leica_xml([overview], levels, mpp, slide_size, offset)
+                if index == 0
+                else None,
+            )
+    return path
+
+
+def _leica_xml(
+    overview: Sequence[Pixels],
+    levels: Sequence[Pixels],
+    mpp: float,
+    slide_size: tuple[int, int],
+    offset: tuple[int, int],
+) -> str:
+    """Return the description of an SCN file, in nanometres."""
+    nanometres = [round(side * mpp * 1000) for side in slide_size]
+    size = levels[0].shape[1] * mpp * 1000, levels[0].shape[0] * mpp * 1000
+    place = offset[0] * mpp * 1000, offset[1] * mpp * 1000
+    return (
+        '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">'
+        f'<collection name="slide" sizeX="{nanometres[0]}" sizeY="{nanometres[1]}">'
+        + _leica_image(overview, 0, tuple(nanometres), (0, 0), 0.6)
+        + _leica_image(levels, 1, size, place, 20)
+        + "</collection></scn>"
+    )
+
+
+def _leica_image(
+    levels: Sequence[Pixels],
+    first_page: int,
+    size: tuple[float, ...],
+    place: tuple[float, float],
+    power: float,
+) -> str:
+    dimensions = "".join(
+        f'<dimension sizeX="{level.shape[1]}" sizeY="{level.shape[0]}" r="{index}" '
+        f'ifd="{first_page + index}"/>'
+        for index, level in enumerate(levels)
+    )
+    return (
+        '<image name="part"><creationDate>2024-01-01T00:00:00Z</creationDate>'
+        f'<device model="synthetic" version="1"/><pixels sizeX="{levels[0].shape[1]}" '
+        f'sizeY="{levels[0].shape[0]}">{dimensions}</pixels>'
+        f'<view sizeX="{size[0]:.0f}" sizeY="{size[1]:.0f}" offsetX="{place[0]:.0f}" '
+        f'offsetY="{place[1]:.0f}"/><scanSettings><objectiveSettings>'
+        f"<objective>{power:g}</objective></objectiveSettings><illuminationSettings>"
+        "<illuminationSource>brightfield</illuminationSource></illuminationSettings>"
+        "</scanSettings></image>"
+    )

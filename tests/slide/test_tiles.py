@@ -1,0 +1,175 @@
+"""Tiles: exact mpp, exact place, the same from every level; bad ones marked; threads that stop."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from napari_xmag.errors import ConfigError, MppMissingError, TileReadError
+from napari_xmag.geometry import Box, Level, Mpp
+from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.resample import finer_level
+from napari_xmag.slide.tiles import plan_tiles, read_tile, read_tiles
+from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
+from tests.slides import draw_section, write_pyramid
+
+
+@dataclass
+class _SlowSlide:
+    """A slide that takes its time, counts its readers and has bad places."""
+
+    delay: float = 0.0
+    bad: frozenset[int] = frozenset()
+    reads: list[float] = field(default_factory=list)
+    levels: tuple[Level, ...] = (Level(0, 64000, 64, 1.0),)
+    bounds: Box = field(default_factory=lambda: Box(0, 0, 64000, 64))
+    path: Path = Path("slow.tiff")
+    mpp: Mpp | None = field(default_factory=lambda: Mpp(1, 1))
+
+    def read(self, box: Box, level: int) -> NDArray[np.uint8]:
+        self.reads.append(box.x)
+        time.sleep(self.delay)
+        if int(box.x) // 64 in self.bad:
+            raise TileReadError(wanted="pixels", found="a broken tile", remedy="None.")
+        return np.full((round(box.height), round(box.width), 3), int(box.x) // 64, np.uint8)
+
+
+def _boxes(number: int) -> list[Box]:
+    return [Box(64 * index, 0, 64, 64) for index in range(number)]
+
+
+def test_tile_is_as_large_as_the_model_wants(tmp_path: Path) -> None:
+    path = write_pyramid(
+        tmp_path / "a.tiff", draw_section(1200, 900), mpp=(0.5, 0.263), factors=(1,)
+    )
+    slide = open_slide(path)
+    grid = plan_tiles(slide, whole_slide(slide), mpp=2.0, tile_px=128, min_tissue=0)
+    assert grid.stride_x == pytest.approx(512)
+    assert grid.stride_y == pytest.approx(128 * 2 / 0.263)
+    assert grid.shape == (1, 3)
+    assert all(box.width == grid.stride_x and box.height == grid.stride_y for box in grid.boxes)
+
+
+def test_grid_starts_at_the_bounds_and_keeps_tissue_only(bounds_slide: Path) -> None:
+    slide = open_slide(bounds_slide)
+    mask = find_tissue(slide)
+    grid = plan_tiles(slide, mask, mpp=2.0, tile_px=64)
+    assert (grid.origin_x, grid.origin_y) == (1501, 2003)
+    assert grid.shape == (6, 8)
+    assert 0 < len(grid.boxes) < 48
+    assert (mask.fractions(grid.boxes) >= 0.2).all()
+    for box, column, row in zip(grid.boxes, grid.columns, grid.rows, strict=True):
+        assert box == Box(1501 + column * 256, 2003 + row * 256, 256, 256)
+
+
+def test_no_tissue_no_tiles(pyramid_slide: Path) -> None:
+    slide = open_slide(pyramid_slide)
+    empty = TissueMask(np.zeros((20, 30), bool), 100, 100, "painted")
+    grid = plan_tiles(slide, empty, mpp=2.0, tile_px=64, min_tissue=0)
+    assert grid.boxes == ()
+    assert grid.columns.shape == (0,)
+
+
+def test_plan_needs_mpp_and_sane_settings(no_mpp_slide: Path, pyramid_slide: Path) -> None:
+    slide = open_slide(no_mpp_slide)
+    with pytest.raises(MppMissingError):
+        plan_tiles(slide, whole_slide(slide), mpp=2.0, tile_px=64)
+    slide = open_slide(pyramid_slide)
+    with pytest.raises(ConfigError, match="mpp=0"):
+        plan_tiles(slide, whole_slide(slide), mpp=0, tile_px=64)
+
+
+def test_nearest_finer_level() -> None:
+    levels = tuple(Level(index, 100, 100, scale) for index, scale in enumerate((1.0, 4.0007, 16.0)))
+    assert [finer_level(levels, scale).index for scale in (0.5, 1, 3.9, 4, 8, 16, 40)] == [
+        0, 0, 0, 1, 1, 2, 2,
+    ]  # fmt: skip
+
+
+def test_tile_lies_where_it_should_from_every_level(tmp_path: Path) -> None:
+    """A ramp shows a shift as a change of value: 1 grey value is 1 level-0 pixel."""
+    pixels = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (256, 1, 3))
+    one = open_slide(write_pyramid(tmp_path / "1.tiff", pixels, factors=(1,), compression=None))
+    many = open_slide(
+        write_pyramid(tmp_path / "n.tiff", pixels, factors=(1, 2, 4), compression=None)
+    )
+    for x in (32.0, 45.3, 60.7):
+        for side in (64.0, 100.25, 130.1, 166.65):
+            box = Box(x, 20.4, side, side)
+            columns = x + (np.arange(32) + 0.5) * side / 32 - 0.5
+            for slide in (one, many):
+                seen = read_tile(slide, box, 32)[16, :, 0].astype(float)
+                # Averages of whole numbers were rounded twice, each time by up to a half.
+                assert np.abs(seen - columns).max() < 1.1
+                assert np.abs((seen - columns).mean()) < 0.6
+
+
+def test_level_0_and_coarse_level_give_the_same_picture(aperio_slide: Path) -> None:
+    slide = open_slide(aperio_slide)
+    single = open_slide(aperio_slide)
+    single.levels = single.levels[:1]
+    box = Box(1500.3, 1200.7, 1024, 1024)
+    fine = read_tile(single, box, 128).astype(float)
+    coarse = read_tile(slide, box, 128).astype(float)
+    assert np.abs(fine - coarse).mean() < 2
+    assert np.corrcoef(fine.ravel(), coarse.ravel())[0, 1] > 0.99
+
+
+def test_fine_stripes_do_not_alias(tmp_path: Path) -> None:
+    pixels = np.zeros((1024, 1024, 3), np.uint8)
+    pixels[:, ::2] = 200
+    slide = open_slide(write_pyramid(tmp_path / "s.tiff", pixels, factors=(1,), compression=None))
+    tile = read_tile(slide, Box(128.5, 128, 64 * 4.3, 64 * 4.3), 64)
+    assert np.abs(tile.astype(float) - 100).max() < 6
+
+
+def test_tiles_come_in_order_and_whole() -> None:
+    tiles = [tile for tile in read_tiles(_SlowSlide(), _boxes(200), 64, workers=3) if tile]
+    assert [tile.index for tile in tiles] == list(range(200))
+    assert all(tile.pixels is not None and tile.pixels[0, 0, 0] == tile.index for tile in tiles)
+
+
+def test_bad_tile_is_marked_and_the_run_goes_on() -> None:
+    slide = _SlowSlide(bad=frozenset({3}))
+    tiles = [tile for tile in read_tiles(slide, _boxes(8), 64) if tile]
+    assert [tile.index for tile in tiles if tile.pixels is None] == [3]
+    assert tiles[3].error == "a broken tile"
+    assert tiles[4].error == ""
+
+
+def test_prefetch_is_bounded() -> None:
+    slide = _SlowSlide()
+    tiles = read_tiles(slide, _boxes(500), 64, workers=2, ahead=10)
+    assert next(tiles) is not None
+    time.sleep(0.2)
+    assert len(slide.reads) <= 11
+    tiles.close()
+
+
+def test_heartbeat_while_nothing_comes() -> None:
+    tiles = read_tiles(_SlowSlide(delay=0.3), _boxes(2), 64, workers=1, poll_seconds=0.05)
+    beats = list(tiles)
+    assert beats[0] is None
+    assert [tile.index for tile in beats if tile] == [0, 1]
+
+
+def test_closing_stops_the_threads() -> None:
+    slide = _SlowSlide(delay=0.05)
+    tiles = read_tiles(slide, _boxes(500), 64, workers=3, ahead=100)
+    next(tiles)
+    start = time.perf_counter()
+    tiles.close()
+    assert time.perf_counter() - start < 0.5
+    time.sleep(0.3)
+    number = len(slide.reads)
+    time.sleep(0.2)
+    assert len(slide.reads) == number < 50
+    assert not [item for item in threading.enumerate() if item.name.startswith("xmag-tiles")]
+
+
+def test_no_boxes_no_tiles() -> None:
+    assert list(read_tiles(_SlowSlide(), [], 64)) == []
