@@ -5,6 +5,7 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
+from napari.utils.notifications import show_info
 
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import Slide
@@ -16,6 +17,7 @@ METADATA_KEY = "napari-xmag"
 """The one key of ``layer.metadata`` that is ours; it holds a dict with "role" and "path"."""
 
 SLIDE_ROLE = "slide"
+TRUE_COLORS = "sRGB"
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -70,20 +72,24 @@ def slide_layers(viewer: ViewerModel) -> list[Image]:
     return [layer for layer in viewer.layers if slide_path(layer) is not None]
 
 
-def show_true_colors(layer: Image) -> bool:
-    """Show a slide in sRGB, by the ICC profile that its scanner embedded.
-
-    Returns
-    -------
-    False when the slide has no profile and nothing changed.
-    """
+def toggle_true_colors(layer: Layer) -> None:
+    """Show a slide in sRGB by its scanner's ICC profile, or as stored again (a napari command)."""
     path = slide_path(layer)
-    slide = None if path is None else open_slide(path)
-    transform = None if slide is None else srgb_transform(slide)
-    if slide is None or transform is None:
-        return False
+    if path is None:
+        show_info("Select the layer of a slide first.")
+        return
+    slide = open_slide(path)
+    ours = layer.metadata[METADATA_KEY]
+    transform = None if ours.get("colors") == TRUE_COLORS else srgb_transform(slide)
+    if transform is None and "colors" not in ours:
+        slide.close()
+        show_info(f"{path.name} has no colour profile that changes anything.")
+        return
     layer.data = dask_pyramid(slide, transform)
-    return True
+    if transform is None:
+        del ours["colors"]
+    else:
+        ours["colors"] = TRUE_COLORS
 
 
 def _placement(mpp: Mpp | None) -> dict[str, Any]:

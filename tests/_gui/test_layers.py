@@ -6,17 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari import Viewer
+from napari._app_model import get_app_model
 from napari.layers import Image
+from napari.utils.notifications import notification_manager
 from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
+from napari_xmag._gui import layers
 from napari_xmag._gui.layers import (
     METADATA_KEY,
     calibrate,
     is_calibrated,
-    show_true_colors,
     slide_layers,
     slide_path,
+    toggle_true_colors,
 )
 from napari_xmag._gui.map_layer import MapLook, colormap, show_map
 from napari_xmag._gui.scores import TileScores
@@ -233,5 +236,21 @@ def test_slides_with_and_without_pixel_size_live_together(
 def test_true_colors_need_a_profile(viewer: Viewer, pyramid_slide: Path) -> None:
     layer = opened(viewer, pyramid_slide)
     before = layer.data
-    assert not show_true_colors(layer)
+    toggle_true_colors(layer)
     assert layer.data is before
+    assert "no colour profile" in notification_manager.records[-1].message
+
+
+def test_true_colors_come_and_go_by_the_menu(
+    viewer: Viewer, qtbot: QtBot, pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "srgb_transform", lambda _: lambda pixels: 255 - pixels)
+    layer = opened(viewer, pyramid_slide)
+    stored = np.asarray(layer.data[-1])
+    command = get_app_model().commands
+    command.execute_command("napari-xmag.true_colors").result()
+    np.testing.assert_array_equal(np.asarray(layer.data[-1]), 255 - stored)
+    command.execute_command("napari-xmag.true_colors").result()
+    np.testing.assert_array_equal(np.asarray(layer.data[-1]), stored)
+    assert slide_path(layer) == pyramid_slide
+    assert is_calibrated(layer)
