@@ -76,7 +76,8 @@ def add_parser(subparsers: Any) -> None:
         "--tissue",
         default="auto",
         metavar="auto|whole|GEOJSON",
-        help="find tissue, take everything scanned, or only tissue in these regions (default: auto)",
+        help="find tissue, take everything scanned, or only tissue in these regions "
+        "(default: auto)",
     )
     parser.add_argument(
         "--qupath-origin",
@@ -106,7 +107,8 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("auto", "float32"),
         default="auto",
-        help="auto is faster where the device allows; float32 is the same everywhere (default: auto)",
+        help="auto is faster where the device allows; float32 is the same everywhere "
+        "(default: auto)",
     )
 
 
@@ -135,7 +137,10 @@ def run(args: argparse.Namespace) -> int:
     failed = [
         name for number, name in enumerate(slides, 1) if not job.do(name, number, len(slides))
     ]
-    print(f"{len(slides) - len(failed)} of {len(slides)} slides analyzed. {NOTICE}")
+    done = len(slides) - len(failed)
+    print(f"{done} of {len(slides)} {'slide' if len(slides) == 1 else 'slides'} analyzed. {NOTICE}")
+    if failed:
+        print(f"Failed: {', '.join(path.name for path in failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -217,12 +222,13 @@ def _summary(name: str, result: "SlideResult", folder: Path) -> str:
 
     shares = sorted(zip(result.probabilities, result.classes, strict=False), reverse=True)
     words = ", ".join(f"{name} {100 * share:.1f} %" for share, name in shares)
-    tiles, seconds = len(result.tiles), result.seconds["total"]
+    count, seconds = len(result.tiles), result.seconds["total"]
+    tiles = "1 tile" if count == 1 else f"{count} tiles"
     lines = [
         name,
         f"  prediction  {words or 'none'}",
         *(f"  warning     {flag.words}" for flag in result.flags),
-        f"  analyzed    {tiles} tiles in {duration(seconds)}, {tiles / seconds:.0f} tiles/s",
+        f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.0f} tiles/s",
         f"  written to  {folder}",
     ]
     return "\n".join(lines)

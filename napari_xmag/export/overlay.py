@@ -62,7 +62,7 @@ def write_overlay(
     words = panel(result, view, class_name, (low, high), max(image.height, _LEAST_HEIGHT))
     page = _page(image, words)
     with whole_file(Path(path)) as part:
-        page.save(part, format="PNG", optimize=True)
+        page.save(part, format="PNG")
 
 
 def slide_picture(slide: Slide, longest: int = _LONGEST) -> NDArray[np.uint8]:
