@@ -45,10 +45,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*command: str, **environment: str) -> str:
-    """Run a command and return its output; its words are shown when it fails."""
+def run(*command: str, folder: Path = ROOT, **environment: str) -> str:
+    """Run a command in a folder and return its output; its words are shown when it fails."""
     done = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | environment, check=False
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -69,6 +74,7 @@ def test_an_installed_archive_is_a_whole_plugin(built: Path, tmp_path: Path, pat
     found = json.loads(
         run(
             *(sys.executable, "-W", "ignore", "-c", PROBE),
+            folder=tmp_path,  # not the checkout, whose package would come first
             PYTHONPATH=str(site),
             NAPARI_XMAG_HOME=str(tmp_path / "home"),
             QT_QPA_PLATFORM="offscreen",
