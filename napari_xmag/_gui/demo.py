@@ -76,7 +76,7 @@ def _open(widget: AnalyzeWidget, mpp: float | None) -> SlideSession:
         require_mpp(session.slide)
     _wait(widget.run.button.isEnabled, _SECONDS_TO_OPEN)
     if not widget.run.button.isEnabled():
-        raise _failure("a slide and a model that are ready", session.problem)
+        raise _failure("a slide and a model that are ready", widget.run.button.toolTip())
     return session
 
 
