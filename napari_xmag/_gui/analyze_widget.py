@@ -270,8 +270,9 @@ class AnalyzeWidget(QWidget):
         folder = Path.home() / "xmag-results" / session.path.stem
         dialog = ExportDialog(folder, bool(bounds.x or bounds.y), self)
         dialog.accepted.connect(lambda: self.controller.export(dialog.folder(), dialog.origin()))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        dialog.finished.connect(dialog.deleteLater)
+        self.export_dialog = dialog
+        dialog.open()  # not exec: the window stays alive behind it
 
     # the end
 

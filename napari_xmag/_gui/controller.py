@@ -52,7 +52,7 @@ class Controller:
         self.jobs = Jobs(tell_error)
         self.slides = Slides(viewer, state, self.jobs)
         self._shelf = tasks.ModelShelf()
-        self._runs: dict[SlideSession, _Run] = {}
+        self.runs: dict[SlideSession, _Run] = {}
         self.slides.dropped.connect(self.cancel)
         for name in ("view", "class_name", "opacity", "threshold", "current"):
             getattr(state.events, name).connect(self.repaint)
@@ -62,7 +62,7 @@ class Controller:
         """End all work and let go of viewer and files; for when the window goes away."""
         self.slides.disconnect()
         self.jobs.stop_all()
-        self._runs.clear()
+        self.runs.clear()
         self.slides.close()
 
     # models
@@ -104,7 +104,7 @@ class Controller:
     def analyze(self) -> None:
         """Start to analyse the current slide; errors are told, never raised."""
         session = self.state.current
-        if session is None or session in self._runs:
+        if session is None or session in self.runs:
             return
         try:
             request = self._request(session)
@@ -112,7 +112,7 @@ class Controller:
             tell_error(error)
             return
         run = _Run(session, session.result)
-        self._runs[session] = run
+        self.runs[session] = run
         session.outcome = ""
         if session.tissue_layer is not None:
             session.tissue_layer.visible = False  # its colour would tint the map
@@ -148,14 +148,14 @@ class Controller:
 
     def cancel(self, session: SlideSession | None = None) -> None:
         """End the run of a slide (the current one) within a moment; what was there comes back."""
-        run = self._runs.get(session or self.state.current)
+        run = self.runs.get(session or self.state.current)
         if run is not None and run.job is not None:
             run.session.progress = Progress("Cancelling")
             run.job.stop()
 
     def cancel_all(self) -> None:
         """End the runs of all slides."""
-        for session in list(self._runs):
+        for session in list(self.runs):
             self.cancel(session)
 
     def _hear(self, run: _Run, event: object) -> None:
@@ -203,7 +203,7 @@ class Controller:
             )
 
     def _end(self, run: _Run) -> None:
-        self._runs.pop(run.session, None)
+        self.runs.pop(run.session, None)
         run.session.progress = None
         if run.finished:
             return

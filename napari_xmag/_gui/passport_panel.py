@@ -9,7 +9,6 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidge
 from napari_xmag._gui.section import discard
 from napari_xmag.analyze.result import SlideResult
 
-
 _STAGES = {
     "tissue": "find tissue",
     "model": "prepare model",

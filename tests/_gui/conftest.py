@@ -1,0 +1,46 @@
+"""A window with a small model of random weights."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+
+from napari_xmag._gui.analyze_widget import AnalyzeWidget
+from napari_xmag.zoo import save_model
+from tests._gui.window import Window
+from tests.nets.students import tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model, saved once."""
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_model(tiny_model(), folder)
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path, tiny_folder: Path) -> Path:
+    """The user's models folder, with the small model in it."""
+    folder = tmp_path / "xmag-home" / "models"
+    shutil.copytree(tiny_folder, folder / "tiny")
+    return folder
+
+
+@pytest.fixture
+def window(
+    make_napari_viewer: Callable[..., Viewer], qtbot: QtBot, models: Path
+) -> Iterator[Window]:
+    """A shown viewer with the widget docked, the small model chosen."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1400, 900)
+    widget = AnalyzeWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Analyze slide")
+    opened = Window(viewer, widget, qtbot)
+    opened.wait(lambda: widget.state.model)
+    widget.controller.choose_model("tiny")
+    yield opened
+    widget.shut_down()
