@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import cast
 
 import openslide
-import tifffile
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Mpp
@@ -16,7 +15,7 @@ from napari_xmag.slide.dicom import dicom_files, is_dicom
 from napari_xmag.slide.mpp import agree, describe
 from napari_xmag.slide.openslide import OpenSlideSlide
 from napari_xmag.slide.remembered import remembered_mpp
-from napari_xmag.slide.tiff import TiffSlide
+from napari_xmag.slide.tiff import DECODE_ERRORS, TiffSlide
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ _BACKENDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
     ("OpenSlide", OpenSlideSlide),
     ("tifffile", TiffSlide),
 )
-_OPEN_ERRORS = (openslide.OpenSlideError, tifffile.TiffFileError, OSError, ValueError)
+_OPEN_ERRORS = (openslide.OpenSlideError, *DECODE_ERRORS)
 
 
 def is_slide(path: str | os.PathLike[str]) -> bool:

@@ -1,8 +1,10 @@
 """Slides read with OpenSlide: SVS, NDPI, MRXS, SCN, BIF, VMS, DICOM, tiled TIFF."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import openslide
@@ -23,6 +25,8 @@ from napari_xmag.slide.mpp import (
 )
 from napari_xmag.slide.segments import SegmentReader, over_background, segment_level
 from napari_xmag.slide.tiff import DECODE_ERRORS, place_on_level, tile_error
+
+logger = logging.getLogger(__name__)
 
 CACHE_BYTES = 128 * 2**20
 # Formats whose levels are plain TIFF pages, so that their JPEG tiles can be read directly.
@@ -58,7 +62,11 @@ class OpenSlideSlide:
         first = self._open()
         self._describe(first)
         self._pool.add(first)
-        self._direct = _direct_reader(self)
+        try:
+            self._direct = _direct_reader(self)
+        except openslide.OpenSlideError:
+            self._pool.close()
+            raise
 
     def _open(self) -> openslide.OpenSlide:
         handle = openslide.OpenSlide(self._file)
@@ -96,9 +104,9 @@ class OpenSlideSlide:
         if self._direct is not None and not self._pool.closed:
             try:
                 return self._direct.read(level, *place_on_level(box, self.levels[level]))
-            except DECODE_ERRORS:
+            except DECODE_ERRORS as error:
                 # OpenSlide has its own ways with odd tiles; it has the last word.
-                pass
+                logger.debug("A tile of %s is left to OpenSlide: %s", self.path, error)
         image = self._read_region(box, level)
         if self._ycbcr:
             image = _from_ycbcr(image)
@@ -111,8 +119,8 @@ class OpenSlideSlide:
         if self._direct is not None and not self._pool.closed:
             try:
                 return self._direct.scanned(level, *place_on_level(box, self.levels[level]))
-            except DECODE_ERRORS:
-                pass
+            except DECODE_ERRORS as error:
+                logger.debug("A tile of %s is left to OpenSlide: %s", self.path, error)
         return np.asarray(self._read_region(box, level).getchannel("A")) > 0
 
     def _read_region(self, box: Box, level: int) -> Image.Image:
@@ -142,24 +150,41 @@ def _from_ycbcr(image: Image.Image) -> Image.Image:
 
 
 def _direct_reader(slide: OpenSlideSlide) -> SegmentReader | None:
-    """Return a reader of the JPEG tiles themselves where all levels are such pages."""
+    """Return a reader of the JPEG tiles themselves where all levels are such pages.
+
+    Raises
+    ------
+    openslide.OpenSlideUnsupportedFormatError
+        When OpenSlide would show a part of the picture only: one channel or plane of many, or
+        the upper bits of deeper pixels. tifffile knows what to do with it, or why not.
+    """
     if slide.vendor not in _DIRECT_VENDORS:
         return None
     try:
         with tifffile.TiffFile(slide.path) as file:
-            pages = [page.aspage() for page in file.pages]
-            plain = {
-                (page.imagewidth, page.imagelength): page
-                for page in reversed(pages)
-                if page.is_tiled and page.compression == _JPEG and page.samplesperpixel == 3
-                if page.planarconfig == 1 and page.dtype == np.uint8
-            }
-            chosen = [plain.get((level.width, level.height)) for level in slide.levels]
-            if None in chosen:
-                return None
-            levels = [segment_level([page], slide.path) for page in chosen]
-    except DECODE_ERRORS:
+            many = file.is_ome or file.is_imagej or file.pages[0].dtype != np.uint8
+            if many and slide.vendor == "generic-tiff":
+                raise openslide.OpenSlideUnsupportedFormatError(
+                    "OpenSlide reads only the first plane of this TIFF"
+                )
+            return _jpeg_reader(slide, [page.aspage() for page in file.pages])
+    except DECODE_ERRORS as error:
+        logger.debug("The tiles of %s are left to OpenSlide: %s", slide.path, error)
         return None
+
+
+def _jpeg_reader(slide: OpenSlideSlide, pages: Sequence[Any]) -> SegmentReader | None:
+    """Return a reader of the pages that are the slide's levels; None where one is not plain."""
+    plain = {
+        (page.imagewidth, page.imagelength): page
+        for page in reversed(pages)
+        if page.is_tiled and page.compression == _JPEG and page.samplesperpixel == 3
+        if page.planarconfig == 1 and page.dtype == np.uint8
+    }
+    chosen = [plain.get((level.width, level.height)) for level in slide.levels]
+    if None in chosen:
+        return None
+    levels = [segment_level([page], slide.path) for page in chosen]
     return SegmentReader(slide.path, levels, slide.background)
 
 

@@ -1,5 +1,7 @@
 """OME-TIFF and plain TIFF, read with tifffile."""
 
+import logging
+import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +23,19 @@ from napari_xmag.slide.mpp import (
 )
 from napari_xmag.slide.segments import SegmentLevel, SegmentReader, segment_level
 
+logger = logging.getLogger(__name__)
+
 WHITE = (255, 255, 255)
 # Whatever a damaged file can make the decoders raise.
-DECODE_ERRORS = (OSError, ValueError, RuntimeError, TypeError, IndexError)
+DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+)
 _UNITS = {2: "inch", 3: "centimeter"}
 # min-is-white, min-is-black, RGB, YCbCr
 _PHOTOMETRICS = {0, 1, 2, 6}
@@ -153,7 +165,7 @@ def _problem(series: Any) -> str:
     if series.dtype != np.uint8:
         return f"pixels of type {series.dtype}"
     if int(key.photometric) not in _PHOTOMETRICS:
-        return f"a {key.photometric.name.lower()} picture"
+        return f"a picture of another kind of colour ({key.photometric!s})"
     sizes = dict(zip(series.axes, series.shape, strict=True))
     others = {axis: size for axis, size in sizes.items() if axis not in "YXS" and size > 1}
     samples = sizes.get("S", 1)
@@ -205,7 +217,11 @@ def _ome_pixels(file: tifffile.TiffFile, series: Any) -> ElementTree.Element | N
     """Return the OME ``Pixels`` element that describes a series."""
     if not file.is_ome or not file.ome_metadata:
         return None
-    root = ElementTree.fromstring(file.ome_metadata)
+    try:
+        root = ElementTree.fromstring(file.ome_metadata)
+    except ElementTree.ParseError as error:
+        logger.warning("The OME-XML of %s cannot be read: %s", file.filename, error)
+        return None
     key = series.pages[0].keyframe
     for pixels in root.iter():
         size = pixels.get("SizeX"), pixels.get("SizeY")
