@@ -108,38 +108,34 @@ class _Analysis:
         self._spoke = time.perf_counter()
 
     def events(self) -> Generator[Event, None, None]:
-        start = time.perf_counter()
-        mask, encoder, seconds = yield from self._prepare()
-        with closing(encoder):
-            grid = self._plan(mask)
-            seconds["plan"] = time.perf_counter() - start - sum(seconds.values())
-            yield Planned(grid, mask)
-            tally = Tally(len(grid.boxes), len(self._model.info.classes), seconds=seconds)
-            yield from self._tiles(grid, encoder, tally)
-        tally.seconds["total"] = time.perf_counter() - start
-        used = self._settings_used(encoder, mask)
-        result = assemble(self._slide, self._model, grid, mask, tally, used)
-        _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
-        yield Finished(result)
+        aside = ThreadPoolExecutor(2, "xmag-aside")
+        try:
+            yield from self._run(aside)
+        finally:
+            aside.shutdown(wait=False, cancel_futures=True)
 
-    def _prepare(
-        self,
-    ) -> "Generator[Event, None, tuple[TissueMask, Encoder, dict[str, float]]]":
-        """Find the tissue while the model moves to its device."""
+    def _run(self, aside: ThreadPoolExecutor) -> Generator[Event, None, None]:
         # here, so that whoever only shows results never loads torch
         from napari_xmag.analyze.encoder import Encoder
 
-        start = time.perf_counter()
-        pool = ThreadPoolExecutor(2, "xmag-prepare")
-        try:
-            encoder = pool.submit(Encoder, self._model, self._settings)
-            mask = yield from _awaited(pool.submit(self._find_mask), "finding the tissue")
-            tissue = time.perf_counter() - start
-            ready = yield from _awaited(encoder, "preparing the model")
-            model = time.perf_counter() - start - tissue
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        return mask, ready, {"tissue": tissue, "model": model}
+        clock = _Clock()
+        preparing = aside.submit(Encoder, self._model, self._settings)
+        mask = yield from _awaited(aside.submit(self._find_mask), "finding the tissue")
+        clock.lap("tissue")
+        grid = yield from _awaited(aside.submit(self._plan, mask), "planning the tiles")
+        clock.lap("plan")
+        encoder = yield from _awaited(preparing, "preparing the model")
+        clock.lap("model")
+        with closing(encoder):
+            yield Planned(grid, mask)
+            tally = Tally(len(grid.boxes), len(self._model.info.classes), seconds=clock.laps)
+            yield from self._tiles(grid, encoder, tally)
+        tally.seconds["total"] = clock.total()
+        used = self._settings_used(encoder, mask)
+        assembled = aside.submit(assemble, self._slide, self._model, grid, mask, tally, used)
+        result = yield from _awaited(assembled, "summing up")
+        _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
+        yield Finished(result)
 
     def _find_mask(self) -> TissueMask:
         if self._mask is not None:
@@ -202,6 +198,21 @@ class _Analysis:
             "precision": encoder.precision,
             "tissue": mask.method,
         }
+
+
+class _Clock:
+    """Wall seconds by stage."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage], self._last = now - self._last, now
+
+    def total(self) -> float:
+        return time.perf_counter() - self._start
 
 
 def _awaited(future: Future[_Answer], stage: str) -> Generator[Event, None, _Answer]:
