@@ -97,7 +97,7 @@ def test_overlay_paints_the_square_red(found: Found, tmp_path: Path) -> None:
 
 
 def cosines_between_levels(path: Path, teacher: Path) -> np.ndarray:
-    """Read tiles from the coarse level and again from level 0; compare a real network's features."""
+    """Read tiles from the coarse level and from level 0; compare a real network's features."""
     spec = StudentSpec(2.0, 256, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     device = pick_device("cpu")
     student = place(build_student(f"local-dir:{teacher}", spec), device)

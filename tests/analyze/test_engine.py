@@ -1,0 +1,319 @@
+"""A run from the first event to the last, and what can go wrong in between."""
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_xmag.analyze import (
+    AnalyzeSettings,
+    FlagCode,
+    Planned,
+    TilesDone,
+    Waiting,
+    analyze,
+    analyze_slide,
+)
+from napari_xmag.analyze.events import Event, Finished
+from napari_xmag.errors import ConfigError, ModelError, MppMissingError
+from napari_xmag.geometry import Box
+from napari_xmag.slide.base import MppSource, Slide
+from tests.analyze.conftest import Found
+from tests.analyze.orange_model import orange_model
+from tests.analyze.slides import Disturbed, PlainSlide, damaged, everything
+
+EXACT = AnalyzeSettings(precision="float32")
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> PlainSlide:
+    """A slide of 600 tiles."""
+    path = tmp_path / "plain.svs"
+    path.write_bytes(b"plain")
+    return PlainSlide(path, tiles=600)
+
+
+def codes(result: object) -> set[str]:
+    return {flag.code for flag in result.flags}  # type: ignore[attr-defined]
+
+
+def threads_end(seconds: float = 1.0) -> bool:
+    """Return whether no thread of ours is left before the time is up."""
+    deadline = time.perf_counter() + seconds
+    while any(thread.name.startswith("xmag") for thread in threading.enumerate()):
+        if time.perf_counter() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
+    events = [e for e in analyze(section, orange_model(), EXACT) if not isinstance(e, Waiting)]
+    planned, *done, finished = events
+    assert isinstance(planned, Planned)
+    assert isinstance(finished, Finished)
+    assert all(isinstance(event, TilesDone) for event in done)
+    result = finished.result
+    assert done[-1].done == done[-1].total == len(planned.grid.boxes) == len(result.tiles)
+    assert [event.done for event in done] == sorted(event.done for event in done)
+    live = np.concatenate([event.attention_logit for event in done])
+    np.testing.assert_array_equal(live, result.tiles.attention_logit)
+    indices = np.concatenate([event.indices for event in done])
+    np.testing.assert_array_equal(planned.grid.columns[indices], result.columns)
+    assert done[-1].seconds_left == 0
+    assert done[-1].tiles_per_second > 0
+
+
+def test_map_and_number_come_from_one_pass(found: Found) -> None:
+    result = found.result
+    np.testing.assert_allclose(result.tiles.evidence.sum(axis=0), result.logits, rtol=1e-4)
+    assert result.tiles.attention.sum() == pytest.approx(1, abs=1e-5)
+    logits = np.array(result.logits)
+    raw = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(result.probabilities_raw, raw, rtol=1e-5)
+    calibrated = np.exp(logits / 2) / np.exp(logits / 2).sum()
+    np.testing.assert_allclose(result.probabilities, calibrated, rtol=1e-5)
+
+
+def test_batch_size_changes_nothing(section: Slide) -> None:
+    results = [
+        analyze_slide(
+            section, orange_model(), AnalyzeSettings(precision="float32", batch_size=size)
+        )
+        for size in (1, 7)
+    ]
+    np.testing.assert_allclose(
+        results[0].tiles.attention_logit, results[1].tiles.attention_logit, atol=1e-4
+    )
+    assert [result.settings["batch_size"] for result in results] == [1, 7]
+
+
+def test_result_says_where_it_comes_from(found: Found) -> None:
+    result = found.result
+    assert result.slide["path"] == found.slide.path.name
+    assert result.slide["bounds"]["x"] == found.slide.bounds.x
+    assert result.model["sha256"] == "0" * 64
+    assert result.settings["device"] == "cpu"
+    assert result.settings["tissue"] == "auto"
+    assert {"tissue", "plan", "model", "read_wait", "encode", "head", "total"} <= set(
+        result.seconds
+    )
+    stages = sum(seconds for name, seconds in result.seconds.items() if name not in NOT_A_STAGE)
+    assert stages == pytest.approx(result.seconds["total"], rel=0.25, abs=0.2)
+    assert {"napari-xmag", "torch", "openslide", "numpy"} <= set(result.versions)
+
+
+NOT_A_STAGE = {"total", "first_tiles"}
+
+
+def test_slow_reading_is_full_of_heartbeats(plain: PlainSlide) -> None:
+    plain.seconds = 0.7
+    gaps, last = [], time.perf_counter()
+    stages = set()
+    events = analyze(plain, orange_model(), AnalyzeSettings(workers=1), everything(plain))
+    for event in events:
+        gaps.append(time.perf_counter() - last)
+        last = time.perf_counter()
+        stages |= {event.stage} if isinstance(event, Waiting) else set()
+        if len(gaps) > 12:
+            break
+    events.close()
+    assert max(gaps) < 0.5
+    assert "reading" in stages
+
+
+def test_cancel_while_reading(plain: PlainSlide) -> None:
+    plain.seconds = 0.3
+    events = analyze(plain, orange_model(), AnalyzeSettings(workers=4), everything(plain))
+    assert any(isinstance(event, TilesDone) for event in events)
+    start = time.perf_counter()
+    events.close()
+    assert time.perf_counter() - start < 1
+    time.sleep(0.5)
+    reads = plain.reads
+    time.sleep(0.7)
+    assert plain.reads == reads < 600
+    assert threads_end()
+
+
+def test_cancel_while_encoding(plain: PlainSlide, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = orange_model()
+    forward = model.student.backbone.forward_features
+
+    def slow(images: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.3)
+        return forward(images)
+
+    monkeypatch.setattr(model.student.backbone, "forward_features", slow)
+    events = analyze(plain, model, AnalyzeSettings(), everything(plain))
+    assert any(isinstance(event, Waiting) and event.stage == "encoding" for event in events)
+    start = time.perf_counter()
+    events.close()
+    assert time.perf_counter() - start < 1
+    assert threads_end()
+
+
+def test_cancel_while_looking_for_tissue(section: Slide) -> None:
+    slow = Disturbed(section, lambda box: time.sleep(0.4))
+    events = analyze(slow, orange_model())
+    assert next(events) == Waiting("finding the tissue")
+    start = time.perf_counter()
+    events.close()
+    assert time.perf_counter() - start < 1
+    assert threads_end(5)  # the block that is being read ends first
+
+
+def test_cancel_gives_torch_its_threads_back(plain: PlainSlide) -> None:
+    before = torch.get_num_threads()
+    events = analyze(plain, orange_model(), AnalyzeSettings(), everything(plain))
+    assert any(isinstance(event, TilesDone) for event in events)
+    events.close()
+    seen: list[int] = []
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert [torch.get_num_threads(), *seen] == [before, before]
+
+
+def test_reading_never_runs_far_ahead(plain: PlainSlide, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = orange_model()
+    forward = model.student.backbone.forward_features
+
+    def slow(images: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.02)
+        return forward(images)
+
+    monkeypatch.setattr(model.student.backbone, "forward_features", slow)
+    ahead, settings = [], AnalyzeSettings(batch_size=4)
+    for event in analyze(plain, model, settings, everything(plain)):
+        if isinstance(event, TilesDone):
+            ahead.append(plain.reads - event.done)
+    # 256 tiles read ahead, and some batches on their way
+    assert max(ahead) < 256 + 4 * 4 * 8
+    assert plain.reads == 600
+
+
+def test_unreadable_tiles_take_no_part(section: Slide) -> None:
+    whole = analyze_slide(section, orange_model(), EXACT)
+    x, y = whole.tiles.x[20], whole.tiles.y[20]
+    hole = Box(x + 100, y + 100, 20, 20)
+    slide = Disturbed(section, damaged(hole))
+    mask = everything(section)
+    seen: list[Event] = []
+    result = analyze_slide(slide, orange_model(), EXACT, mask, seen.append)
+    assert 1 <= len(result.unreadable) <= 4
+    assert any(tile.box.intersection(hole) for tile in result.unreadable)
+    assert all("broken JPEG" in tile.reason for tile in result.unreadable)
+    assert FlagCode.UNREADABLE_TILES in codes(result)
+    boxes = {(tile.box.x, tile.box.y) for tile in result.unreadable}
+    assert not boxes & set(zip(result.tiles.x, result.tiles.y, strict=True))
+    last = [event for event in seen if isinstance(event, TilesDone)][-1]
+    assert (last.done, last.unreadable) == (last.total, len(result.unreadable))
+    assert result.tiles.attention.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_nothing_readable(section: Slide) -> None:
+    slide = Disturbed(section, damaged(Box(0, 0, 3000, 2000)))
+    result = analyze_slide(slide, orange_model(), EXACT, everything(section))
+    assert len(result.tiles) == 0
+    assert result.probabilities == ()
+    assert result.predicted is None
+    assert codes(result) == {FlagCode.NOTHING_READABLE}
+
+
+def test_no_tissue(plain: PlainSlide) -> None:
+    mask = everything(plain)
+    empty = type(mask)(np.zeros((1, 1), bool), mask.scale_x, mask.scale_y, "painted")
+    result = analyze_slide(plain, orange_model(), EXACT, empty)
+    assert result.predicted is None
+    assert codes(result) == {FlagCode.NO_TISSUE}
+    assert plain.reads == 0
+
+
+def test_all_tiles_alike(plain: PlainSlide) -> None:
+    result = analyze_slide(plain, orange_model(), EXACT, everything(plain))
+    assert codes(result) == {FlagCode.DEGENERATE_MAP}
+
+
+def test_mpp_given_by_hand(section: Slide) -> None:
+    section.mpp_source = MppSource.USER
+    section.mpp_conflict = "0.3 µm was given by hand, yet the file says 0.5 µm."
+    result = analyze_slide(section, orange_model(demonstration=True), EXACT)
+    assert codes(result) == {FlagCode.MPP_BY_HAND, FlagCode.MPP_CONFLICT, FlagCode.DEMONSTRATION}
+    assert all("found" not in flag.words and flag.words.endswith(".") for flag in result.flags)
+
+
+def test_out_of_range(section: Slide) -> None:
+    from napari_xmag.nets.info import TrainingRange
+
+    rng = np.random.default_rng(0)
+    near = analyze_slide(section, orange_model(), EXACT)
+    assert FlagCode.OUT_OF_RANGE not in codes(near)
+    blue = TrainingRange.fit([rng.normal((0.1, 0.1, 0.9), 0.02, (50, 3)) for _ in range(5)])
+    result = analyze_slide(section, orange_model(training_range=blue), EXACT)
+    assert FlagCode.OUT_OF_RANGE in codes(result)
+
+
+def test_missing_mpp_is_said_at_once(section: Slide) -> None:
+    section.mpp = None
+    with pytest.raises(MppMissingError, match="--mpp"):
+        analyze(section, orange_model())
+
+
+def test_model_without_numbers(section: Slide) -> None:
+    model = orange_model()
+    with torch.no_grad():
+        model.head.score.bias.fill_(float("nan"))
+    with pytest.raises(ModelError, match="not a number"):
+        analyze_slide(section, model, EXACT)
+    assert threads_end()
+
+
+def test_memory_that_does_not_suffice_halves_the_batch(
+    section: Slide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = orange_model()
+    forward = model.student.backbone.forward_features
+
+    def small_memory(images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(images)
+
+    expected = analyze_slide(section, model, EXACT)
+    monkeypatch.setattr(model.student.backbone, "forward_features", small_memory)
+    result = analyze_slide(section, model, AnalyzeSettings(precision="float32", batch_size=16))
+    assert result.settings["batch_size"] <= 2
+    np.testing.assert_allclose(
+        result.tiles.attention, expected.tiles.attention, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_whole_slide_takes_more(section: Slide) -> None:
+    found = analyze_slide(section, orange_model(), EXACT)
+    whole = analyze_slide(section, orange_model(), AnalyzeSettings(tissue="whole"))
+    assert len(whole.tiles) == whole.grid_shape[0] * whole.grid_shape[1] > len(found.tiles)
+    assert whole.settings["tissue"] == "whole"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"batch_size": 0},
+        {"workers": 0},
+        {"min_tissue": 1.5},
+        {"tissue": "some"},
+        {"precision": "8"},
+    ],
+)
+def test_settings_are_checked(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        AnalyzeSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_unknown_device(section: Slide) -> None:
+    with pytest.raises(ConfigError, match="abacus"):
+        analyze_slide(section, orange_model(), AnalyzeSettings(device="abacus"))
