@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 
 from napari_xmag.geometry import Box
 from napari_xmag.nets.device import place
+from napari_xmag.train.beat import finish
 from napari_xmag.train.features import slide_features
 from napari_xmag.train.metrics import slide_metrics
 from napari_xmag.zoo import load_model
@@ -70,15 +71,6 @@ def malignant_share(tile: Box, islands: list[dict]) -> float:
         areas[island["label"]] += common.width * common.height if common else 0.0
     total = sum(areas.values())
     return areas["malignant"] / total if total else 0.0
-
-
-def finish(steps):
-    """Run a generator to its end and return what it returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
 
 
 if __name__ == "__main__":

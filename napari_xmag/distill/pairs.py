@@ -123,7 +123,7 @@ def _fill(
     source, mpp = read_fields(fields, records), records[0].mpp
     views, targets = None, None
     for row in range(len(records)):
-        view, grid = yield from beating(lambda: _pair(next(source), mpp, teacher, spec), pace.event)
+        view, grid = yield from beating(lambda: _pair(next(source), mpp, teacher, spec), pace)
         if views is None or targets is None:
             shape = (len(records), *view.shape)
             views = _array(folder / "views.npy", np.uint8, shape)

@@ -57,7 +57,8 @@ def _pen(color: NDArray[np.float32]) -> NDArray[np.bool_]:
     colored = (saturation > 0.4) & (red < 0.8 * np.maximum(green, blue)) & (green > 0.6 * blue)
     deep_blue = (saturation > 0.6) & (blue > 1.6 * red)
     black = (bright < 60) & (saturation < 0.3)
-    return colored | deep_blue | black
+    pen: NDArray[np.bool_] = colored | deep_blue | black
+    return pen
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag import __version__
 from napari_xmag.errors import TissueError
 from napari_xmag.geometry import Box
 from napari_xmag.nets.device import encode
@@ -104,9 +105,7 @@ def _encode(
                 if len(waiting) == _BATCH or (waiting and pace.done == pace.total):
                     batch, waiting = waiting, []
                     pixels = np.stack(batch)
-                    parts.append(
-                        (yield from beating(partial(_encoded, student, pixels), pace.event))
-                    )
+                    parts.append((yield from beating(partial(_encoded, student, pixels), pace)))
     if not parts:
         raise TissueError(
             wanted=f"tissue tiles in {path.name}",
@@ -129,5 +128,13 @@ def _identity(
     path: Path, mpp: float | None, student: Student, min_tissue: float, encoder_id: str
 ) -> str:
     stat = path.stat()
-    parts = (path.resolve(), stat.st_size, stat.st_mtime_ns, mpp, student.spec, min_tissue)
+    parts = (
+        __version__,
+        path.resolve(),
+        stat.st_size,
+        stat.st_mtime_ns,
+        mpp,
+        student.spec,
+        min_tissue,
+    )
     return hashlib.sha256(repr((parts, encoder_id)).encode()).hexdigest()[:24]

@@ -146,14 +146,14 @@ class Fit:
             count = 0
             feed = iter(batches(epoch))
             while (
-                scalars := (yield from beating(lambda feed=feed: self._next(feed), pace.event))  # type: ignore[misc]
+                scalars := (yield from beating(lambda feed=feed: self._next(feed), pace))  # type: ignore[misc]
             ) is not None:
                 count += 1
                 pace.add(1)
                 sums = {name: sums.get(name, 0.0) + value for name, value in scalars.items()}
             means = {f"train_{name}": value / max(count, 1) for name, value in sums.items()}
             if evaluate is not None:
-                means |= yield from beating(lambda: dict(evaluate(self.average)), pace.event)
+                means |= yield from beating(lambda: dict(evaluate(self.average)), pace)
             means["lr"] = float(self.schedule.get_last_lr()[0])
             yield EpochDone(epoch + 1, self.config.epochs, means)
 

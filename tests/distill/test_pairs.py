@@ -1,4 +1,4 @@
-"""The cache of views and teacher features: each cell its own tile, made once, right for its inputs."""
+"""The cache of views and teacher features: each cell its own tile, and made once."""
 
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Box
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher, TeacherSpec, field_features
+from napari_xmag.train.beat import finish
 
 SPEC = StudentSpec(mpp=2.0, tile_px=32)
 
@@ -52,13 +53,7 @@ def records(folder: Path, count: int = 3) -> list[FieldRecord]:
 
 
 def run(folder: Path, rows: list[FieldRecord], teacher: Teacher, spec: StudentSpec = SPEC) -> Pairs:
-    steps = cached_pairs(folder, rows, teacher, spec, folder / "cache")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            assert isinstance(stop.value, Pairs)
-            return stop.value
+    return finish(cached_pairs(folder, rows, teacher, spec, folder / "cache"))
 
 
 def test_each_cell_has_its_own_tile(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fields from slides to shards: exact scale, reproducible, restartable, one bad slide harms none."""
+"""Fields from slides to shards: exact scale, reproducible, restartable."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_xmag.distill.prepare import Prepared, PrepareConfig, SlidePrepared, prepare
+from napari_xmag.distill.prepare import PrepareConfig, Prepared, SlidePrepared, prepare
 from napari_xmag.distill.shards import read_fields, read_index
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Box

@@ -70,7 +70,7 @@ def test_one_class_only(tmp_path: Path) -> None:
 def test_missing_columns_and_files(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="no label"):
         read(tmp_path, "slide,class\n1.svs,x\n")
-    with pytest.raises(CohortError, match="none.csv"):
+    with pytest.raises(CohortError, match=r"none\.csv"):
         read_cohort(tmp_path / "none.csv")
 
 

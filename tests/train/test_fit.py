@@ -117,3 +117,12 @@ def test_an_infinite_loss_is_refused_and_the_weights_stay() -> None:
     with pytest.raises(ConfigError, match="step 0"):
         list(fit(task).run(lambda epoch: iter([torch.tensor([float("nan")])])))
     assert task.weight.item() == 0
+
+
+def test_many_short_steps_give_events_too() -> None:
+    runner = Fit(Line(seconds=0.02), FitConfig(epochs=1), 60, nullcontext)
+    events = list(runner.run(lambda epoch: iter([torch.ones(2)] * 60)))
+    beats = [event for event in events if isinstance(event, Progress)]
+    assert 3 <= len(beats) < 30
+    assert [event.done for event in beats] == sorted(event.done for event in beats)
+    assert beats[-1].done > 30
