@@ -9,9 +9,13 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.analyze_widget import AnalyzeWidget
+from napari_xmag._gui.torch_import import prepare_torch
 from napari_xmag.zoo import save_model
 from tests._gui.window import Window
 from tests.nets.students import tiny_model
+
+# Before the first window: tests of all folders share one process, and some import timm late.
+prepare_torch()
 
 
 @pytest.fixture(scope="session")
