@@ -1,7 +1,6 @@
 """The student: any timm backbone that gives one embedding and a 4×4 grid of cells for each tile."""
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_xmag.errors import ModelError
-
-_log = logging.getLogger(__name__)
+from napari_xmag.nets.weights import hub_folder, require_safetensors, timm_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -79,7 +77,7 @@ class StudentOutput(NamedTuple):
     cells: Tensor
 
 
-def build_backbone(source: str, *, pretrained: bool = False, **model_args: Any) -> nn.Module:
+def build_backbone(source: str, *, pretrained: bool | Path = False, **model_args: Any) -> nn.Module:
     """Build a timm network without its classifier.
 
     Parameters
@@ -88,7 +86,7 @@ def build_backbone(source: str, *, pretrained: bool = False, **model_args: Any) 
         A timm name, ``local-dir:<folder>`` or ``hf-hub:<owner>/<name>``. Only safetensors weights
         are read. The last two always load their weights.
     pretrained
-        Whether a plain timm name downloads its published weights.
+        Whether a plain timm name downloads its published weights, or a safetensors file of them.
     model_args
         Passed on to timm (img_size, reg_tokens, ...).
 
@@ -102,12 +100,15 @@ def build_backbone(source: str, *, pretrained: bool = False, **model_args: Any) 
     kind, _, place = source.partition(":")
     try:
         if kind == "hf-hub":
-            source = f"local-dir:{_hub_folder(place)}"
+            source = f"local-dir:{hub_folder(place)}"
         elif kind == "local-dir":
-            _require_safetensors(Path(place))
+            require_safetensors(Path(place))
+        elif isinstance(pretrained, Path):
+            overlay = {"file": str(pretrained), "custom_load": False}
+            model_args["pretrained_cfg_overlay"] = overlay
         elif pretrained:
-            model_args["pretrained_cfg_overlay"] = _safe_weights(source)
-        weights = pretrained or source.startswith("local-dir:")
+            model_args["pretrained_cfg_overlay"] = timm_weights(source)
+        weights = bool(pretrained) or source.startswith("local-dir:")
         backbone = timm.create_model(source, pretrained=weights, num_classes=0, **model_args)
     except _BUILD_ERRORS as error:
         if isinstance(error, ModelError):
@@ -300,8 +301,8 @@ def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
     if kind not in ("hf-hub", "local-dir"):
         known = timm.get_pretrained_cfg(source) if timm.is_model(source) else None
         return ({} if known is None else known.to_dict()), dict(given)
-    folder = _hub_folder(place) if kind == "hf-hub" else Path(place)
-    _require_safetensors(folder)
+    folder = hub_folder(place) if kind == "hf-hub" else Path(place)
+    require_safetensors(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return config.get("pretrained_cfg", config), config.get("model_args", {}) | given
 
@@ -313,44 +314,3 @@ def _unsuitable(found: str, causes: list[Exception] | None = None) -> ModelError
         remedy="Choose another network or tile size.",
         causes=causes or (),
     )
-
-
-def _require_safetensors(folder: Path) -> None:
-    if not (folder / "model.safetensors").is_file() or not (folder / "config.json").is_file():
-        raise ModelError(
-            wanted=f"config.json and model.safetensors in {folder}",
-            found="no such pair" if folder.is_dir() else "no such folder",
-            remedy="Name a folder in timm's format. Pickled weights (.bin, .pt) are never read.",
-        )
-
-
-def _hub_folder(place: str) -> Path:
-    """Download config and safetensors weights; the hub's cache serves when it has them."""
-    from huggingface_hub import snapshot_download
-
-    repository, _, revision = place.partition("@")
-    _log.info("Fetching %s from the Hugging Face hub", place)
-    found = snapshot_download(
-        repository,
-        revision=revision or None,
-        allow_patterns=["config.json", "model.safetensors"],
-    )
-    folder = Path(found)
-    _require_safetensors(folder)
-    return folder
-
-
-def _safe_weights(name: str) -> dict[str, Any]:
-    """Return what makes timm load a published network from safetensors, never from a pickle."""
-    import timm
-    from huggingface_hub import hf_hub_download
-
-    config = timm.get_pretrained_cfg(name)
-    if config is None or not config.hf_hub_id:
-        raise ModelError(
-            wanted=f"published safetensors weights of {name}",
-            found="none",
-            remedy="Choose another timm name, or give local-dir:<folder>.",
-        )
-    weights = hf_hub_download(config.hf_hub_id, "model.safetensors")
-    return {"file": weights, "custom_load": False}

@@ -1,47 +1,24 @@
 """A frozen 20x network whose features the student learns."""
 
+import json
 import logging
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from napari_xmag.errors import ModelError
+from napari_xmag.nets import layouts
+from napari_xmag.nets.student import build_backbone
+from napari_xmag.nets.teachers import FeatureRule, TeacherSpec
+from napari_xmag.nets.weights import CONFIG, WEIGHTS, hub_folder, require_safetensors
+
+__all__ = ["FeatureRule", "Teacher", "TeacherSpec", "field_features", "load_teacher"]
 
 log = logging.getLogger(__name__)
-FeatureRule = Literal["pooled", "cls", "cls_mean"]
 
-
-@dataclass(frozen=True)
-class TeacherSpec:
-    """How a teacher is loaded and what of it is the feature.
-
-    Attributes
-    ----------
-    name
-        timm name; may begin with ``hf-hub:`` or ``local-dir:``.
-    feature
-        ``pooled``: the network's own pooling; ``cls``: the class token; ``cls_mean``: class token
-        and mean patch token side by side (register tokens left out).
-    tile_px
-        Side in pixels at which the teacher sees a tile, or None to feed the tile as it is cut
-        (right for a convolutional teacher; a ViT wants its own size).
-    mean, std
-        Normalisation of RGB in 0…1; None: the network's own.
-    licence
-        As stated by its authors; copied into the student's card.
-    arguments
-        Further arguments of ``timm.create_model``.
-    """
-
-    name: str
-    feature: FeatureRule = "pooled"
-    tile_px: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    licence: str = "not stated"
-    arguments: dict[str, Any] = field(default_factory=dict)
+_VIT_TILE_PX = 224
 
 
 class Teacher(nn.Module):
@@ -53,6 +30,7 @@ class Teacher(nn.Module):
     def __init__(self, network: nn.Module, spec: TeacherSpec) -> None:
         super().__init__()
         self.spec = spec
+        self._require_class_token(network)
         self.network = network.eval().requires_grad_(False)
         own: dict[str, Any] = getattr(network, "pretrained_cfg", None) or {}
         mean = spec.mean or own.get("mean", (0.485, 0.456, 0.406))
@@ -76,6 +54,15 @@ class Teacher(nn.Module):
         pixels = ((pixels / 255 - self.mean) / self.std).to(memory_format=torch.channels_last)
         return self._feature(pixels).float()
 
+    def _require_class_token(self, network: nn.Module) -> None:
+        wanted = self.spec.feature in ("cls", "cls_mean")
+        if wanted and getattr(network, "cls_token", None) is None:
+            raise ModelError(
+                wanted=f"a network with a class token, for the feature {self.spec.feature!r}",
+                found=f"{type(network).__name__} without one",
+                remedy="Set the feature to 'pooled'.",
+            )
+
     def _feature(self, pixels: Tensor) -> Tensor:
         if self.spec.feature == "pooled":
             pooled: Tensor = self.network(pixels)
@@ -88,26 +75,76 @@ class Teacher(nn.Module):
 
 
 def load_teacher(spec: TeacherSpec) -> Teacher:
-    """Load a teacher through timm.
+    """Load a teacher from safetensors through timm, and say first what its licence demands.
+
+    Networks published for the transformers library (DINOv2 only) are renamed for timm.
 
     Raises
     ------
     ModelError
-        When timm cannot make or load it, with timm's own reason.
+        When it cannot be made or loaded, with the reason.
     """
-    import timm
+    log.warning("%s", spec.notice)
+    network = _network(spec).to(memory_format=torch.channels_last)
+    return Teacher(network, spec)
 
-    try:
-        network = timm.create_model(spec.name, pretrained=True, num_classes=0, **spec.arguments)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+
+def _network(spec: TeacherSpec) -> nn.Module:
+    kind, _, place = spec.name.partition(":")
+    arguments = _with_layers(spec.arguments)
+    if kind not in ("hf-hub", "local-dir"):
+        return build_backbone(spec.name, pretrained=True, **arguments)
+    # A recipe that names its architecture needs no config.json.
+    described = not spec.architecture
+    folder = hub_folder(place, config=described) if kind == "hf-hub" else Path(place)
+    require_safetensors(folder, config=described)
+    config = _config(folder)
+    if config.get("model_type") == "dinov2":
+        return _from_transformers(folder, config, spec.tile_px or _VIT_TILE_PX)
+    if not spec.architecture or "architecture" in config:
+        return build_backbone(f"local-dir:{folder}", **arguments)
+    return build_backbone(spec.architecture, pretrained=folder / WEIGHTS, **arguments)
+
+
+def _from_transformers(folder: Path, config: dict[str, Any], tile_px: int) -> nn.Module:
+    state = layouts.from_transformers(layouts.read_state(folder / WEIGHTS))
+    shape = layouts.shape_of(state, heads=config.get("num_attention_heads"))
+    network = layouts.build_vit(state, shape, tile_px, offset=0)
+    for module in network.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = config.get("layer_norm_eps", module.eps)
+    return network
+
+
+def _with_layers(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Put timm's layer in the place of its name, as for SwiGLUPacked."""
+    import timm.layers
+
+    name = arguments.get("mlp_layer")
+    if not isinstance(name, str):
+        return dict(arguments)
+    layer = getattr(timm.layers, name, None)
+    if layer is None:
         raise ModelError(
-            wanted=f"the teacher {spec.name}",
+            wanted=f"the layer {name!r} for mlp_layer",
+            found="no such layer in timm.layers",
+            remedy="Correct its name, or update timm.",
+        )
+    return arguments | {"mlp_layer": layer}
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            wanted=f"a readable {path}",
             found=str(error),
-            remedy="Check its name or folder; a gated one needs your own login.",
+            remedy="Fetch the teacher again.",
             causes=[error],
         ) from error
-    log.info("teacher %s, licence: %s", spec.name, spec.licence)
-    return Teacher(network.to(memory_format=torch.channels_last), spec)
+    return cast(dict[str, Any], content)
 
 
 def field_features(teacher: Teacher, field_pixels: Tensor, cells: int = 4) -> Tensor:
