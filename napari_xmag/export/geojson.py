@@ -109,8 +109,8 @@ def _feature(
         [box.x, box.bottom],
         [box.x, box.y],
     ]
-    key = f"{result.slide['fingerprint']}/{result.model['sha256']}/{box.x}/{box.y}"
     column, row = int(result.columns[index]), int(result.rows[index])
+    key = f"{result.slide['fingerprint']}/{result.model['sha256']}/{column}/{row}"
     return {
         "type": "Feature",
         # the same slide and model give the same ids, so that importing twice replaces

@@ -82,7 +82,8 @@ def test_ome_tiff(found: Found, tmp_path: Path) -> None:
 
 def test_overlay_paints_the_square_red(found: Found, tmp_path: Path) -> None:
     write_overlay(found.slide, found.result, tmp_path / "overlay.png")
-    page = np.asarray(Image.open(tmp_path / "overlay.png")).astype(int)
+    with Image.open(tmp_path / "overlay.png") as image:
+        page = np.asarray(image).astype(int)
     bounds = found.slide.bounds
     width = round(bounds.width / max(1, max(bounds.width, bounds.height) / 1400))
     scale, margin = width / bounds.width, 28

@@ -1,0 +1,71 @@
+"""Values on the grid, ranks, and views."""
+
+import numpy as np
+import pytest
+
+from napari_xmag.analyze import HeatMapView, heat_map, result_map, view_values
+from napari_xmag.analyze.heatmap import attention_rank
+from napari_xmag.errors import ConfigError
+from napari_xmag.geometry import Mpp
+from tests.analyze.test_result import make_result
+
+
+def test_rank_is_the_share_of_lower_tiles() -> None:
+    ranks = attention_rank(np.array([0.1, 0.4, 0.2, 0.3, 0.0], np.float32))
+    np.testing.assert_allclose(ranks, [0.25, 1, 0.5, 0.75, 0])
+
+
+def test_ties_share_a_rank() -> None:
+    ranks = attention_rank(np.array([1, 2, 2, 3], np.float32))
+    np.testing.assert_allclose(ranks, [0, 0.5, 0.5, 1])
+    np.testing.assert_allclose(attention_rank(np.ones(5, np.float32)), 0.5)
+
+
+def test_unknown_tiles_have_no_rank() -> None:
+    ranks = attention_rank(np.array([np.nan, 2, 1], np.float32))
+    np.testing.assert_allclose(ranks, [np.nan, 1, 0])
+    assert np.isnan(attention_rank(np.full(3, np.nan, np.float32))).all()
+    assert attention_rank(np.ones(1, np.float32)).tolist() == [1]
+    assert attention_rank(np.empty(0, np.float32)).shape == (0,)
+
+
+def test_logits_rank_like_attention() -> None:
+    logits = np.random.default_rng(0).standard_normal(100).astype(np.float32)
+    attention = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_array_equal(attention_rank(logits), attention_rank(attention))
+
+
+def test_glass_is_nan() -> None:
+    result = make_result(12)
+    heat = heat_map(result, result.tiles.attention)
+    assert heat.pixels.shape == (7, 10)
+    assert heat.pixels.dtype == np.float32
+    assert np.isfinite(heat.pixels).sum() == 12
+    assert heat.pixels[1, 1] == result.tiles.attention[11]
+
+
+def test_placement() -> None:
+    # a stride of 2048 level-0 px at 0.25 µm covers 512 µm; the first tile begins at px (1501, 2003)
+    heat = heat_map(make_result(1), np.ones(1, np.float32))
+    mpp = Mpp(0.25, 0.5)
+    assert heat.scale_um(mpp) == pytest.approx((1024, 512))
+    assert heat.translate_um(mpp) == pytest.approx(
+        ((2003 + 2047 / 2) * 0.5, (1501 + 2047 / 2) * 0.25)
+    )
+
+
+def test_views() -> None:
+    result = make_result()
+    tiles = result.tiles
+    np.testing.assert_array_equal(view_values(result, HeatMapView.RAW), tiles.attention)
+    np.testing.assert_array_equal(
+        view_values(result, HeatMapView.EVIDENCE, "benign"), tiles.evidence[:, 0]
+    )
+    predicted = result_map(result, HeatMapView.EVIDENCE)
+    assert predicted.pixels[0, 0] == tiles.evidence[0, 1]
+    assert np.nanmax(result_map(result, HeatMapView.RANK).pixels) == 1
+
+
+def test_unknown_class() -> None:
+    with pytest.raises(ConfigError, match="benign, malignant"):
+        view_values(make_result(), HeatMapView.EVIDENCE, "purple")

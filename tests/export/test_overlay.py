@@ -1,0 +1,177 @@
+"""The picture and the folder."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_xmag import NOTICE
+from napari_xmag.analyze import Flag, HeatMapView, SlideResult, analyze_slide
+from napari_xmag.errors import ExportError, TileReadError
+from napari_xmag.export import export_all, lettering, write_overlay
+from napari_xmag.export.folder import NAMES
+from napari_xmag.export.overlay import slide_picture
+from napari_xmag.geometry import Box
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.open import open_slide
+from tests.analyze.orange_model import orange_model
+from tests.analyze.slides import Disturbed, damaged
+from tests.slides import draw_section, write_pyramid
+
+PATIENT = "Maria Mustermann 1954-03-01"
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slide]:
+    """A slide whose file names a patient."""
+    path = tmp_path_factory.mktemp("slide") / "S-17.tiff"
+    write_pyramid(path, draw_section(3000, 2000), description=PATIENT)
+    with closing(open_slide(path)) as slide:
+        assert PATIENT in "".join(slide.properties.values())
+        yield slide
+
+
+@pytest.fixture(scope="module")
+def result(slide: Slide) -> SlideResult:
+    return analyze_slide(slide, orange_model())
+
+
+def shown(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_everything_is_written(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    files = export_all(slide, result, tmp_path / "out" / "S-17")
+    assert tuple(files) == NAMES
+    assert sorted(path.name for path in (tmp_path / "out" / "S-17").iterdir()) == sorted(NAMES)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["S-17"]
+    assert SlideResult.load(tmp_path / "out" / "S-17").probabilities == result.probabilities
+
+
+def test_every_file_says_research_use_only(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    files = export_all(slide, result, tmp_path)
+    for name, path in files.items():
+        if name != "overlay.png":
+            assert NOTICE.encode() in path.read_bytes(), name
+
+
+def test_no_file_names_the_patient(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    for path in export_all(slide, result, tmp_path).values():
+        assert b"Mustermann" not in path.read_bytes()
+        assert str(slide.path.parent).encode() not in path.read_bytes()
+
+
+def test_a_failure_leaves_nothing(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    broken = Disturbed(slide, damaged(Box(0, 0, 3000, 2000)))
+    with pytest.raises(TileReadError):
+        export_all(broken, result, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_keeps_what_was_there(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    export_all(slide, result, tmp_path / "out")
+    before = (tmp_path / "out" / "result.json").read_bytes()
+    broken = Disturbed(slide, damaged(Box(0, 0, 3000, 2000)))
+    with pytest.raises(TileReadError):
+        export_all(broken, replace(result, created="later"), tmp_path / "out")
+    assert (tmp_path / "out" / "result.json").read_bytes() == before
+
+
+def test_a_second_export_replaces_the_first(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    export_all(slide, result, tmp_path, "bounds")
+    (tmp_path / "notes.txt").write_text("mine")
+    export_all(slide, result, tmp_path, "slide")
+    data = json.loads((tmp_path / "tiles.geojson").read_text())
+    assert data["napari_xmag"]["origin"] == "slide"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ExportError, match="may write to"):
+        export_all(slide, result, tmp_path / "file" / "out")
+
+
+def test_glass_is_left_alone(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    write_overlay(slide, result, tmp_path / "overlay.png")
+    page = shown(tmp_path / "overlay.png")
+    picture = slide_picture(slide)
+    height, width = picture.shape[:2]
+    top = (page.shape[0] - height) // 2
+    blended = page[top : top + height, 28 : 28 + width].astype(int)
+    changed = np.abs(blended - picture).max(axis=2) > 12
+    assert not changed[:40].any()  # a strip of glass
+    assert changed[height // 2, width // 2]
+
+
+@pytest.mark.parametrize("view", list(HeatMapView))
+def test_views_look_different(
+    slide: Slide, result: SlideResult, view: HeatMapView, tmp_path: Path
+) -> None:
+    write_overlay(slide, result, tmp_path / "one.png", view)
+    others = [other for other in HeatMapView if other is not view]
+    write_overlay(slide, result, tmp_path / "other.png", others[0])
+    assert not np.array_equal(shown(tmp_path / "one.png"), shown(tmp_path / "other.png"))
+
+
+def test_many_words_make_a_taller_page(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    long = Flag("test", "A warning of many words. " * 40)
+    write_overlay(slide, replace(result, flags=(long,) * 5), tmp_path / "long.png")
+    write_overlay(slide, result, tmp_path / "short.png")
+    long_page, page = shown(tmp_path / "long.png"), shown(tmp_path / "short.png")
+    assert len(long_page) > len(page)
+    # the frame of the notice stays at the foot
+    foot = long_page[-75:-28, -200].astype(int)
+    assert (foot[:, 0] - foot[:, 1]).max() > 100
+
+
+def test_no_tissue(slide: Slide, tmp_path: Path) -> None:
+    from napari_xmag.slide.tissue import TissueMask
+
+    nothing = TissueMask(np.zeros((1, 1), bool), 3000, 2000, "painted")
+    empty = analyze_slide(slide, orange_model(), mask=nothing)
+    export_all(slide, empty, tmp_path)
+    assert shown(tmp_path / "overlay.png").shape[1] > 1400
+
+
+def test_picture_of_a_slide_of_one_level(single_level_slide: Path) -> None:
+    with closing(open_slide(single_level_slide)) as slide:
+        picture = slide_picture(slide, 300)
+        seen: list[float] = []
+        slide_picture(Disturbed(slide, lambda box: seen.append(box.width * box.height)), 300)
+    assert picture.shape == (260, 300, 3)
+    assert max(seen) < 2300**2
+    # blocks join without a seam: tissue in the middle, glass all around
+    assert picture[130, 150].min() < 215
+    assert np.ptp(picture[:20].mean(axis=2)) < 12
+
+
+def test_without_system_fonts_words_stay_legible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lettering, "_SYSTEM_FONTS", ())
+    lettering._system_font.cache_clear()
+    lettering.font.cache_clear()
+    try:
+        assert lettering.legible("0.25 µm, 3 mm², Präparat é") == "0.25 micron, 3 mm2, Praparat e"
+        assert lettering.width("word", 16) > 10
+    finally:
+        lettering._system_font.cache_clear()
+        lettering.font.cache_clear()
+
+
+def test_long_names_are_shortened_in_the_middle() -> None:
+    short = lettering.shortened("a-very-long-slide-name-indeed_0001.svs", 16, 150)
+    assert lettering.width(short, 16) <= 150
+    assert short.startswith("a-very")
+    assert short.endswith("1.svs")
+    assert all(lettering.width(line, 16) <= 90 for line in lettering.wrapped("words " * 9, 16, 90))
