@@ -6,7 +6,7 @@ from typing import Any
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command and its two steps."""
+    """Add the command and its steps."""
     parser = subparsers.add_parser(
         "distill",
         help="distil a 5x student from a 20x teacher",
@@ -16,10 +16,13 @@ def add_parser(subparsers: Any) -> None:
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     _add_prepare(steps)
     _add_run(steps)
+    steps.add_parser("teachers", help="the known teachers, and what their licences allow")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the step that was asked for; return the exit code."""
+    if args.step == "teachers":
+        return _teachers()
     return _prepare(args) if args.step == "prepare" else _run(args)
 
 
@@ -97,3 +100,20 @@ def _run(args: argparse.Namespace) -> int:
     from napari_xmag.distill.run import distill
 
     return follow(distill(load_config(args.config, args.settings)))
+
+
+def _teachers() -> int:
+    from napari_xmag.cli.columns import columns
+    from napari_xmag.nets.teachers import TEACHERS
+
+    rows = [("name", "feature", "tile", "mpp", "login", "licence", "pass students on?")]
+    for name, spec in TEACHERS.items():
+        feature = f"{spec.feature} {spec.width}"
+        login = "yes" if spec.gated else "no"
+        tile, mpp = f"{spec.tile_px} px", f"{spec.mpp:g}"
+        rows.append((name, feature, tile, mpp, login, spec.licence, str(spec.sharing)))
+    print(columns(rows))
+    print("\nAny timm name, hf-hub:OWNER/NAME or local-dir:FOLDER serves as well. Terms in words:")
+    for name, spec in TEACHERS.items():
+        print(f"- {name}: {spec.terms}")
+    return 0

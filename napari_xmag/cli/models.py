@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_xmag.cli.columns import columns
 from napari_xmag.errors import ModelError
 
 _HEADINGS = ("name", "mpp", "tile", "classes", "licence", "sha256", "problem")
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command and its four steps."""
+    """Add the command and its steps."""
     parser = subparsers.add_parser(
         "models",
-        help="list, check, add or fetch slide models",
-        description="List, check, add or fetch slide models (docs/model_format.md).",
+        help="list, check, add or fetch slide models; import a published student",
+        description="List, check, add or fetch slide models (docs/model_format.md), or import a "
+        "published student (docs/teachers.md).",
     )
     parser.set_defaults(run=run)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
@@ -31,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     pull.add_argument("source", metavar="hf-hub:OWNER/NAME[@REVISION]")
     for step in (add, pull):
         step.add_argument("--replace", action="store_true", help="replace a model of that name")
+    _add_import(steps)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     Returns
     -------
-    0 when all is well, 1 when a model cannot be used, added or fetched.
+    0 when all is well, 1 when a model cannot be used, added, fetched or imported.
     """
     from napari_xmag import zoo
 
@@ -48,7 +51,45 @@ def run(args: argparse.Namespace) -> int:
         return _check(args.models)
     if args.step == "add":
         return _take(lambda: zoo.add_model(args.folder, replace=args.replace))
+    if args.step == "import":
+        return _import(args)
     return _take(lambda: zoo.pull_model(args.source, replace=args.replace))
+
+
+def _add_import(steps: Any) -> None:
+    parser = steps.add_parser(
+        "import",
+        help="make a student folder of a published checkpoint, such as AI4PATH/XMAG's",
+        description="Make a student folder of a published checkpoint; napari-xmag train makes a "
+        "slide model of it.",
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--layout", choices=["dinov2"], default="dinov2", help="names of its weights (dinov2)"
+    )
+    parser.add_argument("--mpp", type=float, default=2.0, help="µm per pixel of its tiles (2.0)")
+    parser.add_argument("--tile-px", type=int, default=224, help="side of its tiles (224)")
+    parser.add_argument(
+        "--licence", default="not stated", help="of its weights, as its authors state it"
+    )
+
+
+def _import(args: argparse.Namespace) -> int:
+    from napari_xmag.distill.published import import_student
+
+    try:
+        student = import_student(
+            args.checkpoint, args.out, mpp=args.mpp, tile_px=args.tile_px, licence=args.licence
+        )
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(
+        f"{student.architecture}, feature of {student.dim}, tiles of {args.tile_px} px at "
+        f"{args.mpp:g} µm/px: {args.out}"
+    )
+    return 0
 
 
 def _list() -> int:
@@ -66,7 +107,7 @@ def _list() -> int:
     if not entries:
         print("No models. Add one with: napari-xmag models add DIR")
         return 0
-    print(_table([_HEADINGS, *map(row, entries)]))
+    print(columns([_HEADINGS, *map(row, entries)]))
     return 1 if any(entry.problem for entry in entries) else 0
 
 
@@ -92,13 +133,3 @@ def _take(get: Callable[[], Any]) -> int:
         return 1
     print(f"Added {entry.name} to {entry.folder}")
     return 0
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Lay out rows in columns; the last column is as wide as it likes."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teacher import TeacherSpec
+from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
 from napari_xmag.train.fit import FitConfig
 
 
@@ -72,20 +72,30 @@ class StudentConfig(Section):
 class TeacherConfig(Section):
     """The frozen network it learns from."""
 
-    name: str = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
-    feature: Literal["pooled", "cls", "cls_mean"] = Field(
-        default="pooled",
-        description="Own pooling, class token, or class token and mean patch token.",
+    name: str = Field(
+        description="A known teacher such as midnight-12k (napari-xmag distill teachers lists "
+        "them), a timm name, local-dir:FOLDER or hf-hub:OWNER/NAME."
+    )
+    folder: Path | None = Field(
+        default=None,
+        description="Where a known teacher's model.safetensors lies; none: it is fetched.",
+    )
+    feature: Literal["pooled", "cls", "cls_mean"] | None = Field(
+        default=None,
+        description="Own pooling, class token, or class token and mean patch token; none: as "
+        "known of the teacher, else its own pooling.",
     )
     tile_px: int | None = Field(
         default=None,
         ge=16,
-        description="Size at which it sees a tile; none: as cut from the field.",
+        description="Size at which it sees a tile; none: as known of the teacher, else as cut "
+        "from the field.",
     )
     mean: tuple[float, float, float] | None = Field(default=None, description="None: its own.")
     std: tuple[float, float, float] | None = Field(default=None, description="None: its own.")
-    licence: str = Field(
-        default="not stated", description="As its authors state; goes into the card."
+    licence: str | None = Field(
+        default=None,
+        description="As its authors state; goes into the card. None: as known of the teacher.",
     )
     arguments: dict[str, Any] = Field(
         default={}, description="More arguments of timm.create_model."
@@ -93,7 +103,7 @@ class TeacherConfig(Section):
 
     def spec(self) -> TeacherSpec:
         """Return how to load it."""
-        return TeacherSpec(**self.model_dump())
+        return teacher_spec(**self.model_dump())
 
 
 class LossConfig(Section):
@@ -208,7 +218,10 @@ def _anchored(config: DistillConfig, parent: Path) -> DistillConfig:
         return f"{kind}:{parent / place}" if kind == "local-dir" else name
 
     student = config.student.model_copy(update={"start": source(config.student.start)})
-    teacher = config.teacher.model_copy(update={"name": source(config.teacher.name)})
+    folder = config.teacher.folder and parent / config.teacher.folder
+    teacher = config.teacher.model_copy(
+        update={"name": source(config.teacher.name), "folder": folder}
+    )
     return config.model_copy(
         update={"data": data, "run": run, "student": student, "teacher": teacher}
     )

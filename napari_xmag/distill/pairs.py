@@ -26,6 +26,9 @@ from napari_xmag.train.events import Progress
 
 log = logging.getLogger(__name__)
 
+# What is only said about a teacher changes none of its features.
+_SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -166,7 +169,9 @@ def _identity(records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpe
     for name, tensor in sorted(teacher.network.state_dict().items()):
         weights.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     parts = [record.sha256 for record in records]
-    rule = {**asdict(teacher.spec), "name": weights.hexdigest()}
+    spoken = asdict(teacher.spec)
+    rule = {key: value for key, value in spoken.items() if key not in _SAID}
+    rule["name"] = weights.hexdigest()
     parts += [json.dumps(rule, sort_keys=True), f"{spec.tile_px}/{spec.cells}"]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 

@@ -156,12 +156,13 @@ def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> Non
     average = fit.average
     if not isinstance(average, DistillTask):  # pragma: no cover - for the type checker
         raise TypeError(type(average))
-    teacher = config.teacher
+    teacher = config.teacher.spec()
     save_encoder(
         average.student,
         config.run.out,
         licence=config.run.licence,
         origin={
+            "teacher": teacher.origin(),
             "teacher_licence": teacher.licence,
             "loss": config.loss.model_dump(),
             "augment": config.augment.model_dump(),

@@ -21,6 +21,11 @@ def card_sections(
         "Figures on slides": _figures_table(metrics),
         "Training": _settings(config, metrics),
     }
+    if teacher := encoder.origin.get("teacher"):
+        sections["Licence of the teacher"] = (
+            f"The encoder learned from {teacher['name']} ({teacher['licence']}). May it be passed "
+            f"on? {teacher['students_may_be_shared'].capitalize()}. {teacher['terms']}"
+        )
     if encoder.origin:
         origin = json.dumps(dict(encoder.origin), indent=2, ensure_ascii=False)
         sections["Distillation of the encoder"] = f"```json\n{origin}\n```"
