@@ -13,6 +13,7 @@ from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.table import TileTable
 from napari_xmag.analyze.tally import Tally
 from napari_xmag.errors import ModelError
+from napari_xmag.slide.bag import Bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.passport import passport
 from napari_xmag.slide.tiles import TileGrid
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def assemble(
     slide: Slide,
     model: "SlideModel",
-    grid: TileGrid,
+    bag: Bag,
     mask: TissueMask,
     tally: Tally,
     settings: Mapping[str, Any],
@@ -42,7 +43,7 @@ def assemble(
     ModelError
         When the model gave values that are not numbers.
     """
-    info = model.info
+    info, grid = model.info, bag.places
     tiles, logits = _pooled(model, grid, tally)
     raw, calibrated = info.probabilities(logits) if len(tiles) else ((), ())
     return SlideResult(
@@ -58,7 +59,7 @@ def assemble(
         probabilities=tuple(map(float, calibrated)),
         flags=_flags(slide, model, mask, tally, tiles),
         unreadable=tuple(
-            UnreadableTile(grid.boxes[index], reason) for index, reason in tally.unreadable
+            UnreadableTile(bag.tiles.boxes[index], reason) for index, reason in tally.unreadable
         ),
         slide=passport(slide),
         model=model_facts(info),
@@ -112,7 +113,7 @@ def _flags(
     slide: Slide, model: "SlideModel", mask: TissueMask, tally: Tally, tiles: TileTable
 ) -> tuple[flags.Flag, ...]:
     mpp, info = require_mpp(slide), model.info
-    found = flags.tissue_flags(tally.total, len(tiles), mask.area_um2(mpp) / 1e6)
+    found = flags.tissue_flags(tally.total, tally.analyzed, mask.area_um2(mpp) / 1e6)
     found += flags.unreadable_flags(tally.total, len(tally.unreadable))
     if len(tiles) and info.training_range is not None:
         mean = tally.feature_sum / len(tiles)

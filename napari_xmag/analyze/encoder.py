@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.nets.device import DeviceBatch, encode, pick_device, place
+from napari_xmag.nets.device import DeviceBatch, encode_bag, pick_device, place
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.slide.tiles import Tile
 
@@ -32,8 +32,10 @@ class Scores:
 
     Attributes
     ----------
+    tiles
+        How many tiles it held.
     indices
-        int64 (k,), places of the tiles in the grid.
+        int64 (k,), places on the grid that the head attends over.
     attention_logit
         float32 (k,).
     tile_evidence
@@ -44,6 +46,7 @@ class Scores:
         Time in the lane.
     """
 
+    tiles: int
     indices: NDArray[np.int64]
     attention_logit: NDArray[np.float32]
     tile_evidence: NDArray[np.float32]
@@ -100,11 +103,16 @@ class Encoder:
         """Number type of the student's arithmetic."""
         return str(self._batch.dtype).removeprefix("torch.")
 
-    def submit(self, tiles: Sequence[Tile]) -> Future[Scores]:
-        """Start on tiles that were read; errors of the model come out of the future."""
+    def submit(self, tiles: Sequence[Tile], members: NDArray[np.int64]) -> Future[Scores]:
+        """Start on tiles that were read; errors of the model come out of the future.
+
+        Parameters
+        ----------
+        members
+            int64 (k, N), the places of each tile as in ``Bag.members``.
+        """
         pixels = np.stack([tile.pixels for tile in tiles if tile.pixels is not None])
-        indices = np.array([tile.index for tile in tiles], np.int64)
-        future = self._pool.submit(self._score, indices, pixels)
+        future = self._pool.submit(self._score, members, pixels)
         self._running.add(future)
         future.add_done_callback(self._running.discard)
         return future
@@ -126,22 +134,27 @@ class Encoder:
             # Holds for this thread; torch also hands it to threads begun later, see `close`.
             torch.set_num_threads(max(1, self._threads // self.lanes))
 
-    def _score(self, indices: NDArray[np.int64], pixels: NDArray[np.uint8]) -> Scores:
+    def _score(self, members: NDArray[np.int64], pixels: NDArray[np.uint8]) -> Scores:
         start = time.perf_counter()
-        features = encode(self._model.student, pixels, self._batch)
+        attends = self._model.info.attends
+        encoded_tiles = encode_bag(self._model.student, pixels, self._batch, attends)
+        # glass is left out here: nothing may be attended that is no tissue
+        tissue = members >= 0
+        features = encoded_tiles[torch.from_numpy(tissue).to(encoded_tiles.device)]
         feature_sum = features.sum(0, dtype=torch.float64).cpu().numpy()
         encoded = time.perf_counter()
         with torch.inference_mode():
             logit, evidence = self._model.head.tile_scores(features)
         scores = Scores(
-            indices,
+            len(pixels),
+            members[tissue],
             logit.float().cpu().numpy(),
             evidence.float().cpu().numpy(),
             feature_sum,
             encoded - start,
             time.perf_counter() - encoded,
         )
-        self._hasten(len(indices), encoded - start)
+        self._hasten(len(pixels), encoded - start)
         return scores
 
     def _hasten(self, tiles: int, seconds: float) -> None:

@@ -15,8 +15,9 @@ from napari_xmag.analyze.events import Event, Finished, Planned, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.analyze.tally import Tally
+from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.slide.tiles import Tile, TileGrid, plan_tiles, read_tiles
+from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
 
 if TYPE_CHECKING:
@@ -122,17 +123,18 @@ class _Analysis:
         preparing = aside.submit(Encoder, self._model, self._settings)
         mask = yield from _awaited(aside.submit(self._find_mask), "finding the tissue")
         clock.lap("tissue")
-        grid = yield from _awaited(aside.submit(self._plan, mask), "planning the tiles")
+        bag = yield from _awaited(aside.submit(self._plan, mask), "planning the tiles")
         clock.lap("plan")
         encoder = yield from _awaited(preparing, "preparing the model")
         clock.lap("model")
         with closing(encoder):
-            yield Planned(grid, mask)
-            tally = Tally(len(grid.boxes), len(self._model.info.classes), seconds=clock.laps)
-            yield from self._tiles(grid, encoder, tally)
+            planned = len(bag.tiles.boxes)
+            yield Planned(bag.places, mask, planned)
+            tally = Tally(planned, len(self._model.info.classes), seconds=clock.laps)
+            yield from self._tiles(bag, encoder, tally)
         tally.seconds["total"] = clock.total()
         used = self._settings_used(encoder, mask)
-        assembled = aside.submit(assemble, self._slide, self._model, grid, mask, tally, used)
+        assembled = aside.submit(assemble, self._slide, self._model, bag, mask, tally, used)
         result = yield from _awaited(assembled, "summing up")
         _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
         yield Finished(result)
@@ -143,30 +145,39 @@ class _Analysis:
         find = whole_slide if self._settings.tissue == "whole" else find_tissue
         return find(self._slide)
 
-    def _plan(self, mask: TissueMask) -> TileGrid:
-        info, least = self._model.info, self._settings.min_tissue
-        return plan_tiles(self._slide, mask, mpp=info.mpp, tile_px=info.tile_px, min_tissue=least)
+    def _plan(self, mask: TissueMask) -> Bag:
+        info = self._model.info
+        return plan_bag(
+            self._slide,
+            mask,
+            mpp=info.mpp,
+            tile_px=info.tile_px,
+            cells=self._model.cells,
+            min_tissue=self._settings.min_tissue,
+        )
 
-    def _tiles(
-        self, grid: TileGrid, encoder: "Encoder", tally: Tally
-    ) -> Generator[Event, None, None]:
+    def _tiles(self, bag: Bag, encoder: "Encoder", tally: Tally) -> Generator[Event, None, None]:
         batch: list[Tile] = []
-        with closing(self._read(grid)) as tiles:
+        with closing(self._read(bag.tiles)) as tiles:
             for tile in tiles:
                 if tile is not None and tile.pixels is None:
                     yield self._said(tally.add_unreadable(tile.index, tile.error))
                 elif tile is not None:
                     batch.append(tile)
                 if len(batch) >= encoder.batch_size:
-                    self._pending.append(encoder.submit(batch))
+                    self._submit(encoder, batch, bag)
                     batch = []
                 yield from self._collect(tally, most_pending=2 * encoder.lanes)
                 if time.perf_counter() - self._spoke > _BEAT_SECONDS:
                     yield self._said(Waiting("reading", tally.done, tally.total))
         if batch:
-            self._pending.append(encoder.submit(batch))
+            self._submit(encoder, batch, bag)
         yield from self._collect(tally, most_pending=0)
         tally.stop(encoder.lanes)
+
+    def _submit(self, encoder: "Encoder", batch: list[Tile], bag: Bag) -> None:
+        members = bag.members[[tile.index for tile in batch]]
+        self._pending.append(encoder.submit(batch, members))
 
     def _read(self, grid: TileGrid) -> Generator[Tile | None, None, None]:
         workers = self._settings.workers

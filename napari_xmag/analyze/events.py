@@ -36,13 +36,16 @@ class Planned:
     Attributes
     ----------
     grid
-        All tiles that will be read.
+        All places that the head will attend over: the tiles, or their cells.
     mask
         The tissue they were planned on.
+    tiles
+        How many tiles will be read.
     """
 
     grid: "TileGrid"
     mask: "TissueMask"
+    tiles: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +55,11 @@ class TilesDone:
     Attributes
     ----------
     indices
-        int64 (k,), positions in ``Planned.grid``; only tiles that were read.
+        int64 (k,), positions in ``Planned.grid``; only of tiles that were read.
     attention_logit
-        float32 (k,), comparable between tiles; its softmax over the slide is the attention.
+        float32 (k,), comparable between places; its softmax over the slide is the attention.
     tile_evidence
-        float32 (k, C), un-weighted score of each tile for each class.
+        float32 (k, C), un-weighted score of each place for each class.
     done, total
         Tiles finished (the unreadable ones too) and planned.
     tiles_per_second

@@ -29,7 +29,7 @@ class Tally:
     scores
         Finished batches.
     unreadable
-        Place in the grid and reason of each tile that could not be read.
+        Place among the tiles and reason of each tile that could not be read.
     seconds
         Wall seconds by stage.
     """
@@ -53,7 +53,7 @@ class Tally:
         if not self.scores:
             self.seconds["first_tiles"] = time.perf_counter() - self.began
         self.scores.append(scores)
-        self.analyzed += len(scores.indices)
+        self.analyzed += scores.tiles
         self.feature_sum = self.feature_sum + scores.feature_sum
         return self._event(scores.indices, scores.attention_logit, scores.tile_evidence)
 

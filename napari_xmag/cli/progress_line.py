@@ -49,7 +49,7 @@ class ProgressLine:
 
 def _words(event: Event) -> str:
     if isinstance(event, Planned):
-        return f"{len(event.grid.boxes)} tiles planned"
+        return f"{event.tiles} tiles planned"
     if isinstance(event, Waiting):
         return event.stage if event.total == 0 else ""
     if isinstance(event, TilesDone):

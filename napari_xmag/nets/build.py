@@ -82,7 +82,8 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         f"({spec.tile_px * spec.mpp:g} µm a side)",
         "Student": f"{model.student.architecture}, {model.student.dim}-d ({spec.embedding}), "
         f"{spec.cells}×{spec.cells} cells",
-        "Head": f"gated attention, {model.head.hidden} hidden (arXiv 1802.04712)",
+        "Head": f"gated attention over {info.attends}, {model.head.hidden} hidden "
+        "(arXiv 1802.04712)",
         "Temperature": f"{info.temperature:g}",
         "Training range": "none"
         if info.training_range is None

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.nets.info import Attends
 from napari_xmag.nets.student import Student, StudentOutput
 
 _log = logging.getLogger(__name__)
@@ -218,11 +220,49 @@ def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | Non
     ModelError
         When not even one tile fits into memory.
     """
+    return _encode(student, pixels, batch, _embedding)
+
+
+def encode_bag(
+    student: Student,
+    pixels: NDArray[np.uint8],
+    batch: DeviceBatch | None = None,
+    attends: Attends = "tiles",
+) -> Tensor:
+    """Encode tiles into what a head attends over; see `encode`.
+
+    Returns
+    -------
+    Float32 (T, N, D) on the device: for each tile its embedding (N is 1), or its cells row by row.
+    """
+    read = _embedding if attends == "tiles" else _cells
+    features = _encode(student, pixels, batch, read)
+    return features.unsqueeze(1) if attends == "tiles" else features
+
+
+def _embedding(output: StudentOutput) -> Tensor:
+    return output.embedding
+
+
+def _cells(output: StudentOutput) -> Tensor:
+    return output.cells.flatten(2).transpose(1, 2)
+
+
+def _encode(
+    student: Student,
+    pixels: NDArray[np.uint8],
+    batch: DeviceBatch | None,
+    read: Callable[[StudentOutput], Tensor],
+) -> Tensor:
     batch = batch or DeviceBatch(student.scale.device)
+    if len(pixels) == 0:
+        # the shape of nothing, from a single empty tile
+        side = student.spec.tile_px
+        return _encode(student, np.zeros((1, side, side, 3), np.uint8), batch, read)[:0]
     parts: list[Tensor] = []
     done = 0
     while done < len(pixels):
-        part = _try_encode(student, pixels[done : done + batch.size], batch)
+        part = _try_encode(student, pixels[done : done + batch.size], batch, read)
         # Freed here, where no traceback keeps the failed attempt's tensors alive any more.
         if isinstance(part, BaseException):
             _empty_cache(batch.device)
@@ -230,8 +270,6 @@ def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | Non
             continue
         parts.append(part)
         done += len(part)
-    if not parts:
-        return torch.empty(0, student.dim, device=batch.device)
     return torch.cat(parts)
 
 
@@ -245,14 +283,17 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def _try_encode(
-    student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch
+    student: Student,
+    pixels: NDArray[np.uint8],
+    batch: DeviceBatch,
+    read: Callable[[StudentOutput], Tensor],
 ) -> Tensor | BaseException:
     try:
         with torch.inference_mode(), autocast(batch.device, batch.dtype):
             # (B, H, W, 3) seen as (B, 3, H, W) is channels-last without a copy.
             images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
             output: StudentOutput = student(images.to(batch.device))
-            return output.embedding.float()
+            return read(output).float()
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.errors import ModelError
+
+Attends = Literal["tiles", "cells"]
+"""What the head weighs: whole tiles, or the cells of each tile's token grid."""
 
 _PRIOR_SLIDES = 10.0
 _FALSE_ALARMS = 0.02
@@ -140,6 +144,8 @@ class ModelInfo:
         Range of the training slides, or None.
     description
         One sentence for the model chooser.
+    attends
+        What the head weighs: "tiles", or "cells" for a map as fine as the cells of the student.
     """
 
     name: str
@@ -154,6 +160,7 @@ class ModelInfo:
     # Left out of comparisons: arrays have no single truth, and sha256 covers them.
     training_range: TrainingRange | None = field(default=None, compare=False)
     description: str = ""
+    attends: Attends = "tiles"
 
     def __post_init__(self) -> None:
         problems = [
@@ -163,6 +170,7 @@ class ModelInfo:
                 (len(set(self.classes)) != len(self.classes), "two classes of the same name"),
                 (not (math.isfinite(self.mpp) and self.mpp > 0), f"mpp {self.mpp}"),
                 (self.tile_px < 1, f"tile_px {self.tile_px}"),
+                (self.attends not in get_args(Attends), f"attends {self.attends!r}"),
                 (
                     not (math.isfinite(self.temperature) and self.temperature > 0),
                     f"temperature {self.temperature}",

@@ -30,7 +30,8 @@ class SlideModel(nn.Module):
 
     def __init__(self, student: Student, head: AttentionHead, info: ModelInfo) -> None:
         super().__init__()
-        asked = (student.dim, len(info.classes), student.spec.mpp, student.spec.tile_px)
+        dim = student.dim if info.attends == "tiles" else student.cell_dim
+        asked = (dim, len(info.classes), student.spec.mpp, student.spec.tile_px)
         found = (head.dim, head.classes, info.mpp, info.tile_px)
         if asked != found:
             raise ModelError(
@@ -42,3 +43,8 @@ class SlideModel(nn.Module):
         self.student = student
         self.head = head
         self.info = info
+
+    @property
+    def cells(self) -> int:
+        """Places a side of each tile that the head attends over; 1 for whole tiles."""
+        return self.student.spec.cells if self.info.attends == "cells" else 1

@@ -55,6 +55,11 @@ class TileGrid:
     origin_y: float
     shape: tuple[int, int]
 
+    def box(self, row: int, column: int) -> Box:
+        """Return the level-0 box of a place of the grid, whether it is a tile or not."""
+        left, top = self.origin_x + column * self.stride_x, self.origin_y + row * self.stride_y
+        return Box(float(left), float(top), self.stride_x, self.stride_y)
+
 
 @dataclass(frozen=True)
 class Tile:

@@ -57,7 +57,7 @@ def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
     assert isinstance(finished, Finished)
     assert all(isinstance(event, TilesDone) for event in done)
     result = finished.result
-    assert done[-1].done == done[-1].total == len(planned.grid.boxes) == len(result.tiles)
+    assert done[-1].done == done[-1].total == planned.tiles == len(result.tiles)
     assert [event.done for event in done] == sorted(event.done for event in done)
     live = np.concatenate([event.attention_logit for event in done])
     np.testing.assert_array_equal(live, result.tiles.attention_logit)
