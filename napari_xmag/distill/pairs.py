@@ -101,6 +101,7 @@ def cached_pairs(
         When the fields do not cover the student's tile, or a shard is broken.
     """
     _require_fit(records, spec)
+    _say_scale(teacher, spec)
     folder = cache / _identity(records, teacher, spec)
     if not folder.exists():
         partial = folder.with_name(folder.name + ".part")
@@ -188,6 +189,21 @@ def _require_fit(records: Sequence[FieldRecord], spec: StudentSpec) -> None:
             wanted=f"fields that cut evenly into {spec.cells}×{spec.cells} teacher tiles",
             found=f"{pixels:g} px for a tile of {spec.tile_px} px at {spec.mpp} µm/px",
             remedy="Choose another tile_px.",
+        )
+
+
+def _say_scale(teacher: Teacher, spec: StudentSpec) -> None:
+    """Warn when the teacher sees tissue at another scale than it was made for."""
+    made_for, side = teacher.spec.mpp, teacher.spec.tile_px
+    if made_for is None or side is None:
+        return
+    seen = spec.tile_px * spec.mpp / spec.cells / side
+    if abs(seen / made_for - 1) > 0.02:
+        log.warning(
+            "The teacher %s sees tissue at %.3g µm/px; it was made for %g.",
+            teacher.spec.title,
+            seen,
+            made_for,
         )
 
 

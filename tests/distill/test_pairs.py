@@ -1,5 +1,6 @@
 """The cache of views and teacher features: each cell its own tile, and made once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,24 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
     assert np.array_equal(one, np.concatenate(list(shuffled(rows, 4, seed=1, epoch=2))))
     assert not np.array_equal(one, np.concatenate(list(shuffled(rows, 4, seed=1, epoch=3))))
     assert len(set(one.tolist())) == 8
+
+
+def test_teacher_at_another_scale_than_its_own_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, (network, teacher) = records(tmp_path), mean_color()
+    teacher.spec = replace(teacher.spec, title="Mean", mpp=0.5, tile_px=32)
+    run(tmp_path, rows, teacher)
+    assert not caplog.records
+    teacher.spec = replace(teacher.spec, tile_px=28)
+    run(tmp_path, rows, teacher)
+    assert "Mean sees tissue at 0.571 µm/px; it was made for 0.5" in caplog.text
+    assert network.calls == 6
+
+
+def test_what_is_said_of_a_teacher_changes_no_cache(tmp_path: Path) -> None:
+    rows, (network, teacher) = records(tmp_path), mean_color()
+    run(tmp_path, rows, teacher)
+    teacher.spec = replace(teacher.spec, title="Mean", terms="other words", mpp=0.5)
+    run(tmp_path, rows, teacher)
+    assert network.calls == 3
