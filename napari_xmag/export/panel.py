@@ -137,7 +137,7 @@ def _prediction(column: _Column, result: SlideResult) -> None:
     for share, name in ranked:
         column.ends(name, f"{100 * share:.1f} %", 15, INK)
         column.bar(share)
-    side = f"{result.model['tile_px'] * result.model['mpp']:.4g}"
+    side = f"{result.stride_x * result.mpp.x:.4g}"
     tiles = "1 tile" if len(result.tiles) == 1 else f"{len(result.tiles):,} tiles"
     column.text(f"From {tiles} of {side} µm", 13, _FAINT)
 
