@@ -1,4 +1,4 @@
-"""The command line: ``napari-xmag analyze | models | distill | train | doctor``."""
+"""The command line: ``napari-xmag analyze | models | distill | train | evaluate | doctor``."""
 
 import argparse
 import logging
@@ -9,7 +9,7 @@ from importlib import import_module
 from napari_xmag import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
 
-COMMANDS = ("analyze", "models", "distill", "train", "doctor")
+COMMANDS = ("analyze", "models", "distill", "train", "evaluate", "doctor")
 """Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
 
 CANCELLED = 130

@@ -1,0 +1,76 @@
+"""`napari-xmag evaluate`: how good encoders are, and how fast."""
+
+import argparse
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+_DESCRIPTIONS = {
+    "probe": "Judge encoders on labelled tiles: logistic regression and nearest neighbours on "
+    "frozen features.",
+    "slides": "Judge encoders on labelled slides: an attention head on frozen features, in folds "
+    "by patient or from one institution to another.",
+    "speed": "Time the way of a slide at 5x, and beside it at 20x.",
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its three kinds."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="judge encoders on tiles and slides, and time them",
+        description="Judge encoders on tiles and slides, and time them (docs/evaluate.md).",
+    )
+    parser.set_defaults(run=run)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for kind, words in _DESCRIPTIONS.items():
+        _add_kind(kinds, kind, words)
+
+
+def _add_kind(kinds: Any, kind: str, words: str) -> None:
+    parser = kinds.add_parser(kind, help=words, description=f"{words} See docs/evaluate.md.")
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the results (default: xmag-KIND)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        dest="settings",
+        help="change a value of the file, such as tasks.0.folds=3; may be repeated",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the tables, say where they lie; return 0."""
+    from napari_xmag.cli.progress import show
+    from napari_xmag.train.events import Finished
+
+    out = args.out or Path(f"xmag-{args.kind}")
+    for event in show(_events(args, out)):
+        if isinstance(event, Finished):
+            print((event.folder / "results.md").read_text(encoding="utf-8"))
+            print(f"Written: {event.folder}")
+    return 0
+
+
+def _events(args: argparse.Namespace, out: Path) -> Generator[Any, None, Any]:
+    from napari_xmag.config import load_config
+    from napari_xmag.evaluate.config import MANUAL, PatchConfig, SlidesConfig, SpeedConfig
+
+    if args.kind == "probe":
+        from napari_xmag.evaluate.patches import evaluate_patches
+
+        patches = load_config(args.config, args.settings, PatchConfig, manual=MANUAL)
+        return evaluate_patches(patches, out)
+    if args.kind == "slides":
+        from napari_xmag.evaluate.slides import evaluate_slides
+
+        slides = load_config(args.config, args.settings, SlidesConfig, manual=MANUAL)
+        return evaluate_slides(slides, out)
+    from napari_xmag.evaluate.speed import evaluate_speed
+
+    speed = load_config(args.config, args.settings, SpeedConfig, manual=MANUAL)
+    return evaluate_speed(speed, out)

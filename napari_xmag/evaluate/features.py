@@ -1,0 +1,141 @@
+"""Features of labelled tiles, computed once for the same bytes and the same network."""
+
+import hashlib
+import logging
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.analyze.files import whole_file
+from napari_xmag.evaluate.encoders import TileSource
+from napari_xmag.evaluate.tiles import LabelledTile, at_scale, cut, read_picture
+from napari_xmag.nets.device import encode
+from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.student import StudentSpec
+from napari_xmag.train.beat import Pace, beating
+from napari_xmag.train.events import Progress
+
+_log = logging.getLogger(__name__)
+
+# A killed run goes on from the last finished part.
+_PART = 64
+_READERS = 4
+
+
+@dataclass(frozen=True)
+class TileFeatures:
+    """Features float32 (N, D), the mean over a picture's crops, and the crops of each, int (N,)."""
+
+    features: NDArray[np.float32]
+    crops: NDArray[np.int64]
+
+
+def content_hashes(tiles: Sequence[LabelledTile]) -> Generator[Progress, None, list[str]]:
+    """Return the SHA-256 of each tile's bytes."""
+    pace, hashes = Pace("looking at tiles", len(tiles)), []
+    for start in range(0, len(tiles), _PART):
+        part = [tile.path for tile in tiles[start : start + _PART]]
+        hashes += yield from beating(partial(_hash_all, part), pace)
+        pace.add(len(part))
+    return hashes
+
+
+def _hash_all(paths: Sequence[Path]) -> list[str]:
+    return [file_sha256(path) for path in paths]
+
+
+def tile_features(
+    tiles: Sequence[LabelledTile],
+    hashes: Sequence[str],
+    source: TileSource,
+    crops: Literal["grid", "center"],
+    stage: str = "encoding tiles",
+) -> Generator[Progress, None, TileFeatures]:
+    """Encode tiles at the encoder's scale.
+
+    Parameters
+    ----------
+    hashes
+        SHA-256 of each tile's bytes.
+    stage
+        Name in the progress.
+
+    Raises
+    ------
+    TileReadError
+        When a picture cannot be decoded.
+    """
+    pace, parts = Pace(stage, len(tiles)), []
+    for start in range(0, len(tiles), _PART):
+        chosen = slice(start, start + _PART)
+        work = partial(_part, tiles[chosen], hashes[chosen], source, crops)
+        parts.append((yield from beating(work, pace)))
+        pace.add(len(tiles[chosen]))
+    return TileFeatures(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.crops for part in parts]),
+    )
+
+
+def _part(
+    tiles: Sequence[LabelledTile],
+    hashes: Sequence[str],
+    source: TileSource,
+    crops: Literal["grid", "center"],
+) -> TileFeatures:
+    place = source.cache and source.cache / f"{_key(tiles, hashes, source, crops)}.npz"
+    if place and place.exists():
+        with np.load(place, allow_pickle=False) as arrays:
+            return TileFeatures(arrays["features"], arrays["crops"])
+    result = _encode(tiles, source, crops)
+    if place:
+        with whole_file(place) as unfinished:
+            np.savez(unfinished, features=result.features, crops=result.crops)
+    return result
+
+
+def _key(
+    tiles: Sequence[LabelledTile], hashes: Sequence[str], source: TileSource, crops: str
+) -> str:
+    scales = [tile.mpp for tile in tiles]
+    content = (source.identity, str(source.batch.dtype), crops, scales, list(hashes))
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
+
+
+def _encode(
+    tiles: Sequence[LabelledTile], source: TileSource, crops: Literal["grid", "center"]
+) -> TileFeatures:
+    pictures: list[NDArray[np.uint8]] = []
+    numbers: list[int] = []
+    parts: list[NDArray[np.float32]] = []
+    cut_file = partial(_cut_file, spec=source.student.spec, crops=crops)
+    with ThreadPoolExecutor(_READERS, "xmag-pictures") as pool:
+        # few at a time: a large picture is hundreds of tiles
+        for start in range(0, len(tiles), 2 * _READERS):
+            pictures += pool.map(cut_file, tiles[start : start + 2 * _READERS])
+            last = start + 2 * _READERS >= len(tiles)
+            # crops of several pictures share a batch
+            if last or sum(map(len, pictures)) >= source.batch.size:
+                parts.append(_means(pictures, source))
+                numbers += map(len, pictures)
+                pictures = []
+    return TileFeatures(np.concatenate(parts), np.array(numbers, np.int64))
+
+
+def _means(pictures: Sequence[NDArray[np.uint8]], source: TileSource) -> NDArray[np.float32]:
+    features = encode(source.student, np.concatenate(pictures), source.batch).cpu().numpy()
+    ends = np.cumsum([len(picture) for picture in pictures])[:-1]
+    means: NDArray[np.float32] = np.stack([part.mean(0) for part in np.split(features, ends)])
+    return means
+
+
+def _cut_file(
+    tile: LabelledTile, *, spec: StudentSpec, crops: Literal["grid", "center"]
+) -> NDArray[np.uint8]:
+    return cut(at_scale(read_picture(tile.path), tile.mpp / spec.mpp), spec.tile_px, crops)

@@ -1,0 +1,220 @@
+"""Patch tasks: simple classifiers on the frozen features of labelled tiles."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.evaluate.classifiers import Training, probe
+from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
+from napari_xmag.evaluate.config import PatchConfig, PatchTask, ProbeConfig
+from napari_xmag.evaluate.encoders import tile_source
+from napari_xmag.evaluate.features import TileFeatures, content_hashes, tile_features
+from napari_xmag.evaluate.folds import (
+    LEAVE_ONE_OUT,
+    Fold,
+    Indices,
+    fold_numbers,
+    group_codes,
+    grouped_folds,
+    joined,
+)
+from napari_xmag.evaluate.plots import plot_tasks
+from napari_xmag.evaluate.report import TaskReport, write_report
+from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
+from napari_xmag.train.beat import Pace, beating
+from napari_xmag.train.events import Finished, Progress
+
+# Enlarging by less than this is a rounding of what is known of the pixel size.
+_ENLARGED = 1.1
+
+
+@dataclass(frozen=True)
+class PatchTable:
+    """The tiles of a task with everything that is the same for all encoders.
+
+    Attributes
+    ----------
+    hashes
+        SHA-256 of each tile's bytes.
+    labels, groups
+        Int (N,); exact copies are in one group.
+    """
+
+    task: PatchTask
+    tiles: list[LabelledTile]
+    hashes: list[str]
+    classes: tuple[str, ...]
+    labels: Indices
+    groups: Indices
+    folds: list[Fold]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> Indices:
+        """Rows that are in a test part."""
+        return np.flatnonzero(fold_numbers(self.folds, len(self.tiles)))
+
+    def rows(self) -> Rows:
+        """Return the judged rows."""
+        chosen = [self.tiles[row] for row in self.judged]
+        return Rows(
+            [f"{tile.path.parent.name}/{tile.path.name}" for tile in chosen],
+            [str(group) for group in self.groups[self.judged]],
+            self.labels[self.judged],
+            self.classes,
+            "tile",
+        )
+
+
+def evaluate_patches(
+    config: PatchConfig, out: Path
+) -> Generator[Progress | Finished, None, list[TaskReport]]:
+    """Judge encoders by what simple classifiers reach on their features.
+
+    Parameters
+    ----------
+    out
+        Gets results.json, results.md and, for each task, its predictions.
+
+    Returns
+    -------
+    The figures of each task.
+
+    Raises
+    ------
+    CohortError, ConfigError
+        When the tiles of a task do not serve.
+    TileReadError
+        When one of them cannot be decoded.
+    ModelError
+        When an encoder does not load.
+    """
+    tables = []
+    for task in config.tasks:
+        tables.append((yield from _table(task, config.seed)))
+    features: list[dict[str, TileFeatures]] = [{} for _ in tables]
+    facts = {}
+    for settings in config.encoders:
+        source = tile_source(settings, config.machine, config.cache)
+        facts[settings.name] = source.facts()
+        for table, found in zip(tables, features, strict=True):
+            stage = f"{settings.name} on {table.task.name}"
+            found[settings.name] = yield from tile_features(
+                table.tiles, table.hashes, source, table.task.crops, stage
+            )
+        del source  # the next network may be as large
+    reports = []
+    for table, found in zip(tables, features, strict=True):
+        reports.append((yield from _judge(table, found, facts, config, out)))
+    write_report(out, "probe", config.model_dump(mode="json"), reports, facts)
+    plot_tasks(reports, out)
+    yield Finished(out, {"tasks": [asdict(report) for report in reports]})
+    return reports
+
+
+def _table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTable]:
+    tiles = labelled_tiles(task, seed)
+    hashes = yield from content_hashes(tiles)
+    classes = tuple(sorted({tile.label for tile in tiles}))
+    labels = np.array([classes.index(tile.label) for tile in tiles], np.intp)
+    copies = group_codes(hashes)
+    groups = joined(group_codes([tile.group for tile in tiles]), copies)
+    split = np.array([tile.split for tile in tiles])
+    if split.any():
+        folds = [(np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))]
+    else:
+        folds = grouped_folds(labels, groups, task.folds, seed)
+    notes = _copy_notes(copies, split)
+    return PatchTable(task, tiles, hashes, classes, labels, groups, folds, notes)
+
+
+def _copy_notes(copies: Indices, split: NDArray[np.str_]) -> tuple[str, ...]:
+    twice = len(copies) - len(np.unique(copies))
+    across = len(np.intersect1d(copies[split == "train"], copies[split == "test"]))
+    if across:
+        return (f"{across} pictures lie in train and in test byte for byte: figures are too good.",)
+    return (f"{twice} pictures are exact copies of others; copies share a fold.",) if twice else ()
+
+
+def _judge(
+    table: PatchTable,
+    features: Mapping[str, TileFeatures],
+    encoders: Mapping[str, Mapping[str, Any]],
+    config: PatchConfig,
+    out: Path,
+) -> Generator[Progress, None, TaskReport]:
+    methods = config.probe.methods
+    pace = Pace(f"probing {table.task.name}", len(features) * len(methods))
+    outcomes = []
+    for name, found in features.items():
+        for method in methods:
+            work = partial(probe_folds, table, name, found, method, config.probe, config.seed)
+            outcomes.append((yield from beating(work, pace)))
+            pace.add(1)
+    rows = table.rows()
+    notes = [*table.notes, *_scale_notes(table, encoders), *_probe_notes(outcomes)]
+    work_done = partial(compare, table.task.name, rows, outcomes, config, _division(table), notes)
+    report = yield from beating(work_done, pace)
+    write_outcomes(out / f"{table.task.name}-predictions.csv", rows, outcomes)
+    return report
+
+
+def probe_folds(
+    table: PatchTable,
+    encoder: str,
+    found: TileFeatures,
+    method: str,
+    settings: ProbeConfig,
+    seed: int,
+) -> Outcome:
+    """Train in each fold and predict its test rows; every judged row is predicted once."""
+    probabilities = np.zeros((len(table.tiles), len(table.classes)))
+    strengths, converged = [], True
+    for train, test in table.folds:
+        training = Training(
+            found.features[train], table.labels[train], table.groups[train], len(table.classes)
+        )
+        result = probe(method, training, found.features[test], settings, seed)
+        probabilities[test] = result.probabilities
+        strengths += [result.strength] if result.strength is not None else []
+        converged &= result.converged
+    judged = table.judged
+    numbers = fold_numbers(table.folds, len(table.tiles))[judged]
+    facts = {
+        "crops_per_picture": float(found.crops.mean()),
+        "strengths": strengths,
+        "converged": converged,
+    }
+    return Outcome(encoder, method, probabilities[judged][None], numbers[None], facts)
+
+
+def _division(table: PatchTable) -> str:
+    groups = len(np.unique(table.groups))
+    grouped = f" of {groups} groups" if groups < len(table.tiles) else ""
+    if len(table.folds) == 1:
+        return f"Trained on {len(table.folds[0][0])} others."
+    if table.task.folds == LEAVE_ONE_OUT:
+        return f"Each of {groups} groups judged by what was trained on the others."
+    return f"{len(table.folds)} folds{grouped}, each judged by what was trained on the others."
+
+
+def _scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    largest = max(tile.mpp for tile in table.tiles)
+    factors = {name: largest / facts["mpp"] for name, facts in encoders.items()}
+    return [
+        f"{name} sees these pictures enlarged {factor:.1f} times "
+        f"({largest:g} µm/px brought to {encoders[name]['mpp']:g}): detail that they lack."
+        for name, factor in factors.items()
+        if factor > _ENLARGED
+    ]
+
+
+def _probe_notes(outcomes: Sequence[Outcome]) -> list[str]:
+    stopped = [outcome.encoder for outcome in outcomes if not outcome.facts.get("converged", True)]
+    names = ", ".join(dict.fromkeys(stopped))
+    return [f"The logistic regression stopped before it had converged: {names}."] if stopped else []

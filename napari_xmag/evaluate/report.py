@@ -1,0 +1,170 @@
+"""Figures side by side, as JSON for programs and Markdown for people."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_xmag import NOTICE
+from napari_xmag.analyze.files import whole_file
+from napari_xmag.analyze.provenance import program_versions
+from napari_xmag.evaluate.metrics import FIGURES, Interval
+
+FORMAT = "napari-xmag evaluation"
+TITLES = {
+    "auc": "AUC",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoder with one method on one task.
+
+    Attributes
+    ----------
+    figures
+        Each figure with its interval.
+    above
+        How far each lies above the reference encoder with the same method; empty for that one.
+    facts
+        What was found on the way (chosen C, tiles a picture, converged), JSON-able.
+    """
+
+    encoder: str
+    method: str
+    figures: Mapping[str, Interval]
+    above: Mapping[str, Interval] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """All encoders on one task.
+
+    Attributes
+    ----------
+    classes
+        Names, in the order of the probabilities.
+    rows, counts
+        Rows that were judged, and how many of each class.
+    division
+        In words: how rows to train on and to judge were parted, and what was resampled.
+    """
+
+    name: str
+    classes: Sequence[str]
+    rows: int
+    counts: Mapping[str, int]
+    division: str
+    entries: Sequence[Entry]
+    notes: Sequence[str] = ()
+
+
+def write_report(
+    out: Path,
+    kind: str,
+    config: Mapping[str, Any],
+    tasks: Sequence[TaskReport],
+    encoders: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Write results.json and results.md.
+
+    Raises
+    ------
+    ExportError
+        When the folder cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "kind": kind,
+        "notice": NOTICE,
+        "tasks": [asdict(task) for task in tasks],
+        "encoders": encoders,
+        "config": config,
+        "versions": program_versions(),
+    }
+    write_json(out / "results.json", content)
+    parts = [f"**{NOTICE}**", *(task_table(task) for task in tasks)]
+    with whole_file(out / "results.md") as unfinished:
+        unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file; numbers that are none become null."""
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def task_table(task: TaskReport) -> str:
+    """Return a task as Markdown: a heading, how it was divided, a table, notes."""
+    counts = ", ".join(f"{number} {name}" for name, number in task.counts.items())
+    lines = [
+        f"## {task.name}",
+        "",
+        f"{task.rows} rows ({counts}). {task.division}",
+        "",
+        "| encoder | method | " + " | ".join(TITLES[name] for name in FIGURES) + " |",
+        "|---|---|" + "---|" * len(FIGURES),
+        *(_line(entry.encoder, entry.method, entry.figures) for entry in task.entries),
+    ]
+    compared = [entry for entry in task.entries if entry.above]
+    if compared:
+        # an entry without a difference is the reference
+        reference = next(entry.encoder for entry in task.entries if not entry.above)
+        lines += [
+            "",
+            f"Above {reference}, on the same rows and draws:",
+            "",
+            *lines[4:6],
+            *(_line(entry.encoder, entry.method, entry.above, "+") for entry in compared),
+        ]
+    return "\n".join([*lines, *(f"\n- {note}" for note in task.notes)])
+
+
+def _line(encoder: str, method: str, values: Mapping[str, Interval], sign: str = "") -> str:
+    cells = [_cell(values[name], sign) for name in FIGURES]
+    return f"| {encoder} | {method} | " + " | ".join(cells) + " |"
+
+
+def _cell(value: Interval, sign: str) -> str:
+    if not np.isfinite(value.value):
+        return "none"
+    ends = f"{value.low:{sign}.3f} … {value.high:{sign}.3f}"
+    return f"{value.value:{sign}.3f} ({ends if np.isfinite(value.low) else 'no interval'})"
+
+
+def write_predictions(
+    path: Path, unit: str, classes: Sequence[str], lines: Iterable[Sequence[Any]]
+) -> None:
+    """Write probabilities row by row as CSV.
+
+    Parameters
+    ----------
+    unit
+        What a row is: tile or slide.
+    lines
+        Name, group, label, encoder, method, run, fold, and a probability for each class.
+    """
+    with whole_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as to:
+        writer = csv.writer(to)
+        scores = [f"probability_{name}" for name in classes]
+        writer.writerow([unit, "group", "label", "encoder", "method", "run", "fold", *scores])
+        writer.writerows(lines)

@@ -1,0 +1,233 @@
+"""Slide tasks: an attention head on the frozen features of labelled slides."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_xmag.errors import CohortError
+from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
+from napari_xmag.evaluate.config import SlidesConfig, SlideTask
+from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.folds import (
+    LEAVE_ONE_OUT,
+    Fold,
+    Indices,
+    fold_numbers,
+    group_codes,
+    grouped_folds,
+)
+from napari_xmag.evaluate.metrics import Floats
+from napari_xmag.evaluate.plots import plot_tasks
+from napari_xmag.evaluate.report import TaskReport, write_report
+from napari_xmag.train.cohort import TRAIN, CohortRow, read_cohort
+from napari_xmag.train.events import Event, Finished, Progress
+from napari_xmag.train.features import SlideFeatures, slide_features
+from napari_xmag.train.run import Bags, train_head
+
+Features = dict[tuple[Path, float | None], SlideFeatures]
+
+_METHOD = "attention head"
+
+
+@dataclass(frozen=True)
+class SlideTable:
+    """The slides of a task with everything that is the same for all encoders.
+
+    Attributes
+    ----------
+    rows
+        All slides; those of the test table last.
+    tested
+        Indices of the slides that are judged.
+    labels, groups
+        Int (N,) of all slides: class and patient.
+    """
+
+    task: SlideTask
+    rows: list[CohortRow]
+    classes: tuple[str, ...]
+    labels: Indices
+    groups: Indices
+    tested: Indices
+
+    def folds(self, seed: int) -> list[Fold]:
+        """Return the folds of one run; one when there is a test table."""
+        if self.task.test is not None:
+            return [(np.setdiff1d(np.arange(len(self.rows)), self.tested), self.tested)]
+        return grouped_folds(self.labels, self.groups, self.task.folds, seed)
+
+    def judged(self) -> Rows:
+        """Return the rows that are judged."""
+        chosen = [self.rows[index] for index in self.tested]
+        return Rows(
+            [row.slide.name for row in chosen],
+            [row.patient for row in chosen],
+            self.labels[self.tested],
+            self.classes,
+            "slide",
+        )
+
+
+def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, list[TaskReport]]:
+    """Judge encoders by an attention head (Ilse et al. 2018, arXiv 1802.04712) on their features.
+
+    No slide that is judged, and no other slide of its patient, has a part in the training: neither
+    in the weights nor in when it stops (a fixed number of epochs, averaged weights).
+
+    Parameters
+    ----------
+    out
+        Gets results.json, results.md and, for each task, its out-of-fold predictions.
+
+    Returns
+    -------
+    The figures of each task.
+
+    Raises
+    ------
+    CohortError, ConfigError
+        When a table has problems or cannot be divided.
+    ModelError
+        When an encoder does not load.
+    """
+    tables = [_table(task) for task in config.tasks]
+    for table in tables:
+        table.folds(config.seed)  # a table that cannot be divided is told before hours of encoding
+    outcomes: list[list[Outcome]] = [[] for _ in tables]
+    facts = {}
+    for settings in config.encoders:
+        source = tile_source(settings, config.machine, config.cache)
+        facts[settings.name] = source.facts()
+        features = yield from _encode_all(tables, source, config.min_tissue)
+        dim = source.student.dim
+        del source  # the next network may be as large
+        for table, found in zip(tables, outcomes, strict=True):
+            found.append((yield from _judge(settings.name, table, features, dim, config)))
+    reports = []
+    for table, found in zip(tables, outcomes, strict=True):
+        rows = table.judged()
+        reports.append(
+            compare(table.task.name, rows, found, config, _division(table, config.seeds))
+        )
+        write_outcomes(out / f"{table.task.name}-predictions.csv", rows, found)
+    write_report(out, "slides", config.model_dump(mode="json"), reports, facts)
+    plot_tasks(reports, out)
+    yield Finished(out, {"tasks": [asdict(report) for report in reports]})
+    return reports
+
+
+def _table(task: SlideTask) -> SlideTable:
+    rows = _read(task.cohort)
+    trained = {row.label for row in rows}
+    tested = np.arange(len(rows))
+    if task.test is not None:
+        others = _read(task.test)
+        _require_apart(task, rows, others)
+        tested = np.arange(len(rows), len(rows) + len(others))
+        rows = [*rows, *others]
+    classes = tuple(sorted(trained))
+    labels = np.array([classes.index(row.label) for row in rows], np.intp)
+    return SlideTable(
+        task, rows, classes, labels, group_codes([row.patient for row in rows]), tested
+    )
+
+
+def _read(path: Path) -> list[CohortRow]:
+    cohort = read_cohort(path)
+    cohort.require_good()
+    # the table's own split is for train; here every slide is judged once in each run
+    return [replace(row, split="") for row in cohort.rows]
+
+
+def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[CohortRow]) -> None:
+    faults = []
+    if shared := {row.patient for row in rows} & {row.patient for row in others}:
+        faults.append(f"the patients {', '.join(sorted(shared)[:5])} in both")
+    if same := {row.slide.resolve() for row in rows} & {row.slide.resolve() for row in others}:
+        faults.append(f"the slides {', '.join(sorted(path.name for path in same)[:5])} in both")
+    if unknown := {row.label for row in others} - {row.label for row in rows}:
+        faults.append(f"the class {', '.join(sorted(unknown))} only to test")
+    if faults:
+        raise CohortError(
+            wanted=f"a test table of other patients with the same classes, in the task {task.name}",
+            found=" and ".join(faults),
+            remedy="Correct the tables. Different patients of one name: put the institution's name "
+            "before it.",
+        )
+
+
+def _encode_all(
+    tables: Sequence[SlideTable], source: TileSource, min_tissue: float
+) -> Generator[Progress, None, Features]:
+    features: Features = {}
+    wanted = {(row.slide, row.mpp): row for table in tables for row in table.rows}
+    for key, row in wanted.items():
+        features[key] = yield from slide_features(
+            row.slide,
+            row.mpp,
+            source.student,
+            min_tissue=min_tissue,
+            cache=source.cache,
+            encoder_id=source.identity,
+        )
+        yield Progress("slides", len(features), len(wanted))
+    return features
+
+
+def _judge(
+    name: str,
+    table: SlideTable,
+    features: Mapping[tuple[Path, float | None], SlideFeatures],
+    dim: int,
+    config: SlidesConfig,
+) -> Generator[Event, None, Outcome]:
+    found = [features[row.slide, row.mpp] for row in table.rows]
+    runs, numbers = [], []
+    for seed in range(config.seed, config.seed + config.seeds):
+        probabilities = np.zeros((len(table.rows), len(table.classes)))
+        folds = table.folds(seed)
+        for train, test in folds:
+            probabilities[test] = yield from _fold(table, found, dim, train, test, config, seed)
+        runs.append(probabilities[table.tested])
+        numbers.append(fold_numbers(folds, len(table.rows))[table.tested])
+    tiles = float(np.mean([len(item.features) for item in found]))
+    return Outcome(name, _METHOD, np.stack(runs), np.stack(numbers), {"tiles_per_slide": tiles})
+
+
+def _fold(
+    table: SlideTable,
+    features: Sequence[SlideFeatures],
+    dim: int,
+    train: Indices,
+    test: Indices,
+    config: SlidesConfig,
+    seed: int,
+) -> Generator[Event, None, Floats]:
+    """Train on some slides and return probabilities (len(test), C) of others."""
+    bags = Bags(
+        [replace(table.rows[index], split=TRAIN) for index in train],
+        [features[index] for index in train],
+        table.classes,
+    )
+    task = yield from train_head(bags, dim, config.training(seed))
+    with torch.inference_mode():
+        logits = [task.logits(torch.from_numpy(features[index].features)) for index in test]
+        probabilities: Floats = torch.stack(logits).double().softmax(1).numpy()
+    return probabilities
+
+
+def _division(table: SlideTable, seeds: int) -> str:
+    patients = len(np.unique(table.groups[table.tested]))
+    again = f" Mean of {seeds} runs with other seeds." if seeds > 1 else ""
+    if table.task.test is not None:
+        trained = len(table.rows) - len(table.tested)
+        return f"{patients} patients; trained on {trained} slides of another table.{again}"
+    if table.task.folds == LEAVE_ONE_OUT:
+        return f"Each of {patients} patients judged by what was trained on the others.{again}"
+    return (
+        f"{patients} patients in {table.task.folds} folds, each judged by what was trained on the "
+        f"others.{again}"
+    )

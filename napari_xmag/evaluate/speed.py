@@ -1,0 +1,224 @@
+"""The clock: a slide's way at 5x, and beside it the way at 20x, stage by stage in one run."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_xmag.errors import TissueError
+from napari_xmag.evaluate.config import EncoderConfig, SpeedConfig
+from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.plots import plot_times
+from napari_xmag.evaluate.times import SlideTimes, Stage, Way, write_times
+from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.device import encode
+from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.tiles import Tile, TileGrid, plan_tiles, read_tiles
+from napari_xmag.slide.tissue import find_tissue
+from napari_xmag.train.beat import Pace, beating
+from napari_xmag.train.events import Finished, Progress
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.events import Event
+    from napari_xmag.slide.base import Slide
+
+# Reading is fast within a row of tiles and slow between far places: a sample keeps whole runs.
+_RUN = 64
+_KEPT = 64
+_HIDDEN, _CLASSES = 128, 2
+
+
+def evaluate_speed(
+    config: SpeedConfig, out: Path
+) -> Generator[Progress | Finished, None, list[SlideTimes]]:
+    """Time slides.
+
+    Parameters
+    ----------
+    out
+        Gets results.json and results.md.
+
+    Returns
+    -------
+    The times of each slide.
+
+    Raises
+    ------
+    XmagError
+        When a slide does not open or an encoder does not load.
+    """
+    # the analysis comes first: its peak memory must not be that of the network it is compared with
+    analyses: list[dict[str, float]] = [{} for _ in config.slides]
+    if config.analysis and config.coarse.model is not None:
+        analyses = []
+        for path in config.slides:
+            pace = Pace(f"analyzing {path.name}", 1)
+            analyses.append((yield from beating(partial(_analyze, path, config), pace)))
+    ways: list[list[Way]] = [[] for _ in config.slides]
+    for settings in (config.coarse, config.fine):
+        if settings is None:
+            continue
+        source = tile_source(settings, config.machine, None)
+        for path, found in zip(config.slides, ways, strict=True):
+            found.append((yield from _way(path, settings, source, config)))
+        del source  # the next network may be as large
+    times = []
+    for path, found, analysis in zip(config.slides, ways, analyses, strict=True):
+        with closing(open_slide(path, config.mpp)) as slide:
+            level = slide.levels[0]
+        times.append(SlideTimes(path.name, level.width, level.height, found, analysis))
+    write_times(out, config.model_dump(mode="json"), times)
+    plot_times(times, out / "times.png")
+    yield Finished(out, {"slides": [timed.slide for timed in times]})
+    return times
+
+
+def _analyze(path: Path, config: SpeedConfig) -> dict[str, float]:
+    """Run the whole analysis and return its seconds by stage."""
+    from napari_xmag.analyze.engine import analyze_slide
+    from napari_xmag.analyze.events import TilesDone
+    from napari_xmag.analyze.settings import AnalyzeSettings
+    from napari_xmag.zoo import load_model
+
+    settings = AnalyzeSettings(
+        device=config.machine.device,
+        batch_size=config.machine.batch_size,
+        workers=config.workers,
+        min_tissue=config.min_tissue,
+        precision=config.machine.precision,
+    )
+    model = load_model(config.coarse.model)
+    begun = time.perf_counter()
+    first: list[float] = []
+
+    def listen(event: "Event") -> None:
+        if isinstance(event, TilesDone) and not first:
+            first.append(time.perf_counter() - begun)
+
+    with closing(open_slide(path, config.mpp)) as slide:
+        result = analyze_slide(slide, model, settings, listen=listen)
+    total = time.perf_counter() - begun
+    return {
+        **result.seconds,
+        "opening_and_all": total,
+        "first_map_pixels": first[0] if first else float("nan"),
+        "tiles": float(len(result.tiles)),
+        "tiles_per_second": len(result.tiles) / total,
+        "peak_memory_gb": peak_memory_gb(),
+    }
+
+
+def peak_memory_gb() -> float:
+    """Return the most memory this process has held, in GB; NaN where the system does not say."""
+    import sys
+
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def _way(
+    path: Path, settings: EncoderConfig, source: TileSource, config: SpeedConfig
+) -> Generator[Progress, None, Way]:
+    spec = source.student.spec
+    name = settings.name
+    stages: dict[str, Stage] = {}
+    with closing(open_slide(path, config.mpp)) as slide:
+        begun = time.perf_counter()
+        mask = yield from beating(partial(find_tissue, slide), Pace(f"{name}: tissue", 1))
+        found = time.perf_counter()
+        grid = plan_tiles(
+            slide, mask, mpp=spec.mpp, tile_px=spec.tile_px, min_tissue=config.min_tissue
+        )
+        total = len(grid.boxes)
+        stages["tissue"] = Stage(found - begun, total, total)
+        stages["plan"] = Stage(time.perf_counter() - found, total, total)
+        if not total:
+            raise _no_tissue(path)
+        pace = Pace(f"{name}: reading", total)
+        work = partial(_read, slide, grid, config)
+        stages["read"], sample = yield from beating(work, pace)
+    pace = Pace(f"{name}: encoding", total)
+    encoding = partial(_encode, source, sample, total, config.budget_seconds)
+    stages["encode"] = yield from beating(encoding, pace)
+    stages["head"] = yield from beating(partial(_pool, source, total), pace)
+    return Way(
+        name,
+        spec.mpp,
+        spec.tile_px,
+        sum(parameter.numel() for parameter in source.student.parameters()),
+        str(source.batch.device),
+        str(source.batch.dtype).removeprefix("torch."),
+        total,
+        stages,
+    )
+
+
+def _no_tissue(path: Path) -> TissueError:
+    return TissueError(
+        wanted=f"tissue tiles in {path.name}",
+        found="none",
+        remedy="Time another slide, or lower min_tissue.",
+    )
+
+
+def _read(slide: "Slide", grid: TileGrid, config: SpeedConfig) -> tuple[Stage, NDArray[np.uint8]]:
+    """Read tiles until all are read or the budget is spent; keep some, uint8 (k, S, S, 3)."""
+    boxes = [grid.boxes[index] for index in reading_order(len(grid.boxes))]
+    stream = read_tiles(slide, boxes, grid.tile_px, workers=config.workers)
+    kept: list[NDArray[np.uint8]] = []
+    done = 0
+    begun = time.perf_counter()
+    with closing(cast("Generator[Tile | None, None, None]", stream)) as tiles:
+        for tile in tiles:
+            done += tile is not None
+            if tile is not None and tile.pixels is not None and len(kept) < _KEPT:
+                kept.append(tile.pixels)
+            if kept and time.perf_counter() - begun > config.budget_seconds:
+                break
+    seconds = time.perf_counter() - begun
+    if not kept:
+        raise _no_tissue(slide.path)
+    return Stage(seconds * len(boxes) / done, done, len(boxes)), np.stack(kept)
+
+
+def reading_order(tiles: int) -> NDArray[np.int64]:
+    """Return tiles in runs of neighbours, the runs in random order: any beginning is a sample."""
+    runs = np.array_split(np.arange(tiles), -(-tiles // _RUN))
+    order = np.random.default_rng(0).permutation(len(runs))
+    return np.concatenate([runs[index] for index in order])
+
+
+def _encode(source: TileSource, sample: NDArray[np.uint8], total: int, budget: float) -> Stage:
+    """Encode tiles, the sample over and over, until as many as there are or the budget is spent."""
+    begun = time.perf_counter()
+    encode(source.student, sample[:1], source.batch).cpu()
+    single = time.perf_counter() - begun
+    size = max(1, min(source.batch.size, total, len(sample), int(budget / 2 / single)))
+    encode(source.student, sample[:size], source.batch).cpu()  # warms up
+    done, begun = 0, time.perf_counter()
+    while done < total and (not done or time.perf_counter() - begun < budget):
+        number = min(size, total - done)
+        encode(source.student, sample[:number], source.batch).cpu()
+        done += number
+    return Stage((time.perf_counter() - begun) * total / done, done, total)
+
+
+def _pool(source: TileSource, total: int) -> Stage:
+    """Weigh and sum as many features as there are tiles; their values do not matter."""
+    head = AttentionHead(source.student.dim, _HIDDEN, _CLASSES).to(source.batch.device).eval()
+    features = torch.randn(total, source.student.dim, device=source.batch.device)
+    with torch.inference_mode():
+        head(features[:1]).logits.cpu()
+        begun = time.perf_counter()
+        head(features).logits.cpu()
+    return Stage(time.perf_counter() - begun, total, total)

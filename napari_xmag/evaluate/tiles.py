@@ -1,0 +1,235 @@
+"""Labelled tiles, from folders of classes or a table, and at the scale a network wants."""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import CohortError, TileReadError
+
+if TYPE_CHECKING:
+    from napari_xmag.evaluate.config import PatchTask
+
+TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+_SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledTile:
+    """A picture, its class, whose it is, its side of the split (or empty) and its µm per pixel."""
+
+    path: Path
+    label: str
+    group: str
+    mpp: float
+    split: str = ""
+
+
+def labelled_tiles(task: "PatchTask", seed: int) -> list[LabelledTile]:
+    """Return the tiles of a task; with ``test``, each has a split.
+
+    Raises
+    ------
+    CohortError
+        When tiles, labels, groups or pixel sizes are missing, or a group lies in two splits.
+    """
+    tiles = _limited(_listed(task.tiles, task, "train" if task.test else ""), task.limit, seed)
+    if task.test is not None:
+        tiles += _limited(_listed(task.test, task, "test"), task.limit, seed)
+    _require_usable(task, tiles)
+    return tiles
+
+
+def _listed(place: Path, task: "PatchTask", split: str) -> list[LabelledTile]:
+    found = _in_folder(place, task) if place.is_dir() else _in_table(place, task)
+    if split:
+        found = [LabelledTile(t.path, t.label, t.group, t.mpp, split) for t in found]
+    return found
+
+
+def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
+    tiles = [
+        LabelledTile(path, parent.name, _group(path, task), _mpp(None, path, task))
+        for parent in sorted(folder.iterdir())
+        if parent.is_dir() and not parent.name.startswith(".")
+        for path in sorted(parent.iterdir())
+        if path.suffix.lower() in TILE_SUFFIXES and not path.name.startswith(".")
+    ]
+    if not tiles:
+        raise CohortError(
+            wanted=f"a folder of pictures for each class in {folder}",
+            found="no pictures",
+            remedy="Lay them out as FOLDER/CLASS/picture.png, or name a CSV table.",
+        )
+    return tiles
+
+
+def _in_table(path: Path, task: "PatchTask") -> list[LabelledTile]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CohortError(
+            wanted=f"a folder of classes or a table of tiles at {path}",
+            found=str(error),
+            remedy="Check the path of the task.",
+            causes=[error],
+        ) from error
+    if not rows or not {"tile", "label"} <= set(rows[0]):
+        raise CohortError(
+            wanted=f"rows with the columns tile and label in {path.name}",
+            found=", ".join(rows[0]) if rows else "no rows",
+            remedy="Name the columns tile,label[,group][,split][,mpp] in the first row.",
+        )
+    return [_row(number, row, path, task) for number, row in enumerate(rows, 2)]
+
+
+def _row(number: int, row: dict[str, str], table: Path, task: "PatchTask") -> LabelledTile:
+    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+    tile, split = table.parent / cells["tile"], cells.get("split", "").lower()
+    if not (cells["tile"] and cells["label"] and tile.is_file()) or split not in ("", *_SPLITS):
+        raise CohortError(
+            wanted=f"a tile that exists, its label, and the split train, test or nothing in row "
+            f"{number} of {table.name}",
+            found=", ".join(f"{key}={value!r}" for key, value in cells.items()),
+            remedy="Correct this row.",
+        )
+    group = cells.get("group") or _group(tile, task)
+    return LabelledTile(tile, cells["label"], group, _mpp(cells.get("mpp"), tile, task), split)
+
+
+def _group(path: Path, task: "PatchTask") -> str:
+    if task.group is None:
+        return str(path)
+    match = re.search(task.group, path.name)
+    if match is None:
+        raise CohortError(
+            wanted=f"a group for {path.name}",
+            found=f"that {task.group!r} does not match its name",
+            remedy=f"Correct the group of the task {task.name}.",
+        )
+    return match.group(1 if match.re.groups else 0)
+
+
+def _mpp(text: str | None, path: Path, task: "PatchTask") -> float:
+    try:
+        value = float(text) if text else task.mpp
+    except ValueError:
+        value = None
+    if value is None or not 0 < value < float("inf"):
+        raise CohortError(
+            wanted=f"the pixel size of {path.name} in µm",
+            found=text or "none",
+            remedy=f"Set mpp in the task {task.name}, or a column mpp. It is never guessed.",
+        )
+    return value
+
+
+def _limited(tiles: list[LabelledTile], limit: int | None, seed: int) -> list[LabelledTile]:
+    if limit is None:
+        return tiles
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for index, tile in enumerate(tiles):
+        by_label[f"{tile.split} {tile.label}"].append(index)
+    draw = np.random.default_rng(seed)
+    kept = [draw.permutation(found)[:limit] for _, found in sorted(by_label.items())]
+    return [tiles[index] for index in sorted(np.concatenate(kept))]
+
+
+def _require_usable(task: "PatchTask", tiles: Sequence[LabelledTile]) -> None:
+    splits = {tile.split for tile in tiles}
+    training = {tile.label for tile in tiles if tile.split != "test"}
+    untrained = {tile.label for tile in tiles} - training
+    fault = ""
+    if splits not in ({""}, set(_SPLITS)):
+        fault = f"the splits {', '.join(repr(split) for split in sorted(splits))}"
+    elif len(training) < 2 or untrained:
+        fault = f"the classes {', '.join(sorted(training))} to train on" + (
+            f", and {', '.join(sorted(untrained))} only to test" if untrained else ""
+        )
+    elif leaking := _leaking(tiles):
+        fault = f"{', '.join(leaking[:5])} on both sides"
+    if fault:
+        raise CohortError(
+            wanted=f"train and test tiles (or no split at all) of two classes or more, and each "
+            f"group on one side, in the task {task.name}",
+            found=fault,
+            remedy="Correct the folders or the table.",
+        )
+
+
+def _leaking(tiles: Sequence[LabelledTile]) -> list[str]:
+    sides: dict[str, set[str]] = defaultdict(set)
+    for tile in tiles:
+        sides[tile.group].add(tile.split)
+    return sorted(group for group, found in sides.items() if len(found) > 1)
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture as uint8 (H, W, 3), transparency laid on white.
+
+    Raises
+    ------
+    TileReadError
+        When it cannot be decoded.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            if "A" not in image.getbands() and "transparency" not in image.info:
+                return np.asarray(image.convert("RGB"))
+            white = Image.new("RGBA", image.size, "white")
+            laid = Image.alpha_composite(white, image.convert("RGBA"))
+            return np.asarray(laid.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise TileReadError(
+            wanted=f"a picture in {path.name}",
+            found=str(error),
+            remedy="Replace it or leave it out; figures of a part would not be those of the whole.",
+            causes=[error],
+        ) from error
+
+
+def at_scale(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Resize a picture (H, W, 3) by a factor, antialiased as slides are, to whole pixels."""
+    from PIL import Image
+
+    from napari_xmag.slide.resample import FILTER, REDUCING_GAP
+
+    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    image = Image.fromarray(pixels).resize((width, height), FILTER, reducing_gap=REDUCING_GAP)
+    return np.asarray(image)
+
+
+def cut(
+    pixels: NDArray[np.uint8], tile_px: int, crops: Literal["grid", "center"]
+) -> NDArray[np.uint8]:
+    """Cut a picture (H, W, 3) into tiles, uint8 (K, tile_px, tile_px, 3).
+
+    A side that is smaller than a tile is continued by reflection: the tissue keeps its scale and
+    its colours, where stretching would change the one and a border the other. A larger one gives
+    as few evenly spaced tiles as cover all of it (``grid``), or the middle (``center``).
+    """
+    short = [max(0, tile_px - side) for side in pixels.shape[:2]]
+    before = [missing // 2 for missing in short]
+    margins = [(a, missing - a) for a, missing in zip(before, short, strict=True)]
+    filled = np.pad(pixels, [*margins, (0, 0)], mode="symmetric")
+    tops, lefts = (_starts(side, tile_px, crops) for side in filled.shape[:2])
+    return np.stack([filled[y : y + tile_px, x : x + tile_px] for y in tops for x in lefts])
+
+
+def _starts(side: int, tile_px: int, crops: Literal["grid", "center"]) -> list[int]:
+    free = side - tile_px
+    number = -(-side // tile_px)
+    if crops == "center" or number == 1:
+        return [free // 2]
+    return [round(free * index / (number - 1)) for index in range(number)]
