@@ -100,10 +100,13 @@ class TeacherConfig(Section):
     arguments: dict[str, Any] = Field(
         default={}, description="More arguments of timm.create_model."
     )
+    weight: float = Field(
+        default=1.0, gt=0, description="Of its losses among those of several teachers."
+    )
 
     def spec(self) -> TeacherSpec:
         """Return how to load it."""
-        return teacher_spec(**self.model_dump())
+        return teacher_spec(**self.model_dump(exclude={"weight"}))
 
 
 class LossConfig(Section):
@@ -149,10 +152,16 @@ class DistillConfig(Section):
     data: DataConfig
     student: StudentConfig
     teacher: TeacherConfig
+    more_teachers: tuple[TeacherConfig, ...] = ()
     run: RunConfig
     loss: LossConfig = LossConfig()
     augment: AugmentConfig = AugmentConfig()
     fit: FitConfig = FitConfig()
+
+    @property
+    def teachers(self) -> tuple[TeacherConfig, ...]:
+        """All teachers; a student may learn from several at once."""
+        return (self.teacher, *self.more_teachers)
 
 
 def load_config(path: Path, settings: Sequence[str] = ()) -> DistillConfig:
@@ -218,10 +227,18 @@ def _anchored(config: DistillConfig, parent: Path) -> DistillConfig:
         return f"{kind}:{parent / place}" if kind == "local-dir" else name
 
     student = config.student.model_copy(update={"start": source(config.student.start)})
-    folder = config.teacher.folder and parent / config.teacher.folder
-    teacher = config.teacher.model_copy(
-        update={"name": source(config.teacher.name), "folder": folder}
-    )
+
+    def beside(teacher: TeacherConfig) -> TeacherConfig:
+        folder = teacher.folder and parent / teacher.folder
+        return teacher.model_copy(update={"name": source(teacher.name), "folder": folder})
+
+    first, *others = map(beside, config.teachers)
     return config.model_copy(
-        update={"data": data, "run": run, "student": student, "teacher": teacher}
+        update={
+            "data": data,
+            "run": run,
+            "student": student,
+            "teacher": first,
+            "more_teachers": tuple(others),
+        }
     )

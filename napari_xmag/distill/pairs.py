@@ -42,16 +42,29 @@ class Pairs:
         float16 (N, cells, cells, D): ``[n, row, column]`` belongs to that part of the view.
     records
         The N fields.
+    more
+        Targets of further teachers, each (N, cells, cells, its own width).
     """
 
     views: NDArray[np.uint8]
     targets: NDArray[np.float16]
     records: tuple[FieldRecord, ...]
+    more: tuple[NDArray[np.float16], ...] = ()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Length of each teacher's feature."""
+        return tuple(targets.shape[-1] for targets in (self.targets, *self.more))
+
+    def grid(self, index: int) -> NDArray[np.float32]:
+        """Return the targets of one field (cells, cells, sum of widths), teachers in order."""
+        parts = [targets[index] for targets in (self.targets, *self.more)]
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return view uint8 (3, H, W) and targets float32 (cells, cells, D) of one field."""
+        """Return view uint8 (3, H, W) and targets float32, see `grid`, of one field."""
         view = torch.from_numpy(np.array(self.views[index]))
-        return view, torch.from_numpy(self.targets[index].astype(np.float32))
+        return view, torch.from_numpy(self.grid(index))
 
     def rows(self, slides: Sequence[str]) -> NDArray[np.intp]:
         """Return the rows whose slide is among ``slides``."""

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from napari_xmag.distill.augment import Augment
 from napari_xmag.distill.config import AugmentConfig, DistillConfig
 from napari_xmag.distill.encoder import save_encoder
 from napari_xmag.distill.pairs import Pairs, cached_pairs, held_out, shuffled
-from napari_xmag.distill.shards import read_index
+from napari_xmag.distill.shards import FieldRecord, read_index
 from napari_xmag.distill.task import DistillTask, PairBatch
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.device import autocast, pick_device, pick_dtype
-from napari_xmag.nets.student import build_student
+from napari_xmag.nets.student import StudentSpec, build_student
 from napari_xmag.nets.teacher import load_teacher
-from napari_xmag.train.events import EpochDone, Event, Finished
+from napari_xmag.train.events import EpochDone, Event, Finished, Progress
 from napari_xmag.train.fit import Fit
 
 log = logging.getLogger(__name__)
@@ -83,12 +83,11 @@ def distill(config: DistillConfig) -> Generator[Event, None, None]:
     )
     records = read_index(config.data.fields)[: config.data.limit]
     validation = held_out(records, config.data.validation, config.run.seed)
-    teacher = load_teacher(config.teacher.spec()).to(device)
-    pairs = yield from cached_pairs(
-        config.data.fields, records, teacher, student.spec, config.data.cache
-    )
+    pairs = yield from _taught(config, records, student.spec, device)
     training, testing = _feeds(config, pairs, validation, device)
-    task = DistillTask(student, _center(training, config.loss.center), config.loss).to(device)
+    center = _center(training, config.loss.center)
+    weights = [teacher.weight for teacher in config.teachers]
+    task = DistillTask(student, center, config.loss, pairs.widths, weights).to(device)
     fit = Fit(task.to(memory_format=torch.channels_last), config.fit, len(training), learning)
     scalars: Mapping[str, float] = {}
     for event in fit.run(training.epoch, lambda model: evaluate(model, testing, learning)):
@@ -125,6 +124,22 @@ def training_autocast(device: torch.device, wanted: bool) -> Callable[[], Any]:
     return lambda: autocast(device, torch.bfloat16 if half else torch.float32)
 
 
+def _taught(
+    config: DistillConfig,
+    records: Sequence[FieldRecord],
+    spec: StudentSpec,
+    device: torch.device,
+) -> Generator[Progress, None, Pairs]:
+    """Let each teacher see the fields in turn; none is kept in memory."""
+    parts = []
+    for described in config.teachers:
+        teacher = load_teacher(described.spec()).to(device)
+        parts.append(
+            (yield from cached_pairs(config.data.fields, records, teacher, spec, config.data.cache))
+        )
+    return replace(parts[0], more=tuple(part.targets for part in parts[1:]))
+
+
 def _feeds(
     config: DistillConfig, pairs: Pairs, validation: list[str], device: torch.device
 ) -> tuple[Feed, Feed]:
@@ -145,10 +160,9 @@ def _feeds(
 
 def _center(feed: Feed, wanted: bool) -> torch.Tensor:
     """Mean teacher feature over the training fields, or zeros."""
-    width = feed.pairs.targets.shape[-1]
-    total = np.zeros(width)
+    total = np.zeros(sum(feed.pairs.widths))
     for row in feed.rows if wanted else ():
-        total += feed.pairs.targets[row].astype(np.float64).mean(axis=(0, 1))
+        total += feed.pairs.grid(row).astype(np.float64).mean(axis=(0, 1))
     return torch.from_numpy(total / len(feed.rows)).float()
 
 
@@ -156,14 +170,14 @@ def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> Non
     average = fit.average
     if not isinstance(average, DistillTask):  # pragma: no cover - for the type checker
         raise TypeError(type(average))
-    teacher = config.teacher.spec()
+    teachers = [teacher.spec() for teacher in config.teachers]
     save_encoder(
         average.student,
         config.run.out,
         licence=config.run.licence,
         origin={
-            "teacher": teacher.origin(),
-            "teacher_licence": teacher.licence,
+            "teachers": [teacher.origin() for teacher in teachers],
+            "teacher_licence": "; ".join(teacher.licence for teacher in teachers),
             "loss": config.loss.model_dump(),
             "augment": config.augment.model_dump(),
             "fit": config.fit.model_dump(),

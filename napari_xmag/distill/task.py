@@ -1,5 +1,6 @@
 """The distillation task: a student, two projection heads, and their losses."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,14 +8,33 @@ from torch import Tensor, nn
 
 from napari_xmag.distill.config import LossConfig
 from napari_xmag.distill.losses import ProjectionHead, global_loss, local_loss
-from napari_xmag.nets.student import Student
+from napari_xmag.nets.student import Student, StudentOutput
 
 
 class PairBatch(NamedTuple):
-    """Views uint8 (B, 3, H, W) and the teacher's features (B, cells, cells, D) of the same."""
+    """Views uint8 (B, 3, H, W) and the teachers' features (B, cells, cells, D) of the same.
+
+    D is the sum of the teachers' widths: their features side by side.
+    """
 
     views: Tensor
     grid: Tensor
+
+
+class Projections(nn.Module):
+    """The two heads that lead from a student to one teacher."""
+
+    def __init__(self, student: Student, width: int) -> None:
+        super().__init__()
+        self.whole = ProjectionHead(student.dim, width)
+        self.cells = ProjectionHead(student.cell_dim, width)
+
+    def forward(self, output: StudentOutput, grid: Tensor) -> Tensor:
+        """Return global and local loss (2,) against this teacher's grid."""
+        # Cosines of thousand-dimensional vectors need more digits than half precision has.
+        whole = self.whole(output.embedding).float()
+        cells = self.cells(output.cells.permute(0, 2, 3, 1)).float()
+        return torch.stack([global_loss(whole, grid), local_loss(cells, grid)])
 
 
 class DistillTask(nn.Module):
@@ -25,30 +45,43 @@ class DistillTask(nn.Module):
     student
         Learns.
     center
-        Float (D,), taken off every teacher feature; D is the teacher's width.
+        Float (D,), taken off every teacher feature; D is the sum of the teachers' widths.
     config
         Weights of the losses.
+    widths
+        Width of each teacher; one teacher when it is empty.
+    weights
+        Weight of each teacher, all the same when it is empty. Only their ratios count: the losses
+        are weighted means over teachers, each of which has heads of its own.
     """
 
     center: Tensor
+    weights: Tensor
 
-    def __init__(self, student: Student, center: Tensor, config: LossConfig) -> None:
+    def __init__(
+        self,
+        student: Student,
+        center: Tensor,
+        config: LossConfig,
+        widths: Sequence[int] = (),
+        weights: Sequence[float] = (),
+    ) -> None:
         super().__init__()
-        width = len(center)
         self.student, self.config = student, config
-        self.head_global = ProjectionHead(student.dim, width)
-        self.head_local = ProjectionHead(student.cell_dim, width)
+        self.widths = list(widths) or [len(center)]
+        shares = torch.tensor(list(weights) or [1.0] * len(self.widths))
+        self.register_buffer("weights", shares / shares.sum(), persistent=False)
+        self.heads = nn.ModuleList(Projections(student, width) for width in self.widths)
         self.register_buffer("center", center)
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
         """Return loss, its two parts (1 − cosine) and the student's embedding as output."""
         views = batch.views.contiguous(memory_format=torch.channels_last)
         output = self.student(views)
-        grid = batch.grid - self.center
-        # Cosines of thousand-dimensional vectors need more digits than half precision has.
-        whole = self.head_global(output.embedding).float()
-        cells = self.head_local(output.cells.permute(0, 2, 3, 1)).float()
-        parts = {"global": global_loss(whole, grid), "local": local_loss(cells, grid)}
+        grids = torch.split(batch.grid - self.center, self.widths, dim=-1)
+        losses = [heads(output, grid) for heads, grid in zip(self.heads, grids, strict=True)]
+        means = self.weights @ torch.stack(losses)
+        parts = {"global": means[0], "local": means[1]}
         loss = (
             self.config.global_weight * parts["global"] + self.config.local_weight * parts["local"]
         )

@@ -21,10 +21,11 @@ def card_sections(
         "Figures on slides": _figures_table(metrics),
         "Training": _settings(config, metrics),
     }
-    if teacher := encoder.origin.get("teacher"):
-        sections["Licence of the teacher"] = (
+    if teachers := encoder.origin.get("teachers"):
+        sections["Licence of the encoder's teacher"] = "\n\n".join(
             f"The encoder learned from {teacher['name']} ({teacher['licence']}). May it be passed "
             f"on? {teacher['students_may_be_shared'].capitalize()}. {teacher['terms']}"
+            for teacher in teachers
         )
     if encoder.origin:
         origin = json.dumps(dict(encoder.origin), indent=2, ensure_ascii=False)

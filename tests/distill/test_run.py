@@ -8,13 +8,15 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from napari_xmag.distill.config import DistillConfig, load_config
+from napari_xmag.distill.config import DistillConfig, TeacherConfig, load_config
 from napari_xmag.distill.encoder import load_encoder, timm_spec
 from napari_xmag.distill.prepare import PrepareConfig, prepare
 from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.nets.teacher import TeacherSpec, load_teacher
 from napari_xmag.train.beat import finish
+from napari_xmag.train.card import card_sections
+from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.events import EpochDone, Finished, Progress
 
 
@@ -117,6 +119,25 @@ def test_the_same_seed_gives_the_same_student(config: DistillConfig, tmp_path: P
         finish(distill(short.model_copy(update={"run": out})))
         weights.append((tmp_path / name / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
+
+
+def test_two_teachers_and_their_licences_reach_the_card(
+    config: DistillConfig, tmp_path: Path
+) -> None:
+    second = TeacherConfig(name=f"local-dir:{save_tiny(tmp_path / 'second', seed=3)}", weight=0.5)
+    fit = config.fit.model_copy(update={"epochs": 1})
+    both = config.model_copy(update={"more_teachers": (second,), "fit": fit})
+    finish(distill(both))
+    caches = {json.loads(about.read_text())["teacher"]["name"] for about in
+              config.data.cache.glob("*/about.json")}  # fmt: skip
+    assert {Path(name).name for name in caches} >= {"teacher", "second"}
+    encoder = load_encoder(config.run.out)
+    assert [teacher["name"] for teacher in encoder.origin["teachers"]] == ["teacher", "second"]
+    card = card_sections([], TrainConfig(name="tiny"), encoder, {"temperature": 1.0})
+    words = card["Licence of the encoder's teacher"]
+    assert "teacher (CC-TEST). May it be passed on? Ask first." in words
+    assert "second (not stated)" in words
+    assert str(tmp_path) not in words
 
 
 def test_too_few_fields_for_a_batch(config: DistillConfig) -> None:
