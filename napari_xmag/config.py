@@ -18,7 +18,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _beside(path: Path, info: ValidationInfo) -> Path:
+def beside(path: Path, info: ValidationInfo) -> Path:
+    """Make a relative path mean that beside the configuration file."""
     path = path.expanduser()
     folder = (info.context or {}).get(_FOLDER)
     return path if folder is None else folder / path
@@ -27,15 +28,15 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
 def source_beside(name: str, info: ValidationInfo) -> str:
     """Make the folder of a ``local-dir:`` name mean that beside the configuration file."""
     kind, _, place = name.partition(":")
-    return f"{kind}:{_beside(Path(place), info)}" if kind == "local-dir" else name
+    return f"{kind}:{beside(Path(place), info)}" if kind == "local-dir" else name
 
 
 def _folder_beside(name: str, info: ValidationInfo) -> str:
-    place = _beside(Path(name), info)
+    place = beside(Path(name), info)
     return str(place) if place.is_dir() else name
 
 
-AnchoredPath = Annotated[Path, AfterValidator(_beside)]
+AnchoredPath = Annotated[Path, AfterValidator(beside)]
 """A path; a relative one means that beside the configuration file."""
 
 Source = Annotated[str, AfterValidator(source_beside)]

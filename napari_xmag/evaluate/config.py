@@ -4,9 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from napari_xmag.config import AnchoredPath, NameOrFolder, Section, source_beside
+from napari_xmag.config import AnchoredPath, NameOrFolder, Section, beside, source_beside
 from napari_xmag.distill.config import TeacherConfig
-from napari_xmag.evaluate.shapes import SHAPES
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.fit import FitConfig
 
@@ -17,7 +16,8 @@ Folds = Annotated[int, Field(ge=2)] | Literal["leave-one-group-out"]
 
 
 def _teacher_beside(teacher: TeacherConfig, info: ValidationInfo) -> TeacherConfig:
-    return teacher.model_copy(update={"name": source_beside(teacher.name, info)})
+    folder = teacher.folder and beside(teacher.folder, info)
+    return teacher.model_copy(update={"name": source_beside(teacher.name, info), "folder": folder})
 
 
 class EncoderConfig(Section):
@@ -35,14 +35,14 @@ class EncoderConfig(Section):
     )
     shape: str | None = Field(
         default=None,
-        description="A published architecture with random weights; for speed only. One of: "
-        + ", ".join(SHAPES),
+        description="An architecture with random weights, for speed only: a known teacher "
+        "(uni2-h) or a timm name.",
     )
     mpp: float | None = Field(
         default=None,
         gt=0,
-        description="µm per pixel at which it sees tissue. Needed for a teacher, a shape and a "
-        "plain timm network; other folders say it themselves.",
+        description="µm per pixel at which it sees tissue. Known teachers and most folders say it "
+        "themselves; other teachers, shapes and plain timm networks need it.",
     )
     tile_px: int | None = Field(default=None, ge=16, description="Side of its tiles at that mpp.")
 
@@ -54,12 +54,14 @@ class EncoderConfig(Section):
         sizes = (self.mpp is not None, self.tile_px is not None)
         if self.model is not None and any(sizes):
             raise ValueError("a model states its own mpp and tile_px: leave them out")
-        if (self.teacher or self.shape) and not all(sizes):
-            raise ValueError("a teacher or shape needs mpp and tile_px")
-        if any(sizes) and not all(sizes):
+        if self.shape and not all(sizes):
+            raise ValueError("a shape needs mpp and tile_px")
+        if self.teacher:
+            recipe = self.teacher.spec()
+            if not (self.mpp or recipe.mpp) or not (self.tile_px or recipe.tile_px):
+                raise ValueError("this teacher needs mpp and tile_px")
+        elif any(sizes) and not all(sizes):
             raise ValueError("give mpp and tile_px together, or neither")
-        if self.shape is not None and self.shape not in SHAPES:
-            raise ValueError(f"unknown shape; known are {', '.join(SHAPES)}")
         return self
 
 

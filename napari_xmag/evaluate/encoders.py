@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.evaluate.config import EncoderConfig, MachineConfig
-from napari_xmag.evaluate.shapes import build_shape
 from napari_xmag.nets.device import DeviceBatch, pick_device, place
-from napari_xmag.nets.student import Student, StudentOutput, StudentSpec
-from napari_xmag.nets.teacher import Teacher, TeacherSpec, load_teacher
+from napari_xmag.nets.student import Student, StudentOutput, StudentSpec, build_student
+from napari_xmag.nets.teacher import Teacher, load_teacher, untrained_teacher
+from napari_xmag.nets.teachers import TEACHERS
 
 
 class _TakesTiles(Protocol):
@@ -93,7 +93,7 @@ def tile_source(config: EncoderConfig, machine: MachineConfig, cache: Path | Non
     """
     device = pick_device(machine.device)
     student = load(config)
-    identity = fingerprint(student, config)
+    identity = fingerprint(student)
     student = place(student, device)
     if machine.batch_size is None:
         batch = DeviceBatch.find(student, device, machine.precision)
@@ -123,14 +123,21 @@ def _load(config: EncoderConfig) -> Student:
         return load_model(config.model).student
     if config.student is not None:
         return _student(config.student, config.mpp, config.tile_px)
-    # the settings were checked: both are there
-    mpp, tile_px = cast(float, config.mpp), cast(int, config.tile_px)
     if config.teacher is not None:
-        teacher = load_teacher(config.teacher.spec())
-    else:
-        shape = cast(str, config.shape)
-        teacher = Teacher(build_shape(shape, tile_px), TeacherSpec(shape, feature="cls"))
-    return cast(Student, FrozenEncoder(teacher, mpp, tile_px))
+        spec = config.teacher.spec()
+        mpp, tile_px = config.mpp or spec.mpp, config.tile_px or spec.tile_px
+        return _frozen(load_teacher(spec), mpp, tile_px)
+    shape = cast(str, config.shape)
+    if shape in TEACHERS:
+        return _frozen(untrained_teacher(TEACHERS[shape]), config.mpp, config.tile_px)
+    # the settings were checked: both are there
+    sizes = cast(float, config.mpp), cast(int, config.tile_px)
+    return build_student(shape, StudentSpec(*sizes, cells=1))
+
+
+def _frozen(teacher: Teacher, mpp: float | None, tile_px: int | None) -> Student:
+    sizes = cast(float, mpp), cast(int, tile_px)
+    return cast(Student, FrozenEncoder(teacher, *sizes))
 
 
 def _student(folder: Path, mpp: float | None, tile_px: int | None) -> Student:
@@ -140,14 +147,16 @@ def _student(folder: Path, mpp: float | None, tile_px: int | None) -> Student:
     return load_encoder(folder, spec).student
 
 
-def fingerprint(encoder: nn.Module, config: EncoderConfig) -> str:
+def fingerprint(encoder: nn.Module) -> str:
     """Return a hash of all that decides an encoder's features: weights, scale and rule."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
+    # the normalisation is not in the state
+    for name, tensor in sorted({**encoder.state_dict(), **dict(encoder.named_buffers())}.items()):
         value = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    spec = asdict(cast(Student, encoder).spec)
-    rule = config.teacher.model_dump(exclude={"name", "licence"}) if config.teacher else {}
-    digest.update(repr((sorted(spec.items()), sorted(rule.items()))).encode())
+    digest.update(repr(sorted(asdict(cast(Student, encoder).spec).items())).encode())
+    if isinstance(encoder, FrozenEncoder):
+        rule = encoder.teacher.spec
+        digest.update(repr((rule.feature, rule.tile_px)).encode())
     return digest.hexdigest()

@@ -89,6 +89,24 @@ def load_teacher(spec: TeacherSpec) -> Teacher:
     return Teacher(network, spec)
 
 
+def untrained_teacher(spec: TeacherSpec) -> Teacher:
+    """Build a teacher's architecture with random weights: as fast as the real one, and no more.
+
+    Raises
+    ------
+    ModelError
+        When the recipe names no architecture, or timm cannot build it.
+    """
+    if not spec.architecture:
+        raise ModelError(
+            wanted=f"the architecture of {spec.title or spec.name}",
+            found="a recipe that reads it from the published files",
+            remedy="Name another teacher, or an architecture of timm.",
+        )
+    network = build_backbone(spec.architecture, **_with_layers(spec.arguments))
+    return Teacher(network.to(memory_format=torch.channels_last), spec)
+
+
 def _network(spec: TeacherSpec) -> nn.Module:
     kind, _, place = spec.name.partition(":")
     arguments = _with_layers(spec.arguments)

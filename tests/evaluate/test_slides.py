@@ -1,0 +1,102 @@
+"""Slide tasks: patients stay whole, every slide is judged once a run, institutions stay apart."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_xmag.errors import CohortError
+from napari_xmag.evaluate.config import SlidesConfig
+from napari_xmag.evaluate.slides import evaluate_slides
+from napari_xmag.train.events import Finished
+from tests.slides import draw_section, write_pyramid
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve small slides of six patients, the dark ones malignant."""
+    folder = tmp_path_factory.mktemp("cohort")
+    lines = ["slide,label,patient"]
+    for number in range(12):
+        label = "malignant" if number % 2 else "benign"
+        pixels = draw_section(900, 700, seed=number)
+        if number % 2:
+            pixels = np.where(pixels < 235, pixels * 0.6, pixels).astype(np.uint8)
+        write_pyramid(folder / f"{number}.tiff", pixels, factors=(1,))
+        lines.append(f"{number}.tiff,{label},{label}-{number // 4}")
+    (folder / "cohort.csv").write_text("\n".join(lines))
+    return folder / "cohort.csv"
+
+
+def part(cohort: Path, name: str, chosen: list[int]) -> Path:
+    heading, *lines = cohort.read_text().splitlines()
+    path = cohort.with_name(name)
+    path.write_text("\n".join([heading, *(lines[index] for index in chosen)]))
+    return path
+
+
+def config(encoder: Path, task: dict[str, Any]) -> SlidesConfig:
+    return SlidesConfig.model_validate(
+        {
+            "encoders": [{"name": "tiny", "student": encoder}],
+            "tasks": [{"name": "sections", **task}],
+            "seeds": 2,
+            "hidden": 8,
+            "dropout": 0.0,
+            "fit": {"epochs": 12, "lr": 0.01, "ema_decay": 0.5},
+            "bootstrap": {"replicates": 40},
+            "machine": {"device": "cpu"},
+        }
+    )
+
+
+def run(settings: SlidesConfig, out: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    events = list(evaluate_slides(settings, out))
+    assert isinstance(events[-1], Finished)
+    (task,) = json.loads((out / "results.json").read_text(encoding="utf-8"))["tasks"]
+    with (out / "sections-predictions.csv").open(newline="") as stream:
+        return task, list(csv.DictReader(stream))
+
+
+def test_folds_by_patient(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    task, rows = run(config(tiny_encoder, {"cohort": cohort, "folds": 3}), tmp_path)
+    assert task["rows"] == 12
+    assert task["entries"][0]["figures"]["auc"]["value"] > 0.9
+    assert "6 patients in 3 folds" in task["division"]
+    for seed in ("0", "1"):
+        judged = [row for row in rows if row["run"] == seed]
+        assert len({row["slide"] for row in judged}) == len(judged) == 12
+        folds: dict[str, set[str]] = {}
+        for row in judged:
+            folds.setdefault(row["group"], set()).add(row["fold"])
+        # all slides of a patient are judged by the same head, which saw none of them
+        assert all(len(found) == 1 for found in folds.values())
+    assert (tmp_path / "sections.png").exists()
+
+
+def test_the_same_twice(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    settings = config(tiny_encoder, {"cohort": cohort, "folds": 2}).model_copy(
+        update={"cache": tmp_path / "cache", "seeds": 1}
+    )
+    first, again = run(settings, tmp_path / "a"), run(settings, tmp_path / "b")
+    assert first == again
+
+
+def test_from_one_institution_to_another(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    first, other = part(cohort, "a.csv", list(range(8))), part(cohort, "b.csv", list(range(8, 12)))
+    task, rows = run(config(tiny_encoder, {"cohort": first, "test": other}), tmp_path)
+    assert {row["slide"] for row in rows} == {f"{number}.tiff" for number in range(8, 12)}
+    assert task["counts"] == {"benign": 2, "malignant": 2}
+    assert "trained on 8 slides of another table" in task["division"]
+
+
+def test_shared_patients_and_slides_are_refused(
+    cohort: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    first, other = part(cohort, "a.csv", list(range(8))), part(cohort, "b.csv", list(range(6, 12)))
+    settings = config(tiny_encoder, {"cohort": first, "test": other})
+    with pytest.raises(CohortError, match=r"benign-1.*6\.tiff"):
+        list(evaluate_slides(settings, tmp_path))
