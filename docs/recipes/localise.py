@@ -5,8 +5,9 @@ usage: localise.py MODEL COMPOSED [--split test]
 
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
-tiles of each malignant slide, mean over slides. A tile counts as malignant when malignant islands
-cover at least half of what islands cover of it; tiles with less, but some, are left out.
+tiles (or cells) of each malignant slide, mean over slides. A tile counts as malignant when
+malignant islands cover at least half of what islands cover of it; tiles with less, but some, are
+left out.
 """
 
 import argparse
@@ -44,7 +45,11 @@ def main() -> None:
     malignant = model.info.classes.index("malignant")
     probabilities, found = [], {"attention": [], "evidence": []}
     for row in rows:
-        features = finish(slide_features(args.composed / row["slide"], None, model.student))
+        features = finish(
+            slide_features(
+                args.composed / row["slide"], None, model.student, attends=model.info.attends
+            )
+        )
         with torch.inference_mode():
             output = model.head(torch.from_numpy(features.features))
         probabilities.append(model.info.probabilities(output.logits.numpy())[1])

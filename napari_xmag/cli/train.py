@@ -22,6 +22,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--description", default="", help="one sentence for the model chooser")
     parser.add_argument("--demonstration", action="store_true", help="mark as demonstration model")
     parser.add_argument("--licence", default="", help="licence of the weights")
+    parser.add_argument(
+        "--attends",
+        choices=("cells", "tiles"),
+        default="cells",
+        help="what the head weighs: the cells of each tile (a finer map), or whole tiles",
+    )
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--lr", type=float, default=3e-4, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
@@ -76,6 +82,7 @@ def _config(args: argparse.Namespace) -> Any:
             description=args.description,
             demonstration=args.demonstration,
             licence=args.licence,
+            attends=args.attends,
             seed=args.seed,
             device=args.device,
             fit=type(plain.fit)(**{**plain.fit.model_dump(), "epochs": args.epochs, "lr": args.lr}),

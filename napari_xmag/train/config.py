@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_xmag.nets.info import Attends
 from napari_xmag.train.fit import FitConfig
 
 
@@ -19,11 +20,15 @@ class TrainConfig(BaseModel):
     licence: str = Field(
         default="", description="Licence of the weights; empty: that of the encoder."
     )
+    attends: Attends = Field(
+        default="cells",
+        description="What the head weighs: whole tiles, or their cells (a finer map).",
+    )
     hidden: int = Field(default=128, ge=1, description="Width of the gated attention.")
     dropout: float = Field(default=0.25, ge=0, lt=1, description="Share of feature values dropped.")
     batch_size: int = Field(default=8, ge=1, description="Slides in a batch.")
     min_tissue: float = Field(
-        default=0.2, ge=0, le=1, description="Least share of tissue in a tile."
+        default=0.2, ge=0, le=1, description="Least share of tissue in a tile or cell."
     )
     validation: float = Field(
         default=0.2, ge=0, lt=1, description="Share of patients for validation."

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from napari_xmag import __version__
 from napari_xmag.errors import TissueError
 from napari_xmag.geometry import Box
-from napari_xmag.nets.device import encode
+from napari_xmag.nets.device import encode_bag
+from napari_xmag.nets.info import Attends
 from napari_xmag.nets.student import Student
 from napari_xmag.train.beat import Pace, beating
 from napari_xmag.train.events import Progress
@@ -23,6 +24,7 @@ from napari_xmag.train.events import Progress
 if TYPE_CHECKING:
     from napari_xmag.slide.tiles import Tile
 
+    Pixels = NDArray[np.uint8]
     TileStream = Generator[Tile | None, None, None]
 
 _BATCH = 32
@@ -30,7 +32,7 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class SlideFeatures:
-    """Features float32 (T, D) of a slide's readable tiles and their boxes, float (T, 4)."""
+    """Features float32 (P, D) of the places that a head attends over, and their boxes (P, 4)."""
 
     features: NDArray[np.float32]
     boxes: NDArray[np.float64]
@@ -41,16 +43,21 @@ def slide_features(
     mpp: float | None,
     student: Student,
     *,
+    attends: Attends = "tiles",
     min_tissue: float = 0.2,
     cache: Path | None = None,
     encoder_id: str = "",
 ) -> Generator[Progress, None, SlideFeatures]:
-    """Encode every tissue tile of a slide.
+    """Encode all tissue of a slide.
 
     Parameters
     ----------
     mpp
         Pixel size given for this slide, or None to take the file's.
+    attends
+        What the head will weigh: tiles, or their cells.
+    min_tissue
+        Least share of tissue in such a place.
     cache
         Folder where features are kept for another run with the same ``encoder_id``.
 
@@ -61,11 +68,12 @@ def slide_features(
     XmagError
         When the slide does not open.
     """
-    place = cache and cache / f"{_identity(path, mpp, student, min_tissue, encoder_id)}.npz"
+    parts = (mpp, student.spec, attends, min_tissue, encoder_id)
+    place = cache and cache / f"{_identity(path, parts)}.npz"
     if place and place.exists():
         with np.load(place, allow_pickle=False) as arrays:
             return SlideFeatures(arrays["features"], arrays["boxes"])
-    result = yield from _encode(path, mpp, student, min_tissue)
+    result = yield from _encode(path, mpp, student, attends, min_tissue)
     if place:
         place.parent.mkdir(parents=True, exist_ok=True)
         unfinished = place.with_suffix(".part")
@@ -76,23 +84,24 @@ def slide_features(
 
 
 def _encode(
-    path: Path,
-    mpp: float | None,
-    student: Student,
-    min_tissue: float,
+    path: Path, mpp: float | None, student: Student, attends: Attends, min_tissue: float
 ) -> Generator[Progress, None, SlideFeatures]:
+    from napari_xmag.slide.bag import plan_bag
     from napari_xmag.slide.open import open_slide
-    from napari_xmag.slide.tiles import plan_tiles, read_tiles
+    from napari_xmag.slide.tiles import read_tiles
     from napari_xmag.slide.tissue import find_tissue
 
     spec = student.spec
+    cells = spec.cells if attends == "cells" else 1
     with closing(open_slide(path, mpp=mpp)) as slide:
-        grid = plan_tiles(
-            slide, find_tissue(slide), mpp=spec.mpp, tile_px=spec.tile_px, min_tissue=min_tissue
+        mask = find_tissue(slide)
+        bag = plan_bag(
+            slide, mask, mpp=spec.mpp, tile_px=spec.tile_px, cells=cells, min_tissue=min_tissue
         )
-        pace = Pace(path.name, len(grid.boxes))
-        parts, kept, waiting = [], [], []
-        stream = cast("TileStream", read_tiles(slide, grid.boxes, spec.tile_px))
+        pace = Pace(path.name, len(bag.tiles.boxes))
+        parts, boxes = [], []
+        waiting: list[Tile] = []
+        stream = cast("TileStream", read_tiles(slide, bag.tiles.boxes, spec.tile_px))
         with closing(stream) as tiles:
             for tile in tiles:
                 if tile is None:
@@ -100,41 +109,36 @@ def _encode(
                     continue
                 pace.add(1)
                 if tile.pixels is not None:
-                    waiting.append(tile.pixels)
-                    kept.append(grid.boxes[tile.index])
+                    waiting.append(tile)
                 if len(waiting) == _BATCH or (waiting and pace.done == pace.total):
-                    batch, waiting = waiting, []
-                    pixels = np.stack(batch)
-                    parts.append((yield from beating(partial(_encoded, student, pixels), pace)))
+                    members = bag.members[[tile.index for tile in waiting]]
+                    pixels = np.stack([cast("Pixels", tile.pixels) for tile in waiting])
+                    waiting = []
+                    work = partial(_encoded, student, pixels, members >= 0, attends)
+                    parts.append((yield from beating(work, pace)))
+                    boxes += [_numbers(bag.places.boxes[i]) for i in members[members >= 0]]
     if not parts:
         raise TissueError(
             wanted=f"tissue tiles in {path.name}",
             found="none that could be read",
             remedy="Leave this slide out of the table.",
         )
-    return SlideFeatures(np.concatenate(parts), np.array([_numbers(box) for box in kept]))
+    return SlideFeatures(np.concatenate(parts), np.array(boxes))
 
 
-def _encoded(student: Student, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    features: NDArray[np.float32] = encode(student, pixels).cpu().numpy()
-    return features
+def _encoded(
+    student: Student, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], attends: Attends
+) -> NDArray[np.float32]:
+    features = encode_bag(student, pixels, attends=attends).cpu().numpy()
+    of_tissue: NDArray[np.float32] = features[tissue]
+    return of_tissue
 
 
 def _numbers(box: Box) -> tuple[float, float, float, float]:
     return box.x, box.y, box.width, box.height
 
 
-def _identity(
-    path: Path, mpp: float | None, student: Student, min_tissue: float, encoder_id: str
-) -> str:
+def _identity(path: Path, settings: tuple[object, ...]) -> str:
     stat = path.stat()
-    parts = (
-        __version__,
-        path.resolve(),
-        stat.st_size,
-        stat.st_mtime_ns,
-        mpp,
-        student.spec,
-        min_tissue,
-    )
-    return hashlib.sha256(repr((parts, encoder_id)).encode()).hexdigest()[:24]
+    parts = (__version__, path.resolve(), stat.st_size, stat.st_mtime_ns, *settings)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]

@@ -95,6 +95,7 @@ def train(
             row.slide,
             row.mpp,
             student,
+            attends=config.attends,
             min_tissue=config.min_tissue,
             cache=cache,
             encoder_id=_weights_id(student) if cache else "",
@@ -132,7 +133,7 @@ def train_head(bags: Bags, dim: int, config: TrainConfig) -> Generator[Event, No
         counts.sum() / (len(counts) * counts) if config.class_weights else np.ones(len(counts))
     )
     task = HeadTask(
-        AttentionHead(dim, config.hidden, len(bags.classes), config.dropout),
+        AttentionHead(tiles.shape[1], config.hidden, len(bags.classes), config.dropout),
         tiles.mean(0),
         tiles.std(0).clamp_min(1e-3),
         torch.from_numpy(weights).float(),
@@ -200,6 +201,7 @@ def _finish(
         licence=config.licence or encoder.licence,
         training_range=TrainingRange.fit(training) if len(training) >= 3 else None,
         description=config.description,
+        attends=config.attends,
     )
     calibrated = np.array([info.probabilities(row)[1] for row in logits])
     metrics: dict[str, Any] = {
