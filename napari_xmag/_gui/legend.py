@@ -33,21 +33,21 @@ def legend_words(scores: TileScores, view: HeatMapView, class_name: str) -> Lege
             "Attention (rank)",
             "least looked at",
             "most looked at",
-            "Each tile's place among the tiles of this slide. Half of them are always above the "
-            "middle, even where nothing stands out.",
+            "Each square's place among the squares of this slide. Half of them are always above "
+            "the middle, even where nothing stands out.",
         )
     if view is HeatMapView.RAW:
         return LegendWords(
             "Attention (raw)",
             "0 %",
             f"{100 * high:.3g} %",
-            "Each tile's share of the model's attention; all tiles together make 100 %.",
+            "Each square's share of the model's attention; all squares together make 100 %.",
         )
     return LegendWords(
         f"Evidence for “{class_name}”",
         f"{_signed(low)} against",
         f"for {_signed(high)}",
-        f"What each tile adds to the score of “{class_name}”; their sum is the slide's score.",
+        f"What each square adds to the score of “{class_name}”; their sum is the slide's score.",
     )
 
 

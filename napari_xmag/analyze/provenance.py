@@ -32,6 +32,7 @@ def model_facts(info: ModelInfo) -> dict[str, Any]:
         "classes": list(info.classes),
         "mpp": info.mpp,
         "tile_px": info.tile_px,
+        "attends": info.attends,
         "temperature": info.temperature,
         "demonstration": info.demonstration,
         "licence": info.licence,

@@ -43,9 +43,9 @@ class SlideResult:
     Attributes
     ----------
     tiles
-        The tiles that were read.
+        The places that the head attended over: the tiles that were read, or their cells.
     grid_shape
-        Rows and columns of the tile grid.
+        Rows and columns of the grid of these places.
     stride_x, stride_y, origin_x, origin_y
         The grid's step and corner in level-0 pixels.
     classes
@@ -91,6 +91,14 @@ class SlideResult:
         if not self.probabilities:
             return None
         return self.classes[int(np.argmax(self.probabilities))]
+
+    @property
+    def tiles_read(self) -> int:
+        """How many tiles the model saw; each gave one row of the table, or one for each cell."""
+        side = self.model["tile_px"] * self.model["mpp"]
+        cells = max(1, round(side / (self.stride_x * self.mpp.x)))
+        owners = np.stack([self.tiles.row // cells, self.tiles.column // cells])
+        return len(np.unique(owners, axis=1).T)
 
     @property
     def mpp(self) -> Mpp:

@@ -30,9 +30,9 @@ _DESCRIPTION = f"""\
 Analyze whole slides. For each, DIR/<slide name>/ receives
 
   result.json       prediction, warnings, and all that is needed to trace them
-  tiles.csv         place, attention and evidence of every tile
+  tiles.csv         place, attention and evidence of every square of the map
   heatmap.ome.tif   the same as a picture of exact numbers, placed in µm
-  tiles.geojson     tiles with their measurements for QuPath: drop it on the open slide
+  tiles.geojson     the squares with their measurements for QuPath: drop it on the open slide
   overlay.png       the heat map over the slide
 
 {NOTICE}"""
@@ -222,7 +222,7 @@ def _summary(name: str, result: "SlideResult", folder: Path) -> str:
 
     shares = sorted(zip(result.probabilities, result.classes, strict=False), reverse=True)
     words = ", ".join(f"{name} {100 * share:.1f} %" for share, name in shares)
-    count, seconds = len(result.tiles), result.seconds["total"]
+    count, seconds = result.tiles_read, result.seconds["total"]
     tiles = "1 tile" if count == 1 else f"{count} tiles"
     lines = [
         name,

@@ -21,13 +21,13 @@ _TALLEST = 4000
 
 _MEANINGS = {
     HeatMapView.RANK: (
-        "How much attention each tile got, compared with the other tiles of this slide. "
-        "Every slide has a highest tile: the colours do not compare slides."
+        "How much attention each square got, compared with the other squares of this slide. "
+        "Every slide has a highest square: the colours do not compare slides."
     ),
-    HeatMapView.RAW: "The share of the model's attention that each tile got.",
+    HeatMapView.RAW: "The share of the model's attention that each square got.",
     HeatMapView.EVIDENCE: (
-        "What each tile adds to the score of this class (red) or takes from it (blue). "
-        "All tiles together make the prediction."
+        "What each square adds to the score of this class (red) or takes from it (blue). "
+        "All squares together make the prediction."
     ),
 }
 
@@ -138,8 +138,8 @@ def _prediction(column: _Column, result: SlideResult) -> None:
         column.ends(name, f"{100 * share:.1f} %", 15, INK)
         column.bar(share)
     side = f"{result.stride_x * result.mpp.x:.4g}"
-    tiles = "1 tile" if len(result.tiles) == 1 else f"{len(result.tiles):,} tiles"
-    column.text(f"From {tiles} of {side} µm", 13, _FAINT)
+    squares = "1 square" if len(result.tiles) == 1 else f"{len(result.tiles):,} squares"
+    column.text(f"From {squares} of {side} µm", 13, _FAINT)
 
 
 def _legend(column: _Column, view: HeatMapView, class_name: str, ends: tuple[str, str]) -> None:
