@@ -286,6 +286,7 @@ class AnalyzeWidget(QWidget):
         parent = self.parent()
         if parent is None:
             self.shut_down()
+            self.deleteLater()  # here, not in whichever thread collects garbage next
         while parent is not None:
             if isinstance(parent, QDockWidget | QMainWindow):
                 parent.installEventFilter(self)

@@ -167,7 +167,7 @@ class Controller:
             run.classes = event.model.info.classes
         elif isinstance(event, Planned):
             run.live = LiveScores(event, run.classes)
-            session.progress = Progress("Analysing", total=len(event.grid.boxes))
+            session.progress = Progress("Analysing", total=event.tiles)
         elif isinstance(event, TilesDone):
             self._take_tiles(run, event)
         elif isinstance(event, Finished):
@@ -205,9 +205,9 @@ class Controller:
     def _end(self, run: _Run) -> None:
         self.runs.pop(run.session, None)
         run.session.progress = None
+        cancelled, run.job = run.job is not None and run.job.stopping, None
         if run.finished:
             return
-        cancelled = run.job is not None and run.job.stopping
         run.session.outcome = "Cancelled." if cancelled else "An error ended the analysis."
         if run.before is not None or run.live is None:
             self._take_result(run.session, run.before)

@@ -66,8 +66,9 @@ class Job(QObject):
     failed = Signal(object)
     ended = Signal()
 
-    def __init__(self, events: Iterator[object]) -> None:
+    def __init__(self, events: Iterator[object], forget: Callable[["Job"], None]) -> None:
         super().__init__()
+        self._forget = forget
         self._worker = _Worker(events)
         self._worker.yielded.connect(self._hear)
         self._worker.errored.connect(self._fail)
@@ -112,6 +113,10 @@ class Job(QObject):
     def _end(self) -> None:
         if not self._deaf:
             self.ended.emit()
+        # Python's collector may run in any thread, where it must find no cycle with a QObject.
+        for signal in (self.heard, self.failed, self.ended):
+            signal.disconnect()
+        self._forget(self)
 
 
 class Jobs:
@@ -141,13 +146,11 @@ class Jobs:
         fail
             Gets the error that ended it, in place of the window's own way to tell it.
         """
-        job = Job(events)
+        job = Job(events, self._running.discard)
         self._running.add(job)
         job.heard.connect(hear)
         job.failed.connect(fail or self._on_error)
-        if end is not None:
-            job.ended.connect(end)
-        job.ended.connect(lambda: self._running.discard(job))
+        job.ended.connect(end or _nothing)
         job.start()
         return job
 
@@ -158,6 +161,10 @@ class Jobs:
             job.abandon()
         until = time.monotonic() + seconds
         return all(job.wait(max(0.0, until - time.monotonic())) for job in jobs)
+
+
+def _nothing() -> None:
+    """End without a word."""
 
 
 def paced(events: Iterable[Event], seconds: float = REPAINT_SECONDS) -> Iterator[Event]:
@@ -177,6 +184,8 @@ def paced(events: Iterable[Event], seconds: float = REPAINT_SECONDS) -> Iterator
                 gathered, last = [], time.monotonic()
             if not isinstance(event, TilesDone):
                 yield event
+        if gathered:
+            yield join_tiles(gathered)
 
 
 def join_tiles(events: list[TilesDone]) -> TilesDone:

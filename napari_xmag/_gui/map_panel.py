@@ -30,7 +30,7 @@ class MapPanel(QWidget):
         self.views = Chooser("What the colours of the map mean.")
         self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.RANK)
         self.classes = Chooser("Show what speaks for this class, and what against it.")
-        self.opacity = _percent_slider("How strongly the map covers the tissue.", 60)
+        self.opacity = _percent_slider("How strongly the map covers the tissue.", 50)
         self.threshold = _percent_slider("Hide tiles weaker than this part of the scale.", 0)
         self.legend = Legend()
         self.empty = Words("The heat map fills in while the slide is analysed.")

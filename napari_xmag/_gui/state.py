@@ -165,5 +165,5 @@ class WindowState:
     device: str = "auto"
     view: HeatMapView = HeatMapView.RANK
     class_name: str = ""
-    opacity: float = 0.6
+    opacity: float = 0.5
     threshold: float = 0.0

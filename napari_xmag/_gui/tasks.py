@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -169,7 +170,12 @@ def survey() -> Iterator[Surveyed]:
 
 
 def preload(shelf: ModelShelf, name: str) -> Iterator[ModelReady]:
-    """Load a model before it is asked for: importing PyTorch alone takes seconds."""
+    """Load a model before it is asked for: importing PyTorch alone takes seconds.
+
+    What finding tissue imports is loaded too, since an import holds up the window's thread.
+    """
+    for module in ("scipy.ndimage", "skimage.filters"):
+        import_module(module)
     yield ModelReady(shelf.load(name))
 
 

@@ -1,0 +1,141 @@
+"""Make the pictures of README and docs: the window on a slide, and on the built-in sample.
+
+Run from the checkout, where a screen is missing under Xvfb::
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py SLIDE
+"""
+
+import argparse
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QScrollArea
+
+from napari_xmag._gui.state import SlideSession
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.slide.sample import sample_slide
+
+IMAGES = Path(__file__).parent / "images"
+MAX_BYTES = 400_000
+
+
+class Photographer:
+    """A window that is driven and photographed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.viewer = napari.Viewer(show=True, show_welcome_screen=False)
+        self.viewer.window.resize(1440, 900)
+        self.viewer.window._qt_viewer.dockLayerControls.setVisible(False)
+        _, self.widget = self.viewer.window.add_plugin_dock_widget("napari-xmag", "Analyze slide")
+        self.wait(lambda: self.widget.state.model)
+        self.pause(1)
+
+    def pause(self, seconds: float) -> None:
+        """Serve the window for some time, so that it draws."""
+        loop = QEventLoop()
+        QTimer.singleShot(int(1000 * seconds), loop.quit)
+        loop.exec()
+
+    def wait(self, reached: Callable[[], object], seconds: float = 120) -> None:
+        """Serve the window until something is true."""
+        end = time.monotonic() + seconds
+        while not reached():
+            if time.monotonic() > end:
+                raise TimeoutError("The window did not get that far.")
+            self.pause(0.02)
+
+    def open(self, path: Path) -> SlideSession:
+        """Open a slide alone in the window."""
+        self.viewer.layers.clear()
+        self.viewer.open(path, plugin="napari-xmag")
+        session = self.widget.state.current
+        self.wait(lambda: session.slide is not None or session.problem)
+        self.viewer.reset_view()
+        self.pause(1.5)
+        return session
+
+    def scroll(self, part: float) -> None:
+        """Scroll the widget, 0 to its top and 1 to its end."""
+        self.pause(0.3)
+        bar = self.widget.findChildren(QScrollArea)[0].verticalScrollBar()
+        bar.setValue(round(part * bar.maximum()))
+
+    def take(self, name: str) -> None:
+        """Save the window as ``name``.png, in as many colours as the size allows."""
+        self.pause(0.8)
+        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
+        picture = Image.fromarray(pixels).convert("RGB")
+        for colors in (256, 128, 64, 32):
+            data = io.BytesIO()
+            picture.quantize(colors, kmeans=2).save(data, "png", optimize=True)
+            if data.tell() <= MAX_BYTES:
+                break
+        (self.folder / f"{name}.png").write_bytes(data.getvalue())
+        print(f"{name}.png: {data.tell() // 1000} kB, {colors} colours")
+
+
+def during_run(window: Photographer, session: SlideSession) -> None:
+    """Photograph a run on its way."""
+    read = session.slide.read
+
+    def slowly(box: object, level: int) -> object:
+        time.sleep(0.25)  # a small slide would be done before the picture is taken
+        return read(box, level)
+
+    session.slide.read = slowly
+    window.widget.run.button.click()
+    window.wait(lambda: session.outcome or (session.scores and session.scores.known > 0))
+    if session.outcome:
+        raise SystemExit(session.outcome)
+    window.take("during")
+    session.slide.read = read
+    window.wait(lambda: session.progress is None)
+    window.wait(lambda: session.cards)
+
+
+def photograph_slide(window: Photographer, path: Path) -> None:
+    """Take the pictures of a slide of the user's."""
+    session = window.open(path)
+    window.widget.tissue.show_button.click()
+    window.wait(lambda: session.tissue_layer is not None)
+    window.take("tissue")
+    during_run(window, session)
+    window.take("after")
+    window.widget.state.view = HeatMapView.EVIDENCE
+    window.widget.strip.tiles[0].picture.click()
+    window.widget.strip.tiles[0].right.click()
+    window.scroll(1)
+    window.take("review")
+    window.widget.state.view = HeatMapView.RANK
+    window.scroll(0)
+
+
+def photograph_sample(window: Photographer) -> None:
+    """Take the picture of the built-in sample."""
+    session = window.open(sample_slide())
+    window.widget.run.button.click()
+    window.wait(lambda: session.cards)
+    window.take("sample")
+
+
+def main() -> None:
+    """Make all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("slide", type=Path, help="slide file with a stated pixel size")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    window = Photographer(arguments.out)
+    photograph_slide(window, arguments.slide)
+    photograph_sample(window)
+    window.viewer.close()
+
+
+if __name__ == "__main__":
+    main()
