@@ -1,0 +1,59 @@
+"""Results are written whole, with or without numbers, with or without pictures."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from napari_xmag.evaluate import plots
+from napari_xmag.evaluate.metrics import FIGURES, Interval
+from napari_xmag.evaluate.report import Entry, TaskReport, task_table, write_report
+
+NAN = float("nan")
+
+
+def report(value: float, low: float = NAN) -> TaskReport:
+    figures = dict.fromkeys(FIGURES, Interval(value, low, low + 0.1))
+    above = dict.fromkeys(FIGURES, Interval(-0.05, -0.1, 0.0))
+    entries = [Entry("teacher", "linear", figures), Entry("student", "linear", figures, above)]
+    return TaskReport("glas", ("a", "b"), 9, {"a": 4, "b": 5}, "Trained on 20.", entries, ["Note."])
+
+
+def test_table_says_figures_differences_and_notes() -> None:
+    words = task_table(report(0.9, 0.85))
+    assert "9 rows (4 a, 5 b). Trained on 20." in words
+    assert words.count("| student | linear |") == 2
+    assert "0.900 (0.850 … 0.950)" in words
+    assert "Above teacher" in words
+    assert "-0.050 (-0.100 … +0.000)" in words
+    assert words.endswith("- Note.")
+
+
+def test_what_cannot_be_had_is_none_in_words_and_null_in_json(tmp_path: Path) -> None:
+    assert "| teacher | linear | none |" in task_table(report(NAN))
+    assert "0.900 (no interval)" in task_table(report(0.9))
+    write_report(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {})
+    content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    figure = content["tasks"][0]["entries"][0]["figures"]["auc"]
+    assert figure == {"value": None, "low": None, "high": None}
+    assert content["versions"]["torch"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results.json", "results.md"]
+
+
+def test_picture_is_drawn(tmp_path: Path) -> None:
+    plots.plot_tasks([report(0.9, 0.85)], tmp_path)
+    with Image.open(tmp_path / "glas.png") as picture:
+        assert picture.width > 1000
+        assert len(picture.convert("RGB").getcolors(2**24) or ()) > 20
+
+
+def test_without_matplotlib_the_log_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(plots, "find_spec", lambda name: None)
+    with caplog.at_level(logging.WARNING):
+        plots.plot_tasks([report(0.9, 0.85)], tmp_path)
+    assert "napari-xmag[evaluate]" in caplog.text
+    assert not list(tmp_path.iterdir())
