@@ -18,28 +18,26 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def beside(path: Path, info: ValidationInfo) -> Path:
-    """Make a relative path mean that beside the configuration file."""
+def _beside(path: Path, info: ValidationInfo) -> Path:
     path = path.expanduser()
     folder = (info.context or {}).get(_FOLDER)
     return path if folder is None else folder / path
 
 
-def source_beside(name: str, info: ValidationInfo) -> str:
-    """Make the folder of a ``local-dir:`` name mean that beside the configuration file."""
+def _source_beside(name: str, info: ValidationInfo) -> str:
     kind, _, place = name.partition(":")
-    return f"{kind}:{beside(Path(place), info)}" if kind == "local-dir" else name
+    return f"{kind}:{_beside(Path(place), info)}" if kind == "local-dir" else name
 
 
 def _folder_beside(name: str, info: ValidationInfo) -> str:
-    place = beside(Path(name), info)
+    place = _beside(Path(name), info)
     return str(place) if place.is_dir() else name
 
 
-AnchoredPath = Annotated[Path, AfterValidator(beside)]
+AnchoredPath = Annotated[Path, AfterValidator(_beside)]
 """A path; a relative one means that beside the configuration file."""
 
-Source = Annotated[str, AfterValidator(source_beside)]
+Source = Annotated[str, AfterValidator(_source_beside)]
 """A timm name, ``hf-hub:OWNER/NAME``, or ``local-dir:FOLDER`` with an anchored folder."""
 
 NameOrFolder = Annotated[str, AfterValidator(_folder_beside)]

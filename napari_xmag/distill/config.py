@@ -1,29 +1,25 @@
 """Every setting of a distillation, read from TOML, each with its meaning."""
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from napari_xmag.errors import ConfigError
+from napari_xmag import config
+from napari_xmag.config import AnchoredPath, Section, Source
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
 from napari_xmag.train.fit import FitConfig
 
 
-class Section(BaseModel):
-    """A part of the configuration; unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class DataConfig(Section):
     """Where the fields are and which slides are held out."""
 
-    fields: Path = Field(description="Folder made by distill prepare.")
-    cache: Path = Field(description="Folder for the student's views and the teacher's features.")
+    fields: AnchoredPath = Field(description="Folder made by distill prepare.")
+    cache: AnchoredPath = Field(
+        description="Folder for the student's views and the teacher's features."
+    )
     validation: tuple[str, ...] = Field(
         default=(),
         description="Slides held out, by file name; * and ? stand for anything. "
@@ -37,7 +33,7 @@ class DataConfig(Section):
 class StudentConfig(Section):
     """The network that learns."""
 
-    start: str = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
+    start: Source = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
     pretrained: bool = Field(default=False, description="For a plain timm name: fetch its weights.")
     mpp: float = Field(default=2.0, gt=0, description="µm per pixel of its tiles (2.0 is 5x).")
     tile_px: int = Field(
@@ -72,11 +68,11 @@ class StudentConfig(Section):
 class TeacherConfig(Section):
     """The frozen network it learns from."""
 
-    name: str = Field(
+    name: Source = Field(
         description="A known teacher such as midnight-12k (napari-xmag distill teachers lists "
         "them), a timm name, local-dir:FOLDER or hf-hub:OWNER/NAME."
     )
-    folder: Path | None = Field(
+    folder: AnchoredPath | None = Field(
         default=None,
         description="Where a known teacher's model.safetensors lies; none: it is fetched.",
     )
@@ -136,7 +132,7 @@ class AugmentConfig(Section):
 class RunConfig(Section):
     """The run itself."""
 
-    out: Path = Field(description="Folder of the student to write.")
+    out: AnchoredPath = Field(description="Folder of the student to write.")
     batch_size: int = Field(default=64, ge=2, description="Fields in a batch.")
     seed: int = Field(default=0, description="Seed of order, views and new weights.")
     device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
@@ -167,78 +163,9 @@ class DistillConfig(Section):
 def load_config(path: Path, settings: Sequence[str] = ()) -> DistillConfig:
     """Read a TOML file; ``settings`` such as ``fit.epochs=3`` win over it.
 
-    Relative paths mean those beside the file.
-
     Raises
     ------
     ConfigError
         When the file cannot be read or a value is wrong; every wrong value is named.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            wanted=f"a TOML file at {path}",
-            found=str(error),
-            remedy="Correct it; docs/distill.md has an example.",
-            causes=[error],
-        ) from error
-    for setting in settings:
-        _apply(content, setting)
-    try:
-        config = DistillConfig.model_validate(content)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(
-            wanted=f"a valid configuration in {path.name}",
-            found="; ".join(lines),
-            remedy="Correct these values; docs/distill.md explains each.",
-            causes=[error],
-        ) from error
-    return _anchored(config, path.resolve().parent)
-
-
-def _apply(content: dict[str, Any], setting: str) -> None:
-    name, equals, text = setting.partition("=")
-    if not equals or not all(name.split(".")):
-        raise ConfigError(
-            wanted="a setting such as fit.epochs=3",
-            found=repr(setting),
-            remedy="Write section.name=value.",
-        )
-    *sections, last = name.split(".")
-    for section in sections:
-        content = content.setdefault(section, {})
-    try:
-        content[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        content[last] = text  # a bare word or path needs no quotes
-
-
-def _anchored(config: DistillConfig, parent: Path) -> DistillConfig:
-    """Make relative paths mean those beside the configuration file."""
-    data = config.data.model_copy(
-        update={"fields": parent / config.data.fields, "cache": parent / config.data.cache}
-    )
-    run = config.run.model_copy(update={"out": parent / config.run.out})
-
-    def source(name: str) -> str:
-        kind, _, place = name.partition(":")
-        return f"{kind}:{parent / place}" if kind == "local-dir" else name
-
-    student = config.student.model_copy(update={"start": source(config.student.start)})
-
-    def beside(teacher: TeacherConfig) -> TeacherConfig:
-        folder = teacher.folder and parent / teacher.folder
-        return teacher.model_copy(update={"name": source(teacher.name), "folder": folder})
-
-    first, *others = map(beside, config.teachers)
-    return config.model_copy(
-        update={
-            "data": data,
-            "run": run,
-            "student": student,
-            "teacher": first,
-            "more_teachers": tuple(others),
-        }
-    )
+    return config.load_config(path, settings, DistillConfig, manual="docs/distill.md")

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
-from napari_xmag.config import AnchoredPath, NameOrFolder, Section, beside, source_beside
+from napari_xmag.config import AnchoredPath, NameOrFolder, Section
 from napari_xmag.distill.config import TeacherConfig
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.fit import FitConfig
@@ -13,11 +13,6 @@ MANUAL = "docs/evaluate.md"
 
 TaskName = Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
 Folds = Annotated[int, Field(ge=2)] | Literal["leave-one-group-out"]
-
-
-def _teacher_beside(teacher: TeacherConfig, info: ValidationInfo) -> TeacherConfig:
-    folder = teacher.folder and beside(teacher.folder, info)
-    return teacher.model_copy(update={"name": source_beside(teacher.name, info), "folder": folder})
 
 
 class EncoderConfig(Section):
@@ -30,7 +25,7 @@ class EncoderConfig(Section):
     student: AnchoredPath | None = Field(
         default=None, description="Folder of a distilled student, or of a plain timm network."
     )
-    teacher: Annotated[TeacherConfig, AfterValidator(_teacher_beside)] | None = Field(
+    teacher: TeacherConfig | None = Field(
         default=None, description="A teacher, described as for distillation."
     )
     shape: str | None = Field(
