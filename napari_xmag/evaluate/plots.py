@@ -12,7 +12,7 @@ from napari_xmag import NOTICE
 from napari_xmag.analyze.files import whole_file
 from napari_xmag.evaluate.metrics import FIGURES, Interval
 from napari_xmag.evaluate.report import TITLES, TaskReport
-from napari_xmag.evaluate.times import SlideTimes
+from napari_xmag.evaluate.times import SlideTimes, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ def plot_times(slides: Sequence[SlideTimes], path: Path) -> None:
             panel.barh(height, found.seconds, left=left, color=color, label=label)
             left += found.seconds
         about = "about " if way.extrapolated else ""
-        panel.text(left, height, f"  {about}{left:.3g} s, {way.tiles} tiles", va="center")
+        panel.text(left, height, f"  {about}{short(left)} s, {way.tiles} tiles", va="center")
     panel.set_yticks(range(len(bars)), [name for name, _ in bars])
     panel.set_xlabel("seconds, one stage after the other")
     panel.margins(x=0.3)

@@ -20,7 +20,7 @@ from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import Tile, TileGrid, plan_tiles, read_tiles
-from napari_xmag.slide.tissue import find_tissue
+from napari_xmag.slide.tissue import TissueMask, find_tissue
 from napari_xmag.train.beat import Pace, beating
 from napari_xmag.train.events import Finished, Progress
 
@@ -60,13 +60,17 @@ def evaluate_speed(
         for path in config.slides:
             pace = Pace(f"analyzing {path.name}", 1)
             analyses.append((yield from beating(partial(_analyze, path, config), pace)))
+    masks = []
+    for path in config.slides:
+        pace = Pace(f"finding tissue on {path.name}", 1)
+        masks.append((yield from beating(partial(_find_tissue, path, config), pace)))
     ways: list[list[Way]] = [[] for _ in config.slides]
     for settings in (config.coarse, config.fine):
         if settings is None:
             continue
         source = tile_source(settings, config.machine, None)
-        for path, found in zip(config.slides, ways, strict=True):
-            found.append((yield from _way(path, settings, source, config)))
+        for path, mask, found in zip(config.slides, masks, ways, strict=True):
+            found.append((yield from _way(path, mask, settings, source, config)))
         del source  # the next network may be as large
     times = []
     for path, found, analysis in zip(config.slides, ways, analyses, strict=True):
@@ -126,22 +130,32 @@ def peak_memory_gb() -> float:
     return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
+def _find_tissue(path: Path, config: SpeedConfig) -> tuple[TissueMask, float]:
+    """Open a slide and find its tissue: the same step, and the same seconds, for both ways."""
+    begun = time.perf_counter()
+    with closing(open_slide(path, config.mpp)) as slide:
+        return find_tissue(slide), time.perf_counter() - begun
+
+
 def _way(
-    path: Path, settings: EncoderConfig, source: TileSource, config: SpeedConfig
+    path: Path,
+    found: tuple[TissueMask, float],
+    settings: EncoderConfig,
+    source: TileSource,
+    config: SpeedConfig,
 ) -> Generator[Progress, None, Way]:
     spec = source.student.spec
     name = settings.name
     stages: dict[str, Stage] = {}
     with closing(open_slide(path, config.mpp)) as slide:
+        mask, seconds = found
         begun = time.perf_counter()
-        mask = yield from beating(partial(find_tissue, slide), Pace(f"{name}: tissue", 1))
-        found = time.perf_counter()
         grid = plan_tiles(
             slide, mask, mpp=spec.mpp, tile_px=spec.tile_px, min_tissue=config.min_tissue
         )
         total = len(grid.boxes)
-        stages["tissue"] = Stage(found - begun, total, total)
-        stages["plan"] = Stage(time.perf_counter() - found, total, total)
+        stages["tissue"] = Stage(seconds, total, total)
+        stages["plan"] = Stage(time.perf_counter() - begun, total, total)
         if not total:
             raise _no_tissue(path)
         pace = Pace(f"{name}: reading", total)

@@ -178,7 +178,7 @@ def slide_table(times: SlideTimes) -> str:
         "slides a minute": [60 / way.seconds for way in ways],
     }
     for name, values in sums.items():
-        cells = [f"{mark}{value:.3g}" for mark, value in zip(marks, values, strict=True)]
+        cells = [f"{mark}{short(value)}" for mark, value in zip(marks, values, strict=True)]
         rows.append((name, cells, values))
     heading = ["stage", *names, *(["ratio"] if len(ways) == 2 else [])]
     lines = [
@@ -193,14 +193,19 @@ def slide_table(times: SlideTimes) -> str:
     return "\n".join(lines)
 
 
+def short(value: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def _cell(stage: Stage) -> str:
     if not stage.extrapolated:
-        return f"{stage.seconds:.3g}"
-    return f"about {stage.seconds:.3g} (from {stage.measured} of {stage.total} tiles)"
+        return short(stage.seconds)
+    return f"about {short(stage.seconds)} (from {stage.measured} of {stage.total} tiles)"
 
 
 def _row(name: str, cells: Sequence[str], values: Sequence[float]) -> str:
-    ratio = [f"{values[1] / values[0]:.3g}"] if len(values) == 2 and values[0] else []
+    ratio = [short(values[1] / values[0])] if len(values) == 2 and values[0] else []
     return f"| {' | '.join([name, *cells, *ratio])} |"
 
 
@@ -210,5 +215,5 @@ def _analysis(analysis: Mapping[str, float]) -> list[str]:
         "",
         "| | |",
         "|---|---|",
-        *(f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in analysis.items()),
+        *(f"| {name.replace('_', ' ')} | {short(value)} |" for name, value in analysis.items()),
     ]

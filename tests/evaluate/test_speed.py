@@ -10,7 +10,7 @@ import pytest
 from napari_xmag.evaluate.config import SpeedConfig
 from napari_xmag.evaluate.encoders import load
 from napari_xmag.evaluate.speed import evaluate_speed, reading_order
-from napari_xmag.evaluate.times import Stage, Way, ratios
+from napari_xmag.evaluate.times import Stage, Way, ratios, short
 from napari_xmag.zoo import save_model
 from tests.nets.students import tiny_model
 
@@ -107,3 +107,12 @@ def test_reading_order_is_all_tiles_in_runs_of_neighbours() -> None:
     order = reading_order(1000)
     np.testing.assert_array_equal(np.sort(order), range(1000))
     assert (np.diff(order) == 1).mean() > 0.95
+
+
+def test_numbers_are_short_but_whole() -> None:
+    assert [short(value) for value in (0.001234, 2.5, 999.4, 2646.7)] == [
+        "0.00123",
+        "2.5",
+        "999",
+        "2647",
+    ]
