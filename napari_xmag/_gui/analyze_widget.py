@@ -254,8 +254,15 @@ class AnalyzeWidget(QWidget):
     # acting
 
     def _go_to(self, tile: int) -> None:
-        canvas = self.viewer.window._qt_viewer.canvas.native
+        canvas = self._main_window().centralWidget()
         self.controller.go_to(tile, min(canvas.width(), canvas.height()))
+
+    def _main_window(self) -> QMainWindow:
+        # Not window(): a floating dock is a window of its own.
+        parent = self.parent()
+        while not isinstance(parent, QMainWindow):
+            parent = parent.parent()
+        return parent
 
     def _hover(self, viewer: object, event: object) -> None:
         session = self.state.current
