@@ -72,7 +72,9 @@ def _dot(panel: Any, height: int, value: Interval, color: str) -> None:
 
 
 def plot_times(slides: Sequence[SlideTimes], path: Path) -> None:
-    """Draw the seconds of each way, stage beside stage, as a PNG.
+    """Draw the seconds of every stage and of all together, both ways side by side, as a PNG.
+
+    On a logarithmic scale: the ways differ by orders of magnitude.
 
     Raises
     ------
@@ -81,22 +83,30 @@ def plot_times(slides: Sequence[SlideTimes], path: Path) -> None:
     """
     if not can_plot():
         return
-    bars = [(f"{times.slide}\n{way.name}", way) for times in reversed(slides) for way in times.ways]
-    figure = _figure(10, 0.7 * len(bars) + 1.6)
-    panel = figure.subplots()
-    for height, (_, way) in enumerate(bars):
-        left = 0.0
-        for number, (stage, found) in enumerate(way.stages.items()):
-            color, label = _COLORS[number], stage if not height else None
-            panel.barh(height, found.seconds, left=left, color=color, label=label)
-            left += found.seconds
-        about = "about " if way.extrapolated else ""
-        panel.text(left, height, f"  {about}{short(left)} s, {way.tiles} tiles", va="center")
-    panel.set_yticks(range(len(bars)), [name for name, _ in bars])
-    panel.set_xlabel("seconds, one stage after the other")
-    panel.margins(x=0.3)
-    panel.legend(loc="best", frameon=False)
+    figure = _figure(9, 3.4 * len(slides) + 0.6)
+    panels = figure.subplots(len(slides), 1, squeeze=False)[:, 0]
+    for panel, times in zip(panels, slides, strict=True):
+        _times_panel(panel, times)
+    panels[-1].set_xlabel("seconds")
     _save(figure, path)
+
+
+def _times_panel(panel: Any, times: SlideTimes) -> None:
+    thickness = 0.8 / len(times.ways)
+    rows = [*times.ways[0].stages, "all"]
+    for number, way in enumerate(times.ways):
+        seconds = [*(stage.seconds for stage in way.stages.values()), way.seconds]
+        heights = [row + number * thickness for row in range(len(rows))]
+        about = "about " if way.extrapolated else ""
+        label = f"{way.name}: {way.tiles} tiles, {about}{short(way.seconds)} s"
+        bars = panel.barh(heights, seconds, thickness, color=_COLORS[number], label=label)
+        panel.bar_label(bars, [short(value) for value in seconds], padding=3, fontsize="small")
+    panel.set_xscale("log")
+    panel.margins(x=0.15)
+    panel.set_yticks([row + 0.4 - thickness / 2 for row in range(len(rows))], rows)
+    panel.invert_yaxis()
+    panel.set_title(times.slide)
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
 
 
 def _figure(width: float, height: float) -> "Figure":
