@@ -61,10 +61,14 @@ class PatchTable:
 
     def rows(self) -> Rows:
         """Return the judged rows."""
-        chosen = [self.tiles[row] for row in self.judged]
+        names = [f"{tile.path.parent.name}/{tile.path.name}" for tile in self.tiles]
+        # a group is called as its first tile calls it
+        called: dict[int, str] = {}
+        for tile, name, group in zip(self.tiles, names, self.groups, strict=True):
+            called.setdefault(int(group), name if tile.group == str(tile.path) else tile.group)
         return Rows(
-            [f"{tile.path.parent.name}/{tile.path.name}" for tile in chosen],
-            [str(group) for group in self.groups[self.judged]],
+            [names[row] for row in self.judged],
+            [called[int(group)] for group in self.groups[self.judged]],
             self.labels[self.judged],
             self.classes,
             "tile",
@@ -129,16 +133,24 @@ def _table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTable]:
         folds = [(np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))]
     else:
         folds = grouped_folds(labels, groups, task.folds, seed)
-    notes = _copy_notes(copies, split)
+    notes = _copy_notes(copies, labels, split)
     return PatchTable(task, tiles, hashes, classes, labels, groups, folds, notes)
 
 
-def _copy_notes(copies: Indices, split: NDArray[np.str_]) -> tuple[str, ...]:
+def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tuple[str, ...]:
+    notes = []
     twice = len(copies) - len(np.unique(copies))
     across = len(np.intersect1d(copies[split == "train"], copies[split == "test"]))
+    contrary = len(np.unique(np.stack([copies, labels]), axis=1).T) - len(np.unique(copies))
     if across:
-        return (f"{across} pictures lie in train and in test byte for byte: figures are too good.",)
-    return (f"{twice} pictures are exact copies of others; copies share a fold.",) if twice else ()
+        notes.append(
+            f"{across} pictures lie in train and in test byte for byte: figures are too good."
+        )
+    elif twice:
+        notes.append(f"{twice} pictures are exact copies of others; copies share a fold.")
+    if contrary:
+        notes.append(f"{contrary} exact copies have another class than their original.")
+    return tuple(notes)
 
 
 def _judge(

@@ -107,6 +107,24 @@ def test_train_and_test_folders_with_copies_across_are_reported(
     assert "12 pictures lie in train and in test" in task["notes"][0]
 
 
+def test_copies_share_a_fold_and_contrary_ones_are_told(
+    colored_tiles: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tiles"
+    shutil.copytree(colored_tiles, folder)
+    shutil.copy(folder / "pink" / "pi0_0.png", folder / "purple" / "pu0_99.png")
+    content = run(config(folder, tiny_encoder, folds=3), tmp_path / "out")
+    assert content["tasks"][0]["notes"] == [
+        "1 pictures are exact copies of others; copies share a fold.",
+        "1 exact copies have another class than their original.",
+    ]
+    with (tmp_path / "out" / "colors-predictions.csv").open(newline="") as stream:
+        rows = {row["tile"]: row for row in csv.DictReader(stream)}
+    original, copy = rows["pink/pi0_0.png"], rows["purple/pu0_99.png"]
+    assert original["group"] == copy["group"] == "pi0"
+    assert original["fold"] == copy["fold"]
+
+
 def test_enlarged_pictures_are_told(
     colored_tiles: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
