@@ -77,7 +77,9 @@ def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) 
         by_patient.setdefault(row["patient"], set()).add(row["split"])
     assert {len(splits) for splits in by_patient.values()} == {1}
     for row in predictions[:3]:
-        features = finish(slide_features(table.parent / row["slide"], None, model.student.eval()))
+        path = table.parent / row["slide"]
+        attends = model.info.attends
+        features = finish(slide_features(path, None, model.student.eval(), attends=attends))
         with torch.inference_mode():
             logits = model.head(torch.from_numpy(features.features)).logits
         found = model.info.probabilities(logits.numpy())[1][1]
