@@ -102,7 +102,7 @@ class AnalyzeWidget(QWidget):
         for title, panel in (
             ("Prediction", self.prediction),
             ("Heat map", self.map),
-            ("Most attended tiles", self.strip),
+            ("Most attended places", self.strip),
         ):
             column.addWidget(_section(title, panel))
         return [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from napari.components import Camera, ViewerModel
+from napari.components import ViewerModel
 from napari.layers import Image, Layer, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
@@ -146,15 +146,10 @@ def mark_tile(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     add_quietly(viewer, session.mark_layer)
 
 
-def camera_of(viewer: ViewerModel) -> Camera:
-    """Return the camera, which napari 0.9 moved into the scene."""
-    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-
-
 def look_at(viewer: ViewerModel, session: SlideSession, box: Box, canvas_px: int) -> None:
     """Move the camera so that a tile lies in the middle, with some of what is around it."""
     x, y = box.center
-    camera = camera_of(viewer)
+    camera = viewer.scene.camera
     camera.center = (0.0, *session.layer.data_to_world((y - 0.5, x - 0.5)))
     mpp: Mpp = session.slide.mpp
     camera.zoom = canvas_px / (_MARK_PART * max(box.width * mpp.x, box.height * mpp.y))

@@ -31,6 +31,7 @@ class Slides:
         self._viewer = viewer
         self._state = state
         self._jobs = jobs
+        self._first_sized = True
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
         for layer in list(viewer.layers):
@@ -69,6 +70,10 @@ class Slides:
         mpp = event.slide.mpp
         if mpp is not None and (old is not None or not is_calibrated(session.layer)):
             calibrate(session.layer, mpp)
+        if mpp is not None and self._first_sized:
+            # Once: a user who puts the scale bar away is not asked twice.
+            self._viewer.canvas.overlays.scale_bar.visible = True
+            self._first_sized = False
 
     def _not_opened(self, session: SlideSession, error: Exception) -> None:
         session.problem = error.found if isinstance(error, XmagError) else str(error)

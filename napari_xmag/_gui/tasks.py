@@ -211,8 +211,22 @@ def run(request: RunRequest, shelf: ModelShelf) -> Iterator[ModelReady | Event]:
 
 
 def most_attended(result: SlideResult, count: int = STRIP_TILES) -> NDArray[np.int64]:
-    """Return the indices of the most attended tiles, the first first."""
-    return np.argsort(-result.tiles.attention, kind="stable")[:count]
+    """Return the indices of the most attended squares, the first first.
+
+    Of squares less than half a tile apart only the first is taken: ten pictures of one gland would
+    hide all other evidence.
+    """
+    tiles, mpp = result.tiles, result.mpp
+    apart = result.model["tile_px"] * result.model["mpp"] / 2
+    left = np.argsort(-tiles.attention, kind="stable")
+    chosen: list[int] = []
+    while len(left) and len(chosen) < count:
+        first = left[0]
+        chosen.append(int(first))
+        across = np.abs(tiles.x[left] - tiles.x[first]) * mpp.x
+        down = np.abs(tiles.y[left] - tiles.y[first]) * mpp.y
+        left = left[np.maximum(across, down) >= 0.99 * apart]
+    return np.array(chosen, np.int64)
 
 
 def tile_box(result: SlideResult, tile: int) -> Box:

@@ -140,7 +140,7 @@ class TileStrip(QWidget):
 
 
 def _empty_words(waiting: bool) -> str:
-    return "Reading the tiles …" if waiting else "The ten tiles that the model looked at most."
+    return "Reading the tiles …" if waiting else "The ten places that the model looked at most."
 
 
 def _icon(card: TileCard) -> QIcon:
