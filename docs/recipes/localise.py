@@ -5,7 +5,7 @@ usage: localise.py MODEL COMPOSED [--split test]
 
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
-tiles (or cells) of each malignant slide, mean over slides. A tile counts as malignant when
+tiles (or cells) of each malignant slide, mean over slides. A place counts as malignant when
 malignant islands cover at least half of what islands cover of it; tiles with less, but some, are
 left out.
 """

@@ -52,6 +52,12 @@ class StudentConfig(Section):
     arguments: dict[str, Any] = Field(
         default={}, description="More arguments of timm.create_model."
     )
+    lr_scale: float = Field(
+        default=1.0,
+        gt=0,
+        description="Learning rate of the student as a share of fit.lr, at which its projection "
+        "heads learn. Below 1 it keeps more of what it started from.",
+    )
 
     def spec(self) -> StudentSpec:
         """Return what the student expects of its tiles."""
@@ -110,11 +116,12 @@ class LossConfig(Section):
 
     global_weight: float = Field(default=1.0, ge=0, description="Weight of the whole field's loss.")
     local_weight: float = Field(default=0.5, ge=0, description="Weight of the cells' loss.")
-    center: bool = Field(
-        default=True,
-        description="Take the mean teacher feature off before cosines are taken. Features after a "
-        "ReLU all point the same way; without their mean the cosine sees what differs. "
-        "The published recipe does not do this.",
+    center: Literal["none", "all", "slide"] = Field(
+        default="all",
+        description="Mean teacher feature that is taken off before cosines are taken: none (as "
+        "published), that of all training fields, or that of the field's own slide. Features after "
+        "a ReLU all point the same way; without their mean the cosine sees what differs. Without "
+        "that of the slide, its stain and scanner are no short cut either.",
     )
 
 

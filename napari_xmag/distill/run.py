@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class Feed:
     size: int
     seed: int
     device: torch.device
+    center: Mapping[str, NDArray[np.float32]]
 
     def __len__(self) -> int:
         return len(self.rows) // self.size
@@ -47,14 +48,18 @@ class Feed:
         torch.manual_seed(self.seed * 100_003 + epoch)
         view = Augment(config.flips, config.color, config.color_probability)
         for rows in shuffled(self.rows, self.size, self.seed, epoch):
-            pairs = [self.pairs.pair(int(row)) for row in rows]
+            pairs = [self._pair(int(row)) for row in rows]
             yield self._stack([view(*pair) for pair in pairs for _ in range(config.views)])
 
     def plain(self) -> Iterator[PairBatch]:
         """Yield all rows once, unchanged and in order."""
         for start in range(0, len(self.rows), self.size):
             rows = self.rows[start : start + self.size]
-            yield self._stack([self.pairs.pair(int(row)) for row in rows])
+            yield self._stack([self._pair(int(row)) for row in rows])
+
+    def _pair(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+        view, grid = self.pairs.pair(row)
+        return view, grid - torch.from_numpy(self.center[self.pairs.records[row].slide])
 
     def _stack(self, pairs: list[Any]) -> PairBatch:
         views, grids = zip(*pairs, strict=True)
@@ -85,10 +90,15 @@ def distill(config: DistillConfig) -> Generator[Event, None, None]:
     validation = held_out(records, config.data.validation, config.run.seed)
     pairs = yield from _taught(config, records, student.spec, device)
     training, testing = _feeds(config, pairs, validation, device)
-    center = _center(training, config.loss.center)
     weights = [teacher.weight for teacher in config.teachers]
-    task = DistillTask(student, center, config.loss, pairs.widths, weights).to(device)
-    fit = Fit(task.to(memory_format=torch.channels_last), config.fit, len(training), learning)
+    task = DistillTask(student, config.loss, pairs.widths, weights).to(device)
+    fit = Fit(
+        task.to(memory_format=torch.channels_last),
+        config.fit,
+        len(training),
+        learning,
+        scales={"student.": config.student.lr_scale},
+    )
     scalars: Mapping[str, float] = {}
     for event in fit.run(training.epoch, lambda model: evaluate(model, testing, learning)):
         scalars = event.scalars if isinstance(event, EpochDone) else scalars
@@ -152,18 +162,31 @@ def _feeds(
             found=f"{len(training)} fields",
             remedy="Prepare more fields or lower run.batch_size.",
         )
+    centers = slide_centers(pairs, training, config.loss.center)
     return (
-        Feed(pairs, training, config.augment, size, seed, device),
-        Feed(pairs, testing, config.augment, size, seed, device),
+        Feed(pairs, training, config.augment, size, seed, device, centers),
+        Feed(pairs, testing, config.augment, size, seed, device, centers),
     )
 
 
-def _center(feed: Feed, wanted: bool) -> torch.Tensor:
-    """Mean teacher feature over the training fields, or zeros."""
-    total = np.zeros(sum(feed.pairs.widths))
-    for row in feed.rows if wanted else ():
-        total += feed.pairs.grid(row).astype(np.float64).mean(axis=(0, 1))
-    return torch.from_numpy(total / len(feed.rows)).float()
+def slide_centers(
+    pairs: Pairs, training: NDArray[np.intp], kind: Literal["none", "all", "slide"]
+) -> dict[str, NDArray[np.float32]]:
+    """Return for each slide what is taken off its teacher features: float32 (D,).
+
+    A held-out slide is centred like the others: on the training fields, or on its own.
+    """
+    sums = {record.slide: np.zeros(sum(pairs.widths)) for record in pairs.records}
+    counts = dict.fromkeys(sums, 0)
+    everything, taught = np.zeros(sum(pairs.widths)), set(training.tolist())
+    for row, record in enumerate(pairs.records if kind != "none" else ()):
+        mean = pairs.grid(row).mean(axis=(0, 1), dtype=np.float64)
+        sums[record.slide] += mean
+        counts[record.slide] += 1
+        everything += mean if row in taught else 0.0
+    if kind != "slide":
+        return {slide: (everything / len(training)).astype(np.float32) for slide in sums}
+    return {slide: (total / counts[slide]).astype(np.float32) for slide, total in sums.items()}
 
 
 def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> None:

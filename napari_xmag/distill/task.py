@@ -44,41 +44,36 @@ class DistillTask(nn.Module):
     ----------
     student
         Learns.
-    center
-        Float (D,), taken off every teacher feature; D is the sum of the teachers' widths.
     config
         Weights of the losses.
     widths
-        Width of each teacher; one teacher when it is empty.
+        Width of each teacher.
     weights
         Weight of each teacher, all the same when it is empty. Only their ratios count: the losses
         are weighted means over teachers, each of which has heads of its own.
     """
 
-    center: Tensor
     weights: Tensor
 
     def __init__(
         self,
         student: Student,
-        center: Tensor,
         config: LossConfig,
-        widths: Sequence[int] = (),
+        widths: Sequence[int],
         weights: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.student, self.config = student, config
-        self.widths = list(widths) or [len(center)]
+        self.widths = list(widths)
         shares = torch.tensor(list(weights) or [1.0] * len(self.widths))
         self.register_buffer("weights", shares / shares.sum(), persistent=False)
         self.heads = nn.ModuleList(Projections(student, width) for width in self.widths)
-        self.register_buffer("center", center)
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
         """Return loss, its two parts (1 − cosine) and the student's embedding as output."""
         views = batch.views.contiguous(memory_format=torch.channels_last)
         output = self.student(views)
-        grids = torch.split(batch.grid - self.center, self.widths, dim=-1)
+        grids = torch.split(batch.grid, self.widths, dim=-1)
         losses = [heads(output, grid) for heads, grid in zip(self.heads, grids, strict=True)]
         means = self.weights @ torch.stack(losses)
         parts = {"global": means[0], "local": means[1]}

@@ -50,6 +50,22 @@ def warmup_cosine(step: int, steps: int, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
 
 
+def parameter_groups(
+    task: nn.Module, config: FitConfig, scales: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Return AdamW's groups: rates by name, no weight decay on biases and norms."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in task.named_parameters():
+        scale = next((s for prefix, s in scales.items() if name.startswith(prefix)), 1.0)
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        if parameter.requires_grad:
+            groups.setdefault((config.lr * scale, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
 class Fit:
     """A task with its optimiser, schedule and moving average.
 
@@ -62,6 +78,8 @@ class Fit:
         Number of batches in one epoch.
     autocast
         Context manager factory under which ``forward`` runs (mixed precision).
+    scales
+        Factors of the learning rate for parameters whose name begins so, 1 for all others.
 
     Attributes
     ----------
@@ -75,16 +93,14 @@ class Fit:
         config: FitConfig,
         steps_per_epoch: int,
         autocast: Callable[[], Any],
+        scales: Mapping[str, float] | None = None,
     ) -> None:
-        from timm.optim import create_optimizer_v2
         from timm.utils import ModelEmaV3
 
         self.task, self.config, self.autocast = task, config, autocast
         self.steps = max(steps_per_epoch * config.epochs, 1)
         self.steps_per_epoch = steps_per_epoch
-        self.optimizer = create_optimizer_v2(
-            task, opt="adamw", lr=config.lr, weight_decay=config.weight_decay
-        )
+        self.optimizer = torch.optim.AdamW(parameter_groups(task, config, scales or {}))
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: warmup_cosine(step, self.steps, config.warmup)
         )

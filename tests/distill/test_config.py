@@ -43,12 +43,12 @@ def test_relative_paths_lie_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_settings_win_over_the_file(tmp_path: Path) -> None:
-    settings = ["fit.epochs=3", "run.out=other", 'data.validation=["a*"]', "loss.center=false"]
+    settings = ["fit.epochs=3", "run.out=other", 'data.validation=["a*"]', "loss.center=none"]
     config = load_config(write(tmp_path), settings)
     assert config.fit.epochs == 3
     assert config.run.out == tmp_path / "other"
     assert config.data.validation == ("a*",)
-    assert config.loss.center is False
+    assert config.loss.center == "none"
 
 
 @pytest.mark.parametrize(

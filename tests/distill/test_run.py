@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -10,8 +12,10 @@ from safetensors.torch import save_file
 
 from napari_xmag.distill.config import DistillConfig, TeacherConfig, load_config
 from napari_xmag.distill.encoder import load_encoder, timm_spec
+from napari_xmag.distill.pairs import Pairs
 from napari_xmag.distill.prepare import PrepareConfig, prepare
-from napari_xmag.distill.run import distill
+from napari_xmag.distill.run import distill, slide_centers
+from napari_xmag.distill.shards import FieldRecord
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.nets.teacher import TeacherSpec, load_teacher
 from napari_xmag.train.beat import finish
@@ -69,7 +73,7 @@ def config(fields: Path, pyramid_slide: Path, tmp_path: Path) -> DistillConfig:
         name = "local-dir:teacher"
         licence = "CC-TEST"
         [loss]
-        center = false
+        center = "none"
         [fit]
         epochs = 4
         lr = 3e-3
@@ -138,6 +142,22 @@ def test_two_teachers_and_their_licences_reach_the_card(
     assert "teacher (CC-TEST). May it be passed on? Ask first." in words
     assert "second (not stated)" in words
     assert str(tmp_path) not in words
+
+
+def test_centers_of_all_training_fields_or_of_each_slide() -> None:
+    targets = np.zeros((3, 4, 4, 2), np.float16)
+    targets[:, :, :, 0] = np.array([1, 3, 8])[:, None, None]
+    slides = ("a", "a", "held out")
+    records = tuple(FieldRecord(str(i), "t", s, 0, 0, 1, 1, 0.5, "") for i, s in enumerate(slides))
+    pairs = Pairs(np.zeros((3, 3, 8, 8), np.uint8), targets, records)
+    training = np.array([0, 1])
+
+    def first(kind: Literal["none", "all", "slide"]) -> dict[str, float]:
+        return {s: float(c[0]) for s, c in slide_centers(pairs, training, kind).items()}
+
+    assert first("none") == {"a": 0, "held out": 0}
+    assert first("all") == {"a": 2, "held out": 2}
+    assert first("slide") == {"a": 2, "held out": 8}
 
 
 def test_too_few_fields_for_a_batch(config: DistillConfig) -> None:

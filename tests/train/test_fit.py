@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_xmag.errors import ConfigError
 from napari_xmag.train.events import EpochDone, Progress
-from napari_xmag.train.fit import Fit, FitConfig, warmup_cosine
+from napari_xmag.train.fit import Fit, FitConfig, parameter_groups, warmup_cosine
 
 
 class Line(nn.Module):
@@ -126,3 +126,14 @@ def test_many_short_steps_give_events_too() -> None:
     assert 3 <= len(beats) < 30
     assert [event.done for event in beats] == sorted(event.done for event in beats)
     assert beats[-1].done > 30
+
+
+def test_groups_have_their_own_rates_and_norms_no_decay() -> None:
+    task = nn.ModuleDict({"student": nn.Linear(2, 3), "heads": nn.Linear(3, 4)})
+    groups = parameter_groups(task, FitConfig(lr=0.1, weight_decay=0.3), {"student.": 0.5})
+    found = {
+        tuple(p.shape): (group["lr"], group["weight_decay"])
+        for group in groups
+        for p in group["params"]
+    }
+    assert found == {(3, 2): (0.05, 0.3), (3,): (0.05, 0.0), (4, 3): (0.1, 0.3), (4,): (0.1, 0.0)}
