@@ -22,9 +22,9 @@ from napari_xmag.train.beat import Pace, beating
 from napari_xmag.train.events import Progress
 
 if TYPE_CHECKING:
-    from napari_xmag.slide.tiles import Tile
+    from napari_xmag.slide.base import Slide
+    from napari_xmag.slide.tiles import Tile, TileGrid
 
-    Pixels = NDArray[np.uint8]
     TileStream = Generator[Tile | None, None, None]
 
 _BATCH = 32
@@ -88,7 +88,6 @@ def _encode(
 ) -> Generator[Progress, None, SlideFeatures]:
     from napari_xmag.slide.bag import plan_bag
     from napari_xmag.slide.open import open_slide
-    from napari_xmag.slide.tiles import read_tiles
     from napari_xmag.slide.tissue import find_tissue
 
     spec = student.spec
@@ -100,23 +99,14 @@ def _encode(
         )
         pace = Pace(path.name, len(bag.tiles.boxes))
         parts, boxes = [], []
-        waiting: list[Tile] = []
-        stream = cast("TileStream", read_tiles(slide, bag.tiles.boxes, spec.tile_px))
-        with closing(stream) as tiles:
-            for tile in tiles:
-                if tile is None:
-                    yield pace.event()
-                    continue
-                pace.add(1)
-                if tile.pixels is not None:
-                    waiting.append(tile)
-                if len(waiting) == _BATCH or (waiting and pace.done == pace.total):
-                    members = bag.members[[tile.index for tile in waiting]]
-                    pixels = np.stack([cast("Pixels", tile.pixels) for tile in waiting])
-                    waiting = []
-                    work = partial(_encoded, student, pixels, members >= 0, attends)
-                    parts.append((yield from beating(work, pace)))
-                    boxes += [_numbers(bag.places.boxes[i]) for i in members[members >= 0]]
+        for batch in _batches(slide, bag.tiles, pace):
+            if isinstance(batch, Progress):
+                yield batch
+                continue
+            members = bag.members[[tile.index for tile in batch]]
+            work = partial(_encoded, student, batch, members >= 0, attends)
+            parts.append((yield from beating(work, pace)))
+            boxes += [_numbers(bag.places.boxes[index]) for index in members[members >= 0]]
     if not parts:
         raise TissueError(
             wanted=f"tissue tiles in {path.name}",
@@ -126,9 +116,33 @@ def _encode(
     return SlideFeatures(np.concatenate(parts), np.array(boxes))
 
 
+def _batches(
+    slide: "Slide", grid: "TileGrid", pace: Pace
+) -> "Generator[list[Tile] | Progress, None, None]":
+    """Yield the readable tiles in batches, and the pace while none comes."""
+    from napari_xmag.slide.tiles import read_tiles
+
+    batch: list[Tile] = []
+    stream = cast("TileStream", read_tiles(slide, grid.boxes, grid.tile_px))
+    with closing(stream) as tiles:
+        for tile in tiles:
+            if tile is None:
+                yield pace.event()
+                continue
+            pace.add(1)
+            if tile.pixels is not None:
+                batch.append(tile)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+
+
 def _encoded(
-    student: Student, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], attends: Attends
+    student: Student, batch: "list[Tile]", tissue: NDArray[np.bool_], attends: Attends
 ) -> NDArray[np.float32]:
+    pixels = np.stack([tile.pixels for tile in batch if tile.pixels is not None])
     features = encode_bag(student, pixels, attends=attends).cpu().numpy()
     of_tissue: NDArray[np.float32] = features[tissue]
     return of_tissue
