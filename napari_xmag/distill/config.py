@@ -52,6 +52,12 @@ class StudentConfig(Section):
     arguments: dict[str, Any] = Field(
         default={}, description="More arguments of timm.create_model."
     )
+    freeze_norm: bool = Field(
+        default=True,
+        description="Batch norms of the student keep the statistics they started with. Statistics "
+        "of a few slides harm a network that was trained on much more; a student that starts from "
+        "random weights needs its own (false). Layer norms have none.",
+    )
     lr_scale: float = Field(
         default=1.0,
         gt=0,

@@ -91,7 +91,13 @@ def distill(config: DistillConfig) -> Generator[Event, None, None]:
     pairs = yield from _taught(config, records, student.spec, device)
     training, testing = _feeds(config, pairs, validation, device)
     weights = [teacher.weight for teacher in config.teachers]
-    task = DistillTask(student, config.loss, pairs.widths, weights).to(device)
+    task = DistillTask(
+        student,
+        config.loss,
+        pairs.widths,
+        weights,
+        freeze_norm=config.student.freeze_norm,
+    ).to(device)
     fit = Fit(
         task.to(memory_format=torch.channels_last),
         config.fit,

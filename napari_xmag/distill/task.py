@@ -48,6 +48,8 @@ class DistillTask(nn.Module):
         Weights of the losses.
     widths
         Width of each teacher.
+    freeze_norm
+        Whether the student's batch norms keep their statistics while it learns.
     weights
         Weight of each teacher, all the same when it is empty. Only their ratios count: the losses
         are weighted means over teachers, each of which has heads of its own.
@@ -61,13 +63,24 @@ class DistillTask(nn.Module):
         config: LossConfig,
         widths: Sequence[int],
         weights: Sequence[float] = (),
+        *,
+        freeze_norm: bool = False,
     ) -> None:
         super().__init__()
+        self.freeze_norm = freeze_norm
         self.student, self.config = student, config
         self.widths = list(widths)
         shares = torch.tensor(list(weights) or [1.0] * len(self.widths))
         self.register_buffer("weights", shares / shares.sum(), persistent=False)
         self.heads = nn.ModuleList(Projections(student, width) for width in self.widths)
+
+    def train(self, mode: bool = True) -> "DistillTask":
+        """Set the mode of all modules; frozen batch norms stay in evaluation mode."""
+        super().train(mode)
+        for module in self.student.modules() if self.freeze_norm else ():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+        return self
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
         """Return loss, its two parts (1 − cosine) and the student's embedding as output."""

@@ -15,9 +15,9 @@ from tests.nets.students import CASES
 LOSS = LossConfig(global_weight=1.0, local_weight=0.5)
 
 
-def _batch(width: int) -> PairBatch:
+def _batch(width: int, side: int = 64) -> PairBatch:
     random = torch.Generator().manual_seed(0)
-    views = torch.randint(0, 256, (3, 3, 64, 64), generator=random).byte()
+    views = torch.randint(0, 256, (3, 3, side, side), generator=random).byte()
     return PairBatch(views, torch.randn(3, 4, 4, width, generator=random))
 
 
@@ -48,6 +48,19 @@ def test_teacher_without_weight_in_the_mean_teaches_its_heads_nothing() -> None:
     )
     assert first > 0
     assert second == 0
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_batch_norms_keep_their_statistics_when_frozen(frozen: bool) -> None:
+    student = CASES["mobilenet"].student()
+    task = DistillTask(student, LOSS, (5,), freeze_norm=frozen).train()
+    before = {name: value.clone() for name, value in student.named_buffers()}
+    heads_before = task.heads[0].whole.layers[1].running_mean.clone()
+    task(_batch(5, 128))["loss"].backward()
+    same = [torch.equal(value, before[name]) for name, value in student.named_buffers()]
+    assert all(same) is frozen
+    assert not torch.equal(task.heads[0].whole.layers[1].running_mean, heads_before)
+    assert all(p.grad is not None for p in student.parameters())
 
 
 def test_teachers_lie_side_by_side_in_their_order() -> None:
