@@ -207,6 +207,10 @@ def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> Non
         origin={
             "teachers": [teacher.origin() for teacher in teachers],
             "teacher_licence": "; ".join(teacher.licence for teacher in teachers),
+            "student": {
+                "lr_scale": config.student.lr_scale,
+                "freeze_norm": config.student.freeze_norm,
+            },
             "loss": config.loss.model_dump(),
             "augment": config.augment.model_dump(),
             "fit": config.fit.model_dump(),

@@ -37,6 +37,12 @@ class Sharing(StrEnum):
     NO = "no"
 
 
+PERMISSIVE = ("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0")
+"""Licences (SPDX) that let everyone pass on what was made with a teacher, if its notice stays."""
+
+_PERMISSIVE_TERMS = "A permissive licence: name the teacher and keep its notice."
+
+
 @dataclass(frozen=True)
 class TeacherSpec:
     """How a teacher is loaded, what of it is the feature, and what its licence allows.
@@ -274,4 +280,6 @@ def teacher_spec(name: str, folder: str | Path | None = None, **given: Any) -> T
         spec = replace(spec, name=f"local-dir:{folder}")
     changes = {key: value for key, value in given.items() if value is not None}
     changes["arguments"] = spec.arguments | changes.get("arguments", {})
+    if known is None and changes.get("licence") in PERMISSIVE:
+        changes = {"sharing": Sharing.YES, "terms": _PERMISSIVE_TERMS} | changes
     return replace(spec, **changes)

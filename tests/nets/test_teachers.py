@@ -262,3 +262,9 @@ def test_every_recipe_is_json_able_and_says_its_licence() -> None:
         assert spec.title.lower() == name
         assert spec.licence != "not stated"
         assert spec.mpp == 0.5
+
+
+def test_permissive_licence_of_an_unknown_teacher_lets_students_be_shared() -> None:
+    assert teacher_spec("local-dir:x", licence="Apache-2.0").sharing is Sharing.YES
+    assert teacher_spec("local-dir:x", licence="my own").sharing is Sharing.ASK
+    assert teacher_spec("local-dir:x").sharing is Sharing.ASK
