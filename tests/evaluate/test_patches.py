@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,14 @@ def test_a_teacher_at_two_scales_gives_two_answers(
 
 
 def test_closing_the_generator_stops_it(
-    colored_tiles: Path, tiny_encoder: Path, tmp_path: Path
+    colored_tiles: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def slowly(*arguments: Any, **settings: Any) -> Any:
+        time.sleep(0.6)  # longer than the generator stays silent
+        return encode(*arguments, **settings)
+
+    encode = features_module.encode
+    monkeypatch.setattr(features_module, "encode", slowly)
     events = evaluate_patches(config(colored_tiles, tiny_encoder), tmp_path / "out")
     assert isinstance(next(events), Progress)
     events.close()
