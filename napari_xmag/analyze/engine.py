@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.analyze.assemble import assemble
 from napari_xmag.analyze.events import Event, Finished, Planned, Waiting
@@ -181,10 +181,9 @@ class _Analysis:
 
     def _read(self, grid: TileGrid) -> Generator[Tile | None, None, None]:
         workers = self._settings.workers
-        tiles = read_tiles(
+        return read_tiles(
             self._slide, grid.boxes, grid.tile_px, workers=workers, poll_seconds=_BEAT_SECONDS
         )
-        return cast("Generator[Tile | None, None, None]", tiles)  # it can be closed
 
     def _collect(self, tally: Tally, most_pending: int) -> Generator[Event, None, None]:
         """Report finished batches in order; wait while more than ``most_pending`` are not."""

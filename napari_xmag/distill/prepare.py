@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,11 +20,6 @@ from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tissue import TissueMask
 from napari_xmag.train.beat import Pace
 from napari_xmag.train.events import Progress
-
-if TYPE_CHECKING:
-    from napari_xmag.slide.tiles import Tile
-
-    TileStream = Generator[Tile | None, None, None]
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +166,7 @@ def _keep_good(
     from napari_xmag.slide.tiles import read_tiles
 
     pace = Pace(slide.path.name, min(config.per_slide, len(boxes)))
-    stream = cast("TileStream", read_tiles(slide, boxes, config.field_px))
-    with closing(stream) as tiles:
+    with closing(read_tiles(slide, boxes, config.field_px)) as tiles:
         for tile in tiles:
             if tile is not None:
                 reason = "unreadable" if tile.pixels is None else problem(tile.pixels)

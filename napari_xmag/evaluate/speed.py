@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from napari_xmag.evaluate.times import SlideTimes, Stage, Way, write_times
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.tiles import Tile, TileGrid, plan_tiles, read_tiles
+from napari_xmag.slide.tiles import TileGrid, plan_tiles, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue
 from napari_xmag.train.beat import Pace, beating
 from napari_xmag.train.events import Finished, Progress
@@ -192,7 +192,7 @@ def _read(slide: "Slide", grid: TileGrid, config: SpeedConfig) -> tuple[Stage, N
     kept: list[NDArray[np.uint8]] = []
     done = 0
     begun = time.perf_counter()
-    with closing(cast("Generator[Tile | None, None, None]", stream)) as tiles:
+    with closing(stream) as tiles:
         for tile in tiles:
             done += tile is not None
             if tile is not None and tile.pixels is not None and len(kept) < _KEPT:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
@@ -161,7 +161,7 @@ def read_tiles(
     workers: int | None = None,
     ahead: int | None = None,
     poll_seconds: float = 0.25,
-) -> Iterator[Tile | None]:
+) -> Generator[Tile | None, None, None]:
     """Read tiles by threads, a bounded number ahead, and yield them in order.
 
     Closing the iterator stops the threads after the tile that each is reading.

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ from napari_xmag.train.events import Progress
 if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide
     from napari_xmag.slide.tiles import Tile, TileGrid
-
-    TileStream = Generator[Tile | None, None, None]
 
 _BATCH = 32
 
@@ -123,8 +121,7 @@ def _batches(
     from napari_xmag.slide.tiles import read_tiles
 
     batch: list[Tile] = []
-    stream = cast("TileStream", read_tiles(slide, grid.boxes, grid.tile_px))
-    with closing(stream) as tiles:
+    with closing(read_tiles(slide, grid.boxes, grid.tile_px)) as tiles:
         for tile in tiles:
             if tile is None:
                 yield pace.event()
