@@ -110,7 +110,7 @@ def _settle() -> None:
 def report(session: SlideSession, folder: Path) -> str:
     """Return what came out of the demo, and where it lies, in words for the terminal."""
     result = session.result
-    lines = [f"{session.path.name}: {len(result.tiles)} tiles"]
+    lines = [f"{session.path.name}: {result.tiles_read} tiles, {len(result.tiles)} squares"]
     lines += [
         f"  {name}: {probability:.0%}"
         for name, probability in zip(result.classes, result.probabilities, strict=False)
