@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_xmag.analyze.files import whole_file
 from napari_xmag.distill.quality import problem
 from napari_xmag.distill.shards import FieldRecord, ShardWriter, write_index
 from napari_xmag.errors import ConfigError, XmagError
@@ -227,6 +227,5 @@ def _require_same_settings(out: Path, config: PrepareConfig) -> None:
 
 
 def _write_json(path: Path, content: object) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content), encoding="utf-8")

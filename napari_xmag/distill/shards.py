@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_xmag.analyze.files import whole_file
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Box
 
@@ -99,12 +100,13 @@ class ShardWriter:
 
 def write_index(folder: Path, records: Iterable[FieldRecord]) -> None:
     """Write ``index.csv``, all of it or nothing."""
-    partial = folder / (INDEX + ".part")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        whole_file(folder / INDEX) as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.DictWriter(stream, [field.name for field in fields(FieldRecord)])
         writer.writeheader()
         writer.writerows(asdict(record) for record in records)
-    os.replace(partial, folder / INDEX)
 
 
 def read_index(folder: Path) -> list[FieldRecord]:

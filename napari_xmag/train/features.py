@@ -1,7 +1,6 @@
 """All tile features of a slide, computed once and kept."""
 
 import hashlib
-import os
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag import __version__
+from napari_xmag.analyze.files import whole_file
 from napari_xmag.errors import TissueError
 from napari_xmag.geometry import Box
 from napari_xmag.nets.device import encode_bag
@@ -73,11 +73,8 @@ def slide_features(
             return SlideFeatures(arrays["features"], arrays["boxes"])
     result = yield from _encode(path, mpp, student, attends, min_tissue)
     if place:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_suffix(".part")
-        with unfinished.open("wb") as stream:
-            np.savez(stream, features=result.features, boxes=result.boxes)
-        os.replace(unfinished, place)
+        with whole_file(place) as part:
+            np.savez(part, features=result.features, boxes=result.boxes)
     return result
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import logging
-import os
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from napari_xmag import zoo
+from napari_xmag.analyze.files import whole_file
 from napari_xmag.distill.encoder import Encoder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import pick_device, place
@@ -222,8 +222,10 @@ def _write_records(
     config: TrainConfig,
 ) -> None:
     """Write metrics.json and predictions.csv beside the model."""
-    partial = out / "predictions.csv.part"
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        whole_file(out / "predictions.csv") as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream)
         names = [f"probability_{name}" for name in bags.classes]
         writer.writerow(["slide", "patient", "split", "label", "predicted", *names])
@@ -233,11 +235,9 @@ def _write_records(
             writer.writerow(
                 [row.slide.name, row.patient, row.split, row.label, predicted, *calibrated]
             )
-    os.replace(partial, out / "predictions.csv")
     content = {"metrics": dict(metrics), "config": config.model_dump()}
-    partial = out / "metrics.json.part"
-    partial.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    os.replace(partial, out / "metrics.json")
+    with whole_file(out / "metrics.json") as part:
+        part.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 def _weights_id(student: nn.Module) -> str:
