@@ -102,10 +102,9 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, l
         source = tile_source(settings, config.machine, config.cache)
         facts[settings.name] = source.facts()
         features = yield from _encode_all(tables, source, config.min_tissue)
-        dim = source.student.dim
         del source  # the next network may be as large
         for table, found in zip(tables, outcomes, strict=True):
-            found.append((yield from _judge(settings.name, table, features, dim, config)))
+            found.append((yield from _judge(settings.name, table, features, config)))
     reports = []
     for table, found in zip(tables, outcomes, strict=True):
         rows = table.judged()
@@ -181,7 +180,6 @@ def _judge(
     name: str,
     table: SlideTable,
     features: Mapping[tuple[Path, float | None], SlideFeatures],
-    dim: int,
     config: SlidesConfig,
 ) -> Generator[Event, None, Outcome]:
     found = [features[row.slide, row.mpp] for row in table.rows]
@@ -190,7 +188,7 @@ def _judge(
         probabilities = np.zeros((len(table.rows), len(table.classes)))
         folds = table.folds(seed)
         for train, test in folds:
-            probabilities[test] = yield from _fold(table, found, dim, train, test, config, seed)
+            probabilities[test] = yield from _fold(table, found, train, test, config, seed)
         runs.append(probabilities[table.tested])
         numbers.append(fold_numbers(folds, len(table.rows))[table.tested])
     tiles = float(np.mean([len(item.features) for item in found]))
@@ -200,7 +198,6 @@ def _judge(
 def _fold(
     table: SlideTable,
     features: Sequence[SlideFeatures],
-    dim: int,
     train: Indices,
     test: Indices,
     config: SlidesConfig,
@@ -212,7 +209,7 @@ def _fold(
         [features[index] for index in train],
         table.classes,
     )
-    task = yield from train_head(bags, dim, config.training(seed))
+    task = yield from train_head(bags, config.training(seed))
     with torch.inference_mode():
         logits = [task.logits(torch.from_numpy(features[index].features)) for index in test]
         probabilities: Floats = torch.stack(logits).double().softmax(1).numpy()

@@ -103,7 +103,7 @@ def train(
         features.append(item)
         yield Progress("slides", len(features), len(rows))
     bags = Bags(rows, features, cohort.classes)
-    task = yield from train_head(bags, student.dim, config)
+    task = yield from train_head(bags, config)
     model, metrics, logits = _finish(bags, task, encoder, config)
     metrics["seconds"] = round(time.monotonic() - begun)
     out.mkdir(parents=True, exist_ok=True)
@@ -113,13 +113,8 @@ def train(
     yield Finished(out / MODEL_FOLDER, metrics)
 
 
-def train_head(bags: Bags, dim: int, config: TrainConfig) -> Generator[Event, None, HeadTask]:
+def train_head(bags: Bags, config: TrainConfig) -> Generator[Event, None, HeadTask]:
     """Train a head on the training slides of ``bags``; validation slides are only watched.
-
-    Parameters
-    ----------
-    dim
-        Length of a feature.
 
     Returns
     -------
