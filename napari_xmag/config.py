@@ -1,7 +1,7 @@
 """Settings in TOML files: read, overridden, checked, and their paths made to mean what they say."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -46,13 +46,15 @@ NameOrFolder = Annotated[str, AfterValidator(_folder_beside)]
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def load_config(path: Path, settings: Sequence[str], kind: type[Config], *, manual: str) -> Config:
+def load_config(
+    path: Path | None, settings: Sequence[str], kind: type[Config], *, manual: str
+) -> Config:
     """Read a TOML file; ``settings`` such as ``fit.epochs=3`` win over it.
 
     Parameters
     ----------
     path
-        The file; relative paths in it mean those beside it.
+        The file; relative paths in it mean those beside it. None: all settings have defaults.
     settings
         ``section.name=value``; a number names an item of a list (``tasks.0.seed=1``).
     kind
@@ -65,18 +67,48 @@ def load_config(path: Path, settings: Sequence[str], kind: type[Config], *, manu
     ConfigError
         When the file cannot be read or a value is wrong; every wrong value is named.
     """
-    content = _read(path, manual)
+    content = {} if path is None else _read(path, manual)
     for setting in settings:
         _apply(content, setting)
+    return checked(
+        kind,
+        content,
+        wanted=f"a valid configuration in {path.name}" if path else "settings in their range",
+        remedy=f"Correct these values; {manual} explains each.",
+        folder=path.resolve().parent if path else None,
+    )
+
+
+def checked(
+    kind: type[Config],
+    values: Mapping[str, Any],
+    *,
+    wanted: str = "settings in their range",
+    remedy: str = "Correct these values.",
+    folder: Path | None = None,
+) -> Config:
+    """Return settings of a kind.
+
+    Parameters
+    ----------
+    kind
+        The model that checks the values.
+    wanted, remedy
+        Of the error, in the words of whoever gives the values.
+    folder
+        What relative paths are relative to; they stay as they are when it is None.
+
+    Raises
+    ------
+    ConfigError
+        When a value is wrong; every wrong value is named.
+    """
     try:
-        return kind.model_validate(content, context={_FOLDER: path.resolve().parent})
+        return kind.model_validate(values, context={_FOLDER: folder})
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors()]
         raise ConfigError(
-            wanted=f"a valid configuration in {path.name}",
-            found="; ".join(lines),
-            remedy=f"Correct these values; {manual} explains each.",
-            causes=[error],
+            wanted=wanted, found="; ".join(lines), remedy=remedy, causes=[error]
         ) from error
 
 

@@ -24,10 +24,21 @@ class XmagError(Exception):
         self.causes = tuple(causes)
         super().__init__(f"Wanted {wanted}, found {found}. {remedy}")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Go from process to process; the causes go as their words."""
+        causes = tuple(RuntimeError(f"{type(cause).__name__}: {cause}") for cause in self.causes)
+        return _remade, (type(self), self.wanted, self.found, self.remedy, causes)
+
     def details(self) -> str:
         """Return the message followed by one line for each cause, for the log."""
         lines = [f"  {type(cause).__name__}: {cause}" for cause in self.causes]
         return "\n".join([str(self), *lines])
+
+
+def _remade(
+    kind: type[XmagError], wanted: str, found: str, remedy: str, causes: Sequence[BaseException]
+) -> XmagError:
+    return kind(wanted=wanted, found=found, remedy=remedy, causes=causes)
 
 
 class GeometryError(XmagError, ValueError):

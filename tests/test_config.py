@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from napari_xmag.config import AnchoredPath, NameOrFolder, Section, Source, load_config
+from napari_xmag.config import AnchoredPath, NameOrFolder, Section, Source, checked, load_config
 from napari_xmag.errors import ConfigError
+from napari_xmag.train.fit_config import FitConfig
 
 
 class Item(Section):
@@ -87,3 +88,10 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str | None) -> Non
     path = tmp_path / "absent.toml" if text is None else written(tmp_path, text)
     with pytest.raises(ConfigError, match=path.name):
         loaded(path)
+
+
+def test_values_from_elsewhere_are_checked_alike() -> None:
+    good = checked(FitConfig, {"epochs": 3})
+    assert good.epochs == 3
+    with pytest.raises(ConfigError, match=r"options.*epochs: .*; lr: .*Look again"):
+        checked(FitConfig, {"epochs": 0, "lr": -1}, wanted="good options", remedy="Look again.")

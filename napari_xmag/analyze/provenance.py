@@ -34,6 +34,7 @@ def model_facts(info: ModelInfo) -> dict[str, Any]:
         "tile_px": info.tile_px,
         "attends": info.attends,
         "temperature": info.temperature,
+        "threshold": info.threshold,
         "demonstration": info.demonstration,
         "licence": info.licence,
     }

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.table import TileTable, read_tiles_csv, write_tiles
 from napari_xmag.errors import ResultError
+from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box, Mpp
+from napari_xmag.nets.decision import EVEN, called, rule_in_words
 
 FORMAT = "napari-xmag result"
 FORMAT_VERSION = 1
@@ -87,10 +88,20 @@ class SlideResult:
 
     @property
     def predicted(self) -> str | None:
-        """The most probable class; None when no tile was read."""
+        """The class that is called, by the model's threshold; None when no tile was read."""
         if not self.probabilities:
             return None
-        return self.classes[int(np.argmax(self.probabilities))]
+        return self.classes[int(called(self.probabilities, self.threshold))]
+
+    @property
+    def threshold(self) -> float:
+        """Above it the second of two classes is called."""
+        return float(self.model.get("threshold", EVEN))
+
+    @property
+    def rule(self) -> str:
+        """How the class was called, in words; empty when it is the most probable one."""
+        return rule_in_words(self.classes, self.threshold)
 
     @property
     def tiles_read(self) -> int:

@@ -6,9 +6,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ResultError
+from napari_xmag.files import whole_file
 
 _COLUMNS = ("x", "y", "width", "height", "attention", "verdict", "notice")
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.errors import ResultError
+from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
 
 _DTYPES = {

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from napari_xmag.analyze.files import whole_folder
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.geojson import Origin, write_geojson
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
+from napari_xmag.files import whole_folder
 from napari_xmag.slide.base import Slide
 
 NAMES = ("result.json", "tiles.csv", "heatmap.ome.tif", "tiles.geojson", "overlay.png")

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.files import whole_file
 
 _NAMESPACE = UUID("7a5d0d5c-6f0a-5c39-9d7e-3a2c9a1a7c11")
 

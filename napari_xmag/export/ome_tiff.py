@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag import NOTICE, __version__
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.heatmap import HeatMap, attention_rank, heat_map
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.files import whole_file
 
 _TILE = 64
 _SMALLEST = 16

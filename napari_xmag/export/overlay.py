@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, result_map
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font, legible, width
 from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.export.panel import INK, panel
+from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.resample import finer_level, read_resampled

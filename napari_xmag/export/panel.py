@@ -137,6 +137,8 @@ def _prediction(column: _Column, result: SlideResult) -> None:
     for share, name in ranked:
         column.ends(name, f"{100 * share:.1f} %", 15, INK)
         column.bar(share)
+    if result.rule:
+        column.text(result.rule, 13, _FAINT)
     side = f"{result.stride_x * result.mpp.x:.4g}"
     squares = "1 square" if len(result.tiles) == 1 else f"{len(result.tiles):,} squares"
     column.text(f"From {squares} of {side} µm", 13, _FAINT)

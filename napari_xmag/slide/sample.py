@@ -79,7 +79,7 @@ def _write(path: Path) -> None:
     """Write the pyramid, one row of tiles at a time, so that little memory is needed."""
     import tifffile
 
-    pictures = _stained_pictures()
+    pictures = stained_pictures()
     coarse = np.empty((_HEIGHT // _STEP, _WIDTH // _STEP, 3), np.uint8)
     with tifffile.TiffWriter(path) as writer:
         _write_level(writer, 0, _finest_tiles(pictures, coarse), (_HEIGHT, _WIDTH, 3))
@@ -133,8 +133,13 @@ def _shrink(pixels: _Pixels) -> _Pixels:
     return means
 
 
-def _stained_pictures() -> _Pixels:
-    """Return the picture in H&E, mirrored, from pale to dark nuclei: (_SHADES, 2H, 2W, 3)."""
+def stained_pictures() -> _Pixels:
+    """Return scikit-image's picture in H&E at 0.5 µm per pixel, mirrored, from pale to dark nuclei.
+
+    Returns
+    -------
+    uint8 (shades, H, W, 3); its edges meet, so that it can be repeated.
+    """
     from skimage.color import hdx_from_rgb, separate_stains
     from skimage.data import immunohistochemistry
     from skimage.filters import gaussian

@@ -94,6 +94,16 @@ def test_predicted_class() -> None:
     assert make_result(0).predicted is None
 
 
+def test_the_threshold_of_the_model_decides(tmp_path: Path) -> None:
+    plain = make_result()
+    assert plain.rule == ""
+    strict = dataclasses.replace(plain, model={**plain.model, "threshold": 0.625})
+    assert (strict.predicted, strict.rule) == ("benign", "malignant is called above 62.5 %")
+    strict.save(tmp_path)
+    assert SlideResult.load(tmp_path).predicted == "benign"
+    assert json.loads((tmp_path / "result.json").read_text())["predicted"] == "benign"
+
+
 def test_tables_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         make_result().tiles.attention[0] = 1
