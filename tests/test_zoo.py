@@ -230,6 +230,18 @@ def test_existing_folder_is_replaced_only_when_allowed(folder: Path) -> None:
     assert load_model(folder).info.temperature == 3.0
 
 
+def test_a_threshold_is_kept_and_an_older_model_has_none(folder: Path) -> None:
+    model = tiny_model()
+    model.info = replace(model.info, threshold=0.63)
+    save_model(model, folder, replace=True)
+    assert load_model(folder).info.threshold == 0.63
+    assert "malignant is called above 63 %" in (folder / "README.md").read_text(encoding="utf-8")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del config["xmag"]["threshold"]
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert load_model(folder).info.threshold == 0.5
+
+
 def test_backbone_that_would_not_load_again_is_not_saved(tmp_path: Path) -> None:
     """Half the layers went missing from what timm is told."""
     model = tiny_model()

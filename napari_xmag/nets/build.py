@@ -10,6 +10,7 @@ from napari_xmag import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.decision import rule_in_words
 from napari_xmag.nets.model import ModelInfo, SlideModel
 from napari_xmag.nets.student import Student, StudentSpec, build_backbone
 
@@ -85,6 +86,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         "Head": f"gated attention over {info.attends}, {model.head.hidden} hidden "
         "(arXiv 1802.04712)",
         "Temperature": f"{info.temperature:g}",
+        "Decision": rule_in_words(info.classes, info.threshold) or "the most probable class",
         "Training range": "none"
         if info.training_range is None
         else f"{info.training_range.slides} slides, limit {info.training_range.limit:.3g}",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.nets.info import Attends
+from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.nets.student import Student, StudentOutput
 
 _log = logging.getLogger(__name__)
@@ -58,14 +59,17 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     known = available_devices()
     if name == "auto":
-        return torch.device(known[0])
-    if name in known or (name == "cuda" and known[0].startswith("cuda")):
-        return torch.device(name)
-    raise ConfigError(
-        wanted=f"the device {name!r}",
-        found=f"only {', '.join(known)} on this machine",
-        remedy="Choose one of these, or auto.",
-    )
+        name = known[0]
+    if name not in known and not (name == "cuda" and known[0].startswith("cuda")):
+        raise ConfigError(
+            wanted=f"the device {name!r}",
+            found=f"only {', '.join(known)} on this machine",
+            remedy="Choose one of these, or auto.",
+        )
+    device = torch.device(name)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device
 
 
 def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
@@ -220,7 +224,7 @@ def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | Non
     ModelError
         When not even one tile fits into memory.
     """
-    return _encode(student, pixels, batch, _embedding)
+    return _encode(student, pixels, batch, _embedding, (student.dim,))
 
 
 def encode_bag(
@@ -235,9 +239,10 @@ def encode_bag(
     -------
     Float32 (T, N, D) on the device: for each tile its embedding (N is 1), or its cells row by row.
     """
-    read = _embedding if attends == "tiles" else _cells
-    features = _encode(student, pixels, batch, read)
-    return features.unsqueeze(1) if attends == "tiles" else features
+    if attends == "tiles":
+        return encode(student, pixels, batch).unsqueeze(1)
+    shape = (student.spec.cells**2, student.cell_dim)
+    return _encode(student, pixels, batch, _cells, shape)
 
 
 def _embedding(output: StudentOutput) -> Tensor:
@@ -253,13 +258,11 @@ def _encode(
     pixels: NDArray[np.uint8],
     batch: DeviceBatch | None,
     read: Callable[[StudentOutput], Tensor],
+    shape: tuple[int, ...],
 ) -> Tensor:
+    """Encode tiles into what ``read`` takes of them, each of that shape."""
     batch = batch or DeviceBatch(student.scale.device)
-    if len(pixels) == 0:
-        # the shape of nothing, from a single empty tile
-        side = student.spec.tile_px
-        return _encode(student, np.zeros((1, side, side, 3), np.uint8), batch, read)[:0]
-    parts: list[Tensor] = []
+    parts = [torch.empty(0, *shape, device=batch.device)]
     done = 0
     while done < len(pixels):
         part = _try_encode(student, pixels[done : done + batch.size], batch, read)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.decision import EVEN
 from napari_xmag.nets.info import ModelInfo, TrainingRange
 
 CONFIG = "config.json"
@@ -143,6 +144,7 @@ def xmag_section(
         **student,
         "head": dict(head),
         "temperature": info.temperature,
+        "threshold": info.threshold,
         "training_range": training_range
         and {"limit": training_range.limit, "slides": training_range.slides},
         "demonstration": info.demonstration,
@@ -273,6 +275,7 @@ def _info(xmag: Mapping[str, Any], range_of: Arrays, sha256: str) -> ModelInfo:
         tile_px=int(xmag["tile_px"]),
         attends=xmag.get("attends", "tiles"),
         temperature=float(xmag["temperature"]),
+        threshold=float(xmag.get("threshold", EVEN)),
         demonstration=bool(xmag["demonstration"]),
         sha256=sha256,
         licence=str(xmag["licence"]),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.decision import EVEN
 
 Attends = Literal["tiles", "cells"]
 """What the head weighs: whole tiles, or the cells of each tile's token grid."""
@@ -64,11 +65,11 @@ class TrainingRange:
                 found=str(len(features)),
                 remedy="Train with more slides, or save the model without a training range.",
             )
-        slides = [np.asarray(slide, dtype=np.float64) for slide in features]
-        means = np.stack([slide.mean(0) for slide in slides])
-        spreads = np.stack([slide.var(0) for slide in slides])
-        counts = np.array([len(slide) for slide in slides])
-        everyone = np.arange(len(slides))
+        # One slide at a time: the features of all of them may not fit into memory.
+        means = np.stack([np.asarray(slide).mean(axis=0, dtype=np.float64) for slide in features])
+        spreads = np.stack([np.asarray(slide).var(axis=0, dtype=np.float64) for slide in features])
+        counts = np.array([len(np.asarray(slide)) for slide in features])
+        everyone = np.arange(len(means))
         left_out = [
             cls._of(means[everyone != i], spreads[everyone != i]).distance_from_mean(
                 means[i], int(counts[i])
@@ -146,6 +147,9 @@ class ModelInfo:
         One sentence for the model chooser.
     attends
         What the head weighs: "tiles", or "cells" for a map as fine as the cells of the student.
+    threshold
+        Of two classes, the second is called above this calibrated probability; see
+        `nets.decision.called`.
     """
 
     name: str
@@ -161,6 +165,7 @@ class ModelInfo:
     training_range: TrainingRange | None = field(default=None, compare=False)
     description: str = ""
     attends: Attends = "tiles"
+    threshold: float = EVEN
 
     def __post_init__(self) -> None:
         problems = [
@@ -175,23 +180,30 @@ class ModelInfo:
                     not (math.isfinite(self.temperature) and self.temperature > 0),
                     f"temperature {self.temperature}",
                 ),
+                (not 0 < self.threshold < 1, f"threshold {self.threshold}"),
+                (
+                    len(self.classes) > 2 and self.threshold != EVEN,
+                    f"threshold {self.threshold} for {len(self.classes)} classes",
+                ),
             )
             if wrong
         ]
         if problems:
             raise ModelError(
-                wanted="a model with distinct classes and positive mpp, tile_px and temperature",
+                wanted="a model with distinct classes, positive mpp, tile_px and temperature, "
+                "and a threshold between 0 and 1 if there are two classes",
                 found=", ".join(problems),
                 remedy="Correct the model's description.",
             )
 
     def probabilities(self, logits: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return raw and calibrated class probabilities (C,) of class logits (C,)."""
+        """Return raw and calibrated class probabilities (..., C) of class logits (..., C)."""
         values = np.asarray(logits, dtype=np.float64)
-        return _softmax(values), _softmax(values / self.temperature)
+        return softmax(values), softmax(values / self.temperature)
 
 
-def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(values - values.max())
-    result: NDArray[np.float64] = powers / powers.sum()
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities of logits (..., C) over the last axis."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    result: NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
     return result

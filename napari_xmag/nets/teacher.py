@@ -166,19 +166,19 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def field_features(teacher: Teacher, field_pixels: Tensor, cells: int = 4) -> Tensor:
-    """Return the teacher's features of the cells of one field.
+    """Return the teacher's features of the cells of fields.
 
     Parameters
     ----------
     field_pixels
-        uint8 (3, S, S), S divisible by ``cells``.
+        uint8 (…, 3, S, S), S divisible by ``cells``: one field, or several.
 
     Returns
     -------
-    float32 (cells, cells, D); ``[row, column]`` belongs to the tile in that row and column.
+    float32 (…, cells, cells, D); ``[row, column]`` belongs to the tile in that row and column.
     """
     side = field_pixels.shape[-1] // cells
-    tiles = field_pixels.unfold(1, side, side).unfold(2, side, side)
-    tiles = tiles.permute(1, 2, 0, 3, 4).reshape(cells * cells, 3, side, side)
-    features: Tensor = teacher(tiles)
-    return features.view(cells, cells, -1)
+    # Rows are cut first, which leaves the columns second to last.
+    tiles = field_pixels.unfold(-2, side, side).unfold(-2, side, side).movedim(-5, -3)
+    features: Tensor = teacher(tiles.reshape(-1, 3, side, side))
+    return features.view(*field_pixels.shape[:-3], cells, cells, -1)

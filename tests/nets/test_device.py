@@ -13,6 +13,7 @@ from napari_xmag.nets.device import (
     autocast,
     available_devices,
     encode,
+    encode_bag,
     out_of_memory,
     pick_device,
     pick_dtype,
@@ -112,6 +113,8 @@ def test_reversed_views_are_encoded_too() -> None:
 def test_no_tiles_give_no_features() -> None:
     student = CASES["vit-cls"].student()
     assert encode(student, _pixels(0)).shape == (0, student.dim)
+    assert encode_bag(student, _pixels(0)).shape == (0, 1, student.dim)
+    assert encode_bag(student, _pixels(0), attends="cells").shape == (0, 16, student.cell_dim)
 
 
 @pytest.mark.real_data

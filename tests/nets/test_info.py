@@ -80,6 +80,9 @@ def test_huge_logits_give_probabilities() -> None:
         {"mpp": float("nan")},
         {"tile_px": 0},
         {"temperature": -1.0},
+        {"threshold": 0.0},
+        {"threshold": float("nan")},
+        {"classes": ("a", "b", "c"), "threshold": 0.6},
     ],
 )
 def test_impossible_descriptions_are_refused(wrong: dict[str, object]) -> None:

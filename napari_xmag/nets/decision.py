@@ -1,0 +1,37 @@
+"""Which class is called, given its probabilities; needs no torch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+EVEN = 0.5
+"""The threshold at which the more probable of two classes is called."""
+
+
+def called(probabilities: ArrayLike, threshold: float = EVEN) -> NDArray[np.intp]:
+    """Return the index of the class that is called.
+
+    Parameters
+    ----------
+    probabilities
+        Float (..., C), calibrated.
+    threshold
+        Of two classes, the second is called when its probability lies above it. Of more, the most
+        probable one is called whatever the threshold.
+
+    Returns
+    -------
+    Int (...).
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    if values.shape[-1] != 2 or threshold == EVEN:
+        return np.asarray(values.argmax(-1), dtype=np.intp)
+    return np.asarray(values[..., 1] > threshold, dtype=np.intp)
+
+
+def rule_in_words(classes: Sequence[str], threshold: float) -> str:
+    """Return for instance "malignant is called above 63 %"; nothing where the likeliest is."""
+    if len(classes) != 2 or threshold == EVEN:
+        return ""
+    return f"{classes[1]} is called above {100 * threshold:.3g} %"
