@@ -1,8 +1,11 @@
 """`napari-xmag distill`: sample fields of slides, and distil a student from them."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
+
+from napari_xmag.cli.settings import add_config
 
 
 def add_parser(subparsers: Any) -> None:
@@ -29,12 +32,27 @@ def run(args: argparse.Namespace) -> int:
 def _add_prepare(steps: Any) -> None:
     parser = steps.add_parser(
         "prepare",
-        help="sample tissue fields of slides",
+        help="sample tissue fields of slides and large pictures",
         description="Sample tissue fields at an exact pixel size into tar shards (webdataset "
         "layout) with an index. What is done already is kept: start it again after a break.",
     )
-    parser.add_argument("slides", nargs="+", type=Path, metavar="SLIDE")
+    parser.add_argument(
+        "places",
+        nargs="+",
+        type=Path,
+        metavar="SLIDE|FOLDER|TABLE.csv",
+        help="slides; folders of large pictures; tables tile[,mpp][,case] of such pictures",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--tiles-mpp", type=float, metavar="MPP", help="µm per pixel of the pictures; never guessed"
+    )
+    parser.add_argument(
+        "--case",
+        metavar="REGEX",
+        help="what of a name tells the case (first bracket, or all of it), whose fields are held "
+        "out together; without it each slide and each sub-folder of pictures is one",
+    )
     parser.add_argument("--per-slide", type=int, default=200, help="most fields of a slide (200)")
     parser.add_argument(
         "--field-px", type=int, default=1024, help="side of a field: 1024 for 256-px tiles, or 896"
@@ -45,6 +63,14 @@ def _add_prepare(steps: Any) -> None:
     )
     parser.add_argument("--min-tissue", type=float, default=0.6, help="least tissue (0.6)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes on this machine (1)"
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="dask scheduler of a cluster whose workers see the same paths (tcp://host:8786)",
+    )
 
 
 def _add_run(steps: Any) -> None:
@@ -53,44 +79,45 @@ def _add_run(steps: Any) -> None:
         help="distil a student",
         description="Distil a student as a TOML file says (docs/distill.md explains each value).",
     )
-    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        dest="settings",
-        help="change a value of the file, such as fit.epochs=3; may be repeated",
+    add_config(parser, "fit.epochs=3")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on after the last epoch of a broken run"
+    )
+    again.add_argument(
+        "--restart", action="store_true", help="begin anew where there is a checkpoint"
     )
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from pydantic import ValidationError
-
     from napari_xmag.cli.progress import show
+    from napari_xmag.config import checked
     from napari_xmag.distill.prepare import PrepareConfig, Prepared, SlidePrepared, prepare
 
-    try:
-        config = PrepareConfig(
-            mpp=args.field_mpp,
-            field_px=args.field_px,
-            per_slide=args.per_slide,
-            stride=args.stride,
-            min_tissue=args.min_tissue,
-            seed=args.seed,
-        )
-    except ValidationError as error:
-        print(f"Wrong usage: {error}")
-        return 2
+    given = vars(args) | {"mpp": args.field_mpp}
+    names = PrepareConfig.model_fields.keys() & given.keys()
+    config = checked(
+        PrepareConfig,
+        {name: given[name] for name in names},
+        remedy="Correct these options: napari-xmag distill prepare --help.",
+    )
     failed = 0
-    for event in show(prepare(args.slides, args.out, config)):
+    events = prepare(
+        args.places,
+        args.out,
+        config,
+        tiles_mpp=args.tiles_mpp,
+        workers=args.workers,
+        scheduler=args.scheduler,
+    )
+    for event in show(events):
         if isinstance(event, SlidePrepared):
             left_out = ", ".join(f"{n} {reason}" for reason, n in event.rejected.items())
             words = event.error or f"{event.fields} fields" + (left_out and f" (not: {left_out})")
             print(f"{event.slide}: {words}", flush=True)
         if isinstance(event, Prepared):
             failed = len(event.failed)
-            print(f"{event.fields} fields in {event.folder}; {failed} slides failed")
+            print(f"{event.fields} fields in {event.folder}; {failed} failed")
     return 1 if failed else 0
 
 
@@ -98,8 +125,21 @@ def _run(args: argparse.Namespace) -> int:
     from napari_xmag.cli.progress import follow
     from napari_xmag.distill.config import load_config
     from napari_xmag.distill.run import distill
+    from napari_xmag.train.beat import finish
+    from napari_xmag.train.distributed import join, leave
 
-    return follow(distill(load_config(args.config, args.settings)))
+    config = load_config(args.config, args.settings)
+    processes = join()
+    try:
+        events = distill(config, resume=args.resume, restart=args.restart, processes=processes)
+        if processes.first:
+            return follow(events)
+        # What the first process says need not be said again.
+        logging.getLogger("napari_xmag").setLevel(logging.ERROR)
+        finish(events)
+        return 0
+    finally:
+        leave()
 
 
 def _teachers() -> int:

@@ -1,52 +1,62 @@
-"""Views of one field: flips act on pixels and teacher grid alike, colour on the student only."""
+"""Views of one field: the same flips and the same change of colour at every scale."""
 
-import torch
+from dataclasses import dataclass
+
+import numpy as np
 from torch import Tensor
 
+from napari_xmag.distill.config import AugmentConfig
 
-def flip(view: Tensor, grid: Tensor, *, horizontal: bool, vertical: bool) -> tuple[Tensor, Tensor]:
-    """Mirror a student view (3, H, W) and its teacher grid (4, 4, D) together.
-
-    The cached teacher saw the field unflipped; its tiles are moved to where the mirrored field
-    has them, so that each cell keeps its own tile.
-    """
-    if horizontal:
-        view, grid = view.flip(-1), grid.flip(1)
-    if vertical:
-        view, grid = view.flip(-2), grid.flip(0)
-    return view, grid
+# Factors, and for the hue a turn.
+_UNCHANGED = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 
-class Augment:
-    """Random flips and colour jitter with the published strengths.
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a view differs from its field.
 
-    Parameters
+    Attributes
     ----------
-    flips
-        Probability of each of the two flips.
-    color
-        Largest relative change of brightness, contrast and saturation, and of hue (in turns).
-    color_probability
-        Share of views that are jittered.
+    horizontal, vertical
+        Whether it is mirrored.
+    colors
+        Changes of brightness, contrast, saturation (factors) and hue (turns), in their order.
     """
 
-    def __init__(
-        self, flips: float = 0.5, color: float = 0.05, color_probability: float = 0.5
-    ) -> None:
-        from torchvision.transforms import ColorJitter  # type: ignore[import-untyped]
+    horizontal: bool = False
+    vertical: bool = False
+    colors: tuple[tuple[str, float], ...] = ()
 
-        self._flips, self._probability = flips, color_probability
-        self._jitter = ColorJitter(color, color, color, color)
+    @classmethod
+    def drawn(cls, config: AugmentConfig, *seed: int) -> "View":
+        """Draw a view; the same for the same settings and seed."""
+        draw = np.random.default_rng(seed)
+        horizontal, vertical = (bool(value < config.flips) for value in draw.random(2))
+        if draw.random() >= config.color_probability or config.color == 0:
+            return cls(horizontal, vertical)
+        changes = draw.uniform(-config.color, config.color, len(_UNCHANGED))
+        colors = [
+            (name, still + float(change))
+            for (name, still), change in zip(_UNCHANGED.items(), changes, strict=True)
+        ]
+        return cls(horizontal, vertical, tuple(colors[i] for i in draw.permutation(len(colors))))
 
-    def __call__(self, view: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a random view of uint8 (3, H, W) and the grid that belongs to it."""
-        draw = torch.rand(3)
-        view, grid = flip(
-            view,
-            grid,
-            horizontal=bool(draw[0] < self._flips),
-            vertical=bool(draw[1] < self._flips),
-        )
-        if draw[2] < self._probability:
-            view = self._jitter(view)
-        return view, grid
+    def pixels(self, image: Tensor) -> Tensor:
+        """Return the view of uint8 pixels (3, H, W) at any scale."""
+        from torchvision.transforms import functional  # type: ignore[import-untyped]
+
+        image = self._mirrored(image, -2, -1)
+        for name, change in self.colors:
+            image = getattr(functional, f"adjust_{name}")(image, change)
+        return image
+
+    def grid(self, grid: Tensor) -> Tensor:
+        """Return features (rows, columns, D) of a field's tiles as the mirrored field has them.
+
+        Each cell keeps its own tile. The tiles themselves were seen as they are in the field.
+        """
+        return self._mirrored(grid, 0, 1)
+
+    def _mirrored(self, values: Tensor, rows: int, columns: int) -> Tensor:
+        sides = [columns] * self.horizontal + [rows] * self.vertical
+        return values.flip(sides) if sides else values

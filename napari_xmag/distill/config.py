@@ -4,30 +4,56 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_xmag import config
 from napari_xmag.config import AnchoredPath, Section, Source
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
-from napari_xmag.train.fit import FitConfig
+from napari_xmag.train.fit_config import FitConfig
+
+LearningPrecision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class DataConfig(Section):
     """Where the fields are and which slides are held out."""
 
     fields: AnchoredPath = Field(description="Folder made by distill prepare.")
-    cache: AnchoredPath = Field(
-        description="Folder for the student's views and the teacher's features."
+    targets: Literal["cached", "online"] = Field(
+        default="cached",
+        description="cached: the teachers see each field once, as it is; their features are kept. "
+        "online (as published): they see each view with the flips and colours that the student "
+        "sees, which takes the teachers' time in each epoch and no disk.",
+    )
+    cache: AnchoredPath | None = Field(
+        default=None,
+        description="Folder for the student's views and the teachers' features, when cached.",
     )
     validation: tuple[str, ...] = Field(
         default=(),
-        description="Slides held out, by file name; * and ? stand for anything. "
-        "Hold out all slides of a case together. Empty: one slide in eight.",
+        description="Cases or slides held out, by name; * and ? stand for anything. All slides of "
+        "a case are held out together. Empty: one case in eight.",
+    )
+    validation_fields: int = Field(
+        default=2000,
+        ge=1,
+        description="Look at so many held-out fields after each epoch, evenly spread.",
+    )
+    agreement_fields: int = Field(
+        default=256,
+        ge=0,
+        description="Training fields from which the agreement with the teachers is measured after "
+        "each epoch (docs/distill.md); 0: it is not.",
     )
     limit: int | None = Field(
         default=None, ge=1, description="Use at most so many fields (for trials)."
     )
+
+    @model_validator(mode="after")
+    def _has_a_cache(self) -> "DataConfig":
+        if self.targets == "cached" and self.cache is None:
+            raise ValueError("cached targets need the folder data.cache")
+        return self
 
 
 class StudentConfig(Section):
@@ -57,6 +83,11 @@ class StudentConfig(Section):
         description="Batch norms of the student keep the statistics they started with. Statistics "
         "of a few slides harm a network that was trained on much more; a student that starts from "
         "random weights needs its own (false). Layer norms have none.",
+    )
+    checkpointing: bool = Field(
+        default=False,
+        description="Compute the student's activations again instead of keeping them: about a "
+        "third slower, in a fraction of the memory. Larger batches then fit on a GPU.",
     )
     lr_scale: float = Field(
         default=1.0,
@@ -146,13 +177,43 @@ class RunConfig(Section):
     """The run itself."""
 
     out: AnchoredPath = Field(description="Folder of the student to write.")
-    batch_size: int = Field(default=64, ge=2, description="Fields in a batch.")
+    records: AnchoredPath | None = Field(
+        default=None,
+        description="Folder of checkpoint, scalars.csv, tensorboard and config.json; none: beside "
+        "the student's, with -run after its name.",
+    )
+    batch_size: int = Field(
+        default=64, ge=2, description="Fields in a batch, those of all processes together."
+    )
     seed: int = Field(default=0, description="Seed of order, views and new weights.")
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="Which epoch's student is written: the last one's, or that with the best "
+        "agreement on held-out slides (always so with fit.patience).",
+    )
     device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
-    half: bool = Field(
-        default=True, description="Compute in half precision where the device gains by it."
+    precision: LearningPrecision = Field(
+        default="auto",
+        description="auto: bfloat16 where the device computes so, else float16 on CUDA, else "
+        "float32. Losses are scaled in float16.",
+    )
+    compile: bool = Field(
+        default=False,
+        description="Let torch.compile make the student faster; it needs a compiler (on CUDA "
+        "Triton), and minutes at the start.",
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=0,
+        description="Threads that read fields ahead; none: 8 with a GPU, 0 on a CPU, which has "
+        "no time to spare.",
     )
     licence: str = Field(default="not stated", description="Licence of the student's weights.")
+
+    @property
+    def record_folder(self) -> Path:
+        """Folder of checkpoint and scalars."""
+        return self.records or self.out.with_name(f"{self.out.name}-run")
 
 
 class DistillConfig(Section):

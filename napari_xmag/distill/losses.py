@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from napari_xmag.train.distributed import SyncedBatchNorm1d
+
 
 def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Return 1 − mean cosine over the last axis: 0 when all point alike, 2 when opposite."""
@@ -25,7 +27,7 @@ class ProjectionHead(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(inputs, outputs),
-            nn.BatchNorm1d(outputs),
+            SyncedBatchNorm1d(outputs),
             nn.GELU(),
             nn.Linear(outputs, outputs),
         )

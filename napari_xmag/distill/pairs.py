@@ -1,14 +1,8 @@
-"""Pairs of a student's 5x view and the teacher's 4×4 features of the same field, made once."""
+"""Pairs of a student's 5x view and the teachers' 4×4 features of the same field."""
 
-import hashlib
-import json
-import logging
-import os
-import shutil
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from fnmatch import fnmatch
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,23 +10,65 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from napari_xmag.distill.shards import FieldRecord, read_fields
+from napari_xmag.distill.augment import View
+from napari_xmag.distill.fields import FieldStore
+from napari_xmag.distill.shards import FieldRecord
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.device import autocast
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher, field_features
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Progress
 
-log = logging.getLogger(__name__)
+Item = tuple[int, View]
+"""A field by its row, and one view of it."""
 
-# What is only said about a teacher changes none of its features.
-_SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
+# A large teacher fills a GPU with the tiles of so many fields; on a CPU more at once are slower.
+_FIELDS_AT_ONCE = 8
+
+
+class PairBatch(NamedTuple):
+    """Views uint8 (B, 3, H, W) and the teachers' features (B, cells, cells, D) of the same.
+
+    D is the sum of the teachers' widths: their features side by side.
+    """
+
+    views: Tensor
+    grid: Tensor
+
+
+class Pairs(Protocol):
+    """Where the pairs come from.
+
+    Attributes
+    ----------
+    records
+        The N fields.
+    widths
+        Length of each teacher's feature.
+    """
+
+    @property
+    def records(self) -> tuple[FieldRecord, ...]:
+        """The fields."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Length of each teacher's feature."""
+
+    def load(self, items: Sequence[Item]) -> Any:
+        """Read what a batch needs; any thread may do so."""
+
+    def batch(self, loaded: Any, device: torch.device) -> PairBatch:
+        """Return the batch of what was loaded, on the device."""
+
+    def mean(self, row: int) -> NDArray[np.float64]:
+        """Return the teachers' mean feature (D,) of an unchanged field."""
 
 
 @dataclass(frozen=True)
-class Pairs:
+class CachedPairs:
     """Views and teacher features, memory-mapped, one row for each record.
+
+    The teachers saw each field once, as it is: in a mirrored view their features change places.
 
     Attributes
     ----------
@@ -56,41 +92,110 @@ class Pairs:
         """Length of each teacher's feature."""
         return tuple(targets.shape[-1] for targets in (self.targets, *self.more))
 
-    def grid(self, index: int) -> NDArray[np.float32]:
+    def grid(self, row: int) -> NDArray[np.float32]:
         """Return the targets of one field (cells, cells, sum of widths), teachers in order."""
-        parts = [targets[index] for targets in (self.targets, *self.more)]
+        parts = [targets[row] for targets in (self.targets, *self.more)]
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    def pair(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return view uint8 (3, H, W) and targets float32, see `grid`, of one field."""
-        view = torch.from_numpy(np.array(self.views[index]))
-        return view, torch.from_numpy(self.grid(index))
+    def load(self, items: Sequence[Item]) -> PairBatch:
+        """Return the batch on the CPU."""
+        views = [view.pixels(torch.from_numpy(np.array(self.views[row]))) for row, view in items]
+        grids = [view.grid(torch.from_numpy(self.grid(row))) for row, view in items]
+        return PairBatch(torch.stack(views), torch.stack(grids))
 
-    def rows(self, slides: Sequence[str]) -> NDArray[np.intp]:
-        """Return the rows whose slide is among ``slides``."""
-        return np.flatnonzero([record.slide in slides for record in self.records])
+    def batch(self, loaded: PairBatch, device: torch.device) -> PairBatch:
+        """Return the batch on the device."""
+        return PairBatch(loaded.views.to(device), loaded.grid.to(device))
+
+    def mean(self, row: int) -> NDArray[np.float64]:
+        """Return the teachers' mean feature (D,) of a field."""
+        mean: NDArray[np.float64] = self.grid(row).mean(axis=(0, 1), dtype=np.float64)
+        return mean
 
 
-def held_out(records: Sequence[FieldRecord], patterns: Sequence[str], seed: int) -> list[str]:
-    """Return the slides kept for validation.
+@dataclass(frozen=True)
+class OnlinePairs:
+    """Pairs made anew for each view, as published: the teachers see what the student sees.
 
-    Raises
-    ------
-    ConfigError
-        When a pattern names no slide, or nothing would be left on one side.
+    Attributes
+    ----------
+    store
+        The fields.
+    teachers
+        On their device.
+    spec
+        What the student expects of its tiles.
     """
-    slides = sorted({record.slide for record in records})
-    for pattern in patterns:
-        if not any(fnmatch(slide, pattern) for slide in slides):
-            raise _bad_split(f"no slide like {pattern!r} among {', '.join(slides)}")
-    if patterns:
-        chosen = [s for s in slides if any(fnmatch(s, pattern) for pattern in patterns)]
-    else:
-        draw = np.random.default_rng(seed).permutation(len(slides))
-        chosen = sorted(slides[i] for i in draw[: max(1, len(slides) // 8)])
-    if not slides or len(chosen) == len(slides):
-        raise _bad_split(f"{len(chosen)} of {len(slides)} slides held out")
-    return chosen
+
+    store: FieldStore
+    teachers: tuple[Teacher, ...]
+    spec: StudentSpec
+
+    @property
+    def records(self) -> tuple[FieldRecord, ...]:
+        """The fields."""
+        return self.store.records
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Length of each teacher's feature."""
+        mpp = self.records[0].mpp
+        return tuple(feature_width(teacher, self.spec, mpp) for teacher in self.teachers)
+
+    def load(self, items: Sequence[Item]) -> list[tuple[Tensor, Tensor, list[View]]]:
+        """Decode each field once: its pixels at 20x and at 5x, and the views wanted of it."""
+        views: dict[int, list[View]] = {}
+        for row, view in items:
+            views.setdefault(row, []).append(view)
+        return [(*self._scales(row), wanted) for row, wanted in views.items()]
+
+    def batch(
+        self, loaded: list[tuple[Tensor, Tensor, list[View]]], device: torch.device
+    ) -> PairBatch:
+        """Make the views at both scales and let the teachers see theirs."""
+        views, fields = [], []
+        for field, small, wanted in loaded:
+            field, small = field.to(device), small.to(device)
+            views += [view.pixels(small) for view in wanted]
+            fields += [view.pixels(field) for view in wanted]
+        return PairBatch(torch.stack(views), self._taught(fields))
+
+    def mean(self, row: int) -> NDArray[np.float64]:
+        """Return the teachers' mean feature (D,) of a field."""
+        grid = self._taught([self._scales(row)[0].to(self._device)])
+        return grid.mean((0, 1, 2)).double().cpu().numpy()
+
+    @property
+    def _device(self) -> torch.device:
+        return self.teachers[0].mean.device
+
+    def _scales(self, row: int) -> tuple[Tensor, Tensor]:
+        field = self.store.read(row)
+        require_size(field, self.spec, self.records[row].mpp)
+        small = torch.from_numpy(student_view(field, self.spec.tile_px))
+        return torch.from_numpy(np.ascontiguousarray(field.transpose(2, 0, 1))), small
+
+    def _taught(self, fields: list[Tensor]) -> Tensor:
+        """Return the teachers' features (B, cells, cells, D) of fields (3, S, S)."""
+        step = 1 if self._device.type == "cpu" else _FIELDS_AT_ONCE
+        grids = []
+        for start in range(0, len(fields), step):
+            some = torch.stack(fields[start : start + step])
+            grids.append(taught(self.teachers, some, self.spec.cells))
+        return torch.cat(grids)
+
+
+def taught(teachers: Sequence[Teacher], fields: Tensor, cells: int) -> Tensor:
+    """Return the teachers' features float32 (B, cells, cells, D) of uint8 fields (B, 3, S, S)."""
+    with autocast(fields.device):
+        return torch.cat([field_features(teacher, fields, cells) for teacher in teachers], dim=-1)
+
+
+def feature_width(teacher: Teacher, spec: StudentSpec, mpp: float) -> int:
+    """Return the length of a teacher's feature of a tile of fields at ``mpp`` µm/px."""
+    side = round(spec.tile_px * spec.mpp / mpp) // spec.cells
+    tile = torch.zeros(1, 3, side, side, dtype=torch.uint8, device=teacher.mean.device)
+    return int(teacher(tile).shape[-1])
 
 
 def student_view(field: NDArray[np.uint8], tile_px: int) -> NDArray[np.uint8]:
@@ -99,64 +204,14 @@ def student_view(field: NDArray[np.uint8], tile_px: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
-def cached_pairs(
-    fields: Path,
-    records: Sequence[FieldRecord],
-    teacher: Teacher,
-    spec: StudentSpec,
-    cache: Path,
-) -> Generator[Progress, None, Pairs]:
-    """Open the cache for these fields, teacher and tile size, or make it.
+def require_size(field: NDArray[np.uint8], spec: StudentSpec, mpp: float) -> None:
+    """Refuse a field (S, S, 3) that does not show exactly the student's tile.
 
     Raises
     ------
     ConfigError
-        When the fields do not cover the student's tile, or a shard is broken.
+        When it does not.
     """
-    _require_fit(records, spec)
-    _say_scale(teacher, spec)
-    folder = cache / _identity(records, teacher, spec)
-    if not folder.exists():
-        partial = folder.with_name(folder.name + ".part")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield from _fill(partial, fields, records, teacher, spec)
-        os.replace(partial, folder)
-    return Pairs(
-        np.load(folder / "views.npy", mmap_mode="r"),
-        np.load(folder / "targets.npy", mmap_mode="r"),
-        tuple(records),
-    )
-
-
-def _fill(
-    folder: Path,
-    fields: Path,
-    records: Sequence[FieldRecord],
-    teacher: Teacher,
-    spec: StudentSpec,
-) -> Generator[Progress, None, None]:
-    pace = Pace("teacher", len(records))
-    source, mpp = read_fields(fields, records), records[0].mpp
-    views, targets = None, None
-    for row in range(len(records)):
-        view, grid = yield from beating(lambda: _pair(next(source), mpp, teacher, spec), pace)
-        if views is None or targets is None:
-            shape = (len(records), *view.shape)
-            views = _array(folder / "views.npy", np.uint8, shape)
-            targets = _array(folder / "targets.npy", np.float16, (len(records), *grid.shape))
-        views[row], targets[row] = view, grid
-        pace.add(1)
-    for array in (views, targets):
-        if array is not None:
-            array.flush()
-    about = {"teacher": asdict(teacher.spec), "fields": len(records)}
-    (folder / "about.json").write_text(json.dumps(about), encoding="utf-8")
-
-
-def _pair(
-    field: NDArray[np.uint8], mpp: float, teacher: Teacher, spec: StudentSpec
-) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
     wanted = round(spec.tile_px * spec.mpp / mpp)
     if field.shape[:2] != (wanted, wanted):
         raise ConfigError(
@@ -164,34 +219,16 @@ def _pair(
             found=f"{field.shape[1]}×{field.shape[0]} px",
             remedy=f"Prepare fields anew with --field-px {wanted}.",
         )
-    device = teacher.mean.device
-    pixels = torch.from_numpy(np.ascontiguousarray(field.transpose(2, 0, 1))).to(device)
-    with autocast(device):
-        grid = field_features(teacher, pixels, spec.cells)
-    return student_view(field, spec.tile_px), grid.cpu().numpy().astype(np.float16)
 
 
-def _array(
-    path: Path, kind: type[np.generic], shape: tuple[int, ...]
-) -> "np.memmap[tuple[int, ...], np.dtype[np.generic]]":
-    return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+def require_fit(records: Sequence[FieldRecord], spec: StudentSpec) -> None:
+    """Refuse fields that do not cut evenly into cells.
 
-
-def _identity(records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpec) -> str:
-    """Hash of all that the cache depends on: other fields or teacher, other cache."""
-    weights = hashlib.sha256()
-    for name, tensor in sorted(teacher.network.state_dict().items()):
-        weights.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    parts = [record.sha256 for record in records]
-    spoken = asdict(teacher.spec)
-    rule = {key: value for key, value in spoken.items() if key not in _SAID}
-    rule["name"] = weights.hexdigest()
-    parts += [json.dumps(rule, sort_keys=True), f"{spec.tile_px}/{spec.cells}"]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
-
-
-def _require_fit(records: Sequence[FieldRecord], spec: StudentSpec) -> None:
-    """A field must show exactly the student's tile, and cut evenly into cells."""
+    Raises
+    ------
+    ConfigError
+        When they do not, or there are none.
+    """
     if not records:
         raise ConfigError(
             wanted="fields to learn from", found="none", remedy="Run distill prepare first."
@@ -203,35 +240,3 @@ def _require_fit(records: Sequence[FieldRecord], spec: StudentSpec) -> None:
             found=f"{pixels:g} px for a tile of {spec.tile_px} px at {spec.mpp} µm/px",
             remedy="Choose another tile_px.",
         )
-
-
-def _say_scale(teacher: Teacher, spec: StudentSpec) -> None:
-    """Warn when the teacher sees tissue at another scale than it was made for."""
-    made_for, side = teacher.spec.mpp, teacher.spec.tile_px
-    if made_for is None or side is None:
-        return
-    seen = spec.tile_px * spec.mpp / spec.cells / side
-    if abs(seen / made_for - 1) > 0.02:
-        log.warning(
-            "The teacher %s sees tissue at %.3g µm/px; it was made for %g.",
-            teacher.spec.title,
-            seen,
-            made_for,
-        )
-
-
-def _bad_split(found: str) -> ConfigError:
-    return ConfigError(
-        wanted="slides to learn from and others held out for validation",
-        found=found,
-        remedy="Correct data.validation, or prepare more slides.",
-    )
-
-
-def shuffled(
-    rows: NDArray[np.intp], size: int, seed: int, epoch: int
-) -> Iterator[NDArray[np.intp]]:
-    """Yield full batches of rows in an order that depends on seed and epoch alone."""
-    order = np.random.default_rng([seed, epoch]).permutation(rows)
-    for start in range(0, len(order) - size + 1, size):
-        yield order[start : start + size]

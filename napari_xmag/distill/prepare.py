@@ -1,71 +1,54 @@
-"""Sample tissue fields of whole slides into shards; one slide after the other, one shard each."""
+"""Sample tissue fields into shards, by one worker or many; each part is done whole or not."""
 
 import json
 import logging
-import zlib
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+import os
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
-
-from napari_xmag.analyze.files import whole_file
-from napari_xmag.distill.quality import problem
-from napari_xmag.distill.shards import FieldRecord, ShardWriter, write_index
-from napari_xmag.errors import ConfigError, XmagError
-from napari_xmag.geometry import Box
-from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.slide.tissue import TissueMask
-from napari_xmag.train.beat import Pace
+from napari_xmag.distill.contact_sheet import ContactSheet
+from napari_xmag.distill.sampling import PrepareConfig, sample
+from napari_xmag.distill.shards import FieldRecord, write_index, write_shard
+from napari_xmag.distill.sources import Part, Source, find_sources, parts
+from napari_xmag.errors import ConfigError, ExportError, TileReadError, XmagError
+from napari_xmag.files import write_json
+from napari_xmag.train.beat import Pace, finish
 from napari_xmag.train.events import Progress
+
+__all__ = ["PrepareConfig", "Prepared", "SlidePrepared", "prepare"]
 
 log = logging.getLogger(__name__)
 
 
-class PrepareConfig(BaseModel):
-    """How fields are sampled; the same in every run into one folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mpp: float = Field(
-        default=0.5, gt=0, description="µm per pixel of the fields, exact (0.5 is 20x)."
-    )
-    field_px: int = Field(
-        default=1024,
-        ge=64,
-        description="Side of a field: 4 times the student's tile (1024, or 896).",
-    )
-    per_slide: int = Field(default=200, ge=1, description="Most fields of one slide.")
-    stride: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="Step between candidates, in field sides; below 1 they overlap.",
-    )
-    min_tissue: float = Field(
-        default=0.6, ge=0, le=1, description="Least share of tissue in a field."
-    )
-    quality: int = Field(
-        default=90, ge=50, le=100, description="JPEG quality of the stored fields."
-    )
-    seed: int = Field(default=0, description="Seed of the sampling; each slide draws for itself.")
-
-
 @dataclass(frozen=True, slots=True)
 class SlidePrepared:
-    """One slide is done: fields kept, candidates looked at and left out by reason, or an error."""
+    """One slide, or some pictures, are done.
+
+    Attributes
+    ----------
+    slide
+        Its name.
+    fields
+        How many were kept.
+    rejected
+        How many were left out, by reason.
+    error
+        Why there are none; empty when all went well.
+    """
 
     slide: str
     fields: int
-    rejected: dict[str, int]
+    rejected: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All slides are done and the index is written."""
+    """All is done and the index is written."""
 
     folder: Path
     fields: int
@@ -73,146 +56,217 @@ class Prepared:
 
 
 def prepare(
-    slides: Sequence[Path], out: Path, config: PrepareConfig | None = None
+    places: Sequence[Path],
+    out: Path,
+    config: PrepareConfig | None = None,
+    *,
+    tiles_mpp: float | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Generator[Progress | SlidePrepared | Prepared, None, None]:
-    """Sample fields of slides into ``out``; what is there already is kept.
+    """Sample fields of slides and pictures into ``out``; what is there already is kept.
 
     A slide counts as done when its report is written, which happens after its shard: a run that
-    was killed is simply started again. A slide that fails is reported and the rest goes on.
+    was killed is simply started again. A slide that fails is reported and the rest goes on. Only
+    one run at a time works on a folder.
+
+    Parameters
+    ----------
+    places, tiles_mpp
+        What is sampled, see `napari_xmag.distill.sources.find_sources`.
+    workers
+        Processes; one works in this process.
+    scheduler
+        Address of a dask scheduler, whose workers see the same files under the same paths.
 
     Yields
     ------
-    Progress within a slide, one SlidePrepared for each, at last Prepared.
-
-    Raises
-    ------
-    ConfigError
-        When ``out`` holds fields made with other settings.
-    """
-    config = config or PrepareConfig()
-    _require_same_settings(out, config)
-    failed: list[SlidePrepared] = []
-    for path in slides:
-        done = _report(out, path)
-        if done is None:
-            try:
-                done = yield from _prepare_slide(path, out, config)
-            except XmagError as error:
-                log.warning("%s: %s", path.name, error.details())
-                done = SlidePrepared(path.name, 0, {}, str(error))
-                failed.append(done)
-        yield done
-    records = _all_records(out)
-    write_index(out, records)
-    yield Prepared(out, len(records), tuple(failed))
-
-
-def candidates(slide: Slide, mask: TissueMask, config: PrepareConfig) -> list[Box]:
-    """Return the boxes on the slide's lattice that hold enough tissue, in reading order.
+    Progress, a SlidePrepared for each slide and each failure, at last Prepared.
 
     Raises
     ------
     MppMissingError
-        When the slide states no mpp.
+        When pictures have no pixel size.
+    ConfigError
+        When ``out`` holds fields made with other settings, or the scheduler does not answer.
+    ExportError
+        When ``out`` cannot be written.
     """
-    mpp, bounds = require_mpp(slide), slide.bounds
-    side = config.field_px * config.mpp
-    width, height = side / mpp.x, side / mpp.y
-    xs = np.arange(bounds.x, bounds.right - width + 1e-6, width * config.stride)
-    ys = np.arange(bounds.y, bounds.bottom - height + 1e-6, height * config.stride)
-    boxes = [Box(float(x), float(y), width, height) for y in ys for x in xs]
-    if not boxes:
-        return []
-    shares = mask.fractions(boxes)
-    return [box for box, share in zip(boxes, shares, strict=True) if share >= config.min_tissue]
+    config = config or PrepareConfig()
+    if workers < 1:
+        raise ConfigError(
+            wanted="one worker or more", found=str(workers), remedy="Correct --workers."
+        )
+    sources = find_sources(places, tiles_mpp=tiles_mpp, case=config.case)
+    _require_same_settings(out, config)
+    reports = _reports(out)
+    wanted = {source.key for source in sources}
+    yield from (_said(report) for report in reports if not wanted.isdisjoint(report["sources"]))
+    done = {key for report in reports for key in report["sources"]}
+    left = parts([source for source in sources if source.key not in done])
+    _remove_leftovers(out)
+    failed: list[SlidePrepared] = []
+    if workers == 1 and scheduler is None:
+        steps = _one_by_one(left, out, config)
+    else:
+        steps = _by_workers(left, out, config, workers, scheduler)
+    for event in steps:
+        if isinstance(event, SlidePrepared) and event.error:
+            failed.append(event)
+        yield event
+    records = [FieldRecord(**row) for report in _reports(out) for row in report["fields"]]
+    write_index(out, records)
+    yield Prepared(out, len(records), tuple(failed))
 
 
-def _prepare_slide(
-    path: Path, out: Path, config: PrepareConfig
-) -> Generator[Progress, None, SlidePrepared]:
-    from napari_xmag.slide.open import open_slide
-    from napari_xmag.slide.tissue import find_tissue
-
-    with closing(open_slide(path)) as slide:
-        boxes = candidates(slide, find_tissue(slide), config)
-        if not boxes:
-            raise ConfigError(
-                wanted=f"tissue fields of {config.field_px} px at {config.mpp} µm/px",
-                found=f"none in {path.name}",
-                remedy="Leave this slide out, or lower the least share of tissue.",
-            )
-        # Drawn by name, so that a slide gives the same fields in whatever company.
-        draw = np.random.default_rng([config.seed, zlib.crc32(path.name.encode())])
-        chosen = [boxes[i] for i in draw.permutation(len(boxes))]
-        shard = out / f"{_stem(path)}.tar"
-        writer = ShardWriter(shard, slide=path.name, mpp=config.mpp, quality=config.quality)
-        rejected: dict[str, int] = {}
+def _one_by_one(
+    left: Sequence[Part], out: Path, config: PrepareConfig
+) -> Generator[Progress | SlidePrepared, None, None]:
+    for part in left:
         try:
-            yield from _keep_good(slide, chosen, config, writer, rejected)
-            writer.finish()
-        except BaseException:
-            writer.discard()
-            raise
-    return _write_report(out, path, writer.records, rejected)
+            yield from (yield from prepare_part(part, out, config))
+        except XmagError as error:
+            yield _lost(part, error)
 
 
-def _keep_good(
-    slide: Slide,
-    boxes: list[Box],
-    config: PrepareConfig,
-    writer: ShardWriter,
-    rejected: dict[str, int],
-) -> Iterator[Progress]:
-    from napari_xmag.slide.tiles import read_tiles
+def _by_workers(
+    left: Sequence[Part], out: Path, config: PrepareConfig, workers: int, scheduler: str | None
+) -> Generator[Progress | SlidePrepared, None, None]:
+    from napari_xmag.distill.workers import on_workers
 
-    pace = Pace(slide.path.name, min(config.per_slide, len(boxes)))
-    with closing(read_tiles(slide, boxes, config.field_px)) as tiles:
-        for tile in tiles:
-            if tile is not None:
-                reason = "unreadable" if tile.pixels is None else problem(tile.pixels)
-                if tile.pixels is None or reason:
-                    rejected[reason] = rejected.get(reason, 0) + 1
-                else:
-                    writer.add(boxes[tile.index], tile.pixels)
-                    pace.add(1)
-            yield pace.event()
-            if pace.done == config.per_slide:
-                return
+    cores = os.cpu_count() or 1
+    readers = None if scheduler else max(1, cores // workers)
+    work = partial(_prepare_whole, out=out.resolve(), config=config, readers=readers)
+    pace = Pace("slides", len(left))
+    for ended in on_workers(work, left, workers=workers, scheduler=scheduler):
+        if ended is not None:
+            part, outcome = ended
+            pace.add(1)
+            yield from [_lost(part, outcome)] if isinstance(outcome, BaseException) else outcome
+        yield pace.event()
 
 
-def _stem(path: Path) -> str:
-    """Name of a slide's shard; slides of one name in two folders differ by a hash of the folder."""
-    return f"{path.stem}-{zlib.crc32(str(path.resolve().parent).encode()):08x}"
+def _prepare_whole(
+    part: Part, *, out: Path, config: PrepareConfig, readers: int | None
+) -> list[SlidePrepared]:
+    """Prepare a part on a worker, unless one did it and was lost before it could say so."""
+    report = _report(_report_path(out, part))
+    return [_said(report)] if report else finish(prepare_part(part, out, config, readers))
 
 
-def _report_path(out: Path, path: Path) -> Path:
-    return out / "reports" / f"{_stem(path)}.json"
+def prepare_part(
+    part: Part, out: Path, config: PrepareConfig, readers: int | None = None
+) -> Generator[Progress, None, list[SlidePrepared]]:
+    """Make the shard, the contact sheet and the report of a part; the report comes last.
+
+    Returns
+    -------
+    What became of the part, and of each of its sources that failed.
+
+    Raises
+    ------
+    ExportError
+        When ``out`` cannot be written: no other part could be, either.
+    """
+    rejected: Counter[str] = Counter()
+    failed: dict[str, SlidePrepared] = {}
+    sheet, shard = ContactSheet(), out / f"{part.key}.tar"
+    with write_shard(shard, mpp=config.mpp, quality=config.quality) as writer:
+        for source in part.sources:
+            begun = len(writer.records)
+            try:
+                yield from sample(source, config, writer, sheet, rejected, readers)
+            except ExportError:
+                raise
+            except Exception as error:
+                if len(writer.records) > begun:
+                    raise _broke_off(source, error) from error
+                failed[source.key] = _failure(source.name, error)
+    good = [source for source in part.sources if source.key not in failed]
+    if not writer.records:
+        shard.unlink()
+    if not good:
+        return list(failed.values())
+    sheet.write(
+        _report_path(out, part).with_suffix(".jpg"),
+        f"{part.name}: fields of {config.field_px * config.mpp:g} µm at {config.mpp:g} µm/px",
+        rejected,
+    )
+    report = _write_report(out, part, good, writer.records, rejected)
+    return [_said(report), *failed.values()]
 
 
-def _report(out: Path, path: Path) -> SlidePrepared | None:
-    report = _report_path(out, path)
-    if not report.exists():
-        return None
-    content = json.loads(report.read_text(encoding="utf-8"))
-    return SlidePrepared(content["slide"], len(content["fields"]), content["rejected"])
+def _lost(part: Part, error: BaseException) -> SlidePrepared:
+    """Say what ended a part; where nothing can be written all other work would be in vain."""
+    if isinstance(error, ExportError):
+        raise error
+    return _failure(part.name, error)
+
+
+def _failure(name: str, error: BaseException) -> SlidePrepared:
+    if isinstance(error, XmagError):
+        log.warning("%s: %s", name, error.details())
+        return SlidePrepared(name, 0, {}, str(error))
+    log.warning("%s: %s", name, error, exc_info=error)
+    return SlidePrepared(name, 0, {}, f"{type(error).__name__}: {error}")
+
+
+def _broke_off(source: Source, error: Exception) -> TileReadError:
+    """Fields of this source are in the shard already: all of the shard is given up."""
+    return TileReadError(
+        wanted=f"{source.name} to its end",
+        found=str(error),
+        remedy="Check the file, or leave it out.",
+        causes=[error],
+    )
+
+
+def _report_path(out: Path, part: Part) -> Path:
+    return out / "reports" / f"{part.key}.json"
 
 
 def _write_report(
-    out: Path, path: Path, records: list[FieldRecord], rejected: dict[str, int]
-) -> SlidePrepared:
-    content = {"slide": path.name, "rejected": rejected, "fields": [asdict(r) for r in records]}
-    _write_json(_report_path(out, path), content)
-    return SlidePrepared(path.name, len(records), rejected)
+    out: Path,
+    part: Part,
+    sources: Sequence[Source],
+    records: Sequence[FieldRecord],
+    rejected: Mapping[str, int],
+) -> dict[str, Any]:
+    content = {
+        "slide": part.name,
+        "sources": [source.key for source in sources],
+        "rejected": dict(rejected),
+        "fields": [asdict(record) for record in records],
+    }
+    write_json(_report_path(out, part), content)
+    return content
 
 
-def _all_records(out: Path) -> list[FieldRecord]:
-    reports = sorted((out / "reports").glob("*.json"))
-    rows = [json.loads(report.read_text(encoding="utf-8"))["fields"] for report in reports]
-    return [FieldRecord(**row) for group in rows for row in group]
+def _said(report: Mapping[str, Any]) -> SlidePrepared:
+    return SlidePrepared(report["slide"], len(report["fields"]), report["rejected"])
+
+
+def _reports(out: Path) -> list[dict[str, Any]]:
+    found = [_report(path) for path in sorted((out / "reports").glob("*.json"))]
+    return [report for report in found if report is not None]
+
+
+def _report(path: Path) -> dict[str, Any] | None:
+    """Return a report whose shard is there too."""
+    if not path.exists():
+        return None
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    shard = path.parents[1] / f"{path.stem}.tar"
+    return report if shard.exists() or not report["fields"] else None
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what a killed run left unfinished."""
+    for path in [*out.glob(".part-*"), *(out / "reports").glob(".part-*")]:
+        path.unlink(missing_ok=True)
 
 
 def _require_same_settings(out: Path, config: PrepareConfig) -> None:
-    (out / "reports").mkdir(parents=True, exist_ok=True)
     path = out / "prepare.json"
     wanted = config.model_dump()
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
@@ -223,9 +277,4 @@ def _require_same_settings(out: Path, config: PrepareConfig) -> None:
             found=f"another {', '.join(differing)}",
             remedy="Use the same settings, or another folder.",
         )
-    _write_json(path, wanted)
-
-
-def _write_json(path: Path, content: object) -> None:
-    with whole_file(path) as part:
-        part.write_text(json.dumps(content), encoding="utf-8")
+    write_json(path, wanted)

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 GLASS, PEN, FLAT, BLUR = "glass", "pen", "flat", "blur"
-REASONS = (GLASS, PEN, FLAT, BLUR)
 
 _BLOCK = 16
 _GLASS_VALUE = 200.0

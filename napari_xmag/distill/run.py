@@ -1,204 +1,276 @@
-"""Distil a student: cached teacher, one loop, the averaged student written as a folder."""
+"""Distil a student: teachers, one loop, the averaged student written as a folder."""
 
-import logging
+import hashlib
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from napari_xmag.distill.augment import Augment
-from napari_xmag.distill.config import AugmentConfig, DistillConfig
+from napari_xmag import __version__
+from napari_xmag.distill.cache import cached_pairs, say_scale
+from napari_xmag.distill.computing import (
+    compile_student,
+    learning_autocast,
+    recompute_activations,
+    share_batch_norms,
+)
+from napari_xmag.distill.config import DistillConfig
 from napari_xmag.distill.encoder import save_encoder
-from napari_xmag.distill.pairs import Pairs, cached_pairs, held_out, shuffled
+from napari_xmag.distill.feed import Feed, held_out, rows_of, slide_centers, spread
+from napari_xmag.distill.fields import FieldStore
+from napari_xmag.distill.pairs import OnlinePairs, Pairs, require_fit
 from napari_xmag.distill.shards import FieldRecord, read_index
-from napari_xmag.distill.task import DistillTask, PairBatch
+from napari_xmag.distill.task import DistillTask
+from napari_xmag.distill.validate import MONITOR, Validation
 from napari_xmag.errors import ConfigError
-from napari_xmag.nets.device import autocast, pick_device, pick_dtype
-from napari_xmag.nets.student import StudentSpec, build_student
+from napari_xmag.files import write_json
+from napari_xmag.nets.device import pick_device
+from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.nets.teacher import load_teacher
+from napari_xmag.train.checkpoint import load_checkpoint
+from napari_xmag.train.distributed import Processes, own_device, wait_for_all
 from napari_xmag.train.events import EpochDone, Event, Finished, Progress
 from napari_xmag.train.fit import Fit
+from napari_xmag.train.scalars import ScalarLog
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Batches of random views of some rows of the pairs."""
-
-    pairs: Pairs
-    rows: NDArray[np.intp]
-    augment: AugmentConfig
-    size: int
-    seed: int
-    device: torch.device
-    center: Mapping[str, NDArray[np.float32]]
-
-    def __len__(self) -> int:
-        return len(self.rows) // self.size
-
-    def epoch(self, epoch: int) -> Iterator[PairBatch]:
-        """Yield the batches of one epoch; the same for the same seed and epoch."""
-        config = self.augment
-        torch.manual_seed(self.seed * 100_003 + epoch)
-        view = Augment(config.flips, config.color, config.color_probability)
-        for rows in shuffled(self.rows, self.size, self.seed, epoch):
-            pairs = [self._pair(int(row)) for row in rows]
-            yield self._stack([view(*pair) for pair in pairs for _ in range(config.views)])
-
-    def plain(self) -> Iterator[PairBatch]:
-        """Yield all rows once, unchanged and in order."""
-        for start in range(0, len(self.rows), self.size):
-            rows = self.rows[start : start + self.size]
-            yield self._stack([self._pair(int(row)) for row in rows])
-
-    def _pair(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
-        view, grid = self.pairs.pair(row)
-        return view, grid - torch.from_numpy(self.center[self.pairs.records[row].slide])
-
-    def _stack(self, pairs: list[Any]) -> PairBatch:
-        views, grids = zip(*pairs, strict=True)
-        return PairBatch(torch.stack(views).to(self.device), torch.stack(grids).to(self.device))
+CHECKPOINT = "checkpoint.safetensors"
+_GPU_THREADS = 8
 
 
-def distill(config: DistillConfig) -> Generator[Event, None, None]:
+def distill(
+    config: DistillConfig,
+    *,
+    resume: bool = False,
+    restart: bool = False,
+    processes: Processes | None = None,
+) -> Generator[Event, None, None]:
     """Run a distillation; the last event is Finished with the student's folder.
+
+    Parameters
+    ----------
+    resume
+        Go on from the checkpoint, if there is one.
+    restart
+        Begin anew where there is one.
+    processes
+        Those that learn together; the first one writes.
 
     Raises
     ------
     ConfigError
-        When data and settings do not go together.
+        When data and settings do not go together, or there is a checkpoint and it was not said
+        what to do with it.
     ModelError
         When student or teacher cannot be loaded.
+    ExportError
+        When something cannot be written.
     """
     begun = time.monotonic()
-    torch.manual_seed(config.run.seed)
-    device = pick_device(config.run.device)
-    learning = training_autocast(device, config.run.half)
-    student = build_student(
-        config.student.start,
-        config.student.spec(),
-        pretrained=config.student.pretrained,
-        **config.student.arguments,
-    )
+    processes = processes or Processes()
+    _open_records(config, processes, resume=resume, restart=restart)
     records = read_index(config.data.fields)[: config.data.limit]
-    validation = held_out(records, config.data.validation, config.run.seed)
-    pairs = yield from _taught(config, records, student.spec, device)
-    training, testing = _feeds(config, pairs, validation, device)
-    weights = [teacher.weight for teacher in config.teachers]
-    task = DistillTask(
-        student,
-        config.loss,
-        pairs.widths,
-        weights,
-        freeze_norm=config.student.freeze_norm,
-    ).to(device)
-    fit = Fit(
-        task.to(memory_format=torch.channels_last),
-        config.fit,
-        len(training),
-        learning,
-        scales={"student.": config.student.lr_scale},
-    )
+    made = yield from _prepared(config, records, processes)
     scalars: Mapping[str, float] = {}
-    for event in fit.run(training.epoch, lambda model: evaluate(model, testing, learning)):
-        scalars = event.scalars if isinstance(event, EpochDone) else scalars
-        yield event
+    with ExitStack() as closing:
+        folder = config.run.record_folder
+        log = closing.enter_context(ScalarLog(folder, resume=resume)) if processes.first else None
+        for event in made.fit.run(
+            made.training.epoch,
+            made.validation,
+            checkpoint=folder / CHECKPOINT,
+            resume=resume,
+            scalars=log,
+            monitor=MONITOR if config.run.keep == "best" or config.fit.patience else None,
+            settings=_settings(config, records),
+            count=(config.run.batch_size, "fields"),
+        ):
+            scalars = event.scalars if isinstance(event, EpochDone) else scalars
+            yield event
     metrics = {
         **scalars,
-        "fields": len(training.rows),
-        "validation_fields": len(testing.rows),
-        "validation_slides": validation,
+        "fields": len(made.training.rows),
+        "validation_fields": made.held,
+        "validation_slides": made.slides,
         "seconds": round(time.monotonic() - begun),
     }
-    _save(fit, config, metrics)
+    if processes.first:
+        _save(made.fit, config, metrics)
     yield Finished(config.run.out, metrics)
 
 
-def evaluate(task: nn.Module, feed: Feed, precision: Callable[[], Any]) -> dict[str, float]:
-    """Return the mean losses of the task on unchanged fields, weighted by their number."""
-    sums: dict[str, float] = {}
-    with torch.inference_mode(), precision():
-        for batch in feed.plain():
-            output = task(batch)
-            for name in ("loss", "global", "local"):
-                sums[name] = sums.get(name, 0.0) + float(output[name]) * len(batch.views)
-    return {f"validation_{name}": value / len(feed.rows) for name, value in sums.items()}
+@dataclass(frozen=True)
+class _Made:
+    """All that learns, and what it learns from."""
+
+    fit: Fit
+    training: Feed
+    validation: Validation
+    held: int
+    slides: list[str]
 
 
-def training_autocast(device: torch.device, wanted: bool) -> Callable[[], Any]:
-    """Return the context under which a task learns on this device.
+def _prepared(
+    config: DistillConfig, records: Sequence[FieldRecord], processes: Processes
+) -> Generator[Progress, None, _Made]:
+    """Load student and teachers, part the fields, and put it all together."""
+    torch.manual_seed(config.run.seed)
+    device = own_device(pick_device(config.run.device))
+    learning = learning_autocast(device, config.run.precision)
+    student = _student(config, device, processes)
+    held = rows_of(records, held_out(records, config.data.validation, config.run.seed))
+    pairs = yield from _pairs(config, records, student.spec, device, processes)
+    training, testing = yield from _feeds(config, pairs, held, device, processes)
+    weights = [teacher.weight for teacher in config.teachers]
+    task = DistillTask(
+        student, config.loss, pairs.widths, weights, freeze_norm=config.student.freeze_norm
+    ).to(device)
+    task = task.to(memory_format=torch.channels_last)
+    scales = {"student.": config.student.lr_scale}
+    fit = Fit(task, config.fit, len(training), learning, scales, processes)
+    if config.run.compile:
+        compile_student(student, learning)
+    reference = replace(training, rows=spread(training.rows, config.data.agreement_fields))
+    return _Made(
+        fit,
+        training,
+        Validation(testing, reference, learning),
+        len(held),
+        sorted({records[row].slide for row in held}),
+    )
 
-    bfloat16 has the range of float32; float16 would need its losses scaled and is left alone.
-    """
-    half = wanted and pick_dtype(device) == torch.bfloat16
-    return lambda: autocast(device, torch.bfloat16 if half else torch.float32)
+
+def _open_records(
+    config: DistillConfig, processes: Processes, *, resume: bool, restart: bool
+) -> None:
+    """Make the folder of records ready; never overwrite a run unasked."""
+    folder = config.run.record_folder
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists() and not (resume or restart):
+        epoch = load_checkpoint(checkpoint)[1]["epoch"]
+        raise ConfigError(
+            wanted="a new run",
+            found=f"{checkpoint} of an earlier one, after epoch {epoch}",
+            remedy="Go on with it: --resume. Begin anew and overwrite it: --restart. Or choose "
+            "another run.out.",
+        )
+    wait_for_all(processes)
+    if processes.first:
+        if not resume:
+            checkpoint.unlink(missing_ok=True)
+        about = {
+            "napari-xmag": __version__,
+            "torch": torch.__version__,
+            "processes": processes.world,
+        }
+        content = {"versions": about, **config.model_dump(mode="json")}
+        write_json(folder / "config.json", content)
+    wait_for_all(processes)
 
 
-def _taught(
+def _settings(config: DistillConfig, records: Sequence[FieldRecord]) -> dict[str, Any]:
+    """Return what must be the same for a run to go on; not where things lie or compute."""
+    said = config.model_dump(
+        mode="json",
+        exclude={
+            "fit": True,
+            "data": {"fields", "cache"},
+            "run": {"out", "records", "device", "threads", "licence", "compile"},
+        },
+    )
+    hashes = "\n".join(record.sha256 for record in records)
+    return said | {"fields": hashlib.sha256(hashes.encode()).hexdigest()}
+
+
+def _student(config: DistillConfig, device: torch.device, processes: Processes) -> Student:
+    described = config.student
+    student = build_student(
+        described.start, described.spec(), pretrained=described.pretrained, **described.arguments
+    )
+    share_batch_norms(student, device, processes, frozen=described.freeze_norm)
+    if described.checkpointing:
+        recompute_activations(student)
+    return student
+
+
+def _threads(config: DistillConfig, device: torch.device) -> int:
+    if config.run.threads is not None:
+        return config.run.threads
+    return 0 if device.type == "cpu" else _GPU_THREADS
+
+
+def _pairs(
     config: DistillConfig,
     records: Sequence[FieldRecord],
     spec: StudentSpec,
     device: torch.device,
+    processes: Processes,
 ) -> Generator[Progress, None, Pairs]:
-    """Let each teacher see the fields in turn; none is kept in memory."""
+    """Load the teachers; let each see the fields in turn, unless they do so as the student does."""
+    if config.data.targets == "online":
+        require_fit(records, spec)
+        teachers = tuple(load_teacher(t.spec()).to(device) for t in config.teachers)
+        for teacher in teachers:
+            say_scale(teacher, spec)
+        return OnlinePairs(FieldStore(config.data.fields, records), teachers, spec)
     parts = []
     for described in config.teachers:
+        # None is kept in memory when its turn is over.
         teacher = load_teacher(described.spec()).to(device)
         parts.append(
-            (yield from cached_pairs(config.data.fields, records, teacher, spec, config.data.cache))
+            (
+                yield from cached_pairs(
+                    config.data.fields,
+                    records,
+                    teacher,
+                    spec,
+                    cast(Path, config.data.cache),
+                    processes=processes,
+                    threads=_threads(config, device),
+                )
+            )
         )
     return replace(parts[0], more=tuple(part.targets for part in parts[1:]))
 
 
 def _feeds(
-    config: DistillConfig, pairs: Pairs, validation: list[str], device: torch.device
-) -> tuple[Feed, Feed]:
-    testing = pairs.rows(validation)
-    training = np.setdiff1d(np.arange(len(pairs.records)), testing)
+    config: DistillConfig,
+    pairs: Pairs,
+    held: NDArray[np.intp],
+    device: torch.device,
+    processes: Processes,
+) -> Generator[Progress, None, tuple[Feed, Feed]]:
+    """Return the feeds of the fields to learn from and of the held-out ones."""
+    rows = np.setdiff1d(np.arange(len(pairs.records)), held)
     size, seed = config.run.batch_size, config.run.seed
-    if len(training) < size:
+    if len(rows) < size:
         raise ConfigError(
             wanted=f"at least one batch of {size} fields to learn from",
-            found=f"{len(training)} fields",
+            found=f"{len(rows)} fields",
             remedy="Prepare more fields or lower run.batch_size.",
         )
-    centers = slide_centers(pairs, training, config.loss.center)
-    return (
-        Feed(pairs, training, config.augment, size, seed, device, centers),
-        Feed(pairs, testing, config.augment, size, seed, device, centers),
+    if size % processes.world:
+        raise ConfigError(
+            wanted=f"a batch that {processes.world} processes share evenly",
+            found=f"{size} fields",
+            remedy="Choose a run.batch_size that can be divided so.",
+        )
+    online = config.data.targets == "online"
+    center = yield from slide_centers(
+        pairs, rows, config.loss.center, online=online, processes=processes
     )
-
-
-def slide_centers(
-    pairs: Pairs, training: NDArray[np.intp], kind: Literal["none", "all", "slide"]
-) -> dict[str, NDArray[np.float32]]:
-    """Return for each slide what is taken off its teacher features: float32 (D,).
-
-    A held-out slide is centred like the others: on the training fields, or on its own.
-    """
-    sums = {record.slide: np.zeros(sum(pairs.widths)) for record in pairs.records}
-    counts = dict.fromkeys(sums, 0)
-    everything, taught = np.zeros(sum(pairs.widths)), set(training.tolist())
-    for row, record in enumerate(pairs.records if kind != "none" else ()):
-        mean = pairs.grid(row).mean(axis=(0, 1), dtype=np.float64)
-        sums[record.slide] += mean
-        counts[record.slide] += 1
-        everything += mean if row in taught else 0.0
-    if kind != "slide":
-        return {slide: (everything / len(training)).astype(np.float32) for slide in sums}
-    return {slide: (total / counts[slide]).astype(np.float32) for slide, total in sums.items()}
+    threads = _threads(config, device)
+    training = Feed(pairs, rows, config.augment, size, seed, device, center, processes, threads)
+    return training, replace(training, rows=spread(held, config.data.validation_fields))
 
 
 def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> None:
-    average = fit.average
-    if not isinstance(average, DistillTask):  # pragma: no cover - for the type checker
-        raise TypeError(type(average))
+    average = cast(DistillTask, fit.average)
     teachers = [teacher.spec() for teacher in config.teachers]
     save_encoder(
         average.student,
@@ -211,6 +283,7 @@ def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> Non
                 "lr_scale": config.student.lr_scale,
                 "freeze_norm": config.student.freeze_norm,
             },
+            "targets": config.data.targets,
             "loss": config.loss.model_dump(),
             "augment": config.augment.model_dump(),
             "fit": config.fit.model_dump(),

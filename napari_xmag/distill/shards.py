@@ -4,18 +4,19 @@ import csv
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_xmag.analyze.files import whole_file
-from napari_xmag.errors import ConfigError
+from napari_xmag.errors import ConfigError, ExportError
+from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
 
 INDEX = "index.csv"
@@ -40,6 +41,9 @@ class FieldRecord:
         µm per pixel of the field's own pixels.
     sha256
         Of the JPEG.
+    case
+        Whose tissue it is: fields of one case are held out together. That of the slide when none
+        is given.
     """
 
     key: str
@@ -51,51 +55,73 @@ class FieldRecord:
     height: float
     mpp: float
     sha256: str
+    case: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.case:
+            object.__setattr__(self, "case", self.slide)
 
 
 class ShardWriter:
-    """Writes one shard under a temporary name; `finish` puts it in place."""
+    """Appends fields to a shard that `write_shard` opened."""
 
-    def __init__(self, path: Path, *, slide: str, mpp: float, quality: int) -> None:
+    def __init__(self, tar: tarfile.TarFile, path: Path, mpp: float, quality: int) -> None:
         self.records: list[FieldRecord] = []
-        self._path, self._slide, self._mpp, self._quality = path, slide, mpp, quality
-        self._partial = path.with_name(path.name + ".part")
-        self._tar = tarfile.open(self._partial, "w")  # noqa: SIM115 - closed by finish or discard
+        self._tar, self._path, self._mpp, self._quality = tar, path, mpp, quality
 
-    def add(self, box: Box, pixels: NDArray[np.uint8]) -> None:
-        """Append a field as JPEG (4:4:4, so that stain edges keep their colour)."""
+    def add(self, box: Box, pixels: NDArray[np.uint8], *, slide: str, case: str = "") -> None:
+        """Append a field of a slide as JPEG (4:4:4, so that stain edges keep their colour)."""
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "JPEG", quality=self._quality, subsampling=0)
         data = buffer.getvalue()
         record = FieldRecord(
             key=f"{self._path.stem}-{len(self.records):06d}",
             shard=self._path.name,
-            slide=self._slide,
+            slide=slide,
             x=box.x,
             y=box.y,
             width=box.width,
             height=box.height,
             mpp=self._mpp,
             sha256=hashlib.sha256(data).hexdigest(),
+            case=case,
         )
         self._put(f"{record.key}.jpg", data)
         self._put(f"{record.key}.json", json.dumps(asdict(record)).encode())
         self.records.append(record)
 
-    def finish(self) -> None:
-        """Close the shard and give it its name."""
-        self._tar.close()
-        os.replace(self._partial, self._path)
-
-    def discard(self) -> None:
-        """Close the shard and leave nothing of it."""
-        self._tar.close()
-        self._partial.unlink(missing_ok=True)
-
     def _put(self, name: str, data: bytes) -> None:
         member = tarfile.TarInfo(name)
         member.size = len(data)
-        self._tar.addfile(member, io.BytesIO(data))
+        try:
+            self._tar.addfile(member, io.BytesIO(data))
+        except OSError as error:
+            raise ExportError(
+                wanted=f"to write {self._path.name} in {self._path.parent}",
+                found=error.strerror or str(error),
+                remedy="Choose a folder that you may write to, with enough free space.",
+                causes=[error],
+            ) from error
+
+
+@contextmanager
+def write_shard(path: Path, *, mpp: float, quality: int) -> Iterator[ShardWriter]:
+    """Open a shard; it is there when the block has ended well, and not at all otherwise.
+
+    Parameters
+    ----------
+    mpp
+        µm per pixel of its fields.
+    quality
+        Of the JPEGs, up to 100.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written.
+    """
+    with whole_file(path) as part, tarfile.open(part, "w") as tar:
+        yield ShardWriter(tar, path, mpp, quality)
 
 
 def write_index(folder: Path, records: Iterable[FieldRecord]) -> None:
@@ -118,13 +144,9 @@ def read_index(folder: Path) -> list[FieldRecord]:
         When there is none, or a row cannot be read.
     """
     path = folder / INDEX
-    kinds = {field.name: float if field.name in _NUMBERS else str for field in fields(FieldRecord)}
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return [
-                FieldRecord(**{name: kind(row[name]) for name, kind in kinds.items()})  # type: ignore[arg-type]
-                for row in csv.DictReader(stream)
-            ]
+            return [_record(row) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ConfigError(
             wanted=f"a folder of fields with its {INDEX}",
@@ -132,6 +154,14 @@ def read_index(folder: Path) -> list[FieldRecord]:
             remedy="Make it with: napari-xmag distill prepare SLIDES --out FOLDER",
             causes=[error],
         ) from error
+
+
+def _record(row: dict[str, str]) -> FieldRecord:
+    names = [field.name for field in fields(FieldRecord) if field.name in row]
+    values: dict[str, Any] = {
+        name: float(row[name]) if name in _NUMBERS else row[name] for name in names
+    }
+    return FieldRecord(**values)
 
 
 def read_fields(folder: Path, records: Iterable[FieldRecord]) -> Iterator[NDArray[np.uint8]]:
@@ -149,10 +179,10 @@ def read_fields(folder: Path, records: Iterable[FieldRecord]) -> Iterator[NDArra
                 if opened is None or record.shard != shard:
                     if opened is not None:
                         opened.close()
-                    opened, shard = tarfile.open(folder / record.shard), record.shard  # noqa: SIM115
+                    opened, shard = tarfile.open(folder / record.shard, "r:"), record.shard  # noqa: SIM115
                 yield _decode(opened, record)
             except (OSError, KeyError, tarfile.TarError) as error:
-                raise _broken(record, f"{type(error).__name__}: {error}", [error]) from error
+                raise broken_field(record, f"{type(error).__name__}: {error}", [error]) from error
     finally:
         if opened is not None:
             opened.close()
@@ -160,16 +190,29 @@ def read_fields(folder: Path, records: Iterable[FieldRecord]) -> Iterator[NDArra
 
 def _decode(shard: tarfile.TarFile, record: FieldRecord) -> NDArray[np.uint8]:
     stream = shard.extractfile(f"{record.key}.jpg")
-    data = stream.read() if stream is not None else b""
+    return decode_field(stream.read() if stream is not None else b"", record)
+
+
+def decode_field(data: bytes, record: FieldRecord) -> NDArray[np.uint8]:
+    """Return the pixels (S, S, 3) of a field from its JPEG.
+
+    Raises
+    ------
+    ConfigError
+        When it is not what the index says.
+    """
     if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise _broken(record, "another content than the index says")
+        raise broken_field(record, "another content than the index says")
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def _broken(record: FieldRecord, found: str, causes: list[Exception] | None = None) -> ConfigError:
+def broken_field(
+    record: FieldRecord, found: str, causes: list[Exception] | None = None
+) -> ConfigError:
+    """Return the error that names a field which cannot be read."""
     return ConfigError(
         wanted=f"the field {record.key} in {record.shard}",
         found=found,
-        remedy="Delete that shard and its report, then run distill prepare again.",
+        remedy="Delete that shard, then run distill prepare again.",
         causes=causes or (),
     )

@@ -1,24 +1,14 @@
 """The distillation task: a student, two projection heads, and their losses."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from napari_xmag.distill.config import LossConfig
 from napari_xmag.distill.losses import ProjectionHead, global_loss, local_loss
+from napari_xmag.distill.pairs import PairBatch
 from napari_xmag.nets.student import Student, StudentOutput
-
-
-class PairBatch(NamedTuple):
-    """Views uint8 (B, 3, H, W) and the teachers' features (B, cells, cells, D) of the same.
-
-    D is the sum of the teachers' widths: their features side by side.
-    """
-
-    views: Tensor
-    grid: Tensor
 
 
 class Projections(nn.Module):
@@ -83,7 +73,7 @@ class DistillTask(nn.Module):
         return self
 
     def forward(self, batch: PairBatch) -> dict[str, Tensor]:
-        """Return loss, its two parts (1 − cosine) and the student's embedding as output."""
+        """Return loss, its two parts (1 − cosine), the student's embedding as output, and cells."""
         views = batch.views.contiguous(memory_format=torch.channels_last)
         output = self.student(views)
         grids = torch.split(batch.grid, self.widths, dim=-1)
@@ -93,4 +83,4 @@ class DistillTask(nn.Module):
         loss = (
             self.config.global_weight * parts["global"] + self.config.local_weight * parts["local"]
         )
-        return {"loss": loss, **parts, "output": output.embedding}
+        return {"loss": loss, **parts, "output": output.embedding, "cells": output.cells}

@@ -1,10 +1,11 @@
-"""Flips keep every cell with its own tile."""
+"""Views keep every cell with its own tile, are the same at every scale, and repeat."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from napari_xmag.distill.augment import Augment, flip
+from napari_xmag.distill.augment import View
+from napari_xmag.distill.config import AugmentConfig
 
 
 def numbered() -> tuple[Tensor, Tensor]:
@@ -20,35 +21,53 @@ def cells(view: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("horizontal", [False, True])
 @pytest.mark.parametrize("vertical", [False, True])
-def test_flip_moves_pixels_and_grid_alike(horizontal: bool, vertical: bool) -> None:
-    view, grid = flip(*numbered(), horizontal=horizontal, vertical=vertical)
-    torch.testing.assert_close(cells(view), grid)
+def test_pixels_and_grid_move_alike(horizontal: bool, vertical: bool) -> None:
+    pixels, grid = numbered()
+    view = View(horizontal, vertical)
+    torch.testing.assert_close(cells(view.pixels(pixels)), view.grid(grid))
 
 
-def test_flip_is_the_named_one() -> None:
-    _, grid = flip(*numbered(), horizontal=True, vertical=False)
-    assert grid[0, :, 0].tolist() == [3, 2, 1, 0]
-    _, grid = flip(*numbered(), horizontal=False, vertical=True)
-    assert grid[:, 0, 0].tolist() == [12, 8, 4, 0]
+def test_flips_are_the_named_ones() -> None:
+    assert View(horizontal=True).grid(numbered()[1])[0, :, 0].tolist() == [3, 2, 1, 0]
+    assert View(vertical=True).grid(numbered()[1])[:, 0, 0].tolist() == [12, 8, 4, 0]
 
 
-def test_random_views_keep_cells_with_their_tiles_and_differ() -> None:
-    torch.manual_seed(0)
-    augment = Augment(flips=0.5, color=0.0, color_probability=0.0)
-    first = set()
-    for _ in range(40):
-        view, grid = augment(*numbered())
-        torch.testing.assert_close(cells(view), grid)
-        first.add(int(grid[0, 0, 0]))
-    assert first == {0, 3, 12, 15}
+def test_views_follow_from_their_seed_alone() -> None:
+    config = AugmentConfig()
+    views = [View.drawn(config, 0, 3, row, 1) for row in range(200)]
+    torch.manual_seed(9)
+    assert views == [View.drawn(config, 0, 3, row, 1) for row in range(200)]
+    assert len(set(views)) > 100  # those without colours are only of four kinds
+    assert 70 < sum(view.horizontal for view in views) < 130
+    assert 70 < sum(view.vertical for view in views) < 130
+    assert 70 < sum(bool(view.colors) for view in views) < 130
 
 
-def test_color_changes_the_view_and_not_the_grid() -> None:
-    torch.manual_seed(0)
-    view = torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)
-    grid = torch.rand(4, 4, 2)
-    jittered, same = Augment(flips=0.0, color=0.05, color_probability=1.0)(view, grid)
+def test_changes_of_colour_are_within_their_bounds() -> None:
+    config = AugmentConfig(color=0.05, color_probability=1.0)
+    for row in range(50):
+        changes = dict(View.drawn(config, row).colors)
+        assert sorted(changes) == ["brightness", "contrast", "hue", "saturation"]
+        assert abs(changes.pop("hue")) <= 0.05
+        assert all(0.95 <= factor <= 1.05 for factor in changes.values())
+
+
+def test_colour_changes_pixels_and_not_the_grid() -> None:
+    pixels = torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)
+    view = View.drawn(AugmentConfig(flips=0, color_probability=1.0), 0)
+    jittered, grid = view.pixels(pixels), torch.rand(4, 4, 2)
     assert jittered.dtype == torch.uint8
-    assert not torch.equal(jittered, view)
-    assert (jittered.float() - view.float()).abs().mean() < 30
-    assert torch.equal(same, grid)
+    assert not torch.equal(jittered, pixels)
+    assert (jittered.float() - pixels.float()).abs().mean() < 30
+    assert torch.equal(view.grid(grid), grid)
+
+
+def test_colour_is_the_same_at_both_scales() -> None:
+    colors = torch.randint(40, 200, (3, 4, 4), dtype=torch.uint8)
+    small = colors.repeat_interleave(8, 1).repeat_interleave(8, 2)
+    large = colors.repeat_interleave(32, 1).repeat_interleave(32, 2)
+    view = View.drawn(AugmentConfig(flips=1.0, color=0.2, color_probability=1.0), 4)
+    fine = torch.nn.functional.avg_pool2d(view.pixels(large).float(), 32)
+    coarse = torch.nn.functional.avg_pool2d(view.pixels(small).float(), 8)
+    torch.testing.assert_close(fine, coarse, atol=1.0, rtol=0)
+    assert not torch.equal(view.pixels(small), small)

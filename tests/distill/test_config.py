@@ -1,10 +1,13 @@
-"""Configurations: defaults of the recipe, values from the command line, readable refusals."""
+"""Configurations: defaults of the recipe, values from the command line, every one documented."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
-from napari_xmag.distill.config import load_config
+from napari_xmag.distill.config import DistillConfig, load_config
 from napari_xmag.errors import ConfigError
 
 GOOD = """
@@ -71,3 +74,46 @@ def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
         load_config(write(tmp_path, "fields = = 3"))
     with pytest.raises(ConfigError, match="TOML"):
         load_config(tmp_path / "none.toml")
+
+
+def test_cached_targets_need_a_cache(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD.replace('cache = "/elsewhere/cache"', ""))
+    with pytest.raises(ConfigError, match=r"data\.cache"):
+        load_config(path)
+    assert load_config(path, ["data.targets=online"]).data.cache is None
+
+
+def test_records_lie_beside_the_student_unless_told_otherwise(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path)).run.record_folder == tmp_path / "student-run"
+    elsewhere = load_config(write(tmp_path), ["run.records=there"])
+    assert elsewhere.run.record_folder == tmp_path / "there"
+
+
+def settings_rows(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the rows of docs/distill.md's table of settings."""
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if name == "more_teachers":
+            continue
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from settings_rows(inner, f"{name}.")
+        else:
+            default = "" if field.default is PydanticUndefined else said(field.default)
+            yield f"| `{prefix}{name}` | {default} | {field.description} |"
+
+
+def said(value: object) -> str:
+    """Return a default as TOML has it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    return f"`{list(value)}`" if isinstance(value, tuple) else f"`{value}`"
+
+
+def test_every_setting_is_in_the_manual() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "distill.md").read_text(encoding="utf-8")
+    missing = [row for row in settings_rows(DistillConfig) if row not in manual]
+    assert not missing, "\n".join(missing)

@@ -1,90 +1,27 @@
 """A whole distillation in small: slides to shards to student; it learns, it repeats, it loads."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file
 
-from napari_xmag.distill.config import DistillConfig, TeacherConfig, load_config
+from napari_xmag.distill.augment import View
+from napari_xmag.distill.config import DistillConfig, TeacherConfig
 from napari_xmag.distill.encoder import load_encoder, timm_spec
-from napari_xmag.distill.pairs import Pairs
-from napari_xmag.distill.prepare import PrepareConfig, prepare
-from napari_xmag.distill.run import distill, slide_centers
-from napari_xmag.distill.shards import FieldRecord
+from napari_xmag.distill.pairs import CachedPairs, Item, PairBatch
+from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.nets.teacher import TeacherSpec, load_teacher
 from napari_xmag.train.beat import finish
-from napari_xmag.train.card import card_sections
-from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.card import origin_sections
+from napari_xmag.train.checkpoint import load_checkpoint
 from napari_xmag.train.events import EpochDone, Finished, Progress
-
-
-def save_tiny(folder: Path, *, seed: int) -> Path:
-    """Save a small network with random weights as a timm folder."""
-    torch.manual_seed(seed)
-    network = timm.create_model("test_resnet", pretrained=False, num_classes=0)
-    folder.mkdir(parents=True)
-    save_file(network.state_dict(), folder / "model.safetensors")
-    config = {
-        "architecture": "test_resnet",
-        "num_classes": 0,
-        "pretrained_cfg": {
-            "mean": [0.5] * 3,
-            "std": [0.5] * 3,
-            "input_size": [3, 64, 64],
-            "num_classes": 0,
-            "license": "test-1.0",
-        },
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def fields(
-    aperio_slide: Path, pyramid_slide: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    out = tmp_path_factory.mktemp("fields")
-    config = PrepareConfig(field_px=512, per_slide=24, stride=0.25, min_tissue=0.5)
-    finish(prepare([aperio_slide, pyramid_slide], out, config))
-    return out
-
-
-@pytest.fixture
-def config(fields: Path, pyramid_slide: Path, tmp_path: Path) -> DistillConfig:
-    save_tiny(tmp_path / "start", seed=1)
-    save_tiny(tmp_path / "teacher", seed=2)
-    text = f"""
-        [data]
-        fields = "{fields.as_posix()}"
-        cache = "cache"
-        validation = ["{pyramid_slide.name}"]
-        [student]
-        start = "local-dir:start"
-        tile_px = 128
-        mean = [0.5, 0.5, 0.5]
-        std = [0.5, 0.5, 0.5]
-        [teacher]
-        name = "local-dir:teacher"
-        licence = "CC-TEST"
-        [loss]
-        center = "none"
-        [fit]
-        epochs = 4
-        lr = 3e-3
-        ema_decay = 0.8
-        [run]
-        out = "student"
-        batch_size = 8
-        licence = "CC-TEST"
-    """
-    (tmp_path / "config.toml").write_text(text)
-    return load_config(tmp_path / "config.toml")
+from napari_xmag.train.scalars import read_scalars
+from tests.distill.tiny import QUICK, changed, save_tiny
 
 
 def test_from_slides_to_a_student(config: DistillConfig) -> None:
@@ -99,6 +36,12 @@ def test_from_slides_to_a_student(config: DistillConfig) -> None:
     )
     stages = {event.stage for event in events if isinstance(event, Progress)}
     assert stages <= {"teacher", "training"}
+    units = {event.unit for event in events if isinstance(event, Progress)}
+    assert units == {"fields"}
+    assert 0 < last["validation_agreement"] <= 1
+    assert last["validation_agreement"] == pytest.approx(
+        (last["validation_agreement_global"] + last["validation_agreement_local"]) / 2
+    )
     finished = events[-1]
     assert isinstance(finished, Finished)
     assert finished.metrics["validation_slides"] == [config.data.validation[0]]
@@ -113,6 +56,104 @@ def test_from_slides_to_a_student(config: DistillConfig) -> None:
         expected = plain.eval().forward_features((pixels / 255 - 0.5) / 0.5).mean((2, 3))
         found = encoder.student.eval()(pixels).embedding
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("targets", ["cached", "online"])
+def test_broken_and_resumed_it_gives_the_same_student(
+    config: DistillConfig, tmp_path: Path, targets: str
+) -> None:
+    config = changed(
+        config, fit={"epochs": 2}, data={**QUICK, "targets": targets}, augment={"views": 1}
+    )
+    finish(distill(changed(config, run={"out": tmp_path / "whole"})))
+    events = distill(config)
+    while not isinstance(event := next(events), EpochDone) or event.epoch < 1:
+        pass
+    events.close()
+    assert not config.run.out.exists()
+    with pytest.raises(ConfigError, match=r"after epoch 1.*--resume.*--restart"):
+        finish(distill(config))
+    with pytest.raises(ConfigError, match=r"augment\.flips was 0\.5, now 0\.1"):
+        finish(distill(changed(config, augment={"flips": 0.1}), resume=True))
+    epochs = [e.epoch for e in distill(config, resume=True) if isinstance(e, EpochDone)]
+    assert epochs == [2]
+    assert weights(config.run.out) == weights(tmp_path / "whole")
+
+
+def test_records_lie_beside_the_student(config: DistillConfig) -> None:
+    config = changed(config, fit={"epochs": 2}, data=QUICK)
+    finish(distill(config))
+    folder = config.run.out.with_name("student-run")
+    assert {path.name for path in folder.iterdir()} == {
+        "checkpoint.safetensors", "scalars.csv", "tensorboard", "config.json",
+    }  # fmt: skip
+    assert [row["epoch"] for row in read_scalars(folder)] == [1, 2]
+    assert json.loads((folder / "config.json").read_text())["fit"]["epochs"] == 2
+    finish(distill(config, restart=True))
+    assert [row["epoch"] for row in read_scalars(folder)] == [1, 2]
+
+
+def test_online_teachers_see_what_the_student_sees(config: DistillConfig) -> None:
+    config = changed(
+        config,
+        fit={"epochs": 2},
+        data={**QUICK, "targets": "online", "cache": None},
+        loss={"center": "all"},
+        augment={"views": 1},
+    )
+    events = list(distill(config))
+    losses = [e.scalars["train_loss"] for e in events if isinstance(e, EpochDone)]
+    assert losses[1] < losses[0]
+    assert not list(config.run.out.parent.glob("cache"))
+    assert load_encoder(config.run.out).origin["targets"] == "online"
+
+
+def test_held_out_fields_are_never_learned_from(
+    config: DistillConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: set[str] = set()
+    original = CachedPairs.load
+
+    def watched(self: CachedPairs, items: Sequence[Item]) -> PairBatch:
+        if any(view != View() for _, view in items):
+            learned.update(self.records[row].slide for row, _ in items)
+        return original(self, items)
+
+    monkeypatch.setattr(CachedPairs, "load", watched)
+    finish(distill(changed(config, fit={"epochs": 1}, data=QUICK)))
+    assert learned
+    assert not learned & set(config.data.validation)
+
+
+def test_the_best_epoch_may_be_kept(config: DistillConfig) -> None:
+    config = changed(
+        config,
+        run={"keep": "best"},
+        fit={"epochs": 3, "patience": 1, "lr": 0.5},
+        data=QUICK,
+    )
+    epochs = [event for event in distill(config) if isinstance(event, EpochDone)]
+    figures = [event.scalars["validation_agreement"] for event in epochs]
+    state = load_file(config.run.out / "model.safetensors")
+    tensors, facts = load_checkpoint(config.run.record_folder / "checkpoint.safetensors")
+    assert facts["best"]["value"] == max(figures)
+    part = "average" if facts["best"]["epoch"] == len(epochs) else "best"
+    for name, value in state.items():
+        assert torch.equal(value, tensors[f"{part}/student.backbone.{name}"])
+
+
+def test_recomputed_activations_change_nothing(config: DistillConfig, tmp_path: Path) -> None:
+    config = changed(config, fit={"epochs": 1}, data=QUICK)
+    finish(distill(config))
+    lean = changed(config, student={"checkpointing": True}, run={"out": tmp_path / "lean"})
+    finish(distill(lean))
+    kept, again = (load_file(f / "model.safetensors") for f in (config.run.out, lean.run.out))
+    for name, value in kept.items():
+        torch.testing.assert_close(again[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_student(config: DistillConfig, tmp_path: Path) -> None:
@@ -137,27 +178,11 @@ def test_two_teachers_and_their_licences_reach_the_card(
     assert {Path(name).name for name in caches} >= {"teacher", "second"}
     encoder = load_encoder(config.run.out)
     assert [teacher["name"] for teacher in encoder.origin["teachers"]] == ["teacher", "second"]
-    card = card_sections([], TrainConfig(name="tiny"), encoder, {"temperature": 1.0})
+    card = origin_sections(encoder)
     words = card["Licence of the encoder's teacher"]
     assert "teacher (CC-TEST). May it be passed on? Ask first." in words
     assert "second (not stated)" in words
     assert str(tmp_path) not in words
-
-
-def test_centers_of_all_training_fields_or_of_each_slide() -> None:
-    targets = np.zeros((3, 4, 4, 2), np.float16)
-    targets[:, :, :, 0] = np.array([1, 3, 8])[:, None, None]
-    slides = ("a", "a", "held out")
-    records = tuple(FieldRecord(str(i), "t", s, 0, 0, 1, 1, 0.5, "") for i, s in enumerate(slides))
-    pairs = Pairs(np.zeros((3, 3, 8, 8), np.uint8), targets, records)
-    training = np.array([0, 1])
-
-    def first(kind: Literal["none", "all", "slide"]) -> dict[str, float]:
-        return {s: float(c[0]) for s, c in slide_centers(pairs, training, kind).items()}
-
-    assert first("none") == {"a": 0, "held out": 0}
-    assert first("all") == {"a": 2, "held out": 2}
-    assert first("slide") == {"a": 2, "held out": 8}
 
 
 def test_too_few_fields_for_a_batch(config: DistillConfig) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_xmag.distill.augment import View
 from napari_xmag.distill.config import LossConfig, load_config
 from napari_xmag.distill.losses import global_loss, local_loss
-from napari_xmag.distill.pairs import Pairs
-from napari_xmag.distill.task import DistillTask, PairBatch
+from napari_xmag.distill.pairs import CachedPairs, PairBatch
+from napari_xmag.distill.task import DistillTask
 from tests.nets.students import CASES
 
 LOSS = LossConfig(global_weight=1.0, local_weight=0.5)
@@ -66,9 +67,9 @@ def test_batch_norms_keep_their_statistics_when_frozen(frozen: bool) -> None:
 def test_teachers_lie_side_by_side_in_their_order() -> None:
     first = np.full((2, 4, 4, 2), 1, np.float16)
     second = np.arange(2 * 16 * 3, dtype=np.float16).reshape(2, 4, 4, 3)
-    pairs = Pairs(np.zeros((2, 3, 64, 64), np.uint8), first, (), more=(second,))
+    pairs = CachedPairs(np.zeros((2, 3, 64, 64), np.uint8), first, (), more=(second,))
     assert pairs.widths == (2, 3)
-    _, grid = pairs.pair(1)
+    grid = pairs.load([(1, View())]).grid[0]
     assert grid.dtype == torch.float32
     np.testing.assert_array_equal(grid[..., :2], first[1])
     np.testing.assert_array_equal(grid[..., 2:], second[1])

@@ -1,0 +1,130 @@
+"""The same work on many things at once, by workers of dask, here or on a cluster."""
+
+import logging
+import queue
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from napari_xmag.errors import ConfigError, XmagError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_BEAT_SECONDS = 0.25
+_CONNECT_SECONDS = 20
+
+
+def on_workers(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> Generator[tuple[Item, Result | BaseException] | None, None, None]:
+    """Do the work on each item and yield what came of it, as it comes.
+
+    An item that takes its worker with it is tried again by others; one that always does so has
+    dask's error, and the other items go on. Closing the generator ends the work.
+
+    Parameters
+    ----------
+    work
+        A function that workers can import; it must do no harm when done twice.
+    workers
+        Processes on this machine, where no scheduler is named.
+    scheduler
+        Address of a dask scheduler, such as ``tcp://10.0.0.1:8786``.
+
+    Yields
+    ------
+    An item with its result or its error; None where a quarter second passes without any.
+
+    Raises
+    ------
+    ConfigError
+        When the scheduler does not answer, or goes away.
+    """
+    from distributed import KilledWorker
+
+    with _client(workers, scheduler) as client:
+        suspects = []
+        for ended in _submit(client, work, items):
+            if ended is not None and isinstance(ended[1], KilledWorker):
+                suspects.append(ended[0])
+            else:
+                yield ended
+        # What dies beside a killer is counted with it; alone each shows what it does itself.
+        for item in suspects:
+            yield from _submit(client, work, [item])
+
+
+def _submit(
+    client: Any, work: Callable[[Item], Result], items: Sequence[Item]
+) -> Generator[tuple[Item, Result | BaseException] | None, None, None]:
+    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    futures = {}
+    for item in items:
+        future = client.submit(work, item, pure=False)
+        futures[future.key] = item, future
+        future.add_done_callback(ended.put)
+    try:
+        while futures:
+            try:
+                future = ended.get(timeout=_BEAT_SECONDS)
+            except queue.Empty:
+                yield None
+                continue
+            # Its future is let go, so that the cluster forgets the result.
+            item, _ = futures.pop(future.key)
+            yield item, _outcome(future)
+    finally:
+        client.cancel([future for _, future in futures.values()], force=True)
+
+
+def _outcome(future: Any) -> Any:
+    from distributed import KilledWorker
+
+    if future.status == "finished":
+        try:
+            return future.result()
+        except KilledWorker as error:  # it died with the result, and so did those asked again
+            return error
+    if future.status == "error":
+        return future.exception()
+    raise _unreachable("that its connection broke")
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
+    from distributed import Client, LocalCluster
+
+    # Its diary of every connection would drown what is said of the slides.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise _unreachable(f"none at {scheduler}", error) from error
+        with client:
+            yield client
+        return
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=None,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _unreachable(found: str, *causes: BaseException) -> XmagError:
+    return ConfigError(
+        wanted="a dask scheduler that answers",
+        found=found,
+        remedy="Start one (dask scheduler) with workers (dask worker ADDRESS), then give the same "
+        "command again: what is done is kept.",
+        causes=causes,
+    )

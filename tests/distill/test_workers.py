@@ -1,0 +1,51 @@
+"""Work spread over processes: errors and deaths of some are not those of others."""
+
+import os
+from pathlib import Path
+
+import dask
+import distributed
+import pytest
+
+from napari_xmag.distill.workers import on_workers
+from napari_xmag.errors import ConfigError
+
+
+def halved(item: tuple[int, Path]) -> int:
+    """Work that fails for odd numbers, always kills its worker for 6, and once for 4."""
+    number, folder = item
+    if number % 2:
+        raise ValueError(f"{number} is odd")
+    if number == 6:
+        os._exit(1)
+    if number == 4 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os._exit(1)
+    return number // 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_errors_and_dead_workers_do_not_lose_the_rest(tmp_path: Path) -> None:
+    items = [(number, tmp_path) for number in (0, 1, 2, 4, 6)]
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        ended = [one for one in on_workers(halved, items, workers=2) if one is not None]
+    outcomes = {item[0]: outcome for item, outcome in ended}
+    assert len(ended) == len(outcomes) == 5
+    assert [outcomes[number] for number in (0, 2, 4)] == [0, 1, 2]
+    assert str(outcomes[1]) == "1 is odd"
+    assert type(outcomes[6]).__name__ == "KilledWorker"
+
+
+def test_a_scheduler_by_its_address() -> None:
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        ended = [one for one in on_workers(abs, [-3, 4], scheduler=address) if one is not None]
+    assert sorted(ended) == [(-3, 3), (4, 4)]
+
+
+def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_xmag.distill.workers._CONNECT_SECONDS", 0.5)
+    with pytest.raises(ConfigError, match=r"tcp://127\.0\.0\.1:9"):
+        list(on_workers(abs, [1], scheduler="tcp://127.0.0.1:9"))
