@@ -5,17 +5,22 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from napari_xmag.cli.settings import add_config
+
 _DESCRIPTIONS = {
     "probe": "Judge encoders on labelled tiles: logistic regression and nearest neighbours on "
     "frozen features.",
     "slides": "Judge encoders on labelled slides: an attention head on frozen features, in folds "
     "by patient or from one institution to another.",
+    "agreement": "Say how much of a teacher's features students hold, on cases held out.",
+    "robustness": "Compare features of pictures with those of the same pictures in another stain, "
+    "focus, compression and light.",
     "speed": "Time the way of a slide at 5x, and beside it at 20x.",
 }
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add the command and its three kinds."""
+    """Add the command and its kinds."""
     parser = subparsers.add_parser(
         "evaluate",
         help="judge encoders on tiles and slides, and time them",
@@ -29,17 +34,9 @@ def add_parser(subparsers: Any) -> None:
 
 def _add_kind(kinds: Any, kind: str, words: str) -> None:
     parser = kinds.add_parser(kind, help=words, description=f"{words} See docs/evaluate.md.")
-    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    add_config(parser, "tasks.0.folds=3")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the results (default: xmag-KIND)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="a.b=c",
-        dest="settings",
-        help="change a value of the file, such as tasks.0.folds=3; may be repeated",
     )
 
 
@@ -58,13 +55,30 @@ def run(args: argparse.Namespace) -> int:
 
 def _events(args: argparse.Namespace, out: Path) -> Generator[Any, None, Any]:
     from napari_xmag.config import load_config
-    from napari_xmag.evaluate.config import MANUAL, PatchConfig, SlidesConfig, SpeedConfig
+    from napari_xmag.evaluate.config import (
+        MANUAL,
+        AgreementConfig,
+        PatchConfig,
+        RobustnessConfig,
+        SlidesConfig,
+        SpeedConfig,
+    )
 
     if args.kind == "probe":
         from napari_xmag.evaluate.patches import evaluate_patches
 
         patches = load_config(args.config, args.settings, PatchConfig, manual=MANUAL)
         return evaluate_patches(patches, out)
+    if args.kind == "agreement":
+        from napari_xmag.evaluate.agreement import evaluate_agreement
+
+        agreeing = load_config(args.config, args.settings, AgreementConfig, manual=MANUAL)
+        return evaluate_agreement(agreeing, out)
+    if args.kind == "robustness":
+        from napari_xmag.evaluate.robustness import evaluate_robustness
+
+        shifted = load_config(args.config, args.settings, RobustnessConfig, manual=MANUAL)
+        return evaluate_robustness(shifted, out)
     if args.kind == "slides":
         from napari_xmag.evaluate.slides import evaluate_slides
 

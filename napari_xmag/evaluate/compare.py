@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.evaluate.config import ComparisonConfig
-from napari_xmag.evaluate.folds import Indices, bootstrap_units, group_codes
-from napari_xmag.evaluate.metrics import (
+from napari_xmag.evaluate.report import Entry, TaskReport, write_predictions
+from napari_xmag.train.folds import Indices, bootstrap_units, group_codes
+from napari_xmag.train.metrics import (
     Floats,
     bootstrap,
     difference,
     intervals,
     mean_samples,
 )
-from napari_xmag.evaluate.report import Entry, TaskReport, write_predictions
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ from pydantic import Field, model_validator
 
 from napari_xmag.config import AnchoredPath, NameOrFolder, Section
 from napari_xmag.distill.config import TeacherConfig
+from napari_xmag.evaluate.tasks import PatchTask, SlideTask
+from napari_xmag.nets.info import Attends
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.fit import FitConfig
 
 MANUAL = "docs/evaluate.md"
-
-TaskName = Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
-Folds = Annotated[int, Field(ge=2)] | Literal["leave-one-group-out"]
 
 
 class EncoderConfig(Section):
@@ -40,6 +39,10 @@ class EncoderConfig(Section):
         "themselves; other teachers, shapes and plain timm networks need it.",
     )
     tile_px: int | None = Field(default=None, ge=16, description="Side of its tiles at that mpp.")
+    attends: Attends = Field(
+        default="tiles",
+        description="What the head of a slide task weighs: tiles, or the cells of each (students).",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -51,6 +54,8 @@ class EncoderConfig(Section):
             raise ValueError("a model states its own mpp and tile_px: leave them out")
         if self.shape and not all(sizes):
             raise ValueError("a shape needs mpp and tile_px")
+        if self.teacher and self.attends == "cells":
+            raise ValueError("a teacher has no cells to attend over")
         if self.teacher:
             recipe = self.teacher.spec()
             if not (self.mpp or recipe.mpp) or not (self.tile_px or recipe.tile_px):
@@ -101,58 +106,6 @@ class ProbeConfig(Section):
     most_iterations: int = Field(default=2000, ge=1, description="Of the logistic regression.")
 
 
-class PatchTask(Section):
-    """Labelled tiles, and how they are divided."""
-
-    name: TaskName = Field(description="Name in tables and of files.")
-    tiles: AnchoredPath = Field(
-        description="Folder with a folder of pictures for each class, or a CSV table "
-        "tile,label[,group][,split][,mpp]."
-    )
-    test: AnchoredPath | None = Field(
-        default=None, description="The same for test tiles; none: folds, or the table's splits."
-    )
-    mpp: float | None = Field(
-        default=None, gt=0, description="µm per pixel of the tiles; a column mpp wins over it."
-    )
-    group: str | None = Field(
-        default=None,
-        description="Regular expression for the file name that gives the group (patient, case): "
-        "its first bracket, or all that it matches. A column group wins over it.",
-    )
-    folds: Folds = Field(default=5, description="Number of folds, where there are no test tiles.")
-    crops: Literal["grid", "center"] = Field(
-        default="grid",
-        description="Where a picture is larger than a tile: features of tiles that cover all of "
-        "it are averaged, or one tile at the centre is taken.",
-    )
-    limit: int | None = Field(
-        default=None, ge=1, description="At most so many tiles of a class, drawn by seed."
-    )
-
-    @model_validator(mode="after")
-    def _group_compiles(self) -> Self:
-        import re
-
-        try:
-            re.compile(self.group or "")
-        except re.error as error:
-            raise ValueError(f"group is no regular expression: {error}") from error
-        return self
-
-
-class SlideTask(Section):
-    """Labelled slides, and how they are divided."""
-
-    name: TaskName = Field(description="Name in tables and of files.")
-    cohort: AnchoredPath = Field(description="CSV table slide,label[,patient][,mpp].")
-    test: AnchoredPath | None = Field(
-        default=None,
-        description="Table of another institution: trained on all of the first, tested on this.",
-    )
-    folds: Folds = Field(default=5, description="Folds by patient, where there is no test table.")
-
-
 class EvaluateConfig(Section):
     """What all evaluations have."""
 
@@ -199,6 +152,62 @@ class PatchConfig(ComparisonConfig):
         return self
 
 
+class AgreementConfig(EvaluateConfig):
+    """``evaluate agreement``."""
+
+    fields: AnchoredPath = Field(description="Folder made by distill prepare.")
+    validation: tuple[str, ...] = Field(
+        default=(), description="Cases or slides held out, as in a distillation."
+    )
+    limit: int | None = Field(default=None, ge=1, description="Use at most so many fields.")
+    training_fields: int = Field(
+        default=600, ge=2, description="Fields of training cases that the regression is fitted on."
+    )
+    teacher: TeacherConfig = Field(description="Whose features are predicted.")
+    encoders: tuple[EncoderConfig, ...] = Field(min_length=1, description="Students to compare.")
+
+    @model_validator(mode="after")
+    def _students(self) -> Self:
+        names = [encoder.name for encoder in self.encoders]
+        if len(set(names)) < len(names):
+            raise ValueError("give each encoder a name of its own")
+        if any(encoder.teacher or encoder.shape for encoder in self.encoders):
+            raise ValueError("only students have cells to compare with a teacher's tiles")
+        return self
+
+
+class ShiftsConfig(Section):
+    """Changes of the pictures; an empty list leaves a kind out."""
+
+    stain: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.05, 0.1, 0.2), description="HED jitter; 0.05 is called light, 0.2 strong."
+    )
+    blur: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(0.5, 1.0, 2.0), description="Standard deviation of a Gaussian, in µm."
+    )
+    jpeg: tuple[Annotated[int, Field(ge=1, le=95)], ...] = Field(
+        default=(70, 40, 20), description="Quality of a JPEG."
+    )
+    brightness: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.1, 0.2), description="Share by which it is raised or lowered."
+    )
+    contrast: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.1, 0.2), description="Share by which it is raised or lowered."
+    )
+
+
+class RobustnessConfig(PatchConfig):
+    """``evaluate robustness``; of the probes only the linear one is asked."""
+
+    shifts: ShiftsConfig = ShiftsConfig()
+
+    @model_validator(mode="after")
+    def _something_shifts(self) -> Self:
+        if not any(self.shifts.model_dump().values()):
+            raise ValueError("name one shift or more")
+        return self
+
+
 class SlidesConfig(ComparisonConfig):
     """``evaluate slides``."""
 
@@ -227,7 +236,6 @@ class SlidesConfig(ComparisonConfig):
             min_tissue=self.min_tissue,
             class_weights=self.class_weights,
             seed=seed,
-            device=self.machine.device,
             fit=self.fit,
         )
 

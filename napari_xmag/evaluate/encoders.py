@@ -1,7 +1,6 @@
 """The networks that are compared, all asked in one way."""
 
-import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from napari_xmag.evaluate.config import EncoderConfig, MachineConfig
 from napari_xmag.nets.device import DeviceBatch, pick_device, place
+from napari_xmag.nets.fingerprint import fingerprint
 from napari_xmag.nets.student import Student, StudentOutput, StudentSpec, build_student
 from napari_xmag.nets.teacher import Teacher, load_teacher, untrained_teacher
 from napari_xmag.nets.teachers import TEACHERS
@@ -93,7 +93,10 @@ def tile_source(config: EncoderConfig, machine: MachineConfig, cache: Path | Non
     """
     device = pick_device(machine.device)
     student = load(config)
-    identity = fingerprint(student)
+    rules = []
+    if isinstance(student, FrozenEncoder):
+        rules = [student.teacher.spec.feature, student.teacher.spec.tile_px]
+    identity = fingerprint(student, *rules)
     student = place(student, device)
     if machine.batch_size is None:
         batch = DeviceBatch.find(student, device, machine.precision)
@@ -145,18 +148,3 @@ def _student(folder: Path, mpp: float | None, tile_px: int | None) -> Student:
 
     spec = None if mpp is None else timm_spec(folder, mpp=mpp, tile_px=tile_px)
     return load_encoder(folder, spec).student
-
-
-def fingerprint(encoder: nn.Module) -> str:
-    """Return a hash of all that decides an encoder's features: weights, scale and rule."""
-    digest = hashlib.sha256()
-    # the normalisation is not in the state
-    for name, tensor in sorted({**encoder.state_dict(), **dict(encoder.named_buffers())}.items()):
-        value = tensor.detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    digest.update(repr(sorted(asdict(cast(Student, encoder).spec).items())).encode())
-    if isinstance(encoder, FrozenEncoder):
-        rule = encoder.teacher.spec
-        digest.update(repr((rule.feature, rule.tile_px)).encode())
-    return digest.hexdigest()

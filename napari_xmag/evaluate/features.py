@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.evaluate.encoders import TileSource
-from napari_xmag.evaluate.tiles import LabelledTile, at_scale, cut, read_picture
+from napari_xmag.evaluate.shifts import Shift
+from napari_xmag.evaluate.tiles import LabelledTile, at_scale, cut
+from napari_xmag.files import whole_file
 from napari_xmag.nets.device import encode
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.student import StudentSpec
+from napari_xmag.slide.picture import read_picture
 from napari_xmag.train.beat import Pace, beating
 from napari_xmag.train.events import Progress
 
@@ -56,6 +58,7 @@ def tile_features(
     source: TileSource,
     crops: Literal["grid", "center"],
     stage: str = "encoding tiles",
+    shift: Shift | None = None,
 ) -> Generator[Progress, None, TileFeatures]:
     """Encode tiles at the encoder's scale.
 
@@ -65,6 +68,8 @@ def tile_features(
         SHA-256 of each tile's bytes.
     stage
         Name in the progress.
+    shift
+        Changes each picture before it is brought to scale.
 
     Raises
     ------
@@ -74,7 +79,7 @@ def tile_features(
     pace, parts = Pace(stage, len(tiles)), []
     for start in range(0, len(tiles), _PART):
         chosen = slice(start, start + _PART)
-        work = partial(_part, tiles[chosen], hashes[chosen], source, crops)
+        work = partial(_part, tiles[chosen], hashes[chosen], source, crops, shift)
         parts.append((yield from beating(work, pace)))
         pace.add(len(tiles[chosen]))
     return TileFeatures(
@@ -88,12 +93,13 @@ def _part(
     hashes: Sequence[str],
     source: TileSource,
     crops: Literal["grid", "center"],
+    shift: Shift | None,
 ) -> TileFeatures:
-    place = source.cache and source.cache / f"{_key(tiles, hashes, source, crops)}.npz"
+    place = source.cache and source.cache / f"{_key(tiles, hashes, source, crops, shift)}.npz"
     if place and place.exists():
         with np.load(place, allow_pickle=False) as arrays:
             return TileFeatures(arrays["features"], arrays["crops"])
-    result = _encode(tiles, source, crops)
+    result = _encode(tiles, source, crops, shift)
     if place:
         with whole_file(place) as unfinished:
             np.savez(unfinished, features=result.features, crops=result.crops)
@@ -101,20 +107,28 @@ def _part(
 
 
 def _key(
-    tiles: Sequence[LabelledTile], hashes: Sequence[str], source: TileSource, crops: str
+    tiles: Sequence[LabelledTile],
+    hashes: Sequence[str],
+    source: TileSource,
+    crops: str,
+    shift: Shift | None,
 ) -> str:
     scales = [tile.mpp for tile in tiles]
-    content = (source.identity, str(source.batch.dtype), crops, scales, list(hashes))
+    changed = () if shift is None else (shift,)
+    content = (source.identity, str(source.batch.dtype), crops, scales, list(hashes), *changed)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
 def _encode(
-    tiles: Sequence[LabelledTile], source: TileSource, crops: Literal["grid", "center"]
+    tiles: Sequence[LabelledTile],
+    source: TileSource,
+    crops: Literal["grid", "center"],
+    shift: Shift | None,
 ) -> TileFeatures:
     pictures: list[NDArray[np.uint8]] = []
     numbers: list[int] = []
     parts: list[NDArray[np.float32]] = []
-    cut_file = partial(_cut_file, spec=source.student.spec, crops=crops)
+    cut_file = partial(_cut_file, spec=source.student.spec, crops=crops, shift=shift)
     with ThreadPoolExecutor(_READERS, "xmag-pictures") as pool:
         # few at a time: a large picture is hundreds of tiles
         for start in range(0, len(tiles), 2 * _READERS):
@@ -136,6 +150,13 @@ def _means(pictures: Sequence[NDArray[np.uint8]], source: TileSource) -> NDArray
 
 
 def _cut_file(
-    tile: LabelledTile, *, spec: StudentSpec, crops: Literal["grid", "center"]
+    tile: LabelledTile,
+    *,
+    spec: StudentSpec,
+    crops: Literal["grid", "center"],
+    shift: Shift | None,
 ) -> NDArray[np.uint8]:
-    return cut(at_scale(read_picture(tile.path), tile.mpp / spec.mpp), spec.tile_px, crops)
+    pixels = read_picture(tile.path)
+    if shift is not None:
+        pixels = shift(pixels, tile.mpp)
+    return cut(at_scale(pixels, tile.mpp / spec.mpp), spec.tile_px, crops)

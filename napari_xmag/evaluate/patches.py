@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 
 from napari_xmag.evaluate.classifiers import Training, probe
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
-from napari_xmag.evaluate.config import PatchConfig, PatchTask, ProbeConfig
+from napari_xmag.evaluate.config import PatchConfig, ProbeConfig
 from napari_xmag.evaluate.encoders import tile_source
 from napari_xmag.evaluate.features import TileFeatures, content_hashes, tile_features
-from napari_xmag.evaluate.folds import (
+from napari_xmag.evaluate.plots import plot_tasks
+from napari_xmag.evaluate.report import TaskReport, task_table, write_report
+from napari_xmag.evaluate.tasks import PatchTask
+from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
+from napari_xmag.train.beat import Pace, beating
+from napari_xmag.train.events import Finished, Progress
+from napari_xmag.train.folds import (
     LEAVE_ONE_OUT,
     Fold,
     Indices,
@@ -23,11 +29,6 @@ from napari_xmag.evaluate.folds import (
     grouped_folds,
     joined,
 )
-from napari_xmag.evaluate.plots import plot_tasks
-from napari_xmag.evaluate.report import TaskReport, write_report
-from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Finished, Progress
 
 # Enlarging by less than this is a rounding of what is known of the pixel size.
 _ENLARGED = 1.1
@@ -100,7 +101,7 @@ def evaluate_patches(
     """
     tables = []
     for task in config.tasks:
-        tables.append((yield from _table(task, config.seed)))
+        tables.append((yield from patch_table(task, config.seed)))
     features: list[dict[str, TileFeatures]] = [{} for _ in tables]
     facts = {}
     for settings in config.encoders:
@@ -115,13 +116,20 @@ def evaluate_patches(
     reports = []
     for table, found in zip(tables, features, strict=True):
         reports.append((yield from _judge(table, found, facts, config, out)))
-    write_report(out, "probe", config.model_dump(mode="json"), reports, facts)
+    write_report(out, "probe", config.model_dump(mode="json"), reports, facts, task_table)
     plot_tasks(reports, out)
     yield Finished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
 
 
-def _table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTable]:
+def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTable]:
+    """List the tiles of a task and divide them.
+
+    Raises
+    ------
+    CohortError
+        When they do not serve.
+    """
     tiles = labelled_tiles(task, seed)
     hashes = yield from content_hashes(tiles)
     classes = tuple(sorted({tile.label for tile in tiles}))
@@ -169,8 +177,8 @@ def _judge(
             outcomes.append((yield from beating(work, pace)))
             pace.add(1)
     rows = table.rows()
-    notes = [*table.notes, *_scale_notes(table, encoders), *_probe_notes(outcomes)]
-    work_done = partial(compare, table.task.name, rows, outcomes, config, _division(table), notes)
+    notes = [*table.notes, *scale_notes(table, encoders), *_probe_notes(outcomes)]
+    work_done = partial(compare, table.task.name, rows, outcomes, config, division(table), notes)
     report = yield from beating(work_done, pace)
     write_outcomes(out / f"{table.task.name}-predictions.csv", rows, outcomes)
     return report
@@ -205,7 +213,8 @@ def probe_folds(
     return Outcome(encoder, method, probabilities[judged][None], numbers[None], facts)
 
 
-def _division(table: PatchTable) -> str:
+def division(table: PatchTable) -> str:
+    """Say how rows to train on and to judge were parted."""
     groups = len(np.unique(table.groups))
     grouped = f" of {groups} groups" if groups < len(table.tiles) else ""
     if len(table.folds) == 1:
@@ -215,7 +224,8 @@ def _division(table: PatchTable) -> str:
     return f"{len(table.folds)} folds{grouped}, each judged by what was trained on the others."
 
 
-def _scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say which encoders see pictures enlarged."""
     largest = max(tile.mpp for tile in table.tiles)
     factors = {name: largest / facts["mpp"] for name, facts in encoders.items()}
     return [

@@ -1,18 +1,19 @@
 """Figures side by side, as JSON for programs and Markdown for people."""
 
 import csv
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.provenance import program_versions
-from napari_xmag.evaluate.metrics import FIGURES, Interval
+from napari_xmag.files import whole_file, write_json
+from napari_xmag.train.metrics import FIGURES, Interval
+
+Task = TypeVar("Task")
 
 FORMAT = "napari-xmag evaluation"
 TITLES = {
@@ -71,10 +72,18 @@ def write_report(
     out: Path,
     kind: str,
     config: Mapping[str, Any],
-    tasks: Sequence[TaskReport],
+    tasks: Sequence[Task],
     encoders: Mapping[str, Mapping[str, Any]],
+    table: Callable[[Task], str],
 ) -> None:
     """Write results.json and results.md.
+
+    Parameters
+    ----------
+    tasks
+        What was found, a dataclass for each task.
+    table
+        Tells a task in Markdown, such as `task_table`.
 
     Raises
     ------
@@ -85,32 +94,15 @@ def write_report(
         "format": FORMAT,
         "kind": kind,
         "notice": NOTICE,
-        "tasks": [asdict(task) for task in tasks],
+        "tasks": [asdict(cast(Any, task)) for task in tasks],
         "encoders": encoders,
         "config": config,
         "versions": program_versions(),
     }
     write_json(out / "results.json", content)
-    parts = [f"**{NOTICE}**", *(task_table(task) for task in tasks)]
+    parts = [f"**{NOTICE}**", *map(table, tasks)]
     with whole_file(out / "results.md") as unfinished:
         unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file; numbers that are none become null."""
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    with whole_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if np.isfinite(value) else None
-    return str(value) if isinstance(value, Path) else value
 
 
 def task_table(task: TaskReport) -> str:

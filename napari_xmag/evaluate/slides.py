@@ -9,9 +9,16 @@ import torch
 
 from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
-from napari_xmag.evaluate.config import SlidesConfig, SlideTask
+from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.encoders import TileSource, tile_source
-from napari_xmag.evaluate.folds import (
+from napari_xmag.evaluate.plots import plot_tasks
+from napari_xmag.evaluate.report import TaskReport, task_table, write_report
+from napari_xmag.evaluate.tasks import SlideTask
+from napari_xmag.nets.info import Attends
+from napari_xmag.train.cohort import TRAIN, CohortRow, read_cohort
+from napari_xmag.train.events import Event, Finished, Progress
+from napari_xmag.train.features import SlideFeatures, slide_features
+from napari_xmag.train.folds import (
     LEAVE_ONE_OUT,
     Fold,
     Indices,
@@ -19,13 +26,8 @@ from napari_xmag.evaluate.folds import (
     group_codes,
     grouped_folds,
 )
-from napari_xmag.evaluate.metrics import Floats
-from napari_xmag.evaluate.plots import plot_tasks
-from napari_xmag.evaluate.report import TaskReport, write_report
-from napari_xmag.train.cohort import TRAIN, CohortRow, read_cohort
-from napari_xmag.train.events import Event, Finished, Progress
-from napari_xmag.train.features import SlideFeatures, slide_features
-from napari_xmag.train.run import Bags, train_head
+from napari_xmag.train.metrics import Floats
+from napari_xmag.train.stages import Bags, train_head
 
 Features = dict[tuple[Path, float | None], SlideFeatures]
 
@@ -101,7 +103,7 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, l
     for settings in config.encoders:
         source = tile_source(settings, config.machine, config.cache)
         facts[settings.name] = source.facts()
-        features = yield from _encode_all(tables, source, config.min_tissue)
+        features = yield from _encode_all(tables, source, settings.attends, config.min_tissue)
         del source  # the next network may be as large
         for table, found in zip(tables, outcomes, strict=True):
             found.append((yield from _judge(settings.name, table, features, config)))
@@ -112,7 +114,7 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, l
             compare(table.task.name, rows, found, config, _division(table, config.seeds))
         )
         write_outcomes(out / f"{table.task.name}-predictions.csv", rows, found)
-    write_report(out, "slides", config.model_dump(mode="json"), reports, facts)
+    write_report(out, "slides", config.model_dump(mode="json"), reports, facts, task_table)
     plot_tasks(reports, out)
     yield Finished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
@@ -159,7 +161,7 @@ def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[
 
 
 def _encode_all(
-    tables: Sequence[SlideTable], source: TileSource, min_tissue: float
+    tables: Sequence[SlideTable], source: TileSource, attends: Attends, min_tissue: float
 ) -> Generator[Progress, None, Features]:
     features: Features = {}
     wanted = {(row.slide, row.mpp): row for table in tables for row in table.rows}
@@ -168,9 +170,11 @@ def _encode_all(
             row.slide,
             row.mpp,
             source.student,
+            attends=attends,
             min_tissue=min_tissue,
             cache=source.cache,
             encoder_id=source.identity,
+            batch=source.batch,
         )
         yield Progress("slides", len(features), len(wanted))
     return features
@@ -191,8 +195,11 @@ def _judge(
             probabilities[test] = yield from _fold(table, found, train, test, config, seed)
         runs.append(probabilities[table.tested])
         numbers.append(fold_numbers(folds, len(table.rows))[table.tested])
-    tiles = float(np.mean([len(item.features) for item in found]))
-    return Outcome(name, _METHOD, np.stack(runs), np.stack(numbers), {"tiles_per_slide": tiles})
+    facts = {
+        "tiles_per_slide": float(np.mean([len(item.tiles) for item in found])),
+        "places_per_slide": float(np.mean([len(item.features) for item in found])),
+    }
+    return Outcome(name, _METHOD, np.stack(runs), np.stack(numbers), facts)
 
 
 def _fold(

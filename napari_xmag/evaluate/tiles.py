@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.errors import CohortError, TileReadError
+from napari_xmag.errors import CohortError
+from napari_xmag.slide.picture import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
-    from napari_xmag.evaluate.config import PatchTask
+    from napari_xmag.evaluate.tasks import PatchTask
 
-TILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _SPLITS = ("train", "test")
 
 
@@ -59,7 +59,7 @@ def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
         for parent in sorted(folder.iterdir())
         if parent.is_dir() and not parent.name.startswith(".")
         for path in sorted(parent.iterdir())
-        if path.suffix.lower() in TILE_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
     ]
     if not tiles:
         raise CohortError(
@@ -169,32 +169,6 @@ def _leaking(tiles: Sequence[LabelledTile]) -> list[str]:
     for tile in tiles:
         sides[tile.group].add(tile.split)
     return sorted(group for group, found in sides.items() if len(found) > 1)
-
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read a picture as uint8 (H, W, 3), transparency laid on white.
-
-    Raises
-    ------
-    TileReadError
-        When it cannot be decoded.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            if "A" not in image.getbands() and "transparency" not in image.info:
-                return np.asarray(image.convert("RGB"))
-            white = Image.new("RGBA", image.size, "white")
-            laid = Image.alpha_composite(white, image.convert("RGBA"))
-            return np.asarray(laid.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise TileReadError(
-            wanted=f"a picture in {path.name}",
-            found=str(error),
-            remedy="Replace it or leave it out; figures of a part would not be those of the whole.",
-            causes=[error],
-        ) from error
 
 
 def at_scale(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.analyze.provenance import program_versions
-from napari_xmag.evaluate.report import FORMAT, write_json
+from napari_xmag.evaluate.report import FORMAT
+from napari_xmag.files import whole_file, write_json
 
 
 @dataclass(frozen=True)

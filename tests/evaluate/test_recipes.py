@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from napari_xmag.config import Section, load_config
-from napari_xmag.evaluate.config import MANUAL, PatchConfig, SlidesConfig, SpeedConfig
+from napari_xmag.evaluate.config import (
+    MANUAL,
+    AgreementConfig,
+    PatchConfig,
+    RobustnessConfig,
+    SlidesConfig,
+    SpeedConfig,
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -14,6 +21,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
     ("name", "kind"),
     [
         ("evaluate_patches", PatchConfig),
+        ("evaluate_agreement", AgreementConfig),
+        ("evaluate_robustness", RobustnessConfig),
         ("evaluate_slides", SlidesConfig),
         ("evaluate_speed", SpeedConfig),
         ("six_tasks_patches", PatchConfig),

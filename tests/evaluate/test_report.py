@@ -1,15 +1,13 @@
 """Results are written whole, with or without numbers, with or without pictures."""
 
 import json
-import logging
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from napari_xmag.evaluate import plots
-from napari_xmag.evaluate.metrics import FIGURES, Interval
 from napari_xmag.evaluate.report import Entry, TaskReport, task_table, write_report
+from napari_xmag.train.metrics import FIGURES, Interval
 
 NAN = float("nan")
 
@@ -34,7 +32,7 @@ def test_table_says_figures_differences_and_notes() -> None:
 def test_what_cannot_be_had_is_none_in_words_and_null_in_json(tmp_path: Path) -> None:
     assert "| teacher | linear | none |" in task_table(report(NAN))
     assert "0.900 (no interval)" in task_table(report(0.9))
-    write_report(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {})
+    write_report(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {}, task_table)
     content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     figure = content["tasks"][0]["entries"][0]["figures"]["auc"]
     assert figure == {"value": None, "low": None, "high": None}
@@ -47,13 +45,3 @@ def test_picture_is_drawn(tmp_path: Path) -> None:
     with Image.open(tmp_path / "glas.png") as picture:
         assert picture.width > 1000
         assert len(picture.convert("RGB").getcolors(2**24) or ()) > 20
-
-
-def test_without_matplotlib_the_log_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(plots, "find_spec", lambda name: None)
-    with caplog.at_level(logging.WARNING):
-        plots.plot_tasks([report(0.9, 0.85)], tmp_path)
-    assert "napari-xmag[evaluate]" in caplog.text
-    assert not list(tmp_path.iterdir())

@@ -77,6 +77,24 @@ def test_folds_by_patient(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> N
     assert (tmp_path / "sections.png").exists()
 
 
+def test_a_head_over_cells_beside_one_over_tiles(
+    cohort: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    encoders = [
+        {"name": "tiles", "student": tiny_encoder},
+        {"name": "cells", "student": tiny_encoder, "attends": "cells"},
+    ]
+    settings = config(tiny_encoder, {"cohort": cohort, "folds": 2}).model_dump()
+    settings |= {"encoders": encoders, "seeds": 1, "cache": tmp_path / "cache"}
+    task, _ = run(SlidesConfig.model_validate(settings), tmp_path / "out")
+    tiles, cells = (entry["facts"] for entry in task["entries"])
+    assert tiles["places_per_slide"] == tiles["tiles_per_slide"]
+    assert 4 < cells["places_per_slide"] / cells["tiles_per_slide"] <= 16
+    teacher = {"name": "t", "teacher": {"name": "uni2-h"}, "attends": "cells"}
+    with pytest.raises(ValueError, match="no cells"):
+        SlidesConfig.model_validate(settings | {"encoders": [teacher]})
+
+
 def test_the_same_twice(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> None:
     settings = config(tiny_encoder, {"cohort": cohort, "folds": 2}).model_copy(
         update={"cache": tmp_path / "cache", "seeds": 1}

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from napari_xmag.errors import CohortError, TileReadError
-from napari_xmag.evaluate.config import PatchTask
-from napari_xmag.evaluate.tiles import at_scale, cut, labelled_tiles, read_picture
+from napari_xmag.evaluate.tasks import PatchTask
+from napari_xmag.evaluate.tiles import at_scale, cut, labelled_tiles
+from napari_xmag.slide.picture import read_picture
 
 
 @pytest.fixture

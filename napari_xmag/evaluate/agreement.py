@@ -1,0 +1,150 @@
+"""How much of a teacher's features students hold, on cases that nothing was fitted on."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag import NOTICE
+from napari_xmag.analyze.provenance import program_versions
+from napari_xmag.distill.agreement import agreement, cells_as_rows
+from napari_xmag.distill.cache import cached_pairs
+from napari_xmag.distill.feed import held_out, rows_of, spread
+from napari_xmag.distill.pairs import CachedPairs
+from napari_xmag.distill.shards import FieldRecord, read_index
+from napari_xmag.errors import ConfigError
+from napari_xmag.evaluate.config import AgreementConfig
+from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.report import FORMAT
+from napari_xmag.files import whole_file, write_json
+from napari_xmag.nets.device import encode, encode_bag, pick_device
+from napari_xmag.nets.teacher import Teacher, load_teacher
+from napari_xmag.train.beat import Pace, beating
+from napari_xmag.train.events import Finished, Progress
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a student's features predict the teacher's: 1 is all of them, 0 none.
+
+    Attributes
+    ----------
+    whole
+        Of the field: embedding against the mean over its tiles.
+    cells
+        Of each cell against its own tile.
+    """
+
+    encoder: str
+    whole: float
+    cells: float
+
+
+def evaluate_agreement(
+    config: AgreementConfig, out: Path
+) -> Generator[Progress | Finished, None, list[Agreement]]:
+    """Judge students by what their features hold of the teacher's; see `agreement`.
+
+    Parameters
+    ----------
+    out
+        Gets results.json and results.md, and the teacher's features where no cache is named.
+
+    Raises
+    ------
+    ConfigError
+        When the fields do not serve, or do not fit a student's tile.
+    ModelError
+        When teacher or student does not load.
+    """
+    records = read_index(config.fields)[: config.limit]
+    cases = held_out(records, config.validation, config.seed)
+    testing = rows_of(records, cases)
+    others = np.setdiff1d(np.arange(len(records)), testing)
+    training = spread(others, config.training_fields)
+    teacher = load_teacher(config.teacher.spec()).to(pick_device(config.machine.device))
+    found, facts = [], {}
+    for settings in config.encoders:
+        source = tile_source(settings, config.machine, None)
+        facts[settings.name] = source.facts()
+        pairs = yield from _pairs(config, out, records, teacher, source)
+        pace = Pace(settings.name, 1)
+        work = partial(_agreement, settings.name, pairs, source, training, testing)
+        found.append((yield from beating(work, pace)))
+        del source  # the next network may be as large
+    words = (
+        f"Teacher {config.teacher.spec().origin()['name']}. Fitted on {len(training)} fields, "
+        f"judged on all {len(testing)} of the {len(cases)} cases held out: {', '.join(cases)}."
+    )
+    _write(out, config, found, facts, words)
+    yield Finished(out, {"encoders": [asdict(one) for one in found]})
+    return found
+
+
+def _pairs(
+    config: AgreementConfig,
+    out: Path,
+    records: Sequence[FieldRecord],
+    teacher: Teacher,
+    source: TileSource,
+) -> Generator[Progress, None, CachedPairs]:
+    spec = source.student.spec
+    if spec.cells < 2:
+        raise ConfigError(
+            wanted="a student with cells, each of which has learned one teacher tile",
+            found=f"{spec.cells} in a tile",
+            remedy="Compare it by evaluate probe instead.",
+        )
+    cache = config.cache or out / "cache"
+    return (yield from cached_pairs(config.fields, records, teacher, spec, cache))
+
+
+def _agreement(
+    name: str, pairs: CachedPairs, source: TileSource, training: Rows, testing: Rows
+) -> Agreement:
+    whole, cells = [], []
+    for rows in (training, testing):
+        tiles = np.ascontiguousarray(pairs.views[rows].transpose(0, 2, 3, 1))
+        grid = pairs.targets[rows].astype(np.float32)
+        grid = grid.reshape(len(rows), -1, grid.shape[-1])
+        embeddings = encode(source.student, tiles, source.batch).cpu().numpy()
+        parts = encode_bag(source.student, tiles, source.batch, "cells").cpu().numpy()
+        whole.append((embeddings, grid.mean(1)))
+        cells.append((cells_as_rows(parts), cells_as_rows(grid)))
+    return Agreement(name, agreement(*whole), agreement(*cells))
+
+
+def _write(
+    out: Path,
+    config: AgreementConfig,
+    found: Sequence[Agreement],
+    facts: Mapping[str, Any],
+    words: str,
+) -> None:
+    content = {
+        "format": FORMAT,
+        "kind": "agreement",
+        "notice": NOTICE,
+        "division": words,
+        "agreement": [asdict(one) for one in found],
+        "encoders": facts,
+        "config": config.model_dump(mode="json"),
+        "versions": program_versions(),
+    }
+    write_json(out / "results.json", content)
+    lines = [
+        f"**{NOTICE}**\n",
+        "## Agreement with the teacher\n",
+        f"{words}\n",
+        "| encoder | whole field | cells |",
+        "|---|---|---|",
+        *(f"| {one.encoder} | {one.whole:.3f} | {one.cells:.3f} |" for one in found),
+    ]
+    with whole_file(out / "results.md") as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,175 @@
+"""How much of an encoder's features survives another stain, scanner or compression."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.evaluate.classifiers import Training, linear_probe
+from napari_xmag.evaluate.config import RobustnessConfig
+from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.features import tile_features
+from napari_xmag.evaluate.patches import PatchTable, division, patch_table, scale_notes
+from napari_xmag.evaluate.report import write_report
+from napari_xmag.evaluate.robustness_report import (
+    RobustnessTask,
+    ShiftEntry,
+    plot_robustness,
+    task_tables,
+)
+from napari_xmag.evaluate.shifts import Shift, shifts
+from napari_xmag.train.beat import Pace, beating
+from napari_xmag.train.events import Finished, Progress
+from napari_xmag.train.folds import bootstrap_units, group_codes
+from napari_xmag.train.metrics import Floats, bootstrap, interval
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one encoder gives on a task: originals, and each shift."""
+
+    encoder: str
+    original: Features
+    shifted: Mapping[Shift, Features] = field(default_factory=dict)
+
+
+def evaluate_robustness(
+    config: RobustnessConfig, out: Path
+) -> Generator[Progress | Finished, None, list[RobustnessTask]]:
+    """Compare features of changed pictures with those of the originals.
+
+    Three questions, from features to use: how alike the two features are (cosine, the mean feature
+    of the originals taken off: without that all features may point one way); how often the original
+    that is nearest to a changed picture is its own; and what a linear probe that learned from
+    originals loses on changed pictures.
+
+    Parameters
+    ----------
+    out
+        Gets results.json, results.md and a plot for each task.
+
+    Returns
+    -------
+    The figures of each task.
+
+    Raises
+    ------
+    CohortError, ConfigError
+        When the tiles of a task do not serve.
+    TileReadError
+        When one of them cannot be decoded.
+    ModelError
+        When an encoder does not load.
+    """
+    tables = []
+    for task in config.tasks:
+        tables.append((yield from patch_table(task, config.seed)))
+    found: list[list[_Found]] = [[] for _ in tables]
+    facts = {}
+    for settings in config.encoders:
+        source = tile_source(settings, config.machine, config.cache)
+        facts[settings.name] = source.facts()
+        for table, results in zip(tables, found, strict=True):
+            results.append((yield from _features(settings.name, table, source, config)))
+        del source  # the next network may be as large
+    tasks = []
+    for table, results in zip(tables, found, strict=True):
+        pace = Pace(f"probing {table.task.name}", len(results))
+        entries: list[ShiftEntry] = []
+        for result in results:
+            entries += yield from beating(partial(_entries, table, result, config), pace)
+            pace.add(1)
+        notes = (*table.notes, *scale_notes(table, facts))
+        tasks.append(
+            RobustnessTask(table.task.name, len(table.judged), division(table), entries, notes)
+        )
+    written = config.model_dump(mode="json")
+    write_report(out, "robustness", written, tasks, facts, task_tables)
+    for one in tasks:
+        plot_robustness(one, out / f"{one.name}.png")
+    yield Finished(out, {"tasks": [asdict(one) for one in tasks]})
+    return tasks
+
+
+def _features(
+    name: str, table: PatchTable, source: TileSource, config: RobustnessConfig
+) -> Generator[Progress, None, _Found]:
+    crops, stage = table.task.crops, f"{name} on {table.task.name}"
+    original = yield from tile_features(table.tiles, table.hashes, source, crops, stage)
+    # Only what is judged is ever shifted: the probe learns from originals.
+    tiles = [table.tiles[row] for row in table.judged]
+    hashes = [table.hashes[row] for row in table.judged]
+    shifted = {}
+    for shift in shifts(config.shifts, config.seed):
+        result = yield from tile_features(
+            tiles, hashes, source, crops, f"{stage}, {shift.name}", shift
+        )
+        shifted[shift] = result.features
+    return _Found(name, original.features, shifted)
+
+
+def _entries(table: PatchTable, found: _Found, config: RobustnessConfig) -> list[ShiftEntry]:
+    own = found.original[table.judged]
+    codes = group_codes([table.hashes[row] for row in table.judged])
+    probabilities = _probed(table, found, config)
+    units, _ = bootstrap_units(table.groups[table.judged], config.bootstrap.unit)
+    labels, level = table.labels[table.judged], config.bootstrap.level
+    samples = [
+        bootstrap(labels, run, units, replicates=config.bootstrap.replicates, seed=config.seed)[
+            "auc"
+        ]
+        for run in probabilities
+    ]
+    entries = []
+    for number, (shift, changed) in enumerate(found.shifted.items(), 1):
+        cosines = centred_cosines(changed, own)
+        entries.append(
+            ShiftEntry(
+                encoder=found.encoder,
+                shift=shift.name,
+                stability=float(cosines.diagonal().mean()),
+                recognised=float((codes[cosines.argmax(1)] == codes).mean()),
+                auc=interval(samples[number], level),
+                change=interval(samples[number] - samples[0], level),
+                original=interval(samples[0], level),
+            )
+        )
+    return entries
+
+
+def centred_cosines(changed: Features, original: Features) -> Floats:
+    """Return the cosine (N, N) of each changed with each original feature.
+
+    Parameters
+    ----------
+    changed, original
+        Float (N, D); the mean of the originals is taken off both.
+    """
+    mean = original.mean(0, dtype=np.float64)
+    here, there = changed - mean, original - mean
+    here /= np.maximum(np.linalg.norm(here, axis=1, keepdims=True), 1e-12)
+    there /= np.maximum(np.linalg.norm(there, axis=1, keepdims=True), 1e-12)
+    cosines: Floats = here @ there.T
+    return cosines
+
+
+def _probed(table: PatchTable, found: _Found, config: RobustnessConfig) -> Floats:
+    """Return probabilities (1 + shifts, judged rows, C), originals first, of one probe a fold."""
+    place = np.full(len(table.tiles), -1)
+    place[table.judged] = np.arange(len(table.judged))
+    judged = np.stack([found.original[table.judged], *found.shifted.values()])
+    probabilities = np.zeros((*judged.shape[:2], len(table.classes)))
+    for train, test in table.folds:
+        training = Training(
+            found.original[train], table.labels[train], table.groups[train], len(table.classes)
+        )
+        rows = judged[:, place[test]]
+        probed = linear_probe(training, np.concatenate(rows), config.probe, config.seed)
+        shape = (len(judged), len(test), len(table.classes))
+        probabilities[:, place[test]] = probed.probabilities.reshape(shape)
+    return probabilities
