@@ -1,4 +1,4 @@
-"""The command line: ``napari-xmag analyze | models | distill | train | evaluate | doctor``."""
+"""The command line: ``napari-xmag analyze | models | train | distill | …``, see ``COMMANDS``."""
 
 import argparse
 import logging
@@ -9,7 +9,7 @@ from importlib import import_module
 from napari_xmag import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
 
-COMMANDS = ("analyze", "models", "distill", "train", "evaluate", "doctor")
+COMMANDS = ("analyze", "models", "distill", "train", "examples", "evaluate", "doctor")
 """Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
 
 CANCELLED = 130

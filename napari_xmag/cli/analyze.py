@@ -227,6 +227,7 @@ def _summary(name: str, result: "SlideResult", folder: Path) -> str:
     lines = [
         name,
         f"  prediction  {words or 'none'}",
+        *([f"  called      {result.predicted} ({result.rule})"] if result.rule else []),
         *(f"  warning     {flag.words}" for flag in result.flags),
         f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.0f} tiles/s",
         f"  written to  {folder}",

@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from napari_xmag.train.events import EpochDone, Event, Finished, Progress
+from napari_xmag.train.events import EpochDone, Event, Finished, Planned, Progress
 
 T = TypeVar("T")
 _SECONDS_IN_LOG = 60.0
@@ -32,12 +32,19 @@ def show(events: Iterator[T | Progress]) -> Iterator[T]:
 def follow(events: Iterator[Event]) -> int:
     """Print what a training run says; return 0 when it has finished."""
     for event in show(events):
+        if isinstance(event, Planned):
+            print("Plan: " + _words(event.plan), flush=True)
         if isinstance(event, EpochDone):
             scalars = "  ".join(f"{name} {value:.4g}" for name, value in event.scalars.items())
-            print(f"epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
+            stage = f"{event.stage}: " if event.stage else ""
+            print(f"{stage}epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
         if isinstance(event, Finished):
             print(f"Written: {event.folder}")
     return 0
+
+
+def _words(plan: Mapping[str, object]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in plan.items())
 
 
 def _line(event: Progress) -> str:

@@ -1,6 +1,7 @@
 """`napari-xmag train`: a slide model from a table of labelled slides."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,33 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a slide model on labelled slides",
-        description="Train a slide model on a table slide,label[,patient,split,mpp] (CSV). "
-        "Problems of the table are listed before anything starts (docs/train.md).",
+        description="Train a slide model on a table slide,label[,patient,split,mpp,site] (CSV or "
+        "Excel). Problems of the table are listed before anything starts (docs/train.md).",
     )
-    parser.add_argument("cohort", type=Path, metavar="COHORT.csv")
-    parser.add_argument("--encoder", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--name", default="my-model", help="name of the model (my-model)")
-    parser.add_argument("--display-name", default="", help="name for people")
-    parser.add_argument("--description", default="", help="one sentence for the model chooser")
-    parser.add_argument("--demonstration", action="store_true", help="mark as demonstration model")
-    parser.add_argument("--licence", default="", help="licence of the weights")
+    parser.add_argument("cohort", type=Path, metavar="COHORT")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the run's folder")
     parser.add_argument(
-        "--attends",
-        choices=("cells", "tiles"),
-        default="cells",
-        help="what the head weighs: the cells of each tile (a finer map), or whole tiles",
+        "--mode",
+        choices=("head", "end-to-end"),
+        help="head: frozen encoder (minutes); end-to-end: then the encoder with it",
     )
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--lr", type=float, default=3e-4, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--encoder", type=Path, metavar="DIR", help="where learning starts (the bundled model's)"
+    )
+    parser.add_argument("--folds", type=int, metavar="K", help="train K times, test each patient")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE.toml", help="settings, explained in docs/train.md"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=c",
+        dest="settings",
+        help="change a setting, such as end_to_end.fit.epochs=5; may be repeated",
+    )
+    _add_short_forms(parser)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep features for other runs")
     parser.add_argument("--card", type=Path, metavar="FILE.md", help="more sections for the card")
     parser.add_argument("--tile-mpp", type=float, help="for an encoder that does not say its mpp")
@@ -41,9 +48,30 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_short_forms(parser: Any) -> None:
+    """Add flags for settings that are often given."""
+    parser.add_argument("--name", help="name of the model (my-model)")
+    parser.add_argument("--display-name", help="name for people")
+    parser.add_argument("--description", help="one sentence for the model chooser")
+    parser.add_argument(
+        "--demonstration", action="store_true", default=None, help="mark as demonstration model"
+    )
+    parser.add_argument("--licence", help="licence of the weights")
+    parser.add_argument(
+        "--attends",
+        choices=("cells", "tiles"),
+        help="what the head weighs: the cells of each tile (a finer map), or whole tiles",
+    )
+    parser.add_argument("--epochs", type=int, help="of the head (fit.epochs)")
+    parser.add_argument("--lr", type=float, help="highest learning rate of the head (fit.lr)")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"))
+
+
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the model is written, 2 when the table has problems."""
     from napari_xmag.cli.progress import follow
+    from napari_xmag.train.beat import finish
     from napari_xmag.train.card import read_notes
     from napari_xmag.train.cohort import read_cohort
     from napari_xmag.train.run import train
@@ -54,44 +82,64 @@ def run(args: argparse.Namespace) -> int:
     if cohort.problems:
         return 2
     notes = read_notes(args.card) if args.card else None
-    return follow(
-        train(cohort, _encoder(args), args.out, _config(args), cache=args.cache, notes=notes)
+    events = train(
+        cohort,
+        _encoder(args),
+        args.out,
+        _config(args),
+        cache=args.cache,
+        notes=notes,
+        resume=args.resume,
     )
+    if os.environ.get("RANK", "0") == "0":
+        return follow(events)
+    # The first of the processes that torchrun started speaks for all.
+    finish(events)
+    return 0
 
 
 def _encoder(args: argparse.Namespace) -> Any:
     from napari_xmag.distill.encoder import load_encoder, timm_spec
+    from napari_xmag.zoo import find_model
 
+    folder = args.encoder or find_model()
     given = (args.tile_mpp, args.tile_px)
     if all(value is None for value in given):
-        return load_encoder(args.encoder)
-    return load_encoder(args.encoder, timm_spec(args.encoder, mpp=given[0], tile_px=given[1]))
+        return load_encoder(folder)
+    return load_encoder(folder, timm_spec(folder, mpp=given[0], tile_px=given[1]))
+
+
+_SHORT = {
+    "mode": "mode",
+    "folds": "folds",
+    "name": "name",
+    "display_name": "display_name",
+    "description": "description",
+    "demonstration": "demonstration",
+    "licence": "licence",
+    "attends": "attends",
+    "epochs": "fit.epochs",
+    "lr": "fit.lr",
+    "seed": "seed",
+    "device": "device",
+}
 
 
 def _config(args: argparse.Namespace) -> Any:
-    from pydantic import ValidationError
-
-    from napari_xmag.errors import ConfigError
+    """Return the settings of the file, under those of the command line."""
+    from napari_xmag.config import load_config
     from napari_xmag.train.config import TrainConfig
 
-    plain = TrainConfig()
-    try:
-        return TrainConfig(
-            name=args.name,
-            display_name=args.display_name,
-            description=args.description,
-            demonstration=args.demonstration,
-            licence=args.licence,
-            attends=args.attends,
-            seed=args.seed,
-            device=args.device,
-            fit=type(plain.fit)(**{**plain.fit.model_dump(), "epochs": args.epochs, "lr": args.lr}),
-        )
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(
-            wanted="settings in their range",
-            found="; ".join(lines),
-            remedy="Correct these values.",
-            causes=[error],
-        ) from error
+    short = [
+        f"{setting}={_toml(getattr(args, flag))}"
+        for flag, setting in _SHORT.items()
+        if getattr(args, flag) is not None
+    ]
+    settings = [*short, *args.settings]
+    return load_config(args.config, settings, TrainConfig, manual="docs/train.md")
+
+
+def _toml(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from typing import TypeVar
 
 from napari_xmag.train.events import Progress
@@ -12,10 +13,23 @@ _SECONDS = 0.25
 
 
 class Pace:
-    """Rate and time left of one stage, measured from when it was made."""
+    """Rate and time left of one stage, measured from when it was made.
 
-    def __init__(self, stage: str, total: int) -> None:
-        self.stage, self.total, self.done = stage, total, 0
+    Parameters
+    ----------
+    stage
+        Its name.
+    total
+        All that is to be done.
+    unit
+        What is counted, in the plural ("fields").
+    done
+        What was done before, for a stage that goes on.
+    """
+
+    def __init__(self, stage: str, total: int, unit: str = "", done: int = 0) -> None:
+        self.stage, self.total, self.unit, self.done = stage, total, unit, done
+        self._before = done
         self._begun = self._told = time.monotonic()
 
     def add(self, count: int) -> None:
@@ -25,29 +39,44 @@ class Pace:
     def event(self) -> Progress:
         """Return the state as an event."""
         self._told = time.monotonic()
-        rate = self.done / max(self._told - self._begun, 1e-9)
+        rate = (self.done - self._before) / max(self._told - self._begun, 1e-9)
         left = (self.total - self.done) / rate if rate else float("nan")
-        return Progress(self.stage, self.done, self.total, rate, left)
+        return Progress(self.stage, self.done, self.total, rate, left, self.unit)
 
     def seconds_to_next(self) -> float:
         """Return how long the listener may still be kept waiting."""
         return max(self._told + _SECONDS - time.monotonic(), 0.0)
 
 
-def beating(work: Callable[[], T], pace: Pace) -> Generator[Progress, None, T]:
+def one_thread() -> ThreadPoolExecutor:
+    """Return the thread in which many steps in a row run; see `beating`."""
+    return ThreadPoolExecutor(1, thread_name_prefix="xmag-step")
+
+
+def beating(
+    work: Callable[[], T], pace: Pace, thread: ThreadPoolExecutor | None = None
+) -> Generator[Progress, None, T]:
     """Run ``work`` in a thread and yield ``pace.event()`` whenever a quarter second has passed.
 
     Steps shorter than that share one beat. Closing the generator waits for the step that runs,
     and no other is begun.
 
+    Parameters
+    ----------
+    thread
+        From `one_thread`, for many steps; one of its own when None.
+
     Returns
     -------
     What ``work`` returned; what it raised is raised here.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="xmag-step") as pool:
+    with one_thread() if thread is None else nullcontext(thread) as pool:
         future = pool.submit(work)
-        while not wait([future], timeout=pace.seconds_to_next()).done:
-            yield pace.event()
+        try:
+            while not wait([future], timeout=pace.seconds_to_next()).done:
+                yield pace.event()
+        finally:
+            wait([future])
     if pace.seconds_to_next() == 0:
         yield pace.event()
     return future.result()

@@ -2,25 +2,42 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from napari_xmag.distill.encoder import Encoder
 from napari_xmag.errors import ConfigError
-from napari_xmag.train.cohort import SPLITS, CohortRow
-from napari_xmag.train.config import TrainConfig
+from napari_xmag.train import markdown
+from napari_xmag.train.config import AugmentConfig, TrainConfig
+from napari_xmag.train.fit_config import FitConfig
+from napari_xmag.train.judge import Report
+from napari_xmag.train.rows import SPLITS, CohortRow
 
 
 def card_sections(
-    rows: Sequence[CohortRow], config: TrainConfig, encoder: Encoder, metrics: Mapping[str, Any]
+    rows: Sequence[CohortRow], config: TrainConfig, encoder: Encoder, report: Report
 ) -> dict[str, str]:
-    """Return the sections of a model card that training knows, heading to Markdown."""
-    sections = {
+    """Return the sections of a model card that training knows, heading to Markdown.
+
+    Parameters
+    ----------
+    rows
+        All slides, each with its split.
+    """
+    splits = report.splits
+    return {
         "Training data": _slides_table(rows),
-        "Figures on slides": _figures_table(metrics),
-        "Training": _settings(config, metrics),
-    }
+        "Figures on slides": f"{markdown.ONLY_TEST}\n\n{markdown.figures(splits)}",
+        "Sensitivity and specificity": markdown.rates(splits),
+        "Confusion": markdown.confusion(splits, report.classes),
+        "Calibration": markdown.calibration(splits),
+        "Training": _settings(config, report),
+    } | origin_sections(encoder)
+
+
+def origin_sections(encoder: Encoder) -> dict[str, str]:
+    """Return what the card says of where the encoder comes from: licences, distillation."""
+    sections = {}
     if teachers := encoder.origin.get("teachers"):
         sections["Licence of the encoder's teacher"] = "\n\n".join(
             f"The encoder learned from {teacher['name']} ({teacher['licence']}). May it be passed "
@@ -63,31 +80,61 @@ def read_notes(path: Path) -> dict[str, str]:
 def _slides_table(rows: Sequence[CohortRow]) -> str:
     counts = Counter((row.split, row.label) for row in rows)
     labels = sorted({row.label for row in rows})
-    lines = ["| split | patients | " + " | ".join(labels) + " |", "|---" * (len(labels) + 2) + "|"]
+    lines: list[list[object]] = []
     for split in SPLITS:
         patients = len({row.patient for row in rows if row.split == split})
-        cells = " | ".join(str(counts[split, label]) for label in labels)
-        lines.append(f"| {split} | {patients} | {cells} |")
-    return "\n".join(lines)
+        lines.append([split, patients, *(counts[split, label] for label in labels)])
+    return markdown.table(["split", "patients", *labels], lines) + _sites(rows)
 
 
-def _figures_table(metrics: Mapping[str, Any]) -> str:
-    lines = ["| split | slides | AUC | accuracy | balanced accuracy |", "|---|---|---|---|---|"]
+def _sites(rows: Sequence[CohortRow]) -> str:
+    """Name the sites of each split, where any are known."""
+    if not any(row.site for row in rows):
+        return ""
+    words = []
     for split in SPLITS:
-        if split in metrics:
-            m = metrics[split]
-            lines.append(
-                f"| {split} | {m['slides']:.0f} | {m['auc']:.3f} | {m['accuracy']:.3f} "
-                f"| {m['balanced_accuracy']:.3f} |"
-            )
-    return "\n".join(lines)
+        if sites := {row.site or "unnamed" for row in rows if row.split == split}:
+            words.append(f"{split}: {', '.join(sorted(sites))}")
+    return f"\n\nSites – {'; '.join(words)}."
 
 
-def _settings(config: TrainConfig, metrics: Mapping[str, Any]) -> str:
-    fit = config.fit
+def _settings(config: TrainConfig, report: Report) -> str:
+    parts = [
+        f"Head on frozen features: {_course(config.fit)}, {config.batch_size} slides a batch, "
+        f"dropout {config.dropout:g}."
+    ]
+    if config.mode == "end-to-end":
+        together = config.end_to_end
+        tiles = "all tiles" if config.tiles_per_epoch is None else f"{config.tiles_per_epoch} tiles"
+        parts.append(
+            f"Then encoder and head end to end on {tiles} of each slide: {_course(together.fit)}, "
+            f"{together.batch_size} slides a batch, the encoder at {together.encoder_rate:g} of "
+            f"that rate, layer decay {together.layer_decay:g}. {_changes(config.augment)}"
+        )
+    parts.append(
+        f"Slides divided by {config.split_by}, seed {config.seed}. Temperature "
+        f"{report.temperature:.3g} from the validation slides. Threshold {report.threshold:.3g}: "
+        f"{report.chosen}."
+    )
+    return " ".join(parts)
+
+
+def _changes(augment: AugmentConfig) -> str:
+    """Say how tiles were changed."""
+    parts = [
+        *(["turned and mirrored"] if augment.turns else []),
+        *([f"stains changed by {augment.stain:g}"] if augment.stain else []),
+        *(
+            [f"{100 * augment.blur_share:g} % of the slides blurred by up to {augment.blur:g} px"]
+            if augment.blur_share
+            else []
+        ),
+    ]
+    return f"Tiles: {', '.join(parts)}." if parts else "Tiles unchanged."
+
+
+def _course(fit: FitConfig) -> str:
     return (
-        f"Head on frozen features: {fit.epochs} epochs of AdamW, learning rate {fit.lr:g}, weight "
-        f"decay {fit.weight_decay:g}, {config.batch_size} slides a batch, dropout "
-        f"{config.dropout:g}, moving average {fit.ema_decay:g}, seed {config.seed}. Temperature "
-        f"{metrics['temperature']:.3g} from the validation slides."
+        f"{fit.epochs} epochs of AdamW, learning rate {fit.lr:g}, weight decay "
+        f"{fit.weight_decay:g}, moving average {fit.ema_decay:g}"
     )

@@ -7,13 +7,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Work goes on: ``done`` of ``total`` in the named stage; rate and rest as measured so far."""
+    """Work goes on: ``done`` of ``total`` in the named stage; rate and rest as measured so far.
+
+    ``unit`` names what is counted, in the plural, where that is not plain from the stage.
+    """
 
     stage: str
     done: int
     total: int
     per_second: float = 0.0
     seconds_left: float = float("nan")
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,14 @@ class EpochDone:
     epoch: int
     epochs: int
     scalars: Mapping[str, float]
+    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Facts that are known before the work starts, by name."""
+
+    plan: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +45,4 @@ class Finished:
     metrics: Mapping[str, object] = field(default_factory=dict)
 
 
-Event = Progress | EpochDone | Finished
+Event = Progress | EpochDone | Planned | Finished

@@ -1,56 +1,68 @@
-"""From a table of labelled slides to a slide model: features once, then the head."""
+"""From a table of labelled slides to a slide model: features once, the head, then end to end."""
 
-import csv
-import json
 import logging
+import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from napari_xmag import zoo
-from napari_xmag.analyze.files import whole_file
 from napari_xmag.distill.encoder import Encoder
-from napari_xmag.nets.abmil import AttentionHead
-from napari_xmag.nets.device import pick_device, place
+from napari_xmag.nets.device import DeviceBatch, pick_device, place
+from napari_xmag.nets.fingerprint import fingerprint
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
+from napari_xmag.nets.student import Student
 from napari_xmag.train.calibration import fit_temperature
 from napari_xmag.train.card import card_sections
-from napari_xmag.train.cohort import SPLITS, TRAIN, VALIDATION, Cohort, CohortRow
+from napari_xmag.train.cohort import Cohort
 from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.events import Event, Finished, Progress
+from napari_xmag.train.distributed import Processes, join, leave, own_device, share, wait_for_all
+from napari_xmag.train.end_to_end_stage import train_end_to_end
+from napari_xmag.train.events import EpochDone, Event, Finished, Planned, Progress
 from napari_xmag.train.features import SlideFeatures, slide_features
-from napari_xmag.train.fit import Fit
-from napari_xmag.train.metrics import slide_metrics
-from napari_xmag.train.splits import split_by_patient
-from napari_xmag.train.task import HeadTask, SlideBag
+from napari_xmag.train.labels import require_classes
+from napari_xmag.train.plan import make_plan
+from napari_xmag.train.report import judge, write_report
+from napari_xmag.train.rows import TRAIN, VALIDATION, CohortRow
+from napari_xmag.train.run_folder import MODEL, begin_folder, finished
+from napari_xmag.train.scalars import ScalarLog
+from napari_xmag.train.splits import draw_split
+from napari_xmag.train.stages import Bags, Workplace, slide_logits, train_head
+from napari_xmag.train.task import HeadTask
+from napari_xmag.train.tiles import TileStore
 
 log = logging.getLogger(__name__)
-MODEL_FOLDER = "model"
 
 
 @dataclass(frozen=True)
-class Bags:
-    """Every slide's row, features and class index, in one order."""
+class _Job:
+    """What is the same for all divisions of the slides.
 
-    rows: list[CohortRow]
-    features: list[SlideFeatures]
+    Attributes
+    ----------
+    cache
+        Folder of features and tiles.
+    """
+
+    encoder: Encoder
+    encoder_id: str
+    config: TrainConfig
     classes: tuple[str, ...]
+    device: torch.device
+    processes: Processes
+    cache: Path
+    notes: Mapping[str, str]
+    resume: bool
 
-    def of(self, split: str) -> list[SlideBag]:
-        """Return the bags of one split."""
-        return [
-            (torch.from_numpy(item.features), self.classes.index(row.label))
-            for row, item in zip(self.rows, self.features, strict=True)
-            if row.split == split
-        ]
+    @property
+    def batch(self) -> DeviceBatch:
+        """Batch size and precision of encoding."""
+        return DeviceBatch(self.device, precision=self.config.precision)
 
 
 def train(
@@ -61,184 +73,198 @@ def train(
     *,
     cache: Path | None = None,
     notes: Mapping[str, str] | None = None,
+    resume: bool = False,
 ) -> Generator[Event, None, None]:
     """Train a slide model; the last event is Finished with the model's folder.
+
+    Of several processes started by torchrun each yields its own events; the first one writes.
 
     Parameters
     ----------
     cohort
         Table of labelled slides.
     encoder
-        The student whose features are used, unchanged.
+        The student that learning starts from; it is left unchanged.
     out
-        Folder of the run: ``model/``, metrics.json and predictions.csv.
+        Folder of the run, see docs/train.md; with folds, of one run each and their summary.
     cache
-        Folder where features are kept for another run.
+        Folder where features and tiles are kept for another run; otherwise they lie in ``out``
+        until it has ended.
     notes
         More sections of the model card, heading to text.
+    resume
+        Go on from the checkpoints in ``out``, or begin where there are none.
 
     Raises
     ------
     CohortError
         When the table has problems, each named by its row, or cannot be split.
+    ConfigError
+        When ``out`` holds a run and it is not to be resumed, or one that differs.
     """
-    config, begun = config or TrainConfig(), time.monotonic()
+    config = config or TrainConfig()
     cohort.require_good()
-    rows = split_by_patient(
-        cohort.rows, validation=config.validation, test=config.test, seed=config.seed
+    require_classes(cohort.rows)
+    divisions = draw_split(
+        cohort.rows,
+        by=config.split_by,
+        folds=config.folds,
+        validation=config.validation,
+        test=config.test,
+        seed=config.seed,
     )
-    device = pick_device(config.device)
-    student = place(encoder.student, device)
-    features = []
-    for row in rows:
-        item = yield from slide_features(
+    processes = join()
+    try:
+        device = own_device(pick_device(config.device))
+        job = _Job(
+            replace(encoder, student=place(encoder.student, device)),
+            fingerprint(encoder.student),
+            config,
+            cohort.classes,
+            device,
+            processes,
+            cache or out / "cache",
+            notes or {},
+            resume,
+        )
+        if not (resume and (out / "config.json").exists()):
+            yield Planned((yield from _plan(divisions, job)))
+        yield from _divisions(divisions, out, job)
+        if cache is None and processes.first:
+            shutil.rmtree(job.cache, ignore_errors=True)
+    finally:
+        if processes.world > 1:
+            leave()
+
+
+def _plan(
+    divisions: Sequence[Sequence[CohortRow]], job: _Job
+) -> Generator[Progress, None, dict[str, object]]:
+    return (
+        yield from make_plan(
+            divisions[0], job.encoder.student, job.config, job.device, job.cache, len(divisions)
+        )
+    )
+
+
+def _divisions(
+    divisions: Sequence[list[CohortRow]], out: Path, job: _Job
+) -> Generator[Event, None, None]:
+    """Train once, or once for each fold."""
+    if len(divisions) == 1:
+        yield from _run(divisions[0], out, job)
+        return
+    folders = [out / f"fold-{number}" for number in range(1, len(divisions) + 1)]
+    for number, (rows, folder) in enumerate(zip(divisions, folders, strict=True), 1):
+        for event in _run(rows, folder, job):
+            if isinstance(event, EpochDone | Progress):
+                yield replace(event, stage=f"fold {number}: {event.stage}")
+    wait_for_all(job.processes)
+    if job.processes.first:
+        from napari_xmag.train.kfold import summarise_folds
+
+        summary = summarise_folds(folders, out)
+        yield Finished(out, summary.metrics())
+    wait_for_all(job.processes)
+
+
+def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[Event, None, None]:
+    """Train on one division of the slides into training, validation and test."""
+    done = finished(out) if job.resume else None
+    if done is not None:
+        yield Finished(out / MODEL, done)
+        return
+    begun = time.monotonic()
+    if job.processes.first:
+        begin_folder(out, job.config, rows, job.encoder, job.encoder_id, resume=job.resume)
+    wait_for_all(job.processes)
+    features = yield from _features(rows, job, job.encoder.student, job.encoder_id)
+    bags = Bags(rows, features, job.classes)
+    # Only the first process writes; the others must not clear what it wrote.
+    with ScalarLog(out, resume=job.resume or not job.processes.first) as scalars:
+        at = Workplace(
+            job.device, out, job.resume, job.processes, scalars, {"encoder": job.encoder_id}
+        )
+        slides = yield from train_head(bags, job.config, at)
+        student = job.encoder.student
+        if job.config.mode == "end-to-end":
+            store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
+            whole = yield from train_end_to_end(bags, slides, student, job.config, store, at)
+            student, slides = place(whole.student, job.device), whole.slides
+            learned = yield from _features(rows, job, student, fingerprint(student))
+            bags = replace(bags, features=learned)
+    if job.processes.first:
+        metrics = _finish(bags, slides, student, out, job, round(time.monotonic() - begun))
+        yield Finished(out / MODEL, metrics)
+    wait_for_all(job.processes)
+
+
+def _features(
+    rows: Sequence[CohortRow], job: _Job, student: Student, encoder_id: str
+) -> Generator[Progress, None, list[SlideFeatures]]:
+    """Encode all slides, each process its share; all of them read what is in the cache then."""
+
+    def one(row: CohortRow) -> Generator[Progress, None, SlideFeatures]:
+        return slide_features(
             row.slide,
             row.mpp,
             student,
-            attends=config.attends,
-            min_tissue=config.min_tissue,
-            cache=cache,
-            encoder_id=_weights_id(student) if cache else "",
+            attends=job.config.attends,
+            min_tissue=job.config.min_tissue,
+            cache=job.cache,
+            encoder_id=encoder_id,
+            batch=job.batch,
         )
-        features.append(item)
-        yield Progress("slides", len(features), len(rows))
-    bags = Bags(rows, features, cohort.classes)
-    task = yield from train_head(bags, config)
-    model, metrics, logits = _finish(bags, task, encoder, config)
-    metrics["seconds"] = round(time.monotonic() - begun)
-    out.mkdir(parents=True, exist_ok=True)
-    sections = card_sections(rows, config, encoder, metrics) | dict(notes or {})
-    zoo.save_model(model.cpu(), out / MODEL_FOLDER, card=sections, replace=True)
-    _write_records(out, bags, model.info, logits, metrics, config)
-    yield Finished(out / MODEL_FOLDER, metrics)
 
-
-def train_head(bags: Bags, config: TrainConfig) -> Generator[Event, None, HeadTask]:
-    """Train a head on the training slides of ``bags``; validation slides are only watched.
-
-    Returns
-    -------
-    The task with averaged weights.
-    """
-    torch.manual_seed(config.seed)
-    training, validation = bags.of(TRAIN), bags.of(VALIDATION)
-    tiles = torch.cat([features for features, _ in training])
-    counts = np.bincount([label for _, label in training], minlength=len(bags.classes))
-    weights = (
-        counts.sum() / (len(counts) * counts) if config.class_weights else np.ones(len(counts))
-    )
-    task = HeadTask(
-        AttentionHead(tiles.shape[1], config.hidden, len(bags.classes), config.dropout),
-        tiles.mean(0),
-        tiles.std(0).clamp_min(1e-3),
-        torch.from_numpy(weights).float(),
-    )
-    steps = -(-len(training) // config.batch_size)
-    fit = Fit(task, config.fit, steps, nullcontext)
-
-    def batches(epoch: int) -> Iterator[list[SlideBag]]:
-        torch.manual_seed(config.seed * 100_003 + epoch)
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(training))
-        for start in range(0, len(order), config.batch_size):
-            yield [training[i] for i in order[start : start + config.batch_size]]
-
-    def evaluate(model: nn.Module) -> dict[str, float]:
-        return _figures(model, validation, bags.classes) if validation else {}
-
-    yield from fit.run(batches, evaluate)
-    average = fit.average
-    assert isinstance(average, HeadTask)
-    return average
-
-
-@torch.inference_mode()
-def _logits(task: HeadTask, bags: Sequence[SlideBag]) -> NDArray[np.float64]:
-    return np.array([task.logits(features).double().numpy() for features, _ in bags])
-
-
-def _figures(
-    task: nn.Module, bags: Sequence[SlideBag], classes: tuple[str, ...]
-) -> dict[str, float]:
-    assert isinstance(task, HeadTask)
-    logits = torch.from_numpy(_logits(task, bags))
-    labels = torch.tensor([label for _, label in bags])
-    loss = nn.functional.cross_entropy(logits, labels)
-    figures = slide_metrics(labels.numpy(), logits.softmax(1).numpy(), classes)
-    return {
-        "validation_loss": float(loss),
-        "validation_auc": figures["auc"],
-        "validation_accuracy": figures["accuracy"],
-    }
+    for done, index in enumerate(share(len(rows), job.processes)):
+        with closing(one(rows[index])) as steps:
+            yield from steps
+        yield Progress("slides", done + 1, len(rows))
+    wait_for_all(job.processes)
+    found = []
+    for row in rows:
+        found.append((yield from one(row)))
+    return found
 
 
 def _finish(
-    bags: Bags, task: HeadTask, encoder: Encoder, config: TrainConfig
-) -> tuple[SlideModel, dict[str, Any], NDArray[np.float64]]:
-    """Return the model with all that goes into its folder, its figures and all logits."""
-    head = task.folded()
+    bags: Bags, slides: HeadTask, student: Student, out: Path, job: _Job, seconds: int
+) -> dict[str, Any]:
+    """Judge the model, write its folder and the report; return the figures."""
+    config = job.config
     everything = [
         (torch.from_numpy(item.features), bags.classes.index(row.label))
         for row, item in zip(bags.rows, bags.features, strict=True)
     ]
-    logits = _logits(task, everything)
-    labels = np.array([label for _, label in everything])
-    splits = np.array([row.split for row in bags.rows])
-    chosen = splits == VALIDATION
-    training = [f.features for f, s in zip(bags.features, splits, strict=True) if s == TRAIN]
+    logits = slide_logits(slides, everything)
+    chosen = [number for number, row in enumerate(bags.rows) if row.split == VALIDATION]
+    temperature = fit_temperature(logits[chosen], [everything[number][1] for number in chosen])
+    report = judge(
+        bags.rows, bags.classes, logits, temperature, threshold=config.threshold, seed=config.seed
+    )
+    training = [
+        item.features
+        for row, item in zip(bags.rows, bags.features, strict=True)
+        if row.split == TRAIN
+    ]
     info = ModelInfo(
         name=config.name,
         display_name=config.display_name or config.name,
         classes=bags.classes,
-        mpp=encoder.student.spec.mpp,
-        tile_px=encoder.student.spec.tile_px,
-        temperature=fit_temperature(logits[chosen], labels[chosen]),
+        mpp=student.spec.mpp,
+        tile_px=student.spec.tile_px,
+        temperature=report.temperature,
+        threshold=report.threshold,
         demonstration=config.demonstration,
-        licence=config.licence or encoder.licence,
+        licence=config.licence or job.encoder.licence,
         training_range=TrainingRange.fit(training) if len(training) >= 3 else None,
         description=config.description,
         attends=config.attends,
     )
-    calibrated = np.array([info.probabilities(row)[1] for row in logits])
-    metrics: dict[str, Any] = {
-        split: slide_metrics(labels[splits == split], calibrated[splits == split], bags.classes)
-        for split in SPLITS
-        if (splits == split).any()
-    }
-    metrics["temperature"] = info.temperature
-    return SlideModel(encoder.student, head, info), metrics, logits
-
-
-def _write_records(
-    out: Path,
-    bags: Bags,
-    info: ModelInfo,
-    logits: NDArray[np.float64],
-    metrics: Mapping[str, Any],
-    config: TrainConfig,
-) -> None:
-    """Write metrics.json and predictions.csv beside the model."""
-    with (
-        whole_file(out / "predictions.csv") as part,
-        part.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.writer(stream)
-        names = [f"probability_{name}" for name in bags.classes]
-        writer.writerow(["slide", "patient", "split", "label", "predicted", *names])
-        for row, values in zip(bags.rows, logits, strict=True):
-            calibrated = info.probabilities(values)[1]
-            predicted = bags.classes[int(calibrated.argmax())]
-            writer.writerow(
-                [row.slide.name, row.patient, row.split, row.label, predicted, *calibrated]
-            )
-    content = {"metrics": dict(metrics), "config": config.model_dump()}
-    with whole_file(out / "metrics.json") as part:
-        part.write_text(json.dumps(content, indent=2), encoding="utf-8")
-
-
-def _weights_id(student: nn.Module) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    for name, tensor in sorted(student.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    model = SlideModel(student, slides.folded(), info)
+    sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
+    zoo.save_model(model.cpu(), out / MODEL, card=sections, replace=True)
+    # Last: a folder with its metrics is a run that has ended.
+    write_report(out, report)
+    place(job.encoder.student, job.device)
+    return report.metrics() | {"seconds": seconds}

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -9,54 +11,27 @@ import pytest
 import torch
 
 from napari_xmag import zoo
-from napari_xmag.distill.encoder import Encoder, load_encoder, timm_spec
-from napari_xmag.errors import CohortError
+from napari_xmag.distill.encoder import Encoder
+from napari_xmag.errors import CohortError, ConfigError
+from napari_xmag.nets.fingerprint import fingerprint
+from napari_xmag.nets.student import Student
 from napari_xmag.train.beat import finish
 from napari_xmag.train.card import read_notes
 from napari_xmag.train.cohort import Cohort, read_cohort
-from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.events import Finished, Progress
+from napari_xmag.train.events import EpochDone, Finished, Planned, Progress
 from napari_xmag.train.features import slide_features
 from napari_xmag.train.fit import FitConfig
 from napari_xmag.train.run import train
-from tests.distill.test_run import save_tiny
-from tests.slides import draw_section, write_pyramid
-
-CONFIG = TrainConfig(
-    name="tiny",
-    hidden=16,
-    dropout=0.0,
-    fit=FitConfig(epochs=15, lr=3e-3, ema_decay=0.5),
-)
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten small slides, the dark ones named malignant; two slides of each patient."""
-    folder = tmp_path_factory.mktemp("cohort")
-    rows = ["slide,label,patient"]
-    for number in range(10):
-        pixels = draw_section(900, 700, seed=number)
-        if number % 2:
-            pixels = np.where(pixels < 235, pixels * 0.8, pixels).astype(np.uint8)
-        write_pyramid(folder / f"{number}.tiff", pixels)
-        label = "malignant" if number % 2 else "benign"
-        rows.append(f"{number}.tiff,{label},{label}-{number // 4}")
-    (folder / "cohort.csv").write_text("\n".join(rows))
-    return folder / "cohort.csv"
-
-
-@pytest.fixture
-def encoder(tmp_path: Path) -> Encoder:
-    folder = save_tiny(tmp_path / "encoder", seed=3)
-    return load_encoder(folder, timm_spec(folder, mpp=1.0, tile_px=128))
+from tests.train.cohorts import HEAD, WHOLE
 
 
 def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) -> None:
-    cohort = read_cohort(table)
+    cohort, out = read_cohort(table), tmp_path / "run"
     notes = {"Sources": "Drawn by the computer."}
-    events = list(train(cohort, encoder, tmp_path / "run", CONFIG, notes=notes))
+    events = list(train(cohort, encoder, out, HEAD, notes=notes))
     assert any(isinstance(event, Progress) for event in events)
+    plans = [event for event in events if isinstance(event, Planned)]
+    assert plans[0].plan["slides"] == 10
     finished = events[-1]
     assert isinstance(finished, Finished)
 
@@ -66,36 +41,78 @@ def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) 
     assert model.info.training_range is not None
     card = (finished.folder / "README.md").read_text()
     assert "## Sources\n\nDrawn by the computer." in card
-    assert "| train | 3 | 3 | 3 |" not in card or "## Figures on slides" in card
+    assert "## Figures on slides" in card
 
     # What was written down is what the model in the folder says.
-    with (tmp_path / "run" / "predictions.csv").open(newline="") as stream:
-        predictions = list(csv.DictReader(stream))
+    predictions = _predictions(out)
     assert len(predictions) == 10
     by_patient: dict[str, set[str]] = {}
     for row in predictions:
         by_patient.setdefault(row["patient"], set()).add(row["split"])
     assert {len(splits) for splits in by_patient.values()} == {1}
-    for row in predictions[:3]:
-        path = table.parent / row["slide"]
-        attends = model.info.attends
-        features = finish(slide_features(path, None, model.student.eval(), attends=attends))
-        with torch.inference_mode():
-            logits = model.head(torch.from_numpy(features.features)).logits
-        found = model.info.probabilities(logits.numpy())[1][1]
-        assert found == pytest.approx(float(row["probability_malignant"]), abs=1e-3)
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["metrics"]
+    _require_what_the_model_says(finished.folder, out, table.parent)
+    metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["train"]["auc"] == 1.0
+    kept = read_cohort(out / "cohort.csv", open_slides=False)
+    assert [row.slide.resolve() for row in kept.rows] == [r.slide.resolve() for r in cohort.rows]
+    assert {row.split for row in kept.rows} == {"train", "validation", "test"}
+    assert json.loads((out / "versions.json").read_text())["torch"] == version("torch")
+    assert not (out / "cache").exists()
+
+
+def test_end_to_end_teaches_the_encoder(table: Path, encoder: Encoder, tmp_path: Path) -> None:
+    before, out = fingerprint(encoder.student), tmp_path / "run"
+    events = list(train(read_cohort(table), encoder, out, WHOLE))
+    done = [event for event in events if isinstance(event, EpochDone)]
+    assert [(e.stage, e.epoch) for e in done] == [
+        ("head", 1),
+        ("head", 2),
+        ("end-to-end", 1),
+        ("end-to-end", 2),
+        ("end-to-end", 3),
+    ]
+    losses = [event.scalars["train_loss"] for event in done[2:]]
+    assert losses[-1] < losses[0]
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    model = zoo.load_model(finished.folder)
+    assert fingerprint(model.student) != before == fingerprint(encoder.student)
+    norms = {n: b for n, b in model.student.named_buffers() if "running" in n}
+    for name, value in encoder.student.named_buffers():
+        assert name not in norms or torch.equal(value, norms[name])
+    _require_what_the_model_says(finished.folder, out, table.parent)
+
+
+def test_cancelling_does_not_wait_for_the_step(
+    table: Path, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of sixteen slow tiles, there and back, would take ten seconds."""
+    slow = WHOLE.model_copy(update={"end_to_end": WHOLE.end_to_end.model_copy(update={"chunk": 1})})
+    forward = Student.forward
+
+    def slowly(student: Student, pixels: torch.Tensor) -> object:
+        time.sleep(0.3 if student.backbone.training else 0)
+        return forward(student, pixels)
+
+    monkeypatch.setattr(Student, "forward", slowly)
+    events = train(read_cohort(table, open_slides=False), encoder, tmp_path / "run", slow)
+    for event in events:
+        if isinstance(event, Progress) and event.stage == "end-to-end":
+            assert event.unit == "tiles"
+            break
+    begun = time.monotonic()
+    events.close()
+    assert time.monotonic() - begun < 4
 
 
 def test_features_are_kept_for_another_run(
     table: Path, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cohort, cache = read_cohort(table, open_slides=False), tmp_path / "cache"
-    finish(train(cohort, encoder, tmp_path / "one", CONFIG, cache=cache))
-    assert len(list(cache.glob("*.npz"))) == 10
-    monkeypatch.setattr(type(encoder.student), "forward", None)  # nothing is encoded again
-    finish(train(cohort, encoder, tmp_path / "two", CONFIG, cache=cache))
+    finish(train(cohort, encoder, tmp_path / "one", HEAD, cache=cache))
+    assert len(list(cache.glob("*.npz"))) == len(list(cache.glob("*.npy"))) == 10
+    monkeypatch.setattr("napari_xmag.train.features._encode", None)  # nothing is encoded again
+    finish(train(cohort, encoder, tmp_path / "two", HEAD, cache=cache))
     weights = [tmp_path / run / "model" / "head.safetensors" for run in ("one", "two")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
@@ -106,12 +123,68 @@ def test_problems_stop_it_before_anything_starts(
     bad = tmp_path / "bad.csv"
     bad.write_text(f"slide,label\n{table.parent / '0.tiff'},x\n{table.parent / 'none.tiff'},y\n")
     with pytest.raises(CohortError, match=r"row 3: none\.tiff is not there"):
-        next(train(read_cohort(bad), encoder, tmp_path / "run", CONFIG))
+        next(train(read_cohort(bad), encoder, tmp_path / "run", HEAD))
     assert not (tmp_path / "run").exists()
     assert isinstance(read_cohort(bad), Cohort)
+
+
+def test_a_run_is_not_written_over(table: Path, encoder: Encoder, tmp_path: Path) -> None:
+    cohort, out = read_cohort(table, open_slides=False), tmp_path / "run"
+    for event in train(cohort, encoder, out, HEAD):
+        if isinstance(event, EpochDone):
+            break
+    with pytest.raises(ConfigError, match="resume that run"):
+        finish(train(cohort, encoder, out, HEAD))
+    others = HEAD.model_copy(update={"hidden": 8, "device": "cpu"})
+    with pytest.raises(ConfigError, match="hidden was 16, now 8") as error:
+        finish(train(cohort, encoder, out, others, resume=True))
+    assert "device" not in str(error.value)
+
+
+def test_each_fold_has_its_run_and_all_a_summary(
+    table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    cohort, out = read_cohort(table, open_slides=False), tmp_path / "run"
+    folds = HEAD.model_copy(update={"folds": 2, "fit": FitConfig(epochs=2)})
+    events = train(cohort, encoder, out, folds)
+    for event in events:
+        if isinstance(event, EpochDone) and event.stage == "fold 2: head":
+            break
+    events.close()
+    first = (out / "fold-1" / "model" / "head.safetensors").stat().st_mtime_ns
+    assert not (out / "fold-2" / "model").exists()
+    finished = list(train(cohort, encoder, out, folds, resume=True))[-1]
+    assert isinstance(finished, Finished)
+    assert finished.folder == out
+    assert (out / "fold-1" / "model" / "head.safetensors").stat().st_mtime_ns == first
+    tested = [
+        row["slide"]
+        for number in (1, 2)
+        for row in _predictions(out / f"fold-{number}")
+        if row["split"] == "test"
+    ]
+    assert len(tested) == len(set(tested)) == 10
+    assert (out / "report.md").exists()
 
 
 def test_notes_of_the_card(tmp_path: Path) -> None:
     path = tmp_path / "notes.md"
     path.write_text("## One\n\ntext\n### still one\n\n## Two\nmore\n")
     assert read_notes(path) == {"One": "text\n### still one", "Two": "more"}
+
+
+def _predictions(out: Path) -> list[dict[str, str]]:
+    with (out / "predictions.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _require_what_the_model_says(model_folder: Path, out: Path, slides: Path) -> None:
+    model = zoo.load_model(model_folder)
+    for row in _predictions(out)[:3]:
+        path = slides / Path(row["slide"]).name
+        attends = model.info.attends
+        features = finish(slide_features(path, None, model.student.eval(), attends=attends))
+        with torch.inference_mode():
+            logits = model.head(torch.from_numpy(np.array(features.features))).logits
+        found = model.info.probabilities(logits.numpy())[1][1]
+        assert found == pytest.approx(float(row["probability_malignant"]), abs=1e-3)

@@ -1,0 +1,29 @@
+"""`napari-xmag examples`: labelled slides made by the computer, to try a training with."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "examples",
+        help="make labelled example slides to try a training with",
+        description="Make slides of the classes even and crowded, and their table cohort.csv. "
+        "They are synthetic: a model learns from them how training works, and nothing about any "
+        "disease (docs/train.md).",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--slides", type=int, default=32, help="how many (32)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the slides, name each, and print where the table lies; return 0."""
+    from napari_xmag.slide.sample_cohort import COHORT_TABLE, write_sample_cohort
+
+    for slide in write_sample_cohort(args.folder, args.slides):
+        print(f"{slide.path.name}  {slide.label}  patient {slide.patient}", flush=True)
+    print(args.folder / COHORT_TABLE)
+    return 0

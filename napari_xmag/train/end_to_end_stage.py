@@ -1,0 +1,180 @@
+"""The second stage: encoder and head together, on the tiles of whole slides."""
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from copy import deepcopy
+from functools import partial
+from math import nan
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_xmag.nets.device import DeviceBatch
+from napari_xmag.nets.student import Student
+from napari_xmag.train.augment import draw_view
+from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.distributed import Processes, gather, share, wait_for_all
+from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
+from napari_xmag.train.events import Event, Progress
+from napari_xmag.train.rows import TRAIN, VALIDATION
+from napari_xmag.train.stages import (
+    Bags,
+    Workplace,
+    figures_of,
+    fit_of,
+    seed_epoch,
+    shares,
+    step_count,
+)
+from napari_xmag.train.task import HeadTask
+from napari_xmag.train.tiles import ReadsTiles, SlideTiles, TileReader, TileStore
+
+_TRAINING_CHUNK = 32
+
+LabelledTiles = Sequence[tuple[SlideTiles, int]]
+"""Tiles of slides, and the index of the class of each."""
+
+
+def train_end_to_end(
+    bags: Bags,
+    slides: HeadTask,
+    student: Student,
+    config: TrainConfig,
+    store: TileStore,
+    workplace: Workplace,
+) -> Generator[Event, None, EndToEndTask]:
+    """Train the encoder with the head that was trained on its features; neither is changed.
+
+    Returns
+    -------
+    The task with averaged weights.
+    """
+    settings, at = config.end_to_end, workplace
+    chunk = training_chunk(at.device, settings.chunk, config)
+    task = EndToEndTask(deepcopy(student), deepcopy(slides), config.attends, chunk)
+    task.requires_grad_(True)
+    side = student.spec.tile_px
+    training, validation = bags.tiles(TRAIN, side), bags.tiles(VALIDATION, side)
+    yield from _keep([tiles for tiles, _ in (*training, *validation)], store, at.processes)
+    steps = step_count(len(training), settings.batch_size, at.processes)
+    scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)
+    fit = fit_of(task, settings.fit, steps, bool(validation), at, chunk.dtype, scales)
+    with closing(TileReader(store)) as reader, ThreadPoolExecutor(1, "xmag-ahead") as thread:
+        batches = partial(_tile_batches, task, training, steps, config, at, reader, thread)
+        judge = partial(_judged, validation, at.processes, reader, thread) if validation else None
+        events = at.run(fit, batches, judge, stage="end-to-end", size=settings.batch_size)
+        reads = _reads(training, validation, config, at)
+        yield from _stoppable(events, reader, reads, settings.fit.epochs)
+    average = fit.average
+    assert isinstance(average, EndToEndTask)
+    return average
+
+
+def training_chunk(device: torch.device, size: int | None, config: TrainConfig) -> DeviceBatch:
+    """Return how many tiles learn at once on a device, and in which precision."""
+    if size is None and device.type != "cpu":
+        size = _TRAINING_CHUNK
+    return DeviceBatch(device, size, config.precision)
+
+
+def _tile_batches(
+    task: EndToEndTask,
+    training: LabelledTiles,
+    steps: int,
+    config: TrainConfig,
+    at: Workplace,
+    reader: ReadsTiles,
+    thread: ThreadPoolExecutor,
+    epoch: int,
+) -> Iterator[BagBatch]:
+    seed_epoch(config.seed, epoch, at.processes)
+    labels = [label for _, label in training]
+    for own, weight in shares(task.slides, labels, steps, config.seed, epoch, at.processes):
+        bags = [
+            changed_bag(training[i][0], labels[i], config, (config.seed, epoch, int(i)))
+            for i in own
+        ]
+        yield BagBatch(bags, weight, reader, thread)
+
+
+def changed_bag(
+    tiles: SlideTiles, label: int, config: TrainConfig, seed: tuple[int, ...]
+) -> TileBag:
+    """Return a slide with the tiles that take part and how they look; the same for a seed."""
+    chosen = np.arange(len(tiles))
+    most = config.tiles_per_epoch
+    if most is not None and most < len(tiles):
+        chosen = np.sort(np.random.default_rng((*seed, 1)).choice(len(tiles), most, replace=False))
+    return TileBag(tiles, label, chosen, draw_view(config.augment, len(tiles), seed))
+
+
+def _judged(
+    validation: LabelledTiles,
+    processes: Processes,
+    reader: ReadsTiles,
+    thread: ThreadPoolExecutor,
+    model: nn.Module,
+) -> dict[str, float]:
+    """Judge all validation slides, each process its share."""
+    assert isinstance(model, EndToEndTask)
+    own = []
+    with torch.inference_mode():
+        for index in share(len(validation), processes):
+            tiles, label = validation[index]
+            bag = TileBag(tiles, label, np.arange(len(tiles)))
+            own.append(model.logits([bag], reader, thread)[0].double().cpu().numpy())
+    logits = np.array([row for part in gather(own, processes) for row in part])
+    return figures_of(model.slides, logits, [label for _, label in validation])
+
+
+def _reads(
+    training: LabelledTiles,
+    validation: LabelledTiles,
+    config: TrainConfig,
+    at: Workplace,
+) -> int:
+    """Return how many tiles this process reads in an epoch: those that teach are read twice."""
+    most = config.tiles_per_epoch
+    teaching = sum(min(len(tiles), most or len(tiles)) for tiles, _ in training)
+    return (2 * teaching + sum(len(tiles) for tiles, _ in validation)) // at.processes.world
+
+
+def _stoppable(
+    events: Generator[Event, None, None], reader: TileReader, reads: int, epochs: int
+) -> Generator[Event, None, None]:
+    """Pass events on, with the progress in tiles; when closed, end within the step that runs.
+
+    A step holds several slides whole: on a small machine it takes a minute.
+    """
+    begun, before = time.monotonic(), None
+    with closing(events):
+        for event in events:
+            if isinstance(event, Progress):
+                if before is None:
+                    before = epochs * event.done // max(event.total, 1) * reads
+                event = _in_tiles(event.stage, before, reader.count, epochs * reads, begun)
+            try:
+                yield event
+            except GeneratorExit:
+                reader.stop()
+                raise
+
+
+def _in_tiles(stage: str, before: int, count: int, total: int, begun: float) -> Progress:
+    rate = count / max(time.monotonic() - begun, 1e-9)
+    done = min(before + count, total)
+    return Progress(stage, done, total, rate, (total - done) / rate if rate else nan, "tiles")
+
+
+def _keep(
+    slides: Sequence[SlideTiles], store: TileStore, processes: Processes
+) -> Generator[Progress, None, None]:
+    """Keep the pixels of slides as long as there is room."""
+    for done, index in enumerate(share(len(slides), processes)):
+        if not store.holds(slides[index]) and store.has_room(slides[index]):
+            yield from store.keep(slides[index])
+        yield Progress("tiles", done + 1, len(slides))
+    wait_for_all(processes)

@@ -1,0 +1,73 @@
+"""How the optimiser walks: its settings and its schedule, without torch."""
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FitConfig(BaseModel):
+    """How the optimiser walks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(
+        default=10,
+        title="Epochs",
+        json_schema_extra={"basic": True},
+        ge=1,
+        description="Passes over all training data.",
+    )
+    lr: float = Field(
+        default=5e-4,
+        title="Learning rate",
+        gt=0,
+        description="Highest learning rate, reached after the warm-up.",
+    )
+    weight_decay: float = Field(
+        default=0.05,
+        title="Weight decay",
+        ge=0,
+        description="AdamW weight decay; biases and norms have none.",
+    )
+    warmup: float = Field(
+        default=0.1,
+        title="Warm-up",
+        ge=0,
+        lt=1,
+        description="Share of all steps in which the rate rises from zero.",
+    )
+    clip: float = Field(
+        default=1.0,
+        title="Largest gradient",
+        gt=0,
+        description="Largest gradient norm; longer ones are scaled.",
+    )
+    ema_decay: float = Field(
+        default=0.999,
+        title="Averaging of weights",
+        ge=0,
+        lt=1,
+        description="Decay of the moving average of weights, which becomes the model; "
+        "it rises to this value over the first steps.",
+    )
+    accumulate: int = Field(
+        default=1,
+        title="Batches per step",
+        ge=1,
+        description="Batches whose gradients are averaged before one step: a larger batch in the "
+        "same memory.",
+    )
+    patience: int = Field(
+        default=0,
+        title="Patience",
+        ge=0,
+        description="Stop after so many epochs without a better validation figure; 0: never.",
+    )
+
+
+def warmup_cosine(step: int, steps: int, warmup: float) -> float:
+    """Return the factor of the learning rate at ``step`` of ``steps`` (0 … 1)."""
+    rise = warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))

@@ -1,0 +1,47 @@
+"""One labelled slide, and the parts a cohort is divided into."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class CohortRow:
+    """One labelled slide.
+
+    Attributes
+    ----------
+    row
+        Line of the table, as a spreadsheet counts (the heading is line 1).
+    slide
+        Path of the slide.
+    label
+        Its class; empty while nobody has named it.
+    patient
+        Whom it belongs to; the slide itself, as its path, where nobody is named.
+    split
+        ``train``, ``validation``, ``test``, or empty when it is to be drawn.
+    mpp
+        Pixel size given in the table in µm, or None.
+    site
+        Where the slide comes from (hospital, scanner), or empty.
+    """
+
+    row: int
+    slide: Path
+    label: str
+    patient: str = ""
+    split: str = ""
+    mpp: float | None = None
+    site: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.patient:
+            object.__setattr__(self, "patient", str(self.slide))
+
+    @property
+    def named_patient(self) -> str:
+        """The patient, or nothing where the slide stands for itself."""
+        return "" if self.patient == str(self.slide) else self.patient

@@ -1,0 +1,123 @@
+"""What a run leaves beside its model: settings, slides with their splits, versions."""
+
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from napari_xmag import __version__
+from napari_xmag.distill.encoder import Encoder
+from napari_xmag.errors import ConfigError
+from napari_xmag.files import write_json
+from napari_xmag.train.checkpoint import require_same_settings
+from napari_xmag.train.cohort import write_cohort
+from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.rows import CohortRow
+
+CONFIG = "config.json"
+COHORT = "cohort.csv"
+VERSIONS = "versions.json"
+METRICS = "metrics.json"
+MODEL = "model"
+
+_LIBRARIES = ("torch", "timm", "numpy", "safetensors", "openslide-python", "tifffile")
+
+
+def begin_folder(
+    out: Path,
+    config: TrainConfig,
+    rows: Sequence[CohortRow],
+    encoder: Encoder,
+    encoder_id: str,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    """Write down what will be trained, or see that a run that goes on is the same.
+
+    Parameters
+    ----------
+    rows
+        All slides, each with its split.
+    encoder_id
+        Fingerprint of the encoder.
+
+    Returns
+    -------
+    What decides the result: a checkpoint of this run is refused where any of it differs.
+
+    Raises
+    ------
+    ConfigError
+        When another run lies there, or one that differs; each difference is named.
+    """
+    facts = _decisive(config, rows, encoder_id)
+    path = out / CONFIG
+    if path.exists():
+        if not resume:
+            raise ConfigError(
+                wanted=f"an empty folder for a new run at {out}",
+                found="a run",
+                remedy="Choose another folder, or resume that run.",
+            )
+        found = read_config(out)
+        require_same_settings(found["decisive"], facts, path)
+    content = {
+        "config": config.model_dump(mode="json"),
+        "encoder": {"licence": encoder.licence, "origin": encoder.origin},
+        "decisive": facts,
+    }
+    write_json(path, content)
+    write_cohort(out / COHORT, rows)
+    write_json(out / VERSIONS, _versions())
+    return facts
+
+
+def read_config(out: Path) -> dict[str, Any]:
+    """Read the config.json of a run.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be read.
+    """
+    try:
+        content: dict[str, Any] = json.loads((out / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            wanted=f"the {CONFIG} of a run in {out}",
+            found=str(error),
+            remedy="Start the run again in another folder.",
+            causes=[error],
+        ) from error
+    return content
+
+
+def finished(out: Path) -> dict[str, Any] | None:
+    """Return the metrics of a run that has ended, or None."""
+    if not (out / METRICS).exists():
+        return None
+    metrics: dict[str, Any] = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    return metrics
+
+
+def _decisive(config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str) -> dict[str, Any]:
+    """Return settings, slides and encoder; not what only decides where and how fast."""
+    settings = config.model_dump(mode="json")
+    del settings["device"]
+    for name in ("chunk", "store_gb"):
+        del settings["end_to_end"][name]
+    slides = {str(row.slide.resolve()): f"{row.label}, {row.split}, {row.mpp}" for row in rows}
+    return {**settings, "encoder": encoder_id, "slides": slides}
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: metadata.version(name) for name in _LIBRARIES}
+    return {
+        "napari-xmag": __version__,
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        **libraries,
+    }

@@ -1,0 +1,104 @@
+"""Figures of each epoch, in a table and for TensorBoard."""
+
+import csv
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from napari_xmag.files import whole_file
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
+
+TABLE = "scalars.csv"
+EVENTS = "tensorboard"
+
+_Row = dict[str, str | int | float]
+
+
+class ScalarLog:
+    """Writes ``scalars.csv`` and TensorBoard's files in ``tensorboard/`` of a folder.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    resume
+        Whether what is there is kept.
+    """
+
+    def __init__(self, folder: Path, *, resume: bool = True) -> None:
+        self._folder = folder
+        self._writer: SummaryWriter | None = None
+        if not resume:
+            (folder / TABLE).unlink(missing_ok=True)
+            shutil.rmtree(folder / EVENTS, ignore_errors=True)
+        self._rows = read_scalars(folder)
+
+    def __enter__(self) -> "ScalarLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, epoch: int, scalars: Mapping[str, float], stage: str = "") -> None:
+        """Add the figures of one epoch (from 1); what a broken run left of it or after goes.
+
+        Raises
+        ------
+        ExportError
+            When they cannot be written.
+        """
+        self._rows = [
+            row for row in self._rows if row["stage"] != stage or int(row["epoch"]) < epoch
+        ]
+        self._rows.append({"stage": stage, "epoch": epoch, **scalars})
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        with (
+            whole_file(self._folder / TABLE) as part,
+            part.open("w", newline="", encoding="utf-8") as stream,
+        ):
+            table = csv.DictWriter(stream, list(names))
+            table.writeheader()
+            table.writerows(self._rows)
+        self._tell_tensorboard(epoch, scalars, stage)
+
+    def close(self) -> None:
+        """Finish TensorBoard's file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _tell_tensorboard(self, epoch: int, scalars: Mapping[str, float], stage: str) -> None:
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(str(self._folder / EVENTS))
+        for name, value in scalars.items():
+            if math.isfinite(value):
+                self._writer.add_scalar(f"{stage}/{name}" if stage else name, value, epoch)
+        self._writer.flush()
+
+
+def read_scalars(folder: Path) -> list[_Row]:
+    """Return the rows of ``scalars.csv``: stage, epoch (from 1) and that stage's figures.
+
+    There is none where nothing was written yet.
+    """
+    path = folder / TABLE
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            {"stage": row.pop("stage"), "epoch": int(row.pop("epoch"))}
+            | {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(stream)
+        ]

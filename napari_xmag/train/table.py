@@ -1,0 +1,166 @@
+"""Tables as people keep them: CSV in any form that spreadsheets write, and Excel workbooks."""
+
+import csv
+import io
+import locale
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_xmag.errors import CohortError
+from napari_xmag.files import whole_file
+
+EXCEL = ".xlsx"
+
+_OTHER_BOOKS = (".xls", ".xlsb", ".ods", ".numbers")
+_SEPARATORS = (",", ";", "\t")
+
+Line = tuple[int, dict[str, str]]
+"""Number of the row, as a spreadsheet counts, and its cells by the name of their column."""
+
+
+def read_table(path: Path, needed: Sequence[str]) -> list[Line]:
+    """Read the rows that hold anything, with cells and column names stripped of blanks.
+
+    A CSV table may be separated by commas, semicolons or tabs, and encoded as UTF-8, as UTF-16
+    (Excel's "Unicode text") or in the system's code page. Of a workbook the sheet with the needed
+    columns is read, else the one that was open when it was saved.
+
+    Parameters
+    ----------
+    path
+        A table; ``.xlsx`` is a workbook, all else is text.
+    needed
+        Columns that must be there, in lower case; so are the names in the answer.
+
+    Raises
+    ------
+    CohortError
+        When it cannot be read, lacks a needed column, or names one twice.
+    """
+    if path.suffix.lower() in _OTHER_BOOKS:
+        raise _unreadable(path, ValueError(f"a table of the kind {path.suffix}"))
+    records = _workbook(path, needed) if path.suffix.lower() == EXCEL else _text_records(path)
+    numbered = [
+        (number, cells)
+        for number, row in enumerate(records, 1)
+        if any(cells := [_text(value) for value in row])
+    ]
+    heading, *lines = numbered or [(1, [])]
+    names = [name.lower() for name in heading[1]]
+    _require_columns(path, names, needed)
+    return [(number, dict(zip(names, cells, strict=False))) for number, cells in lines]
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table as ``.xlsx`` or, under any other name, as CSV that Excel opens as it is.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written; nothing half-written is left.
+    """
+    with whole_file(path) as part:
+        if path.suffix.lower() == EXCEL:
+            _write_workbook(part, columns, rows)
+            return
+        # the mark at the beginning tells Excel that this is UTF-8
+        with part.open("w", newline="", encoding="utf-8-sig") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(columns)
+            writer.writerows(rows)
+
+
+def _write_workbook(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("cohort")
+    sheet.freeze_panes = "A2"
+    sheet.append(list(columns))
+    for row in rows:
+        sheet.append(list(row))
+    book.save(path)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    # a workbook keeps the patient 12 as 12.0
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+
+
+def _require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in names]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if not missing and not twice:
+        return
+    if missing:
+        found = f"no {' and no '.join(missing)} among {', '.join(filter(None, names)) or 'none'}"
+    else:
+        found = f"{', '.join(twice)} twice"
+    raise CohortError(
+        wanted=f"the columns {' and '.join(needed)}, each once, in {path.name}",
+        found=found,
+        remedy="Name the columns in the first row.",
+    )
+
+
+def _text_records(path: Path) -> list[list[str]]:
+    try:
+        text = _decode(path.read_bytes())
+        first, _, rest = text.partition("\n")
+        if first.lower().startswith("sep=") and len(first.strip()) == len("sep=;"):
+            # Excel's own first line; it counts as a row that holds nothing
+            return list(csv.reader(io.StringIO("\n" + rest, newline=""), delimiter=first[4]))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=_separator(first)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(path, error) from error
+
+
+def _decode(raw: bytes) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        code_page = locale.getencoding()
+        return raw.decode("cp1252" if code_page.lower().startswith("utf") else code_page)
+
+
+def _separator(heading: str) -> str:
+    return max(_SEPARATORS, key=lambda mark: len(next(csv.reader([heading], delimiter=mark), [])))
+
+
+def _workbook(path: Path, needed: Sequence[str]) -> list[Sequence[Any]]:
+    from zipfile import BadZipFile
+
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        # openpyxl keeps the file open when it is given a path
+        with path.open("rb") as stream:
+            book = load_workbook(stream, read_only=True, data_only=True)
+            sheets = {
+                sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets
+            }
+            opened = book.active.title if book.active else next(iter(sheets), "")
+    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    fitting = [rows for rows in sheets.values() if _has(rows, needed)]
+    return fitting[0] if fitting else sheets.get(opened, [])
+
+
+def _has(rows: Sequence[Sequence[Any]], needed: Sequence[str]) -> bool:
+    first: Sequence[Any] = next((row for row in rows if any(map(_text, row))), ())
+    return set(needed) <= {_text(value).lower() for value in first}
+
+
+def _unreadable(path: Path, error: Exception) -> CohortError:
+    return CohortError(
+        wanted=f"a table of labelled slides at {path}",
+        found=str(error) or type(error).__name__,
+        remedy="Save it as an Excel workbook (.xlsx) without password, or as CSV UTF-8.",
+        causes=[error],
+    )

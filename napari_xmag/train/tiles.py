@@ -1,0 +1,263 @@
+"""Pixels of the tiles of many slides: kept on disk as far as allowed, read ahead of their use."""
+
+import os
+import shutil
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import TileReadError
+from napari_xmag.files import whole_file
+from napari_xmag.geometry import Box
+from napari_xmag.train.beat import Pace
+from napari_xmag.train.events import Progress
+from napari_xmag.train.features import SlideFeatures, slide_identity
+
+if TYPE_CHECKING:
+    from napari_xmag.slide.base import Slide
+
+Pixels = NDArray[np.uint8]
+Indices = NDArray[np.intp]
+
+_OPEN_SLIDES = 8
+_WORKERS = 4
+_LEFT_FREE = 2**30
+
+
+@dataclass(frozen=True, eq=False)
+class SlideTiles:
+    """Where the tiles of a slide lie; no pixels.
+
+    Attributes
+    ----------
+    path, mpp
+        The slide, and the pixel size given for it, or None to take the file's.
+    tile_px
+        Side of a tile as the student wants it.
+    boxes
+        Float64 (T, 4): x, y, width, height in level-0 pixels.
+    tissue
+        Bool (T, N): which cells of each tile hold tissue, row by row; N is 1 for whole tiles.
+    """
+
+    path: Path
+    mpp: float | None
+    tile_px: int
+    boxes: NDArray[np.float64]
+    tissue: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def of(
+        cls, path: Path, mpp: float | None, tile_px: int, features: SlideFeatures
+    ) -> "SlideTiles":
+        """Return the tiles that were encoded into these features."""
+        return cls(path, mpp, tile_px, features.tiles, features.tissue)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all pixels."""
+        return 3 * len(self) * self.tile_px**2
+
+
+class ReadsTiles(Protocol):
+    """Gives the pixels of tiles, uint8 (k, tile_px, tile_px, 3); called by one thread."""
+
+    def read(self, tiles: SlideTiles, indices: Indices) -> Pixels:
+        """Return the pixels of some tiles of a slide."""
+        ...
+
+
+class TileStore:
+    """Pixels of whole slides in a folder, one file each, as long as there is room.
+
+    Parameters
+    ----------
+    folder
+        Where the files lie.
+    limit
+        Most bytes that all of them may take; 0 keeps nothing.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder, self.limit = folder, limit
+
+    def holds(self, tiles: SlideTiles) -> bool:
+        """Say whether the pixels of this slide are kept."""
+        return self._file(tiles).exists()
+
+    def has_room(self, tiles: SlideTiles) -> bool:
+        """Say whether they may be kept, which also leaves a gigabyte of the disk free."""
+        used = sum(file.stat().st_size for file in self.folder.glob("*.rgb"))
+        place = next(p for p in (self.folder, *self.folder.parents) if p.exists())
+        free = shutil.disk_usage(place).free - _LEFT_FREE
+        return tiles.bytes <= min(self.limit - used, free)
+
+    def keep(self, tiles: SlideTiles) -> Generator[Progress, None, None]:
+        """Read all tiles of a slide and keep them.
+
+        Raises
+        ------
+        TileReadError
+            When a tile that could be read before cannot be read any more.
+        ExportError
+            When the file cannot be written.
+        """
+        from napari_xmag.slide.open import open_slide
+        from napari_xmag.slide.tiles import read_tiles
+
+        pace = Pace(tiles.path.name, len(tiles))
+        boxes = [Box(*box) for box in tiles.boxes.tolist()]
+        with (
+            closing(open_slide(tiles.path, mpp=tiles.mpp)) as slide,
+            whole_file(self._file(tiles)) as part,
+            part.open("wb") as stream,
+            closing(read_tiles(slide, boxes, tiles.tile_px)) as found,
+        ):
+            for tile in found:
+                if tile is None:
+                    yield pace.event()
+                    continue
+                if tile.pixels is None:
+                    raise _unreadable(tiles, tile.index, tile.error)
+                stream.write(tile.pixels.tobytes())
+                pace.add(1)
+
+    def read(self, tiles: SlideTiles, indices: Indices) -> Pixels:
+        """Return some tiles of a slide that is kept.
+
+        The file is read, not mapped: mapped pages would count as memory of the process.
+        """
+        side, size = tiles.tile_px, 3 * tiles.tile_px**2
+        result = np.empty((len(indices), side, side, 3), np.uint8)
+        with self._file(tiles).open("rb") as stream:
+            for place, index in enumerate(indices):
+                stream.seek(int(index) * size)
+                result[place] = np.frombuffer(stream.read(size), np.uint8).reshape(side, side, 3)
+        return result
+
+    def _file(self, tiles: SlideTiles) -> Path:
+        parts = (tiles.mpp, tiles.tile_px, tiles.boxes.tobytes())
+        return self.folder / f"{slide_identity(tiles.path, parts)}.rgb"
+
+
+class StoppedError(RuntimeError):
+    """The reader was told to stop: whoever computes with its tiles is to end."""
+
+
+class TileReader:
+    """Reads tiles from the store, or where it does not hold them from the slides again.
+
+    Slides stay open as long as they are among the last few that were read.
+
+    Attributes
+    ----------
+    count
+        Tiles read so far.
+    """
+
+    def __init__(self, store: TileStore | None = None) -> None:
+        self._store, self._stopped, self.count = store, False, 0
+        self._slides: OrderedDict[Path, Slide] = OrderedDict()
+        self._pool = ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1), "xmag-train-tiles")
+
+    def read(self, tiles: SlideTiles, indices: Indices) -> Pixels:
+        """Return the pixels of some tiles of a slide.
+
+        Raises
+        ------
+        TileReadError
+            When one cannot be read.
+        StoppedError
+            After `stop`.
+        """
+        if self._stopped:
+            raise StoppedError("training was stopped")
+        self.count += len(indices)
+        if self._store is not None and self._store.holds(tiles):
+            return self._store.read(tiles, indices)
+        slide = self._open(tiles)
+        return np.stack(list(self._pool.map(lambda i: _read(slide, tiles, int(i)), indices)))
+
+    def stop(self) -> None:
+        """Read nothing any more, so that a step that runs ends at its next tiles."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Close all slides."""
+        self._pool.shutdown(cancel_futures=True)
+        while self._slides:
+            self._slides.popitem()[1].close()
+
+    def _open(self, tiles: SlideTiles) -> "Slide":
+        from napari_xmag.slide.open import open_slide
+
+        if tiles.path not in self._slides:
+            if len(self._slides) == _OPEN_SLIDES:
+                self._slides.popitem(last=False)[1].close()
+            self._slides[tiles.path] = open_slide(tiles.path, mpp=tiles.mpp)
+        self._slides.move_to_end(tiles.path)
+        return self._slides[tiles.path]
+
+
+class Ahead:
+    """Chunks of tiles in a row that is gone through forwards and then backwards.
+
+    Gradients flow back from the last chunk to the first. The chunk that will be asked for next is
+    read by the thread of ``pool`` while the network computes.
+
+    Parameters
+    ----------
+    pool
+        With one thread.
+    """
+
+    def __init__(
+        self,
+        reader: ReadsTiles,
+        pool: ThreadPoolExecutor,
+        chunks: Sequence[tuple[SlideTiles, Indices]],
+    ) -> None:
+        self._reader, self._pool, self._chunks = reader, pool, chunks
+        self._coming: dict[int, Future[Pixels]] = {}
+
+    def take(self, number: int, *, back: bool) -> Pixels:
+        """Return the pixels of a chunk, uint8 (k, H, H, 3), and let the next one be read.
+
+        Parameters
+        ----------
+        back
+            Whether the way leads to the chunk before. Forwards, the last is read once more: the
+            way back begins with it.
+        """
+        wanted = self._coming.pop(number, None) or self._begin(number)
+        following = max(number - 1, 0) if back else min(number + 1, len(self._chunks) - 1)
+        if not (back and number == 0):
+            self._coming[following] = self._begin(following)
+        return wanted.result()
+
+    def _begin(self, number: int) -> Future[Pixels]:
+        return self._pool.submit(self._reader.read, *self._chunks[number])
+
+
+def _read(slide: "Slide", tiles: SlideTiles, index: int) -> Pixels:
+    from napari_xmag.slide.tiles import read_tile
+
+    return read_tile(slide, Box(*tiles.boxes[index].tolist()), tiles.tile_px)
+
+
+def _unreadable(tiles: SlideTiles, index: int, error: str) -> TileReadError:
+    return TileReadError(
+        wanted=f"tile {index} of {tiles.path.name}, which could be read before",
+        found=error,
+        remedy="See whether the file is still whole and its disk connected; then resume.",
+    )

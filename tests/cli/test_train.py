@@ -1,0 +1,56 @@
+"""The command line of training: settings of file and flags, problems first."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+
+from napari_xmag.cli import main
+from napari_xmag.cli import train as command
+from napari_xmag.errors import ConfigError
+from napari_xmag.train.config import TrainConfig
+
+
+def config_of(*arguments: str) -> TrainConfig:
+    parser = ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    parsed = parser.parse_args(["train", "cohort.csv", "--out", "run", *arguments])
+    config = command._config(parsed)
+    assert isinstance(config, TrainConfig)
+    return config
+
+
+def test_without_settings_all_is_as_documented() -> None:
+    assert config_of() == TrainConfig()
+
+
+def test_flags_win_over_the_file_and_leave_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('name = "mine"\n[fit]\nepochs = 7\n[end_to_end.fit]\nlr = 1e-5\n')
+    config = config_of(
+        *("--config", str(file), "--mode", "end-to-end", "--folds", "3", "--lr", "0.01"),
+        *("--set", "end_to_end.store_gb=0.5", "--set", "augment.turns=false", "--name", "2"),
+    )
+    assert (config.name, config.mode, config.folds) == ("2", "end-to-end", 3)
+    assert (config.fit.epochs, config.fit.lr) == (7, 0.01)
+    plain = TrainConfig()
+    assert config.fit.ema_decay == plain.fit.ema_decay == 0.99
+    assert config.end_to_end.fit.lr == 1e-5
+    assert config.end_to_end.fit.patience == plain.end_to_end.fit.patience
+    assert config.end_to_end.store_gb == 0.5
+    assert not config.augment.turns
+
+
+def test_wrong_values_are_all_named() -> None:
+    with pytest.raises(ConfigError, match=r"hidden.*end_to_end\.batch_size"):
+        config_of("--set", "hidden=0", "--set", "end_to_end.batch_size=0")
+
+
+def test_problems_of_the_table_come_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text("slide,label\na.tiff,x\nb.tiff,y\n")
+    assert main(["train", str(table), "--out", str(tmp_path / "run")]) == 2
+    assert "row 2: a.tiff is not there" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,202 @@
+"""Gradients in chunks are those of plain autograd on the whole bag, at the memory of a chunk."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from napari_xmag.errors import ModelError
+from napari_xmag.nets.info import Attends
+from napari_xmag.train.augment import draw_view
+from napari_xmag.train.config import AugmentConfig
+from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
+from napari_xmag.train.fit import Fit, FitConfig
+from tests.train.tile_bags import DrawnTiles, batch_of, drawn_slide, tiny_task
+
+STRONG = AugmentConfig(stain=0.2, blur_share=1.0)
+
+
+@pytest.fixture
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.fixture
+def batch(thread: ThreadPoolExecutor, attends: Attends) -> BagBatch:
+    """Two slides of 7 and 4 tiles, changed; of the second, one tile takes no part."""
+    cells = 2 if attends == "cells" else 1
+    bags = []
+    for number, (name, count) in enumerate((("a", 7), ("bb", 4))):
+        tiles = drawn_slide(name, count, cells)
+        view = draw_view(STRONG, count, (0, 1, number))
+        bags.append(TileBag(tiles, number, np.arange(count)[-3 if number else None :], view))
+    return batch_of(bags, DrawnTiles(), thread)
+
+
+def gradients(task: EndToEndTask, loss: Tensor) -> dict[str, Tensor]:
+    task.zero_grad(set_to_none=True)
+    loss.backward()
+    return {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
+
+
+def plain_loss(task: EndToEndTask, batch: BagBatch) -> Tensor:
+    """The same slides with all activations kept: no checkpoint, no reading ahead."""
+    logits = []
+    for bag in batch.bags:
+        scores = []
+        for part in task._parts(bag.chosen):
+            pixels = torch.from_numpy(batch.reader.read(bag.tiles, part)).permute(0, 3, 1, 2)
+            scores.append(task.scores(pixels, bag, part))
+        attention, evidence = zip(*scores, strict=True)
+        logits.append(task.slides.head.pool(torch.cat(attention), torch.cat(evidence))[2])
+    labels = torch.tensor([bag.label for bag in batch.bags])
+    loss = torch.nn.functional.cross_entropy(
+        torch.stack(logits),
+        labels,
+        weight=task.slides.weights,
+        label_smoothing=0.1,
+        reduction="sum",
+    )
+    return loss / batch.weight
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        scale = value.abs().max().item()
+        assert scale > 0, name
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("attends", ["tiles", "cells"])
+@pytest.mark.parametrize("kind", ["resnet", "vit"])
+def test_gradients_are_those_of_plain_autograd(
+    kind: str, attends: Attends, precision: str, batch: BagBatch
+) -> None:
+    """With dropout, drop path, stain changes, turns and blur, in half precision too.
+
+    Where autocast keeps one rounded copy of a weight for all chunks, plain autograd adds up their
+    gradients in bfloat16; chunks add theirs in float32. So plain autograd goes without that copy.
+    """
+    task = tiny_task(kind, attends).train()
+
+    def half() -> AbstractContextManager[object]:
+        if precision == "float32":
+            return nullcontext()
+        return torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
+
+    torch.manual_seed(5)
+    with half():
+        loss = plain_loss(task, batch)
+    expected = gradients(task, loss)
+    torch.manual_seed(5)
+    with half():
+        output = task(batch)
+    assert output["loss"].item() == pytest.approx(loss.item(), rel=1e-6)
+    assert_same(gradients(task, output["loss"]), expected)
+
+
+@pytest.mark.parametrize("attends", ["tiles", "cells"])
+@pytest.mark.parametrize("kind", ["resnet", "vit"])
+def test_the_chunk_changes_nothing(kind: str, attends: Attends, batch: BagBatch) -> None:
+    found = []
+    for chunk in (1, 2, 100):
+        task = tiny_task(kind, attends, chunk=chunk, dropout=0.0).double().train()
+        task.student.eval()  # masks of dropout are drawn chunk by chunk
+        found.append(gradients(task, task(batch)["loss"]))
+    assert_same(found[0], found[2])
+    assert_same(found[1], found[2])
+
+
+@pytest.mark.parametrize("attends", ["cells"])
+def test_norms_keep_their_statistics(batch: BagBatch) -> None:
+    task = tiny_task("resnet", "cells").train()
+    before = {name: value.clone() for name, value in task.student.named_buffers()}
+    task(batch)["loss"].backward()
+    assert before
+    for name, value in task.student.named_buffers():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("attends", ["tiles"])
+def test_pixels_are_read_there_and_back(batch: BagBatch) -> None:
+    task = tiny_task("resnet", "tiles").train()
+    reader = batch.reader
+    assert isinstance(reader, DrawnTiles)
+    task(batch)["loss"].backward()
+    there = [[0, 1, 2], [3, 4, 5], [6], [1, 2, 3]]
+    assert reader.reads == there + there[::-1]
+
+
+@pytest.mark.parametrize("attends", ["cells"])
+def test_judging_is_what_an_analysis_computes(batch: BagBatch, thread: ThreadPoolExecutor) -> None:
+    task = tiny_task("resnet", "cells").eval()
+    bag = batch.bags[0]
+    plain = TileBag(bag.tiles, bag.label, np.arange(len(bag.tiles)))
+    with torch.inference_mode():
+        logits = task.logits([plain], batch.reader, thread)[0]
+        pixels = torch.from_numpy(batch.reader.read(bag.tiles, plain.chosen)).permute(0, 3, 1, 2)
+        cells = task.student(pixels).cells.flatten(2).transpose(1, 2)
+        features = cells[torch.from_numpy(bag.tiles.tissue)]
+        expected = task.slides.folded()(features).logits
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_later_layers_learn_faster() -> None:
+    task = tiny_task("vit", "tiles")
+    scales = layer_scales(task, 0.5, 0.5)
+    assert scales["student.backbone.blocks.1.attn.qkv.weight"] == 0.5
+    assert scales["student.backbone.blocks.0.attn.qkv.weight"] == 0.25
+    assert scales["student.backbone.patch_embed.proj.weight"] == 0.125
+    student = {name for name, _ in task.named_parameters() if name.startswith("student.")}
+    assert set(scales) == student
+
+
+@pytest.mark.parametrize("attends", ["tiles"])
+def test_short_memory_halves_the_chunk_and_repeats_the_step(
+    batch: BagBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that holds two tiles at once: the step is that of chunks of two from the start."""
+
+    def trained(chunk: int, room: int) -> EndToEndTask:
+        task = tiny_task("resnet", "tiles", chunk=chunk, dropout=0.0)
+        forward = task.student.forward
+
+        def small(pixels: Tensor) -> object:
+            if len(pixels) > room and torch.is_grad_enabled():  # only on the way back
+                raise torch.OutOfMemoryError("out of memory")
+            return forward(pixels)
+
+        monkeypatch.setattr(task.student, "forward", small)
+        Fit(task, FitConfig(epochs=1, lr=1e-3), 1, nullcontext).step(batch)
+        return task
+
+    tight, wide = trained(8, 2), trained(2, 100)
+    assert tight.chunk.size == 2
+    for name, value in wide.state_dict().items():
+        torch.testing.assert_close(tight.state_dict()[name], value)
+    with pytest.raises(ModelError, match="single tile"):
+        trained(8, 0)
+
+
+def test_memory_does_not_grow_with_the_slide() -> None:
+    """The highest memory of a process that takes a step on 60 tiles, and on ten times as many."""
+    script = Path(__file__).with_name("step_of_tiles.py")
+    highest = {}
+    for count in (60, 600):
+        done = subprocess.run(
+            [sys.executable, str(script), str(count)], capture_output=True, text=True, check=True
+        )
+        highest[count] = json.loads(done.stdout)["peak_mb"]
+    # All activations of 540 tiles more would be 400 MB.
+    assert highest[600] < highest[60] + 40

@@ -1,0 +1,52 @@
+"""What a training will take, told before it starts."""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from napari_xmag.distill.encoder import Encoder
+from napari_xmag.errors import ConfigError
+from napari_xmag.train.beat import finish
+from napari_xmag.train.cohort import read_cohort
+from napari_xmag.train.plan import make_plan
+from napari_xmag.train.rows import CohortRow
+from napari_xmag.train.splits import split_by_patient
+from tests.train.cohorts import HEAD, WHOLE
+
+CPU = torch.device("cpu")
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+@pytest.fixture
+def rows(table: Path) -> list[CohortRow]:
+    cohort = read_cohort(table, open_slides=False)
+    return split_by_patient(cohort.rows, validation=0.2, test=0.2, seed=0)
+
+
+def test_it_counts_and_measures(rows: list[CohortRow], encoder: Encoder, tmp_path: Path) -> None:
+    plan = finish(make_plan(rows, encoder.student, WHOLE, CPU, tmp_path / "cache"))
+    assert plan["slides"] == 10
+    assert plan["measured_slides"] == 3
+    assert plan["tiles"] == pytest.approx(80, abs=20)
+    assert 0 < float(str(plan["memory_gb"])) < 1
+    assert plan["precision"] in ("float32", "bfloat16")
+    assert "minutes_per_epoch" in plan
+    head = finish(make_plan(rows, encoder.student, HEAD, CPU, tmp_path / "cache"))
+    assert "minutes_per_epoch" not in head
+    assert not (tmp_path / "cache").exists()
+
+
+def test_too_little_disk_is_told_first(
+    rows: list[CohortRow], encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Twenty thousand cells of 4 kB or so are wanted, in a hundred-thousandth of the room.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0))
+    many = [row for row in rows for _ in range(1000)]
+    with pytest.raises(ConfigError, match="GB of disk for features and tiles"):
+        finish(make_plan(many, encoder.student, HEAD, CPU, tmp_path))

@@ -1,0 +1,126 @@
+"""A training that was broken off ends as one that was not; several processes do as one does."""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_xmag.distill.encoder import Encoder
+from napari_xmag.train.beat import finish
+from napari_xmag.train.cohort import read_cohort
+from napari_xmag.train.events import EpochDone, Finished
+from napari_xmag.train.run import train
+from napari_xmag.train.scalars import read_scalars
+from tests.processes import torchrun
+from tests.train.cohorts import WHOLE, WHOLE_TOML, tiny_encoder
+
+_FILES = ("model/model.safetensors", "model/head.safetensors", "scalars.csv", "predictions.csv")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_core() -> Iterator[None]:
+    """Sums in one order, here and in other processes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def whole(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing broke off."""
+    folder = tmp_path_factory.mktemp("whole")
+    encoder = tiny_encoder(folder / "encoder")
+    finish(train(read_cohort(table), encoder, folder / "run", WHOLE))
+    return folder / "run"
+
+
+@pytest.mark.parametrize("place", [("head", 1), ("end-to-end", 2)])
+def test_it_goes_on_where_it_was_broken_off(
+    place: tuple[str, int], whole: Path, table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    cohort, out = read_cohort(table, open_slides=False), tmp_path / "run"
+    events = train(cohort, encoder, out, WHOLE)
+    for event in events:
+        if isinstance(event, EpochDone) and (event.stage, event.epoch) == place:
+            break
+    next(events)  # within the next epoch
+    events.close()
+    assert not (out / "model").exists()
+    seen = list(train(cohort, encoder, out, WHOLE, resume=True))
+    epochs = [(e.stage, e.epoch) for e in seen if isinstance(e, EpochDone)]
+    assert place not in epochs
+    assert isinstance(seen[-1], Finished)
+    for name in _FILES:
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_killed_process_loses_its_epoch_at_most(
+    whole: Path, table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    running = subprocess.Popen(
+        [sys.executable, "-m", "napari_xmag.cli", *_command(table, tmp_path, out)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("end-to-end: epoch 1"):
+            running.kill()
+    running.wait()
+    running.stdout.close()
+    assert not (out / "model").exists()
+    finish(train(read_cohort(table), encoder, out, WHOLE, resume=True))
+    for name in _FILES:
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_run_that_has_ended_is_left_alone(whole: Path, table: Path, encoder: Encoder) -> None:
+    before = (whole / "metrics.json").stat().st_mtime_ns
+    events = list(train(read_cohort(table), encoder, whole, WHOLE, resume=True))
+    assert isinstance(events[-1], Finished)
+    assert events[-1].metrics["train"]
+    assert (whole / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_two_processes_learn_what_one_learns(
+    whole: Path, table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    """The slides of each step are shared; changes of tiles follow the slide, not the process."""
+    plain = ["--set", "dropout=0.0"]
+    losses = []
+    for number, start in enumerate(("one", "two")):
+        out = tmp_path / start
+        command = [*_command(table, tmp_path, out), *plain]
+        if number == 0:
+            done = subprocess.run(
+                [sys.executable, "-m", "napari_xmag.cli", *command],
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        else:
+            done = torchrun("-m", "napari_xmag.cli", *command)
+        assert done.count("end-to-end: epoch 3/3") == 1  # only the first speaks
+        losses.append([row["train_loss"] for row in read_scalars(out)])
+        assert len(list((out / "tensorboard").iterdir())) == 1
+        with (out / "predictions.csv").open(newline="") as stream:
+            assert len(list(csv.DictReader(stream))) == 10
+    assert len(losses[0]) == 5
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+def _command(table: Path, tmp_path: Path, out: Path) -> list[str]:
+    """The command line of the run `WHOLE`."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text(WHOLE_TOML)
+    place = ["--out", str(out), "--encoder", str(tmp_path / "encoder")]
+    return ["train", str(table), *place, "--config", str(settings)]
