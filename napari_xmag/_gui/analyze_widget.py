@@ -6,12 +6,10 @@ from pathlib import Path
 
 import napari
 from psygnal import EmissionInfo
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QDockWidget,
     QFrame,
-    QMainWindow,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -21,8 +19,11 @@ from qtpy.QtWidgets import (
 from napari_xmag import NOTICE
 from napari_xmag._gui.chooser_panel import ChooserPanel
 from napari_xmag._gui.controller import Controller
+from napari_xmag._gui.dock import Docked
 from napari_xmag._gui.export_dialog import ExportDialog
+from napari_xmag._gui.label_panel import LabelPanel
 from napari_xmag._gui.map_panel import HoverLine, MapPanel, hover_words
+from napari_xmag._gui.neighbour import TRAIN, open_beside
 from napari_xmag._gui.passport_panel import PassportPanel
 from napari_xmag._gui.prediction_panel import PredictionPanel
 from napari_xmag._gui.run_panel import RunPanel
@@ -32,7 +33,7 @@ from napari_xmag._gui.tile_strip import TileStrip
 from napari_xmag._gui.tissue_panel import TissuePanel
 
 
-class AnalyzeWidget(QWidget):
+class AnalyzeWidget(Docked):
     """Analyses slides of a viewer and shows what came of it.
 
     Parameters
@@ -46,7 +47,6 @@ class AnalyzeWidget(QWidget):
         self.viewer = napari_viewer
         self._watched: dict[SlideSession, Callable[[EmissionInfo], None]] = {}
         self._closed = False
-        self._window_closes = False
         self.state = WindowState()
         self.chooser = ChooserPanel()
         self.tissue = TissuePanel()
@@ -54,6 +54,7 @@ class AnalyzeWidget(QWidget):
         self.prediction = PredictionPanel()
         self.map = MapPanel()
         self.strip = TileStrip()
+        self.label = LabelPanel()
         self.passport = PassportPanel()
         self.hover = HoverLine()
         self.export_button = QPushButton("Export …")
@@ -103,6 +104,7 @@ class AnalyzeWidget(QWidget):
             ("Prediction", self.prediction),
             ("Heat map", self.map),
             ("Most attended places", self.strip),
+            ("This slide as an example", self.label),
         ):
             column.addWidget(_section(title, panel))
         return [
@@ -133,6 +135,7 @@ class AnalyzeWidget(QWidget):
         self.map.threshold_set.connect(lambda value: setattr(state, "threshold", value))
         self.strip.clicked.connect(self._go_to)
         self.strip.judged.connect(control.judge)
+        self.label.given.connect(self._add_to_training)
         self.export_button.clicked.connect(self._export)
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -178,6 +181,7 @@ class AnalyzeWidget(QWidget):
             "scores": self._show_map,
             "result": self._show_result,
             "cards": self._show_strip,
+            "verdicts": self._show_verdicts,
         }.get(info.signal.name, _nothing)()
 
     def _show_all(self) -> None:
@@ -234,6 +238,7 @@ class AnalyzeWidget(QWidget):
         session = self.state.current
         result = session.result if session is not None else None
         self.prediction.show_result(result)
+        self.label.show_result(result)
         self.export_button.setEnabled(result is not None)
         self._show_strip()
         self._show_passport()
@@ -246,6 +251,9 @@ class AnalyzeWidget(QWidget):
         waiting = session.result is not None and len(session.result.tiles) > 0
         self.strip.show_cards(session.cards, session.verdicts, waiting)
 
+    def _show_verdicts(self) -> None:
+        self.label.show_verdicts(self.state.current.verdicts)
+
     def _show_map(self) -> None:
         session, state = self.state.current, self.state
         name = self.controller.class_of(session) if session is not None else ""
@@ -254,15 +262,8 @@ class AnalyzeWidget(QWidget):
     # acting
 
     def _go_to(self, tile: int) -> None:
-        canvas = self._main_window().centralWidget()
+        canvas = self.main_window().centralWidget()
         self.controller.go_to(tile, min(canvas.width(), canvas.height()))
-
-    def _main_window(self) -> QMainWindow:
-        # Not window(): a floating dock is a window of its own.
-        parent = self.parent()
-        while not isinstance(parent, QMainWindow):
-            parent = parent.parent()
-        return parent
 
     def _hover(self, viewer: object, event: object) -> None:
         session = self.state.current
@@ -270,6 +271,12 @@ class AnalyzeWidget(QWidget):
             return
         y, x = session.layer.world_to_data(event.position)[-2:]
         self.hover.say(hover_words(session, x + 0.5, y + 0.5))
+
+    def _add_to_training(self, label: str) -> None:
+        from napari_xmag._gui.train_widget import TrainWidget
+
+        train = open_beside(self.viewer, self.main_window(), TrainWidget, TRAIN)
+        train.add(self.state.current.path, label)
 
     def _export(self) -> None:
         session = self.state.current
@@ -283,40 +290,9 @@ class AnalyzeWidget(QWidget):
 
     # the end
 
-    def event(self, event: QEvent) -> bool:
-        """Notice when the widget comes into a dock, and when it is taken out of it."""
-        if event.type() == QEvent.Type.ParentChange:
-            self._watch_parents()
-        return super().event(event)
-
-    def _watch_parents(self) -> None:
-        parent = self.parent()
-        if parent is None:
-            self.shut_down()
-            self.deleteLater()  # here, not in whichever thread collects garbage next
-        while parent is not None:
-            if isinstance(parent, QDockWidget | QMainWindow):
-                parent.installEventFilter(self)
-            parent = parent.parent()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """End the run when the dock is closed, and everything when the window is.
-
-        A window may refuse to close (the user was asked), so it has to be hidden too.
-        """
-        if event.type() == QEvent.Type.Close:
-            if isinstance(watched, QDockWidget):
-                self.controller.cancel_all()
-            elif not watched.isVisible():
-                self.shut_down()
-            else:
-                self._window_closes = True
-        elif event.type() == QEvent.Type.Hide and isinstance(watched, QMainWindow):
-            if self._window_closes and not event.spontaneous():
-                self.shut_down()
-        elif event.type() == QEvent.Type.Show:
-            self._window_closes = False
-        return False
+    def dock_closes(self) -> None:
+        """End the run when the dock is closed."""
+        self.controller.cancel_all()
 
     def shut_down(self) -> None:
         """End all work and let go of the viewer; the widget is of no use afterwards."""

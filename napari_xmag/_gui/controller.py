@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 
@@ -19,6 +20,9 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.slide.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from napari_xmag.zoo import ModelEntry
 
 _log = logging.getLogger(__name__)
 
@@ -69,10 +73,22 @@ class Controller:
 
     def _surveyed(self, found: tasks.Surveyed) -> None:
         self.state.devices = found.devices
-        self.state.models = found.models
+        names = {entry.name for entry in found.models}
+        offered = [entry for entry in self.state.models if entry.name not in names]
+        self.state.models = (*found.models, *offered)
         usable = [entry for entry in found.models if not entry.problem]
-        if usable:
+        if usable and not self.state.model:
             self.choose_model(usable[0].name)
+
+    def offer(self, entry: "ModelEntry") -> None:
+        """Add a model to the choice, in place of one of that name, and choose it."""
+        others = [known for known in self.state.models if known.name != entry.name]
+        self.state.models = (*others, entry)
+        self.choose_model(entry.name)
+
+    def entry_of(self, name: str) -> "ModelEntry | None":
+        """Return what is known of a model."""
+        return next((entry for entry in self.state.models if entry.name == name), None)
 
     def choose_model(self, name: str) -> None:
         """Take a model for the next run, and load it ahead."""

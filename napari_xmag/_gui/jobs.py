@@ -126,6 +126,11 @@ class Jobs:
         self._on_error = on_error
         self._running: set[Job] = set()
 
+    @property
+    def running(self) -> frozenset[Job]:
+        """What is under way now."""
+        return frozenset(self._running)
+
     def start(
         self,
         events: Iterator[object],

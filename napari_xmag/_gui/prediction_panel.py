@@ -12,7 +12,7 @@ _BAR_PX = 8
 
 
 class ClassBar(QWidget):
-    """One class: its name, its probability as a number and as a bar; the likeliest is marked.
+    """One class: its name, its probability as a number and as a bar; the one called is marked.
 
     Parameters
     ----------
@@ -20,13 +20,13 @@ class ClassBar(QWidget):
         Class.
     probability
         0 to 1.
-    likeliest
-        Whether no other class is more probable.
+    called
+        Whether this is the slide's prediction.
     """
 
-    def __init__(self, name: str, probability: float, likeliest: bool) -> None:
+    def __init__(self, name: str, probability: float, called: bool) -> None:
         super().__init__()
-        self.name, self.probability, self.likeliest = name, probability, likeliest
+        self.name, self.probability, self.called = name, probability, called
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"{name}: {percent(probability)}")
 
@@ -44,13 +44,13 @@ class ClassBar(QWidget):
 
     def _write(self, painter: QPainter) -> None:
         font = self.font()
-        font.setBold(self.likeliest)
+        font.setBold(self.called)
         painter.setFont(font)
         painter.setPen(text_color(self))
         line = QRectF(1, 0, self.width() - 2, painter.fontMetrics().height() + 1)
         number = percent(self.probability)
         room = int(line.width() - painter.fontMetrics().horizontalAdvance(number) - 10)
-        mark = "▸ " if self.likeliest else ""
+        mark = "▸ " if self.called else ""
         name = painter.fontMetrics().elidedText(
             f"{mark}{self.name}", Qt.TextElideMode.ElideMiddle, room
         )
@@ -64,7 +64,7 @@ class ClassBar(QWidget):
         painter.fillPath(shape, text_color(self, 0.18))
         painter.setClipPath(shape)
         track.setWidth(track.width() * self.probability)
-        painter.fillRect(track, ACCENT if self.likeliest else text_color(self, 0.5))
+        painter.fillRect(track, ACCENT if self.called else text_color(self, 0.5))
 
 
 class FlagRow(QFrame):
@@ -118,7 +118,9 @@ def _bars(result: SlideResult) -> list[ClassBar]:
 def _note(result: SlideResult | None) -> str:
     if result is None:
         return "Appears when the last tile is in."
-    return "" if result.probabilities else "No prediction: no tile could be analysed."
+    if not result.probabilities:
+        return "No prediction: no tile could be analysed."
+    return f"Prediction: {result.predicted} ({result.rule})." if result.rule else ""
 
 
 def percent(probability: float) -> str:

@@ -6,12 +6,13 @@ from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 from napari_xmag._gui.section import ACCENT, ALARM, Words, bold
 from napari_xmag._gui.state import Progress
 
-_STYLE = (
+BUTTON_STYLE = (
     "QPushButton {{ background-color: {fill}; color: white; border-radius: 4px; padding: 9px; }}"
     "QPushButton:hover {{ background-color: {light}; }}"
     "QPushButton:focus {{ border: 2px solid white; padding: 7px; }}"
     "QPushButton:disabled {{ background-color: #77808080; color: #c8c8c8; }}"
 )
+"""Of the one button that a panel is about; wants ``fill`` and ``light``."""
 
 
 class RunPanel(QWidget):
@@ -63,7 +64,9 @@ class RunPanel(QWidget):
         self._running = running
         self.button.setText("Cancel" if running else "Analyze slide")
         fill = ALARM if running else ACCENT
-        self.button.setStyleSheet(_STYLE.format(fill=fill.name(), light=fill.lighter(115).name()))
+        self.button.setStyleSheet(
+            BUTTON_STYLE.format(fill=fill.name(), light=fill.lighter(115).name())
+        )
 
     def _clicked(self) -> None:
         (self.cancel_asked if self._running else self.analyze_asked).emit()
@@ -78,13 +81,14 @@ def in_words(progress: Progress) -> str:
         rate = progress.tiles_per_second
         parts.append(f"{rate:.0f} tiles/s" if rate >= 10 else f"{rate:.1f} tiles/s")
     if progress.done and progress.done < progress.total:
-        parts.append(f"{_duration(progress.seconds_left)} left")
+        parts.append(f"{duration(progress.seconds_left)} left")
     if progress.unreadable:
         parts.append(f"{progress.unreadable} unreadable")
     return " · ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words: "16 s", "35 min", "2 h 05 min"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

@@ -119,17 +119,19 @@ class ModelShelf:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._name = ""
+        self._loaded: tuple[Path, int] | None = None
         self._model: SlideModel | None = None
 
     def load(self, name: str) -> "SlideModel":
-        """Return the model, loading it when it is another than before."""
+        """Return the model, loading it when it is another than before, or its folder changed."""
         prepare_torch()
-        from napari_xmag.zoo import load_model
+        from napari_xmag.zoo import find_model, load_model
 
         with self._lock:
-            if self._model is None or self._name != name:
-                self._model, self._name = load_model(name), name
+            folder = find_model(name)
+            wanted = folder, folder.stat().st_mtime_ns
+            if self._model is None or self._loaded != wanted:
+                self._model, self._loaded = load_model(folder), wanted
             return self._model
 
 

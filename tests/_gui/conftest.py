@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 from napari import Viewer
+from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.analyze_widget import AnalyzeWidget
 from napari_xmag._gui.torch_import import prepare_torch
+from napari_xmag._gui.train_widget import TrainWidget
 from napari_xmag.zoo import save_model
+from tests._gui.desk import Desk
 from tests._gui.window import Window
 from tests.nets.students import tiny_model
+from tests.train.cohorts import write_slides
 
 # Before the first window: tests of all folders share one process, and some import timm late.
 prepare_torch()
@@ -47,4 +51,25 @@ def window(
     opened.wait(lambda: widget.state.model)
     widget.controller.choose_model("tiny")
     yield opened
+    widget.shut_down()
+
+
+@pytest.fixture(scope="session")
+def cohort_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Table of ten small slides of two classes; made once for all tests."""
+    return write_slides(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, models: Path, tmp_path: Path) -> Iterator[Desk]:
+    """A shown Train widget that trains from the small model."""
+    widget = TrainWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    widget.resize(460, 800)
+    widget.show()
+    made = Desk(widget, qtbot)
+    made.wait(lambda: widget.state.encoders)
+    widget.state.encoder = "tiny"
+    widget.state.out = tmp_path / "run"
+    yield made
     widget.shut_down()

@@ -1,0 +1,90 @@
+"""The life of a widget in a dock: when its dock is closed, and when its window is."""
+
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+
+class Docked(QWidget):
+    """A widget that knows when to end its work.
+
+    Subclasses override `shut_down`, `dock_closes` and, when a window shall not close without a
+    question, `may_close`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._window_closes = False
+
+    def shut_down(self) -> None:
+        """End all work and let go of the viewer; the widget is of no use afterwards."""
+
+    def dock_closes(self) -> None:
+        """Answer that the dock is put away."""
+
+    def may_close(self) -> bool:
+        """Say whether the user may close the window now; False after asking him why not."""
+        return True
+
+    def parents_changed(self) -> None:
+        """Answer that the widget came into a dock, or into another one."""
+
+    def main_window(self) -> QMainWindow | None:
+        """Return napari's window; not ``window()``, for a floating dock is a window of its own."""
+        parent = self.parent()
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parent()
+        return parent
+
+    def event(self, event: QEvent) -> bool:
+        """Notice when the widget comes into a dock, and when it is taken out of it."""
+        if event.type() == QEvent.Type.ParentChange:
+            self._watch_parents()
+        return super().event(event)
+
+    def _watch_parents(self) -> None:
+        parent = self.parent()
+        if parent is None:
+            self.shut_down()
+            self.deleteLater()  # here, not in whichever thread collects garbage next
+        while parent is not None:
+            if isinstance(parent, QDockWidget | QMainWindow):
+                parent.installEventFilter(self)
+            parent = parent.parent()
+        if self.parent() is not None:
+            self.parents_changed()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass on that the dock is closed; end everything when the window is.
+
+        A window may refuse to close (the user was asked), so it has to be hidden too.
+        """
+        if event.type() == QEvent.Type.Close:
+            return self._closes(watched, event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is not None:
+            self._watch_parents()  # the dock came into the window after the widget into the dock
+        elif event.type() == QEvent.Type.Hide and isinstance(watched, QMainWindow):
+            if self._window_closes and not event.spontaneous():
+                self.shut_down()
+        elif event.type() == QEvent.Type.Show:
+            self._window_closes = False
+        return False
+
+    def _closes(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(watched, QDockWidget):
+            self.dock_closes()
+        elif not watched.isVisible():
+            self.shut_down()
+        elif _shows_canvas(watched) and not self.may_close():
+            event.ignore()
+            return True
+        else:
+            self._window_closes = True
+        return False
+
+
+def _shows_canvas(window: QMainWindow) -> bool:
+    """Tell a user who closes the window from a program, which puts the canvas away before."""
+    return any(
+        isinstance(child, QWidget) and child.isVisible()
+        for child in window.centralWidget().children()
+    )

@@ -1,0 +1,149 @@
+"""Train and Analyze in one napari window: results are looked at, models used, slides handed on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from napari_xmag._gui.analyze_widget import AnalyzeWidget
+from napari_xmag._gui.neighbour import TRAIN, find, open_beside
+from napari_xmag._gui.train_widget import TrainWidget
+from napari_xmag.distill.encoder import load_encoder
+from napari_xmag.train.beat import finish
+from napari_xmag.train.cohort import read_cohort
+from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.run import train
+from napari_xmag.zoo import list_models
+from tests._gui.desk import QUICK, Desk
+from tests._gui.window import PATIENCE, Window
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture(scope="session")
+def run_folder(
+    cohort_table: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Folder of a training that has ended; made once for all tests."""
+    out = tmp_path_factory.mktemp("training") / "run"
+    config = TrainConfig.model_validate(QUICK)
+    finish(train(read_cohort(cohort_table), load_encoder(tiny_folder), out, config))
+    return out
+
+
+@pytest.fixture
+def trained(window: Window, run_folder: Path) -> Iterator[Desk]:
+    """The Train widget beside Analyze in a napari window, showing the finished training."""
+    main = window.widget.main_window()
+    widget = open_beside(window.viewer, main, TrainWidget, TRAIN)
+    desk = Desk(widget, window.bot)
+    widget.controller.open_run(run_folder)
+    desk.wait(lambda: widget.state.record is not None)
+    yield desk
+    widget.shut_down()
+
+
+def test_a_result_is_looked_at_and_its_model_used(
+    window: Window, trained: Desk, run_folder: Path, cohort_table: Path
+) -> None:
+    result = trained.widget.result
+    record = trained.widget.state.record
+
+    # The matrix counts the slides of the chosen split; a cell lists its own.
+    split = result.splits.currentData()
+    assert split == "test"
+    counts = {key: int(cell.text()) for key, cell in result.matrix.cells.items()}
+    assert sum(counts.values()) == sum(item.split == split for item in record.predictions)
+    truth, called = next(key for key, count in counts.items() if count)
+    result.matrix.cells[truth, called].click()
+    assert result.slides.rowCount() == counts[truth, called]
+    assert {result.slides.item(i, 1).text() for i in range(result.slides.rowCount())} == {truth}
+
+    # A click on a slide opens it with the map of this very model.
+    item = record.slides(split, truth, called)[0]
+    place = next(
+        i
+        for i in range(result.slides.rowCount())
+        if result.slides.item(i, 0).text() == item.slide.name
+    )
+    result.slides.cellClicked.emit(place, 0)
+    window.wait(lambda: window.widget.state.current and window.session.cards)
+    assert window.session.path == item.slide
+    assert window.session.map_layer in window.viewer.layers
+    assert window.session.result.model["name"] == "learned"
+    shown = window.session.result.probabilities
+    assert shown == pytest.approx(item.probabilities, abs=1e-3)
+
+    # Use in Analyze: the model is the user's own from now on, and chosen.
+    result.use.click()
+    window.wait(lambda: window.widget.state.model == "learned")
+    assert "learned" in {entry.name for entry in list_models()}
+    chooser = window.widget.chooser.models
+    assert chooser.currentData() == "learned"
+    assert window.widget.run.button.isEnabled()
+
+
+def test_a_reviewed_slide_becomes_a_row(window: Window, trained: Desk, no_mpp_slide: Path) -> None:
+    session = window.open(no_mpp_slide)
+    window.widget.controller.set_pixel_size(0.5)
+    window.wait(lambda: session.slide.mpp is not None)
+    window.analyze()
+    window.widget.strip.tiles[0].right.click()
+    panel = window.widget.label
+    assert "1 right and 0 wrong" in panel.words.text()
+    assert panel.label.currentText() == session.result.predicted
+    panel.button.click()
+    (row,) = trained.widget.state.rows
+    assert (row.slide, row.label, row.mpp) == (no_mpp_slide, session.result.predicted, 0.5)
+
+    panel.label.setEditText("something else")
+    panel.button.click()
+    (row,) = trained.widget.state.rows
+    assert row.label == "something else"
+    # The same from the other side: what a model said is what is offered there.
+    trained.widget.cohort.label.setEditText("")
+    trained.widget.show_slides()
+    assert trained.widget.cohort.label.currentText() == session.result.predicted
+
+
+def test_closing_during_a_training_asks_and_ends_cleanly(
+    make_napari_viewer: object, qtbot: QtBot, models: Path, cohort_table: Path, tmp_path: Path
+) -> None:
+    viewer: Viewer = make_napari_viewer(show=True)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-xmag", TRAIN)
+    desk = Desk(widget, qtbot)
+    desk.wait(lambda: widget.state.encoders)
+    widget.state.encoder, widget.state.out = "tiny", tmp_path / "run"
+    desk.load(cohort_table)
+    desk.set(**QUICK)
+    desk.set(fit={"epochs": 5000})
+    desk.press()
+    desk.wait(lambda: widget.controller.curves.stages)
+    (job,) = widget.controller.jobs.running
+    main = widget.main_window()
+    # Hidden only, so that the fixture can close and delete it.
+    main.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
+
+    main.close()
+    assert main.isVisible()
+    widget.question.reject()
+    assert widget.controller.busy
+
+    main.close()
+    next(b for b in widget.question.buttons() if "close" in b.text()).click()
+    qtbot.waitUntil(lambda: not main.isVisible(), timeout=PATIENCE)
+    assert job.wait(0)
+    assert not widget.controller.busy
+    assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
+    main.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, True)
+
+
+def test_both_widgets_share_one_place(window: Window, trained: Desk) -> None:
+    main = window.widget.main_window()
+    assert find(main, AnalyzeWidget) is window.widget
+    assert find(main, TrainWidget) is trained.widget
+    analyze, train_dock = (widget.parent() for widget in (window.widget, trained.widget))
+    assert train_dock in main.tabifiedDockWidgets(analyze)
