@@ -1,8 +1,11 @@
-"""Make the pictures of README and docs: the window on a slide, and on the built-in sample.
+"""Make the pictures of README and docs: the window on a slide, on the built-in sample, in training.
 
 Run from the checkout, where a screen is missing under Xvfb::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py SLIDE
+    xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py --train
+
+``--train`` makes the pictures of docs/train.md, by the steps that are told there.
 """
 
 import argparse
@@ -10,18 +13,22 @@ import io
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import napari
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QScrollArea
 
+from napari_xmag._gui import neighbour
 from napari_xmag._gui.state import SlideSession
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.slide.sample import sample_slide
 
 IMAGES = Path(__file__).parent / "images"
 MAX_BYTES = 400_000
+HOUR = 3600.0
+EPOCHS_SHOWN = 25
 
 
 class Photographer:
@@ -124,16 +131,55 @@ def photograph_sample(window: Photographer) -> None:
     window.take("sample")
 
 
+def photograph_training(window: Photographer, folder: Path) -> None:
+    """Take the pictures of docs/train.md: example slides, settings, a training, its result."""
+    _, train = window.viewer.window.add_plugin_dock_widget("napari-xmag", "Train")
+    control, state = train.controller, train.state
+    show = neighbour.dock_of(train).raise_
+    control.cohort.make_examples(folder / "examples")
+    window.wait(lambda: state.rows and control.cohort.settled, HOUR)
+    window.viewer.open(state.rows[1].slide, plugin="napari-xmag")
+    control.cohort.edit(5, "label", "")
+    control.cohort.edit(8, "patient", "C03")
+    window.wait(lambda: state.problems and control.cohort.settled)
+    show()
+    window.take("train_slides")
+    control.cohort.open_table(folder / "examples" / "cohort.csv")
+    window.wait(lambda: not state.problems and control.cohort.settled)
+    train.pages.setCurrentWidget(train.settings)
+    state.out = folder / "run"
+    window.take("train_settings")
+    train.run.button.click()
+    window.wait(lambda: len(control.curves.stages) > EPOCHS_SHOWN or not control.busy, HOUR)
+    window.take("train_curves")
+    window.wait(lambda: state.record is not None or state.failed, HOUR)
+    if state.failed:
+        raise SystemExit(state.outcome)
+    cell = next(cell for cell in train.result.matrix.cells.values() if cell.text() != "0")
+    cell.click()
+    window.take("train_result")
+    train.result.slides.cellClicked.emit(0, 0)
+    window.wait(lambda: window.widget.state.current and window.widget.state.current.cards)
+    window.take("train_map")
+    train.shut_down()
+
+
 def main() -> None:
-    """Make all pictures."""
+    """Make the pictures that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("slide", type=Path, help="slide file with a stated pixel size")
+    parser.add_argument("slide", type=Path, nargs="?", help="slide file with a stated pixel size")
+    parser.add_argument("--train", action="store_true", help="the pictures of docs/train.md")
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
+    parser.add_argument("--work", type=Path, help="folder to train in, kept; slides there are used")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     window = Photographer(arguments.out)
-    photograph_slide(window, arguments.slide)
-    photograph_sample(window)
+    if arguments.slide:
+        photograph_slide(window, arguments.slide)
+        photograph_sample(window)
+    if arguments.train:
+        with TemporaryDirectory() as folder:
+            photograph_training(window, arguments.work or Path(folder))
     window.viewer.close()
 
 

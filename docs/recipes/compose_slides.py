@@ -1,14 +1,21 @@
 #!/usr/bin/env python3
-"""Compose slides with a known truth from labelled fields (GlaS: benign and malignant colon glands).
+"""Compose slides with a known truth from labelled fields.
 
-usage: compose_slides.py GLAS OUT [--seed 0] [--train 60 --validation 20 --test 40]
+usage: compose_slides.py FIELDS OUT [--source glas|osteosarcoma] [--seed 0]
+       [--train 60 --validation 20 --test 40] [--islands 10 16] [--malignant 1 3] [--stain 0]
 
-GLAS holds train/ and testA/, each with benign/ and malignant/ (JPEG, 0.62 µm/px). Benign slides
-are made of benign fields only; malignant slides hold a few malignant fields among benign ones.
-Fields lie apart on glass, each mirrored to a larger island, so that a tile of 512 µm fits in.
-Fields of `train` make the training and validation slides (no field in both), those of `testA`
-the test slides. Writes OUT/*.tiff, OUT/cohort.csv for `napari-xmag train`, and OUT/truth.json:
-the islands of each slide as x, y, width, height in level-0 pixels, with their label.
+glas: FIELDS holds train/ and testA/, each with benign/ and malignant/ (colon glands, JPEG,
+0.62 µm/px). Fields of `train` make the training and validation slides (no field in both), those of
+`testA` the test slides.
+
+osteosarcoma: FIELDS holds viable/ (called malignant) and non-tumor/ (called benign), JPEG of about
+1.0 µm/px whose names begin with the case. Two cases make the training and validation slides, two
+others the test slides; an odd seed swaps them.
+
+Benign slides are made of benign fields only; malignant slides hold a few malignant fields among
+benign ones. Fields lie apart on glass, each mirrored to a larger island, so that a tile of 512 µm
+fits in. Writes OUT/*.tiff, OUT/cohort.csv for `napari-xmag train`, and OUT/truth.json: the islands
+of each slide as x, y, width, height in level-0 pixels, with their label.
 
 What is composed is no real slide: no tissue lies between the islands, and each island is a piece
 of another patient.
@@ -17,16 +24,38 @@ of another patient.
 import argparse
 import csv
 import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tifffile
+import torch
 from PIL import Image
 
-MPP = 0.62
+from napari_xmag.stain import change_stains, draw_stain_changes
+
+MPP = {"glas": 0.62, "osteosarcoma": 1.0}
 GLASS = 243
-ISLANDS = (10, 17)
-MALIGNANT = (1, 4)
+COLUMNS = 4
+CROP = 700
+CASES = (("Case-48", "P9"), ("Case-4", "Case-3"))
+LABELS = {"benign": "non-tumor", "malignant": "viable"}
+
+Fields = Mapping[str, Sequence[Path]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What slides are made of: the fewest and most islands, malignant ones among them, and how
+    much the stains of slides differ.
+    """
+
+    source: str
+    islands: tuple[int, int] = (10, 16)
+    malignant: tuple[int, int] = (1, 3)
+    stain: float = 0.0
 
 
 def main() -> None:
@@ -34,64 +63,100 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("glas", type=Path)
+    parser.add_argument("fields", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--source", choices=tuple(MPP), default="glas")
     parser.add_argument("--seed", type=int, default=0)
     for name, number in (("train", 60), ("validation", 20), ("test", 40)):
         parser.add_argument(f"--{name}", type=int, default=number)
+    parser.add_argument("--islands", type=int, nargs=2, default=(10, 16))
+    parser.add_argument("--malignant", type=int, nargs=2, default=(1, 3))
+    parser.add_argument("--stain", type=float, default=0.0)
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    draw = np.random.default_rng(args.seed)
+    counts = {split: getattr(args, split) for split in ("train", "validation", "test")}
+    recipe = Recipe(args.source, tuple(args.islands), tuple(args.malignant), args.stain)
+    compose_all(args.fields, args.out, recipe, counts, args.seed)
+
+
+def compose_all(
+    folder: Path, out: Path, recipe: Recipe, counts: Mapping[str, int], seed: int
+) -> None:
+    """Compose so many slides of each split; the table is written last."""
+    out.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(seed)
+    splits = glas_fields(folder, draw) if recipe.source == "glas" else bone_fields(folder, seed)
     rows, truth = [], {}
-    for split, fields in field_splits(args.glas, draw).items():
-        for number in range(getattr(args, split)):
+    for split, fields in splits.items():
+        for number in range(counts[split]):
             label = ("benign", "malignant")[number % 2]
             name = f"{split}-{number:03d}-{label}.tiff"
-            pixels, truth[name] = compose(fields, label, draw)
-            write_pyramid(args.out / name, pixels)
+            pixels, truth[name] = compose(fields, label, recipe, draw)
+            write_pyramid(out / name, pixels, MPP[recipe.source])
             rows.append({"slide": name, "label": label, "patient": name, "split": split})
-    (args.out / "truth.json").write_text(json.dumps(truth, indent=1))
-    with (args.out / "cohort.csv").open("w", newline="") as stream:
+    (out / "truth.json").write_text(json.dumps(truth, indent=1))
+    with (out / "cohort.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, ["slide", "label", "patient", "split"])
         writer.writeheader()
         writer.writerows(rows)
 
 
-def field_splits(glas: Path, draw: np.random.Generator) -> dict[str, dict[str, list[Path]]]:
+def glas_fields(glas: Path, draw: np.random.Generator) -> dict[str, Fields]:
     """Return the fields of each split by label; a fifth of GlaS train is for validation."""
     splits: dict[str, dict[str, list[Path]]] = {"train": {}, "validation": {}, "test": {}}
     for label in ("benign", "malignant"):
         fields = sorted((glas / "train" / label).glob("*.jpg"))
-        fields = [fields[i] for i in draw.permutation(len(fields))]
-        held = len(fields) // 5
-        splits["validation"][label], splits["train"][label] = fields[:held], fields[held:]
+        splits["train"][label], splits["validation"][label] = _parted(fields, draw)
         splits["test"][label] = sorted((glas / "testA" / label).glob("*.jpg"))
     return splits
 
 
-def compose(fields, label, draw):
+def bone_fields(folder: Path, seed: int) -> dict[str, Fields]:
+    """Return the fields of each split by label; training and test have other cases."""
+    draw = np.random.default_rng([seed, 1])
+    learned, judged = (CASES[seed % 2], CASES[1 - seed % 2])
+    splits: dict[str, dict[str, list[Path]]] = {"train": {}, "validation": {}, "test": {}}
+    for label, name in LABELS.items():
+        fields = sorted((folder / name).glob("*.jpg"))
+        cases = {field: re.match(r"Case-\d+|P\d+", field.name)[0] for field in fields}
+        known = [field for field in fields if cases[field] in learned]
+        splits["train"][label], splits["validation"][label] = _parted(known, draw)
+        splits["test"][label] = [field for field in fields if cases[field] in judged]
+    return splits
+
+
+def _parted(fields: list[Path], draw: np.random.Generator) -> tuple[list[Path], list[Path]]:
+    fields = [fields[i] for i in draw.permutation(len(fields))]
+    held = max(len(fields) // 5, 1)
+    return fields[held:], fields[:held]
+
+
+def compose(fields: Fields, label: str, recipe: Recipe, draw: np.random.Generator):
     """Return the pixels of one slide and its islands."""
-    count = int(draw.integers(*ISLANDS))
-    malignant = int(draw.integers(*MALIGNANT)) if label == "malignant" else 0
+    count = int(draw.integers(recipe.islands[0], recipe.islands[1] + 1))
+    few = recipe.malignant
+    malignant = int(draw.integers(few[0], few[1] + 1)) if label == "malignant" else 0
     kinds = ["malignant"] * malignant + ["benign"] * (count - malignant)
-    columns = 4
-    cell_width, cell_height = 1750, 1250
-    canvas = np.full((-(-count // columns) * cell_height, columns * cell_width, 3), GLASS, np.uint8)
+    chosen = [(kinds[index], fields[kinds[index]]) for index in draw.permutation(count)]
+    pieces = [(kind, island(some[int(draw.integers(len(some)))], draw)) for kind, some in chosen]
+    height, width = (max(piece.shape[axis] for _, piece in pieces) + 120 for axis in (0, 1))
+    rows = -(-count // COLUMNS)
+    canvas = np.full((rows * height, COLUMNS * width, 3), GLASS, np.uint8)
     islands = []
-    for place, index in enumerate(draw.permutation(count)):
-        kind = kinds[index]
-        field = fields[kind][int(draw.integers(len(fields[kind])))]
-        pixels = island(np.asarray(Image.open(field).convert("RGB")), draw)
-        height, width = pixels.shape[:2]
-        x = place % columns * cell_width + int(draw.integers(cell_width - width))
-        y = place // columns * cell_height + int(draw.integers(cell_height - height))
-        canvas[y : y + height, x : x + width] = pixels
-        islands.append({"x": x, "y": y, "width": width, "height": height, "label": kind})
-    return canvas, islands
+    for place, (kind, piece) in enumerate(pieces):
+        high, wide = piece.shape[:2]
+        x = place % COLUMNS * width + int(draw.integers(width - wide))
+        y = place // COLUMNS * height + int(draw.integers(height - high))
+        canvas[y : y + high, x : x + wide] = piece
+        islands.append({"x": x, "y": y, "width": wide, "height": high, "label": kind})
+    return stained(canvas, recipe.stain, draw), islands
 
 
-def island(pixels, draw):
-    """Flip a field at random and mirror it to twice its size."""
+def island(field: Path, draw: np.random.Generator):
+    """Cut a large field, flip it at random and mirror it to twice its size."""
+    pixels = np.asarray(Image.open(field).convert("RGB"))
+    if min(pixels.shape[:2]) > CROP:
+        y, x = (int(draw.integers(pixels.shape[axis] - CROP)) for axis in (0, 1))
+        pixels = pixels[y : y + CROP, x : x + CROP]
     if draw.random() < 0.5:
         pixels = pixels[:, ::-1]
     if draw.random() < 0.5:
@@ -100,7 +165,21 @@ def island(pixels, draw):
     return np.concatenate([wide, wide[::-1]], axis=0)
 
 
-def write_pyramid(path, pixels):
+def stained(canvas, strength: float, draw: np.random.Generator):
+    """Stain a whole slide a little stronger or weaker; glass stays as it is."""
+    if not strength:
+        return canvas
+    generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
+    factors, _ = draw_stain_changes(1, strength, generator)
+    for top in range(0, len(canvas), 512):
+        part = torch.from_numpy(canvas[top : top + 512]).permute(2, 0, 1)[None].float() / 255
+        white = GLASS / 255
+        changed = change_stains(part / white, factors, torch.zeros(1, 3)) * white
+        canvas[top : top + 512] = (changed[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    return canvas
+
+
+def write_pyramid(path, pixels, mpp):
     """Write a tiled pyramidal TIFF that states its pixel size."""
     with tifffile.TiffWriter(path) as writer:
         for factor in (1, 2, 4, 8):
@@ -113,7 +192,7 @@ def write_pyramid(path, pixels):
                 photometric="rgb",
                 compression="jpeg",
                 compressionargs={"level": 88},
-                resolution=(1e4 / (MPP * factor),) * 2,
+                resolution=(1e4 / (mpp * factor),) * 2,
                 resolutionunit="CENTIMETER",
                 subfiletype=int(factor > 1),
                 metadata=None,

@@ -13,23 +13,28 @@ left out.
 import argparse
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.metrics import roc_auc_score
 
 from napari_xmag.geometry import Box
-from napari_xmag.nets.device import place
+from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.device import pick_device, place
+from napari_xmag.nets.info import Attends
+from napari_xmag.nets.student import Student
 from napari_xmag.train.beat import finish
-from napari_xmag.train.features import slide_features
+from napari_xmag.train.features import SlideFeatures, slide_features
 from napari_xmag.train.metrics import slide_metrics
 from napari_xmag.zoo import load_model
+
+CLASSES = ("benign", "malignant")
 
 
 def main() -> None:
     """Analyse the slides of a split and print the figures as JSON."""
-    import torch
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,34 +43,63 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     args = parser.parse_args()
     model = load_model(args.model)
-    place(model.student, torch.device("cpu"))
-    truth = json.loads((args.composed / "truth.json").read_text())
-    with (args.composed / "cohort.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["split"] == args.split]
-    malignant = model.info.classes.index("malignant")
-    probabilities, found = [], {"attention": [], "evidence": []}
-    for row in rows:
-        features = finish(
-            slide_features(
-                args.composed / row["slide"], None, model.student, attends=model.info.attends
-            )
-        )
-        with torch.inference_mode():
-            output = model.head(torch.from_numpy(features.features))
-        probabilities.append(model.info.probabilities(output.logits.numpy())[1])
+    rows = rows_of(args.composed, args.split)
+    features = encoded(model.student, args.composed, rows, model.info.attends)
+    figures = measured(model.head, features, args.composed, rows, model.info.temperature)
+    print(json.dumps(figures, indent=1))
+
+
+def rows_of(composed: Path, split: str) -> list[dict[str, str]]:
+    """Return the rows of one split."""
+    with (composed / "cohort.csv").open(newline="") as stream:
+        return [row for row in csv.DictReader(stream) if row["split"] == split]
+
+
+def encoded(
+    student: Student,
+    composed: Path,
+    rows: Sequence[dict[str, str]],
+    attends: Attends,
+    device: str = "auto",
+) -> list[SlideFeatures]:
+    """Return the features of slides."""
+    place(student, pick_device(device))
+    return [
+        finish(slide_features(composed / row["slide"], None, student, attends=attends))
+        for row in rows
+    ]
+
+
+@torch.inference_mode()
+def measured(
+    head: AttentionHead,
+    features: Sequence[SlideFeatures],
+    composed: Path,
+    rows: Sequence[dict[str, str]],
+    temperature: float = 1.0,
+) -> dict[str, float]:
+    """Return the figures of a head whose second class is malignant."""
+    truth = json.loads((composed / "truth.json").read_text())
+    logits, found = [], {"attention": [], "evidence": []}
+    for row, item in zip(rows, features, strict=True):
+        output = head.cpu()(torch.from_numpy(item.features))
+        logits.append(output.logits / temperature)
         if row["label"] == "malignant":
-            shares = [malignant_share(Box(*box), truth[row["slide"]]) for box in features.boxes]
-            clear = np.array([share == 0 or share >= 0.5 for share in shares])
-            known = np.array(shares)[clear] > 0
+            shares = np.array(
+                [malignant_share(Box(*box), truth[row["slide"]]) for box in item.boxes]
+            )
+            clear = (shares == 0) | (shares >= 0.5)
+            if len(set(shares[clear] > 0)) < 2:
+                continue  # all of its islands are malignant
             for name, values in (
                 ("attention", output.attention_logit.numpy()),
-                ("evidence", output.evidence[:, malignant].numpy()),
+                ("evidence", output.evidence[:, 1].numpy()),
             ):
-                found[name].append(roc_auc_score(known, values[clear]))
-    labels = [model.info.classes.index(row["label"]) for row in rows]
-    figures = slide_metrics(labels, probabilities, model.info.classes)
+                found[name].append(roc_auc_score(shares[clear] > 0, values[clear]))
+    labels = [CLASSES.index(row["label"]) for row in rows]
+    figures = slide_metrics(labels, torch.stack(logits).double().softmax(1).numpy())
     figures |= {f"localisation_auc_{name}": float(np.mean(v)) for name, v in found.items()}
-    print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=1))
+    return {name: round(float(value), 4) for name, value in figures.items()}
 
 
 def malignant_share(tile: Box, islands: list[dict]) -> float:

