@@ -99,7 +99,7 @@ class CachedPairs:
 
     def load(self, items: Sequence[Item]) -> PairBatch:
         """Return the batch on the CPU."""
-        views = [view.pixels(torch.from_numpy(np.array(self.views[row]))) for row, view in items]
+        views = [view.student(torch.from_numpy(np.array(self.views[row]))) for row, view in items]
         grids = [view.grid(torch.from_numpy(self.grid(row))) for row, view in items]
         return PairBatch(torch.stack(views), torch.stack(grids))
 
@@ -156,7 +156,7 @@ class OnlinePairs:
         views, fields = [], []
         for field, small, wanted in loaded:
             field, small = field.to(device), small.to(device)
-            views += [view.pixels(small) for view in wanted]
+            views += [view.student(small) for view in wanted]
             fields += [view.pixels(field) for view in wanted]
         return PairBatch(torch.stack(views), self._taught(fields))
 

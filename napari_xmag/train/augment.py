@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_xmag.focus import blurred
 from napari_xmag.stain import change_stains, draw_stain_changes
 from napari_xmag.train.config import AugmentConfig
 
@@ -53,7 +54,7 @@ class View:
         images = turned(pixels, self.turns[indices]).float() / 255
         if self.factors.ne(1).any() or self.offsets.ne(0).any():
             images = change_stains(images, self.factors.to(device), self.offsets.to(device))
-        return _blurred(images, self.blur) if self.blur else images
+        return blurred(images, self.blur) if self.blur else images
 
     def cells(self, tissue: Tensor, indices: NDArray[np.intp]) -> Tensor:
         """Turn what is known of the cells (k, N) of these tiles as the tiles are turned."""
@@ -96,12 +97,4 @@ def turned(images: Tensor, turns: NDArray[np.int64]) -> Tensor:
         these = torch.from_numpy(turns == turn).to(images.device)
         part = torch.rot90(images[these], int(turn) % 4, (-2, -1))
         result[these] = part.flip(-1) if turn >= _TURNS // 2 else part
-    return result
-
-
-def _blurred(images: Tensor, sigma: float) -> Tensor:
-    from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
-
-    side = 2 * int(np.ceil(3 * sigma)) + 1
-    result: Tensor = gaussian_blur(images, [side, side], [sigma, sigma])
     return result

@@ -71,3 +71,34 @@ def test_colour_is_the_same_at_both_scales() -> None:
     coarse = torch.nn.functional.avg_pool2d(view.pixels(small).float(), 8)
     torch.testing.assert_close(fine, coarse, atol=1.0, rtol=0)
     assert not torch.equal(view.pixels(small), small)
+
+
+def test_elsewhere_changes_what_the_student_sees_alone() -> None:
+    pixels = torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)
+    view = View.drawn(AugmentConfig(elsewhere=1.0), 0)
+    assert view == View.drawn(AugmentConfig(elsewhere=1.0), 0)
+    assert torch.equal(view.pixels(pixels), View.drawn(AugmentConfig(), 0).pixels(pixels))
+    seen = view.student(pixels)
+    assert seen.dtype == torch.uint8
+    assert seen.shape == pixels.shape
+    assert not torch.equal(seen, view.pixels(pixels))
+
+
+def test_elsewhere_blurs_and_stains_as_far_as_told() -> None:
+    noise = torch.randint(60, 200, (3, 64, 64), dtype=torch.uint8)
+    plain = AugmentConfig(flips=0, color_probability=0)
+
+    def student(**settings: float) -> torch.Tensor:
+        config = plain.model_copy(update={"elsewhere": 1.0, **settings})
+        return View.drawn(config, 1).student(noise).float()
+
+    assert (student(stain=0.0, blur=0.0) - noise).abs().max() <= 1  # deconvolved and mixed again
+    blurry = student(stain=0.0, blur=2.0)
+    assert blurry.std() < 0.8 * noise.float().std()
+    assert (blurry.mean((1, 2)) - noise.float().mean((1, 2))).abs().max() < 2
+    assert (student(stain=0.2, blur=0.0) - noise).abs().mean() > 3
+
+
+def test_a_share_of_views_is_from_elsewhere() -> None:
+    views = [View.drawn(AugmentConfig(elsewhere=0.25), row) for row in range(400)]
+    assert 70 < sum(view.elsewhere is not None for view in views) < 130
