@@ -30,8 +30,10 @@ class Repository:
 
     def __init__(self, folder):
         git = ["git", "-C", str(folder)]
-        listing = [*git, "ls-tree", "-r", "-z", "--name-only", "HEAD"]
-        self.names = set(subprocess.check_output(listing).decode("utf8", "replace").split("\0"))
+        listing = subprocess.check_output([*git, "ls-tree", "-r", "-z", "HEAD"])
+        entries = (line.partition("\t") for line in listing.decode("utf8", "replace").split("\0"))
+        # By hash: to find a name git searches a folder of some ten thousand from its beginning.
+        self.names = {name: head.split()[-1] for head, _, name in entries if name}
         self.commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._reader = subprocess.Popen([*git, "cat-file", "--batch"], **pipes)
@@ -40,7 +42,7 @@ class Repository:
         """Return the content of a file, or None where there is none."""
         if name not in self.names:
             return None
-        self._reader.stdin.write(f"HEAD:{name}\n".encode())
+        self._reader.stdin.write(f"{self.names[name]}\n".encode())
         self._reader.stdin.flush()
         size = int(self._reader.stdout.readline().split()[2])
         data = self._reader.stdout.read(size)
