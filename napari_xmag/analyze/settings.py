@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from napari_xmag.errors import ConfigError
+from napari_xmag.nets.info import Precision
 
 TissueChoice = Literal["auto", "whole"]
-Precision = Literal["auto", "float32"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,11 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from napari_xmag.distill.config import LearningPrecision
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.device import autocast, pick_dtype
+from napari_xmag.nets.info import LearningPrecision
 from napari_xmag.nets.student import Student
 from napari_xmag.train.distributed import Processes
-
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 
 def learning_autocast(device: torch.device, precision: LearningPrecision) -> Callable[[], Any]:
@@ -27,7 +21,7 @@ def learning_autocast(device: torch.device, precision: LearningPrecision) -> Cal
     ConfigError
         When the device does not learn in float16.
     """
-    dtype = pick_dtype(device) if precision == "auto" else _DTYPES[precision]
+    dtype = pick_dtype(device, precision)
     if dtype == torch.float16 and device.type != "cuda":
         raise ConfigError(
             wanted="a number type in which the device learns",

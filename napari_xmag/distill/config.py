@@ -8,11 +8,10 @@ from pydantic import Field, model_validator
 
 from napari_xmag import config
 from napari_xmag.config import AnchoredPath, Section, Source
+from napari_xmag.nets.info import LearningPrecision
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
 from napari_xmag.train.fit_config import FitConfig
-
-LearningPrecision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class DataConfig(Section):

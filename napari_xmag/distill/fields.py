@@ -56,7 +56,7 @@ class FieldStore:
         """Return where in a shard its files begin, and their sizes."""
         with self._lock:
             if name not in self._places:
-                with tarfile.open(self._folder / name) as shard:
+                with tarfile.open(self._folder / name, "r:") as shard:
                     self._places[name] = {
                         member.name: (member.offset_data, member.size) for member in shard
                     }

@@ -164,35 +164,6 @@ def _record(row: dict[str, str]) -> FieldRecord:
     return FieldRecord(**values)
 
 
-def read_fields(folder: Path, records: Iterable[FieldRecord]) -> Iterator[NDArray[np.uint8]]:
-    """Yield the pixels (S, S, 3) of the records, in their order.
-
-    Raises
-    ------
-    ConfigError
-        When a shard is missing or broken, or a field is not what the index says; it is named.
-    """
-    shard, opened = "", None
-    try:
-        for record in records:
-            try:
-                if opened is None or record.shard != shard:
-                    if opened is not None:
-                        opened.close()
-                    opened, shard = tarfile.open(folder / record.shard, "r:"), record.shard  # noqa: SIM115
-                yield _decode(opened, record)
-            except (OSError, KeyError, tarfile.TarError) as error:
-                raise broken_field(record, f"{type(error).__name__}: {error}", [error]) from error
-    finally:
-        if opened is not None:
-            opened.close()
-
-
-def _decode(shard: tarfile.TarFile, record: FieldRecord) -> NDArray[np.uint8]:
-    stream = shard.extractfile(f"{record.key}.jpg")
-    return decode_field(stream.read() if stream is not None else b"", record)
-
-
 def decode_field(data: bytes, record: FieldRecord) -> NDArray[np.uint8]:
     """Return the pixels (S, S, 3) of a field from its JPEG.
 

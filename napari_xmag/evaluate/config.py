@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from napari_xmag.config import AnchoredPath, NameOrFolder, Section
 from napari_xmag.distill.config import TeacherConfig
 from napari_xmag.evaluate.tasks import PatchTask, SlideTask
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Attends, Precision
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.fit import FitConfig
 
@@ -69,7 +69,7 @@ class MachineConfig(Section):
     """Where features are computed."""
 
     device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
-    precision: Literal["auto", "float32"] = Field(
+    precision: Precision = Field(
         default="float32", description="auto uses half precision where the device gains by it."
     )
     batch_size: int | None = Field(

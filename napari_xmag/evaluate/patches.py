@@ -1,10 +1,10 @@
 """Patch tasks: simple classifiers on the frozen features of labelled tiles."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_xmag.evaluate.classifiers import Training, probe
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
 from napari_xmag.evaluate.config import PatchConfig, ProbeConfig
-from napari_xmag.evaluate.encoders import tile_source
+from napari_xmag.evaluate.encoders import TileSource, tile_source
 from napari_xmag.evaluate.features import TileFeatures, content_hashes, tile_features
 from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
@@ -29,6 +29,10 @@ from napari_xmag.train.folds import (
     grouped_folds,
     joined,
 )
+
+T = TypeVar("T")
+Facts = dict[str, Mapping[str, Any]]
+Encode = Callable[[str, "PatchTable", TileSource], Generator[Progress, None, T]]
 
 # Enlarging by less than this is a rounding of what is known of the pixel size.
 _ENLARGED = 1.1
@@ -99,27 +103,50 @@ def evaluate_patches(
     ModelError
         When an encoder does not load.
     """
-    tables = []
-    for task in config.tasks:
-        tables.append((yield from patch_table(task, config.seed)))
-    features: list[dict[str, TileFeatures]] = [{} for _ in tables]
-    facts = {}
-    for settings in config.encoders:
-        source = tile_source(settings, config.machine, config.cache)
-        facts[settings.name] = source.facts()
-        for table, found in zip(tables, features, strict=True):
-            stage = f"{settings.name} on {table.task.name}"
-            found[settings.name] = yield from tile_features(
-                table.tiles, table.hashes, source, table.task.crops, stage
-            )
-        del source  # the next network may be as large
+    found, facts = yield from over_tasks(config, _encoded)
     reports = []
-    for table, found in zip(tables, features, strict=True):
-        reports.append((yield from _judge(table, found, facts, config, out)))
+    for table, features in found:
+        reports.append((yield from _judge(table, features, facts, config, out)))
     write_report(out, "probe", config.model_dump(mode="json"), reports, facts, task_table)
     plot_tasks(reports, out)
     yield Finished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
+
+
+def over_tasks(
+    config: PatchConfig, encode: Encode[T]
+) -> Generator[Progress, None, tuple[list[tuple[PatchTable, dict[str, T]]], Facts]]:
+    """Let each encoder do the same on each task, one network in memory at a time.
+
+    Parameters
+    ----------
+    encode
+        Takes an encoder's name, a task's tiles and the encoder.
+
+    Returns
+    -------
+    Each task with what each encoder gave, and the facts of the encoders; both by encoder's name.
+
+    Raises
+    ------
+    CohortError, ConfigError
+        When the tiles of a task do not serve.
+    TileReadError
+        When one of them cannot be decoded.
+    ModelError
+        When an encoder does not load.
+    """
+    found: list[tuple[PatchTable, dict[str, T]]] = []
+    for task in config.tasks:
+        found.append(((yield from patch_table(task, config.seed)), {}))
+    facts: Facts = {}
+    for settings in config.encoders:
+        source = tile_source(settings, config.machine, config.cache)
+        facts[settings.name] = source.facts()
+        for table, results in found:
+            results[settings.name] = yield from encode(settings.name, table, source)
+        del source  # the next network may be as large
+    return found, facts
 
 
 def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTable]:
@@ -143,6 +170,13 @@ def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTa
         folds = grouped_folds(labels, groups, task.folds, seed)
     notes = _copy_notes(copies, labels, split)
     return PatchTable(task, tiles, hashes, classes, labels, groups, folds, notes)
+
+
+def _encoded(
+    name: str, table: PatchTable, source: TileSource
+) -> Generator[Progress, None, TileFeatures]:
+    stage = f"{name} on {table.task.name}"
+    return (yield from tile_features(table.tiles, table.hashes, source, table.task.crops, stage))
 
 
 def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from napari_xmag.evaluate.classifiers import Training, linear_probe
 from napari_xmag.evaluate.config import RobustnessConfig
-from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.encoders import TileSource
 from napari_xmag.evaluate.features import tile_features
-from napari_xmag.evaluate.patches import PatchTable, division, patch_table, scale_notes
+from napari_xmag.evaluate.patches import PatchTable, division, over_tasks, scale_notes
 from napari_xmag.evaluate.report import write_report
 from napari_xmag.evaluate.robustness_report import (
     RobustnessTask,
@@ -33,7 +33,6 @@ Features = NDArray[np.float32]
 class _Found:
     """What one encoder gives on a task: originals, and each shift."""
 
-    encoder: str
     original: Features
     shifted: Mapping[Shift, Features] = field(default_factory=dict)
 
@@ -66,23 +65,13 @@ def evaluate_robustness(
     ModelError
         When an encoder does not load.
     """
-    tables = []
-    for task in config.tasks:
-        tables.append((yield from patch_table(task, config.seed)))
-    found: list[list[_Found]] = [[] for _ in tables]
-    facts = {}
-    for settings in config.encoders:
-        source = tile_source(settings, config.machine, config.cache)
-        facts[settings.name] = source.facts()
-        for table, results in zip(tables, found, strict=True):
-            results.append((yield from _features(settings.name, table, source, config)))
-        del source  # the next network may be as large
+    found, facts = yield from over_tasks(config, partial(_features, config))
     tasks = []
-    for table, results in zip(tables, found, strict=True):
+    for table, results in found:
         pace = Pace(f"probing {table.task.name}", len(results))
         entries: list[ShiftEntry] = []
-        for result in results:
-            entries += yield from beating(partial(_entries, table, result, config), pace)
+        for name, result in results.items():
+            entries += yield from beating(partial(_entries, table, name, result, config), pace)
             pace.add(1)
         notes = (*table.notes, *scale_notes(table, facts))
         tasks.append(
@@ -97,7 +86,7 @@ def evaluate_robustness(
 
 
 def _features(
-    name: str, table: PatchTable, source: TileSource, config: RobustnessConfig
+    config: RobustnessConfig, name: str, table: PatchTable, source: TileSource
 ) -> Generator[Progress, None, _Found]:
     crops, stage = table.task.crops, f"{name} on {table.task.name}"
     original = yield from tile_features(table.tiles, table.hashes, source, crops, stage)
@@ -110,10 +99,12 @@ def _features(
             tiles, hashes, source, crops, f"{stage}, {shift.name}", shift
         )
         shifted[shift] = result.features
-    return _Found(name, original.features, shifted)
+    return _Found(original.features, shifted)
 
 
-def _entries(table: PatchTable, found: _Found, config: RobustnessConfig) -> list[ShiftEntry]:
+def _entries(
+    table: PatchTable, encoder: str, found: _Found, config: RobustnessConfig
+) -> list[ShiftEntry]:
     own = found.original[table.judged]
     codes = group_codes([table.hashes[row] for row in table.judged])
     probabilities = _probed(table, found, config)
@@ -130,7 +121,7 @@ def _entries(table: PatchTable, found: _Found, config: RobustnessConfig) -> list
         cosines = centred_cosines(changed, own)
         entries.append(
             ShiftEntry(
-                encoder=found.encoder,
+                encoder=encoder,
                 shift=shift.name,
                 stability=float(cosines.diagonal().mean()),
                 recognised=float((codes[cosines.argmax(1)] == codes).mean()),

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xmag.errors import ConfigError, ModelError
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Attends, LearningPrecision, Precision
 from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.nets.student import Student, StudentOutput
 
 _log = logging.getLogger(__name__)
-
-Precision = Literal["auto", "float32"]
 
 # Larger batches are slower on a CPU: the activations leave the caches (measured on MobileNetV1).
 _CPU_BATCH = 8
@@ -72,15 +69,16 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def pick_dtype(device: torch.device, precision: Precision = "auto") -> torch.dtype:
-    """Return the number type that is fastest and safe for inference on a device.
+def pick_dtype(device: torch.device, precision: LearningPrecision = "auto") -> torch.dtype:
+    """Return the number type in which a device computes; auto: the fastest that is safe.
 
     CUDA computes in bfloat16 where the card does so natively, else in float16. A CPU with bfloat16
     instructions uses them: MobileNetV1 then takes little more than half the time, and features
     keep a cosine above 0.999 to those in float32. Everything else computes in float32.
     """
-    if precision == "float32":
-        return torch.float32
+    if precision != "auto":
+        named: torch.dtype = getattr(torch, precision)
+        return named
     if device.type == "cuda":
         major, _ = torch.cuda.get_device_capability(device)
         return torch.bfloat16 if major >= 8 else torch.float16

@@ -14,6 +14,12 @@ from napari_xmag.nets.decision import EVEN
 Attends = Literal["tiles", "cells"]
 """What the head weighs: whole tiles, or the cells of each tile's token grid."""
 
+Precision = Literal["auto", "float32"]
+"""How a network answers: in half precision where the device gains by it, or never."""
+
+LearningPrecision = Literal[Precision, "bfloat16", "float16"]
+"""How a network learns."""
+
 _PRIOR_SLIDES = 10.0
 _FALSE_ALARMS = 0.02
 _MIN_SLIDES = 3

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Attends, Precision
 from napari_xmag.train.fit_config import FitConfig
 
 BASIC: dict[str, Any] = {"basic": True}
@@ -251,7 +251,7 @@ class TrainConfig(_Section):
         title="Device",
         description="Where it computes; auto: the fastest there is.",
     )
-    precision: Literal["auto", "float32"] = Field(
+    precision: Precision = Field(
         default="auto",
         title="Precision",
         description="auto: half precision where the device computes so. float32: full precision.",

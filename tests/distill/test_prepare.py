@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_xmag.distill.fields import FieldStore
 from napari_xmag.distill.prepare import PrepareConfig, Prepared, SlidePrepared, prepare
-from napari_xmag.distill.shards import read_fields, read_index
+from napari_xmag.distill.shards import read_index
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.open import open_slide
@@ -37,11 +38,12 @@ def test_fields_show_their_box_at_the_exact_scale(aperio_slide: Path, tmp_path: 
     records = read_index(tmp_path)
     assert len(records) == 6
     with closing(open_slide(aperio_slide)) as slide:
-        for record, pixels in zip(records, read_fields(tmp_path, records), strict=True):
+        store = FieldStore(tmp_path, records)
+        for row, record in enumerate(records):
             assert record.width * 0.25 == pytest.approx(256 * 0.5)
             box = Box(record.x, record.y, record.width, record.height)
             expected = read_tile(slide, box, 256)
-            assert np.abs(pixels.astype(int) - expected).mean() < 4  # JPEG
+            assert np.abs(store.read(row).astype(int) - expected).mean() < 4  # JPEG
 
 
 def test_shards_have_the_webdataset_layout(aperio_slide: Path, tmp_path: Path) -> None:
@@ -110,10 +112,10 @@ def test_altered_and_missing_shards_are_named(aperio_slide: Path, tmp_path: Path
     content[700] ^= 255  # within the first JPEG
     shard.write_bytes(content)
     with pytest.raises(ConfigError, match=records[0].key):
-        list(read_fields(tmp_path, records))
+        FieldStore(tmp_path, records).read(0)
     shutil.move(shard, tmp_path / "elsewhere.tar")
     with pytest.raises(ConfigError, match=shard.name):
-        list(read_fields(tmp_path, records))
+        FieldStore(tmp_path, records).read(0)
     with pytest.raises(ConfigError, match="index"):
         read_index(tmp_path / "nowhere")
 
@@ -126,7 +128,8 @@ def test_altered_fields_are_made_again_when_their_shard_is_gone(
     (tmp_path / before[0].shard).unlink()
     run([aperio_slide], tmp_path)
     assert read_index(tmp_path) == before
-    assert len(list(read_fields(tmp_path, before))) == 6
+    store = FieldStore(tmp_path, before)
+    assert [store.read(row).shape for row in range(6)] == [(256, 256, 3)] * 6
 
 
 def test_pictures_are_resampled_exactly_and_grouped_by_case(tmp_path: Path) -> None:
@@ -144,14 +147,15 @@ def test_pictures_are_resampled_exactly_and_grouped_by_case(tmp_path: Path) -> N
         ("p2/a.png", "p2"),
     }
     assert len({record.shard for record in records}) == 1
-    for record, pixels in zip(records, read_fields(tmp_path / "out", records), strict=True):
+    store = FieldStore(tmp_path / "out", records)
+    for row, record in enumerate(records):
         left, top = record.x, record.y
         side = 256 * 0.5 / 0.3
         assert (record.width, record.height) == (pytest.approx(side), pytest.approx(side))
         expected = Image.fromarray(section).resize(
             (256, 256), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side)
         )
-        assert np.abs(pixels.astype(int) - np.asarray(expected)).mean() < 4  # JPEG
+        assert np.abs(store.read(row) - np.asarray(expected, int)).mean() < 4  # JPEG
 
 
 def test_pictures_added_later_are_added(tmp_path: Path) -> None:
@@ -232,4 +236,5 @@ def test_nothing_is_lost_or_doubled_after_kill_9(
     assert not last.failed
     assert read_index(out) == read_index(tmp_path / "whole")
     assert not list(out.rglob(".part-*"))
-    assert len(list(read_fields(out, read_index(out)))) == 18
+    store = FieldStore(out, read_index(out))
+    assert [store.read(row).shape for row in range(18)] == [(256, 256, 3)] * 18

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_xmag.distill.fields import FieldStore
 from napari_xmag.distill.shards import (
     FieldRecord,
-    read_fields,
     read_index,
     write_index,
     write_shard,
@@ -37,8 +37,9 @@ def test_webdataset_reads_the_same_fields(tmp_path: Path) -> None:
     dataset = webdataset.WebDataset(str(tmp_path / records[0].shard), shardshuffle=False)
     samples = list(dataset.decode("rgb8"))
     assert [sample["__key__"] for sample in samples] == [record.key for record in records]
-    for sample, record, ours in zip(samples, records, read_fields(tmp_path, records), strict=True):
-        assert np.array_equal(sample["jpg"], ours)
+    store = FieldStore(tmp_path, records)
+    for row, (sample, record) in enumerate(zip(samples, records, strict=True)):
+        assert np.array_equal(sample["jpg"], store.read(row))
         assert sample["json"]["sha256"] == record.sha256
         assert sample["json"]["case"] == "TCGA-01"
 
@@ -66,7 +67,7 @@ def test_a_truncated_shard_is_named(tmp_path: Path) -> None:
     for length in (0, 100, 700, len(content) // 2):
         path.write_bytes(content[:length])
         with pytest.raises(ConfigError, match=r"TCGA-01_x\.tar.*Delete that shard"):
-            list(read_fields(tmp_path, records))
+            FieldStore(tmp_path, records).read(2)
 
 
 def test_a_missing_member_is_named(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_a_missing_member_is_named(tmp_path: Path) -> None:
         for member, data in kept:
             less.addfile(member, io.BytesIO(data))
     with pytest.raises(ConfigError, match=records[1].key):
-        list(read_fields(tmp_path, records))
+        FieldStore(tmp_path, records).read(1)
 
 
 def test_a_bad_index_is_named(tmp_path: Path) -> None:
