@@ -6,11 +6,13 @@ usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --start DIR
        [--train 32 --validation 12 --test 24] [--islands 8 24] [--epochs 4] [--set a.b=c]
 
 Slides are composed for each source of fields and each seed (compose_slides.py: training and test
-slides share no field), and four ways learn on them:
+slides share no field), and five ways learn on them:
 
 rgb         the mean colour of each place, and the attention head on it
 start       --start, a network that was not distilled, frozen, and the head
-frozen      --encoder (the bundled student), frozen, and the head
+tiles       --encoder (the bundled student), frozen, and the head over whole tiles, asked for the
+            squares of the cells
+frozen      the same with the head over cells
 end-to-end  the same, then encoder and head together
 
 Figures on the test slides (localise.py): slide AUC, and how well attention and evidence find the
@@ -44,7 +46,7 @@ from napari_xmag.train.run import train
 from napari_xmag.train.stages import Bags, train_head
 from napari_xmag.zoo import find_model, load_model
 
-WAYS = ("rgb", "start", "frozen", "end-to-end")
+WAYS = ("rgb", "start", "tiles", "frozen", "end-to-end")
 FIGURES = ("auc", "balanced_accuracy", "localisation_auc_attention", "localisation_auc_evidence")
 
 
@@ -108,9 +110,10 @@ def arguments() -> argparse.Namespace:
 
 def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
     """Train in one way and return the figures."""
+    attends = "tiles" if way == "tiles" else args.attends
     settings = [
         f"mode={'end-to-end' if way == 'end-to-end' else 'head'}",
-        f"attends={args.attends}",
+        f"attends={attends}",
         f"seed={seed}",
         f"end_to_end.fit.epochs={args.epochs}",
         *args.settings,
@@ -122,8 +125,7 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
     if way == "rgb":
         student = MeanColor(encoder.student.spec)
         features = [
-            finish(slide_features(r.slide, None, student, attends=args.attends))
-            for r in cohort.rows
+            finish(slide_features(r.slide, None, student, attends=attends)) for r in cohort.rows
         ]
         task = finish(train_head(Bags(list(cohort.rows), features, cohort.classes), config))
         found = [f for r, f in zip(cohort.rows, features, strict=True) if r.split == "test"]
@@ -139,8 +141,9 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
             words = "  ".join(f"{name} {value:.3f}" for name, value in event.scalars.items())
             print(f"{folder.name} {way} {event.stage} {event.epoch}: {words}", flush=True)
     model = load_model(str(out / "model"))
-    features = encoded(model.student, composed, tested, args.attends, config.device)
-    return measured(model.head, features, composed, tested, model.info.temperature)
+    features = encoded(model.student, composed, tested, attends, config.device)
+    parts = model.info.student.cells if way == "tiles" else 1
+    return measured(model.head, features, composed, tested, model.info.temperature, parts)
 
 
 def write_table(args) -> None:

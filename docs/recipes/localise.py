@@ -77,17 +77,21 @@ def measured(
     composed: Path,
     rows: Sequence[dict[str, str]],
     temperature: float = 1.0,
+    parts: int = 1,
 ) -> dict[str, float]:
-    """Return the figures of a head whose second class is malignant."""
+    """Return the figures of a head whose second class is malignant.
+
+    With ``parts`` each place counts as so many times so many squares of its value, those that
+    touch an island: so heads over tiles and over cells are asked for the same squares.
+    """
     truth = json.loads((composed / "truth.json").read_text())
     logits, found = [], {"attention": [], "evidence": []}
     for row, item in zip(rows, features, strict=True):
         output = head.cpu()(torch.from_numpy(item.features))
         logits.append(output.logits / temperature)
         if row["label"] == "malignant":
-            shares = np.array(
-                [malignant_share(Box(*box), truth[row["slide"]]) for box in item.boxes]
-            )
+            places, squares = split(item.boxes, parts, truth[row["slide"]])
+            shares = np.array([malignant_share(box, truth[row["slide"]]) for box in squares])
             clear = (shares == 0) | (shares >= 0.5)
             if len(set(shares[clear] > 0)) < 2:
                 continue  # all of its islands are malignant
@@ -95,11 +99,36 @@ def measured(
                 ("attention", output.attention_logit.numpy()),
                 ("evidence", output.evidence[:, 1].numpy()),
             ):
-                found[name].append(roc_auc_score(shares[clear] > 0, values[clear]))
+                found[name].append(roc_auc_score(shares[clear] > 0, values[places][clear]))
     labels = [CLASSES.index(row["label"]) for row in rows]
     figures = slide_metrics(labels, torch.stack(logits).double().softmax(1).numpy())
     figures |= {f"localisation_auc_{name}": float(np.mean(v)) for name, v in found.items()}
     return {name: round(float(value), 4) for name, value in figures.items()}
+
+
+def split(boxes: np.ndarray, parts: int, islands: list[dict]) -> tuple[np.ndarray, list[Box]]:
+    """Return the squares that places (N, 4) are cut into, and the place of each."""
+    if parts == 1:
+        return np.arange(len(boxes)), [Box(*box) for box in boxes]
+    found = [
+        (place, square)
+        for place, (x, y, width, height) in enumerate(boxes)
+        for row in range(parts)
+        for column in range(parts)
+        if touches(
+            square := Box(
+                x + column * width / parts, y + row * height / parts, width / parts, height / parts
+            ),
+            islands,
+        )
+    ]
+    return np.array([place for place, _ in found], np.intp), [square for _, square in found]
+
+
+def touches(square: Box, islands: list[dict]) -> bool:
+    """Say whether a square shows a part of an island."""
+    boxes = (Box(i["x"], i["y"], i["width"], i["height"]) for i in islands)
+    return any(square.intersection(box) for box in boxes)
 
 
 def malignant_share(tile: Box, islands: list[dict]) -> float:
