@@ -43,14 +43,15 @@ class Words(QLabel):
     """Wrapped, selectable text that hides when it is empty."""
 
     def __init__(self, text: str = "") -> None:
-        super().__init__()
+        super().__init__(text)
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
-        self.say(text)
+        if not text:  # and never shown here: what has no parent yet becomes a window for a moment
+            self.hide()
 
     def say(self, text: str) -> None:
-        """Show a text; nothing where it is empty."""
+        """Show a text; nothing where it is empty. By now the label must lie in its parent."""
         self.setText(text)
         self.setVisible(bool(text))
 

@@ -1,5 +1,6 @@
 """What the Train widget does: it starts work, listens to it, and keeps the state true."""
 
+import gc
 import logging
 from itertools import count
 from pathlib import Path
@@ -58,7 +59,7 @@ class TrainController:
 
     def close(self) -> bool:
         """End all work and wait for it; True when all threads are free."""
-        self._job = None
+        self._let_go()
         return self.jobs.stop_all()
 
     # settings
@@ -118,6 +119,9 @@ class TrainController:
         self._finished = False
         self.curves.clear()
         state.progress = Progress("Starting", 0, 0)
+        # To search all that napari and PyTorch made takes Python's collector a fifth of a second,
+        # in which the window is deaf. What was there before can wait until the training is over.
+        gc.freeze()
         self._job = self.jobs.start(tasks.run(request), self._hear, self._end)
 
     def cancel(self) -> None:
@@ -144,7 +148,7 @@ class TrainController:
     def _end(self) -> None:
         state = self.state
         cancelled = self._job is not None and self._job.stopping
-        self._job = None
+        self._let_go()
         state.progress = None
         if self._finished:
             state.outcome = "The model is trained."
@@ -153,6 +157,11 @@ class TrainController:
             kept = " Its last checkpoint is kept: Resume goes on from there."
             state.outcome = f"Cancelled.{kept if self.may_resume() else ''}"
         self.ended.emit()
+
+    def _let_go(self) -> None:
+        if self._job is not None:
+            self._job = None
+            gc.unfreeze()
 
     def holds_run(self) -> bool:
         """Say whether the folder holds a training, ended or not."""
@@ -164,6 +173,8 @@ class TrainController:
 
     def why_no_resume(self) -> str:
         """Say why no training can go on; empty when one can."""
+        if self.busy:  # asked at each step, when a disk far away must not be
+            return "A training is under way."
         if not self.may_resume():
             return "The folder of the results holds no unfinished training."
         return self.why_not() if self.state.rows else ""

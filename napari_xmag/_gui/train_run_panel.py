@@ -31,10 +31,14 @@ class MessageBox(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 4, 4)
         layout.addWidget(self.words)
-        self.hide()
+        self._said: tuple[str, bool] | None = None
+        self.say("", False)
 
     def say(self, text: str, alarm: bool) -> None:
         """Show a text, nothing where it is empty."""
+        if (text, alarm) == self._said:  # a style sheet costs as much as all else in a step
+            return
+        self._said = text, alarm
         color = (ALARM if alarm else ACCENT).name()
         self.setStyleSheet(f"#xmagMessage {{ border: none; border-left: 4px solid {color}; }}")
         self.words.say(f"⚠  {text}" if alarm and text else text)
