@@ -290,8 +290,8 @@ class AnalyzeWidget(Docked):
 
     # the end
 
-    def dock_closes(self) -> None:
-        """End the run when the dock is closed."""
+    def dock_hides(self) -> None:
+        """End the run when the dock is put away: another one takes seconds."""
         self.controller.cancel_all()
 
     def shut_down(self) -> None:

@@ -1,14 +1,25 @@
 """The life of a widget in a dock: when its dock is closed, and when its window is."""
 
-from qtpy.QtCore import QEvent, QObject
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+from qtpy.QtCore import QEvent, QObject, QTimer, Slot
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
+
+_CLOSE_BUTTON = "QTitleBarCloseButton"  # as napari names it
+_GUARDED = "xmagGuarded"
+
+
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock around a widget."""
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parent()
+    return parent
 
 
 class Docked(QWidget):
     """A widget that knows when to end its work.
 
-    Subclasses override `shut_down`, `dock_closes` and, when a window shall not close without a
-    question, `may_close`.
+    Subclasses override `shut_down`, `dock_hides` and, when window and dock shall not close without
+    a question, `may_close`.
     """
 
     def __init__(self) -> None:
@@ -18,12 +29,19 @@ class Docked(QWidget):
     def shut_down(self) -> None:
         """End all work and let go of the viewer; the widget is of no use afterwards."""
 
-    def dock_closes(self) -> None:
-        """Answer that the dock is put away."""
+    def dock_hides(self) -> None:
+        """Answer that the dock is put away; the menu that opened it shows it again."""
 
-    def may_close(self) -> bool:
-        """Say whether the user may close the window now; False after asking him why not."""
+    def may_close(self, place: QMainWindow | QDockWidget) -> bool:
+        """Say whether the user may close window or dock now; False when he is asked about it.
+
+        Where his answer is yes, `close_place` closes the same place.
+        """
         return True
+
+    def close_place(self, place: QMainWindow | QDockWidget) -> None:
+        """Close the window, or the dock for good, as soon as Qt's present events are done."""
+        QTimer.singleShot(0, place, getattr(place, "destroyOnClose", place.close))
 
     def parents_changed(self) -> None:
         """Answer that the widget came into a dock, or into another one."""
@@ -49,6 +67,8 @@ class Docked(QWidget):
         while parent is not None:
             if isinstance(parent, QDockWidget | QMainWindow):
                 parent.installEventFilter(self)
+            if isinstance(parent, QDockWidget):
+                self._guard(parent)
             parent = parent.parent()
         if self.parent() is not None:
             self.parents_changed()
@@ -67,14 +87,33 @@ class Docked(QWidget):
                 self.shut_down()
         elif event.type() == QEvent.Type.Show:
             self._window_closes = False
+        elif event.type() == QEvent.Type.ChildPolished and isinstance(watched, QDockWidget):
+            self._guard(watched)  # napari makes a new title when the dock comes to float
         return False
+
+    def _guard(self, dock: QDockWidget) -> None:
+        """Take over the button that closes a dock for good.
+
+        napari takes the widget out of its dock then; no event comes that could stop it.
+        """
+        for button in dock.findChildren(QPushButton, _CLOSE_BUTTON):
+            if not button.property(_GUARDED):
+                button.setProperty(_GUARDED, True)
+                button.clicked.disconnect()
+                button.clicked.connect(self._close_asked)
+
+    @Slot()
+    def _close_asked(self) -> None:
+        dock = dock_of(self)
+        if dock is not None and self.may_close(dock):
+            self.close_place(dock)
 
     def _closes(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(watched, QDockWidget):
-            self.dock_closes()
+            self.dock_hides()
         elif not watched.isVisible():
             self.shut_down()
-        elif _shows_canvas(watched) and not self.may_close():
+        elif _shows_canvas(watched) and not self.may_close(watched):
             event.ignore()
             return True
         else:

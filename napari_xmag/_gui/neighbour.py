@@ -5,6 +5,8 @@ from typing import TypeVar
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_xmag._gui.dock import dock_of
+
 PLUGIN = "napari-xmag"
 ANALYZE, TRAIN = "Analyze slide", "Train"
 
@@ -26,14 +28,6 @@ def open_beside(viewer: object, window: QMainWindow | None, kind: type[W], name:
     if dock is not None:
         _to_front(dock)
     return widget
-
-
-def dock_of(widget: QWidget) -> QDockWidget | None:
-    """Return the dock around a widget."""
-    parent = widget.parent()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parent()
-    return parent
 
 
 def share_place(widget: QWidget, window: QMainWindow, other: type[QWidget]) -> None:

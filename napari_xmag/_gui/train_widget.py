@@ -6,7 +6,15 @@ from pathlib import Path
 import napari
 from qtpy.QtCore import QSize, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QLabel, QMessageBox, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_xmag import NOTICE
 from napari_xmag._gui.dock import Docked
@@ -40,7 +48,8 @@ class TrainWidget(Docked):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self._closed = self._leaves = False
+        self._closed = False
+        self._leaves: QMainWindow | QDockWidget | None = None
         self._teller: Teller | None = None
         self.state = TrainState()
         self.controller = TrainController(self.state)
@@ -259,27 +268,31 @@ class TrainWidget(Docked):
         if window is not None:
             share_place(self, window, AnalyzeWidget)
 
-    def may_close(self) -> bool:
-        """Ask before a training is ended by closing the window."""
+    def may_close(self, place: QMainWindow | QDockWidget) -> bool:
+        """Ask before a training is ended by closing the window or the dock."""
         if not self.controller.busy:
             return True
-        self.ask("A training is running", _CLOSE, "End it and close", self._leave)
+        self.ask("A training is running", _CLOSE, "End it and close", lambda: self._leave(place))
         return False
 
-    def _leave(self) -> None:
-        self._leaves = True
-        self.controller.cancel()
+    def _leave(self, place: QMainWindow | QDockWidget) -> None:
+        if self.controller.busy:
+            self._leaves = place
+            self.controller.cancel()
+        else:  # it ended while he thought about it
+            self.close_place(place)
 
     def _training_ended(self) -> None:
-        window = self.main_window()
-        if self._leaves and window is not None:
-            QTimer.singleShot(0, window, window.close)
+        place, self._leaves = self._leaves, None
+        if place is not None:
+            self.close_place(place)
+        elif not self.isVisible():
+            tell(self.state.outcome)
 
-    def dock_closes(self) -> None:
-        """End the training when the dock is put away."""
+    def dock_hides(self) -> None:
+        """Tell where a training is found that goes on out of sight."""
         if self.controller.busy:
-            tell("The training was ended. Its last checkpoint is kept: Resume goes on from there.")
-            self.controller.cancel()
+            tell("The training goes on. Plugins > XMAG > Train (XMAG) shows it again.")
 
     def shut_down(self) -> None:
         """End all work and let go of the viewer; the widget is of no use afterwards."""

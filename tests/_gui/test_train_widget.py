@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from napari import Viewer
+from napari._qt._qplugins._qnpe2 import _toggle_or_get_widget
+from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from napari_xmag._gui.analyze_widget import AnalyzeWidget
+from napari_xmag._gui.dock import dock_of
 from napari_xmag._gui.neighbour import TRAIN, find, open_beside
 from napari_xmag._gui.train_widget import TrainWidget
 from napari_xmag.distill.encoder import load_encoder
@@ -109,9 +112,11 @@ def test_a_reviewed_slide_becomes_a_row(window: Window, trained: Desk, no_mpp_sl
     assert trained.widget.cohort.label.currentText() == session.result.predicted
 
 
-def test_closing_during_a_training_asks_and_ends_cleanly(
+@pytest.fixture
+def training(
     make_napari_viewer: object, qtbot: QtBot, models: Path, cohort_table: Path, tmp_path: Path
-) -> None:
+) -> Desk:
+    """The Train widget in a napari window, with a training under way that lasts."""
     viewer: Viewer = make_napari_viewer(show=True)
     _, widget = viewer.window.add_plugin_dock_widget("napari-xmag", TRAIN)
     desk = Desk(widget, qtbot)
@@ -122,6 +127,19 @@ def test_closing_during_a_training_asks_and_ends_cleanly(
     desk.set(fit={"epochs": 5000})
     desk.press()
     desk.wait(lambda: widget.controller.curves.stages)
+    return desk
+
+
+def agree_to_close(desk: Desk) -> None:
+    """Answer the question that is shown with yes."""
+    buttons = desk.widget.question.buttons()
+    next(button for button in buttons if "close" in button.text()).click()
+
+
+def test_closing_during_a_training_asks_and_ends_cleanly(
+    training: Desk, qtbot: QtBot, tmp_path: Path
+) -> None:
+    widget = training.widget
     (job,) = widget.controller.jobs.running
     main = widget.main_window()
     # Hidden only, so that the fixture can close and delete it.
@@ -133,12 +151,68 @@ def test_closing_during_a_training_asks_and_ends_cleanly(
     assert widget.controller.busy
 
     main.close()
-    next(b for b in widget.question.buttons() if "close" in b.text()).click()
+    agree_to_close(training)
     qtbot.waitUntil(lambda: not main.isVisible(), timeout=PATIENCE)
     assert job.wait(0)
     assert not widget.controller.busy
     assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
     main.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, True)
+
+
+@pytest.mark.parametrize("floating", [False, True])
+def test_closing_the_dock_during_a_training_asks(
+    training: Desk, tmp_path: Path, floating: bool
+) -> None:
+    widget = training.widget
+    (job,) = widget.controller.jobs.running
+    dock = dock_of(widget)
+    dock.setFloating(floating)
+    training.wait(lambda: dock.isFloating() == floating)
+    training.wait(lambda: dock.title.close_button.isVisible())
+
+    dock.title.close_button.click()
+    widget.question.reject()
+    assert widget.controller.busy
+    assert dock.isVisible()
+
+    dock.title.close_button.click()
+    gone = []
+    widget.destroyed.connect(lambda: gone.append(True))
+    agree_to_close(training)
+    training.wait(lambda: gone)
+    assert job.wait(0)
+    assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
+
+
+def test_a_dock_closes_without_a_question_once_the_training_is_over(training: Desk) -> None:
+    widget = training.widget
+    dock = dock_of(widget)
+    dock.title.close_button.click()
+    widget.controller.cancel()
+    training.wait(lambda: not widget.controller.busy)
+    gone = []
+    widget.destroyed.connect(lambda: gone.append(True))
+    agree_to_close(training)  # the training ended behind the question
+    training.wait(lambda: gone)
+
+
+def test_a_hidden_training_goes_on_and_tells_its_end(training: Desk) -> None:
+    widget = training.widget
+    told = notification_manager.records
+    dock = dock_of(widget)
+    dock.title.hide_button.click()
+    assert not dock.isVisible()
+    assert "shows it again" in told[-1].message
+    epochs = len(widget.controller.curves.stages)
+    training.wait(lambda: len(widget.controller.curves.stages) > epochs)
+
+    widget.controller.cancel()
+    training.wait(lambda: not widget.controller.busy)
+    assert told[-1].message == widget.state.outcome
+    assert told[-1].message.startswith("Cancelled.")
+
+    _toggle_or_get_widget("napari-xmag", "Train", dock.name)  # what the menu does
+    assert dock.isVisible()
 
 
 def test_both_widgets_share_one_place(window: Window, trained: Desk) -> None:
