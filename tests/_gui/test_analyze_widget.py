@@ -1,6 +1,7 @@
 """The window, driven as a pathologist drives it, with the real engine and a small real model."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,48 @@ def test_analyze_to_the_end(window: Window, aperio_slide: Path) -> None:
     assert window.widget.export_button.isEnabled()
     assert window.widget.passport.rows["Vendor"] == "aperio"
     assert "Time: all" in window.widget.passport.rows
+
+
+@pytest.fixture
+def strict_and_lenient(models: Path) -> tuple[str, str]:
+    """Two models of the same weights: one calls the second class late, the other early."""
+    model = tiny_model()
+    thresholds = {"strict": 0.98, "lenient": 0.025}
+    for name, threshold in thresholds.items():
+        model.info = replace(model.info, name=name, threshold=threshold)
+        save_model(model, models / name)
+    return tuple(thresholds)
+
+
+def test_the_models_threshold_decides_and_is_told(
+    strict_and_lenient: tuple[str, str], window: Window, aperio_slide: Path
+) -> None:
+    window.open(aperio_slide)
+    panel = window.widget.prediction
+    told, bars = [], []
+    for name in strict_and_lenient:
+        window.widget.controller.choose_model(name)
+        window.analyze()
+        told.append(panel.note.text())
+        bars.append({bar.name: bar.probability for bar in panel.bars})
+        assert panel.note.isVisible()
+        (called,) = [bar.name for bar in panel.bars if bar.called]
+        assert called == window.session.result.predicted
+        assert f"Prediction: {called} " in told[-1]
+    # The same probabilities, but not the same answer: each says why.
+    assert bars[0] == bars[1]
+    assert 0.025 < bars[0]["malignant"] < 0.98
+    assert told == [
+        "Prediction: benign (malignant is called above 98 %).",
+        "Prediction: malignant (malignant is called above 2.5 %).",
+    ]
+
+    # A model that calls the likeliest has no rule to tell.
+    window.widget.controller.choose_model("tiny")
+    window.analyze()
+    assert not panel.note.isVisible()
+    likeliest = max(panel.bars, key=lambda bar: bar.probability)
+    assert likeliest.called
 
 
 def test_map_lies_on_its_tiles_and_is_clear_elsewhere(window: Window, aperio_slide: Path) -> None:
