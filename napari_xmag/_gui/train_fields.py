@@ -115,7 +115,7 @@ class NumberEditor(Editor):
         low, high = _range(info, whole)
         self.box.setRange(low, high)
         self.box.setMinimumWidth(90)
-        unit = _extra(info).get("unit", "")
+        unit = extra_of(info).get("unit", "")
         self.box.setSuffix(f" {unit}" if unit else "")
         self.box.setKeyboardTracking(False)
         self.box.valueChanged.connect(lambda _: self.changed.emit())
@@ -218,7 +218,7 @@ def make_editor(info: FieldInfo) -> Editor:
         editor, first = TextEditor(), ""
     else:
         editor, first = JsonEditor(), None
-    return OptionalEditor(editor, _extra(info).get("suggested", first)) if optional else editor
+    return OptionalEditor(editor, extra_of(info).get("suggested", first)) if optional else editor
 
 
 def in_words(choice: Any) -> str:
@@ -236,7 +236,8 @@ def _kind(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _extra(info: FieldInfo) -> dict[str, Any]:
+def extra_of(info: FieldInfo) -> dict[str, Any]:
+    """Return what a field says of itself beside pydantic's own: unit, place in a form."""
     extra = info.json_schema_extra
     return extra if isinstance(extra, dict) else {}
 

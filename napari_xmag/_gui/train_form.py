@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_xmag._gui.section import ALARM, Section, Words, bold
-from napari_xmag._gui.train_fields import Editor, make_editor
+from napari_xmag._gui.train_fields import Editor, extra_of, make_editor
 
 Path = tuple[str, ...]
 """Names of the sections that lead to a field, and its own."""
@@ -22,7 +22,8 @@ class SettingsForm(QWidget):
     ----------
     settings
         The class. Titles, descriptions, limits and units are taken from its fields, so that a new
-        field appears by itself; nested classes become sections.
+        field appears by itself; nested classes become sections. What is of no use with the values
+        of other fields (``only``) is hidden and keeps its value.
 
     Attributes
     ----------
@@ -40,6 +41,7 @@ class SettingsForm(QWidget):
         self._default = settings().model_dump()
         self.editors: dict[Path, Editor] = {}
         self._labels: dict[Path, QLabel] = {}
+        self._conditional: list[tuple[QWidget, Mapping[str, Any]]] = []
         fields = list(_fields(settings))
         self.problem = Words()
         self.problem.setStyleSheet(f"color: {ALARM.lighter(140).name()};")
@@ -71,12 +73,10 @@ class SettingsForm(QWidget):
             titles[path] = f"{above}: {_title(path[-1], info)}" if above else _title(path[-1], info)
             inside = [field for field in fields if field[0][:-1] == path]
             if inside:
-                heading = bold(QLabel(titles[path]))
-                heading.setWordWrap(True)
-                heading.setToolTip(_tip(info))
-                heading.setContentsMargins(0, 6, 0, 0)
-                layout.addWidget(heading)
-                layout.addWidget(self._grid(inside))
+                grid = self._grid(inside)
+                for widget in (_heading(titles[path], info), grid):
+                    layout.addWidget(widget)
+                    self._show_only(widget, path)
 
     def _grid(self, fields: list[tuple[Path, FieldInfo]]) -> QWidget:
         box = QWidget()
@@ -100,7 +100,21 @@ class SettingsForm(QWidget):
             grid.addWidget(label, line, 0)
             grid.addWidget(editor, line, 1)
             self.editors[path], self._labels[path] = editor, label
+            for widget in (label, editor):
+                self._show_only(widget, path)
         return box
+
+    # what is of use
+
+    def _show_only(self, widget: QWidget, path: Path) -> None:
+        condition = _condition(self._settings, path)
+        if condition:
+            self._conditional.append((widget, condition))
+
+    def _show_used(self) -> None:
+        for widget, condition in self._conditional:
+            met = all(self.editors[name,].value() == value for name, value in condition.items())
+            widget.setVisible(met)
 
     # values
 
@@ -124,6 +138,7 @@ class SettingsForm(QWidget):
                 editor.blockSignals(True)
                 editor.set_value(value)
                 editor.blockSignals(False)
+        self._show_used()
 
     def read(self) -> tuple[BaseModel | None, str]:
         """Return the settings, or None and what is wrong; wrong fields are marked."""
@@ -144,6 +159,7 @@ class SettingsForm(QWidget):
         return self._labels[path].text() if path in self._labels else ".".join(path)
 
     def _edited(self) -> None:
+        self._show_used()
         self.changed.emit()
 
     def _reset(self) -> None:
@@ -173,9 +189,26 @@ def _is_section(info: FieldInfo) -> bool:
     return isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
 
 
+def _condition(settings: type[BaseModel], path: Path) -> Mapping[str, Any]:
+    """Return the values that other fields must have for a field or section, or one around it."""
+    found: dict[str, Any] = {}
+    for name in path:
+        info = settings.model_fields[name]
+        found |= extra_of(info).get("only", {})
+        settings = info.annotation
+    return found
+
+
 def _is_basic(info: FieldInfo) -> bool:
-    extra = info.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("basic"))
+    return bool(extra_of(info).get("basic"))
+
+
+def _heading(title: str, info: FieldInfo) -> QLabel:
+    heading = bold(QLabel(title))
+    heading.setWordWrap(True)
+    heading.setToolTip(_tip(info))
+    heading.setContentsMargins(0, 6, 0, 0)
+    return heading
 
 
 def _title(name: str, info: FieldInfo) -> str:

@@ -1,7 +1,7 @@
 """Every setting of a training on labelled slides, each with its meaning.
 
 ``title`` is its name for people, ``basic`` says that a form shows it first, ``unit`` stands behind
-a number.
+a number. ``only`` names another setting and the value without which this one is not used.
 """
 
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from napari_xmag.nets.info import Attends, Precision
 from napari_xmag.train.fit_config import FitConfig
 
 BASIC: dict[str, Any] = {"basic": True}
+END_TO_END: dict[str, Any] = {"only": {"mode": "end-to-end"}}
 
 
 def _unit(name: str, *, basic: bool = False) -> dict[str, Any]:
@@ -226,7 +227,7 @@ class TrainConfig(_Section):
         title="Tiles of a slide",
         description="Most tiles of a slide that take part in an epoch end to end, drawn anew each "
         "time; empty: every tile.",
-        json_schema_extra=_unit("tiles"),
+        json_schema_extra=_unit("tiles") | END_TO_END,
     )
     class_weights: bool = Field(
         default=True,
@@ -265,9 +266,11 @@ class TrainConfig(_Section):
         default=AugmentConfig(),
         title="Changes of tiles",
         description="How tiles are changed at random while the encoder learns.",
+        json_schema_extra=END_TO_END,
     )
     end_to_end: EndToEndConfig = Field(
         default=EndToEndConfig(),
         title="End to end",
         description="How encoder and head learn together.",
+        json_schema_extra=END_TO_END,
     )

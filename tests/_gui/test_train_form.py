@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field
 from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QLabel
 
 from napari_xmag._gui.train_form import SettingsForm
 from napari_xmag.train.config import TrainConfig
@@ -97,3 +98,32 @@ def test_the_real_settings_make_a_form(qtbot: QtBot) -> None:
     assert ("fit", "lr") in form.editors
     for path, editor in form.editors.items():
         assert editor.toolTip(), path
+
+
+def test_only_what_the_mode_uses_is_shown_and_values_are_kept(qtbot: QtBot) -> None:
+    form = SettingsForm(TrainConfig)
+    qtbot.addWidget(form)
+    form.show()
+    form.advanced.title.click()
+    mode, epochs = form.editors["mode",], form.editors["end_to_end", "fit", "epochs"]
+    alone = _shown(form)
+    assert {("fit", "epochs"), ("batch_size",), ("mode",)} <= alone
+    assert not any(path[0] in ("end_to_end", "augment", "tiles_per_epoch") for path in alone)
+    headings = {label.text() for label in form.findChildren(QLabel) if label.isVisible()}
+    assert not any("End to end" in text for text in headings)
+
+    mode.box.setCurrentIndex(1)
+    mode.box.activated.emit(1)
+    assert _shown(form) == set(form.editors)
+    epochs.box.setValue(3)
+
+    mode.box.setCurrentIndex(0)
+    mode.box.activated.emit(0)
+    assert _shown(form) == alone
+    form.set_values({"mode": "end-to-end"})  # as a training does that is loaded
+    assert epochs.isVisible()
+    assert form.read()[0].end_to_end.fit.epochs == 3
+
+
+def _shown(form: SettingsForm) -> set[tuple[str, ...]]:
+    return {path for path, editor in form.editors.items() if editor.isVisible()}
