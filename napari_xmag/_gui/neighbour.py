@@ -7,7 +7,9 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_xmag._gui.dock import dock_of
 
-PLUGIN = "napari-xmag"
+_IN_MENU = "{} (XMAG)"
+"""How napari's menu calls a widget. A dock of another name would be opened twice by the menu."""
+
 ANALYZE, TRAIN = "Analyze slide", "Train"
 
 W = TypeVar("W", bound=QWidget)
@@ -23,7 +25,8 @@ def open_beside(viewer: object, window: QMainWindow | None, kind: type[W], name:
     """Return the widget of a kind, opened when it is not there, and bring it to the front."""
     widget = find(window, kind)
     if widget is None:
-        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+        widget = kind(viewer)
+        viewer.window.add_dock_widget(widget, name=_IN_MENU.format(name), tabify=True)
     dock = dock_of(widget)
     if dock is not None:
         _to_front(dock)

@@ -118,7 +118,7 @@ def training(
 ) -> Desk:
     """The Train widget in a napari window, with a training under way that lasts."""
     viewer: Viewer = make_napari_viewer(show=True)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-xmag", TRAIN)
+    widget = open_beside(viewer, viewer.window._qt_window, TrainWidget, TRAIN)
     desk = Desk(widget, qtbot)
     desk.wait(lambda: widget.state.encoders)
     widget.state.encoder, widget.state.out = "tiny", tmp_path / "run"
@@ -211,7 +211,7 @@ def test_a_hidden_training_goes_on_and_tells_its_end(training: Desk) -> None:
     assert told[-1].message == widget.state.outcome
     assert told[-1].message.startswith("Cancelled.")
 
-    _toggle_or_get_widget("napari-xmag", "Train", dock.name)  # what the menu does
+    _toggle_or_get_widget("napari-xmag", "Train", "Train (XMAG)")  # what the menu does
     assert dock.isVisible()
 
 
