@@ -147,7 +147,9 @@ class Plot(QWidget):
             painter.setPen(QPen(dim, 1, Qt.PenStyle.DashLine))
             if first:
                 painter.drawLine(QPointF(x, frame.top()), QPointF(x, frame.bottom()))
-            painter.drawText(QPointF(x + 4, frame.bottom() - 4), name)
+            across = painter.fontMetrics().horizontalAdvance(name)
+            beside = x + 4 if x + 4 + across <= frame.right() else x - 4 - across
+            painter.drawText(QPointF(beside, frame.bottom() - 4), name)
 
     def _count(self) -> int:
         return max((len(line.values) for line in self.lines), default=0)
@@ -221,7 +223,7 @@ def _lines(curves: Curves) -> dict[str, list[Line]]:
 
 def _borders(stages: Sequence[str]) -> list[tuple[int, str]]:
     return [
-        (place, name)
+        (place, name.replace("end-to-end", "end to end"))
         for place, name in enumerate(stages)
         if place == 0 or name != stages[place - 1]
     ]

@@ -91,7 +91,7 @@ class TrainWidget(Docked):
     def _training_page(self) -> QWidget:
         page = QWidget()
         column = QVBoxLayout(page)
-        column.setContentsMargins(0, 6, 0, 0)
+        column.setContentsMargins(0, 6, 6, 0)
         column.setSpacing(6)
         self.idle = Words("Plan, progress and curves of a training appear here.")
         self.plan_title = bold(QLabel("Plan"))
@@ -186,8 +186,8 @@ class TrainWidget(Docked):
             self._teller = None
             return None
         if self._teller is None:
-            self._teller = Teller(len(self.state.rows))
-        return self._teller.tell(progress, self.state.epoch)
+            self._teller = Teller(len(self.state.rows), _epochs(self.state.config))
+        return self._teller.tell(progress)
 
     def _show_record(self) -> None:
         self.result.show_record(self.state.record)
@@ -305,3 +305,10 @@ class TrainWidget(Docked):
         self.curves.let_go()
         self.state.events.disconnect()
         self.controller.close()
+
+
+def _epochs(config: TrainConfig | None) -> dict[str, int]:
+    """Return how many epochs each stage has, by the names that events give the stages."""
+    if config is None:
+        return {}
+    return {"head": config.fit.epochs, "end-to-end": config.end_to_end.fit.epochs}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_xmag._gui.run_panel import duration
-from napari_xmag.train.events import EpochDone, Progress
+from napari_xmag.train.events import Progress
 
 _STAGES = {
     "plan": "Measuring a few slides",
@@ -40,15 +40,17 @@ class Teller:
     ----------
     slides
         How many there are: the tiles of one slide are a part of the work on all.
+    epochs
+        By name of a stage, how many it has.
     """
 
-    def __init__(self, slides: int) -> None:
-        self._slides = slides
+    def __init__(self, slides: int, epochs: Mapping[str, int]) -> None:
+        self._slides, self._epochs = slides, epochs
         self._done = 0
         self._stage = ""
         self._begun = time.monotonic()
 
-    def tell(self, progress: Progress, epoch: EpochDone | None) -> Telling:
+    def tell(self, progress: Progress) -> Telling:
         """Take in the latest event."""
         fold, _, stage = progress.stage.rpartition(": ")
         name = f"{fold[:1].upper()}{fold[1:]}: " if fold else ""
@@ -60,10 +62,20 @@ class Teller:
         self._enter(stage)
         if stage == "slides":
             self._done = progress.done
-        parts = [f"{name}{_STAGES.get(stage, _capital(stage))}"]
-        parts += [f"epoch {epoch.epoch + 1} of {epoch.epochs}"] if _goes_on(epoch, stage) else []
-        parts += _pace(progress, "slides" if stage in ("slides", "plan") else "steps")
+        parts = [f"{name}{_STAGES.get(stage, _capital(stage))}", *self._tell_epoch(stage, progress)]
+        # A plan counts slides and one step that is longer than they are.
+        parts += (
+            [] if stage == "plan" else _pace(progress, "slides" if stage == "slides" else "steps")
+        )
         return Telling(progress.done / progress.total, " · ".join(parts))
+
+    def _tell_epoch(self, stage: str, progress: Progress) -> list[str]:
+        epochs = self._epochs.get(stage)
+        if epochs is None:
+            return []
+        # The last step of an epoch belongs to it, and so does what is measured after it.
+        number = max(progress.done - 1, 0) * epochs // progress.total + 1
+        return [f"epoch {number} of {epochs}"]
 
     def _tell_slide(self, fold: str, slide: str, progress: Progress) -> Telling:
         self._enter("slides")
@@ -74,7 +86,7 @@ class Teller:
         if progress.per_second > 0:
             parts.append(f"{_rate(progress.per_second)} tiles/s")
         if share > 0 and passed > _EARLY:
-            parts.append(f"{duration(passed * (1 - share) / share)} left")
+            parts.append(_left(passed * (1 - share) / share))
         return Telling(share, " · ".join(parts))
 
     def _enter(self, stage: str) -> None:
@@ -83,18 +95,18 @@ class Teller:
             self._stage, self._done, self._begun = stage, 0, time.monotonic()
 
 
-def _goes_on(epoch: EpochDone | None, stage: str) -> bool:
-    return epoch is not None and epoch.stage.endswith(stage) and epoch.epoch < epoch.epochs
-
-
 def _pace(progress: Progress, unit: str) -> list[str]:
     unit = progress.unit or unit
     parts = [f"{progress.done} of {progress.total} {unit}"]
     if progress.per_second > 0:
         parts.append(f"{_rate(progress.per_second)} {unit}/s")
     if progress.done < progress.total and progress.seconds_left == progress.seconds_left:
-        parts.append(f"{duration(progress.seconds_left)} left")
+        parts.append(_left(progress.seconds_left))
     return parts
+
+
+def _left(seconds: float) -> str:
+    return f"{duration(seconds)} left".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _rate(per_second: float) -> str:

@@ -6,34 +6,51 @@ from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.train_curves import CurvesPanel, decimate, nice_ticks
 from napari_xmag._gui.train_state import Curves
-from napari_xmag._gui.train_words import Teller, plan_words
+from napari_xmag._gui.train_words import Teller, Telling, plan_words
 from napari_xmag.train.events import EpochDone, Progress
+
+EPOCHS = {"head": 40, "end-to-end": 10}
 
 
 def test_tiles_of_a_slide_are_a_part_of_all_slides() -> None:
-    teller = Teller(slides=4)
-    told = teller.tell(Progress("a.svs", 5, 20, 8.0, 2.0), None)
+    teller = Teller(4, EPOCHS)
+    told = teller.tell(Progress("a.svs", 5, 20, 8.0, 2.0))
     assert told.share == pytest.approx(0.25 / 4)
     assert told.words == "Reading the slides: 1 of 4, a.svs · 5 of 20 tiles · 8.0 tiles/s"
-    teller.tell(Progress("slides", 1, 4), None)
-    told = teller.tell(Progress("b.svs", 10, 20, 35.0, 1.0), None)
+    teller.tell(Progress("slides", 1, 4))
+    told = teller.tell(Progress("b.svs", 10, 20, 35.0, 1.0))
     assert told.share == pytest.approx(1.5 / 4)
     assert told.words.startswith("Reading the slides: 2 of 4, b.svs")
-    teller.tell(Progress("slides", 4, 4), None)
-    again = teller.tell(Progress("a.svs", 1, 20), None)  # once more, with what was learned
+    teller.tell(Progress("slides", 4, 4))
+    again = teller.tell(Progress("a.svs", 1, 20))  # once more, with what was learned
     assert again.share == pytest.approx(0.05 / 4)
 
 
 def test_epochs_rate_and_rest_are_told() -> None:
-    epoch = EpochDone(3, 40, {}, "head")
-    told = Teller(4).tell(Progress("head", 12, 160, 1.84, 80.4, "slides"), epoch)
+    told = Teller(4, EPOCHS).tell(Progress("head", 12, 160, 1.84, 80.4, "slides"))
     assert told.share == pytest.approx(12 / 160)
     assert told.words == (
-        "Training the head · epoch 4 of 40 · 12 of 160 slides · 1.8 slides/s · 80 s left"
+        "Training the head · epoch 3 of 40 · 12 of 160 slides · 1.8 slides/s · "
+        "80\N{NO-BREAK SPACE}s\N{NO-BREAK SPACE}left"
     )
-    fold = Teller(4).tell(Progress("fold 2: end-to-end", 1, 2, 0.0), None)
-    assert fold.words == "Fold 2: Training end to end · 1 of 2 steps"
-    assert Teller(4).tell(Progress("Loading the encoder", 0, 0), None).share is None
+    fold = Teller(4, EPOCHS).tell(Progress("fold 2: end-to-end", 1, 2, 0.0))
+    assert fold.words == "Fold 2: Training end to end · epoch 1 of 10 · 1 of 2 steps"
+    assert Teller(4, EPOCHS).tell(Progress("Loading the encoder", 0, 0)).share is None
+
+
+@pytest.mark.parametrize(
+    ("done", "epoch"), [(0, 1), (1, 1), (80, 1), (81, 2), (160, 2), (799, 10), (800, 10)]
+)
+def test_the_first_epoch_has_a_number_too_and_so_has_one_that_goes_on(
+    done: int, epoch: int
+) -> None:
+    told = Teller(4, EPOCHS).tell(Progress("end-to-end", done, 800, 0.0, 0.0, "tiles"))
+    assert told.words.startswith(f"Training end to end · epoch {epoch} of 10 · {done} of 800 tiles")
+
+
+def test_the_measuring_of_slides_counts_nothing() -> None:
+    told = Teller(4, EPOCHS).tell(Progress("plan", 3, 4, 0.5, 2.0))
+    assert told == Telling(0.75, "Measuring a few slides")
 
 
 def test_a_plan_in_words() -> None:
@@ -96,6 +113,6 @@ def test_many_epochs_are_one_redraw(qtbot: QtBot) -> None:
     assert (training.name, validation.name) == ("training", "validation")
     assert len(validation.values) == 1000
     assert np.isnan(validation.values[:500]).all()
-    assert panel.loss.borders == [(0, "head"), (299, "end-to-end")]
+    assert panel.loss.borders == [(0, "head"), (299, "end to end")]
     assert panel.auc.lines[0].values[-1] == 0.9
     assert not panel.grab().isNull()
