@@ -67,6 +67,7 @@ class CohortPanel(QWidget):
         layout.addLayout(self._files())
         layout.addWidget(self.hint)
         layout.addWidget(self.table, 1)
+        layout.addStretch()  # in place of the table while there is none
         layout.addWidget(self.note)
         layout.addLayout(self._summary())
         layout.addWidget(self.problems)
@@ -150,7 +151,7 @@ class CohortPanel(QWidget):
             item.setData(_ROW_ROLE, problem.row)
             item.setToolTip("Click to go to the row.")
             self.problems.addItem(item)
-        self.problems.setVisible(bool(state.problems))
+        self.problems.setVisible(bool(state.problems and state.rows))  # else the hint says it all
         font, across = self.fontMetrics(), max(self.problems.viewport().width(), 200)
         wide = (font.horizontalAdvance(str(problem)) for problem in state.problems)
         lines = min(sum(1 + width // across for width in wide), _LINES_SHOWN)

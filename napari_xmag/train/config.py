@@ -1,7 +1,8 @@
 """Every setting of a training on labelled slides, each with its meaning.
 
 ``title`` is its name for people, ``basic`` says that a form shows it first, ``unit`` stands behind
-a number. ``only`` names another setting and the value without which this one is not used.
+a number. ``only`` names another setting and the value without which this one is not used,
+``suggested`` is where a form begins when an empty setting gets a value.
 """
 
 from typing import Any, Literal
@@ -64,7 +65,7 @@ class AugmentConfig(_Section):
         gt=0,
         title="Strongest blur",
         description="Standard deviation of the strongest blur.",
-        json_schema_extra=_unit("pixels"),
+        json_schema_extra=_unit("px"),
     )
 
 
@@ -106,7 +107,7 @@ class EndToEndConfig(_Section):
         title="Tiles at once",
         description="Tiles that are in memory at once; empty: what suits the device. It is halved "
         "where memory runs out. The result does not depend on it.",
-        json_schema_extra=_unit("tiles"),
+        json_schema_extra=_unit("tiles") | {"suggested": 32},
     )
     store_gb: float = Field(
         default=20.0,
@@ -227,7 +228,7 @@ class TrainConfig(_Section):
         title="Tiles of a slide",
         description="Most tiles of a slide that take part in an epoch end to end, drawn anew each "
         "time; empty: every tile.",
-        json_schema_extra=_unit("tiles") | END_TO_END,
+        json_schema_extra=_unit("tiles") | END_TO_END | {"suggested": 200},
     )
     class_weights: bool = Field(
         default=True,

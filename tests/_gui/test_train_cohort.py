@@ -36,6 +36,15 @@ def bad_table(tmp_path: Path, cohort_table: Path, no_mpp_slide: Path) -> Path:
     return table
 
 
+def test_an_empty_table_is_a_hint_and_no_problem(desk: Desk) -> None:
+    desk.wait(lambda: desk.widget.state.problems)
+    cohort = desk.widget.cohort
+    assert cohort.hint.isVisible()
+    assert not cohort.problems.isVisible()
+    # The hint stands under the buttons, not in the middle of nowhere.
+    desk.wait(lambda: cohort.hint.y() < 3 * cohort.open_button.height())
+
+
 def test_a_good_table_can_be_trained_on(desk: Desk, cohort_table: Path) -> None:
     assert not desk.widget.run.button.isEnabled()
     desk.load(cohort_table)

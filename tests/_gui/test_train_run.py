@@ -3,7 +3,9 @@
 import gc
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from napari_xmag.zoo import check_model
 from tests._gui.desk import QUICK, Desk, heard
@@ -46,6 +48,33 @@ def test_train_cancel_resume_and_finish(desk: Desk, cohort_table: Path, tmp_path
     assert widget.pages.currentWidget() is widget.result
     assert not widget.run.resume.isEnabled()
     assert widget.result.figures.lines["AUC"] != "not known"
+
+
+def test_encoder_and_head_train_end_to_end(desk: Desk, cohort_table: Path, tmp_path: Path) -> None:
+    desk.load(cohort_table)
+    desk.set(**QUICK)
+    desk.set(mode="end-to-end", fit={"epochs": 3}, tiles_per_epoch=6)
+    desk.set(end_to_end={"fit": {"epochs": 2, "lr": 1e-3}, "batch_size": 3, "chunk": 8})
+    widget = desk.widget
+    desk.press()
+    desk.finish()
+
+    assert "an epoch end to end" in widget.plan.facts["Time"]
+    assert widget.controller.curves.stages == ["head"] * 3 + ["end-to-end"] * 2
+    widget.curves.redraw()
+    assert [name for _, name in widget.curves.loss.borders] == ["head", "end to end"]
+
+    # Its encoder is another one now, and the model one for Analyze.
+    model = tmp_path / "run" / "model"
+    assert check_model(model).name == "learned"
+    before, after = (
+        load_file(folder / "model.safetensors")
+        for folder in (tmp_path / "xmag-home" / "models" / "tiny", model)
+    )
+    assert before.keys() == after.keys()
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+    assert widget.pages.currentWidget() is widget.result
+    assert len(widget.state.record.predictions) == 10
 
 
 def test_other_settings_do_not_resume_and_say_which(
