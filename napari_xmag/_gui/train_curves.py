@@ -147,9 +147,15 @@ class Plot(QWidget):
             painter.setPen(QPen(dim, 1, Qt.PenStyle.DashLine))
             if first:
                 painter.drawLine(QPointF(x, frame.top()), QPointF(x, frame.bottom()))
-            across = painter.fontMetrics().horizontalAdvance(name)
-            beside = x + 4 if x + 4 + across <= frame.right() else x - 4 - across
-            painter.drawText(QPointF(beside, frame.bottom() - 4), name)
+            self._name_stage(painter, frame, x, name)
+
+    def _name_stage(self, painter: QPainter, frame: QRectF, x: float, name: str) -> None:
+        """Write a name beside its border, before it with an arrow where nothing fits behind."""
+        across = painter.fontMetrics().horizontalAdvance
+        if x + 4 + across(name) > frame.right():
+            name = f"{name} →"
+            x -= 8 + across(name)
+        painter.drawText(QPointF(x + 4, frame.bottom() - 4), name)
 
     def _count(self) -> int:
         return max((len(line.values) for line in self.lines), default=0)
