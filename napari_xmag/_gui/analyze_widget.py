@@ -43,10 +43,8 @@ class AnalyzeWidget(Docked):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
-        self.viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._watched: dict[SlideSession, Callable[[EmissionInfo], None]] = {}
-        self._closed = False
         self.state = WindowState()
         self.chooser = ChooserPanel()
         self.tissue = TissuePanel()
@@ -294,11 +292,8 @@ class AnalyzeWidget(Docked):
         """End the run when the dock is put away: another one takes seconds."""
         self.controller.cancel_all()
 
-    def shut_down(self) -> None:
-        """End all work and let go of the viewer; the widget is of no use afterwards."""
-        if self._closed:
-            return
-        self._closed = True
+    def let_go(self) -> None:
+        """End all work and let go of the viewer."""
         self.viewer.mouse_move_callbacks.remove(self._hover)
         self._unfollow_sessions()
         self.state.events.disconnect()

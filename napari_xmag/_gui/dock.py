@@ -1,5 +1,6 @@
 """The life of a widget in a dock: when its dock is closed, and when its window is."""
 
+import napari
 from qtpy.QtCore import QEvent, QObject, QTimer, Slot
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
 
@@ -18,16 +19,28 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
 class Docked(QWidget):
     """A widget that knows when to end its work.
 
-    Subclasses override `shut_down`, `dock_hides` and, when window and dock shall not close without
-    a question, `may_close`.
+    Subclasses override `let_go`, `dock_hides` and, when window and dock shall not close without a
+    question, `may_close`.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that it serves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
-        self._window_closes = False
+        self.viewer = viewer
+        self._closed = self._window_closes = False
 
     def shut_down(self) -> None:
-        """End all work and let go of the viewer; the widget is of no use afterwards."""
+        """End all work, once; the widget is of no use afterwards."""
+        if not self._closed:
+            self._closed = True
+            self.let_go()
+
+    def let_go(self) -> None:
+        """End all work and let go of the viewer."""
 
     def dock_hides(self) -> None:
         """Answer that the dock is put away; the menu that opened it shows it again."""

@@ -46,9 +46,7 @@ class TrainWidget(Docked):
     """
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
-        super().__init__()
-        self.viewer = napari_viewer
-        self._closed = False
+        super().__init__(napari_viewer)
         self._leaves: QMainWindow | QDockWidget | None = None
         self._teller: Teller | None = None
         self.state = TrainState()
@@ -294,11 +292,8 @@ class TrainWidget(Docked):
         if self.controller.busy:
             tell("The training goes on. Plugins > XMAG > Train (XMAG) shows it again.")
 
-    def shut_down(self) -> None:
-        """End all work and let go of the viewer; the widget is of no use afterwards."""
-        if self._closed:
-            return
-        self._closed = True
+    def let_go(self) -> None:
+        """End all work and let go of the viewer."""
         self.viewer.layers.events.inserted.disconnect(self.show_slides)
         self.viewer.layers.events.removed.disconnect(self.show_slides)
         self.reviewer.let_go()
