@@ -49,8 +49,15 @@ class Pace:
 
 
 def one_thread() -> ThreadPoolExecutor:
-    """Return the thread in which many steps in a row run; see `beating`."""
-    return ThreadPoolExecutor(1, thread_name_prefix="xmag-step")
+    """Return the thread in which many steps in a row run; see `beating`.
+
+    It computes with as many cores as the caller's thread: torch gives a new thread those that the
+    process began with, and the sums of a training would come out in another order.
+    """
+    import torch
+
+    cores = torch.get_num_threads()
+    return ThreadPoolExecutor(1, "xmag-step", torch.set_num_threads, (cores,))
 
 
 def beating(
