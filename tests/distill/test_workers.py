@@ -38,7 +38,7 @@ def test_errors_and_dead_workers_do_not_lose_the_rest(tmp_path: Path) -> None:
 
 def test_a_scheduler_by_its_address() -> None:
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         address = cluster.scheduler_address
         ended = [one for one in on_workers(abs, [-3, 4], scheduler=address) if one is not None]
