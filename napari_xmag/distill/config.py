@@ -74,6 +74,12 @@ class StudentConfig(Section):
     embedding: Literal["avg", "cls"] = Field(
         default="avg", description="Mean of the tokens, or CLS token."
     )
+    layers: int = Field(
+        default=1,
+        ge=1,
+        description="How many of its last layers are read side by side (blocks of a transformer, "
+        "stages of other networks). 1 as published; 2 or 3 keep what the last layer puts aside.",
+    )
     arguments: dict[str, Any] = Field(
         default={}, description="More arguments of timm.create_model."
     )
@@ -104,6 +110,7 @@ class StudentConfig(Section):
             std=self.std,
             cells=self.cells,
             embedding=self.embedding,
+            layers=self.layers,
         )
 
 

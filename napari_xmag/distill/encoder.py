@@ -123,6 +123,7 @@ def _spec(section: Mapping[str, Any] | None, folder: Path) -> StudentSpec:
             std=tuple(said["std"]),
             cells=said["cells"],
             embedding=said["embedding"],
+            layers=said.get("layers", 1),
         )
     except KeyError as error:
         raise ModelError(
@@ -133,7 +134,9 @@ def _spec(section: Mapping[str, Any] | None, folder: Path) -> StudentSpec:
         ) from error
 
 
-def timm_spec(folder: Path, *, mpp: float | None = None, tile_px: int | None = None) -> StudentSpec:
+def timm_spec(
+    folder: Path, *, mpp: float | None = None, tile_px: int | None = None, layers: int = 1
+) -> StudentSpec:
     """Return the tiles a plain timm folder takes: its own normalisation, the given sizes.
 
     Raises
@@ -147,4 +150,5 @@ def timm_spec(folder: Path, *, mpp: float | None = None, tile_px: int | None = N
         tile_px=tile_px or int(known.get("input_size", (3, 224, 224))[-1]),
         mean=tuple(known.get("mean", (0.485, 0.456, 0.406))),
         std=tuple(known.get("std", (0.229, 0.224, 0.225))),
+        layers=layers,
     )

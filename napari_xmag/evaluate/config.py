@@ -39,6 +39,12 @@ class EncoderConfig(Section):
         "themselves; other teachers, shapes and plain timm networks need it.",
     )
     tile_px: int | None = Field(default=None, ge=16, description="Side of its tiles at that mpp.")
+    layers: int = Field(
+        default=1,
+        ge=1,
+        description="How many of its last layers are read side by side, for a plain timm network; "
+        "distilled students say it themselves.",
+    )
     attends: Attends = Field(
         default="tiles",
         description="What the head of a slide task weighs: tiles, or the cells of each (students).",
@@ -52,6 +58,8 @@ class EncoderConfig(Section):
         sizes = (self.mpp is not None, self.tile_px is not None)
         if self.model is not None and any(sizes):
             raise ValueError("a model states its own mpp and tile_px: leave them out")
+        if self.layers > 1 and not (self.student and all(sizes)):
+            raise ValueError("layers are for a plain timm network with mpp and tile_px")
         if self.shape and not all(sizes):
             raise ValueError("a shape needs mpp and tile_px")
         if self.teacher and self.attends == "cells":

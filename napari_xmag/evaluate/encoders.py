@@ -125,7 +125,7 @@ def _load(config: EncoderConfig) -> Student:
 
         return load_model(config.model).student
     if config.student is not None:
-        return _student(config.student, config.mpp, config.tile_px)
+        return _student(config.student, config)
     if config.teacher is not None:
         spec = config.teacher.spec()
         mpp, tile_px = config.mpp or spec.mpp, config.tile_px or spec.tile_px
@@ -143,8 +143,10 @@ def _frozen(teacher: Teacher, mpp: float | None, tile_px: int | None) -> Student
     return cast(Student, FrozenEncoder(teacher, *sizes))
 
 
-def _student(folder: Path, mpp: float | None, tile_px: int | None) -> Student:
+def _student(folder: Path, config: EncoderConfig) -> Student:
     from napari_xmag.distill.encoder import load_encoder, timm_spec
 
-    spec = None if mpp is None else timm_spec(folder, mpp=mpp, tile_px=tile_px)
+    spec = None
+    if config.mpp is not None:
+        spec = timm_spec(folder, mpp=config.mpp, tile_px=config.tile_px, layers=config.layers)
     return load_encoder(folder, spec).student

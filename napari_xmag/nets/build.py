@@ -36,6 +36,7 @@ def load_folder(folder: Path) -> SlideModel:
             std=tuple(xmag["std"]),
             cells=int(xmag["cells"]),
             embedding=xmag["embedding"],
+            layers=int(xmag.get("layers", 1)),
         )
         sizes = xmag["head"]
         head = AttentionHead(sizes["dim"], sizes["hidden"], sizes["classes"])
@@ -143,6 +144,7 @@ def _config(model: SlideModel) -> dict[str, Any]:
             {
                 "cells": spec.cells,
                 "embedding": spec.embedding,
+                "layers": spec.layers,
                 "mean": list(spec.mean),
                 "std": list(spec.std),
             },

@@ -1,7 +1,7 @@
 """The student: any timm backbone that gives one embedding and a 4×4 grid of cells for each tile."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -35,6 +35,11 @@ class StudentSpec:
         Side of the grid of cells into which the token grid is averaged, exactly.
     embedding
         "cls" for the class token of a transformer, "avg" for the mean over the token grid.
+    layers
+        How many of the last layers are read side by side, the deepest last: blocks of a
+        transformer, stages of other networks. Earlier ones tell of texture and nuclei what the
+        last one has put aside, at no cost (as in the linear probes of DINOv2, Oquab et al. 2023,
+        arXiv 2304.07193).
 
     Raises
     ------
@@ -48,18 +53,27 @@ class StudentSpec:
     std: tuple[float, float, float] = IMAGENET_STD
     cells: int = 4
     embedding: Literal["cls", "avg"] = "avg"
+    layers: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
         object.__setattr__(self, "std", tuple(float(value) for value in self.std))
-        sizes_fit = self.mpp > 0 and self.tile_px > 0 and self.cells > 0
+        sizes_fit = self.mpp > 0 and min(self.tile_px, self.cells, self.layers) > 0
         colors_fit = len(self.mean) == 3 and len(self.std) == 3 and min(self.std) > 0
         if not (sizes_fit and colors_fit and self.embedding in ("cls", "avg")):
             raise ModelError(
-                wanted="a positive mpp, tile_px, cells and std, and the embedding 'cls' or 'avg'",
+                wanted="positive mpp, tile_px, cells, layers and std, and the embedding 'cls' or "
+                "'avg'",
                 found=str(self),
                 remedy="Correct the student's specification.",
             )
+
+
+class _Layer(NamedTuple):
+    """What one layer says of B tiles: prefix tokens (B, P, D) and the map (B, D, grid, grid)."""
+
+    prefix: Tensor
+    grid: Tensor
 
 
 class StudentOutput(NamedTuple):
@@ -153,8 +167,8 @@ class Student(nn.Module):
 
     Normalisation happens inside, so what goes in is the tile as it was read. Transformers (with or
     without a class token and registers), convolutional networks and hierarchical transformers
-    serve alike: their last tokens or feature map are averaged in equal blocks to ``spec.cells`` a
-    side (the local mapping of XMAG, Su et al. 2025, arXiv 2509.23097).
+    serve alike: the tokens or feature maps of their last layers are averaged in equal blocks to
+    ``spec.cells`` a side (the local mapping of XMAG, Su et al. 2025, arXiv 2509.23097).
 
     Parameters
     ----------
@@ -171,13 +185,13 @@ class Student(nn.Module):
     dim, cell_dim
         Length of the embedding and of a cell.
     grid
-        Side of the token grid before it is averaged to cells.
+        Side of the last layer's token grid before it is averaged to cells.
 
     Raises
     ------
     ModelError
-        When the token grid of such a tile cannot be averaged exactly to the cells; the message
-        names tile sizes that can.
+        When the token grid of such a tile cannot be averaged exactly to the cells (the message
+        names tile sizes that can), or the network has not so many layers to read.
     """
 
     scale: Tensor
@@ -196,6 +210,7 @@ class Student(nn.Module):
         self.model_args = recorded_args(backbone, model_args or {})
         self._prefix = int(getattr(backbone, "num_prefix_tokens", 0))
         self._require_class_token()
+        self._between = self._earlier_layers()
         std = torch.tensor(spec.std).view(1, 3, 1, 1)
         mean = torch.tensor(spec.mean).view(1, 3, 1, 1)
         # Not persistent: the state is the backbone's alone, the spec lives in the config.
@@ -216,35 +231,65 @@ class Student(nn.Module):
         pixels
             (B, 3, tile_px, tile_px) RGB: uint8 in 0..255, or float in 0..1.
         """
-        tokens = self._tokens(self._normalised(pixels))
-        prefix, grid = self._split(tokens)
-        embedding = prefix[:, 0] if self.spec.embedding == "cls" else grid.mean((2, 3))
+        layers = self._layers(self._normalised(pixels))
+        embeddings = [self._embedding(layer) for layer in layers]
         # Transformers made for average pooling keep their last norm here.
         norm = getattr(self.backbone, "fc_norm", None)
-        embedding = embedding if norm is None else norm(embedding)
-        cells = functional.avg_pool2d(grid, grid.shape[-1] // self.spec.cells)
-        return StudentOutput(embedding, cells)
+        if norm is not None:
+            embeddings[-1] = norm(embeddings[-1])
+        cells = [
+            functional.avg_pool2d(layer.grid, layer.grid.shape[-1] // self.spec.cells)
+            for layer in layers
+        ]
+        return StudentOutput(torch.cat(embeddings, 1), torch.cat(cells, 1))
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         byte = pixels.dtype == torch.uint8
         scale = self.scale / 255 if byte else self.scale
         return torch.addcmul(self.shift, pixels.to(self.scale.dtype), scale)
 
-    def _tokens(self, images: Tensor) -> Tensor:
-        return cast(Tensor, cast(Any, self.backbone).forward_features(images))
+    def _layers(self, images: Tensor) -> list[_Layer]:
+        """Return what the layers that are read say, the deepest last."""
+        backbone = cast(Any, self.backbone)
+        if not self._between:
+            return [self._split(backbone.forward_features(images))]
+        asked: dict[str, Any] = {"indices": self._between, "norm": True, "output_fmt": "NCHW"}
+        if self._prefix:
+            asked["return_prefix_tokens"] = True
+        tokens, between = backbone.forward_intermediates(images, **asked)
+        earlier = [
+            _Layer(found[1], found[0]) if self._prefix else _without_prefix(found)
+            for found in between
+        ]
+        return [*earlier, self._split(tokens)]
 
-    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Part prefix tokens (B, P, D) and the map (B, D, grid, grid)."""
+    def _split(self, tokens: Tensor) -> _Layer:
+        """Part prefix tokens and the map of the last layer."""
         if tokens.ndim == 4:
             channels_last = str(getattr(self.backbone, "output_fmt", "NCHW")).endswith("NHWC")
-            grid = tokens.permute(0, 3, 1, 2) if channels_last else tokens
-            return tokens.new_empty(len(tokens), 0, grid.shape[1]), grid
+            return _without_prefix(tokens.permute(0, 3, 1, 2) if channels_last else tokens)
         patches = tokens[:, self._prefix :]
         side = round(patches.shape[1] ** 0.5)
         if side * side != patches.shape[1]:
             raise _unsuitable(f"{patches.shape[1]} tokens, which form no square grid")
         grid = patches.transpose(1, 2).reshape(len(patches), -1, side, side)
-        return tokens[:, : self._prefix], grid
+        return _Layer(tokens[:, : self._prefix], grid)
+
+    def _embedding(self, layer: _Layer) -> Tensor:
+        return layer.prefix[:, 0] if self.spec.embedding == "cls" else layer.grid.mean((2, 3))
+
+    def _earlier_layers(self) -> list[int]:
+        """Return the indices in timm of the layers that are read before the last one."""
+        count, wanted = len(getattr(self.backbone, "feature_info", ())), self.spec.layers
+        if wanted == 1:
+            return []
+        if wanted > count or not hasattr(self.backbone, "forward_intermediates"):
+            raise ModelError(
+                wanted=f"a network of which {wanted} layers can be read",
+                found=f"{type(self.backbone).__name__} with {count}",
+                remedy="Set layers to 1, or choose another network.",
+            )
+        return list(range(count - wanted, count - 1))
 
     def _require_class_token(self) -> None:
         if self.spec.embedding == "cls" and getattr(self.backbone, "cls_token", None) is None:
@@ -263,19 +308,23 @@ class Student(nn.Module):
         self.backbone.eval()
         try:
             with torch.no_grad():
-                prefix, grid = self._split(self._tokens(tile.to(parameter.dtype)))
+                layers = self._layers(tile.to(parameter.dtype))
         except (AssertionError, RuntimeError) as error:
             raise _unsuitable(f"an error ({error})", causes=[error]) from error
         finally:
             self.backbone.train(training)
-        self._require_exact(grid.shape[-2], grid.shape[-1])
-        dim = prefix.shape[-1] if spec.embedding == "cls" else grid.shape[1]
-        return dim, grid.shape[1], grid.shape[-1]
+        self._require_exact(layers)
+        dim = sum(self._embedding(layer).shape[1] for layer in layers)
+        return dim, sum(layer.grid.shape[1] for layer in layers), layers[-1].grid.shape[-1]
 
-    def _require_exact(self, rows: int, columns: int) -> None:
+    def _require_exact(self, layers: Sequence[_Layer]) -> None:
         """Cells are exact when every token covers the same whole number of pixels."""
+        rows, columns = layers[-1].grid.shape[-2:]
         spec, stride = self.spec, self._stride(columns)
-        if rows == columns and columns % spec.cells == 0 and columns * stride == spec.tile_px:
+        whole = columns % spec.cells == 0 and columns * stride == spec.tile_px
+        # Where the last map is exact, earlier ones are, as their tokens cut its tokens evenly.
+        even = all(side % columns == 0 for layer in layers for side in layer.grid.shape[-2:])
+        if rows == columns and whole and even:
             return
         step = stride * spec.cells
         below = spec.tile_px // step * step
@@ -291,6 +340,10 @@ class Student(nn.Module):
         if isinstance(info, list) and info:
             return int(info[-1]["reduction"])
         return round(self.spec.tile_px / columns)
+
+
+def _without_prefix(grid: Tensor) -> _Layer:
+    return _Layer(grid.new_empty(len(grid), 0, grid.shape[1]), grid)
 
 
 def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -44,7 +44,7 @@ CASES = {
         "avg",
         TINY_VIT | {"reg_tokens": 4, "class_token": False, "global_pool": "avg"},
     ),
-    "eva-rope": Case("eva02_tiny_patch14_224", 56, 192, 4, "cls", {"depth": 1}),
+    "eva-rope": Case("eva02_tiny_patch14_224", 56, 192, 4, "cls", {"depth": 2}),
     "mobilenet": Case("mobilenetv1_100", 128, 1024, 4),
     "resnet": Case("resnet10t", 256, 512, 8),
     "swin-channels-last": Case(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,38 @@ def test_cells_are_plain_means_of_their_tokens() -> None:
     torch.testing.assert_close(output.embedding, tokens.mean((2, 3)))
 
 
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_earlier_layers_stand_before_the_last_one(case: Case) -> None:
+    one = case.student()
+    two = Student(one.backbone, replace(one.spec, layers=2))
+    tiles = _tiles(case.tile_px)
+    with torch.no_grad():
+        alone, both = one(tiles), two(tiles)
+    assert (two.dim, two.cell_dim) == (both.embedding.shape[1], both.cells.shape[1])
+    assert two.dim > one.dim
+    assert both.cells.shape[2:] == (4, 4)
+    torch.testing.assert_close(both.embedding[:, -one.dim :], alone.embedding)
+    torch.testing.assert_close(both.cells[:, -one.cell_dim :], alone.cells)
+    assert torch.isfinite(both.embedding).all()
+
+
+def test_cells_of_earlier_layers_lie_where_those_of_the_last_one_lie() -> None:
+    student = build_student("mobilenetv1_100", StudentSpec(2.0, 256, layers=3)).eval()
+    assert student.dim == student.cell_dim == 256 + 512 + 1024
+    tiles = torch.full((1, 3, 256, 256), 128).byte()
+    changed = tiles.clone()
+    changed[:, :, :64, 192:] = torch.randint(0, 256, (3, 64, 64)).byte()
+    with torch.no_grad():
+        moved = student(changed).cells - student(tiles).cells
+    for part in moved.split([256, 512, 1024], 1):
+        assert divmod(int(part.norm(dim=1).argmax()), 4) == (0, 3)
+
+
+def test_more_layers_than_there_are_is_an_error_that_says_how_many() -> None:
+    with pytest.raises(ModelError, match=r"9 layers can be read.*with 5"):
+        build_student("mobilenetv1_100", StudentSpec(2.0, 128, layers=9))
+
+
 def test_registers_are_neither_embedding_nor_cells() -> None:
     case = CASES["vit-patch14-registers"]
     student = case.student()
@@ -103,7 +136,8 @@ def test_class_token_is_demanded_where_it_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"mpp": 0}, {"tile_px": -1}, {"std": (1, 0, 1)}, {"embedding": "max"}]
+    "wrong",
+    [{"mpp": 0}, {"tile_px": -1}, {"std": (1, 0, 1)}, {"embedding": "max"}, {"layers": 0}],
 )
 def test_impossible_specification_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ModelError):
