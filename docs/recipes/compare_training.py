@@ -132,9 +132,8 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
         return measured(task.folded(), found, composed, tested)
     if way == "start":
         spec = encoder.student.spec
-        encoder = load_encoder(
-            args.start, timm_spec(args.start, mpp=spec.mpp, tile_px=spec.tile_px)
-        )
+        sizes = {"mpp": spec.mpp, "tile_px": spec.tile_px, "layers": spec.layers}
+        encoder = load_encoder(args.start, timm_spec(args.start, **sizes))
     out = folder / way
     for event in show(train(cohort, encoder, out, config, cache=folder / "cache", resume=True)):
         if isinstance(event, EpochDone):
@@ -142,7 +141,7 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
             print(f"{folder.name} {way} {event.stage} {event.epoch}: {words}", flush=True)
     model = load_model(str(out / "model"))
     features = encoded(model.student, composed, tested, attends, config.device)
-    parts = model.info.student.cells if way == "tiles" else 1
+    parts = model.student.spec.cells if way == "tiles" else 1
     return measured(model.head, features, composed, tested, model.info.temperature, parts)
 
 

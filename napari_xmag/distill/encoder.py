@@ -115,16 +115,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _spec(section: Mapping[str, Any] | None, folder: Path) -> StudentSpec:
     try:
-        said = section or {}
-        return StudentSpec(
-            mpp=said["mpp"],
-            tile_px=said["tile_px"],
-            mean=tuple(said["mean"]),
-            std=tuple(said["std"]),
-            cells=said["cells"],
-            embedding=said["embedding"],
-            layers=said.get("layers", 1),
-        )
+        return StudentSpec.stated(section or {})
     except KeyError as error:
         raise ModelError(
             wanted=f"the pixel size and tile size of the network in {folder}",

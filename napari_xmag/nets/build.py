@@ -29,15 +29,7 @@ def load_folder(folder: Path) -> SlideModel:
     content = _folder.read_folder(folder)
     xmag = content.xmag
     try:
-        spec = StudentSpec(
-            mpp=content.info.mpp,
-            tile_px=content.info.tile_px,
-            mean=tuple(xmag["mean"]),
-            std=tuple(xmag["std"]),
-            cells=int(xmag["cells"]),
-            embedding=xmag["embedding"],
-            layers=int(xmag.get("layers", 1)),
-        )
+        spec = StudentSpec.stated(xmag)
         sizes = xmag["head"]
         head = AttentionHead(sizes["dim"], sizes["hidden"], sizes["classes"])
         state = {key: torch.from_numpy(value.copy()) for key, value in content.head.items()}

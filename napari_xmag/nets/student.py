@@ -68,6 +68,25 @@ class StudentSpec:
                 remedy="Correct the student's specification.",
             )
 
+    @classmethod
+    def stated(cls, section: Mapping[str, Any]) -> "StudentSpec":
+        """Return the specification that a section of a config.json states.
+
+        Raises
+        ------
+        KeyError
+            When it lacks one of the values.
+        """
+        return cls(
+            mpp=section["mpp"],
+            tile_px=section["tile_px"],
+            mean=tuple(section["mean"]),
+            std=tuple(section["std"]),
+            cells=section["cells"],
+            embedding=section["embedding"],
+            layers=section.get("layers", 1),
+        )
+
 
 class _Layer(NamedTuple):
     """What one layer says of B tiles: prefix tokens (B, P, D) and the map (B, D, grid, grid)."""
