@@ -77,6 +77,7 @@ def cached_pairs(
         pace = Pace("teacher", len(records), "fields")
         yield from _wait(processes, pace)
         yield from _fill(partial, FieldStore(fields, records), teacher, spec, processes, threads)
+        pace.add(len(records))
         yield from _wait(processes, pace)
         if processes.first and not folder.exists():
             about = {"teacher": asdict(teacher.spec), "fields": len(records)}
@@ -130,10 +131,10 @@ def _fill(
     threads: int,
 ) -> Generator[Progress, None, None]:
     """Let the teacher see this process's share of the fields."""
-    done = np.fromfile(folder / _DONE, np.uint8)
-    own = share(len(store.records), processes)
-    missing = own[done[own] == 0]
-    pace = Pace("teacher", len(own), "fields", len(own) - len(missing))
+    # As the first process sees it: others may look when some rows more are done.
+    missing = gather(np.flatnonzero(np.fromfile(folder / _DONE, np.uint8) == 0), processes)[0]
+    own = missing[share(len(missing), processes)]
+    pace = Pace("teacher", len(own), "fields")
 
     def load(row: int) -> tuple[int, NDArray[np.uint8], NDArray[np.uint8]]:
         field = store.read(row)
@@ -141,8 +142,8 @@ def _fill(
         return row, field, student_view(field, spec.tile_px)
 
     with _Rows(folder) as rows, one_thread() as thread:
-        loaded = ahead(missing.tolist(), load, threads)
-        for _ in range(len(missing)):
+        loaded = ahead(own.tolist(), load, threads)
+        for _ in range(len(own)):
             yield from beating(
                 lambda: rows.write(*_seen(next(loaded), teacher, spec)), pace, thread
             )
