@@ -14,6 +14,6 @@ for seed in "${@:-0}"; do
     for mode in head end-to-end; do
         napari-xmag train "$cohort" --encoder "$encoder" --out "$out/$mode-$seed" --mode "$mode" \
             --folds 5 --cache "$out/cache" --resume --set seed="$seed" \
-            --set tiles_per_epoch=16 --set end_to_end.fit.epochs=3
+            --set tiles_per_epoch=16 --set end_to_end.fit.epochs=2
     done
 done

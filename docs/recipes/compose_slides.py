@@ -34,6 +34,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.stain import change_stains, draw_stain_changes
 
 MPP = {"glas": 0.62, "osteosarcoma": 1.0}
@@ -82,6 +83,7 @@ def compose_all(
     folder: Path, out: Path, recipe: Recipe, counts: Mapping[str, int], seed: int
 ) -> None:
     """Compose so many slides of each split; the table is written last."""
+    keep_freed_memory()  # half of the time went into pages of large arrays
     out.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(seed)
     splits = glas_fields(folder, draw) if recipe.source == "glas" else bone_fields(folder, seed)
