@@ -111,6 +111,17 @@ def test_folder_is_what_timm_loads(case: Case, tmp_path: Path) -> None:
     assert tuple(config["mean"]) == student.spec.mean
 
 
+def test_a_model_folder_keeps_how_many_layers_are_read(tmp_path: Path) -> None:
+    small = tiny_model(with_range=False)
+    student = Student(small.student.backbone, replace(small.student.spec, layers=2)).eval()
+    model = SlideModel(student, type(small.head)(student.dim, 4, 2), small.info)
+    save_model(model, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.student.spec.layers == 2
+    assert again.student.dim == 2 * small.student.dim
+    torch.testing.assert_close(_answer(again), _answer(model), rtol=0, atol=0)
+
+
 def test_saved_again_after_loading_it_is_the_same_model(folder: Path, tmp_path: Path) -> None:
     """Fine-tuning loads and saves: what timm needs to build the network must not get lost."""
     save_model(load_model(folder), tmp_path / "again")

@@ -229,7 +229,7 @@ class Student(nn.Module):
         self.model_args = recorded_args(backbone, model_args or {})
         self._prefix = int(getattr(backbone, "num_prefix_tokens", 0))
         self._require_class_token()
-        self._between = self._earlier_layers()
+        self._earlier = self._earlier_layers()
         std = torch.tensor(spec.std).view(1, 3, 1, 1)
         mean = torch.tensor(spec.mean).view(1, 3, 1, 1)
         # Not persistent: the state is the backbone's alone, the spec lives in the config.
@@ -270,9 +270,9 @@ class Student(nn.Module):
     def _layers(self, images: Tensor) -> list[_Layer]:
         """Return what the layers that are read say, the deepest last."""
         backbone = cast(Any, self.backbone)
-        if not self._between:
+        if not self._earlier:
             return [self._split(backbone.forward_features(images))]
-        asked: dict[str, Any] = {"indices": self._between, "norm": True, "output_fmt": "NCHW"}
+        asked: dict[str, Any] = {"indices": self._earlier, "norm": True, "output_fmt": "NCHW"}
         if self._prefix:
             asked["return_prefix_tokens"] = True
         tokens, between = backbone.forward_intermediates(images, **asked)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from napari_xmag.distill.encoder import load_encoder, timm_spec
 from napari_xmag.distill.pairs import CachedPairs, Item, PairBatch
 from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.nets.student import Student
 from napari_xmag.nets.teacher import TeacherSpec, load_teacher
 from napari_xmag.train.beat import finish
 from napari_xmag.train.card import origin_sections
@@ -164,6 +166,14 @@ def test_the_same_seed_gives_the_same_student(config: DistillConfig, tmp_path: P
         finish(distill(short.model_copy(update={"run": out})))
         weights.append((tmp_path / name / "model.safetensors").read_bytes())
     assert weights[0] == weights[1]
+
+
+def test_a_student_of_two_layers_learns_and_says_so(config: DistillConfig) -> None:
+    section = config.student.model_copy(update={"layers": 2})
+    finish(distill(config.model_copy(update={"student": section})))
+    one, two = config.student.spec(), load_encoder(config.run.out).student
+    assert two.spec == replace(one, layers=2)
+    assert two.dim > Student(two.backbone, one).dim
 
 
 def test_two_teachers_and_their_licences_reach_the_card(
