@@ -226,7 +226,7 @@ class SlidesConfig(ComparisonConfig):
     )
     hidden: int = Field(default=128, ge=1, description="Width of the gated attention.")
     dropout: float = Field(default=0.25, ge=0, lt=1, description="Share of feature values dropped.")
-    batch_size: int = Field(default=8, ge=1, description="Slides in a batch.")
+    batch_size: int = Field(default=2, ge=1, description="Slides in a batch.")
     class_weights: bool = Field(default=True, description="Rare classes count more.")
     fit: FitConfig = TrainConfig().fit
 

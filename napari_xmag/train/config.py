@@ -209,7 +209,7 @@ class TrainConfig(_Section):
         description="Share of feature values that are dropped at random while it learns.",
     )
     batch_size: int = Field(
-        default=8,
+        default=2,
         ge=1,
         title="Slides in a batch, head",
         description="Slides in a batch while only the head learns.",

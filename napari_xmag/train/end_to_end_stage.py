@@ -25,6 +25,7 @@ from napari_xmag.train.stages import (
     Workplace,
     figures_of,
     fit_of,
+    head_scales,
     seed_epoch,
     shares,
     step_count,
@@ -61,6 +62,7 @@ def train_end_to_end(
     yield from _keep([tiles for tiles, _ in (*training, *validation)], store, at.processes)
     steps = step_count(len(training), settings.batch_size, at.processes)
     scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)
+    scales |= head_scales("slides.head.")
     fit = fit_of(task, settings.fit, steps, bool(validation), at, chunk.dtype, scales)
     with closing(TileReader(store)) as reader, ThreadPoolExecutor(1, "xmag-ahead") as thread:
         batches = partial(_tile_batches, task, training, steps, config, at, reader, thread)

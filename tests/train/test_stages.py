@@ -1,0 +1,57 @@
+"""The head on frozen features: what it says before and after it has learned."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_xmag.train.beat import finish
+from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.features import SlideFeatures
+from napari_xmag.train.rows import TRAIN, CohortRow
+from napari_xmag.train.stages import Bags, new_head, train_head
+from napari_xmag.train.task import HeadTask
+
+PLACES, DIM, TELLING = 40, 64, 3
+"""Each slide has so many places; the first few of a malignant one differ in one feature."""
+
+
+def bags(count: int = 20) -> Bags:
+    draw = np.random.default_rng(0)
+    rows, features = [], []
+    for number in range(count):
+        values = draw.normal(size=(PLACES, DIM)).astype(np.float32)
+        label = ("benign", "malignant")[number % 2]
+        if label == "malignant":
+            values[:TELLING, 0] += 6
+        boxes = np.zeros((PLACES, 4))
+        features.append(SlideFeatures(values, boxes, boxes, np.ones((PLACES, 1), bool)))
+        rows.append(CohortRow(number + 2, Path(f"{number}.tiff"), label, str(number), TRAIN))
+    return Bags(rows, features, ("benign", "malignant"))
+
+
+def learned(seed: int) -> HeadTask:
+    return finish(train_head(bags(), TrainConfig(seed=seed, dropout=0.0, label_smoothing=0.05)))
+
+
+def test_a_new_head_attends_to_all_alike_and_finds_nothing() -> None:
+    output = new_head(DIM, 2, TrainConfig())(torch.randn(PLACES, DIM))
+
+    torch.testing.assert_close(output.attention, torch.full((PLACES,), 1 / PLACES))
+    assert not output.evidence.any()
+
+
+def test_a_head_finds_the_places_that_tell_the_classes_apart() -> None:
+    output = learned(0).folded()(torch.from_numpy(bags().features[1].features))
+
+    assert set(output.attention.topk(TELLING).indices.tolist()) == set(range(TELLING))
+    assert set(output.evidence[:, 1].topk(TELLING).indices.tolist()) == set(range(TELLING))
+    assert output.attention[:TELLING].sum() > 0.5
+
+
+def test_evidence_is_what_was_learned_and_not_what_was_drawn() -> None:
+    features = torch.from_numpy(bags().features[1].features)
+
+    one, other = (learned(seed).folded()(features).tile_evidence[:, 1].detach() for seed in (0, 1))
+
+    assert np.corrcoef(one, other)[0, 1] > 0.9
