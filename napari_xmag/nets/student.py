@@ -376,7 +376,9 @@ def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
     folder = hub_folder(place) if kind == "hf-hub" else Path(place)
     require_safetensors(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config.get("pretrained_cfg", config), config.get("model_args", {}) | given
+    # timm records the classifier's size too, with which `build_backbone` has nothing to do.
+    kept = {key: v for key, v in config.get("model_args", {}).items() if key != "num_classes"}
+    return config.get("pretrained_cfg", config), kept | given
 
 
 def _unsuitable(found: str, causes: list[Exception] | None = None) -> ModelError:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
+from timm.models import save_for_hf
 
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.student import Student, StudentSpec, build_backbone, build_student
@@ -175,6 +177,18 @@ def test_hub_source_asks_for_safe_files_only(
     student = build_student("hf-hub:someone/net@v1", StudentSpec(2.0, 128))
     assert asked["someone/net"]["revision"] == "v1"
     assert asked["someone/net"]["allow_patterns"] == ["config.json", "model.safetensors"]
+    for key, value in network.state_dict().items():
+        assert torch.equal(student.backbone.state_dict()[key], value)
+
+
+def test_a_folder_saved_by_timm_with_its_classifier_is_read(tmp_path: Path) -> None:
+    network = timm.create_model("resnet10t", num_classes=5, in_chans=3)
+    network.reset_classifier(0)
+    save_for_hf(network, tmp_path, safe_serialization=True)
+    assert "num_classes" in json.loads((tmp_path / "config.json").read_text())["model_args"]
+
+    student = build_student(f"local-dir:{tmp_path}", StudentSpec(2.0, 128))
+
     for key, value in network.state_dict().items():
         assert torch.equal(student.backbone.state_dict()[key], value)
 
