@@ -306,4 +306,4 @@ def _epochs(config: TrainConfig | None) -> dict[str, int]:
     """Return how many epochs each stage has, by the names that events give the stages."""
     if config is None:
         return {}
-    return {"head": config.fit.epochs, "end-to-end": config.end_to_end.fit.epochs}
+    return {"head": config.head_fit.epochs, "end-to-end": config.end_to_end.fit.epochs}

@@ -100,7 +100,7 @@ def _sites(rows: Sequence[CohortRow]) -> str:
 
 def _settings(config: TrainConfig, report: Report) -> str:
     parts = [
-        f"Head on frozen features: {_course(config.fit)}, {config.batch_size} slides a batch, "
+        f"Head on frozen features: {_course(config.head_fit)}, {config.batch_size} slides a batch, "
         f"dropout {config.dropout:g}."
     ]
     if config.mode == "end-to-end":

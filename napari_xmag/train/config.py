@@ -79,6 +79,13 @@ class EndToEndConfig(_Section):
         title="Course of the training",
         description="Epochs, learning rate of the head, and what else the optimiser needs.",
     )
+    head_epochs: int = Field(
+        default=10,
+        ge=1,
+        title="Epochs of the head before",
+        description="The encoder joins after so many epochs of the head. A head that knows the "
+        "training slides by heart has no error left from which an encoder could learn.",
+    )
     encoder_rate: float = Field(
         default=0.05,
         ge=0,
@@ -275,3 +282,11 @@ class TrainConfig(_Section):
         description="How encoder and head learn together.",
         json_schema_extra=END_TO_END,
     )
+
+    @property
+    def head_fit(self) -> FitConfig:
+        """How the head learns alone: in full, or until the encoder joins."""
+        if self.mode == "head":
+            return self.fit
+        epochs = min(self.fit.epochs, self.end_to_end.head_epochs)
+        return self.fit.model_copy(update={"epochs": epochs})

@@ -242,7 +242,7 @@ def _facts(
     most = min(tiles, config.tiles_per_epoch or tiles)
     whole = config.mode == "end-to-end"
     features = len(rows) * (look + tiles * max(read, rates.encoded)) / 60
-    head = config.fit.epochs * training * places * rates.placed / 60
+    head = config.head_fit.epochs * training * places * rates.placed / 60
     epoch = (training * most * rates.learned + validation * tiles * rates.encoded) / 60
     # The encoder that learned encodes all slides once more.
     rest = config.end_to_end.fit.epochs * epoch + features if whole else 0.0

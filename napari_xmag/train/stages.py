@@ -124,7 +124,7 @@ def train_head(
     task = HeadTask(head, mean, std, weights, config.label_smoothing).to(at.device)
     steps = step_count(len(labels), config.batch_size, at.processes)
     scales = head_scales("head.")
-    fit = fit_of(task, config.fit, steps, bool(validation), at, torch.float32, scales)
+    fit = fit_of(task, config.head_fit, steps, bool(validation), at, torch.float32, scales)
 
     def batches(epoch: int) -> Iterator[HeadBatch]:
         seed_epoch(config.seed, epoch, at.processes)

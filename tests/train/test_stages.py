@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from napari_xmag.train.beat import finish
-from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.config import EndToEndConfig, TrainConfig
+from napari_xmag.train.events import EpochDone
 from napari_xmag.train.features import SlideFeatures
 from napari_xmag.train.rows import TRAIN, CohortRow
 from napari_xmag.train.stages import Bags, new_head, train_head
@@ -55,3 +56,18 @@ def test_evidence_is_what_was_learned_and_not_what_was_drawn() -> None:
     one, other = (learned(seed).folded()(features).tile_evidence[:, 1].detach() for seed in (0, 1))
 
     assert np.corrcoef(one, other)[0, 1] > 0.9
+
+
+def test_before_the_encoder_joins_the_head_learns_shorter() -> None:
+    config = TrainConfig(mode="end-to-end", end_to_end=EndToEndConfig(head_epochs=3))
+
+    events = list(train_head(bags(4), config))
+
+    assert sum(isinstance(event, EpochDone) for event in events) == 3
+
+
+def test_the_head_never_learns_longer_than_it_would_alone() -> None:
+    short = TrainConfig().fit.model_copy(update={"epochs": 2})
+
+    assert TrainConfig(mode="end-to-end", fit=short).head_fit.epochs == 2
+    assert TrainConfig(mode="head", fit=short).head_fit == short
