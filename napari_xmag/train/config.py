@@ -80,14 +80,14 @@ class EndToEndConfig(_Section):
         description="Epochs, learning rate of the head, and what else the optimiser needs.",
     )
     head_epochs: int = Field(
-        default=10,
+        default=20,
         ge=1,
         title="Epochs of the head before",
         description="The encoder joins after so many epochs of the head. A head that knows the "
         "training slides by heart has no error left from which an encoder could learn.",
     )
     encoder_rate: float = Field(
-        default=0.05,
+        default=0.1,
         ge=0,
         title="Learning rate of the encoder",
         description="The encoder's rate as a share of the head's. It knows tissue already and "
@@ -102,7 +102,7 @@ class EndToEndConfig(_Section):
         "layers see edges and colours, which need no change.",
     )
     batch_size: int = Field(
-        default=4,
+        default=2,
         ge=1,
         title="Slides in a batch",
         description="Slides that make one step together. Memory does not depend on it.",
