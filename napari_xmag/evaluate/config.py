@@ -13,6 +13,9 @@ from napari_xmag.train.fit import FitConfig
 
 MANUAL = "docs/evaluate.md"
 
+_HEAD = TrainConfig()
+"""A head is trained as `napari-xmag train` does, unless it is told otherwise."""
+
 
 class EncoderConfig(Section):
     """One network and the scale at which it is applied."""
@@ -222,13 +225,15 @@ class SlidesConfig(ComparisonConfig):
     tasks: tuple[SlideTask, ...] = Field(min_length=1, description="Slide tasks.")
     seeds: int = Field(default=3, ge=1, description="Repetitions, each with folds of its own.")
     min_tissue: float = Field(
-        default=0.2, ge=0, le=1, description="Least share of tissue in a tile."
+        default=_HEAD.min_tissue, ge=0, le=1, description="Least share of tissue in a tile."
     )
-    hidden: int = Field(default=128, ge=1, description="Width of the gated attention.")
-    dropout: float = Field(default=0.25, ge=0, lt=1, description="Share of feature values dropped.")
-    batch_size: int = Field(default=2, ge=1, description="Slides in a batch.")
-    class_weights: bool = Field(default=True, description="Rare classes count more.")
-    fit: FitConfig = TrainConfig().fit
+    hidden: int = Field(default=_HEAD.hidden, ge=1, description="Width of the gated attention.")
+    dropout: float = Field(
+        default=_HEAD.dropout, ge=0, lt=1, description="Share of feature values dropped."
+    )
+    batch_size: int = Field(default=_HEAD.batch_size, ge=1, description="Slides in a batch.")
+    class_weights: bool = Field(default=_HEAD.class_weights, description="Rare classes count more.")
+    fit: FitConfig = _HEAD.fit
 
     @model_validator(mode="after")
     def _tasks_differ(self) -> Self:

@@ -142,7 +142,8 @@ def build_backbone(source: str, *, pretrained: bool | Path = False, **model_args
         elif pretrained:
             model_args["pretrained_cfg_overlay"] = timm_weights(source)
         weights = bool(pretrained) or source.startswith("local-dir:")
-        backbone = timm.create_model(source, pretrained=weights, num_classes=0, **model_args)
+        model_args["num_classes"] = 0  # timm records another one in the folders that it saves
+        backbone = timm.create_model(source, pretrained=weights, **model_args)
     except _BUILD_ERRORS as error:
         if isinstance(error, ModelError):
             raise
@@ -376,9 +377,7 @@ def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
     folder = hub_folder(place) if kind == "hf-hub" else Path(place)
     require_safetensors(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    # timm records the classifier's size too, with which `build_backbone` has nothing to do.
-    kept = {key: v for key, v in config.get("model_args", {}).items() if key != "num_classes"}
-    return config.get("pretrained_cfg", config), kept | given
+    return config.get("pretrained_cfg", config), config.get("model_args", {}) | given
 
 
 def _unsuitable(found: str, causes: list[Exception] | None = None) -> ModelError:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.errors import ConfigError
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import autocast, encode_bag
 from napari_xmag.nets.student import Student
 from napari_xmag.train.beat import Pace, beating
@@ -24,6 +23,7 @@ from napari_xmag.train.end_to_end import BagBatch, EndToEndTask
 from napari_xmag.train.end_to_end_stage import changed_bag, training_chunk
 from napari_xmag.train.events import Progress
 from napari_xmag.train.rows import TRAIN, VALIDATION, CohortRow
+from napari_xmag.train.stages import new_head
 from napari_xmag.train.task import HeadBatch, HeadTask
 from napari_xmag.train.tiles import Indices, Pixels, SlideTiles
 
@@ -186,7 +186,7 @@ def _rates(
 def _new_task(student: Student, config: TrainConfig, device: torch.device) -> EndToEndTask:
     dim = student.dim if config.attends == "tiles" else student.cell_dim
     head = HeadTask(
-        AttentionHead(dim, config.hidden, 2, config.dropout),
+        new_head(dim, 2, config),
         torch.zeros(dim),
         torch.ones(dim),
         torch.ones(2),

@@ -1,17 +1,18 @@
 """The head on frozen features: what it says before and after it has learned."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from napari_xmag.nets.abmil import HeadOutput
 from napari_xmag.train.beat import finish
 from napari_xmag.train.config import EndToEndConfig, TrainConfig
 from napari_xmag.train.events import EpochDone
 from napari_xmag.train.features import SlideFeatures
 from napari_xmag.train.rows import TRAIN, CohortRow
 from napari_xmag.train.stages import Bags, new_head, train_head
-from napari_xmag.train.task import HeadTask
 
 PLACES, DIM, TELLING = 40, 64, 3
 """Each slide has so many places; the first few of a malignant one differ in one feature."""
@@ -31,8 +32,12 @@ def bags(count: int = 20) -> Bags:
     return Bags(rows, features, ("benign", "malignant"))
 
 
-def learned(seed: int) -> HeadTask:
-    return finish(train_head(bags(), TrainConfig(seed=seed, dropout=0.0, label_smoothing=0.05)))
+@cache
+def learned(seed: int) -> HeadOutput:
+    """What a trained head says of a malignant slide."""
+    config = TrainConfig(seed=seed, dropout=0.0, label_smoothing=0.05)
+    head = finish(train_head(bags(), config)).folded()
+    return head(torch.from_numpy(bags().features[1].features))
 
 
 def test_a_new_head_attends_to_all_alike_and_finds_nothing() -> None:
@@ -43,7 +48,7 @@ def test_a_new_head_attends_to_all_alike_and_finds_nothing() -> None:
 
 
 def test_a_head_finds_the_places_that_tell_the_classes_apart() -> None:
-    output = learned(0).folded()(torch.from_numpy(bags().features[1].features))
+    output = learned(0)
 
     assert set(output.attention.topk(TELLING).indices.tolist()) == set(range(TELLING))
     assert set(output.evidence[:, 1].topk(TELLING).indices.tolist()) == set(range(TELLING))
@@ -51,9 +56,7 @@ def test_a_head_finds_the_places_that_tell_the_classes_apart() -> None:
 
 
 def test_evidence_is_what_was_learned_and_not_what_was_drawn() -> None:
-    features = torch.from_numpy(bags().features[1].features)
-
-    one, other = (learned(seed).folded()(features).tile_evidence[:, 1].detach() for seed in (0, 1))
+    one, other = (learned(seed).tile_evidence[:, 1].detach() for seed in (0, 1))
 
     assert np.corrcoef(one, other)[0, 1] > 0.9
 
