@@ -3,7 +3,8 @@
 
 usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --start DIR
        [--encoder DIR] [--sources glas osteosarcoma] [--seeds 0 1 2] [--attends cells]
-       [--train 32 --validation 12 --test 24] [--islands 8 24] [--epochs 4] [--set a.b=c]
+       [--train 32 --validation 12 --test 24] [--islands 8 24] [--malignant 1 3] [--patch 100 250]
+       [--stain 0.05] [--same-cases] [--epochs 4] [--set a.b=c]
 
 Slides are composed for each source of fields and each seed (compose_slides.py: training and test
 slides share no field), and five ways learn on them:
@@ -29,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compose_slides import Recipe, compose_all
+from compose_slides import Recipe, add_options, compose_all, recipe_of
 from localise import encoded, measured, rows_of
 from torch import nn
 
@@ -74,8 +75,8 @@ def main() -> None:
             composed = folder / "slides"
             if not (composed / "cohort.csv").exists():
                 counts = {name: getattr(args, name) for name in ("train", "validation", "test")}
-                recipe = Recipe(source, islands=tuple(args.islands), stain=args.stain)
-                compose_all(getattr(args, source), composed, recipe, counts, seed)
+                fields = getattr(args, source)
+                compose_all(fields, composed, recipe_of(source, args), counts, seed)
             for way in args.ways:
                 done = folder / f"{way}.json"
                 if not done.exists():
@@ -101,8 +102,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--attends", choices=("cells", "tiles"), default="cells")
     for name, number in (("train", 32), ("validation", 12), ("test", 24)):
         parser.add_argument(f"--{name}", type=int, default=number)
-    parser.add_argument("--islands", type=int, nargs=2, default=(8, 24))
-    parser.add_argument("--stain", type=float, default=0.05, help="stains of slides differ so much")
+    add_options(parser, Recipe("glas", islands=(8, 24), stain=0.05))
     parser.add_argument("--epochs", type=int, default=4, help="end to end")
     parser.add_argument("--set", action="append", default=[], dest="settings")
     return parser.parse_args()

@@ -2,7 +2,8 @@
 """Compose slides with a known truth from labelled fields.
 
 usage: compose_slides.py FIELDS OUT [--source glas|osteosarcoma] [--seed 0]
-       [--train 60 --validation 20 --test 40] [--islands 10 16] [--malignant 1 3] [--stain 0]
+       [--train 60 --validation 20 --test 40] [--islands 10 16] [--malignant 1 3] [--patch 100 250]
+       [--stain 0] [--same-cases]
 
 glas: FIELDS holds train/ and testA/, each with benign/ and malignant/ (colon glands, JPEG,
 0.62 µm/px). Fields of `train` make the training and validation slides (no field in both), those of
@@ -10,12 +11,16 @@ glas: FIELDS holds train/ and testA/, each with benign/ and malignant/ (colon gl
 
 osteosarcoma: FIELDS holds viable/ (called malignant) and non-tumor/ (called benign), JPEG of about
 1.0 µm/px whose names begin with the case. Two cases make the training and validation slides, two
-others the test slides; an odd seed swaps them.
+others the test slides; an odd seed swaps them. With --same-cases, other fields of the same four
+cases are judged instead, two fifths of all: easier, since slides of a case share their stain.
 
 Benign slides are made of benign fields only; malignant slides hold a few malignant fields among
 benign ones. Fields lie apart on glass, each mirrored to a larger island, so that a tile of 512 µm
-fits in. Writes OUT/*.tiff, OUT/cohort.csv for `napari-xmag train`, and OUT/truth.json: the islands
-of each slide as x, y, width, height in level-0 pixels, with their label.
+fits in. With --patch every island is a benign field that bears a square of another one, of 100 to
+250 µm and blended in at its edges: in malignant slides a few of these are malignant, all others
+benign, so that an edge tells nothing. Writes OUT/*.tiff, OUT/cohort.csv for `napari-xmag train`,
+and OUT/truth.json: the islands of each slide as x, y, width, height in level-0 pixels, with their
+label, and the patch that lies on each.
 
 What is composed is no real slide: no tissue lies between the islands, and each island is a piece
 of another patient.
@@ -49,14 +54,17 @@ Fields = Mapping[str, Sequence[Path]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What slides are made of: the fewest and most islands, malignant ones among them, and how
-    much the stains of slides differ.
+    """What slides are made of: the fewest and most islands, malignant ones among them, the
+    smallest and largest side of a patch in µm, how much the stains of slides differ, and whether
+    test slides come from the cases of training.
     """
 
     source: str
     islands: tuple[int, int] = (10, 16)
     malignant: tuple[int, int] = (1, 3)
+    patch: tuple[float, float] | None = None
     stain: float = 0.0
+    same_cases: bool = False
 
 
 def main() -> None:
@@ -70,13 +78,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     for name, number in (("train", 60), ("validation", 20), ("test", 40)):
         parser.add_argument(f"--{name}", type=int, default=number)
-    parser.add_argument("--islands", type=int, nargs=2, default=(10, 16))
-    parser.add_argument("--malignant", type=int, nargs=2, default=(1, 3))
-    parser.add_argument("--stain", type=float, default=0.0)
+    add_options(parser)
     args = parser.parse_args()
     counts = {split: getattr(args, split) for split in ("train", "validation", "test")}
-    recipe = Recipe(args.source, tuple(args.islands), tuple(args.malignant), args.stain)
-    compose_all(args.fields, args.out, recipe, counts, args.seed)
+    compose_all(args.fields, args.out, recipe_of(args.source, args), counts, args.seed)
+
+
+def add_options(parser: argparse.ArgumentParser, recipe: Recipe | None = None) -> None:
+    """Add what a recipe leaves open, with its values as defaults."""
+    recipe = recipe or Recipe("glas")
+    parser.add_argument("--islands", type=int, nargs=2, default=recipe.islands)
+    parser.add_argument("--malignant", type=int, nargs=2, default=recipe.malignant)
+    parser.add_argument("--patch", type=float, nargs=2, metavar="µm")
+    parser.add_argument("--stain", type=float, default=recipe.stain)
+    parser.add_argument("--same-cases", action="store_true")
+
+
+def recipe_of(source: str, args: argparse.Namespace) -> Recipe:
+    """Return the recipe that a command line asks for."""
+    patch = tuple(args.patch) if args.patch else None
+    islands, malignant = tuple(args.islands), tuple(args.malignant)
+    return Recipe(source, islands, malignant, patch, args.stain, args.same_cases)
 
 
 def compose_all(
@@ -86,7 +108,10 @@ def compose_all(
     keep_freed_memory()  # half of the time went into pages of large arrays
     out.mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(seed)
-    splits = glas_fields(folder, draw) if recipe.source == "glas" else bone_fields(folder, seed)
+    if recipe.source == "glas":
+        splits = glas_fields(folder, draw)
+    else:
+        splits = bone_fields(folder, seed, recipe.same_cases)
     rows, truth = [], {}
     for split, fields in splits.items():
         for number in range(counts[split]):
@@ -112,23 +137,30 @@ def glas_fields(glas: Path, draw: np.random.Generator) -> dict[str, Fields]:
     return splits
 
 
-def bone_fields(folder: Path, seed: int) -> dict[str, Fields]:
-    """Return the fields of each split by label; training and test have other cases."""
+def bone_fields(folder: Path, seed: int, same_cases: bool) -> dict[str, Fields]:
+    """Return the fields of each split by label; training and test have other cases, or if
+    ``same_cases`` only other fields.
+    """
     draw = np.random.default_rng([seed, 1])
     learned, judged = (CASES[seed % 2], CASES[1 - seed % 2])
     splits: dict[str, dict[str, list[Path]]] = {"train": {}, "validation": {}, "test": {}}
     for label, name in LABELS.items():
         fields = sorted((folder / name).glob("*.jpg"))
-        cases = {field: re.match(r"Case-\d+|P\d+", field.name)[0] for field in fields}
-        known = [field for field in fields if cases[field] in learned]
+        if same_cases:
+            known, splits["test"][label] = _parted(fields, draw, 0.4)
+        else:
+            cases = {field: re.match(r"Case-\d+|P\d+", field.name)[0] for field in fields}
+            known = [field for field in fields if cases[field] in learned]
+            splits["test"][label] = [field for field in fields if cases[field] in judged]
         splits["train"][label], splits["validation"][label] = _parted(known, draw)
-        splits["test"][label] = [field for field in fields if cases[field] in judged]
     return splits
 
 
-def _parted(fields: list[Path], draw: np.random.Generator) -> tuple[list[Path], list[Path]]:
+def _parted(
+    fields: list[Path], draw: np.random.Generator, share: float = 0.2
+) -> tuple[list[Path], list[Path]]:
     fields = [fields[i] for i in draw.permutation(len(fields))]
-    held = max(len(fields) // 5, 1)
+    held = max(int(len(fields) * share), 1)
     return fields[held:], fields[:held]
 
 
@@ -138,33 +170,71 @@ def compose(fields: Fields, label: str, recipe: Recipe, draw: np.random.Generato
     few = recipe.malignant
     malignant = int(draw.integers(few[0], few[1] + 1)) if label == "malignant" else 0
     kinds = ["malignant"] * malignant + ["benign"] * (count - malignant)
-    chosen = [(kinds[index], fields[kinds[index]]) for index in draw.permutation(count)]
-    pieces = [(kind, island(some[int(draw.integers(len(some)))], draw)) for kind, some in chosen]
-    height, width = (max(piece.shape[axis] for _, piece in pieces) + 120 for axis in (0, 1))
+    kinds = [kinds[index] for index in draw.permutation(count)]
+    below = ["benign"] * count if recipe.patch else kinds
+    pieces = [island(drawn(fields[kind], draw), draw) for kind in below]
+    height, width = (max(piece.shape[axis] for piece in pieces) + 120 for axis in (0, 1))
     rows = -(-count // COLUMNS)
     canvas = np.full((rows * height, COLUMNS * width, 3), GLASS, np.uint8)
     islands = []
-    for place, (kind, piece) in enumerate(pieces):
+    for place, piece in enumerate(pieces):
         high, wide = piece.shape[:2]
         x = place % COLUMNS * width + int(draw.integers(width - wide))
         y = place // COLUMNS * height + int(draw.integers(height - high))
         canvas[y : y + high, x : x + wide] = piece
-        islands.append({"x": x, "y": y, "width": wide, "height": high, "label": kind})
+        islands.append({"x": x, "y": y, "width": wide, "height": high, "label": below[place]})
+        if recipe.patch:
+            side = round(draw.uniform(*recipe.patch) / MPP[recipe.source])
+            pixels = square(drawn(fields[kinds[place]], draw), side, draw)
+            box = lay(pixels, canvas, islands[-1], draw)
+            islands[-1]["patch"] = box | {"label": kinds[place]}
     return stained(canvas, recipe.stain, draw), islands
+
+
+def drawn(some: Sequence[Path], draw: np.random.Generator) -> Path:
+    """Return one of these fields."""
+    return some[int(draw.integers(len(some)))]
 
 
 def island(field: Path, draw: np.random.Generator):
     """Cut a large field, flip it at random and mirror it to twice its size."""
     pixels = np.asarray(Image.open(field).convert("RGB"))
     if min(pixels.shape[:2]) > CROP:
-        y, x = (int(draw.integers(pixels.shape[axis] - CROP)) for axis in (0, 1))
-        pixels = pixels[y : y + CROP, x : x + CROP]
-    if draw.random() < 0.5:
-        pixels = pixels[:, ::-1]
-    if draw.random() < 0.5:
-        pixels = pixels[::-1]
+        pixels = cut(pixels, CROP, draw)
+    pixels = flipped(pixels, draw)
     wide = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
     return np.concatenate([wide, wide[::-1]], axis=0)
+
+
+def square(field: Path, side: int, draw: np.random.Generator):
+    """Cut a square out of a field and flip it at random."""
+    return flipped(cut(np.asarray(Image.open(field).convert("RGB")), side, draw), draw)
+
+
+def cut(pixels, side: int, draw: np.random.Generator):
+    """Return a square of a picture."""
+    y, x = (int(draw.integers(pixels.shape[axis] - side)) for axis in (0, 1))
+    return pixels[y : y + side, x : x + side]
+
+
+def flipped(pixels, draw: np.random.Generator):
+    """Return a picture mirrored at random in both directions."""
+    if draw.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    return pixels[::-1] if draw.random() < 0.5 else pixels
+
+
+def lay(patch, canvas, island: Mapping[str, int], draw: np.random.Generator) -> dict[str, int]:
+    """Lay a square on an island, blended in over a twelfth of its side; return its place."""
+    side = len(patch)
+    x = island["x"] + int(draw.integers(island["width"] - side))
+    y = island["y"] + int(draw.integers(island["height"] - side))
+    ramp = np.minimum(1, (np.arange(side) + 0.5) / (side / 12))
+    ramp = np.minimum(ramp, ramp[::-1])
+    weight = np.minimum.outer(ramp, ramp)[..., None]
+    part = canvas[y : y + side, x : x + side]
+    part[:] = (weight * patch + (1 - weight) * part).round()
+    return {"x": x, "y": y, "width": side, "height": side}
 
 
 def stained(canvas, strength: float, draw: np.random.Generator):

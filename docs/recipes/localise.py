@@ -6,8 +6,8 @@ usage: localise.py MODEL COMPOSED [--split test]
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
 tiles (or cells) of each malignant slide, mean over slides. A place counts as malignant when
-malignant islands cover at least half of what islands cover of it; tiles with less, but some, are
-left out.
+malignant islands, or malignant patches on them, cover at least half of what islands cover of it;
+tiles with less, but some, are left out.
 """
 
 import argparse
@@ -135,10 +135,19 @@ def malignant_share(tile: Box, islands: list[dict]) -> float:
     """Return which part of the island area in a tile is malignant."""
     areas = {"benign": 0.0, "malignant": 0.0}
     for island in islands:
-        common = tile.intersection(Box(island["x"], island["y"], island["width"], island["height"]))
-        areas[island["label"]] += common.width * common.height if common else 0.0
+        patch = island.get("patch")
+        hidden = covered(tile, patch) if patch else 0.0
+        areas[island["label"]] += covered(tile, island) - hidden
+        if patch:
+            areas[patch["label"]] += hidden
     total = sum(areas.values())
     return areas["malignant"] / total if total else 0.0
+
+
+def covered(tile: Box, piece: dict) -> float:
+    """Return the area of a tile that an island or a patch covers."""
+    common = tile.intersection(Box(piece["x"], piece["y"], piece["width"], piece["height"]))
+    return common.width * common.height if common else 0.0
 
 
 if __name__ == "__main__":
