@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from compose_slides import Recipe, add_options, compose_all, recipe_of
-from localise import encoded, measured, rows_of
+from localise import measured, model_figures, rows_of
 from torch import nn
 
 from napari_xmag.cli.progress import show
@@ -83,7 +83,7 @@ def main() -> None:
                     figures = row(way, folder, composed, seed, args)
                     done.write_text(json.dumps(figures, indent=1))
                 print(source, seed, way, done.read_text().replace("\n", ""), flush=True)
-    write_table(args)
+    write_table(args.out)
 
 
 def arguments() -> argparse.Namespace:
@@ -139,21 +139,18 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
         if isinstance(event, EpochDone):
             words = "  ".join(f"{name} {value:.3f}" for name, value in event.scalars.items())
             print(f"{folder.name} {way} {event.stage} {event.epoch}: {words}", flush=True)
-    model = load_model(str(out / "model"))
-    features = encoded(model.student, composed, tested, attends, config.device)
-    parts = model.student.spec.cells if way == "tiles" else 1
-    return measured(model.head, features, composed, tested, model.info.temperature, parts)
+    return model_figures(load_model(str(out / "model")), composed, tested, config.device)
 
 
-def write_table(args) -> None:
+def write_table(out: Path) -> None:
     """Write all rows as CSV, and mean and standard deviation over seeds as Markdown."""
     rows, by_way = [], defaultdict(list)
-    for path in sorted(args.out.glob("*-*/*.json")):
+    for path in sorted(out.glob("*-*/*.json")):
         source, _, seed = path.parent.name.rpartition("-")
         figures = json.loads(path.read_text())
         rows.append({"source": source, "seed": seed, "way": path.stem, **figures})
         by_way[source, path.stem].append(figures)
-    with (args.out / "results.csv").open("w", newline="") as stream:
+    with (out / "results.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -170,7 +167,7 @@ def write_table(args) -> None:
             for name in FIGURES
         ]
         lines.append(f"| {source} | {way} | {len(some)} | {' | '.join(cells)} |")
-    (args.out / "results.md").write_text("\n".join(lines) + "\n")
+    (out / "results.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 

@@ -89,7 +89,7 @@ def add_options(parser: argparse.ArgumentParser, recipe: Recipe | None = None) -
     recipe = recipe or Recipe("glas")
     parser.add_argument("--islands", type=int, nargs=2, default=recipe.islands)
     parser.add_argument("--malignant", type=int, nargs=2, default=recipe.malignant)
-    parser.add_argument("--patch", type=float, nargs=2, metavar="µm")
+    parser.add_argument("--patch", type=float, nargs=2, metavar="µm", default=recipe.patch)
     parser.add_argument("--stain", type=float, default=recipe.stain)
     parser.add_argument("--same-cases", action="store_true")
 

@@ -5,9 +5,9 @@ usage: localise.py MODEL COMPOSED [--split test]
 
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
-tiles (or cells) of each malignant slide, mean over slides. A place counts as malignant when
-malignant islands, or malignant patches on them, cover at least half of what islands cover of it;
-tiles with less, but some, are left out.
+cells of each malignant slide, mean over slides. A model over whole tiles is asked for the same
+squares. A square counts as malignant when malignant islands, or malignant patches on them, cover
+at least half of what islands cover of it; those with less, but some, are left out.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import pick_device, place
 from napari_xmag.nets.info import Attends
+from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
 from napari_xmag.train.beat import finish
 from napari_xmag.train.features import SlideFeatures, slide_features
@@ -42,11 +43,17 @@ def main() -> None:
     parser.add_argument("composed", type=Path)
     parser.add_argument("--split", default="test")
     args = parser.parse_args()
-    model = load_model(args.model)
     rows = rows_of(args.composed, args.split)
-    features = encoded(model.student, args.composed, rows, model.info.attends)
-    figures = measured(model.head, features, args.composed, rows, model.info.temperature)
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(model_figures(load_model(args.model), args.composed, rows), indent=1))
+
+
+def model_figures(
+    model: SlideModel, composed: Path, rows: Sequence[dict[str, str]], device: str = "auto"
+) -> dict[str, float]:
+    """Return the figures of a model, over the squares of its cells in any case."""
+    features = encoded(model.student, composed, rows, model.info.attends, device)
+    parts = model.student.spec.cells if model.info.attends == "tiles" else 1
+    return measured(model.head, features, composed, rows, model.info.temperature, parts)
 
 
 def rows_of(composed: Path, split: str) -> list[dict[str, str]]:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from compose_slides import Recipe, compose_all
-from localise import malignant_share, split
+from localise import malignant_share, measured, split
 from PIL import Image
 
 from napari_xmag.geometry import Box
+from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.slide.open import open_slide
+from napari_xmag.train.features import SlideFeatures
 
 COLORS = {"benign": (60, 180, 60), "malignant": (200, 40, 40)}
 COUNTS = {"train": 2, "validation": 0, "test": 2}
@@ -73,3 +76,38 @@ def test_a_patch_counts_instead_of_the_island_below_it() -> None:
     shares = np.array([malignant_share(square, islands) for square in squares])
     assert (places == 0).all()
     assert (shares > 0).sum() == 2  # the squares at (100, 100) and (200, 100)
+
+
+def knowing_head() -> AttentionHead:
+    """Return a head that attends to a place, and calls it malignant, by its only feature."""
+    head = AttentionHead(1, 1, 2).eval()
+    with torch.no_grad():
+        for layer in (head.value, head.gate, head.score):
+            layer.bias.zero_()
+        head.value.weight.fill_(1)
+        head.gate.weight.fill_(1)
+        head.attend.weight.fill_(1)
+        head.score.weight.copy_(torch.tensor([[-1.0], [1.0]]))
+    return head
+
+
+def test_tiles_and_cells_are_asked_for_the_same_squares(tmp_path: Path) -> None:
+    patch = {"x": 100, "y": 100, "width": 100, "height": 100, "label": "malignant"}
+    island = {"x": 0, "y": 0, "width": 800, "height": 400, "label": "benign", "patch": patch}
+    (tmp_path / "truth.json").write_text(json.dumps({"a": [island], "b": []}))
+    rows = [{"slide": "a", "label": "malignant"}, {"slide": "b", "label": "benign"}]
+    tiles = np.array([[0, 0, 400, 400], [400, 0, 400, 400.0]])
+    cells = np.array([[x, y, 100, 100] for x in range(0, 800, 100) for y in range(0, 400, 100)])
+
+    def finds(boxes: np.ndarray, parts: int) -> tuple[float, float]:
+        share = [[malignant_share(Box(*box), [island])] for box in boxes]
+        known, none = np.array(share, np.float32), np.zeros((len(boxes), 0), bool)
+        features = [SlideFeatures(f, boxes, tiles, none) for f in (known, known * 0)]
+        figures = measured(knowing_head(), features, tmp_path, rows, parts=parts)
+        assert figures["auc"] == 1
+        return figures["localisation_auc_attention"], figures["localisation_auc_evidence"]
+
+    assert finds(cells, 1) == (1, 1)
+    # One of 32 squares is malignant: its tile lifts the 15 others beside it just as high.
+    expected = pytest.approx((16 + 15 / 2) / 31, abs=1e-4)
+    assert finds(tiles, 4) == (expected, expected)
