@@ -115,6 +115,7 @@ def photograph_slide(window: Photographer, path: Path) -> None:
     during_run(window, session)
     window.take("after")
     window.widget.state.view = HeatMapView.EVIDENCE
+    window.wait(lambda: session.cards)
     window.widget.strip.tiles[0].picture.click()
     window.widget.strip.tiles[0].right.click()
     window.scroll(1)

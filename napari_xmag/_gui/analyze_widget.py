@@ -101,7 +101,7 @@ class AnalyzeWidget(Docked):
         for title, panel in (
             ("Prediction", self.prediction),
             ("Heat map", self.map),
-            ("Most attended places", self.strip),
+            ("Places to review", self.strip),
             ("This slide as an example", self.label),
         ):
             column.addWidget(_section(title, panel))
@@ -179,6 +179,7 @@ class AnalyzeWidget(Docked):
             "scores": self._show_map,
             "result": self._show_result,
             "cards": self._show_strip,
+            "cards_for": self._show_strip,
             "verdicts": self._show_verdicts,
         }.get(info.signal.name, _nothing)()
 
@@ -242,12 +243,7 @@ class AnalyzeWidget(Docked):
         self._show_passport()
 
     def _show_strip(self) -> None:
-        session = self.state.current
-        if session is None:
-            self.strip.show_cards((), {}, waiting=False)
-            return
-        waiting = session.result is not None and len(session.result.tiles) > 0
-        self.strip.show_cards(session.cards, session.verdicts, waiting)
+        self.strip.show_session(self.state.current)
 
     def _show_verdicts(self) -> None:
         self.label.show_verdicts(self.state.current.verdicts)

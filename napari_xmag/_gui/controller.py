@@ -16,6 +16,7 @@ from napari_xmag._gui.scores import LiveScores, TileScores
 from napari_xmag._gui.slides import Slides
 from napari_xmag._gui.state import Progress, SlideSession, TissueChoice, WindowState
 from napari_xmag.analyze.events import Finished, Planned, TilesDone, Waiting
+from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ConfigError, XmagError
@@ -60,6 +61,8 @@ class Controller:
         self.slides.dropped.connect(self.cancel)
         for name in ("view", "class_name", "opacity", "threshold", "current"):
             getattr(state.events, name).connect(self.repaint)
+        for name in ("view", "class_name", "current"):
+            getattr(state.events, name).connect(self._follow_view)
         self.jobs.start(tasks.survey(), self._surveyed)
 
     def close(self) -> None:
@@ -109,7 +112,8 @@ class Controller:
         """Take the pixel size of the current slide from the user; old results do not hold then."""
         session = self.state.current
         self.cancel(session)
-        session.result, session.scores, session.cards, session.outcome = None, None, (), ""
+        session.result, session.scores, session.outcome = None, None, ""
+        session.cards, session.cards_for = None, None
         for layer in self.slides.layers_of(session):
             if layer is not session.layer:
                 self.viewer.layers.remove(layer)
@@ -133,7 +137,7 @@ class Controller:
         if session.tissue_layer is not None:
             session.tissue_layer.visible = False  # its colour would tint the map
         session.progress = Progress("Starting")
-        session.result, session.cards = None, ()
+        session.result, session.cards, session.cards_for = None, None, None
         run.job = self.jobs.start(
             tasks.run(request, self._shelf), partial(self._hear, run), partial(self._end, run)
         )
@@ -213,10 +217,8 @@ class Controller:
         session.result = result
         session.scores = TileScores.of(result) if result is not None else None
         self.paint(session)
-        if result is not None and len(result.tiles):
-            self.jobs.start(
-                tasks.picture_strip(session.slide, result), partial(self._pictured, session, result)
-            )
+        session.cards_for = None
+        self._picture(session)
 
     def _end(self, run: _Run) -> None:
         self.runs.pop(run.session, None)
@@ -228,8 +230,30 @@ class Controller:
         if run.before is not None or run.live is None:
             self._take_result(run.session, run.before)
 
-    def _pictured(self, session: SlideSession, result: SlideResult, event: object) -> None:
-        if isinstance(event, tuple) and session.result is result:
+    # strip
+
+    def _follow_view(self) -> None:
+        if self.state.current is not None:
+            self._picture(self.state.current)
+
+    def _picture(self, session: SlideSession) -> None:
+        """Read the tiles of the strip, by attention or by evidence as the map shows it."""
+        result = session.result
+        by_class = self.state.view is HeatMapView.EVIDENCE
+        wanted = self.class_of(session) if by_class else ""
+        if result is None or not len(result.tiles) or session.cards_for == wanted:
+            return
+        session.cards, session.cards_for = None, wanted
+        self.jobs.start(
+            tasks.picture_strip(session.slide, result, wanted),
+            partial(self._pictured, session, result, wanted),
+        )
+
+    def _pictured(
+        self, session: SlideSession, result: SlideResult, wanted: str, event: object
+    ) -> None:
+        current = session.result is result and session.cards_for == wanted
+        if isinstance(event, tuple) and current:
             session.cards = event
 
     # map

@@ -64,16 +64,16 @@ class TileCard:
     tile
         Index in the result's table.
     place
-        1 for the most attended.
-    attention
-        Its share of the attention.
+        1 for the foremost.
+    value
+        Its share of the attention, or what it adds to the class's score, as the strip shows.
     pixels
         uint8 (H, W, 3); None when it could not be read.
     """
 
     tile: int
     place: int
-    attention: float
+    value: float
     pixels: NDArray[np.uint8] | None
 
 
@@ -104,8 +104,11 @@ class SlideSession:
         Latest values of the tiles.
     result
         The last finished analysis.
+    cards_for
+        What the strip shows: the tiles that speak most for this class, or the most attended ones
+        where it is empty. None before there is a result.
     cards
-        The most attended tiles, by attention.
+        These tiles, the foremost first; None while they are read.
     verdicts
         Right or wrong by tile index; kept with ``result``.
     map_layer, tissue_layer, regions_layer, mark_layer
@@ -125,7 +128,8 @@ class SlideSession:
     outcome: str = ""
     scores: TileScores | None = None
     result: SlideResult | None = None
-    cards: tuple[TileCard, ...] = ()
+    cards_for: str | None = None
+    cards: tuple[TileCard, ...] | None = None
     verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     map_layer: "Image | None" = None
     tissue_layer: "Labels | None" = None

@@ -18,6 +18,7 @@ from napari_xmag._gui.state import TileCard, TissueChoice
 from napari_xmag._gui.torch_import import prepare_torch
 from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import Event, Waiting
+from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict, write_review
 from napari_xmag.analyze.settings import AnalyzeSettings
@@ -212,15 +213,18 @@ def run(request: RunRequest, shelf: ModelShelf) -> Iterator[ModelReady | Event]:
         yield from calm
 
 
-def most_attended(result: SlideResult, count: int = STRIP_TILES) -> NDArray[np.int64]:
-    """Return the indices of the most attended squares, the first first.
+def foremost(
+    result: SlideResult, values: NDArray[np.floating], count: int = STRIP_TILES
+) -> NDArray[np.int64]:
+    """Return the indices of the squares with the largest values above zero, the first first.
 
     Of squares less than half a tile apart only the first is taken: ten pictures of one gland would
     hide all other evidence.
     """
     tiles, mpp = result.tiles, result.mpp
     apart = result.model["tile_px"] * result.model["mpp"] / 2
-    left = np.argsort(-tiles.attention, kind="stable")
+    left = np.argsort(-values, kind="stable")
+    left = left[values[left] > 0]
     chosen: list[int] = []
     while len(left) and len(chosen) < count:
         first = left[0]
@@ -237,11 +241,17 @@ def tile_box(result: SlideResult, tile: int) -> Box:
     return Box(*(float(c[tile]) for c in (tiles.x, tiles.y, tiles.width, tiles.height)))
 
 
-def picture_strip(slide: Slide, result: SlideResult) -> Iterator[Waiting | tuple[TileCard, ...]]:
-    """Read the pictures of the most attended tiles."""
+def picture_strip(
+    slide: Slide, result: SlideResult, class_name: str
+) -> Iterator[Waiting | tuple[TileCard, ...]]:
+    """Read the pictures of the tiles that speak most for a class; without one, of the most
+    attended tiles.
+    """
     from napari_xmag.slide.tiles import read_tiles
 
-    chosen = most_attended(result)
+    view = HeatMapView.EVIDENCE if class_name else HeatMapView.RAW
+    values = view_values(result, view, class_name)
+    chosen = foremost(result, values)
     boxes = [tile_box(result, int(tile)) for tile in chosen]
     cards: list[TileCard] = []
     with closing(read_tiles(slide, boxes, STRIP_PX, workers=1)) as tiles:
@@ -250,8 +260,7 @@ def picture_strip(slide: Slide, result: SlideResult) -> Iterator[Waiting | tuple
                 yield Waiting("Reading tiles")
                 continue
             tile = int(chosen[read.index])
-            attention = float(result.tiles.attention[tile])
-            cards.append(TileCard(tile, read.index + 1, attention, read.pixels))
+            cards.append(TileCard(tile, read.index + 1, float(values[tile]), read.pixels))
     yield tuple(sorted(cards, key=lambda card: card.place))
 
 

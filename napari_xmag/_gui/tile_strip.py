@@ -1,6 +1,4 @@
-"""The most attended tiles, side by side: click to go there, tick right or wrong."""
-
-from collections.abc import Mapping, Sequence
+"""The foremost tiles, side by side: click to go there, tick right or wrong."""
 
 import numpy as np
 from qtpy.QtCore import QSize, Qt, Signal
@@ -16,21 +14,22 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.section import ACCENT, ALARM, Words, discard
-from napari_xmag._gui.state import TileCard
+from napari_xmag._gui.state import SlideSession, TileCard
 from napari_xmag.analyze.review import Verdict
 
 _SIDE = 104
 
 
 class TileButton(QWidget):
-    """One tile: picture, place and attention, two ticks."""
+    """One tile: picture, place and value, two ticks."""
 
     clicked = Signal(int)
     judged = Signal(int, object)
 
-    def __init__(self, card: TileCard, verdict: Verdict | None) -> None:
+    def __init__(self, card: TileCard, class_name: str, verdict: Verdict | None) -> None:
         super().__init__()
         self.card = card
+        self._value = _evidence_words(card) if class_name else _attention_words(card)
         self.picture = QPushButton()
         self.picture.setFixedSize(_SIDE + 6, _SIDE + 6)
         self.picture.setIconSize(QSize(_SIDE, _SIDE))
@@ -40,8 +39,9 @@ class TileButton(QWidget):
             "QPushButton { border: 2px solid transparent; padding: 1px; }"
             f"QPushButton:hover, QPushButton:focus {{ border-color: {ACCENT.name()}; }}"
         )
+        rank = f"evidence for “{class_name}”" if class_name else "attention"
         self.picture.setToolTip(
-            f"Number {card.place} in attention ({100 * card.attention:.2g} %). Click to go there."
+            f"Number {card.place} in {rank} ({self._value}). Click to go there."
         )
         self.picture.setAccessibleName(f"Tile number {card.place}")
         self.picture.clicked.connect(lambda: self.clicked.emit(card.tile))
@@ -56,7 +56,7 @@ class TileButton(QWidget):
         self.wrong = self._tick("✗", Verdict.WRONG, "The model should not look here.", ALARM)
         self.right.setChecked(verdict is Verdict.RIGHT)
         self.wrong.setChecked(verdict is Verdict.WRONG)
-        label = QLabel(f"{self.card.place}  ·  {100 * self.card.attention:.2g} %")
+        label = QLabel(f"{self.card.place}  ·  {self._value}")
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(label, 1)
@@ -95,7 +95,7 @@ class _SidewaysScroll(QScrollArea):
 
 
 class TileStrip(QWidget):
-    """The most attended tiles."""
+    """The tiles to review, and what they have in common."""
 
     clicked = Signal(int)
     judged = Signal(int, object)
@@ -116,31 +116,46 @@ class TileStrip(QWidget):
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self._scroll.setFixedHeight(_SIDE + 60)
-        self.empty = Words()
+        self.words = Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.empty)
+        layout.addWidget(self.words)
         layout.addWidget(self._scroll)
-        self.show_cards((), {}, waiting=False)
+        self.show_session(None)
 
-    def show_cards(
-        self, cards: Sequence[TileCard], verdicts: Mapping[int, Verdict], waiting: bool
-    ) -> None:
-        """Show tiles with their ticks."""
+    def show_session(self, session: SlideSession | None) -> None:
+        """Show the tiles of a slide with their ticks."""
         for tile in self.tiles:
             self._row.removeWidget(tile)
             discard(tile)
-        self.tiles = [TileButton(card, verdicts.get(card.tile)) for card in cards]
+        cards = session.cards or () if session is not None else ()
+        self.tiles = [
+            TileButton(card, session.cards_for or "", session.verdicts.get(card.tile))
+            for card in cards
+        ]
         for place, tile in enumerate(self.tiles):
             tile.clicked.connect(self.clicked)
             tile.judged.connect(self.judged)
             self._row.insertWidget(place, tile)
         self._scroll.setVisible(bool(cards))
-        self.empty.say("" if cards else _empty_words(waiting))
+        self.words.say(_words(session))
 
 
-def _empty_words(waiting: bool) -> str:
-    return "Reading the tiles …" if waiting else "The ten places that the model looked at most."
+def _words(session: SlideSession | None) -> str:
+    shown = session.cards_for if session is not None else None
+    if shown is not None and session.cards is None:
+        return "Reading the tiles …"
+    if not shown:
+        return "Where the model looked most."
+    return f"What speaks most for “{shown}”." if session.cards else f"Nothing speaks for “{shown}”."
+
+
+def _attention_words(card: TileCard) -> str:
+    return f"{100 * card.value:.2g} %"
+
+
+def _evidence_words(card: TileCard) -> str:
+    return f"{card.value:+#.2g}"
 
 
 def _icon(card: TileCard) -> QIcon:

@@ -300,6 +300,33 @@ def test_click_on_the_strip_moves_the_camera(window: Window, aperio_slide: Path)
     assert marked.mean(axis=0) == pytest.approx(center)
 
 
+def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    strip, state = window.widget.strip, window.widget.state
+    attended = [tile.card.tile for tile in strip.tiles]
+    strip.tiles[0].right.click()
+    assert strip.words.text() == "Where the model looked most."
+
+    state.view = HeatMapView.RAW
+    assert [tile.card.tile for tile in strip.tiles] == attended  # still by attention
+    for number, name in enumerate(session.result.classes):
+        state.view, state.class_name = HeatMapView.EVIDENCE, name
+        window.wait(lambda: session.cards is not None)
+        evidence = session.result.tiles.evidence[:, number]
+        best = [float(value) for value in sorted(evidence, reverse=True)[:10] if value > 0]
+        assert [tile.card.value for tile in strip.tiles] == best
+        assert f"“{name}”" in strip.words.text()
+        assert all(
+            tile.right.isChecked() == (tile.card.tile == attended[0]) for tile in strip.tiles
+        )
+
+    state.view = HeatMapView.RANK
+    window.wait(lambda: session.cards is not None)
+    assert [tile.card.tile for tile in strip.tiles] == attended
+    assert strip.tiles[0].right.isChecked()
+
+
 def test_ticks_are_kept_and_exported(window: Window, aperio_slide: Path, tmp_path: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()

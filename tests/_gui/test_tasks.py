@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_xmag._gui.tasks import most_attended
+from napari_xmag._gui.tasks import foremost
 from napari_xmag.analyze import analyze_slide
 from napari_xmag.slide.open import open_slide
 from tests.analyze.orange_model import TILE_UM, orange_model
@@ -17,8 +17,8 @@ def test_the_strip_shows_different_places(aperio_slide: Path) -> None:
     slide = open_slide(aperio_slide)
     result = analyze_slide(slide, orange_model(attends="cells"))
     slide.close()
-    chosen = most_attended(result, 5)
     attention = result.tiles.attention
+    chosen = foremost(result, attention, 5)
     assert chosen[0] == attention.argmax()
     assert (np.diff(attention[chosen]) <= 0).all()
     places = np.stack([result.tiles.x[chosen], result.tiles.y[chosen]], axis=1) * result.mpp.x
