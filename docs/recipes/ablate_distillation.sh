@@ -1,11 +1,12 @@
 #!/bin/sh
-# Distil the same student with and without each of the two losses, and one of another size.
+# Distil the same student with and without each of the two losses, and two of other sizes.
 #
 # usage: ablate_distillation.sh FIELDS STARTS OUT [SETTING …]
 #
 # FIELDS: made by `napari-xmag distill prepare`. STARTS: folder with the timm folders
-# mobilenetv1_100_in1k (teacher and start) and efficientnet_lite0 (the other start, made by
-# lite0_folder.py). A SETTING is such as fit.epochs=2. Arms that are there already are left alone.
+# mobilenetv1_100_in1k (teacher and start), efficientnet_lite0 and efficientnet_lite2 (other starts,
+# made by lite_folder.py). A SETTING is such as fit.epochs=2. Arms that are there already are left
+# alone.
 set -eu
 fields=$1 starts=$2 out=$3
 shift 3
@@ -22,7 +23,8 @@ arm() {
 }
 
 same="--set student.start=local-dir:$starts/mobilenetv1_100_in1k"
-other="--set student.start=local-dir:$starts/efficientnet_lite0"
+small="--set student.start=local-dir:$starts/efficientnet_lite0"
+large="--set student.start=local-dir:$starts/efficientnet_lite2"
 settings=""
 for setting in "$@"; do settings="$settings --set $setting"; done
 # shellcheck disable=SC2086  # settings are words
@@ -30,5 +32,6 @@ for setting in "$@"; do settings="$settings --set $setting"; done
     arm both $same $settings
     arm global $same --set loss.local_weight=0 $settings
     arm local $same --set loss.global_weight=0 $settings
-    arm both-lite0 $other $settings
+    arm both-lite0 $small $settings
+    arm both-lite2 $large $settings
 }

