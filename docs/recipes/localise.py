@@ -134,8 +134,7 @@ def split(boxes: np.ndarray, parts: int, islands: list[dict]) -> tuple[np.ndarra
 
 def touches(square: Box, islands: list[dict]) -> bool:
     """Say whether a square shows a part of an island."""
-    boxes = (Box(i["x"], i["y"], i["width"], i["height"]) for i in islands)
-    return any(square.intersection(box) for box in boxes)
+    return any(covered(square, island) for island in islands)
 
 
 def malignant_share(tile: Box, islands: list[dict]) -> float:
