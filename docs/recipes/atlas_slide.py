@@ -2,11 +2,14 @@
 """Rebuild slides of a Pathology Atlas case (MIT licence) from its Deep Zoom tiles.
 
 usage: atlas_slide.py REPOSITORY OUT --case NAME [--image HE.dzi …] [--window 7]
+       [--like EDITION.tiff] [--assume-mpp 0.26]
 
 REPOSITORY is a clone of github pathologyatlas/<case>, bare or not. Writes OUT/<case>__<image>.tiff:
 the window (mm a side) that holds most tissue, at the scanner's own resolution, as a tiled pyramid
-that states its pixel size, taken from the scan's own properties. An image without it is left out.
-Strip after strip is written as it is read, so that a slide of gigapixels needs some hundred MB.
+that states its pixel size, taken from the scan's own properties. An image without it is left out,
+unless it is given. With --like the window is what a coarser edition of the image shows, found by
+its looks. Strip after strip is written as it is read, so that a slide of gigapixels needs some
+hundred MB.
 """
 
 import argparse
@@ -21,8 +24,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from PIL import Image
+from skimage.feature import match_template
 
 BLOCK = 256
+COARSE, NEAR = 16.0, 2.0  # µm/px at which a window is searched, and then placed
 
 
 class Repository:
@@ -37,6 +42,14 @@ class Repository:
         self.commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._reader = subprocess.Popen([*git, "cat-file", "--batch"], **pipes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._reader.stdin.close()
+        self._reader.stdout.close()
+        self._reader.wait()
 
     def read(self, name):
         """Return the content of a file, or None where there is none."""
@@ -53,7 +66,7 @@ class Repository:
 class DeepZoom:
     """One image: level ``top`` has full resolution, each level below half its size."""
 
-    def __init__(self, repository, name):
+    def __init__(self, repository, name, assumed_mpp=None):
         self.repository, self.folder = repository, name[:-4] + "_files"
         root = ElementTree.fromstring(repository.read(name))
         size = root.find("{*}Size")
@@ -64,7 +77,7 @@ class DeepZoom:
         said = (repository.read(self.folder + "/vips-properties.xml") or b"").decode("utf8")
         pairs = dict(re.findall(r"<name>([^<]+)</name>\s*<value[^>]*>([^<]*)</value>", said))
         mpp = pairs.get("openslide.mpp-x", "").replace(",", ".")
-        self.mpp = float(mpp) if mpp else None
+        self.mpp = float(mpp) if mpp else assumed_mpp
 
     def region(self, steps, x, y, width, height):
         """Read a box of the level ``steps`` below the top, in its own pixels."""
@@ -99,6 +112,43 @@ def densest_window(slide, millimetres):
     # On a grid of 4096 px, so that every level begins at a whole pixel.
     x, y = int(x) * factor // 4096 * 4096, int(y) * factor // 4096 * 4096
     return x, y, min(w * factor, slide.width - x), min(h * factor, slide.height - y)
+
+
+def same_window(slide, edition):
+    """Return x, y, width, height in level-0 pixels of what a coarser edition shows."""
+    with tifffile.TiffFile(edition) as file:
+        page = file.pages[0]
+        amount, per = page.tags["XResolution"].value
+        picture, mpp = Image.fromarray(page.asarray()), 1e4 * per / amount
+    width, height = (round(size * mpp / slide.mpp) for size in picture.size)
+    x, y = placed(slide, picture, mpp, (0, 0, slide.width, slide.height), COARSE)
+    margin = round(4 * COARSE / slide.mpp)
+    near = (x - margin, y - margin, width + 2 * margin, height + 2 * margin)
+    x, y = placed(slide, picture, mpp, within(slide, near), NEAR)
+    return within(slide, (x, y, width, height))
+
+
+def placed(slide, picture, mpp, box, at):
+    """Return where in a box, at so many µm/px, a picture lies, in level-0 pixels."""
+    steps = max(0, math.floor(math.log2(at / slide.mpp)))
+    x, y, width, height = (value >> steps for value in box)
+    region = Image.fromarray(slide.region(steps, x, y, width, height)).convert("L")
+    scale = slide.mpp * 2**steps / at
+    region = region.resize((round(width * scale), round(height * scale)), Image.Resampling.BOX)
+    size = (round(edge * mpp / at) for edge in picture.size)
+    wanted = picture.convert("L").resize(tuple(size), Image.Resampling.BOX)
+    size = tuple(min(pair) for pair in zip(region.size, wanted.size, strict=True))
+    found = match_template(np.asarray(region), np.asarray(wanted.crop((0, 0, *size))))
+    down, right = np.unravel_index(found.argmax(), found.shape)
+    if found.max() < 0.6:
+        raise SystemExit(f"the edition does not show this image: correlation {found.max():.2f}")
+    return box[0] + round(right * at / slide.mpp), box[1] + round(down * at / slide.mpp)
+
+
+def within(slide, box):
+    """Return a box as far as it lies on the slide, on a grid of 16 px for the coarsest level."""
+    x, y = (max(0, value) // 16 * 16 for value in box[:2])
+    return x, y, min(box[0] + box[2], slide.width) - x, min(box[1] + box[3], slide.height) - y
 
 
 def blocks(slide, steps, x, y, width, height):
@@ -137,6 +187,23 @@ def write(slide, path, box):
     partial.rename(path)
 
 
+def rebuild(repository, name, args):
+    """Write one image, if its pixel size is known; return what it is."""
+    slide = DeepZoom(repository, name, args.assume_mpp)
+    about = {"image": name, "commit": repository.commit, "mpp": slide.mpp}
+    if slide.mpp:
+        about["window"] = box = args.box or window(slide, args)
+        write(slide, args.out / f"{args.case}__{Path(name).stem}.tiff", box)
+    return about
+
+
+def window(slide, args):
+    """Return the window that is asked for."""
+    if args.like:
+        return same_window(slide, args.like)
+    return densest_window(slide, args.window)
+
+
 def main():
     """Rebuild the images of one case; print a JSON line for each."""
     parser = argparse.ArgumentParser(
@@ -147,18 +214,16 @@ def main():
     parser.add_argument("--case", required=True, help="name of the case, for the file names")
     parser.add_argument("--image", nargs="*", help="default: every .dzi that begins with HE")
     parser.add_argument("--window", type=float, default=7, help="side of the window in mm")
+    parser.add_argument("--like", type=Path, help="a coarser edition that shows the window")
+    parser.add_argument("--assume-mpp", type=float, help="µm/px of scans that do not state it")
     parser.add_argument("--box", type=int, nargs=4, help="x y width height instead, in pixels")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    repository = Repository(args.repository)
-    found = (n for n in repository.names if n.endswith(".dzi") and Path(n).name.startswith("HE"))
-    for name in args.image or sorted(found):
-        slide = DeepZoom(repository, name)
-        about = {"image": name, "commit": repository.commit, "mpp": slide.mpp}
-        if slide.mpp:
-            about["window"] = box = args.box or densest_window(slide, args.window)
-            write(slide, args.out / f"{args.case}__{Path(name).stem}.tiff", box)
-        print(json.dumps(about), flush=True)
+    with Repository(args.repository) as repository:
+        names = (n for n in repository.names if n.endswith(".dzi"))
+        found = sorted(n for n in names if Path(n).name.startswith("HE"))
+        for name in args.image or found:
+            print(json.dumps(rebuild(repository, name, args)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compare ways of training on composed slides: does end to end see, and find, more?
 
-usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --start DIR
-       [--encoder DIR] [--sources glas osteosarcoma] [--seeds 0 1 2] [--attends cells]
+usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --oral FIELDS --start DIR
+       [--encoder DIR] [--sources glas osteosarcoma oral] [--seeds 0 1 2] [--attends cells]
        [--train 32 --validation 12 --test 24] [--islands 8 24] [--malignant 1 3] [--patch 100 250]
        [--stain 0.05] [--same-cases] [--epochs 4] [--set a.b=c]
 
@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compose_slides import Recipe, add_options, compose_all, recipe_of
+from compose_slides import MPP, Recipe, add_options, compose_all, recipe_of
 from localise import measured, model_figures, rows_of
 from torch import nn
 
@@ -92,11 +92,11 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--glas", type=Path)
-    parser.add_argument("--osteosarcoma", type=Path)
+    for source in MPP:
+        parser.add_argument(f"--{source}", type=Path, help="its folder of fields")
     parser.add_argument("--start", type=Path, help="folder of the network before distillation")
     parser.add_argument("--encoder", type=Path, help="the bundled model's when it is left out")
-    parser.add_argument("--sources", nargs="+", default=["glas", "osteosarcoma"])
+    parser.add_argument("--sources", nargs="+", default=["glas", "osteosarcoma"], choices=MPP)
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--attends", choices=("cells", "tiles"), default="cells")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compose slides with a known truth from labelled fields.
 
-usage: compose_slides.py FIELDS OUT [--source glas|osteosarcoma] [--seed 0]
+usage: compose_slides.py FIELDS OUT [--source glas|osteosarcoma|oral] [--seed 0]
        [--train 60 --validation 20 --test 40] [--islands 10 16] [--malignant 1 3] [--patch 100 250]
        [--stain 0] [--same-cases]
 
@@ -13,6 +13,10 @@ osteosarcoma: FIELDS holds viable/ (called malignant) and non-tumor/ (called ben
 1.0 µm/px whose names begin with the case. Two cases make the training and validation slides, two
 others the test slides; an odd seed swaps them. With --same-cases, other fields of the same four
 cases are judged instead, two fifths of all: easier, since slides of a case share their stain.
+
+oral: FIELDS holds oscc/ (called malignant) and normal/ (called benign), JPEG of about 1.5 µm/px.
+Two fifths of the fields make the test slides, the others training and validation. The patients are
+not known: fields of one may be on both sides. Pictures that are in both folders are left out.
 
 Benign slides are made of benign fields only; malignant slides hold a few malignant fields among
 benign ones. Fields lie apart on glass, each mirrored to a larger island, so that a tile of 512 µm
@@ -42,12 +46,14 @@ from PIL import Image
 from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.stain import change_stains, draw_stain_changes
 
-MPP = {"glas": 0.62, "osteosarcoma": 1.0}
+MPP = {"glas": 0.62, "osteosarcoma": 1.0, "oral": 1.5}
 GLASS = 243
 COLUMNS = 4
 CROP = 700
 CASES = (("Case-48", "P9"), ("Case-4", "Case-3"))
 LABELS = {"benign": "non-tumor", "malignant": "viable"}
+ORAL_LABELS = {"benign": "normal", "malignant": "oscc"}
+TEST_SHARE = 0.4
 
 Fields = Mapping[str, Sequence[Path]]
 
@@ -110,6 +116,8 @@ def compose_all(
     draw = np.random.default_rng(seed)
     if recipe.source == "glas":
         splits = glas_fields(folder, draw)
+    elif recipe.source == "oral":
+        splits = oral_fields(folder, draw)
     else:
         splits = bone_fields(folder, seed, recipe.same_cases)
     rows, truth = [], {}
@@ -147,11 +155,24 @@ def bone_fields(folder: Path, seed: int, same_cases: bool) -> dict[str, Fields]:
     for label, name in LABELS.items():
         fields = sorted((folder / name).glob("*.jpg"))
         if same_cases:
-            known, splits["test"][label] = _parted(fields, draw, 0.4)
+            known, splits["test"][label] = _parted(fields, draw, TEST_SHARE)
         else:
             cases = {field: re.match(r"Case-\d+|P\d+", field.name)[0] for field in fields}
             known = [field for field in fields if cases[field] in learned]
             splits["test"][label] = [field for field in fields if cases[field] in judged]
+        splits["train"][label], splits["validation"][label] = _parted(known, draw)
+    return splits
+
+
+def oral_fields(folder: Path, draw: np.random.Generator) -> dict[str, Fields]:
+    """Return the fields of each split by label, without pictures that bear both labels."""
+    splits: dict[str, dict[str, list[Path]]] = {"train": {}, "validation": {}, "test": {}}
+    found = {label: sorted((folder / name).glob("*.jpg")) for label, name in ORAL_LABELS.items()}
+    pictures = {label: {field.read_bytes() for field in some} for label, some in found.items()}
+    both = pictures["benign"] & pictures["malignant"]
+    for label, some in found.items():
+        fields = [field for field in some if field.read_bytes() not in both]
+        known, splits["test"][label] = _parted(fields, draw, TEST_SHARE)
         splits["train"][label], splits["validation"][label] = _parted(known, draw)
     return splits
 

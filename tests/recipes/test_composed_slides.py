@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compose_slides import Recipe, compose_all
+from compose_slides import Recipe, compose_all, oral_fields
 from localise import malignant_share, measured, split
 from PIL import Image
 
@@ -57,6 +57,20 @@ def test_pixels_are_what_the_truth_says(
             assert np.allclose(color_of(out / name, piece), COLORS[piece["label"]], atol=12)
             if patch:
                 assert 100 <= piece["width"] * 0.62 <= 251
+
+
+def test_no_field_of_the_oral_set_is_in_two_splits_or_bears_two_labels(tmp_path: Path) -> None:
+    for folder, numbers in (("normal", range(10)), ("oscc", range(8, 24))):
+        (tmp_path / folder).mkdir()
+        for number in numbers:
+            (tmp_path / folder / f"{number}.jpg").write_bytes(b"%d" % number)
+
+    splits = oral_fields(tmp_path, np.random.default_rng(0))
+
+    used = [field.name for fields in splits.values() for some in fields.values() for field in some]
+    assert len(used) == len(set(used)) == 8 + 14
+    assert not {"8.jpg", "9.jpg"} & set(used)
+    assert [len(splits[split]["benign"]) for split in ("train", "validation", "test")] == [4, 1, 3]
 
 
 def test_a_patch_counts_instead_of_the_island_below_it() -> None:
