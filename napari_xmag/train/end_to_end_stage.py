@@ -25,6 +25,7 @@ from napari_xmag.train.stages import (
     Workplace,
     figures_of,
     fit_of,
+    head_figures,
     head_scales,
     seed_epoch,
     shares,
@@ -46,12 +47,13 @@ def train_end_to_end(
     config: TrainConfig,
     store: TileStore,
     workplace: Workplace,
-) -> Generator[Event, None, EndToEndTask]:
+) -> Generator[Event, None, tuple[EndToEndTask, int | None]]:
     """Train the encoder with the head that was trained on its features; neither is changed.
 
     Returns
     -------
-    The task with averaged weights.
+    The task with averaged weights, and the epoch that has them, the best on the validation slides:
+    0 if none was better than what it came with, None if there are no such slides.
     """
     settings, at = config.end_to_end, workplace
     chunk = training_chunk(at.device, settings.chunk, config)
@@ -64,15 +66,17 @@ def train_end_to_end(
     scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)
     scales |= head_scales("slides.head.")
     fit = fit_of(task, settings.fit, steps, bool(validation), at, chunk.dtype, scales)
+    start = head_figures(task.slides, bags.of(VALIDATION)) if validation else None
     with closing(TileReader(store)) as reader, ThreadPoolExecutor(1, "xmag-ahead") as thread:
         batches = partial(_tile_batches, task, training, steps, config, at, reader, thread)
         judge = partial(_judged, validation, at.processes, reader, thread) if validation else None
-        events = at.run(fit, batches, judge, stage="end-to-end", size=settings.batch_size)
+        size = settings.batch_size
+        events = at.run(fit, batches, judge, stage="end-to-end", size=size, start=start)
         reads = _reads(training, validation, config, at)
         yield from _stoppable(events, reader, reads, settings.fit.epochs)
     average = fit.average
     assert isinstance(average, EndToEndTask)
-    return average
+    return average, fit.best_epoch
 
 
 def training_chunk(device: torch.device, size: int | None, config: TrainConfig) -> DeviceBatch:

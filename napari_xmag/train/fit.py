@@ -31,7 +31,7 @@ Evaluate = Callable[[nn.Module], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class _Best:
-    """The monitored figure of the best epoch so far (from 1) and the average it had."""
+    """The monitored figure of the best epoch so far (from 1; 0: as it began), and its average."""
 
     value: float
     epoch: int
@@ -84,6 +84,11 @@ class Fit:
         return self._walker.average
 
     @property
+    def best_epoch(self) -> int | None:
+        """Which epoch's average is kept, 0 for what it began with; None where none is chosen."""
+        return None if self._best is None else self._best.epoch
+
+    @property
     def task(self) -> nn.Module:
         """The task that learns."""
         return self._walker.task
@@ -124,6 +129,7 @@ class Fit:
         stage: str = "",
         settings: Mapping[str, Any] | None = None,
         count: tuple[int, str] = (1, ""),
+        start: Mapping[str, float] | None = None,
     ) -> Generator[Progress | EpochDone, None, None]:
         """Train all epochs; yield at least twice a second and once after each epoch.
 
@@ -150,6 +156,9 @@ class Fit:
             What else must be as it was when a run resumes; JSON-able.
         count
             How many of what a batch holds, for the progress: ``(64, "fields")``.
+        start
+            The figures of the task as it is now. It ends as it began where ``monitor`` is higher
+            in them than after any epoch.
 
         Raises
         ------
@@ -164,6 +173,8 @@ class Fit:
         self._require_monitor(monitor)
         facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
         first = self._go_on(checkpoint, facts) if resume and checkpoint else 0
+        if start is not None and self._best is None:
+            self._note_best(0, gather(dict(start), self.processes)[0], monitor)
         each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
         pace = Pace(stage or "training", each * epochs, count[1], each * first)
         with one_thread() as thread:

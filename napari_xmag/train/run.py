@@ -186,15 +186,16 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[Event, None, 
             job.device, out, job.resume, job.processes, scalars, {"encoder": job.encoder_id}
         )
         slides = yield from train_head(bags, job.config, at)
-        student = job.encoder.student
+        student, best = job.encoder.student, None
         if job.config.mode == "end-to-end":
             store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
-            whole = yield from train_end_to_end(bags, slides, student, job.config, store, at)
+            whole, best = yield from train_end_to_end(bags, slides, student, job.config, store, at)
             student, slides = place(whole.student, job.device), whole.slides
             learned = yield from _features(rows, job, student, fingerprint(student))
             bags = replace(bags, features=learned)
     if job.processes.first:
-        metrics = _finish(bags, slides, student, out, job, round(time.monotonic() - begun))
+        seconds = round(time.monotonic() - begun)
+        metrics = _finish(bags, slides, student, out, job, seconds, best)
         yield Finished(out / MODEL, metrics)
     wait_for_all(job.processes)
 
@@ -228,7 +229,13 @@ def _features(
 
 
 def _finish(
-    bags: Bags, slides: HeadTask, student: Student, out: Path, job: _Job, seconds: int
+    bags: Bags,
+    slides: HeadTask,
+    student: Student,
+    out: Path,
+    job: _Job,
+    seconds: int,
+    best: int | None,
 ) -> dict[str, Any]:
     """Judge the model, write its folder and the report; return the figures."""
     config = job.config
@@ -262,7 +269,7 @@ def _finish(
         attends=config.attends,
     )
     model = SlideModel(student, slides.folded(), info)
-    sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
+    sections = card_sections(bags.rows, config, job.encoder, report, best) | dict(job.notes)
     zoo.save_model(model.cpu(), out / MODEL, card=sections, replace=True)
     # Last: a folder with its metrics is a run that has ended.
     write_report(out, report)

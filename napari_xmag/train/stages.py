@@ -89,7 +89,14 @@ class Workplace:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def run(
-        self, fit: Fit, batches: Any, evaluate: Any, *, stage: str, size: int
+        self,
+        fit: Fit,
+        batches: Any,
+        evaluate: Any,
+        *,
+        stage: str,
+        size: int,
+        start: Mapping[str, float] | None = None,
     ) -> Generator[Event, None, None]:
         """Run one stage with its checkpoint; ``size`` slides are in a batch."""
         yield from fit.run(
@@ -102,6 +109,7 @@ class Workplace:
             stage=stage,
             settings=self.settings,
             count=(size, "slides"),
+            start=start,
         )
 
 
@@ -134,9 +142,7 @@ def train_head(
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         assert isinstance(model, HeadTask)
-        return figures_of(
-            model, slide_logits(model, validation), [label for _, label in validation]
-        )
+        return head_figures(model, validation)
 
     judge = evaluate if validation else None
     yield from at.run(fit, batches, judge, stage="head", size=config.batch_size)
@@ -198,6 +204,11 @@ def slide_logits(task: HeadTask, bags: Sequence[SlideBag]) -> NDArray[np.float64
     with torch.inference_mode():
         rows = [task.logits(features.to(device)).double().cpu().numpy() for features, _ in bags]
     return np.array(rows)
+
+
+def head_figures(task: HeadTask, bags: Sequence[SlideBag]) -> dict[str, float]:
+    """Return the validation figures of a head on features."""
+    return figures_of(task, slide_logits(task, bags), [label for _, label in bags])
 
 
 def fit_of(

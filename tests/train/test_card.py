@@ -42,5 +42,7 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
         "Threshold 0.625: given",
     ):
         assert words in card["Training"]
+    assert "that of epoch 3" in card_sections(rows, config, encoder, report, 3)["Training"]
+    assert "as they were then" in card_sections(rows, config, encoder, report, 0)["Training"]
     assert "big (CC-BY-NC-4.0)" in card["Licence of the encoder's teacher"]
     assert "May it be passed on? No. Ask its makers." in card["Licence of the encoder's teacher"]

@@ -275,6 +275,26 @@ def test_it_stops_when_nothing_gets_better_and_keeps_the_best(tmp_path: Path) ->
     assert torch.equal(again.average.weight, seen[1])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("start", "best"), [(0.8, 0), (0.6, 2)])
+def test_it_ends_as_it_began_where_no_epoch_is_better(
+    start: float, best: int, tmp_path: Path
+) -> None:
+    begun, path = Line(), tmp_path / "c.safetensors"
+    seen: list[Tensor] = []
+    weight = begun.weight.detach().clone()
+    runner = fit(begun, epochs=4, patience=3)
+    watched(runner, seen, start={"auc": start}, checkpoint=path)
+    kept = weight if best == 0 else seen[best - 1]
+    assert runner.best_epoch == best
+    assert torch.equal(runner.average.weight, kept)  # type: ignore[arg-type]
+    assert not torch.equal(weight, seen[1])
+
+    again = fit(Line(), epochs=4, patience=3)
+    watched(again, seen, start={"auc": start}, checkpoint=path, resume=True)
+    assert again.best_epoch == best
+    assert torch.equal(again.average.weight, kept)  # type: ignore[arg-type]
+
+
 def test_the_best_may_be_the_last() -> None:
     seen: list[Tensor] = []
     runner = fit(Line(), epochs=5)

@@ -18,6 +18,7 @@ from napari_xmag.nets.student import Student
 from napari_xmag.train.beat import finish
 from napari_xmag.train.card import read_notes
 from napari_xmag.train.cohort import Cohort, read_cohort
+from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.events import EpochDone, Finished, Planned, Progress
 from napari_xmag.train.features import slide_features
 from napari_xmag.train.fit import FitConfig
@@ -81,6 +82,22 @@ def test_end_to_end_teaches_the_encoder(table: Path, encoder: Encoder, tmp_path:
     for name, value in encoder.student.named_buffers():
         assert name not in norms or torch.equal(value, norms[name])
     _require_what_the_model_says(finished.folder, out, table.parent)
+
+
+def test_a_worse_encoder_is_not_kept(table: Path, encoder: Encoder, tmp_path: Path) -> None:
+    """Steps far too long: what the head had learned before is lost in the first epoch."""
+    together = {"head_epochs": 15, "encoder_rate": 1.0, "fit": {"epochs": 1, "lr": 0.3}}
+    config = TrainConfig.model_validate(
+        HEAD.model_dump() | {"mode": "end-to-end", "attends": "tiles", "end_to_end": together}
+    )
+    alone = config.model_copy(update={"mode": "head"})
+    finish(train(read_cohort(table), encoder, tmp_path / "head", alone))
+    finish(train(read_cohort(table), encoder, tmp_path / "whole", config))
+    head, whole = (
+        zoo.load_model(tmp_path / name / "model").state_dict() for name in ("head", "whole")
+    )
+    assert all(torch.equal(whole[name], tensor) for name, tensor in head.items())
+    assert "as they were then" in (tmp_path / "whole" / "model" / "README.md").read_text()
 
 
 def test_cancelling_does_not_wait_for_the_step(
