@@ -255,7 +255,12 @@ def _words(record: "RunRecord | None") -> str:
         return _EMPTY
     if not record.predictions:
         return f"The training in {record.folder} has not ended yet."
-    return f"{record.folder}: 95 % intervals in brackets."
+    words = f"{record.folder}: 95 % intervals in brackets."
+    if record.metrics.get("end_to_end_epoch") == 0:
+        from napari_xmag.train import markdown
+
+        words += f" {markdown.chosen_epoch(0)}"
+    return words
 
 
 def _split_words(name: str) -> str:

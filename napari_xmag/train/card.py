@@ -15,11 +15,7 @@ from napari_xmag.train.rows import SPLITS, CohortRow
 
 
 def card_sections(
-    rows: Sequence[CohortRow],
-    config: TrainConfig,
-    encoder: Encoder,
-    report: Report,
-    best_epoch: int | None = None,
+    rows: Sequence[CohortRow], config: TrainConfig, encoder: Encoder, report: Report
 ) -> dict[str, str]:
     """Return the sections of a model card that training knows, heading to Markdown.
 
@@ -27,8 +23,6 @@ def card_sections(
     ----------
     rows
         All slides, each with its split.
-    best_epoch
-        Which epoch of end to end the model is; 0: none was better than the head before it.
     """
     splits = report.splits
     return {
@@ -37,7 +31,7 @@ def card_sections(
         "Sensitivity and specificity": markdown.rates(splits),
         "Confusion": markdown.confusion(splits, report.classes),
         "Calibration": markdown.calibration(splits),
-        "Training": _settings(config, report, best_epoch),
+        "Training": _settings(config, report),
     } | origin_sections(encoder)
 
 
@@ -104,7 +98,7 @@ def _sites(rows: Sequence[CohortRow]) -> str:
     return f"\n\nSites – {'; '.join(words)}."
 
 
-def _settings(config: TrainConfig, report: Report, best_epoch: int | None) -> str:
+def _settings(config: TrainConfig, report: Report) -> str:
     parts = [
         f"Head on frozen features: {_course(config.head_fit)}, {config.batch_size} slides a batch, "
         f"dropout {config.dropout:g}."
@@ -117,24 +111,14 @@ def _settings(config: TrainConfig, report: Report, best_epoch: int | None) -> st
             f"{together.batch_size} slides a batch, the encoder at {together.encoder_rate:g} of "
             f"that rate, layer decay {together.layer_decay:g}. {_changes(config.augment)}"
         )
-        if best_epoch is not None:
-            parts.append(_chosen(best_epoch))
+        if report.best_epoch is not None:
+            parts.append(markdown.chosen_epoch(report.best_epoch))
     parts.append(
         f"Slides divided by {config.split_by}, seed {config.seed}. Temperature "
         f"{report.temperature:.3g} from the validation slides. Threshold {report.threshold:.3g}: "
         f"{report.chosen}."
     )
     return " ".join(parts)
-
-
-def _chosen(best_epoch: int) -> str:
-    """Say which epoch of end to end the model is."""
-    if best_epoch == 0:
-        return (
-            "No epoch of it was better on the validation slides than the head before it, so "
-            "encoder and head are as they were then."
-        )
-    return f"The model is that of epoch {best_epoch}, the best one on the validation slides."
 
 
 def _changes(augment: AugmentConfig) -> str:

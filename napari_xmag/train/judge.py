@@ -105,6 +105,9 @@ class Report:
         Of the model.
     chosen
         How the threshold came about, in words.
+    best_epoch
+        Which epoch of end to end the model is; 0: none was better than the head before it; None:
+        there was no choice.
     """
 
     classes: tuple[str, ...]
@@ -113,6 +116,7 @@ class Report:
     temperature: float
     threshold: float
     chosen: str
+    best_epoch: int | None = None
 
     def metrics(self) -> dict[str, Any]:
         """Return everything but the predictions, ready for JSON."""
@@ -122,6 +126,7 @@ class Report:
             "temperature": self.temperature,
             "threshold": self.threshold,
             "threshold_chosen": self.chosen,
+            "end_to_end_epoch": self.best_epoch,
             "interval_level": LEVEL,
             **{name: split.metrics() for name, split in self.splits.items()},
         }

@@ -16,6 +16,16 @@ ONLY_TEST = (
 )
 
 
+def chosen_epoch(best: int) -> str:
+    """Say which epoch of end to end the model is; 0 for the head before it."""
+    if best == 0:
+        return (
+            "End to end: no epoch was better on the validation slides than the head before it, so "
+            "encoder and head are as they were then."
+        )
+    return f"End to end: the model is that of epoch {best}, the best one on the validation slides."
+
+
 def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a Markdown table."""
     lines = [heading, ["---"] * len(heading), *rows]

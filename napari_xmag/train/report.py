@@ -36,6 +36,7 @@ def write_report(folder: Path, report: Report) -> None:
         markdown.ONLY_TEST,
         f"Decision: {rule} (threshold {report.threshold:.3g}, {report.chosen}). "
         f"Temperature {report.temperature:.3g}.",
+        "" if report.best_epoch is None else markdown.chosen_epoch(report.best_epoch),
     ]
     parts = sections(report.splits, report.classes, pictures)
     write_markdown(folder, [*head, *parts], report.predictions)

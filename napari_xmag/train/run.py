@@ -249,6 +249,7 @@ def _finish(
     report = judge(
         bags.rows, bags.classes, logits, temperature, threshold=config.threshold, seed=config.seed
     )
+    report = replace(report, best_epoch=best)
     training = [
         item.features
         for row, item in zip(bags.rows, bags.features, strict=True)
@@ -269,7 +270,7 @@ def _finish(
         attends=config.attends,
     )
     model = SlideModel(student, slides.folded(), info)
-    sections = card_sections(bags.rows, config, job.encoder, report, best) | dict(job.notes)
+    sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
     zoo.save_model(model.cpu(), out / MODEL, card=sections, replace=True)
     # Last: a folder with its metrics is a run that has ended.
     write_report(out, report)

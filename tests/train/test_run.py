@@ -98,6 +98,7 @@ def test_a_worse_encoder_is_not_kept(table: Path, encoder: Encoder, tmp_path: Pa
     )
     assert all(torch.equal(whole[name], tensor) for name, tensor in head.items())
     assert "as they were then" in (tmp_path / "whole" / "model" / "README.md").read_text()
+    assert "as they were then" in (tmp_path / "whole" / "report.md").read_text()
 
 
 def test_cancelling_does_not_wait_for_the_step(
