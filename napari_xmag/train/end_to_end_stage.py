@@ -66,7 +66,7 @@ def train_end_to_end(
     scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)
     scales |= head_scales("slides.head.")
     fit = fit_of(task, settings.fit, steps, bool(validation), at, chunk.dtype, scales)
-    start = head_figures(task.slides, bags.of(VALIDATION)) if validation else None
+    start = partial(head_figures, slides, bags.of(VALIDATION)) if validation else None
     with closing(TileReader(store)) as reader, ThreadPoolExecutor(1, "xmag-ahead") as thread:
         batches = partial(_tile_batches, task, training, steps, config, at, reader, thread)
         judge = partial(_judged, validation, at.processes, reader, thread) if validation else None

@@ -129,7 +129,7 @@ class Fit:
         stage: str = "",
         settings: Mapping[str, Any] | None = None,
         count: tuple[int, str] = (1, ""),
-        start: Mapping[str, float] | None = None,
+        start: Callable[[], Mapping[str, float]] | None = None,
     ) -> Generator[Progress | EpochDone, None, None]:
         """Train all epochs; yield at least twice a second and once after each epoch.
 
@@ -157,8 +157,8 @@ class Fit:
         count
             How many of what a batch holds, for the progress: ``(64, "fields")``.
         start
-            The figures of the task as it is now. It ends as it began where ``monitor`` is higher
-            in them than after any epoch.
+            Gives the figures of the task as it begins. It ends so where ``monitor`` is higher in
+            them than after any epoch.
 
         Raises
         ------
@@ -173,11 +173,12 @@ class Fit:
         self._require_monitor(monitor)
         facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
         first = self._go_on(checkpoint, facts) if resume and checkpoint else 0
-        if start is not None and self._best is None:
-            self._note_best(0, gather(dict(start), self.processes)[0], monitor)
         each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
         pace = Pace(stage or "training", each * epochs, count[1], each * first)
         with one_thread() as thread:
+            if start is not None and monitor is not None and self._best is None:
+                found = yield from beating(start, pace, thread)
+                self._note_best(0, gather(dict(found), self.processes)[0], monitor)
             for epoch in range(first, epochs):
                 if self._enough(epoch):
                     break

@@ -1,6 +1,6 @@
 """What both stages of training share, and the first: the head on frozen features."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,7 @@ class Workplace:
         *,
         stage: str,
         size: int,
-        start: Mapping[str, float] | None = None,
+        start: Callable[[], Mapping[str, float]] | None = None,
     ) -> Generator[Event, None, None]:
         """Run one stage with its checkpoint; ``size`` slides are in a batch."""
         yield from fit.run(

@@ -283,14 +283,14 @@ def test_it_ends_as_it_began_where_no_epoch_is_better(
     seen: list[Tensor] = []
     weight = begun.weight.detach().clone()
     runner = fit(begun, epochs=4, patience=3)
-    watched(runner, seen, start={"auc": start}, checkpoint=path)
+    watched(runner, seen, start=lambda: {"auc": start}, checkpoint=path)
     kept = weight if best == 0 else seen[best - 1]
     assert runner.best_epoch == best
     assert torch.equal(runner.average.weight, kept)  # type: ignore[arg-type]
     assert not torch.equal(weight, seen[1])
 
     again = fit(Line(), epochs=4, patience=3)
-    watched(again, seen, start={"auc": start}, checkpoint=path, resume=True)
+    watched(again, seen, start=lambda: {"auc": start}, checkpoint=path, resume=True)
     assert again.best_epoch == best
     assert torch.equal(again.average.weight, kept)  # type: ignore[arg-type]
 
