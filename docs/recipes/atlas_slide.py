@@ -135,10 +135,12 @@ def placed(slide, picture, mpp, box, at):
     region = Image.fromarray(slide.region(steps, x, y, width, height)).convert("L")
     scale = slide.mpp * 2**steps / at
     region = region.resize((round(width * scale), round(height * scale)), Image.Resampling.BOX)
-    size = (round(edge * mpp / at) for edge in picture.size)
-    wanted = picture.convert("L").resize(tuple(size), Image.Resampling.BOX)
-    size = tuple(min(pair) for pair in zip(region.size, wanted.size, strict=True))
-    found = match_template(np.asarray(region), np.asarray(wanted.crop((0, 0, *size))))
+    wanted = picture.convert("L")
+    size = tuple(round(edge * mpp / at) for edge in picture.size)
+    wanted = wanted.resize(size, Image.Resampling.BOX)
+    # Rounding may make it a pixel larger than the region, where it cannot be searched.
+    width, height = (min(pair) for pair in zip(region.size, wanted.size, strict=True))
+    found = match_template(np.asarray(region), np.asarray(wanted.crop((0, 0, width, height))))
     down, right = np.unravel_index(found.argmax(), found.shape)
     if found.max() < 0.6:
         raise SystemExit(f"the edition does not show this image: correlation {found.max():.2f}")
@@ -192,13 +194,15 @@ def rebuild(repository, name, args):
     slide = DeepZoom(repository, name, args.assume_mpp)
     about = {"image": name, "commit": repository.commit, "mpp": slide.mpp}
     if slide.mpp:
-        about["window"] = box = args.box or window(slide, args)
+        about["window"] = box = window(slide, args)
         write(slide, args.out / f"{args.case}__{Path(name).stem}.tiff", box)
     return about
 
 
 def window(slide, args):
     """Return the window that is asked for."""
+    if args.box:
+        return args.box
     if args.like:
         return same_window(slide, args.like)
     return densest_window(slide, args.window)

@@ -167,11 +167,13 @@ def bone_fields(folder: Path, seed: int, same_cases: bool) -> dict[str, Fields]:
 def oral_fields(folder: Path, draw: np.random.Generator) -> dict[str, Fields]:
     """Return the fields of each split by label, without pictures that bear both labels."""
     splits: dict[str, dict[str, list[Path]]] = {"train": {}, "validation": {}, "test": {}}
-    found = {label: sorted((folder / name).glob("*.jpg")) for label, name in ORAL_LABELS.items()}
-    pictures = {label: {field.read_bytes() for field in some} for label, some in found.items()}
-    both = pictures["benign"] & pictures["malignant"]
-    for label, some in found.items():
-        fields = [field for field in some if field.read_bytes() not in both]
+    pictures = {
+        label: {field: field.read_bytes() for field in sorted((folder / name).glob("*.jpg"))}
+        for label, name in ORAL_LABELS.items()
+    }
+    both = set(pictures["benign"].values()) & set(pictures["malignant"].values())
+    for label, found in pictures.items():
+        fields = [field for field, picture in found.items() if picture not in both]
         known, splits["test"][label] = _parted(fields, draw, TEST_SHARE)
         splits["train"][label], splits["validation"][label] = _parted(known, draw)
     return splits

@@ -18,7 +18,10 @@ from napari_xmag.slide.open import open_slide
 
 MPP, TILE = 0.5, 256
 WIDTH, HEIGHT = 1800, 1500
-ABOUT = f"<image Format='png' Overlap='0' TileSize='{TILE}'><Size {{}}/></image>"
+ABOUT = (
+    f"<image Format='png' Overlap='0' TileSize='{TILE}'>"
+    f"<Size Width='{WIDTH}' Height='{HEIGHT}'/></image>"
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,7 @@ def picture() -> Image.Image:
 def clone(picture: Image.Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the picture as Deep Zoom tiles, which states no pixel size."""
     folder = tmp_path_factory.mktemp("clone")
-    size = f"Width='{WIDTH}' Height='{HEIGHT}'"
-    (folder / "HE.dzi").write_text(ABOUT.format(size))
+    (folder / "HE.dzi").write_text(ABOUT)
     top = math.ceil(math.log2(max(picture.size)))
     for level in range(top + 1):
         factor = 2 ** (top - level)
