@@ -20,8 +20,8 @@ from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QScrollArea
 
-from napari_xmag._gui import neighbour
-from napari_xmag._gui.state import SlideSession
+from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared import neighbour
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.slide.sample import sample_slide
 

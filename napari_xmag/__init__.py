@@ -9,16 +9,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from napari_xmag._about import NOTICE, __version__
+
 if TYPE_CHECKING:
     from napari_xmag.analyze import SlideResult, analyze_slide
     from napari_xmag.export import export_all
     from napari_xmag.slide.open import open_slide
     from napari_xmag.zoo import list_models, load_model
-
-__version__ = "0.1.0"
-
-NOTICE = "Research use only. Not for diagnosis."
-"""Said by every export, picture and prediction."""
 
 _HOMES = {
     "SlideResult": "analyze",

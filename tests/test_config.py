@@ -7,7 +7,7 @@ from pydantic import Field
 
 from napari_xmag.config import AnchoredPath, NameOrFolder, Section, Source, checked, load_config
 from napari_xmag.errors import ConfigError
-from napari_xmag.train.fit_config import FitConfig
+from napari_xmag.learn.fit_config import FitConfig
 
 
 class Item(Section):

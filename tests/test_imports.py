@@ -12,7 +12,7 @@ READER = (
     "napari_xmag.slide.pyramid",
     "napari_xmag.slide.tissue",
     "napari_xmag.slide.tiles",
-    "napari_xmag.slide.passport",
+    "napari_xmag.slide.metadata",
 )
 RESULTS = ("napari_xmag.analyze", "napari_xmag.export", "napari_xmag.zoo", "napari_xmag.cli")
 NETWORKS = (

@@ -35,16 +35,16 @@ from localise import measured, model_figures, rows_of
 from torch import nn
 
 from napari_xmag.cli.progress import show
+from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.config import load_config
-from napari_xmag.distill.encoder import load_encoder, timm_spec
+from napari_xmag.mil.features import slide_features
+from napari_xmag.mil.head_training import Bags, train_head
+from napari_xmag.nets.encoder import load_encoder, timm_spec
 from napari_xmag.nets.student import StudentOutput, StudentSpec
-from napari_xmag.train.beat import finish
-from napari_xmag.train.cohort import read_cohort
+from napari_xmag.progress.events import EpochDone
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.events import EpochDone
-from napari_xmag.train.features import slide_features
 from napari_xmag.train.run import train
-from napari_xmag.train.stages import Bags, train_head
 from napari_xmag.zoo import find_model, load_model
 
 WAYS = ("rgb", "start", "tiles", "frozen", "end-to-end")
@@ -127,7 +127,9 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
         features = [
             finish(slide_features(r.slide, None, student, attends=attends)) for r in cohort.rows
         ]
-        task = finish(train_head(Bags(list(cohort.rows), features, cohort.classes), config))
+        task = finish(
+            train_head(Bags(list(cohort.rows), features, cohort.classes), config.head_settings)
+        )
         found = [f for r, f in zip(cohort.rows, features, strict=True) if r.split == "test"]
         return measured(task.folded(), found, composed, tested)
     if way == "start":

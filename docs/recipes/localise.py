@@ -21,14 +21,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from napari_xmag.geometry import Box
+from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import pick_device, place
 from napari_xmag.nets.info import Attends
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
-from napari_xmag.train.beat import finish
-from napari_xmag.train.features import SlideFeatures, slide_features
-from napari_xmag.train.metrics import slide_metrics
+from napari_xmag.progress.heartbeat import finish
+from napari_xmag.stats.metrics import slide_metrics
 from napari_xmag.zoo import load_model
 
 CLASSES = ("benign", "malignant")

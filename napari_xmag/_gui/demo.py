@@ -12,9 +12,9 @@ from pathlib import Path
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_xmag import NOTICE
-from napari_xmag._gui.analyze_widget import AnalyzeWidget
-from napari_xmag._gui.state import SlideSession
+from napari_xmag._about import NOTICE
+from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.export import export_all
 from napari_xmag.slide.base import require_mpp

@@ -10,11 +10,11 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_xmag.analyze.assemble import assemble
+from napari_xmag.analyze.accumulator import Tally
+from napari_xmag.analyze.build_result import assemble
 from napari_xmag.analyze.events import Event, Finished, Planned, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.analyze.tally import Tally
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles

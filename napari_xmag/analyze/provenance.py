@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from napari_xmag import __version__
+from napari_xmag._about import __version__
 from napari_xmag.nets.info import ModelInfo
 
 _PACKAGES = ("numpy", "openslide-python", "tifffile", "timm", "torch")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.table import TileTable, read_tiles_csv, write_tiles
 from napari_xmag.errors import ResultError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ResultError
 from napari_xmag.files import whole_file

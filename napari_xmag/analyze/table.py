@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from napari_xmag import NOTICE, __version__
+from napari_xmag._about import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
 
 COMMANDS = ("analyze", "models", "distill", "train", "examples", "evaluate", "doctor")

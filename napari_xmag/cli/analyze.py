@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.errors import ConfigError, ModelError, XmagError
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ class _Job:
     def _analyze(self, path: Path, line: Any) -> None:
         from napari_xmag.analyze.engine import analyze_slide
         from napari_xmag.export import export_all
+        from napari_xmag.slide.mpp_store import remember_mpp
         from napari_xmag.slide.open import open_slide
-        from napari_xmag.slide.remembered import remember_mpp
 
         with closing(open_slide(path, self.args.mpp)) as slide:
             if self.args.mpp is not None and slide.mpp is not None:

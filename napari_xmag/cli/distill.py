@@ -125,8 +125,8 @@ def _run(args: argparse.Namespace) -> int:
     from napari_xmag.cli.progress import follow
     from napari_xmag.distill.config import load_config
     from napari_xmag.distill.run import distill
-    from napari_xmag.train.beat import finish
-    from napari_xmag.train.distributed import join, leave
+    from napari_xmag.learn.distributed import join, leave
+    from napari_xmag.progress.heartbeat import finish
 
     config = load_config(args.config, args.settings)
     processes = join()

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.resources import files
 from typing import Any
 
-from napari_xmag import __version__
+from napari_xmag._about import __version__
 
 _PACKAGES = ("napari", "torch", "timm", "numpy", "scikit-image", "tifffile", "openslide-python")
 _QT_BINDINGS = ("PySide6", "PyQt6", "PyQt5", "PySide2")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from napari_xmag.train.events import EpochDone, Event, Finished, Planned, Progress
+from napari_xmag.progress.events import EpochDone, Event, Finished, Planned, Progress
 
 T = TypeVar("T")
 _SECONDS_IN_LOG = 60.0

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_xmag.slide.mpp_store import fingerprint
 from napari_xmag.slide.open import is_slide
-from napari_xmag.slide.remembered import fingerprint
 
 
 def find_slides(paths: Iterable[Path]) -> list[Path]:

@@ -71,9 +71,9 @@ def _add_short_forms(parser: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the model is written, 2 when the table has problems."""
     from napari_xmag.cli.progress import follow
-    from napari_xmag.train.beat import finish
-    from napari_xmag.train.card import read_notes
-    from napari_xmag.train.cohort import read_cohort
+    from napari_xmag.cohort.cohort import read_cohort
+    from napari_xmag.progress.heartbeat import finish
+    from napari_xmag.train.report.card import read_notes
     from napari_xmag.train.run import train
 
     cohort = read_cohort(args.cohort)
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _encoder(args: argparse.Namespace) -> Any:
-    from napari_xmag.distill.encoder import load_encoder, timm_spec
+    from napari_xmag.nets.encoder import load_encoder, timm_spec
     from napari_xmag.zoo import find_model
 
     folder = args.encoder or find_model()

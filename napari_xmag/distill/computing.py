@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from napari_xmag.errors import ConfigError
+from napari_xmag.learn.distributed import Processes
 from napari_xmag.nets.device import autocast, pick_dtype
 from napari_xmag.nets.info import LearningPrecision
 from napari_xmag.nets.student import Student
-from napari_xmag.train.distributed import Processes
 
 
 def learning_autocast(device: torch.device, precision: LearningPrecision) -> Callable[[], Any]:

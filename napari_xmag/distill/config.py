@@ -8,10 +8,11 @@ from pydantic import Field, model_validator
 
 from napari_xmag import config
 from napari_xmag.config import AnchoredPath, Section, Source
+from napari_xmag.fields.view_config import ViewConfig
+from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.nets.info import LearningPrecision
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
-from napari_xmag.train.fit_config import FitConfig
+from napari_xmag.nets.teacher_config import TeacherConfig
 
 
 class DataConfig(Section):
@@ -114,46 +115,6 @@ class StudentConfig(Section):
         )
 
 
-class TeacherConfig(Section):
-    """The frozen network it learns from."""
-
-    name: Source = Field(
-        description="A known teacher such as midnight-12k (napari-xmag distill teachers lists "
-        "them), a timm name, local-dir:FOLDER or hf-hub:OWNER/NAME."
-    )
-    folder: AnchoredPath | None = Field(
-        default=None,
-        description="Where a known teacher's model.safetensors lies; none: it is fetched.",
-    )
-    feature: Literal["pooled", "cls", "cls_mean"] | None = Field(
-        default=None,
-        description="Own pooling, class token, or class token and mean patch token; none: as "
-        "known of the teacher, else its own pooling.",
-    )
-    tile_px: int | None = Field(
-        default=None,
-        ge=16,
-        description="Size at which it sees a tile; none: as known of the teacher, else as cut "
-        "from the field.",
-    )
-    mean: tuple[float, float, float] | None = Field(default=None, description="None: its own.")
-    std: tuple[float, float, float] | None = Field(default=None, description="None: its own.")
-    licence: str | None = Field(
-        default=None,
-        description="As its authors state; goes into the card. None: as known of the teacher.",
-    )
-    arguments: dict[str, Any] = Field(
-        default={}, description="More arguments of timm.create_model."
-    )
-    weight: float = Field(
-        default=1.0, gt=0, description="Of its losses among those of several teachers."
-    )
-
-    def spec(self) -> TeacherSpec:
-        """Return how to load it."""
-        return teacher_spec(**self.model_dump(exclude={"weight"}))
-
-
 class LossConfig(Section):
     """Weights of the two losses."""
 
@@ -165,33 +126,6 @@ class LossConfig(Section):
         "published), that of all training fields, or that of the field's own slide. Features after "
         "a ReLU all point the same way; without their mean the cosine sees what differs. Without "
         "that of the slide, its stain and scanner are no short cut either.",
-    )
-
-
-class AugmentConfig(Section):
-    """Views of a field."""
-
-    views: int = Field(default=2, ge=1, description="Random views of each field in a batch.")
-    flips: float = Field(default=0.5, ge=0, le=1, description="Probability of each flip.")
-    color: float = Field(default=0.05, ge=0, le=0.5, description="Largest change of colour.")
-    color_probability: float = Field(
-        default=0.5, ge=0, le=1, description="Share of views recoloured."
-    )
-    elsewhere: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="Share of views that the student alone sees as another laboratory and scanner "
-        "would have shown them (stain, blur), while the teachers' answer stays: it learns not to "
-        "mind. Not in the published recipe.",
-    )
-    stain: float = Field(
-        default=0.1, ge=0, lt=1, description="HED jitter there; 0.05 is light, 0.2 strong."
-    )
-    blur: float = Field(
-        default=1.0,
-        ge=0,
-        description="Largest standard deviation of the blur there, in px of the student's tile.",
     )
 
 
@@ -247,7 +181,7 @@ class DistillConfig(Section):
     more_teachers: tuple[TeacherConfig, ...] = ()
     run: RunConfig
     loss: LossConfig = LossConfig()
-    augment: AugmentConfig = AugmentConfig()
+    augment: ViewConfig = ViewConfig()
     fit: FitConfig = FitConfig()
 
     @property

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from napari_xmag.train.distributed import SyncedBatchNorm1d
+from napari_xmag.learn.distributed import SyncedBatchNorm1d
 
 
 def cosine_loss(prediction: Tensor, target: Tensor) -> Tensor:

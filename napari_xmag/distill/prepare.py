@@ -12,12 +12,12 @@ from typing import Any
 
 from napari_xmag.distill.contact_sheet import ContactSheet
 from napari_xmag.distill.sampling import PrepareConfig, sample
-from napari_xmag.distill.shards import FieldRecord, write_index, write_shard
 from napari_xmag.distill.sources import Part, Source, find_sources, parts
 from napari_xmag.errors import ConfigError, ExportError, TileReadError, XmagError
+from napari_xmag.fields.shards import FieldRecord, write_index, write_shard
 from napari_xmag.files import write_json
-from napari_xmag.train.beat import Pace, finish
-from napari_xmag.train.events import Progress
+from napari_xmag.progress.events import Progress
+from napari_xmag.progress.heartbeat import Pace, finish
 
 __all__ = ["PrepareConfig", "Prepared", "SlidePrepared", "prepare"]
 

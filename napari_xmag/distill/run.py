@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_xmag import __version__
-from napari_xmag.distill.cache import cached_pairs, say_scale
+from napari_xmag._about import __version__
 from napari_xmag.distill.computing import (
     compile_student,
     learning_autocast,
@@ -21,23 +20,25 @@ from napari_xmag.distill.computing import (
     share_batch_norms,
 )
 from napari_xmag.distill.config import DistillConfig
-from napari_xmag.distill.encoder import save_encoder
-from napari_xmag.distill.feed import Feed, held_out, rows_of, slide_centers, spread
-from napari_xmag.distill.fields import FieldStore
-from napari_xmag.distill.pairs import OnlinePairs, Pairs, require_fit
-from napari_xmag.distill.shards import FieldRecord, read_index
+from napari_xmag.distill.loader import Feed, slide_centers
 from napari_xmag.distill.task import DistillTask
 from napari_xmag.distill.validate import MONITOR, Validation
 from napari_xmag.errors import ConfigError
+from napari_xmag.fields.pairs import OnlinePairs, Pairs, require_fit
+from napari_xmag.fields.shards import FieldRecord, read_index
+from napari_xmag.fields.split import held_out, rows_of, spread
+from napari_xmag.fields.store import FieldStore
+from napari_xmag.fields.teacher_cache import cached_pairs, say_scale
 from napari_xmag.files import write_json
+from napari_xmag.learn.checkpoint import load_checkpoint
+from napari_xmag.learn.distributed import Processes, own_device, wait_for_all
+from napari_xmag.learn.fit import Fit
+from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.nets.device import pick_device
+from napari_xmag.nets.encoder import save_encoder
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.nets.teacher import load_teacher
-from napari_xmag.train.checkpoint import load_checkpoint
-from napari_xmag.train.distributed import Processes, own_device, wait_for_all
-from napari_xmag.train.events import EpochDone, Event, Finished, Progress
-from napari_xmag.train.fit import Fit
-from napari_xmag.train.scalars import ScalarLog
+from napari_xmag.progress.events import EpochDone, Event, Finished, Progress
 
 CHECKPOINT = "checkpoint.safetensors"
 _GPU_THREADS = 8

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from napari_xmag.distill.contact_sheet import ContactSheet
 from napari_xmag.distill.quality import problem
-from napari_xmag.distill.shards import ShardWriter
 from napari_xmag.distill.sources import Source, is_picture
 from napari_xmag.errors import ConfigError
+from napari_xmag.fields.shards import ShardWriter
 from napari_xmag.geometry import Box
+from napari_xmag.progress.events import Progress
+from napari_xmag.progress.heartbeat import Pace
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tissue import TissueMask
-from napari_xmag.train.beat import Pace
-from napari_xmag.train.events import Progress
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from napari_xmag.distill.config import LossConfig
 from napari_xmag.distill.losses import ProjectionHead, global_loss, local_loss
-from napari_xmag.distill.pairs import PairBatch
+from napari_xmag.fields.pairs import PairBatch
 from napari_xmag.nets.student import Student, StudentOutput
 
 
@@ -28,7 +28,7 @@ class Projections(nn.Module):
 
 
 class DistillTask(nn.Module):
-    """Cross-magnification distillation as a task for `napari_xmag.train.fit`.
+    """Cross-magnification distillation as a task for `napari_xmag.learn.fit`.
 
     Parameters
     ----------

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_xmag.distill.agreement import agreement, cells_as_rows
-from napari_xmag.distill.feed import Feed
+from napari_xmag.distill.loader import Feed
 from napari_xmag.distill.task import DistillTask
-from napari_xmag.train.distributed import gather
+from napari_xmag.learn.distributed import gather
+from napari_xmag.stats.agreement import agreement, cells_as_rows
 
 MONITOR = "validation_agreement"
 """The figure by which the best epoch is told."""
@@ -59,7 +59,7 @@ class Validation:
     def __call__(self, task: nn.Module) -> dict[str, float]:
         """Return the mean losses on the held-out fields, and the agreement with the teachers.
 
-        Agreement (see `napari_xmag.distill.agreement`) is that of embeddings with the mean tile,
+        Agreement (see `napari_xmag.stats.agreement`) is that of embeddings with the mean tile,
         that of cells with their own tiles, and the mean of both. Only the first process returns
         them.
         """

@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
-from napari_xmag.distill.agreement import agreement, cells_as_rows
-from napari_xmag.distill.cache import cached_pairs
-from napari_xmag.distill.feed import held_out, rows_of, spread
-from napari_xmag.distill.pairs import CachedPairs
-from napari_xmag.distill.shards import FieldRecord, read_index
 from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate.config import AgreementConfig
 from napari_xmag.evaluate.encoders import TileSource, tile_source
 from napari_xmag.evaluate.report import FORMAT
+from napari_xmag.fields.pairs import CachedPairs
+from napari_xmag.fields.shards import FieldRecord, read_index
+from napari_xmag.fields.split import held_out, rows_of, spread
+from napari_xmag.fields.teacher_cache import cached_pairs
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.nets.device import encode, encode_bag, pick_device
 from napari_xmag.nets.teacher import Teacher, load_teacher
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Finished, Progress
+from napari_xmag.progress.events import Finished, Progress
+from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.stats.agreement import agreement, cells_as_rows
 
 Rows = NDArray[np.intp]
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.evaluate.config import ProbeConfig
-from napari_xmag.train.folds import Indices, inner_folds
+from napari_xmag.stats.folds import Indices, inner_folds
 
 Features = NDArray[np.float32]
 Floats = NDArray[np.float64]

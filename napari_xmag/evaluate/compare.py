@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.evaluate.config import ComparisonConfig
 from napari_xmag.evaluate.report import Entry, TaskReport, write_predictions
-from napari_xmag.train.folds import Indices, bootstrap_units, group_codes
-from napari_xmag.train.metrics import (
+from napari_xmag.stats.folds import Indices, bootstrap_units, group_codes
+from napari_xmag.stats.metrics import (
     Floats,
     bootstrap,
     difference,

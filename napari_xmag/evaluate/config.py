@@ -5,16 +5,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from napari_xmag.config import AnchoredPath, NameOrFolder, Section
-from napari_xmag.distill.config import TeacherConfig
 from napari_xmag.evaluate.tasks import PatchTask, SlideTask
+from napari_xmag.learn.fit_config import FitConfig
+from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
 from napari_xmag.nets.info import Attends, Precision
-from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.fit import FitConfig
+from napari_xmag.nets.teacher_config import TeacherConfig
 
 MANUAL = "docs/evaluate.md"
-
-_HEAD = TrainConfig()
-"""A head is trained as `napari-xmag train` does, unless it is told otherwise."""
 
 
 class EncoderConfig(Section):
@@ -225,28 +222,31 @@ class SlidesConfig(ComparisonConfig):
     tasks: tuple[SlideTask, ...] = Field(min_length=1, description="Slide tasks.")
     seeds: int = Field(default=3, ge=1, description="Repetitions, each with folds of its own.")
     min_tissue: float = Field(
-        default=_HEAD.min_tissue, ge=0, le=1, description="Least share of tissue in a tile."
+        default=0.2, ge=0, le=1, description="Least share of tissue in a tile."
     )
-    hidden: int = Field(default=_HEAD.hidden, ge=1, description="Width of the gated attention.")
+    hidden: int = Field(
+        default=DEFAULT_HEAD.hidden, ge=1, description="Width of the gated attention."
+    )
     dropout: float = Field(
-        default=_HEAD.dropout, ge=0, lt=1, description="Share of feature values dropped."
+        default=DEFAULT_HEAD.dropout, ge=0, lt=1, description="Share of feature values dropped."
     )
-    batch_size: int = Field(default=_HEAD.batch_size, ge=1, description="Slides in a batch.")
-    class_weights: bool = Field(default=_HEAD.class_weights, description="Rare classes count more.")
-    fit: FitConfig = _HEAD.fit
+    batch_size: int = Field(default=DEFAULT_HEAD.batch_size, ge=1, description="Slides in a batch.")
+    class_weights: bool = Field(
+        default=DEFAULT_HEAD.class_weights, description="Rare classes count more."
+    )
+    fit: FitConfig = DEFAULT_HEAD.fit
 
     @model_validator(mode="after")
     def _tasks_differ(self) -> Self:
         require_own_names([task.name for task in self.tasks])
         return self
 
-    def training(self, seed: int) -> TrainConfig:
-        """Return the settings of the head's training."""
-        return TrainConfig(
+    def head_settings(self, seed: int) -> HeadSettings:
+        """Return how the heads are built and learn."""
+        return HeadSettings(
             hidden=self.hidden,
             dropout=self.dropout,
             batch_size=self.batch_size,
-            min_tissue=self.min_tissue,
             class_weights=self.class_weights,
             seed=seed,
             fit=self.fit,

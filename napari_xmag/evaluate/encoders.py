@@ -144,7 +144,7 @@ def _frozen(teacher: Teacher, mpp: float | None, tile_px: int | None) -> Student
 
 
 def _student(folder: Path, config: EncoderConfig) -> Student:
-    from napari_xmag.distill.encoder import load_encoder, timm_spec
+    from napari_xmag.nets.encoder import load_encoder, timm_spec
 
     spec = None
     if config.mpp is not None:

@@ -19,9 +19,9 @@ from napari_xmag.files import whole_file
 from napari_xmag.nets.device import encode
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.student import StudentSpec
+from napari_xmag.progress.events import Progress
+from napari_xmag.progress.heartbeat import Pace, beating
 from napari_xmag.slide.picture import read_picture
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Progress
 
 _log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import PatchTask
 from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Finished, Progress
-from napari_xmag.train.folds import (
+from napari_xmag.progress.events import Finished, Progress
+from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
     Fold,
     Indices,

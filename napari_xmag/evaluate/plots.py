@@ -8,8 +8,8 @@ import numpy as np
 
 from napari_xmag.evaluate.report import TITLES, TaskReport
 from napari_xmag.evaluate.times import SlideTimes, short
-from napari_xmag.train.metrics import FIGURES, Interval
-from napari_xmag.train.plots import COLORS, new_figure, save_figure
+from napari_xmag.plotting import COLORS, new_figure, save_figure
+from napari_xmag.stats.metrics import FIGURES, Interval
 
 
 def plot_tasks(tasks: Sequence[TaskReport], folder: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
 from napari_xmag.files import whole_file, write_json
-from napari_xmag.train.metrics import FIGURES, Interval
+from napari_xmag.stats.metrics import FIGURES, Interval
 
 Task = TypeVar("Task")
 

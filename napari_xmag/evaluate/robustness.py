@@ -21,10 +21,10 @@ from napari_xmag.evaluate.robustness_report import (
     task_tables,
 )
 from napari_xmag.evaluate.shifts import Shift, shifts
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Finished, Progress
-from napari_xmag.train.folds import bootstrap_units, group_codes
-from napari_xmag.train.metrics import Floats, bootstrap, interval
+from napari_xmag.progress.events import Finished, Progress
+from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.stats.folds import bootstrap_units, group_codes
+from napari_xmag.stats.metrics import Floats, bootstrap, interval
 
 Features = NDArray[np.float32]
 

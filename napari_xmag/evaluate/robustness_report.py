@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_xmag.train.metrics import Interval
-from napari_xmag.train.plots import COLORS, new_figure, save_figure
+from napari_xmag.plotting import COLORS, new_figure, save_figure
+from napari_xmag.stats.metrics import Interval
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from napari_xmag.cohort.cohort import TRAIN, CohortRow, read_cohort
 from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
 from napari_xmag.evaluate.config import SlidesConfig
@@ -14,11 +15,11 @@ from napari_xmag.evaluate.encoders import TileSource, tile_source
 from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import SlideTask
+from napari_xmag.mil.features import SlideFeatures, slide_features
+from napari_xmag.mil.head_training import Bags, train_head
 from napari_xmag.nets.info import Attends
-from napari_xmag.train.cohort import TRAIN, CohortRow, read_cohort
-from napari_xmag.train.events import Event, Finished, Progress
-from napari_xmag.train.features import SlideFeatures, slide_features
-from napari_xmag.train.folds import (
+from napari_xmag.progress.events import Event, Finished, Progress
+from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
     Fold,
     Indices,
@@ -26,8 +27,7 @@ from napari_xmag.train.folds import (
     group_codes,
     grouped_folds,
 )
-from napari_xmag.train.metrics import Floats
-from napari_xmag.train.stages import Bags, train_head
+from napari_xmag.stats.metrics import Floats
 
 Features = dict[tuple[Path, float | None], SlideFeatures]
 
@@ -216,7 +216,7 @@ def _fold(
         [features[index] for index in train],
         table.classes,
     )
-    task = yield from train_head(bags, config.training(seed))
+    task = yield from train_head(bags, config.head_settings(seed))
     with torch.inference_mode():
         logits = [task.logits(torch.from_numpy(features[index].features)) for index in test]
         probabilities: Floats = torch.stack(logits).double().softmax(1).numpy()

@@ -18,11 +18,11 @@ from napari_xmag.evaluate.plots import plot_times
 from napari_xmag.evaluate.times import SlideTimes, Stage, Way, write_times
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
+from napari_xmag.progress.events import Finished, Progress
+from napari_xmag.progress.heartbeat import Pace, beating
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import TileGrid, plan_tiles, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue
-from napari_xmag.train.beat import Pace, beating
-from napari_xmag.train.events import Finished, Progress
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.events import Event

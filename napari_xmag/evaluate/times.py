@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
 from napari_xmag.evaluate.report import FORMAT
 from napari_xmag.files import whole_file, write_json

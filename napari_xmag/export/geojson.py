@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.files import whole_file

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag import NOTICE, __version__
+from napari_xmag._about import NOTICE, __version__
 from napari_xmag.analyze.heatmap import HeatMap, attention_rank, heat_map
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.files import whole_file

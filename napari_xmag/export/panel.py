@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font, legible, shortened, width, wrapped

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 
-from napari_xmag import NOTICE
+from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead

@@ -13,8 +13,8 @@ from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource, Slide
 from napari_xmag.slide.dicom import dicom_files, is_dicom
 from napari_xmag.slide.mpp import agree, describe
+from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.openslide import OpenSlideSlide
-from napari_xmag.slide.remembered import remembered_mpp
 from napari_xmag.slide.tiff import DECODE_ERRORS, TiffSlide
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from napari_xmag.slide.remembered import HOME_VARIABLE
+from napari_xmag.slide.mpp_store import HOME_VARIABLE
 
 if TYPE_CHECKING:
     import tifffile

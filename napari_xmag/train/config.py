@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from napari_xmag.learn.fit_config import FitConfig
+from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
 from napari_xmag.nets.info import Attends, Precision
-from napari_xmag.train.fit_config import FitConfig
 
 BASIC: dict[str, Any] = {"basic": True}
 END_TO_END: dict[str, Any] = {"only": {"mode": "end-to-end"}}
@@ -203,20 +204,20 @@ class TrainConfig(_Section):
         description="Licence of the weights; empty: that of the encoder.",
     )
     hidden: int = Field(
-        default=128,
+        default=DEFAULT_HEAD.hidden,
         ge=1,
         title="Width of the head",
         description="Width of the gated attention.",
     )
     dropout: float = Field(
-        default=0.25,
+        default=DEFAULT_HEAD.dropout,
         ge=0,
         lt=1,
         title="Dropout",
         description="Share of feature values that are dropped at random while it learns.",
     )
     batch_size: int = Field(
-        default=2,
+        default=DEFAULT_HEAD.batch_size,
         ge=1,
         title="Slides in a batch, head",
         description="Slides in a batch while only the head learns.",
@@ -238,12 +239,12 @@ class TrainConfig(_Section):
         json_schema_extra=_unit("tiles") | END_TO_END | {"suggested": 200},
     )
     class_weights: bool = Field(
-        default=True,
+        default=DEFAULT_HEAD.class_weights,
         title="Balance classes",
         description="Rare classes count more, so that all count alike.",
     )
     label_smoothing: float = Field(
-        default=0.0,
+        default=DEFAULT_HEAD.label_smoothing,
         ge=0,
         lt=1,
         title="Label smoothing",
@@ -266,7 +267,7 @@ class TrainConfig(_Section):
         description="auto: half precision where the device computes so. float32: full precision.",
     )
     fit: FitConfig = Field(
-        default=FitConfig(epochs=40, lr=3e-4, weight_decay=0.05, ema_decay=0.99),
+        default=DEFAULT_HEAD.fit,
         title="Course of the head's training",
         description="Epochs, learning rate, and what else the optimiser needs.",
     )
@@ -282,6 +283,19 @@ class TrainConfig(_Section):
         description="How encoder and head learn together.",
         json_schema_extra=END_TO_END,
     )
+
+    @property
+    def head_settings(self) -> HeadSettings:
+        """How the head is built and learns, alone or until the encoder joins."""
+        return HeadSettings(
+            hidden=self.hidden,
+            dropout=self.dropout,
+            batch_size=self.batch_size,
+            class_weights=self.class_weights,
+            label_smoothing=self.label_smoothing,
+            seed=self.seed,
+            fit=self.head_fit,
+        )
 
     @property
     def head_fit(self) -> FitConfig:

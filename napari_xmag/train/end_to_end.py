@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.device import DeviceBatch, encode_bag
 from napari_xmag.nets.info import Attends
 from napari_xmag.nets.student import Student
 from napari_xmag.train.augment import View
-from napari_xmag.train.task import HeadTask
 from napari_xmag.train.tiles import Ahead, Indices, ReadsTiles, SlideTiles
 
 Scores = tuple[Tensor, Tensor]
@@ -61,7 +61,7 @@ class BagBatch:
     bags
         The slides of this process.
     weight
-        As in `napari_xmag.train.task.HeadBatch`.
+        As in `napari_xmag.mil.task.HeadBatch`.
     reader, thread
         Pixels come from ``reader``, in the thread of ``thread``.
     """
@@ -73,7 +73,7 @@ class BagBatch:
 
 
 class EndToEndTask(nn.Module):
-    """Student and head as one task for `napari_xmag.train.fit`, exact at constant memory.
+    """Student and head as one task for `napari_xmag.learn.fit`, exact at constant memory.
 
     The student's batch norms keep their statistics: those of some tiles of one slide would undo
     what it knows of tissue, and a tile's features would depend on its chunk.

@@ -12,15 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_xmag.nets.device import DeviceBatch
-from napari_xmag.nets.student import Student
-from napari_xmag.train.augment import draw_view
-from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.distributed import Processes, gather, share, wait_for_all
-from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
-from napari_xmag.train.events import Event, Progress
-from napari_xmag.train.rows import TRAIN, VALIDATION
-from napari_xmag.train.stages import (
+from napari_xmag.cohort.rows import TRAIN, VALIDATION
+from napari_xmag.learn.distributed import Processes, gather, share, wait_for_all
+from napari_xmag.mil.head_training import (
     Bags,
     Workplace,
     figures_of,
@@ -31,13 +25,28 @@ from napari_xmag.train.stages import (
     shares,
     step_count,
 )
-from napari_xmag.train.task import HeadTask
+from napari_xmag.mil.task import HeadTask
+from napari_xmag.nets.device import DeviceBatch
+from napari_xmag.nets.student import Student
+from napari_xmag.progress.events import Event, Progress
+from napari_xmag.train.augment import draw_view
+from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
 from napari_xmag.train.tiles import ReadsTiles, SlideTiles, TileReader, TileStore
 
 _TRAINING_CHUNK = 32
 
 LabelledTiles = Sequence[tuple[SlideTiles, int]]
 """Tiles of slides, and the index of the class of each."""
+
+
+def tiles_of(bags: Bags, split: str, tile_px: int) -> LabelledTiles:
+    """Return the tiles of each slide of one split, and its class."""
+    return [
+        (SlideTiles.of(row.slide, row.mpp, tile_px, item), bags.classes.index(row.label))
+        for row, item in zip(bags.rows, bags.features, strict=True)
+        if row.split == split
+    ]
 
 
 def train_end_to_end(
@@ -60,7 +69,7 @@ def train_end_to_end(
     task = EndToEndTask(deepcopy(student), deepcopy(slides), config.attends, chunk)
     task.requires_grad_(True)
     side = student.spec.tile_px
-    training, validation = bags.tiles(TRAIN, side), bags.tiles(VALIDATION, side)
+    training, validation = tiles_of(bags, TRAIN, side), tiles_of(bags, VALIDATION, side)
     yield from _keep([tiles for tiles, _ in (*training, *validation)], store, at.processes)
     steps = step_count(len(training), settings.batch_size, at.processes)
     scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)

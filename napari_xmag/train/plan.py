@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
 from napari_xmag.errors import ConfigError
+from napari_xmag.mil.head_training import new_head
+from napari_xmag.mil.task import HeadBatch, HeadTask
 from napari_xmag.nets.device import autocast, encode_bag
 from napari_xmag.nets.student import Student
-from napari_xmag.train.beat import Pace, beating
+from napari_xmag.progress.events import Progress
+from napari_xmag.progress.heartbeat import Pace, beating
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask
 from napari_xmag.train.end_to_end_stage import changed_bag, training_chunk
-from napari_xmag.train.events import Progress
-from napari_xmag.train.rows import TRAIN, VALIDATION, CohortRow
-from napari_xmag.train.stages import new_head
-from napari_xmag.train.task import HeadBatch, HeadTask
 from napari_xmag.train.tiles import Indices, Pixels, SlideTiles
 
 _SLIDES = 3
@@ -186,7 +186,7 @@ def _rates(
 def _new_task(student: Student, config: TrainConfig, device: torch.device) -> EndToEndTask:
     dim = student.dim if config.attends == "tiles" else student.cell_dim
     head = HeadTask(
-        new_head(dim, 2, config),
+        new_head(dim, 2, config.head_settings),
         torch.zeros(dim),
         torch.ones(dim),
         torch.ones(2),

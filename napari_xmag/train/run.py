@@ -12,28 +12,28 @@ from typing import Any
 import torch
 
 from napari_xmag import zoo
-from napari_xmag.distill.encoder import Encoder
+from napari_xmag.cohort.cohort import Cohort
+from napari_xmag.cohort.labels import require_classes
+from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
+from napari_xmag.cohort.splits import draw_split
+from napari_xmag.learn.distributed import Processes, join, leave, own_device, share, wait_for_all
+from napari_xmag.learn.scalars import ScalarLog
+from napari_xmag.mil.features import SlideFeatures, slide_features
+from napari_xmag.mil.head_training import Bags, Workplace, slide_logits, train_head
+from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.device import DeviceBatch, pick_device, place
+from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.fingerprint import fingerprint
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
 from napari_xmag.nets.student import Student
-from napari_xmag.train.calibration import fit_temperature
-from napari_xmag.train.card import card_sections
-from napari_xmag.train.cohort import Cohort
+from napari_xmag.progress.events import EpochDone, Event, Finished, Planned, Progress
+from napari_xmag.stats.calibration import fit_temperature
 from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.distributed import Processes, join, leave, own_device, share, wait_for_all
 from napari_xmag.train.end_to_end_stage import train_end_to_end
-from napari_xmag.train.events import EpochDone, Event, Finished, Planned, Progress
-from napari_xmag.train.features import SlideFeatures, slide_features
-from napari_xmag.train.labels import require_classes
 from napari_xmag.train.plan import make_plan
-from napari_xmag.train.report import judge, write_report
-from napari_xmag.train.rows import TRAIN, VALIDATION, CohortRow
+from napari_xmag.train.report.card import card_sections
+from napari_xmag.train.report.report import judge, write_report
 from napari_xmag.train.run_folder import MODEL, begin_folder, finished
-from napari_xmag.train.scalars import ScalarLog
-from napari_xmag.train.splits import draw_split
-from napari_xmag.train.stages import Bags, Workplace, slide_logits, train_head
-from napari_xmag.train.task import HeadTask
 from napari_xmag.train.tiles import TileStore
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ def _divisions(
                 yield replace(event, stage=f"fold {number}: {event.stage}")
     wait_for_all(job.processes)
     if job.processes.first:
-        from napari_xmag.train.kfold import summarise_folds
+        from napari_xmag.train.report.kfold import summarise_folds
 
         summary = summarise_folds(folders, out)
         yield Finished(out, summary.metrics())
@@ -185,7 +185,7 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[Event, None, 
         at = Workplace(
             job.device, out, job.resume, job.processes, scalars, {"encoder": job.encoder_id}
         )
-        slides = yield from train_head(bags, job.config, at)
+        slides = yield from train_head(bags, job.config.head_settings, at)
         student, best = job.encoder.student, None
         if job.config.mode == "end-to-end":
             store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))

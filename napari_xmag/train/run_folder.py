@@ -8,14 +8,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from napari_xmag import __version__
-from napari_xmag.distill.encoder import Encoder
+from napari_xmag._about import __version__
+from napari_xmag.cohort.cohort import write_cohort
+from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ConfigError
 from napari_xmag.files import write_json
-from napari_xmag.train.checkpoint import require_same_settings
-from napari_xmag.train.cohort import write_cohort
+from napari_xmag.learn.checkpoint import require_same_settings
+from napari_xmag.nets.encoder import Encoder
 from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.rows import CohortRow
 
 CONFIG = "config.json"
 COHORT = "cohort.csv"

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from napari_xmag.errors import TileReadError
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
-from napari_xmag.train.beat import Pace
-from napari_xmag.train.events import Progress
-from napari_xmag.train.features import SlideFeatures, slide_identity
+from napari_xmag.mil.features import SlideFeatures, slide_identity
+from napari_xmag.progress.events import Progress
+from napari_xmag.progress.heartbeat import Pace
 
 if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide

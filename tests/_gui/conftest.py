@@ -9,9 +9,9 @@ from napari import Viewer
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
-from napari_xmag._gui.analyze_widget import AnalyzeWidget
-from napari_xmag._gui.torch_import import prepare_torch
-from napari_xmag._gui.train_widget import TrainWidget
+from napari_xmag._gui.analyze.widget import AnalyzeWidget
+from napari_xmag._gui.shared.torch_import import prepare_torch
+from napari_xmag._gui.train.widget import TrainWidget
 from napari_xmag.zoo import save_model
 from tests._gui.desk import Desk
 from tests._gui.window import Window

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pytestqt.qtbot import QtBot
 
-from napari_xmag._gui.train_widget import TrainWidget
-from napari_xmag.train.events import Progress
+from napari_xmag._gui.train.widget import TrainWidget
+from napari_xmag.progress.events import Progress
 
 PATIENCE = 60_000
 QUICK = {

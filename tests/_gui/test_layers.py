@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui import layers
+from napari_xmag._gui.analyze.map_layer import MapLook, colormap, show_map
+from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.layers import (
     METADATA_KEY,
     calibrate,
@@ -21,9 +24,6 @@ from napari_xmag._gui.layers import (
     slide_path,
     toggle_true_colors,
 )
-from napari_xmag._gui.map_layer import MapLook, colormap, show_map
-from napari_xmag._gui.scores import TileScores
-from napari_xmag._gui.state import SlideSession
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide

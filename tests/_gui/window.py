@@ -10,8 +10,8 @@ from napari import Viewer
 from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
-from napari_xmag._gui.analyze_widget import AnalyzeWidget
-from napari_xmag._gui.state import SlideSession
+from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import Slide
 

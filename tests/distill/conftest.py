@@ -6,7 +6,7 @@ import pytest
 
 from napari_xmag.distill.config import DistillConfig, load_config
 from napari_xmag.distill.prepare import PrepareConfig, prepare
-from napari_xmag.train.beat import finish
+from napari_xmag.progress.heartbeat import finish
 from tests.distill.tiny import save_tiny
 
 

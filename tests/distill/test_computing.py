@@ -11,7 +11,7 @@ from napari_xmag.distill.computing import (
     share_batch_norms,
 )
 from napari_xmag.errors import ConfigError
-from napari_xmag.train.distributed import Processes
+from napari_xmag.learn.distributed import Processes
 from tests.nets.students import CASES
 
 CPU = torch.device("cpu")

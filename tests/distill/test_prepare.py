@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_xmag.distill.fields import FieldStore
 from napari_xmag.distill.prepare import PrepareConfig, Prepared, SlidePrepared, prepare
-from napari_xmag.distill.shards import read_index
 from napari_xmag.errors import ConfigError
+from napari_xmag.fields.shards import read_index
+from napari_xmag.fields.store import FieldStore
 from napari_xmag.geometry import Box
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import read_tile

@@ -7,9 +7,9 @@ import pytest
 from napari_xmag.distill.config import DistillConfig
 from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError
-from napari_xmag.train.beat import finish
-from napari_xmag.train.distributed import Processes
-from napari_xmag.train.scalars import read_scalars
+from napari_xmag.learn.distributed import Processes
+from napari_xmag.learn.scalars import read_scalars
+from napari_xmag.progress.heartbeat import finish
 from tests.distill.tiny import changed
 from tests.processes import torchrun
 

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from napari_xmag.cli import main
-from napari_xmag.distill.encoder import load_encoder
 from napari_xmag.distill.published import import_student
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.encoder import load_encoder
 from tests.nets.dinov2 import checkpoint, features
 
 

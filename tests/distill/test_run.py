@@ -10,19 +10,19 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from napari_xmag.distill.augment import View
 from napari_xmag.distill.config import DistillConfig, TeacherConfig
-from napari_xmag.distill.encoder import load_encoder, timm_spec
-from napari_xmag.distill.pairs import CachedPairs, Item, PairBatch
 from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.fields.pairs import CachedPairs, Item, PairBatch
+from napari_xmag.fields.views import View
+from napari_xmag.learn.checkpoint import load_checkpoint
+from napari_xmag.learn.scalars import read_scalars
+from napari_xmag.nets.encoder import load_encoder, timm_spec
 from napari_xmag.nets.student import Student
 from napari_xmag.nets.teacher import TeacherSpec, load_teacher
-from napari_xmag.train.beat import finish
-from napari_xmag.train.card import origin_sections
-from napari_xmag.train.checkpoint import load_checkpoint
-from napari_xmag.train.events import EpochDone, Finished, Progress
-from napari_xmag.train.scalars import read_scalars
+from napari_xmag.progress.events import EpochDone, Finished, Progress
+from napari_xmag.progress.heartbeat import finish
+from napari_xmag.train.report.card import origin_sections
 from tests.distill.tiny import QUICK, changed, save_tiny
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_xmag.distill.augment import View
 from napari_xmag.distill.config import LossConfig, load_config
 from napari_xmag.distill.losses import global_loss, local_loss
-from napari_xmag.distill.pairs import CachedPairs, PairBatch
 from napari_xmag.distill.task import DistillTask
+from napari_xmag.fields.pairs import CachedPairs, PairBatch
+from napari_xmag.fields.views import View
 from tests.nets.students import CASES
 
 LOSS = LossConfig(global_weight=1.0, local_weight=0.5)

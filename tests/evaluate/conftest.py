@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_xmag.distill.encoder import save_encoder
+from napari_xmag.nets.encoder import save_encoder
 from tests.nets.students import CASES
 
 

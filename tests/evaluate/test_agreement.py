@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_xmag.cli import main
-from napari_xmag.distill.shards import write_index, write_shard
 from napari_xmag.evaluate.config import AgreementConfig
+from napari_xmag.fields.shards import write_index, write_shard
 from napari_xmag.geometry import Box
 
 

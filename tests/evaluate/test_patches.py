@@ -16,7 +16,7 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate import features as features_module
 from napari_xmag.evaluate.config import MANUAL, PatchConfig
 from napari_xmag.evaluate.patches import evaluate_patches
-from napari_xmag.train.events import Finished, Progress
+from napari_xmag.progress.events import Finished, Progress
 
 
 def config(tiles: Path, *encoders: Path, **task: Any) -> PatchConfig:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from napari_xmag.evaluate import plots
 from napari_xmag.evaluate.report import Entry, TaskReport, task_table, write_report
-from napari_xmag.train.metrics import FIGURES, Interval
+from napari_xmag.stats.metrics import FIGURES, Interval
 
 NAN = float("nan")
 

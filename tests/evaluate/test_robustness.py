@@ -14,7 +14,7 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate import features as features_module
 from napari_xmag.evaluate.config import MANUAL, RobustnessConfig
 from napari_xmag.evaluate.robustness import centred_cosines, evaluate_robustness
-from napari_xmag.train.events import Finished
+from napari_xmag.progress.events import Finished
 
 SHIFTS = {"stain": [0.001], "blur": [40.0], "jpeg": [], "brightness": [], "contrast": []}
 

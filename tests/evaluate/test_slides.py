@@ -11,7 +11,7 @@ import pytest
 from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.slides import evaluate_slides
-from napari_xmag.train.events import Finished
+from napari_xmag.progress.events import Finished
 from tests.slides import draw_section, write_pyramid
 
 

@@ -12,9 +12,9 @@ from localise import malignant_share, measured, split
 from PIL import Image
 
 from napari_xmag.geometry import Box
+from napari_xmag.mil.features import SlideFeatures
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.slide.open import open_slide
-from napari_xmag.train.features import SlideFeatures
 
 COLORS = {"benign": (60, 180, 60), "malignant": (200, 40, 40)}
 COUNTS = {"train": 2, "validation": 0, "test": 2}

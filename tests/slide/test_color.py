@@ -9,8 +9,8 @@ from PIL import ImageCms
 
 from napari_xmag.geometry import Box
 from napari_xmag.slide.color import srgb_transform
+from napari_xmag.slide.metadata import passport
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.passport import passport
 from tests.slides import draw_section, write_pyramid
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from napari_xmag.cli import main
+from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.geometry import Box
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.sample_cohort import COHORT_MPP, LABELS, write_sample_cohort
-from napari_xmag.train.cohort import read_cohort
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_xmag.distill.encoder import Encoder, load_encoder, save_encoder
+from napari_xmag.learn.fit import FitConfig
+from napari_xmag.nets.encoder import Encoder, load_encoder, save_encoder
 from napari_xmag.nets.student import StudentSpec, build_student
 from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.fit import FitConfig
 from tests.slides import draw_section, write_pyramid
 
 HEAD = TrainConfig(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_xmag.distill.encoder import Encoder
+from napari_xmag.nets.encoder import Encoder
 from tests.train.cohorts import tiny_encoder, write_slides
 
 

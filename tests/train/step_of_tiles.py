@@ -17,8 +17,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from napari_xmag.learn.fit import Fit, FitConfig
 from napari_xmag.train.end_to_end import BagBatch, TileBag
-from napari_xmag.train.fit import Fit, FitConfig
 from tests.train.tile_bags import DrawnTiles, drawn_slide, tiny_task
 
 

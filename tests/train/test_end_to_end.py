@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from napari_xmag.errors import ModelError
+from napari_xmag.learn.fit import Fit, FitConfig
 from napari_xmag.nets.info import Attends
 from napari_xmag.train.augment import draw_view
 from napari_xmag.train.config import AugmentConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
-from napari_xmag.train.fit import Fit, FitConfig
 from tests.train.tile_bags import DrawnTiles, batch_of, drawn_slide, tiny_task
 
 STRONG = AugmentConfig(stain=0.2, blur_share=1.0)

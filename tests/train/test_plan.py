@@ -7,13 +7,13 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from napari_xmag.distill.encoder import Encoder
+from napari_xmag.cohort.cohort import read_cohort
+from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.cohort.splits import split_by_patient
 from napari_xmag.errors import ConfigError
-from napari_xmag.train.beat import finish
-from napari_xmag.train.cohort import read_cohort
+from napari_xmag.nets.encoder import Encoder
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.plan import make_plan
-from napari_xmag.train.rows import CohortRow
-from napari_xmag.train.splits import split_by_patient
 from tests.train.cohorts import HEAD, WHOLE
 
 CPU = torch.device("cpu")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_xmag.distill.encoder import Encoder
-from napari_xmag.train.beat import finish
-from napari_xmag.train.cohort import read_cohort
-from napari_xmag.train.events import EpochDone, Finished
+from napari_xmag.cohort.cohort import read_cohort
+from napari_xmag.learn.scalars import read_scalars
+from napari_xmag.nets.encoder import Encoder
+from napari_xmag.progress.events import EpochDone, Finished
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.run import train
-from napari_xmag.train.scalars import read_scalars
 from tests.processes import torchrun
 from tests.train.cohorts import WHOLE, WHOLE_TOML, tiny_encoder
 

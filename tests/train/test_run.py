@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from napari_xmag import zoo
-from napari_xmag.distill.encoder import Encoder
+from napari_xmag.cohort.cohort import Cohort, read_cohort
 from napari_xmag.errors import CohortError, ConfigError
+from napari_xmag.learn.fit import FitConfig
+from napari_xmag.mil.features import slide_features
+from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.fingerprint import fingerprint
 from napari_xmag.nets.student import Student
-from napari_xmag.train.beat import finish
-from napari_xmag.train.card import read_notes
-from napari_xmag.train.cohort import Cohort, read_cohort
+from napari_xmag.progress.events import EpochDone, Finished, Planned, Progress
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import TrainConfig
-from napari_xmag.train.events import EpochDone, Finished, Planned, Progress
-from napari_xmag.train.features import slide_features
-from napari_xmag.train.fit import FitConfig
+from napari_xmag.train.report.card import read_notes
 from napari_xmag.train.run import train
 from tests.train.cohorts import HEAD, WHOLE
 
@@ -129,7 +129,7 @@ def test_features_are_kept_for_another_run(
     cohort, cache = read_cohort(table, open_slides=False), tmp_path / "cache"
     finish(train(cohort, encoder, tmp_path / "one", HEAD, cache=cache))
     assert len(list(cache.glob("*.npz"))) == len(list(cache.glob("*.npy"))) == 10
-    monkeypatch.setattr("napari_xmag.train.features._encode", None)  # nothing is encoded again
+    monkeypatch.setattr("napari_xmag.mil.features._encode", None)  # nothing is encoded again
     finish(train(cohort, encoder, tmp_path / "two", HEAD, cache=cache))
     weights = [tmp_path / run / "model" / "head.safetensors" for run in ("one", "two")]
     assert weights[0].read_bytes() == weights[1].read_bytes()

@@ -9,9 +9,9 @@ import pytest
 
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import read_tile
-from napari_xmag.train.beat import finish
 from napari_xmag.train.tiles import Ahead, SlideTiles, TileReader, TileStore
 from tests.train.tile_bags import DrawnTiles, drawn_slide
 

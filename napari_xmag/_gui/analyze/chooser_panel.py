@@ -1,0 +1,167 @@
+"""Which slide, which model, which device; and the pixel size where the slide has none."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.section import Words
+
+_DEVICES = {
+    "auto": "Automatic",
+    "cuda": "Graphics card (CUDA)",
+    "mps": "Apple graphics (MPS)",
+    "cpu": "Processor (CPU)",
+}
+
+
+class PixelSizePanel(QWidget):
+    """Asks for the pixel size of a slide that states none, and says why."""
+
+    given = Signal(float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 2, 0, 2)
+        self._why = Words()
+        self.field = QDoubleSpinBox()
+        self.field.setDecimals(4)
+        self.field.setRange(0.0, 100.0)
+        self.field.setSingleStep(0.05)
+        self.field.setSuffix(" µm per pixel")
+        self.field.setSpecialValueText("not known yet")
+        self.field.setToolTip(
+            "The side of one pixel of the scan at full resolution. A 40x scan has about 0.25 µm, a "
+            "20x scan about 0.5 µm; the scanner's software or the laboratory knows the exact value."
+        )
+        self.button = QPushButton("Use")
+        self.button.setToolTip("Take this pixel size, now and whenever this slide is opened again.")
+        self.button.clicked.connect(self._give)
+        self.field.valueChanged.connect(lambda value: self.button.setEnabled(value > 0))
+        row = QHBoxLayout()
+        row.addWidget(self.field, 1)
+        row.addWidget(self.button)
+        layout.addWidget(self._why)
+        layout.addLayout(row)
+        self.button.setEnabled(False)
+        self.hide()
+
+    def show_session(self, session: SlideSession | None) -> None:
+        """Show the field where the slide needs it."""
+        slide = session.slide if session is not None else None
+        by_hand = slide is not None and slide.mpp_source in ("user", "remembered from the user")
+        self.setVisible(slide is not None and (slide.mpp is None or by_hand))
+        if slide is None:
+            return
+        if slide.mpp is None:
+            self._why.say(
+                "This file does not say how large its pixels are. The model must see tissue at a "
+                "known magnification, so please give the size:"
+            )
+            self.field.setValue(0.0)
+        elif by_hand:
+            self._why.say("The file states no pixel size; this one was given by hand:")
+            self.field.setValue(slide.mpp.x)
+
+    def _give(self) -> None:
+        if self.field.value() > 0:
+            self.given.emit(self.field.value())
+
+
+class ChooserPanel(QWidget):
+    """Slide, model and device."""
+
+    slide_chosen = Signal(object)
+    model_chosen = Signal(str)
+    device_chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slides = Chooser("The slides that are open in the viewer. Drop a slide file on it.")
+        self.models = Chooser("What judges the slide.")
+        self.devices = Chooser("Where the model runs. Automatic takes a graphics card if it can.")
+        self.about_model = Words()
+        self.about_slide = Words()
+        self.pixel_size = PixelSizePanel()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        # Not a form layout: that one cuts wrapped text in rows that span both columns.
+        layout.addLayout(_row("Slide", self.slides))
+        layout.addWidget(self.about_slide)
+        layout.addWidget(self.pixel_size)
+        layout.addLayout(_row("Model", self.models))
+        layout.addWidget(self.about_model)
+        layout.addLayout(_row("Device", self.devices))
+        self.slides.activated.connect(lambda _: self.slide_chosen.emit(self.slides.currentData()))
+        self.models.activated.connect(lambda _: self.model_chosen.emit(self.models.currentData()))
+        self.devices.activated.connect(
+            lambda _: self.device_chosen.emit(self.devices.currentData())
+        )
+
+    def show_slides(self, sessions: Sequence[SlideSession], current: SlideSession | None) -> None:
+        """Offer the slides of the viewer."""
+        self.slides.offer([(session.path.name, session) for session in sessions], current)
+        if not sessions:
+            self.slides.setPlaceholderText("No slide is open")
+        self.show_session(current)
+
+    def show_session(self, session: SlideSession | None) -> None:
+        """Say what stands in the way of analysing the slide."""
+        self.pixel_size.show_session(session)
+        if session is None:
+            self.about_slide.say(
+                "Open a whole slide: drop its file on the window, or File > Open Sample > XMAG."
+            )
+        elif session.problem:
+            self.about_slide.say(f"This slide cannot be analysed: {session.problem}.")
+        elif session.slide is None:
+            self.about_slide.say("Opening the slide …")
+        else:
+            self.about_slide.say(_conflict(session))
+
+    def show_models(self, entries: Sequence[Any], chosen: str) -> None:
+        """Offer models; those that cannot be used say why instead."""
+        usable = [entry for entry in entries if not entry.problem]
+        self.models.offer([(entry.info.display_name, entry.name) for entry in usable], chosen)
+        self.models.setPlaceholderText("No model is installed")
+        entry = next((entry for entry in usable if entry.name == chosen), None)
+        self.about_model.say(_about(entry) if entry is not None else "")
+        broken = "\n".join(f"{e.name}: {e.problem}" for e in entries if e.problem)
+        self.models.setToolTip(f"What judges the slide.\n{broken}".strip())
+
+    def show_devices(self, names: Sequence[str], chosen: str) -> None:
+        """Offer the devices of this machine."""
+        self.devices.offer([(_DEVICES.get(name, name), name) for name in names], chosen)
+
+
+def _row(text: str, chooser: Chooser) -> QHBoxLayout:
+    label = QLabel(text)
+    label.setFixedWidth(52)
+    label.setBuddy(chooser)
+    row = QHBoxLayout()
+    row.addWidget(label)
+    row.addWidget(chooser, 1)
+    return row
+
+
+def _conflict(session: SlideSession) -> str:
+    words = session.slide.mpp_conflict
+    return f"Pixel size: {words}" if words else ""
+
+
+def _about(entry: Any) -> str:
+    info = entry.info
+    kind = "Demonstration model: do not rely on its answers.\n" if info.demonstration else ""
+    return f"{kind}Tells {' from '.join(info.classes)}; looks at {info.mpp:g} µm per pixel."

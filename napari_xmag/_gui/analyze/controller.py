@@ -1,0 +1,352 @@
+"""What the window does: it starts work, listens to it, and keeps the state true. No widgets."""
+
+import logging
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.components import ViewerModel
+
+from napari_xmag._gui.analyze import tasks, tissue_layer
+from napari_xmag._gui.analyze.map_layer import MapLook, look_at, mark_tile, show_map
+from napari_xmag._gui.analyze.scores import LiveScores, TileScores
+from napari_xmag._gui.analyze.slides import Slides
+from napari_xmag._gui.analyze.state import Progress, SlideSession, TissueChoice, WindowState
+from napari_xmag._gui.shared.jobs import Job, Jobs
+from napari_xmag._gui.shared.notices import tell, tell_error
+from napari_xmag.analyze.events import Finished, Planned, TilesDone, Waiting
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.review import Verdict
+from napari_xmag.errors import ConfigError, XmagError
+from napari_xmag.slide.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from napari_xmag.zoo import ModelEntry
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Run:
+    """One analysis under way, and what it will replace when it ends well."""
+
+    session: SlideSession
+    before: SlideResult | None
+    job: Job | None = None
+    classes: tuple[str, ...] = ()
+    live: LiveScores | None = None
+    finished: bool = field(default=False)
+
+
+class Controller:
+    """Acts for one window.
+
+    Parameters
+    ----------
+    viewer
+        Where slides and maps are layers.
+    state
+        What the window shows; this class alone changes the sessions in it.
+    """
+
+    def __init__(self, viewer: ViewerModel, state: WindowState) -> None:
+        self.viewer = viewer
+        self.state = state
+        self.jobs = Jobs(tell_error)
+        self.slides = Slides(viewer, state, self.jobs)
+        self._shelf = tasks.ModelShelf()
+        self.runs: dict[SlideSession, _Run] = {}
+        self.slides.dropped.connect(self.cancel)
+        for name in ("view", "class_name", "opacity", "threshold", "current"):
+            getattr(state.events, name).connect(self.repaint)
+        for name in ("view", "class_name", "current"):
+            getattr(state.events, name).connect(self._follow_view)
+        self.jobs.start(tasks.survey(), self._surveyed)
+
+    def close(self) -> None:
+        """End all work and let go of viewer and files; for when the window goes away."""
+        self.slides.disconnect()
+        self.jobs.stop_all()
+        self.runs.clear()
+        self.slides.close()
+
+    # models
+
+    def _surveyed(self, found: tasks.Surveyed) -> None:
+        self.state.devices = found.devices
+        names = {entry.name for entry in found.models}
+        offered = [entry for entry in self.state.models if entry.name not in names]
+        self.state.models = (*found.models, *offered)
+        usable = [entry for entry in found.models if not entry.problem]
+        if usable and not self.state.model:
+            self.choose_model(usable[0].name)
+
+    def offer(self, entry: "ModelEntry") -> None:
+        """Add a model to the choice, in place of one of that name, and choose it."""
+        others = [known for known in self.state.models if known.name != entry.name]
+        self.state.models = (*others, entry)
+        self.choose_model(entry.name)
+
+    def entry_of(self, name: str) -> "ModelEntry | None":
+        """Return what is known of a model."""
+        return next((entry for entry in self.state.models if entry.name == name), None)
+
+    def choose_model(self, name: str) -> None:
+        """Take a model for the next run, and load it ahead."""
+        if name and name != self.state.model:
+            self.state.model = name
+            self.jobs.start(tasks.preload(self._shelf, name), lambda _: None)
+
+    # slides
+
+    def choose_slide(self, session: SlideSession) -> None:
+        """Show a slide with its own layers; those of the others are hidden, for all lie at 0."""
+        for other in self.state.sessions:
+            for layer in self.slides.layers_of(other):
+                layer.visible = other is session
+        self.state.current = session
+
+    def set_pixel_size(self, mpp: float) -> None:
+        """Take the pixel size of the current slide from the user; old results do not hold then."""
+        session = self.state.current
+        self.cancel(session)
+        session.result, session.scores, session.outcome = None, None, ""
+        session.cards, session.cards_for = None, None
+        for layer in self.slides.layers_of(session):
+            if layer is not session.layer:
+                self.viewer.layers.remove(layer)
+        self.slides.open(session, mpp)
+
+    # analysis
+
+    def analyze(self) -> None:
+        """Start to analyse the current slide; errors are told, never raised."""
+        session = self.state.current
+        if session is None or session in self.runs:
+            return
+        try:
+            request = self._request(session)
+        except XmagError as error:
+            tell_error(error)
+            return
+        run = _Run(session, session.result)
+        self.runs[session] = run
+        session.outcome = ""
+        if session.tissue_layer is not None:
+            session.tissue_layer.visible = False  # its colour would tint the map
+        session.progress = Progress("Starting")
+        session.result, session.cards, session.cards_for = None, None, None
+        run.job = self.jobs.start(
+            tasks.run(request, self._shelf), partial(self._hear, run), partial(self._end, run)
+        )
+
+    def _request(self, session: SlideSession) -> tasks.RunRequest:
+        if session.slide is None or session.problem:
+            raise ConfigError(
+                wanted="a slide that can be analysed",
+                found=session.problem or "one that is still being opened",
+                remedy="Choose another slide, or wait a moment.",
+            )
+        return tasks.RunRequest(
+            session.slide, self.state.model, self.state.device, self._tissue_request(session)
+        )
+
+    def _tissue_request(self, session: SlideSession) -> tasks.TissueRequest:
+        choice = session.tissue
+        if choice is TissueChoice.REGIONS:
+            polygons = tissue_layer.polygons_of(self.viewer, session)
+            return tasks.TissueRequest(choice, polygons=polygons)
+        if choice is TissueChoice.PAINTED and session.tissue_layer is not None:
+            # A copy: the user may go on painting while the run reads it.
+            pixels = tissue_layer.painted_pixels(session.tissue_layer)
+            return tasks.TissueRequest(choice, pixels=pixels)
+        if choice is TissueChoice.PAINTED:
+            return tasks.TissueRequest(TissueChoice.AUTO)
+        return tasks.TissueRequest(choice)
+
+    def cancel(self, session: SlideSession | None = None) -> None:
+        """End the run of a slide (the current one) within a moment; what was there comes back."""
+        run = self.runs.get(session or self.state.current)
+        if run is not None and run.job is not None:
+            run.session.progress = Progress("Cancelling")
+            run.job.stop()
+
+    def cancel_all(self) -> None:
+        """End the runs of all slides."""
+        for session in list(self.runs):
+            self.cancel(session)
+
+    def _hear(self, run: _Run, event: object) -> None:
+        session = run.session
+        if isinstance(event, Waiting):
+            old = session.progress or Progress(event.stage)
+            session.progress = replace(old, stage=event.stage)
+        elif isinstance(event, tasks.ModelReady):
+            run.classes = event.model.info.classes
+        elif isinstance(event, Planned):
+            run.live = LiveScores(event, run.classes)
+            session.progress = Progress("Analysing", total=event.tiles)
+        elif isinstance(event, TilesDone):
+            self._take_tiles(run, event)
+        elif isinstance(event, Finished):
+            self._finish(run, event.result)
+
+    def _take_tiles(self, run: _Run, event: TilesDone) -> None:
+        session = run.session
+        session.progress = Progress(
+            "Analysing",
+            event.done,
+            event.total,
+            event.tiles_per_second,
+            event.seconds_left,
+            event.unreadable,
+        )
+        session.scores = run.live.add(event)
+        self.paint(session)
+
+    def _finish(self, run: _Run, result: SlideResult) -> None:
+        run.finished = True
+        session = run.session
+        session.verdicts = {}
+        self._take_result(session, result)
+        session.progress = None
+
+    def _take_result(self, session: SlideSession, result: SlideResult | None) -> None:
+        session.result = result
+        session.scores = TileScores.of(result) if result is not None else None
+        self.paint(session)
+        session.cards_for = None
+        self._picture(session)
+
+    def _end(self, run: _Run) -> None:
+        self.runs.pop(run.session, None)
+        run.session.progress = None
+        cancelled, run.job = run.job is not None and run.job.stopping, None
+        if run.finished:
+            return
+        run.session.outcome = "Cancelled." if cancelled else "An error ended the analysis."
+        if run.before is not None or run.live is None:
+            self._take_result(run.session, run.before)
+
+    # strip
+
+    def _follow_view(self) -> None:
+        if self.state.current is not None:
+            self._picture(self.state.current)
+
+    def _picture(self, session: SlideSession) -> None:
+        """Read the tiles of the strip, by attention or by evidence as the map shows it."""
+        result = session.result
+        by_class = self.state.view is HeatMapView.EVIDENCE
+        wanted = self.class_of(session) if by_class else ""
+        if result is None or not len(result.tiles) or session.cards_for == wanted:
+            return
+        session.cards, session.cards_for = None, wanted
+        self.jobs.start(
+            tasks.picture_strip(session.slide, result, wanted),
+            partial(self._pictured, session, result, wanted),
+        )
+
+    def _pictured(
+        self, session: SlideSession, result: SlideResult, wanted: str, event: object
+    ) -> None:
+        current = session.result is result and session.cards_for == wanted
+        if isinstance(event, tuple) and current:
+            session.cards = event
+
+    # map
+
+    def look(self, session: SlideSession) -> MapLook:
+        """Return how the map of a slide is to be shown."""
+        state = self.state
+        return MapLook(state.view, self.class_of(session), state.opacity, state.threshold)
+
+    def class_of(self, session: SlideSession) -> str:
+        """Return the class whose evidence is shown: the chosen one, else the predicted one."""
+        classes = session.scores.classes if session.scores is not None else ()
+        if self.state.class_name in classes:
+            return self.state.class_name
+        predicted = session.result.predicted if session.result is not None else None
+        return predicted or (classes[0] if classes else "")
+
+    def repaint(self) -> None:
+        """Show the map of the current slide as the state says."""
+        if self.state.current is not None:
+            self.paint(self.state.current)
+
+    def paint(self, session: SlideSession) -> None:
+        """Bring a slide's map layer up to date; without values it has none."""
+        if session.scores is not None and session.layer in self.viewer.layers:
+            show_map(self.viewer, session, session.scores, self.look(session))
+        elif session.map_layer in self.viewer.layers:
+            self.viewer.layers.remove(session.map_layer)
+
+    def go_to(self, tile: int, canvas_px: int) -> None:
+        """Move the camera to a tile of the current result and outline it."""
+        session = self.state.current
+        box = tasks.tile_box(session.result, tile)
+        mark_tile(self.viewer, session, box)
+        look_at(self.viewer, session, box, canvas_px)
+
+    def judge(self, tile: int, verdict: Verdict | None) -> None:
+        """Keep what the pathologist says of a tile; None takes it back."""
+        session = self.state.current
+        kept = {key: value for key, value in session.verdicts.items() if key != tile}
+        session.verdicts = kept if verdict is None else {**kept, tile: verdict}
+
+    # tissue
+
+    def choose_tissue(self, choice: TissueChoice) -> None:
+        """Take a part of the slide for the next run; a painted mask needs one to paint on."""
+        session = self.state.current
+        session.tissue = choice
+        if choice is TissueChoice.PAINTED and session.tissue_layer is None:
+            self._outline(session, tasks.TissueRequest(TissueChoice.AUTO))
+
+    def show_tissue(self) -> None:
+        """Show the chosen part as a layer to repaint; a painted one is never thrown away."""
+        session = self.state.current
+        if session.tissue is TissueChoice.PAINTED and session.tissue_layer is not None:
+            session.tissue_layer.visible = True
+            self.viewer.layers.selection.active = session.tissue_layer
+            return
+        try:
+            self._outline(session, self._tissue_request(session))
+        except XmagError as error:
+            tell_error(error)
+
+    def _outline(self, session: SlideSession, request: tasks.TissueRequest) -> None:
+        if session.slide is None or session.slide.mpp is None:
+            return
+        self.jobs.start(tasks.outline(session.slide, request), partial(self._outlined, session))
+
+    def _outlined(self, session: SlideSession, event: object) -> None:
+        if not isinstance(event, TissueMask) or session.layer not in self.viewer.layers:
+            return
+        layer = tissue_layer.show_tissue(self.viewer, session, event)
+        layer.events.paint.connect(lambda: setattr(session, "tissue", TissueChoice.PAINTED))
+
+    def draw_regions(self) -> None:
+        """Put a polygon tool into the user's hand."""
+        session = self.state.current
+        session.tissue = TissueChoice.REGIONS
+        own = session.regions_layer
+        if own is None or own not in self.viewer.layers:
+            own = tissue_layer.new_regions(self.viewer, session)
+        self.viewer.layers.selection.active = own
+        own.mode = "add_polygon"
+
+    # export
+
+    def export(self, folder: Path, origin: str) -> None:
+        """Write all exports of the current result and say where they are."""
+        session = self.state.current
+        work = tasks.export(session.slide, session.result, folder, origin, session.verdicts)
+
+        def done(event: object) -> None:
+            if isinstance(event, tasks.Exported):
+                tell(f"{len(event.files)} files of {session.path.name} are in {folder}")
+
+        self.jobs.start(work, done)

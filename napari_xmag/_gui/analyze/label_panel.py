@@ -1,0 +1,67 @@
+"""From a reviewed slide to a row of the Train table: right as predicted, or what it really is."""
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_xmag._gui.shared.section import Words
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.review import Verdict
+
+
+class LabelPanel(QWidget):
+    """Asks for the true class of the slide and hands it to Train.
+
+    Attributes
+    ----------
+    given
+        The label of the slide.
+    """
+
+    given = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._result: SlideResult | None = None
+        self.words = Words()
+        self.label = QComboBox()
+        self.label.setEditable(True)
+        self.label.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.label.setToolTip(
+            "What this slide shows in truth: the predicted class if it is right, another one, or a "
+            "new name."
+        )
+        self.button = QPushButton("Add to training")
+        self.button.setToolTip("Put this slide with this label into the table of the Train widget.")
+        self.button.clicked.connect(lambda: self.given.emit(self.label.currentText().strip()))
+        self.label.editTextChanged.connect(
+            lambda text: self.button.setEnabled(bool(text.strip()) and self._result is not None)
+        )
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(QLabel("Truly"))
+        row.addWidget(self.label, 1)
+        row.addWidget(self.button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addWidget(self.words)
+        layout.addLayout(row)
+        self.show_result(None)
+
+    def show_result(self, result: SlideResult | None) -> None:
+        """Offer the classes of a result, the predicted one chosen."""
+        self._result = result
+        self.label.clear()
+        self.label.addItems(list(result.classes) if result is not None else [])
+        self.label.setEditText((result.predicted or "") if result is not None else "")
+        self.setEnabled(result is not None)
+        self.show_verdicts({})
+
+    def show_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
+        """Say what was ticked."""
+        right = sum(verdict is Verdict.RIGHT for verdict in verdicts.values())
+        wrong = len(verdicts) - right
+        ticked = f" You ticked {right} right and {wrong} wrong." if verdicts else ""
+        self.words.say(f"Is the prediction right? Then it can be trained on.{ticked}")

@@ -1,0 +1,125 @@
+"""The colours of the map, with words that say what they mean."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from qtpy.QtCore import QRect, QSize, Qt
+from qtpy.QtGui import QImage, QPainter, QPaintEvent
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_xmag._gui.analyze.map_layer import colormap, limits
+from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag._gui.shared.section import Words, bold, text_color
+from napari_xmag.analyze.heatmap import HeatMapView
+
+_BAR_PX = 14
+
+
+@dataclass(frozen=True, slots=True)
+class LegendWords:
+    """A legend's text: title, both ends, and a sentence below."""
+
+    title: str
+    low: str
+    high: str
+    sentence: str
+
+
+def legend_words(scores: TileScores, view: HeatMapView, class_name: str) -> LegendWords:
+    """Say what a view's colours mean for these tiles."""
+    low, high = limits(view, scores.values(view, class_name))
+    if view is HeatMapView.RANK:
+        return LegendWords(
+            "Attention (rank)",
+            "least looked at",
+            "most looked at",
+            "Each square's place among the squares of this slide. Half of them are always above "
+            "the middle, even where nothing stands out.",
+        )
+    if view is HeatMapView.RAW:
+        return LegendWords(
+            "Attention (raw)",
+            "0 %",
+            f"{100 * high:.3g} %",
+            "Each square's share of the model's attention; all squares together make 100 %.",
+        )
+    return LegendWords(
+        f"Evidence for “{class_name}”",
+        f"{_signed(low)} against",
+        f"for {_signed(high)}",
+        f"What each square adds to the score of “{class_name}”; their sum is the slide's score.",
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "−")
+
+
+class ColorBar(QWidget):
+    """A strip of the map's colours, low on the left; what the threshold hides is hatched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view = HeatMapView.RANK
+        self._threshold = 0.0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Return a flat strip."""
+        return QSize(200, _BAR_PX)
+
+    def show_view(self, view: HeatMapView, threshold: float) -> None:
+        """Take the colours of a view."""
+        self._view, self._threshold = view, threshold
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the colours."""
+        colors = (255 * colormap(self._view).map(np.linspace(0, 1, 256))).astype(np.uint8)
+        row = np.ascontiguousarray(colors[None])
+        picture = QImage(row.data, 256, 1, 4 * 256, QImage.Format.Format_RGBA8888)
+        painter = QPainter(self)
+        painter.drawImage(self.rect(), picture)
+        painter.fillRect(self._hidden(), text_color(self, 0.0))
+        painter.fillRect(self._hidden(), Qt.BrushStyle.BDiagPattern)
+        painter.end()
+
+    def _hidden(self) -> QRect:
+        width = self.width()
+        if self._view is HeatMapView.EVIDENCE:
+            half = round(width * self._threshold / 2)
+            return QRect(width // 2 - half, 0, 2 * half, self.height())
+        return QRect(0, 0, round(width * self._threshold), self.height())
+
+
+class Legend(QWidget):
+    """Title, colour bar, ends and meaning of the map that is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = bold(QLabel())
+        self.bar = ColorBar()
+        self.low, self.high = QLabel(), QLabel()
+        self.sentence = Words()
+        ends = QHBoxLayout()
+        ends.addWidget(self.low)
+        ends.addStretch()
+        ends.addWidget(self.high)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 2, 0, 2)
+        layout.setSpacing(2)
+        layout.addWidget(self.title)
+        layout.addWidget(self.bar)
+        layout.addLayout(ends)
+        layout.addWidget(self.sentence)
+
+    def show_map(
+        self, scores: TileScores, view: HeatMapView, class_name: str, threshold: float, note: str
+    ) -> None:
+        """Explain the map."""
+        words = legend_words(scores, view, class_name)
+        self.title.setText(f"{words.title}{note}")
+        self.low.setText(words.low)
+        self.high.setText(words.high)
+        self.sentence.say(words.sentence)
+        self.bar.show_view(view, threshold)

@@ -1,0 +1,121 @@
+"""What the map shows, how strongly, and what it means."""
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QLabeledSlider
+
+from napari_xmag._gui.analyze.legend import Legend
+from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.section import Words
+from napari_xmag.analyze.heatmap import HeatMapView
+
+_VIEWS = {
+    HeatMapView.RANK: "Attention (rank)",
+    HeatMapView.RAW: "Attention (raw)",
+    HeatMapView.EVIDENCE: "Evidence for a class",
+}
+
+
+class MapPanel(QWidget):
+    """View, class, opacity, threshold and legend of the map."""
+
+    view_chosen = Signal(object)
+    class_chosen = Signal(str)
+    opacity_set = Signal(float)
+    threshold_set = Signal(float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.views = Chooser("What the colours of the map mean.")
+        self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.RANK)
+        self.classes = Chooser("Show what speaks for this class, and what against it.")
+        self.opacity = _percent_slider("How strongly the map covers the tissue.", 50)
+        self.threshold = _percent_slider("Hide squares weaker than this part of the scale.", 0)
+        self.legend = Legend()
+        self.empty = Words("The heat map fills in while the slide is analysed.")
+        self._controls = QWidget()
+        self._form = QFormLayout(self._controls)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setVerticalSpacing(5)
+        self._form.addRow("View", self.views)
+        self._form.addRow("Class", self.classes)
+        self._form.addRow("Opacity, %", self.opacity)
+        self._form.addRow("Hide below, %", self.threshold)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.empty)
+        layout.addWidget(self._controls)
+        layout.addWidget(self.legend)
+        self._wire()
+        self.show_session(None, HeatMapView.RANK, "", 0.0)
+
+    def _wire(self) -> None:
+        self.views.activated.connect(
+            lambda _: self.view_chosen.emit(HeatMapView(self.views.currentData()))
+        )
+        self.classes.activated.connect(lambda _: self.class_chosen.emit(self.classes.currentData()))
+        self.opacity.valueChanged.connect(lambda value: self.opacity_set.emit(value / 100))
+        self.threshold.valueChanged.connect(lambda value: self.threshold_set.emit(value / 100))
+
+    def show_session(
+        self, session: SlideSession | None, view: HeatMapView, class_name: str, threshold: float
+    ) -> None:
+        """Show the controls that the slide's map needs."""
+        scores = session.scores if session is not None else None
+        shown = scores is not None and scores.known > 0
+        self.empty.setVisible(not shown)
+        self._controls.setVisible(shown)
+        self.legend.setVisible(shown)
+        if not shown:
+            return
+        self.views.setCurrentIndex(list(_VIEWS).index(view))
+        self.classes.offer([(name, name) for name in scores.classes], class_name)
+        by_class = view is HeatMapView.EVIDENCE
+        self._form.setRowVisible(self.classes, by_class)
+        self.legend.show_map(scores, view, class_name, threshold, _note(session))
+
+
+def _note(session: SlideSession) -> str:
+    if session.scores.final:
+        return ""
+    return " – filling in" if session.progress is not None else " – incomplete"
+
+
+def _percent_slider(tip: str, value: int) -> QLabeledSlider:
+    slider = QLabeledSlider(Qt.Orientation.Horizontal)
+    slider.setRange(0, 100)
+    slider.setValue(value)
+    slider.setToolTip(tip)
+    return slider
+
+
+def hover_words(session: SlideSession, x: float, y: float) -> str:
+    """Return one line about the square at a level-0 position; empty on glass."""
+    scores = session.scores
+    tile = scores.tile_at(x, y) if scores is not None else None
+    if tile is None:
+        return ""
+    parts = [
+        f"rank {100 * scores.rank[tile]:.0f} %",
+        f"attention {100 * scores.attention[tile]:.2g} %",
+    ]
+    parts += [
+        f"{name} {value:+.2g}".replace("-", "−")
+        for name, value in zip(scores.classes, scores.evidence[tile], strict=True)
+    ]
+    return " · ".join(parts)
+
+
+class HoverLine(QLabel):
+    """Says what the model thinks of the square under the mouse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setToolTip("The square under the mouse: rank, share of attention, evidence by class.")
+        self.say("")
+
+    def say(self, words: str) -> None:
+        """Show values, or where to find them."""
+        self.setText(words or "Point at the map to read a square's values.")

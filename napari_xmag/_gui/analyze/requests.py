@@ -1,0 +1,94 @@
+"""What other widgets of the window ask of Analyze slide."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_xmag._gui.analyze.state import SlideSession
+
+if TYPE_CHECKING:
+    from napari_xmag._gui.analyze.controller import Controller
+
+_BY_HAND = ("user", "remembered from the user")
+
+
+class Requests(QObject):
+    """Answers other widgets, and maps the slide that they ask for as soon as it is open.
+
+    Parameters
+    ----------
+    controller
+        Acts on the slides of the window.
+    """
+
+    def __init__(self, controller: "Controller") -> None:
+        super().__init__()
+        self._controller = controller
+        self._waiting: SlideSession | None = None
+
+    def predictions(self) -> dict[Path, str]:
+        """Return the predicted class of each slide of the viewer that has one."""
+        sessions = self._controller.state.sessions
+        known = {s.path: s.result.predicted for s in sessions if s.result is not None}
+        return {path: label for path, label in known.items() if label}
+
+    def given_mpp(self, path: Path) -> float | None:
+        """Return the pixel size that the user gave for a slide; None where its file states it."""
+        session = self._session_of(path)
+        if session is None or session.slide is None or session.slide.mpp is None:
+            return None
+        return session.slide.mpp.x if session.slide.mpp_source in _BY_HAND else None
+
+    def map_slide(self, path: Path, mpp: float | None) -> None:
+        """Open a slide and let the chosen model draw its map.
+
+        Parameters
+        ----------
+        mpp
+            µm per pixel, given by hand where the file states none.
+        """
+        controller = self._controller
+        session = self._session_of(path)
+        if session is None:
+            controller.viewer.open(str(path), plugin="napari-xmag")
+            session = self._session_of(path)
+        if session is None:
+            return
+        controller.choose_slide(session)
+        controller.viewer.reset_view()
+        self.forget()
+        self._waiting = session
+        session.events.slide.connect(partial(self._later, mpp))
+        self._later(mpp)
+
+    def forget(self) -> None:
+        """Wait for no slide any more."""
+        if self._waiting is not None:
+            self._waiting.events.slide.disconnect()
+            self._waiting = None
+
+    def _later(self, mpp: float | None, *_: Any) -> None:
+        QTimer.singleShot(0, self, partial(self._map, mpp))
+
+    def _map(self, mpp: float | None) -> None:
+        session, controller = self._waiting, self._controller
+        if session is None or session.slide is None:
+            return
+        if session.slide.mpp is None and mpp is not None:
+            controller.set_pixel_size(mpp)
+            return  # the slide is opened again, and this is called again
+        self.forget()
+        model = controller.entry_of(controller.state.model)
+        if session.result is None or model is None or not _made_by(session, model):
+            controller.analyze()
+
+    def _session_of(self, path: Path) -> SlideSession | None:
+        sessions = self._controller.state.sessions
+        same = (s for s in sessions if s.path.resolve() == path.resolve())
+        return next(same, None)
+
+
+def _made_by(session: SlideSession, model: Any) -> bool:
+    return bool(session.result and session.result.model.get("sha256") == model.info.sha256)

@@ -1,0 +1,118 @@
+"""What the slide says of itself, and how long each stage of its analysis took."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_xmag._gui.shared.section import discard
+from napari_xmag.analyze.result import SlideResult
+
+_STAGES = {
+    "tissue": "find tissue",
+    "model": "prepare model",
+    "plan": "plan tiles",
+    "first_tiles": "until first tiles",
+    "read_wait": "wait for reading",
+    "total": "all",
+}
+
+
+class PassportPanel(QWidget):
+    """A table of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, str] = {}
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._table = QWidget()
+        self._layout.addWidget(self._table)
+
+    def show_slide(self, passport: Mapping[str, Any] | None, result: SlideResult | None) -> None:
+        """Fill the table anew."""
+        self.rows = {**_slide_rows(passport), **_second_rows(result)}
+        self._layout.removeWidget(self._table)
+        discard(self._table)
+        self._table = QWidget()
+        form = QFormLayout(self._table)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(3)
+        for name, words in self.rows.items():
+            form.addRow(_label(name), _value(words))
+        self._layout.addWidget(self._table)
+
+
+def _label(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    return label
+
+
+def _value(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def _slide_rows(passport: Mapping[str, Any] | None) -> dict[str, str]:
+    if passport is None:
+        return {"": "No slide is open."}
+    power = passport["objective_power"]
+    rows = {
+        "File": passport["path"],
+        "Vendor": passport["vendor"],
+        "Pixel size": _pixel_size(passport),
+        "Conflict": passport["mpp_conflict"],
+        "Objective": f"{power:g}x" if power else "not stated",
+        "Size": _size(passport),
+        "Levels": _levels(passport),
+        "Scanned": _bounds(passport),
+        "Colour": "ICC profile in the file" if passport["icc"] else "no ICC profile",
+        "Fingerprint": passport["fingerprint"][:12],
+    }
+    return {name: words for name, words in rows.items() if words}
+
+
+def _pixel_size(passport: Mapping[str, Any]) -> str:
+    x, y = passport["mpp_x"], passport["mpp_y"]
+    if x is None:
+        return "not stated"
+    size = f"{x:.4g} µm" if x == y else f"{x:.4g} × {y:.4g} µm"
+    return f"{size} ({passport['mpp_source']})"
+
+
+def _size(passport: Mapping[str, Any]) -> str:
+    pixels = f"{passport['width']:,} × {passport['height']:,} pixels".replace(",", " ")
+    if passport["mpp_x"] is None:
+        return pixels
+    width = passport["width"] * passport["mpp_x"] / 1000
+    height = passport["height"] * passport["mpp_y"] / 1000
+    return f"{pixels}\n{width:.1f} × {height:.1f} mm"
+
+
+def _levels(passport: Mapping[str, Any]) -> str:
+    steps = ", ".join(f"{level['downsample']:.4g}" for level in passport["levels"])
+    return f"{len(passport['levels'])} (1:{steps.replace(', ', ', 1:')})"
+
+
+def _bounds(passport: Mapping[str, Any]) -> str:
+    bounds = passport["bounds"]
+    whole = (0, 0, passport["width"], passport["height"])
+    if (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == whole:
+        return "the whole picture"
+    size = f"{bounds['width']:.0f} × {bounds['height']:.0f}"
+    return f"{size} pixels from ({bounds['x']:.0f}, {bounds['y']:.0f})"
+
+
+def _second_rows(result: SlideResult | None) -> dict[str, str]:
+    if result is None:
+        return {}
+    return {
+        f"Time: {_STAGES.get(stage, stage.replace('_', ' '))}": f"{seconds:.2f} s"
+        for stage, seconds in result.seconds.items()
+    }

@@ -1,0 +1,116 @@
+"""The slides of a viewer: found by their layers' metadata, opened, followed until they go."""
+
+from functools import partial
+
+from napari.components import ViewerModel
+from napari.layers import Layer
+from psygnal import Signal
+
+from napari_xmag._gui.analyze import tasks
+from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.layers import calibrate, is_calibrated, slide_path
+from napari_xmag._gui.shared.jobs import Jobs
+from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag.errors import XmagError
+
+_MADE_LAYERS = ("map_layer", "tissue_layer", "regions_layer", "mark_layer")
+
+
+class Slides:
+    """Keeps one session for each slide layer.
+
+    Attributes
+    ----------
+    dropped
+        Says that a slide left the viewer.
+    """
+
+    dropped = Signal(SlideSession)
+
+    def __init__(self, viewer: ViewerModel, state: WindowState, jobs: Jobs) -> None:
+        self._viewer = viewer
+        self._state = state
+        self._jobs = jobs
+        self._first_sized = True
+        viewer.layers.events.inserted.connect(self._inserted)
+        viewer.layers.events.removed.connect(self._removed)
+        for layer in list(viewer.layers):
+            self._take(layer)
+
+    def disconnect(self) -> None:
+        """Follow the viewer no longer."""
+        self._viewer.layers.events.inserted.disconnect(self._inserted)
+        self._viewer.layers.events.removed.disconnect(self._removed)
+
+    def close(self) -> None:
+        """Close all files."""
+        for session in self._state.sessions:
+            if session.slide is not None:
+                session.slide.close()
+
+    def open(self, session: SlideSession, mpp: float | None = None) -> None:
+        """Open a slide's file in a thread; with ``mpp``, remember that for it first."""
+        self._jobs.start(
+            tasks.open_for_window(session.path, mpp),
+            partial(self._opened, session),
+            fail=partial(self._not_opened, session),
+        )
+
+    def _opened(self, session: SlideSession, event: object) -> None:
+        if not isinstance(event, tasks.Opened):
+            return
+        if session not in self._state.sessions:
+            event.slide.close()
+            return
+        old, session.slide = session.slide, event.slide
+        if old is not None:
+            old.close()
+        session.problem = ""
+        session.passport = event.passport
+        mpp = event.slide.mpp
+        if mpp is not None and (old is not None or not is_calibrated(session.layer)):
+            calibrate(session.layer, mpp)
+        if mpp is not None and self._first_sized:
+            # Once: a user who puts the scale bar away is not asked twice.
+            self._viewer.canvas.overlays.scale_bar.visible = True
+            self._first_sized = False
+
+    def _not_opened(self, session: SlideSession, error: Exception) -> None:
+        session.problem = error.found if isinstance(error, XmagError) else str(error)
+        tell_error(error)
+
+    def layers_of(self, session: SlideSession) -> list[Layer]:
+        """Return the slide's own layer and those made for it."""
+        layers = [session.layer, *(getattr(session, name) for name in _MADE_LAYERS)]
+        return [layer for layer in layers if layer is not None]
+
+    def _inserted(self, event: object) -> None:
+        self._take(event.value)
+
+    def _take(self, layer: Layer) -> None:
+        path = slide_path(layer)
+        if path is None or any(session.path == path for session in self._state.sessions):
+            return
+        session = SlideSession(path, layer)
+        self._state.sessions = (*self._state.sessions, session)
+        # It lies on top of the others, so it is what the user looks at.
+        self._state.current = session
+        self.open(session)
+
+    def _removed(self, event: object) -> None:
+        layer = event.value
+        for session in self._state.sessions:
+            for name in _MADE_LAYERS:
+                if getattr(session, name) is layer:
+                    setattr(session, name, None)
+            if session.layer is layer:
+                self._drop(session)
+
+    def _drop(self, session: SlideSession) -> None:
+        left = tuple(other for other in self._state.sessions if other is not session)
+        self._state.sessions = left
+        if self._state.current is session:
+            self._state.current = left[0] if left else None
+        self.dropped.emit(session)
+        if session.slide is not None:
+            session.slide.close()

@@ -1,0 +1,173 @@
+"""What the window knows: one evented state for each window, one for each slide in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import SignalGroup, evented
+
+from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.review import Verdict
+from napari_xmag.slide.base import Slide
+
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+    from napari.layers import Image, Labels, Shapes
+
+
+class TissueChoice(StrEnum):
+    """Which part of the slide is analysed."""
+
+    AUTO = "Find tissue automatically"
+    WHOLE = "Whole slide"
+    REGIONS = "Only inside my shapes"
+    PAINTED = "The mask that I painted"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    stage
+        In words.
+    done, total
+        Tiles; both 0 before they are planned.
+    tiles_per_second, seconds_left
+        0 until known.
+    unreadable
+        Tiles that could not be read.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    tiles_per_second: float = 0.0
+    seconds_left: float = 0.0
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileCard:
+    """A tile of the strip: its picture and its values.
+
+    Attributes
+    ----------
+    tile
+        Index in the result's table.
+    place
+        1 for the foremost.
+    value
+        Its share of the attention, or what it adds to the class's score, as the strip shows.
+    pixels
+        uint8 (H, W, 3); None when it could not be read.
+    """
+
+    tile: int
+    place: int
+    value: float
+    pixels: NDArray[np.uint8] | None
+
+
+@evented(connect_child_events=False)
+@dataclass(eq=False)
+class SlideSession:
+    """All that belongs to one slide of the viewer; what changes is announced by ``events``.
+
+    Attributes
+    ----------
+    path
+        The slide's file or folder.
+    layer
+        Its picture in the viewer.
+    slide
+        Opened a moment after the layer was seen; None until then.
+    passport
+        What the slide says of itself.
+    problem
+        Why it cannot be analysed, in words; empty when it can.
+    tissue
+        Which part is analysed.
+    progress
+        None when no run is under way.
+    outcome
+        How the last run ended, when it did not end with a result.
+    scores
+        Latest values of the tiles.
+    result
+        The last finished analysis.
+    cards_for
+        What the strip shows: the tiles that speak most for this class, or the most attended ones
+        where it is empty. None before there is a result.
+    cards
+        These tiles, the foremost first; None while they are read.
+    verdicts
+        Right or wrong by tile index; kept with ``result``.
+    map_layer, tissue_layer, regions_layer, mark_layer
+        Layers made for this slide, while they are in the viewer.
+    """
+
+    if TYPE_CHECKING:
+        events: ClassVar[SignalGroup]
+
+    path: Path
+    layer: "Image"
+    slide: Slide | None = None
+    passport: Mapping[str, Any] | None = None
+    problem: str = ""
+    tissue: TissueChoice = TissueChoice.AUTO
+    progress: Progress | None = None
+    outcome: str = ""
+    scores: TileScores | None = None
+    result: SlideResult | None = None
+    cards_for: str | None = None
+    cards: tuple[TileCard, ...] | None = None
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    map_layer: "Image | None" = None
+    tissue_layer: "Labels | None" = None
+    regions_layer: "Shapes | None" = None
+    mark_layer: "Shapes | None" = None
+
+
+@evented(connect_child_events=False)
+@dataclass(eq=False)
+class WindowState:
+    """The widget's own choices.
+
+    Attributes
+    ----------
+    sessions
+        Slides of the viewer, in the order of their layers.
+    current
+        The slide that is shown.
+    models
+        What the model chooser offers.
+    model, device
+        Chosen names; ``model`` is empty until the models are known.
+    view, class_name
+        What the map shows; an empty class stands for the predicted one.
+    opacity, threshold
+        Of the map, 0 to 1.
+    """
+
+    if TYPE_CHECKING:
+        events: ClassVar[SignalGroup]
+
+    sessions: tuple[SlideSession, ...] = ()
+    current: SlideSession | None = None
+    models: tuple[Any, ...] = ()
+    devices: tuple[str, ...] = ("auto",)
+    model: str = ""
+    device: str = "auto"
+    view: HeatMapView = HeatMapView.RANK
+    class_name: str = ""
+    opacity: float = 0.5
+    threshold: float = 0.0

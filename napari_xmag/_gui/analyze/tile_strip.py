@@ -1,0 +1,168 @@
+"""The foremost tiles, side by side: click to go there, tick right or wrong."""
+
+import numpy as np
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QImage, QPixmap, QWheelEvent
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_xmag._gui.analyze.state import SlideSession, TileCard
+from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, discard
+from napari_xmag.analyze.review import Verdict
+
+_SIDE = 104
+
+
+class TileButton(QWidget):
+    """One tile: picture, place and value, two ticks."""
+
+    clicked = Signal(int)
+    judged = Signal(int, object)
+
+    def __init__(self, card: TileCard, class_name: str, verdict: Verdict | None) -> None:
+        super().__init__()
+        self.card = card
+        self._value = _evidence_words(card) if class_name else _attention_words(card)
+        self.picture = QPushButton()
+        self.picture.setFixedSize(_SIDE + 6, _SIDE + 6)
+        self.picture.setIconSize(QSize(_SIDE, _SIDE))
+        self.picture.setIcon(_icon(card))
+        self.picture.setText("" if card.pixels is not None else "unreadable")
+        self.picture.setStyleSheet(
+            "QPushButton { border: 2px solid transparent; padding: 1px; }"
+            f"QPushButton:hover, QPushButton:focus {{ border-color: {ACCENT.name()}; }}"
+        )
+        rank = f"evidence for “{class_name}”" if class_name else "attention"
+        self.picture.setToolTip(
+            f"Number {card.place} in {rank} ({self._value}). Click to go there."
+        )
+        self.picture.setAccessibleName(f"Tile number {card.place}")
+        self.picture.clicked.connect(lambda: self.clicked.emit(card.tile))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.picture)
+        layout.addLayout(self._ticks(verdict))
+
+    def _ticks(self, verdict: Verdict | None) -> QHBoxLayout:
+        self.right = self._tick("✓", Verdict.RIGHT, "The model is right to look here.", ACCENT)
+        self.wrong = self._tick("✗", Verdict.WRONG, "The model should not look here.", ALARM)
+        self.right.setChecked(verdict is Verdict.RIGHT)
+        self.wrong.setChecked(verdict is Verdict.WRONG)
+        label = QLabel(f"{self.card.place}  ·  {self._value}")
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        row.addWidget(label, 1)
+        row.addWidget(self.right)
+        row.addWidget(self.wrong)
+        return row
+
+    def _tick(self, sign: str, verdict: Verdict, tip: str, color: object) -> QToolButton:
+        button = QToolButton()
+        button.setText(sign)
+        button.setCheckable(True)
+        button.setToolTip(f"{tip} Kept with the result and exported.")
+        button.setAccessibleName(f"Tile {self.card.place} {verdict}")
+        button.setFixedSize(24, 22)
+        button.setStyleSheet(
+            "QToolButton { border: 1px solid #808080; border-radius: 3px; }"
+            f"QToolButton:checked {{ background-color: {color.name()}; color: white; }}"
+        )
+        button.clicked.connect(lambda on: self._judge(verdict if on else None))
+        return button
+
+    def _judge(self, verdict: Verdict | None) -> None:
+        self.right.setChecked(verdict is Verdict.RIGHT)
+        self.wrong.setChecked(verdict is Verdict.WRONG)
+        self.judged.emit(self.card.tile, verdict)
+
+
+class _SidewaysScroll(QScrollArea):
+    """A mouse wheel moves along the strip."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        bar = self.horizontalScrollBar()
+        turn = event.angleDelta().y() or event.angleDelta().x()
+        bar.setValue(bar.value() - turn)
+        event.accept()
+
+
+class TileStrip(QWidget):
+    """The tiles to review, and what they have in common."""
+
+    clicked = Signal(int)
+    judged = Signal(int, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tiles: list[TileButton] = []
+        self._row = QHBoxLayout()
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(6)
+        inside = QWidget()
+        inside.setLayout(self._row)
+        self._row.addStretch()
+        self._scroll = _SidewaysScroll()
+        self._scroll.setWidget(inside)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self._scroll.setFixedHeight(_SIDE + 60)
+        self.words = Words()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.words)
+        layout.addWidget(self._scroll)
+        self.show_session(None)
+
+    def show_session(self, session: SlideSession | None) -> None:
+        """Show the tiles of a slide with their ticks."""
+        for tile in self.tiles:
+            self._row.removeWidget(tile)
+            discard(tile)
+        cards = session.cards or () if session is not None else ()
+        self.tiles = [
+            TileButton(card, session.cards_for or "", session.verdicts.get(card.tile))
+            for card in cards
+        ]
+        for place, tile in enumerate(self.tiles):
+            tile.clicked.connect(self.clicked)
+            tile.judged.connect(self.judged)
+            self._row.insertWidget(place, tile)
+        self._scroll.setVisible(bool(cards))
+        self.words.say(_words(session))
+
+
+def _words(session: SlideSession | None) -> str:
+    shown = session.cards_for if session is not None else None
+    if shown is not None and session.cards is None:
+        return "Reading the tiles …"
+    if not shown:
+        return "Where the model looked most."
+    return f"What speaks most for “{shown}”." if session.cards else f"Nothing speaks for “{shown}”."
+
+
+def _attention_words(card: TileCard) -> str:
+    return f"{100 * card.value:.2g} %"
+
+
+def _evidence_words(card: TileCard) -> str:
+    return f"{card.value:+#.2g}"
+
+
+def _icon(card: TileCard) -> QIcon:
+    if card.pixels is None:
+        return QIcon()
+    pixels = np.ascontiguousarray(card.pixels)
+    height, width = pixels.shape[:2]
+    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    # A copy, because QImage only borrows the array's memory.
+    return QIcon(QPixmap.fromImage(image.copy()))

@@ -1,0 +1,59 @@
+"""Which part of the slide is analysed."""
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_xmag._gui.analyze.state import SlideSession, TissueChoice
+from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.section import Words
+
+_HINTS = {
+    TissueChoice.AUTO: "",
+    TissueChoice.WHOLE: "Everything that was scanned, glass too. Takes longer.",
+    TissueChoice.REGIONS: "Only tissue inside closed shapes. Draw them, or use your own layer.",
+    TissueChoice.PAINTED: "Repaint it with the brush or eraser of the layer controls.",
+}
+
+
+class TissuePanel(QWidget):
+    """Chooses the tissue and shows it."""
+
+    chosen = Signal(object)
+    show_asked = Signal()
+    draw_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choice = Chooser("Which part of the slide the model looks at.")
+        self.choice.offer([(str(choice), choice) for choice in TissueChoice], TissueChoice.AUTO)
+        self.show_button = QPushButton("Show tissue")
+        self.show_button.setToolTip(
+            "Outline the tissue as a layer. What the outline misses, or should leave out (pen "
+            "marks, folds), can be repainted before the analysis."
+        )
+        self.draw_button = QPushButton("Draw regions")
+        self.draw_button.setToolTip("Outline regions click by click; a double click closes one.")
+        self.hint = Words()
+        self.choice.activated.connect(
+            lambda _: self.chosen.emit(TissueChoice(self.choice.currentData()))
+        )
+        self.show_button.clicked.connect(self.show_asked)
+        self.draw_button.clicked.connect(self.draw_asked)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.show_button)
+        buttons.addWidget(self.draw_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addWidget(self.choice)
+        layout.addLayout(buttons)
+        layout.addWidget(self.hint)
+
+    def show_session(self, session: SlideSession | None) -> None:
+        """Show the slide's choice."""
+        ready = session is not None and session.slide is not None and session.slide.mpp is not None
+        self.setEnabled(ready)
+        if session is None:
+            return
+        self.choice.setCurrentIndex(list(TissueChoice).index(session.tissue))
+        self.hint.say(_HINTS[session.tissue])

@@ -1,0 +1,331 @@
+"""Plugins > XMAG > Analyze slide: the panels of one dock, wired to its state."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import napari
+from psygnal import EmissionInfo
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import (
+    QFrame,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_xmag._about import NOTICE
+from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
+from napari_xmag._gui.analyze.controller import Controller
+from napari_xmag._gui.analyze.export_dialog import ExportDialog
+from napari_xmag._gui.analyze.label_panel import LabelPanel
+from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
+from napari_xmag._gui.analyze.prediction_panel import PredictionPanel
+from napari_xmag._gui.analyze.requests import Requests
+from napari_xmag._gui.analyze.run_panel import RunPanel
+from napari_xmag._gui.analyze.slide_metadata_panel import PassportPanel
+from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.analyze.tile_strip import TileStrip
+from napari_xmag._gui.analyze.tissue_panel import TissuePanel
+from napari_xmag._gui.shared.dock import Docked
+from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
+from napari_xmag._gui.shared.section import Section, Words, bold
+
+if TYPE_CHECKING:
+    from napari_xmag.zoo import ModelEntry
+
+
+class AnalyzeWidget(Docked):
+    """Analyses slides of a viewer and shows what came of it.
+
+    Parameters
+    ----------
+    napari_viewer
+        Given by napari.
+    """
+
+    NAME = ANALYZE
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(napari_viewer)
+        self._watched: dict[SlideSession, Callable[[EmissionInfo], None]] = {}
+        self.state = WindowState()
+        self.chooser = ChooserPanel()
+        self.tissue = TissuePanel()
+        self.run = RunPanel()
+        self.prediction = PredictionPanel()
+        self.map = MapPanel()
+        self.strip = TileStrip()
+        self.label = LabelPanel()
+        self.passport = PassportPanel()
+        self.hover = HoverLine()
+        self.export_button = QPushButton("Export …")
+        self.export_button.setToolTip(
+            "Write the prediction, the maps and the tiles to files, for a report or for QuPath."
+        )
+        self._lay_out()
+        self.controller = Controller(napari_viewer, self.state)
+        self._requests = Requests(self.controller)
+        self._wire_panels()
+        self._wire_state()
+        self._show_all()
+
+    # layout
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(8, 8, 8, 4)
+        column.setSpacing(4)
+        for section in self._sections():
+            column.addWidget(section)
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.notice = bold(Words(NOTICE))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(2)
+        layout.addWidget(scroll, 1)
+        for line in (self.hover, self.notice):
+            line.setContentsMargins(8, 0, 8, 0)
+            layout.addWidget(line)
+        self.setMinimumWidth(320)
+
+    def sizeHint(self) -> QSize:
+        """Ask for room in which three tiles of the strip lie side by side."""
+        return QSize(384, 760)
+
+    def _sections(self) -> list[QWidget]:
+        self.results = QWidget()
+        column = QVBoxLayout(self.results)
+        column.setContentsMargins(0, 0, 0, 0)
+        for title, panel in (
+            ("Prediction", self.prediction),
+            ("Heat map", self.map),
+            ("Places to review", self.strip),
+            ("This slide as an example", self.label),
+        ):
+            column.addWidget(_section(title, panel))
+        return [
+            self.chooser,
+            _section("Tissue", self.tissue),
+            self.run,
+            self.results,
+            self.export_button,
+            _section("Slide passport", self.passport, folded=True),
+        ]
+
+    # wires
+
+    def _wire_panels(self) -> None:
+        control, state = self.controller, self.state
+        self.chooser.slide_chosen.connect(control.choose_slide)
+        self.chooser.model_chosen.connect(control.choose_model)
+        self.chooser.device_chosen.connect(lambda name: setattr(state, "device", name))
+        self.chooser.pixel_size.given.connect(control.set_pixel_size)
+        self.tissue.chosen.connect(control.choose_tissue)
+        self.tissue.show_asked.connect(control.show_tissue)
+        self.tissue.draw_asked.connect(control.draw_regions)
+        self.run.analyze_asked.connect(control.analyze)
+        self.run.cancel_asked.connect(lambda: control.cancel())
+        self.map.view_chosen.connect(lambda view: setattr(state, "view", view))
+        self.map.class_chosen.connect(lambda name: setattr(state, "class_name", name))
+        self.map.opacity_set.connect(lambda value: setattr(state, "opacity", value))
+        self.map.threshold_set.connect(lambda value: setattr(state, "threshold", value))
+        self.strip.clicked.connect(self._go_to)
+        self.strip.judged.connect(control.judge)
+        self.label.given.connect(self._add_to_training)
+        self.export_button.clicked.connect(self._export)
+        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        escape.activated.connect(lambda: control.cancel())
+        self.viewer.mouse_move_callbacks.append(self._hover)
+
+    def _wire_state(self) -> None:
+        events = self.state.events
+        events.sessions.connect(self._follow_sessions)
+        events.current.connect(self._show_all)
+        for name in ("models", "model"):
+            getattr(events, name).connect(self._show_models)
+        for name in ("devices", "device"):
+            getattr(events, name).connect(self._show_devices)
+        for name in ("view", "class_name", "threshold"):
+            getattr(events, name).connect(self._show_map)
+        self._follow_sessions()
+
+    def _follow_sessions(self) -> None:
+        self._unfollow_sessions()
+        for session in self.state.sessions:
+            self._watched[session] = partial(self._session_changed, session)
+            session.events.connect(self._watched[session])
+        self.chooser.show_slides(self.state.sessions, self.state.current)
+
+    def _unfollow_sessions(self) -> None:
+        for session, callback in self._watched.items():
+            session.events.disconnect(callback)
+        self._watched.clear()
+
+    # showing
+
+    def _session_changed(self, session: SlideSession, info: EmissionInfo) -> None:
+        if session is not self.state.current:
+            return
+        {
+            "slide": self._show_slide,
+            "passport": self._show_passport,
+            "problem": self._show_slide,
+            "tissue": self._show_tissue,
+            "progress": self._show_progress,
+            "outcome": self._show_progress,
+            "scores": self._show_map,
+            "result": self._show_result,
+            "cards": self._show_strip,
+            "cards_for": self._show_strip,
+            "verdicts": self._show_verdicts,
+        }.get(info.signal.name, _nothing)()
+
+    def _show_all(self) -> None:
+        self._show_models()
+        self._show_devices()
+        self.chooser.show_slides(self.state.sessions, self.state.current)
+        self._show_slide()
+        self._show_result()
+        self._show_map()
+
+    def _show_slide(self) -> None:
+        self.chooser.show_session(self.state.current)
+        self._show_tissue()
+        self._show_passport()
+        self._show_progress()
+
+    def _show_models(self) -> None:
+        self.chooser.show_models(self.state.models, self.state.model)
+        self._show_progress()
+
+    def _show_devices(self) -> None:
+        self.chooser.show_devices(self.state.devices, self.state.device)
+
+    def _show_tissue(self) -> None:
+        self.tissue.show_session(self.state.current)
+
+    def _show_passport(self) -> None:
+        session = self.state.current
+        passport = session.passport if session is not None else None
+        self.passport.show_slide(passport, session.result if session is not None else None)
+
+    def _show_progress(self) -> None:
+        session = self.state.current
+        progress = session.progress if session is not None else None
+        self.run.show_progress(progress, session.outcome if session is not None else "")
+        why_not = self._why_not()
+        self.run.allow(not why_not, why_not)
+        if session is not None and session.scores is not None:
+            self._show_map()
+
+    def _why_not(self) -> str:
+        session = self.state.current
+        if session is None:
+            return "Open a slide first."
+        if session.problem:
+            return session.problem
+        if session.slide is None:
+            return "The slide is still being opened."
+        if session.slide.mpp is None:
+            return "Give the pixel size of the slide first."
+        return "" if self.state.model else "The models are still being looked up."
+
+    def _show_result(self) -> None:
+        session = self.state.current
+        result = session.result if session is not None else None
+        self.prediction.show_result(result)
+        self.label.show_result(result)
+        self.export_button.setEnabled(result is not None)
+        self._show_strip()
+        self._show_passport()
+
+    def _show_strip(self) -> None:
+        self.strip.show_session(self.state.current)
+
+    def _show_verdicts(self) -> None:
+        self.label.show_verdicts(self.state.current.verdicts)
+
+    def _show_map(self) -> None:
+        session, state = self.state.current, self.state
+        name = self.controller.class_of(session) if session is not None else ""
+        self.map.show_session(session, state.view, name, state.threshold)
+
+    # what other widgets ask for
+
+    def predictions(self) -> dict[Path, str]:
+        """Return the predicted class of each slide of the viewer that has one."""
+        return self._requests.predictions()
+
+    def given_mpp(self, path: Path) -> float | None:
+        """Return the pixel size that the user gave for a slide; None where its file states it."""
+        return self._requests.given_mpp(path)
+
+    def offer(self, entry: "ModelEntry") -> None:
+        """Add a model to the choice, and choose it."""
+        self.controller.offer(entry)
+
+    def map_slide(self, path: Path, mpp: float | None) -> None:
+        """Open a slide and let the chosen model draw its map."""
+        self._requests.map_slide(path, mpp)
+
+    # acting
+
+    def _go_to(self, tile: int) -> None:
+        canvas = self.main_window().centralWidget()
+        self.controller.go_to(tile, min(canvas.width(), canvas.height()))
+
+    def _hover(self, viewer: object, event: object) -> None:
+        session = self.state.current
+        if session is None or session.scores is None:
+            return
+        y, x = session.layer.world_to_data(event.position)[-2:]
+        self.hover.say(hover_words(session, x + 0.5, y + 0.5))
+
+    def _add_to_training(self, label: str) -> None:
+        train = open_train(self.viewer, self.main_window())
+        train.add(self.state.current.path, label)
+
+    def _export(self) -> None:
+        session = self.state.current
+        bounds = session.slide.bounds
+        folder = Path.home() / "xmag-results" / session.path.stem
+        dialog = ExportDialog(folder, bool(bounds.x or bounds.y), self)
+        dialog.accepted.connect(lambda: self.controller.export(dialog.folder(), dialog.origin()))
+        dialog.finished.connect(dialog.deleteLater)
+        self.export_dialog = dialog
+        dialog.open()  # not exec: the window stays alive behind it
+
+    # the end
+
+    def dock_hides(self) -> None:
+        """End the run when the dock is put away: another one takes seconds."""
+        self.controller.cancel_all()
+
+    def let_go(self) -> None:
+        """End all work and let go of the viewer."""
+        self.viewer.mouse_move_callbacks.remove(self._hover)
+        self._requests.forget()
+        self._unfollow_sessions()
+        self.state.events.disconnect()
+        self.controller.close()
+
+
+def _section(title: str, panel: QWidget, folded: bool | None = None) -> Section:
+    section = Section(title, folded)
+    section.content.addWidget(panel)
+    return section
+
+
+def _nothing() -> None:
+    """Answer a change that no panel shows."""

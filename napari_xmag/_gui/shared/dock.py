@@ -1,0 +1,151 @@
+"""The life of a widget in a dock: when its dock is closed, and when its window is."""
+
+from typing import ClassVar
+
+import napari
+from qtpy.QtCore import QEvent, QObject, QTimer, Slot
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
+
+_CLOSE_BUTTON = "QTitleBarCloseButton"  # as napari names it
+_GUARDED = "xmagGuarded"
+
+
+def dock_of(widget: QWidget) -> QDockWidget | None:
+    """Return the dock around a widget."""
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parent()
+    return parent
+
+
+class Docked(QWidget):
+    """A widget that knows when to end its work.
+
+    Subclasses override `let_go`, `dock_hides` and, when window and dock shall not close without a
+    question, `may_close`.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that it serves.
+
+    Attributes
+    ----------
+    NAME
+        The widget's name in the manifest, by which others find it.
+    """
+
+    NAME: ClassVar[str] = ""
+
+    def __init__(self, viewer: "napari.viewer.Viewer") -> None:
+        super().__init__()
+        self.viewer = viewer
+        self._closed = self._window_closes = False
+
+    def shut_down(self) -> None:
+        """End all work, once; the widget is of no use afterwards."""
+        if not self._closed:
+            self._closed = True
+            self.let_go()
+
+    def let_go(self) -> None:
+        """End all work and let go of the viewer."""
+
+    def dock_hides(self) -> None:
+        """Answer that the dock is put away; the menu that opened it shows it again."""
+
+    def may_close(self, place: QMainWindow | QDockWidget) -> bool:
+        """Say whether the user may close window or dock now; False when he is asked about it.
+
+        Where his answer is yes, `close_place` closes the same place.
+        """
+        return True
+
+    def close_place(self, place: QMainWindow | QDockWidget) -> None:
+        """Close the window, or the dock for good, as soon as Qt's present events are done."""
+        QTimer.singleShot(0, place, getattr(place, "destroyOnClose", place.close))
+
+    def parents_changed(self) -> None:
+        """Answer that the widget came into a dock, or into another one."""
+
+    def main_window(self) -> QMainWindow | None:
+        """Return napari's window; not ``window()``, for a floating dock is a window of its own."""
+        parent = self.parent()
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parent()
+        return parent
+
+    def event(self, event: QEvent) -> bool:
+        """Notice when the widget comes into a dock, and when it is taken out of it."""
+        if event.type() == QEvent.Type.ParentChange:
+            self._watch_parents()
+        return super().event(event)
+
+    def _watch_parents(self) -> None:
+        parent = self.parent()
+        if parent is None:
+            self.shut_down()
+            self.deleteLater()  # here, not in whichever thread collects garbage next
+        while parent is not None:
+            if isinstance(parent, QDockWidget | QMainWindow):
+                parent.installEventFilter(self)
+            if isinstance(parent, QDockWidget):
+                self._guard(parent)
+            parent = parent.parent()
+        if self.parent() is not None:
+            self.parents_changed()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass on that the dock is closed; end everything when the window is.
+
+        A window may refuse to close (the user was asked), so it has to be hidden too.
+        """
+        if event.type() == QEvent.Type.Close:
+            return self._closes(watched, event)
+        if event.type() == QEvent.Type.ParentChange and self.parent() is not None:
+            self._watch_parents()  # the dock came into the window after the widget into the dock
+        elif event.type() == QEvent.Type.Hide and isinstance(watched, QMainWindow):
+            if self._window_closes and not event.spontaneous():
+                self.shut_down()
+        elif event.type() == QEvent.Type.Show:
+            self._window_closes = False
+        elif event.type() == QEvent.Type.ChildPolished and isinstance(watched, QDockWidget):
+            self._guard(watched)  # napari makes a new title when the dock comes to float
+        return False
+
+    def _guard(self, dock: QDockWidget) -> None:
+        """Take over the button that closes a dock for good.
+
+        napari takes the widget out of its dock then; no event comes that could stop it.
+        """
+        for button in dock.findChildren(QPushButton, _CLOSE_BUTTON):
+            if not button.property(_GUARDED):
+                button.setProperty(_GUARDED, True)
+                button.clicked.disconnect()
+                button.clicked.connect(self._close_asked)
+
+    @Slot()
+    def _close_asked(self) -> None:
+        dock = dock_of(self)
+        if dock is not None and self.may_close(dock):
+            self.close_place(dock)
+
+    def _closes(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(watched, QDockWidget):
+            self.dock_hides()
+        elif not watched.isVisible():
+            self.shut_down()
+        elif _shows_canvas(watched) and not self.may_close(watched):
+            event.ignore()
+            return True
+        else:
+            self._window_closes = True
+        return False
+
+
+def _shows_canvas(window: QMainWindow) -> bool:
+    """Tell a user who closes the window from a program, which puts the canvas away before."""
+    return any(
+        isinstance(child, QWidget) and child.isVisible()
+        for child in window.centralWidget().children()
+    )

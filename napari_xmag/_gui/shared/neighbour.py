@@ -1,0 +1,96 @@
+"""The widgets of one window find each other by name, and lie behind each other as tabs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_xmag._gui.shared.dock import Docked, dock_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_xmag.zoo import ModelEntry
+
+_PLUGIN = "napari-xmag"
+
+ANALYZE, TRAIN = "Analyze slide", "Train"
+"""Names of the widgets, as in the manifest."""
+
+
+class AnalyzeDesk(Protocol):
+    """What other widgets ask of *Analyze slide*."""
+
+    def predictions(self) -> Mapping[Path, str]:
+        """Return the predicted class of each slide of the viewer that has one."""
+
+    def given_mpp(self, path: Path) -> float | None:
+        """Return the pixel size that the user gave for a slide; None where its file states it."""
+
+    def offer(self, entry: "ModelEntry") -> None:
+        """Add a model to the choice, and choose it."""
+
+    def map_slide(self, path: Path, mpp: float | None) -> None:
+        """Open a slide and let the chosen model draw its map."""
+
+
+class TrainDesk(Protocol):
+    """What other widgets ask of *Train*."""
+
+    def add(self, slide: Path, label: str) -> None:
+        """Put a slide of the viewer into the table."""
+
+
+def find_analyze(window: QMainWindow | None) -> AnalyzeDesk | None:
+    """Return the window's *Analyze slide*, when it is there."""
+    return cast("AnalyzeDesk | None", find(window, ANALYZE))
+
+
+def open_analyze(viewer: "Viewer", window: QMainWindow | None) -> AnalyzeDesk:
+    """Return the window's *Analyze slide*, opened and in front."""
+    return cast("AnalyzeDesk", open_beside(viewer, window, ANALYZE))
+
+
+def open_train(viewer: "Viewer", window: QMainWindow | None) -> TrainDesk:
+    """Return the window's *Train*, opened and in front."""
+    return cast("TrainDesk", open_beside(viewer, window, TRAIN))
+
+
+def find(window: QMainWindow | None, name: str) -> Docked | None:
+    """Return the widget of a name in a window, when it is there."""
+    widgets = window.findChildren(Docked) if window is not None else []
+    return next((widget for widget in widgets if name == widget.NAME), None)
+
+
+def open_beside(viewer: "Viewer", window: QMainWindow | None, name: str) -> Docked:
+    """Return the widget of a name, opened when it is not there, and bring it to the front."""
+    widget = find(window, name)
+    if widget is None:
+        _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, name, tabify=True)
+    dock = dock_of(widget)
+    if dock is not None:
+        _to_front(dock)
+    return widget
+
+
+def share_place(widget: QWidget, window: QMainWindow, other: str) -> None:
+    """Put a widget's dock behind that of another as a tab: stacked, both are too small."""
+    neighbour, own = find(window, other), dock_of(widget)
+    beside = dock_of(neighbour) if neighbour is not None else None
+    if neighbour is None or own is None or beside is None:
+        return
+    if own.isFloating() or beside.isFloating():
+        return
+    if own not in window.tabifiedDockWidgets(beside):
+        window.tabifyDockWidget(beside, own)
+        width = max(widget.sizeHint().width(), neighbour.sizeHint().width())
+        window.resizeDocks([own], [width], Qt.Orientation.Horizontal)
+    _to_front(own)
+
+
+def _to_front(dock: QDockWidget) -> None:
+    dock.show()
+    # Later: Qt makes the tabs only when it lays the window out, and shows the first of them.
+    QTimer.singleShot(0, dock, dock.raise_)

@@ -1,0 +1,121 @@
+"""Where the training begins, where it writes, and how it goes."""
+
+from pathlib import Path
+
+from pydantic import BaseModel
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.section import Words, bold
+from napari_xmag._gui.train.form import SettingsForm
+from napari_xmag._gui.train.state import TrainState
+
+_OTHER = "Another folder …"
+
+
+class SettingsPanel(QWidget):
+    """Edits encoder, folder of the run, and the settings of a class.
+
+    Attributes
+    ----------
+    encoder_chosen
+        Name of a model, or a folder.
+    out_chosen
+        Folder of the run.
+    """
+
+    encoder_chosen = Signal(str)
+    out_chosen = Signal(object)
+
+    def __init__(self, settings: type[BaseModel]) -> None:
+        super().__init__()
+        self.form = SettingsForm(settings)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 6, 8, 6)
+        column.setSpacing(8)
+        column.addLayout(self._places())
+        column.addWidget(bold(QLabel("Settings")))
+        column.addWidget(self.form)
+        column.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+
+    def _places(self) -> QGridLayout:
+        self.encoders = Chooser(
+            "The network that sees the tiles. The new model begins with the encoder of one of your "
+            "models, or of a folder made by napari-xmag distill."
+        )
+        self.encoders.activated.connect(self._choose_encoder)
+        self.about = Words()
+        self.out = QLineEdit()
+        self.out.setToolTip(
+            "Everything is written into this folder, which is made if needed: the model, the "
+            "report, and the checkpoints from which a training can go on."
+        )
+        self.out.editingFinished.connect(self._choose_out)
+        self.browse = QPushButton("Browse …")
+        self.browse.clicked.connect(self._browse)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.out, 1)
+        row.addWidget(self.browse)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(1, 1)
+        for line, (text, item) in enumerate((("Encoder", self.encoders), ("Results in", row))):
+            grid.addWidget(QLabel(text), 2 * line, 0)
+            if isinstance(item, QWidget):
+                grid.addWidget(item, 2 * line, 1)
+            else:
+                grid.addLayout(item, 2 * line, 1)
+        grid.addWidget(self.about, 1, 1)
+        return grid
+
+    def show_places(self, state: TrainState) -> None:
+        """Show encoder and folder."""
+        choices = [(f"of {entry.info.display_name}", entry.name) for entry in state.encoders]
+        names = [entry.name for entry in state.encoders]
+        if state.encoder and state.encoder not in names:
+            choices.append((Path(state.encoder).name, state.encoder))
+        self.encoders.offer([*choices, (_OTHER, "")], state.encoder)
+        info = next((e.info for e in state.encoders if e.name == state.encoder), None)
+        words = f"Sees {info.tile_px} px tiles at {info.mpp:g} µm per pixel." if info else ""
+        self.about.say(words or state.encoder)
+        if not self.out.hasFocus():
+            self.out.setText(str(state.out))
+
+    def _choose_encoder(self, _: int) -> None:
+        chosen = self.encoders.currentData()
+        if not chosen:
+            chosen = QFileDialog.getExistingDirectory(self, "Folder of an encoder or a model")
+        self.encoder_chosen.emit(chosen)
+
+    def _choose_out(self) -> None:
+        text = self.out.text().strip()
+        if text:
+            self.out_chosen.emit(Path(text).expanduser())
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of the training", self.out.text())
+        if chosen:
+            self.out_chosen.emit(Path(chosen))

@@ -1,0 +1,126 @@
+"""From the scores of all tiles to the result: attention, evidence, prediction, flags."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.analyze import flags
+from napari_xmag.analyze.accumulator import Tally
+from napari_xmag.analyze.provenance import model_facts, program_versions
+from napari_xmag.analyze.result import SlideResult, UnreadableTile
+from napari_xmag.analyze.table import TileTable
+from napari_xmag.errors import ModelError
+from napari_xmag.slide.bag import Bag
+from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.slide.metadata import passport
+from napari_xmag.slide.tiles import TileGrid
+from napari_xmag.slide.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from napari_xmag.nets.model import SlideModel
+
+
+def assemble(
+    slide: Slide,
+    model: "SlideModel",
+    bag: Bag,
+    mask: TissueMask,
+    tally: Tally,
+    settings: Mapping[str, Any],
+) -> SlideResult:
+    """Return the result of a finished run.
+
+    Parameters
+    ----------
+    settings
+        As they were in effect, ready for JSON.
+
+    Raises
+    ------
+    ModelError
+        When the model gave values that are not numbers.
+    """
+    info, grid = model.info, bag.places
+    tiles, logits = _pooled(model, grid, tally)
+    raw, calibrated = info.probabilities(logits) if len(tiles) else ((), ())
+    return SlideResult(
+        tiles=tiles,
+        grid_shape=grid.shape,
+        stride_x=grid.stride_x,
+        stride_y=grid.stride_y,
+        origin_x=grid.origin_x,
+        origin_y=grid.origin_y,
+        classes=info.classes,
+        logits=tuple(map(float, logits)),
+        probabilities_raw=tuple(map(float, raw)),
+        probabilities=tuple(map(float, calibrated)),
+        flags=_flags(slide, model, mask, tally, tiles),
+        unreadable=tuple(
+            UnreadableTile(bag.tiles.boxes[index], reason) for index, reason in tally.unreadable
+        ),
+        slide=passport(slide),
+        model=model_facts(info),
+        settings=settings,
+        seconds=dict(tally.seconds),
+        versions=program_versions(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _pooled(
+    model: "SlideModel", grid: TileGrid, tally: Tally
+) -> tuple[TileTable, NDArray[np.float32]]:
+    """Turn the scores of all tiles into attention, evidence and logits, by the head itself."""
+    import torch
+
+    if not tally.scores:
+        return TileTable.empty(tally.classes), np.empty(0, np.float32)
+    indices = np.concatenate([scores.indices for scores in tally.scores])
+    logit = np.concatenate([scores.attention_logit for scores in tally.scores])
+    evidence = np.concatenate([scores.tile_evidence for scores in tally.scores])
+    if not (np.isfinite(logit).all() and np.isfinite(evidence).all()):
+        raise _not_numbers(model.info.display_name)
+    with torch.inference_mode():
+        pooled = model.head.pool(torch.from_numpy(logit), torch.from_numpy(evidence))
+    attention, weighted, logits = (part.numpy() for part in pooled)
+    boxes = [grid.boxes[index] for index in indices]
+    table = TileTable(
+        x=np.array([box.x for box in boxes]),
+        y=np.array([box.y for box in boxes]),
+        width=np.array([box.width for box in boxes]),
+        height=np.array([box.height for box in boxes]),
+        column=grid.columns[indices].astype(np.int64),
+        row=grid.rows[indices].astype(np.int64),
+        attention_logit=logit,
+        attention=attention.astype(np.float32),
+        evidence=weighted.astype(np.float32),
+    )
+    return table, logits
+
+
+def _not_numbers(name: str) -> ModelError:
+    return ModelError(
+        wanted=f"numbers from {name}",
+        found="values that are infinite or not a number",
+        remedy="Try precision float32 or the device cpu; if it stays, the model is damaged.",
+    )
+
+
+def _flags(
+    slide: Slide, model: "SlideModel", mask: TissueMask, tally: Tally, tiles: TileTable
+) -> tuple[flags.Flag, ...]:
+    mpp, info = require_mpp(slide), model.info
+    found = flags.tissue_flags(tally.total, tally.analyzed, mask.area_um2(mpp) / 1e6)
+    found += flags.unreadable_flags(tally.total, len(tally.unreadable))
+    if len(tiles) and info.training_range is not None:
+        mean = tally.feature_sum / len(tiles)
+        distance = info.training_range.distance_from_mean(mean, len(tiles))
+        found += flags.range_flags(distance, info.training_range.limit)
+    found += flags.degenerate_flags(tiles.attention)
+    found += flags.mpp_flags(slide.mpp_source, mpp.mean, slide.mpp_conflict)
+    if info.demonstration:
+        found.append(flags.demonstration_flag(info.display_name))
+    return tuple(found)

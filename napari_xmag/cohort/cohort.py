@@ -1,0 +1,167 @@
+"""A table of labelled slides, read and written, with everything that is wrong with it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_xmag.cohort.problems import (
+    Problem,
+    check_slides,
+    row_problems,
+    slide_problems,
+    table_problems,
+    wrong_mpp,
+)
+from napari_xmag.cohort.rows import SPLITS, TEST, TRAIN, VALIDATION, CohortRow
+from napari_xmag.cohort.table import read_table, write_table
+from napari_xmag.errors import CohortError
+
+__all__ = [
+    "SPLITS",
+    "TEST",
+    "TRAIN",
+    "VALIDATION",
+    "Cohort",
+    "CohortRow",
+    "Problem",
+    "check",
+    "check_slides",
+    "read_cohort",
+    "slide_problems",
+    "write_cohort",
+]
+
+_NEEDED = ("slide", "label")
+_OPTIONAL = ("patient", "split", "site", "mpp")
+_SHORT = {"val": VALIDATION}
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Labelled slides and the problems of their table."""
+
+    rows: tuple[CohortRow, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, sorted."""
+        return tuple(sorted({row.label for row in self.rows if row.label}))
+
+    def require_good(self) -> None:
+        """Do nothing when the table has no problem.
+
+        Raises
+        ------
+        CohortError
+            Naming every problem by its row.
+        """
+        if self.problems:
+            raise CohortError(
+                wanted="a table of labelled slides without problems",
+                found="; ".join(str(problem) for problem in self.problems),
+                remedy="Correct these rows.",
+            )
+
+
+def read_cohort(path: Path, *, open_slides: bool = True, classes: Sequence[str] = ()) -> Cohort:
+    """Read a table ``slide, label[, patient, split, site, mpp]`` and look for problems.
+
+    Parameters
+    ----------
+    path
+        The table, CSV or ``.xlsx``; relative slide paths mean those beside it.
+    open_slides
+        Whether each slide is opened to see that it can be and has a pixel size. For a thousand
+        slides that takes a while; `check_slides` does it slide by slide.
+    classes
+        The only labels that may stand there; empty: any.
+
+    Raises
+    ------
+    CohortError
+        When the table itself cannot be read or lacks the columns slide and label.
+    """
+    rows, unread = [], []
+    for line, cells in read_table(path, _NEEDED):
+        if not cells.get("slide"):
+            unread.append(Problem(line, "no slide", "Fill it in or delete the row"))
+            continue
+        row, wrong = _row(line, cells, path.parent)
+        rows.append(row)
+        unread += wrong
+    return _judged(rows, unread, open_slides=open_slides, classes=classes)
+
+
+def check(
+    rows: Iterable[CohortRow], *, open_slides: bool = True, classes: Sequence[str] = ()
+) -> Cohort:
+    """Look for problems in rows that were made elsewhere, as `read_cohort` does."""
+    return _judged(list(rows), [], open_slides=open_slides, classes=classes)
+
+
+def write_cohort(path: Path, rows: Iterable[CohortRow]) -> None:
+    """Write a table that `read_cohort` reads, as ``.xlsx`` or CSV.
+
+    Slides that lie beside the table or in a folder below get relative paths, so the folder can be
+    moved as a whole; others absolute ones. Optional columns are there when a row fills them.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written.
+    """
+    records = [_cells(row, path.parent) for row in rows]
+    columns = [*_NEEDED, *(name for name in _OPTIONAL if any(cells[name] for cells in records))]
+    write_table(path, columns, [[cells[name] for name in columns] for cells in records])
+
+
+def _judged(
+    rows: list[CohortRow], unread: list[Problem], *, open_slides: bool, classes: Sequence[str]
+) -> Cohort:
+    problems = [*unread, *table_problems(rows)]
+    problems += [problem for row in rows for problem in row_problems(row, classes)]
+    if open_slides:
+        problems += [problem for _, found in check_slides(rows) for problem in found]
+    return Cohort(tuple(rows), tuple(sorted(problems, key=lambda problem: problem.row)))
+
+
+def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, list[Problem]]:
+    mpp, wrong = _mpp(line, cells.get("mpp", ""))
+    split = cells.get("split", "").lower()
+    row = CohortRow(
+        line,
+        parent / cells["slide"],
+        cells.get("label", ""),
+        cells.get("patient", ""),
+        _SHORT.get(split, split),
+        mpp,
+        cells.get("site", ""),
+    )
+    return row, wrong
+
+
+def _mpp(line: int, text: str) -> tuple[float | None, list[Problem]]:
+    if not text:
+        return None, []
+    try:
+        mpp = float(text.replace(",", "."))  # where a comma parts decimals
+    except ValueError:
+        mpp = math.nan
+    if math.isfinite(mpp) and mpp > 0:
+        return mpp, []
+    return None, [wrong_mpp(line, text)]
+
+
+def _cells(row: CohortRow, parent: Path) -> dict[str, str | float]:
+    slide = row.slide.absolute()
+    beside = slide.is_relative_to(parent.absolute())
+    return {
+        "slide": slide.relative_to(parent.absolute()).as_posix() if beside else str(slide),
+        "label": row.label,
+        "patient": row.named_patient,
+        "split": row.split,
+        "site": row.site,
+        "mpp": "" if row.mpp is None else row.mpp,
+    }

@@ -1,0 +1,46 @@
+"""Labels that are no classes: training tells one class of several for each slide, nothing else."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.errors import CohortError
+
+_SEVERAL = re.compile(r"\S\s*[;|]\s*\S")
+_MOST_CLASSES = 20
+
+
+def require_classes(rows: Sequence[CohortRow]) -> None:
+    """Refuse labels that name several findings of a slide, or times and measurements.
+
+    Raises
+    ------
+    CohortError
+        When the labels look so; survival and multi-label training are out of scope.
+    """
+    labels = Counter(row.label for row in rows)
+    several = [label for label in labels if _SEVERAL.search(label)]
+    if several and len(several) < len(labels):
+        raise CohortError(
+            wanted="one class for each slide",
+            found=f"several findings in one label ({several[0]!r})",
+            remedy="Train one model for each finding, with a table of its own: slides with "
+            "several labels at once are not supported.",
+        )
+    numbers = [label for label in labels if _is_number(label)]
+    if len(numbers) == len(labels) > max(_MOST_CLASSES, len(rows) // 2):
+        raise CohortError(
+            wanted="one class for each slide",
+            found=f"{len(labels)} different numbers as labels, such as {numbers[0]!r}",
+            remedy="Write classes (for instance low and high): times to an event and "
+            "measurements are not supported.",
+        )
+
+
+def _is_number(label: str) -> bool:
+    try:
+        float(label.replace(",", "."))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""Everything that is wrong with labelled slides, row by row, and what to do about it."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_xmag.cohort.rows import SPLITS, CohortRow
+from napari_xmag.errors import XmagError
+
+_AT_ONCE = 4
+_LEAST_LETTERS = 5
+_OFTEN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in a line of the table (0: in all of it), and what to do."""
+
+    row: int
+    words: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{f'row {self.row}: ' if self.row else ''}{self.words}. {self.remedy}"
+
+
+def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
+    """Return what is wrong with a row by itself, its slide unopened.
+
+    Parameters
+    ----------
+    classes
+        The only labels that may stand there; empty: any.
+    """
+    problems = []
+    if not row.label:
+        problems.append(Problem(row.row, "no label", "Fill it in or delete the row"))
+    elif classes and row.label not in classes:
+        remedy = f"Write one of {', '.join(classes)}"
+        problems.append(Problem(row.row, f"unknown label {row.label!r}", remedy))
+    if row.split and row.split not in SPLITS:
+        remedy = f"Write {', '.join(SPLITS)} or nothing"
+        problems.append(Problem(row.row, f"unknown split {row.split!r}", remedy))
+    if row.mpp is not None and not (math.isfinite(row.mpp) and row.mpp > 0):
+        problems.append(wrong_mpp(row.row, f"{row.mpp:g}"))
+    return problems
+
+
+def wrong_mpp(row: int, text: str) -> Problem:
+    """Return the problem of a pixel size that is none."""
+    return Problem(row, f"mpp {text!r}", "Write µm per pixel, such as 0.25, or nothing")
+
+
+def table_problems(rows: Sequence[CohortRow]) -> list[Problem]:
+    """Return what is wrong between rows: copies, leaks, labels that mean the same, one class."""
+    labelled = [row for row in rows if row.label]
+    problems = [*_copies(rows), *_variants(labelled)]
+    problems += _one_each(labelled, "labels", lambda row: row.label)
+    problems += _one_each(rows, "splits", lambda row: row.split)
+    classes = {row.label for row in labelled}
+    if len(classes) < 2:
+        found = f"only the label {classes.pop()!r}" if classes else "no labelled slides"
+        problems.append(Problem(0, found, "Add slides of at least two classes"))
+    return problems
+
+
+def check_slides(
+    rows: Sequence[CohortRow],
+) -> Generator[tuple[CohortRow, list[Problem]], None, None]:
+    """Open slide after slide, several at once; yield each row, in order, with what is wrong.
+
+    Closing the generator ends the work after the slides that are open now.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = [pool.submit(slide_problems, row) for row in rows]
+        try:
+            for row, problems in zip(rows, found, strict=True):
+                yield row, problems.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def slide_problems(row: CohortRow) -> list[Problem]:
+    """Open a slide; return whether it is there, can be read and has a pixel size."""
+    from napari_xmag.slide.open import open_slide
+
+    if not row.slide.exists():
+        return [Problem(row.row, f"{row.slide.name} is not there", "Correct the path")]
+    try:
+        slide = open_slide(row.slide, mpp=row.mpp)
+    except XmagError as error:
+        return [Problem(row.row, f"{row.slide.name} does not open", error.remedy)]
+    try:
+        if slide.mpp is None:
+            words = f"{row.slide.name} states no pixel size"
+            return [Problem(row.row, words, "Fill in the column mpp (µm per pixel)")]
+    finally:
+        slide.close()
+    return []
+
+
+def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
+    problems = []
+    first: dict[Path, CohortRow] = {}
+    for row in rows:
+        before = first.setdefault(row.slide.resolve(), row)
+        if before is row:
+            continue
+        words = f"{row.slide.name} stands in row {before.row} already"
+        if before.split and row.split and before.split != row.split:
+            words += f", there for {before.split} and here for {row.split}"
+        problems.append(Problem(row.row, words, "Delete one of them"))
+    return problems
+
+
+def _variants(rows: Sequence[CohortRow]) -> list[Problem]:
+    """Find labels that are another label in other letters, or a slip of the pen."""
+    slides = Counter(row.label for row in rows)
+    patients = Counter(label for label, _ in {(row.label, row.patient) for row in rows})
+    often = [label for label, _ in slides.most_common() if patients[label] >= _OFTEN]
+    spelled: dict[str, str] = {}
+    meant: dict[str, tuple[str, str]] = {}
+    for label, _ in slides.most_common():
+        first = spelled.setdefault(_plain(label), label)
+        if first != label:
+            meant[label] = (first, "Write both alike")
+        elif patients[label] == 1:
+            near = next((other for other in often if _mistyped(_plain(label), _plain(other))), "")
+            meant[label] = (near, "Correct it, or add patients of it")
+    return [
+        Problem(row.row, f"label {row.label!r} looks like {other!r} ({slides[other]} ×)", remedy)
+        for row in rows
+        for other, remedy in [meant.get(row.label, ("", ""))]
+        if other
+    ]
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _mistyped(label: str, other: str) -> bool:
+    """Say whether one long word differs by a letter: "grade I" and "grade V" are two classes."""
+    words = list(zip(label.split(), other.split(), strict=False))
+    differ = [pair for pair in words if pair[0] != pair[1]]
+    if label.count(" ") != other.count(" ") or len(differ) != 1:
+        return False
+    one, two = differ[0]
+    letters = (one + two).isalpha() and min(len(one), len(two)) >= _LEAST_LETTERS
+    return letters and _one_letter_apart(one, two)
+
+
+def _one_letter_apart(one: str, two: str) -> bool:
+    """Say whether a letter is missing, added or another, or two neighbours are swapped."""
+    same = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
+    if same is None:
+        return abs(len(one) - len(two)) <= 1
+    rest, other = one[same:], two[same:]
+    swapped = rest[1::-1] == other[:2] and rest[2:] == other[2:]
+    return swapped or rest[1:] == other[1:] or rest[1:] == other or rest == other[1:]
+
+
+def _one_each(
+    rows: Iterable[CohortRow], what: str, value_of: Callable[[CohortRow], str]
+) -> list[Problem]:
+    """A patient has one label, and lies on one side of the split."""
+    seen: dict[str, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        if value := value_of(row):
+            seen[row.patient].setdefault(value, row.row)
+    remedy = (
+        "Put all slides of a patient in one split"
+        if what == "splits"
+        else "Correct the label, or the patient's name"
+    )
+    return [
+        Problem(
+            max(found.values()),
+            f"patient {patient} has {len(found)} {what} ({', '.join(found)})",
+            remedy,
+        )
+        for patient, found in seen.items()
+        if len(found) > 1
+    ]

@@ -1,0 +1,224 @@
+"""Student views and teacher features of all fields, made once and kept on disk."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_xmag.fields.pairs import (
+    CachedPairs,
+    feature_width,
+    require_fit,
+    require_size,
+    student_view,
+    taught,
+)
+from napari_xmag.fields.shards import FieldRecord
+from napari_xmag.fields.store import FieldStore, ahead
+from napari_xmag.learn.distributed import Processes, gather, share, wait_for_all
+from napari_xmag.nets.student import StudentSpec
+from napari_xmag.nets.teacher import Teacher
+from napari_xmag.progress.events import Progress
+from napari_xmag.progress.heartbeat import Pace, beating, one_thread
+
+log = logging.getLogger(__name__)
+
+# What is only said about a teacher changes none of its features.
+_SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
+_DONE = "done.bin"
+_SAFE_AFTER = 64
+
+
+def cached_pairs(
+    fields: Path,
+    records: Sequence[FieldRecord],
+    teacher: Teacher,
+    spec: StudentSpec,
+    cache: Path,
+    *,
+    processes: Processes | None = None,
+    threads: int = 0,
+) -> Generator[Progress, None, CachedPairs]:
+    """Open the cache for these fields, teacher and tile size, or make it.
+
+    Several processes share the work. What a broken run has made is kept.
+
+    Parameters
+    ----------
+    fields
+        Folder of the shards.
+    cache
+        Folder of all caches.
+    threads
+        That decode fields ahead of the teacher.
+
+    Raises
+    ------
+    ConfigError
+        When the fields do not cover the student's tile, or a shard is broken.
+    """
+    processes = processes or Processes()
+    require_fit(records, spec)
+    say_scale(teacher, spec)
+    folder = cache / _identity(records, teacher, spec)
+    if not gather(folder.exists(), processes)[0]:
+        partial = folder.with_name(folder.name + ".part")
+        if processes.first and not (partial / _DONE).exists():
+            _lay_out(partial, records, teacher, spec)
+        pace = Pace("teacher", len(records), "fields")
+        yield from _wait(processes, pace)
+        yield from _fill(partial, FieldStore(fields, records), teacher, spec, processes, threads)
+        pace.add(len(records))
+        yield from _wait(processes, pace)
+        if processes.first and not folder.exists():
+            about = {"teacher": asdict(teacher.spec), "fields": len(records)}
+            (partial / "about.json").write_text(json.dumps(about), encoding="utf-8")
+            os.replace(partial, folder)
+        yield from _wait(processes, pace)
+    return CachedPairs(
+        np.load(folder / "views.npy", mmap_mode="r"),
+        np.load(folder / "targets.npy", mmap_mode="r"),
+        tuple(records),
+    )
+
+
+def say_scale(teacher: Teacher, spec: StudentSpec) -> None:
+    """Warn when the teacher sees tissue at another scale than it was made for."""
+    made_for, side = teacher.spec.mpp, teacher.spec.tile_px
+    if made_for is None or side is None:
+        return
+    seen = spec.tile_px * spec.mpp / spec.cells / side
+    if abs(seen / made_for - 1) > 0.02:
+        log.warning(
+            "The teacher %s sees tissue at %.3g µm/px; it was made for %g.",
+            teacher.spec.title,
+            seen,
+            made_for,
+        )
+
+
+def _lay_out(
+    folder: Path, records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpec
+) -> None:
+    """Make the empty arrays."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count, side, cells = len(records), spec.tile_px, spec.cells
+    width = feature_width(teacher, spec, records[0].mpp)
+    _array(folder / "views.npy", np.uint8, (count, 3, side, side))
+    _array(folder / "targets.npy", np.float16, (count, cells, cells, width))
+    (folder / _DONE).write_bytes(bytes(count))
+
+
+def _array(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+    np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+
+
+def _fill(
+    folder: Path,
+    store: FieldStore,
+    teacher: Teacher,
+    spec: StudentSpec,
+    processes: Processes,
+    threads: int,
+) -> Generator[Progress, None, None]:
+    """Let the teacher see this process's share of the fields."""
+    # As the first process sees it: others may look when some rows more are done.
+    missing = gather(np.flatnonzero(np.fromfile(folder / _DONE, np.uint8) == 0), processes)[0]
+    own = missing[share(len(missing), processes)]
+    pace = Pace("teacher", len(own), "fields")
+
+    def load(row: int) -> tuple[int, NDArray[np.uint8], NDArray[np.uint8]]:
+        field = store.read(row)
+        require_size(field, spec, store.records[row].mpp)
+        return row, field, student_view(field, spec.tile_px)
+
+    with _Rows(folder) as rows, one_thread() as thread:
+        loaded = ahead(own.tolist(), load, threads)
+        for _ in range(len(own)):
+            yield from beating(
+                lambda: rows.write(*_seen(next(loaded), teacher, spec)), pace, thread
+            )
+            pace.add(1)
+
+
+def _seen(
+    loaded: tuple[int, NDArray[np.uint8], NDArray[np.uint8]], teacher: Teacher, spec: StudentSpec
+) -> tuple[int, NDArray[np.uint8], NDArray[np.float16]]:
+    row, field, view = loaded
+    pixels = torch.from_numpy(np.ascontiguousarray(field.transpose(2, 0, 1)))
+    grid = taught([teacher], pixels.to(teacher.mean.device)[None], spec.cells)[0]
+    return row, view, grid.cpu().numpy().astype(np.float16)
+
+
+class _Rows:
+    """Writes rows into the arrays of a folder and marks those that are safe on the disk.
+
+    Through files, not memory maps: of these a network file system may mix the pages of two hosts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._waiting = folder, list[int]()
+        self._close = ExitStack()
+
+    def __enter__(self) -> "_Rows":
+        def opened(name: str) -> BinaryIO:
+            return self._close.enter_context((self._folder / name).open("r+b"))
+
+        starts = {name: _offset(self._folder / name) for name in ("views.npy", "targets.npy")}
+        self._arrays = [(opened(name), start) for name, start in starts.items()]
+        self._done = opened(_DONE)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        with self._close:
+            self._mark()
+
+    def write(self, row: int, *values: NDArray[Any]) -> None:
+        """Write one row of each array."""
+        for (stream, start), value in zip(self._arrays, values, strict=True):
+            stream.seek(start + row * value.nbytes)
+            stream.write(np.ascontiguousarray(value).tobytes())
+        self._waiting.append(row)
+        if len(self._waiting) == _SAFE_AFTER:
+            self._mark()
+
+    def _mark(self) -> None:
+        for stream, _ in self._arrays:
+            stream.flush()
+            os.fsync(stream.fileno())
+        for row in self._waiting:
+            self._done.seek(row)
+            self._done.write(b"\1")
+        self._done.flush()
+        self._waiting.clear()
+
+
+def _offset(path: Path) -> int:
+    """Return where in an .npy file the values begin."""
+    return int(np.lib.format.open_memmap(path, mode="r").offset)
+
+
+def _wait(processes: Processes, pace: Pace) -> Generator[Progress, None, None]:
+    yield from beating(lambda: wait_for_all(processes), pace)
+
+
+def _identity(records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpec) -> str:
+    """Hash of all that the cache depends on: other fields or teacher, other cache."""
+    weights = hashlib.sha256()
+    for name, tensor in sorted(teacher.network.state_dict().items()):
+        weights.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    parts = [record.sha256 for record in records]
+    spoken = asdict(teacher.spec)
+    rule = {key: value for key, value in spoken.items() if key not in _SAID}
+    rule["name"] = weights.hexdigest()
+    parts += [json.dumps(rule, sort_keys=True), f"{spec.tile_px}/{spec.cells}"]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]

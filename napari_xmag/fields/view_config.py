@@ -1,0 +1,32 @@
+"""Settings of the views that a field is shown in."""
+
+from pydantic import Field
+
+from napari_xmag.config import Section
+
+
+class ViewConfig(Section):
+    """Random views of a field."""
+
+    views: int = Field(default=2, ge=1, description="Random views of each field in a batch.")
+    flips: float = Field(default=0.5, ge=0, le=1, description="Probability of each flip.")
+    color: float = Field(default=0.05, ge=0, le=0.5, description="Largest change of colour.")
+    color_probability: float = Field(
+        default=0.5, ge=0, le=1, description="Share of views recoloured."
+    )
+    elsewhere: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of views that the student alone sees as another laboratory and scanner "
+        "would have shown them (stain, blur), while the teachers' answer stays: it learns not to "
+        "mind. Not in the published recipe.",
+    )
+    stain: float = Field(
+        default=0.1, ge=0, lt=1, description="HED jitter there; 0.05 is light, 0.2 strong."
+    )
+    blur: float = Field(
+        default=1.0,
+        ge=0,
+        description="Largest standard deviation of the blur there, in px of the student's tile.",
+    )

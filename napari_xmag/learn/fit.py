@@ -1,0 +1,291 @@
+"""The one training loop: it steps a task that returns {"loss", …} and never knows which."""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from napari_xmag.errors import ConfigError
+from napari_xmag.learn.checkpoint import (
+    joined,
+    load_checkpoint,
+    parted,
+    require_same_settings,
+    save_checkpoint,
+)
+from napari_xmag.learn.distributed import Processes, gather
+from napari_xmag.learn.fit_config import FitConfig
+from napari_xmag.learn.scalars import ScalarLog
+from napari_xmag.learn.train_step import Walker
+from napari_xmag.progress.events import EpochDone, Progress
+from napari_xmag.progress.heartbeat import Pace, beating, one_thread
+
+__all__ = ["Batches", "Evaluate", "Fit", "FitConfig"]
+
+Batches = Callable[[int], Iterable[Any]]
+Evaluate = Callable[[nn.Module], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The monitored figure of the best epoch so far (from 1; 0: as it began), and its average."""
+
+    value: float
+    epoch: int
+    state: Mapping[str, Tensor]
+
+
+class Fit:
+    """A task with its optimiser, schedule and moving average.
+
+    Parameters
+    ----------
+    task
+        Module whose ``forward(batch)`` returns a mapping with a scalar tensor ``"loss"``; other
+        scalar tensors in it are reported as the mean over the epoch. Where it has
+        ``shrink(error)``, that is called when memory runs out, and the batch tried again.
+    steps_per_epoch
+        Number of batches in one epoch.
+    autocast
+        Context manager factory under which ``forward`` runs (mixed precision). In float16 losses
+        are scaled.
+    scales
+        Factors of the learning rate for parameters whose name begins so, 1 for all others.
+    processes
+        Those that train together; each brings batches of its own, of the same size.
+
+    Attributes
+    ----------
+    average
+        The task with averaged weights and buffers: evaluate and export this one.
+    """
+
+    def __init__(
+        self,
+        task: nn.Module,
+        config: FitConfig,
+        steps_per_epoch: int,
+        autocast: Callable[[], Any],
+        scales: Mapping[str, float] | None = None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.config, self.processes = config, processes or Processes()
+        self.steps_per_epoch = steps_per_epoch
+        steps = max(-(-steps_per_epoch // config.accumulate) * config.epochs, 1)
+        self._walker = Walker(task, config, steps, autocast, scales or {}, self.processes)
+        self._best: _Best | None = None
+
+    @property
+    def average(self) -> nn.Module:
+        """The task with averaged weights, in evaluation mode."""
+        return self._walker.average
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Which epoch's average is kept, 0 for what it began with; None where none is chosen."""
+        return None if self._best is None else self._best.epoch
+
+    @property
+    def task(self) -> nn.Module:
+        """The task that learns."""
+        return self._walker.task
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimiser in all epochs."""
+        return self._walker.steps
+
+    @property
+    def scaled(self) -> bool:
+        """Whether losses are scaled, as float16 needs."""
+        return self._walker.scaled
+
+    def step(self, *batches: Any) -> dict[str, float]:
+        """Take one optimiser step on batches and return the scalars of the task's last output.
+
+        Raises
+        ------
+        ConfigError
+            When the loss is not finite: the weights are left as they were.
+        """
+        scalars: dict[str, float] = {}
+        for batch in batches:
+            scalars = self._walker.gather(batch)
+        self._walker.walk()
+        return scalars
+
+    def run(
+        self,
+        batches: Batches,
+        evaluate: Evaluate | None = None,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        scalars: ScalarLog | None = None,
+        monitor: str | None = None,
+        stage: str = "",
+        settings: Mapping[str, Any] | None = None,
+        count: tuple[int, str] = (1, ""),
+        start: Callable[[], Mapping[str, float]] | None = None,
+    ) -> Generator[Progress | EpochDone, None, None]:
+        """Train all epochs; yield at least twice a second and once after each epoch.
+
+        Parameters
+        ----------
+        batches
+            Called with the epoch (from 0), gives that epoch's batches. What is random in them, or
+            in the task, must follow from a seed and the epoch alone.
+        evaluate
+            Called after each epoch with ``average``, in every process; the first one's scalars
+            join the epoch's.
+        checkpoint
+            File written after each epoch.
+        resume
+            Go on after the last epoch of the checkpoint, if there is one.
+        scalars
+            Where the figures of each epoch go.
+        monitor
+            Name of the scalar whose highest value tells which epoch's average is kept; the last
+            one's when None.
+        stage
+            Name of this run in events and tables.
+        settings
+            What else must be as it was when a run resumes; JSON-able.
+        count
+            How many of what a batch holds, for the progress: ``(64, "fields")``.
+        start
+            Gives the figures of the task as it begins. It ends so where ``monitor`` is higher in
+            them than after any epoch.
+
+        Raises
+        ------
+        ConfigError
+            When the loss is not finite, the settings are others than the checkpoint's, or there
+            is nothing to monitor.
+        ModelError
+            When the checkpoint is broken.
+        ExportError
+            When checkpoint or scalars cannot be written.
+        """
+        self._require_monitor(monitor)
+        facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
+        first = self._go_on(checkpoint, facts) if resume and checkpoint else 0
+        each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
+        pace = Pace(stage or "training", each * epochs, count[1], each * first)
+        with one_thread() as thread:
+            if start is not None and monitor is not None and self._best is None:
+                found = yield from beating(start, pace, thread)
+                self._note_best(0, gather(dict(found), self.processes)[0], monitor)
+            for epoch in range(first, epochs):
+                if self._enough(epoch):
+                    break
+                means = yield from self._pass(batches(epoch), pace, count[0], thread)
+                if evaluate is not None:
+                    found = yield from beating(lambda: dict(evaluate(self.average)), pace, thread)
+                    means |= gather(found, self.processes)[0]
+                means["lr"] = self._walker.rate
+                self._note_best(epoch + 1, means, monitor)
+                done = EpochDone(epoch + 1, epochs, means, stage)
+                yield from beating(
+                    lambda done=done: self._record(done, scalars, checkpoint, facts),  # type: ignore[misc]
+                    pace,
+                    thread,
+                )
+                yield done
+        if self._best is not None:
+            self.average.load_state_dict(self._best.state)
+
+    def _pass(
+        self, batches: Iterable[Any], pace: Pace, each: int, thread: ThreadPoolExecutor
+    ) -> Generator[Progress, None, dict[str, float]]:
+        """Train one epoch; return the mean of each scalar over batches and processes."""
+        sums: dict[str, float] = {}
+        feed, count = iter(batches), 0
+        self._walker.gathered = 0
+        try:
+            while (
+                scalars := (yield from beating(lambda: self._next(feed), pace, thread))
+            ) is not None:
+                count += 1
+                pace.add(each)
+                sums = {name: sums.get(name, 0.0) + value for name, value in scalars.items()}
+        finally:
+            if isinstance(feed, Generator):
+                feed.close()
+        means = {f"train_{name}": value / max(count, 1) for name, value in sums.items()}
+        parts = gather(means, self.processes)
+        return {name: sum(part[name] for part in parts) / len(parts) for name in means}
+
+    def _next(self, feed: Iterator[Any]) -> dict[str, float] | None:
+        batch = next(feed, None)
+        scalars = None if batch is None else self._walker.gather(batch)
+        gathered = self._walker.gathered
+        if gathered and (scalars is None or gathered == self.config.accumulate):
+            self._walker.walk()
+        return scalars
+
+    def _require_monitor(self, monitor: str | None) -> None:
+        if self.config.patience and monitor is None:
+            raise ConfigError(
+                wanted="a figure to watch, to stop when it grows no more",
+                found=f"patience {self.config.patience} and nothing to watch",
+                remedy="Hold out slides for validation, or set patience to 0.",
+            )
+
+    def _note_best(self, epoch: int, means: Mapping[str, float], monitor: str | None) -> None:
+        if monitor is None:
+            return
+        if monitor not in means:
+            raise ConfigError(
+                wanted=f"the figure {monitor!r} after each epoch",
+                found=f"only {', '.join(means)}",
+                remedy="Hold out slides for validation, or keep the last epoch.",
+            )
+        value = means[monitor]
+        if self._best is None or value > self._best.value:
+            state = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
+            self._best = _Best(value, epoch, state)
+
+    def _enough(self, epoch: int) -> bool:
+        """Whether ``epoch`` epochs without a better one were too many."""
+        patience = self.config.patience
+        return bool(patience and self._best and epoch - self._best.epoch >= patience)
+
+    def _record(
+        self,
+        done: EpochDone,
+        scalars: ScalarLog | None,
+        checkpoint: Path | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        if not self.processes.first:
+            return
+        if scalars is not None:
+            scalars.write(done.epoch, done.scalars, done.stage)
+        if checkpoint is not None:
+            self._save(checkpoint, done.epoch, facts)
+
+    def _save(self, path: Path, epoch: int, settings: Mapping[str, Any]) -> None:
+        tensors, facts = self._walker.state()
+        best = self._best and {"value": self._best.value, "epoch": self._best.epoch}
+        if self._best and self._best.epoch != epoch:
+            tensors |= joined({"best": self._best.state})
+        save_checkpoint(
+            path, tensors, {**facts, "epoch": epoch, "best": best, "settings": settings}
+        )
+
+    def _go_on(self, path: Path, settings: Mapping[str, Any]) -> int:
+        """Take up a checkpoint, if there is one; return how many epochs it has behind it."""
+        if not gather(path.exists(), self.processes)[0]:
+            return 0
+        tensors, facts = load_checkpoint(path)
+        require_same_settings(facts["settings"], settings, path)
+        self._walker.restore(tensors, facts)
+        if facts["best"] is not None:
+            parts = parted(tensors)
+            kept = parts.get("best", parts["average"])
+            self._best = _Best(facts["best"]["value"], facts["best"]["epoch"], kept)
+        return int(facts["epoch"])

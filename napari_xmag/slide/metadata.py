@@ -1,0 +1,39 @@
+"""What identifies a slide and its geometry, for results and exports."""
+
+from typing import Any
+
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.mpp_store import fingerprint
+
+
+def passport(slide: Slide) -> dict[str, Any]:
+    """Return the slide's identity and geometry as plain values for JSON.
+
+    The file's name is kept, its folder is not; neither are the label and the vendor's free text,
+    which may name a patient.
+    """
+    mpp = slide.mpp
+    bounds = slide.bounds
+    return {
+        "path": slide.path.name,
+        "vendor": slide.vendor,
+        "mpp_x": None if mpp is None else mpp.x,
+        "mpp_y": None if mpp is None else mpp.y,
+        "mpp_source": str(slide.mpp_source),
+        "mpp_conflict": slide.mpp_conflict,
+        "width": slide.levels[0].width,
+        "height": slide.levels[0].height,
+        "levels": [
+            {"width": level.width, "height": level.height, "downsample": level.downsample}
+            for level in slide.levels
+        ],
+        "bounds": {
+            "x": bounds.x,
+            "y": bounds.y,
+            "width": bounds.width,
+            "height": bounds.height,
+        },
+        "objective_power": slide.objective_power,
+        "icc": slide.icc_profile is not None,
+        "fingerprint": fingerprint(slide.path),
+    }

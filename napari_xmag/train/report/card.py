@@ -1,0 +1,142 @@
+"""What the model card says of training: data, settings, figures, origin of the encoder."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from napari_xmag.cohort.rows import SPLITS, CohortRow
+from napari_xmag.errors import ConfigError
+from napari_xmag.learn.fit_config import FitConfig
+from napari_xmag.nets.encoder import Encoder
+from napari_xmag.train.config import AugmentConfig, TrainConfig
+from napari_xmag.train.report import markdown
+from napari_xmag.train.report.evaluate import Report
+
+
+def card_sections(
+    rows: Sequence[CohortRow], config: TrainConfig, encoder: Encoder, report: Report
+) -> dict[str, str]:
+    """Return the sections of a model card that training knows, heading to Markdown.
+
+    Parameters
+    ----------
+    rows
+        All slides, each with its split.
+    """
+    splits = report.splits
+    return {
+        "Training data": _slides_table(rows),
+        "Figures on slides": f"{markdown.ONLY_TEST}\n\n{markdown.figures(splits)}",
+        "Sensitivity and specificity": markdown.rates(splits),
+        "Confusion": markdown.confusion(splits, report.classes),
+        "Calibration": markdown.calibration(splits),
+        "Training": _settings(config, report),
+    } | origin_sections(encoder)
+
+
+def origin_sections(encoder: Encoder) -> dict[str, str]:
+    """Return what the card says of where the encoder comes from: licences, distillation."""
+    sections = {}
+    if teachers := encoder.origin.get("teachers"):
+        sections["Licence of the encoder's teacher"] = "\n\n".join(
+            f"The encoder learned from {teacher['name']} ({teacher['licence']}). May it be passed "
+            f"on? {teacher['students_may_be_shared'].capitalize()}. {teacher['terms']}"
+            for teacher in teachers
+        )
+    if encoder.origin:
+        origin = json.dumps(dict(encoder.origin), indent=2, ensure_ascii=False)
+        sections["Distillation of the encoder"] = f"```json\n{origin}\n```"
+    return sections
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Read further sections from a Markdown file: each begins with a line ``## Heading``.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read or text stands before the first heading.
+    """
+    try:
+        before, *parts = ("\n" + path.read_text(encoding="utf-8")).split("\n## ")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            wanted=f"a readable Markdown file at {path}",
+            found=str(error),
+            remedy="Correct the path.",
+            causes=[error],
+        ) from error
+    if before.strip():
+        raise ConfigError(
+            wanted="sections that begin with ## Heading",
+            found=f"text before the first heading in {path.name}",
+            remedy="Move it under a heading.",
+        )
+    pairs = (part.partition("\n") for part in parts)
+    return {heading.strip(): text.strip() for heading, _, text in pairs}
+
+
+def _slides_table(rows: Sequence[CohortRow]) -> str:
+    counts = Counter((row.split, row.label) for row in rows)
+    labels = sorted({row.label for row in rows})
+    lines: list[list[object]] = []
+    for split in SPLITS:
+        patients = len({row.patient for row in rows if row.split == split})
+        lines.append([split, patients, *(counts[split, label] for label in labels)])
+    return markdown.table(["split", "patients", *labels], lines) + _sites(rows)
+
+
+def _sites(rows: Sequence[CohortRow]) -> str:
+    """Name the sites of each split, where any are known."""
+    if not any(row.site for row in rows):
+        return ""
+    words = []
+    for split in SPLITS:
+        if sites := {row.site or "unnamed" for row in rows if row.split == split}:
+            words.append(f"{split}: {', '.join(sorted(sites))}")
+    return f"\n\nSites – {'; '.join(words)}."
+
+
+def _settings(config: TrainConfig, report: Report) -> str:
+    parts = [
+        f"Head on frozen features: {_course(config.head_fit)}, {config.batch_size} slides a batch, "
+        f"dropout {config.dropout:g}."
+    ]
+    if config.mode == "end-to-end":
+        together = config.end_to_end
+        tiles = "all tiles" if config.tiles_per_epoch is None else f"{config.tiles_per_epoch} tiles"
+        parts.append(
+            f"Then encoder and head end to end on {tiles} of each slide: {_course(together.fit)}, "
+            f"{together.batch_size} slides a batch, the encoder at {together.encoder_rate:g} of "
+            f"that rate, layer decay {together.layer_decay:g}. {_changes(config.augment)}"
+        )
+        if report.best_epoch is not None:
+            parts.append(markdown.chosen_epoch(report.best_epoch))
+    parts.append(
+        f"Slides divided by {config.split_by}, seed {config.seed}. Temperature "
+        f"{report.temperature:.3g} from the validation slides. Threshold {report.threshold:.3g}: "
+        f"{report.chosen}."
+    )
+    return " ".join(parts)
+
+
+def _changes(augment: AugmentConfig) -> str:
+    """Say how tiles were changed."""
+    parts = [
+        *(["turned and mirrored"] if augment.turns else []),
+        *([f"stains changed by {augment.stain:g}"] if augment.stain else []),
+        *(
+            [f"{100 * augment.blur_share:g} % of the slides blurred by up to {augment.blur:g} px"]
+            if augment.blur_share
+            else []
+        ),
+    ]
+    return f"Tiles: {', '.join(parts)}." if parts else "Tiles unchanged."
+
+
+def _course(fit: FitConfig) -> str:
+    return (
+        f"{fit.epochs} epochs of AdamW, learning rate {fit.lr:g}, weight decay "
+        f"{fit.weight_decay:g}, moving average {fit.ema_decay:g}"
+    )

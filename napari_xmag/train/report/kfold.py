@@ -1,0 +1,155 @@
+"""Several trainings of one cohort, in each of which other patients were tested, taken together."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari_xmag._about import NOTICE
+from napari_xmag.cohort.rows import TEST
+from napari_xmag.errors import ResultError
+from napari_xmag.files import write_json
+from napari_xmag.stats.metrics import mean, spread
+from napari_xmag.train.report import markdown
+from napari_xmag.train.report.evaluate import LEVEL, SplitReport, split_reports
+from napari_xmag.train.report.predictions import (
+    TABLE,
+    SlidePrediction,
+    read_predictions,
+    write_predictions,
+)
+from napari_xmag.train.report.record import METRICS
+from napari_xmag.train.report.report import draw_plots, sections, write_markdown
+
+FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True)
+class FoldSummary:
+    """How well a way of training does on slides that it did not see.
+
+    Attributes
+    ----------
+    classes
+        Names, in the order of all class-wise values.
+    predictions
+        Of every slide, by the one model that did not learn from its patient; ``fold`` says which.
+    folds
+        Each fold's figures on its test slides.
+    together
+        All these predictions as if one model had made them. Models of different folds put their
+        probabilities on different scales, so its AUC may lie below the mean over folds.
+    """
+
+    classes: tuple[str, ...]
+    predictions: tuple[SlidePrediction, ...]
+    folds: tuple[SplitReport, ...]
+    together: SplitReport
+
+    def values(self) -> list[dict[str, float]]:
+        """Return the figures of each fold by name, sensitivity and specificity by class."""
+        return [
+            {name: fold.figures[name].value for name in FIGURES}
+            | {f"sensitivity_{name}": value.value for name, value in fold.sensitivity.items()}
+            | {f"specificity_{name}": value.value for name, value in fold.specificity.items()}
+            for fold in self.folds
+        ]
+
+    def metrics(self) -> dict[str, Any]:
+        """Return everything but the predictions, ready for JSON."""
+        values = self.values()
+        return {
+            "notice": NOTICE,
+            "classes": list(self.classes),
+            "interval_level": LEVEL,
+            "mean": {name: mean([fold[name] for fold in values]) for name in values[0]},
+            "spread": {name: spread([fold[name] for fold in values]) for name in values[0]},
+            "folds": values,
+            TEST: self.together.metrics(),
+        }
+
+
+def summarise_folds(folders: Sequence[Path], out: Path, seed: int = 0) -> FoldSummary:
+    """Take the test predictions of several trainings together, and write them with their figures.
+
+    Parameters
+    ----------
+    folders
+        Folders of the trainings, fold 1 first.
+    out
+        Gets metrics.json, predictions.csv, report.md and ``plots/``.
+    seed
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    ResultError
+        When a folder holds no predictions, the classes differ, or a slide was tested twice.
+    ExportError
+        When ``out`` cannot be written.
+    """
+    read = [read_predictions(folder / TABLE) for folder in folders]
+    classes = read[0][0]
+    tested = [
+        [replace(item, fold=number) for item in items if item.split == TEST]
+        for number, (_, items) in enumerate(read, 1)
+    ]
+    everyone = tuple(item for items in tested for item in items)
+    _require_once(classes, [names for names, _ in read], everyone, folders)
+    summary = FoldSummary(
+        classes=classes,
+        predictions=everyone,
+        folds=tuple(split_reports(items, classes, seed)[TEST] for items in tested),
+        together=split_reports(everyone, classes, seed)[TEST],
+    )
+    _write(out, summary)
+    return summary
+
+
+def _require_once(
+    classes: tuple[str, ...],
+    found: Sequence[tuple[str, ...]],
+    predictions: Sequence[SlidePrediction],
+    folders: Sequence[Path],
+) -> None:
+    times = Counter(item.slide for item in predictions)
+    faults = []
+    if any(names != classes for names in found):
+        faults.append("different classes")
+    if twice := sorted(path.name for path, number in times.items() if number > 1):
+        faults.append(f"{', '.join(twice[:5])} tested twice")
+    faults += [
+        f"no test slide in {folder.name}"
+        for number, folder in enumerate(folders, 1)
+        if all(item.fold != number for item in predictions)
+    ]
+    if faults:
+        raise ResultError(
+            wanted="the folds of one training, in which every slide is tested once",
+            found=", ".join(faults),
+            remedy="Name the folders of one training in folds.",
+        )
+
+
+def _write(out: Path, summary: FoldSummary) -> None:
+    splits = {TEST: summary.together}
+    write_predictions(out / TABLE, summary.classes, summary.predictions)
+    pictures = draw_plots(out, splits, summary.classes)
+    head = [
+        f"# How well {len(summary.folds)} folds do",
+        f"**{NOTICE}**",
+        "Each slide is predicted by the model that did not learn from its patient.",
+        "## Fold by fold",
+        markdown.mean_and_spread(summary.values(), _names(summary.classes)),
+        "All predictions taken together, below, mix models that put their probabilities on "
+        "different scales.",
+    ]
+    parts = [*head, *sections(splits, summary.classes, pictures)]
+    write_markdown(out, parts, summary.predictions)
+    write_json(out / METRICS, summary.metrics())
+
+
+def _names(classes: Sequence[str]) -> Mapping[str, str]:
+    # of two classes, one's specificity is the other's sensitivity
+    return FIGURES | {f"sensitivity_{name}": f"sensitivity for {name}" for name in classes}

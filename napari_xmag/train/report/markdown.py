@@ -1,0 +1,147 @@
+"""Figures of a training as Markdown, for its report and for the model card alike."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from napari_xmag.stats.metrics import Interval, mean, spread
+from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
+from napari_xmag.train.report.predictions import SlidePrediction
+
+Splits = Mapping[str, SplitReport]
+
+ONLY_TEST = (
+    "Only the figures of the test slides say anything about other slides: the model learned from "
+    "the training slides, and the validation slides chose its best epoch, temperature and "
+    "threshold."
+)
+
+
+def chosen_epoch(best: int) -> str:
+    """Say which epoch of end to end the model is; 0 for the head before it."""
+    if best == 0:
+        return (
+            "End to end: no epoch was better on the validation slides than the head before it, so "
+            "encoder and head are as they were then."
+        )
+    return f"End to end: the model is that of epoch {best}, the best one on the validation slides."
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def number(value: float) -> str:
+    """Return three decimals, or a dash for what cannot be had."""
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def with_interval(value: Interval) -> str:
+    """Return for instance "0.913 (0.802 … 0.981)"."""
+    ends = f" ({value.low:.3f} … {value.high:.3f})" if math.isfinite(value.low) else ""
+    return number(value.value) + ends
+
+
+def figures(splits: Splits, what: str = "split") -> str:
+    """Return the table of figures with their intervals, and a line on how these came about."""
+    names = ("auc", "balanced_accuracy", "accuracy")
+    rows = [
+        [name, split.slides, split.patients, *(with_interval(split.figures[key]) for key in names)]
+        for name, split in splits.items()
+    ]
+    drawn = {"patients" if split.resampled == "group" else "slides" for split in splits.values()}
+    heading = [what, "slides", "patients", "AUC", "balanced accuracy", "accuracy"]
+    return (
+        table(heading, rows)
+        + "\n\nAUC: one class against the rest, mean over classes. In brackets 95 % intervals, "
+        f"from redrawing {' or '.join(sorted(drawn))} {REPLICATES:,} times; one of 1.000 … 1.000 "
+        "says that no drawing met an error, not that there are none."
+    )
+
+
+def rates(splits: Splits) -> str:
+    """Return sensitivity and specificity of each class."""
+    rows = [
+        [
+            name,
+            label,
+            split.counts[label],
+            with_interval(split.sensitivity[label]),
+            with_interval(split.specificity[label]),
+        ]
+        for name, split in splits.items()
+        for label in split.sensitivity
+    ]
+    return (
+        table(["split", "class", "slides", "sensitivity", "specificity"], rows)
+        + "\n\n95 % intervals after Wilson, on the number of patients."
+    )
+
+
+def confusion(splits: Splits, classes: Sequence[str]) -> str:
+    """Return a table of counts for each split."""
+    rows = [
+        [name, label, *counts]
+        for name, split in splits.items()
+        for label, counts in zip(classes, split.confusion, strict=True)
+    ]
+    return table(["split", "is", *(f"called {label}" for label in classes)], rows)
+
+
+def calibration(splits: Splits) -> str:
+    """Return the expected calibration error without and with the temperature."""
+    rows = [
+        [name, number(split.error_before), number(split.error_after)]
+        for name, split in splits.items()
+    ]
+    return (
+        table(["split", "raw", "with temperature"], rows)
+        + "\n\nExpected calibration error (Guo et al. 2017), ten bins: how far the stated "
+        "probability and the share that is right lie apart. Few slides alone make it large."
+    )
+
+
+def slides(predictions: Sequence[SlidePrediction]) -> str:
+    """Return the table of slides, the wrong ones first, then by split and name."""
+    ordered = sorted(predictions, key=lambda item: (item.right, item.split, item.slide.name))
+    rows = [
+        [
+            item.slide.name,
+            item.split,
+            item.label,
+            item.predicted,
+            " / ".join(f"{value:.3f}" for value in item.probabilities),
+            "right" if item.right else "**wrong**",
+        ]
+        for item in ordered
+    ]
+    return table(["slide", "split", "is", "called", "probabilities", ""], rows)
+
+
+def mean_and_spread(folds: Sequence[Mapping[str, float]], names: Mapping[str, str]) -> str:
+    """Return the figures of each fold, then each one's mean and standard deviation.
+
+    Parameters
+    ----------
+    folds
+        Figures of each fold by key; NaN where one cannot be had.
+    names
+        Keys that are shown, and what they are called.
+    """
+    rows: list[list[str]] = [
+        [f"fold {place}", *(number(fold[key]) for key in names)]
+        for place, fold in enumerate(folds, 1)
+    ]
+    pairs = [
+        (mean([fold[key] for fold in folds]), spread([fold[key] for fold in folds]))
+        for key in names
+    ]
+    rows.append(
+        ["**mean ± SD**", *(f"**{number(one)} ± {number(other)}**" for one, other in pairs)]
+    )
+    return table(["", *names.values()], rows)

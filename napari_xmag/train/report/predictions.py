@@ -1,0 +1,156 @@
+"""What a model says of each slide of a cohort, as a table that is written and read again."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.errors import ResultError
+from napari_xmag.files import whole_file
+from napari_xmag.nets.decision import EVEN, called
+from napari_xmag.nets.info import softmax
+
+TABLE = "predictions.csv"
+
+_PROBABILITY, _LOGIT = "probability_", "logit_"
+_FACTS = ["slide", "patient", "split", "fold", "label", "predicted", "right", "mpp"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlidePrediction:
+    """What a model says of a slide, beside what is known.
+
+    Attributes
+    ----------
+    slide
+        Its path.
+    patient
+        Whom it belongs to; the slide itself where nobody is named.
+    split
+        ``train``, ``validation`` or ``test``.
+    label, predicted
+        The class it has, and the one it is called.
+    logits, probabilities
+        One for each class; the probabilities are calibrated.
+    mpp
+        Pixel size given in the cohort in µm, or None.
+    fold
+        Which of several models it was, from 1; 0 where there is one.
+    """
+
+    slide: Path
+    patient: str
+    split: str
+    label: str
+    predicted: str
+    logits: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    mpp: float | None = None
+    fold: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether the slide is called what it is."""
+        return self.predicted == self.label
+
+
+def predict(
+    rows: Sequence[CohortRow],
+    classes: Sequence[str],
+    logits: ArrayLike,
+    temperature: float,
+    threshold: float = EVEN,
+) -> list[SlidePrediction]:
+    """Return the predictions that a model makes of its logits (N, C), row by row."""
+    values = np.asarray(logits, np.float64)
+    probabilities = softmax(values / temperature)
+    return [
+        SlidePrediction(
+            slide=row.slide.absolute(),
+            patient=row.patient,
+            split=row.split,
+            label=row.label,
+            predicted=classes[call],
+            logits=tuple(map(float, value)),
+            probabilities=tuple(map(float, chance)),
+            mpp=row.mpp,
+        )
+        for row, value, chance, call in zip(
+            rows, values, probabilities, called(probabilities, threshold), strict=True
+        )
+    ]
+
+
+def probabilities_of(predictions: Sequence[SlidePrediction]) -> NDArray[np.float64]:
+    """Return the calibrated probabilities, float (N, C)."""
+    return np.array([item.probabilities for item in predictions], np.float64)
+
+
+def logits_of(predictions: Sequence[SlidePrediction]) -> NDArray[np.float64]:
+    """Return the logits, float (N, C)."""
+    return np.array([item.logits for item in predictions], np.float64)
+
+
+def write_predictions(
+    path: Path, classes: Sequence[str], predictions: Sequence[SlidePrediction]
+) -> None:
+    """Write the table; slides by their whole path.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written.
+    """
+    chances = [f"{_PROBABILITY}{name}" for name in classes]
+    logits = [f"{_LOGIT}{name}" for name in classes]
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*_FACTS, *chances, *logits])
+        for item in predictions:
+            patient = "" if item.patient == str(item.slide) else item.patient
+            mpp, right = "" if item.mpp is None else item.mpp, "yes" if item.right else "no"
+            facts = [item.slide, patient, item.split, item.fold, item.label, item.predicted]
+            writer.writerow([*facts, right, mpp, *item.probabilities, *item.logits])
+
+
+def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction, ...]]:
+    """Return the classes and the predictions that `write_predictions` wrote.
+
+    Raises
+    ------
+    ResultError
+        When the table is missing or not of this kind.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            names = reader.fieldnames or ()
+            classes = tuple(
+                name.removeprefix(_PROBABILITY) for name in names if name.startswith(_PROBABILITY)
+            )
+            return classes, tuple(_prediction(cells, classes) for cells in reader)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ResultError(
+            wanted=f"the predictions of a training in {path.parent}",
+            found=f"{type(error).__name__}: {error}",
+            remedy=f"Choose the folder of a training whose {path.name} is unaltered.",
+            causes=[error],
+        ) from error
+
+
+def _prediction(cells: dict[str, str], classes: Sequence[str]) -> SlidePrediction:
+    return SlidePrediction(
+        slide=Path(cells["slide"]),
+        patient=cells["patient"] or cells["slide"],
+        split=cells["split"],
+        label=cells["label"],
+        predicted=cells["predicted"],
+        logits=tuple(float(cells[f"{_LOGIT}{name}"]) for name in classes),
+        probabilities=tuple(float(cells[f"{_PROBABILITY}{name}"]) for name in classes),
+        mpp=float(cells["mpp"]) if cells["mpp"] else None,
+        fold=int(cells["fold"]),
+    )

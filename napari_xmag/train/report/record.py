@@ -1,0 +1,141 @@
+"""What a training left in its folder, read for the window; works while it is unfinished, too."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.cohort.rows import SPLITS
+from napari_xmag.errors import ResultError
+from napari_xmag.learn.scalars import read_scalars
+from napari_xmag.stats.metrics import confusion_matrix
+from napari_xmag.train.report.predictions import TABLE, SlidePrediction, read_predictions
+
+METRICS, MODEL = "metrics.json", "model"
+
+Curve = tuple[tuple[int, float], ...]
+"""A figure by epoch, from 1."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training as its folder tells it.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    classes
+        Names; empty while it is unfinished, as are the predictions and metrics.
+    predictions
+        Of every slide, with its whole path.
+    metrics
+        As in metrics.json.
+    curves
+        Of each stage, every figure by epoch.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    predictions: tuple[SlidePrediction, ...]
+    metrics: Mapping[str, Any]
+    curves: Mapping[str, Mapping[str, Curve]]
+
+    @property
+    def model(self) -> Path | None:
+        """Folder of the trained model, once it is there."""
+        folder = self.folder / MODEL
+        return folder if folder.is_dir() else None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits that have slides: training, validation, test."""
+        return tuple(
+            name for name in SPLITS if any(item.split == name for item in self.predictions)
+        )
+
+    def confusion(self, split: str) -> NDArray[np.int64]:
+        """Return counts (C, C): row is the true class, column the one called."""
+        items = [item for item in self.predictions if item.split == split]
+        truth = [self.classes.index(item.label) for item in items]
+        calls = [self.classes.index(item.predicted) for item in items]
+        return confusion_matrix(truth, calls, len(self.classes))
+
+    def slides(self, split: str, label: str, predicted: str) -> tuple[SlidePrediction, ...]:
+        """Return the slides of a cell of the confusion matrix."""
+        return tuple(
+            item
+            for item in self.predictions
+            if (item.split, item.label, item.predicted) == (split, label, predicted)
+        )
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a training's folder.
+
+    Raises
+    ------
+    ResultError
+        When something in it is not what a training writes.
+    """
+    classes: tuple[str, ...] = ()
+    predictions: tuple[SlidePrediction, ...] = ()
+    if (folder / TABLE).is_file():
+        classes, predictions = read_predictions(folder / TABLE)
+    return RunRecord(folder, classes, predictions, read_metrics(folder), read_curves(folder))
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Return metrics.json of a training; nothing while there is none.
+
+    Raises
+    ------
+    ResultError
+        When it is no such file.
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        raise _altered(path, error) from error
+    return content
+
+
+def read_curves(folder: Path) -> dict[str, dict[str, Curve]]:
+    """Return every figure of scalars.csv by epoch, stage by stage.
+
+    Raises
+    ------
+    ResultError
+        When it is no such file.
+    """
+    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    try:
+        for row in read_scalars(folder):
+            stage = found.setdefault(str(row["stage"]), {})
+            for name, value in row.items():
+                if name not in ("stage", "epoch"):
+                    stage.setdefault(name, []).append((int(row["epoch"]), float(value)))
+    except (OSError, KeyError, ValueError) as error:
+        raise _altered(folder / "scalars.csv", error) from error
+    return {
+        stage: {name: tuple(points) for name, points in curves.items()}
+        for stage, curves in found.items()
+    }
+
+
+def _altered(path: Path, error: Exception) -> ResultError:
+    return ResultError(
+        wanted=f"the folder of a training in {path.parent}",
+        found=f"{path.name}: {error}",
+        remedy="Choose a folder that a training wrote, unaltered.",
+        causes=[error],
+    )

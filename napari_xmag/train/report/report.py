@@ -1,0 +1,101 @@
+"""The files in which a training says how well its model does."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from napari_xmag._about import NOTICE
+from napari_xmag.cohort.rows import TRAIN
+from napari_xmag.files import whole_file, write_json
+from napari_xmag.nets.decision import rule_in_words
+from napari_xmag.train.report import markdown
+from napari_xmag.train.report.evaluate import Report, SplitReport, judge
+from napari_xmag.train.report.predictions import TABLE, SlidePrediction, write_predictions
+from napari_xmag.train.report.record import METRICS, RunRecord, read_curves, read_run
+
+__all__ = ["Report", "RunRecord", "SplitReport", "judge", "read_run", "write_report"]
+
+REPORT, PLOTS = "report.md", "plots"
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write metrics.json, predictions.csv, report.md and ``plots/*.png``.
+
+    The course of the training is drawn from the folder's scalars.csv where there is one.
+
+    Raises
+    ------
+    ExportError
+        When the folder cannot be written.
+    """
+    write_predictions(folder / TABLE, report.classes, report.predictions)
+    pictures = draw_plots(folder, report.splits, report.classes)
+    rule = rule_in_words(report.classes, report.threshold) or "the most probable class is called"
+    head = [
+        "# How well the model does",
+        f"**{NOTICE}**",
+        markdown.ONLY_TEST,
+        f"Decision: {rule} (threshold {report.threshold:.3g}, {report.chosen}). "
+        f"Temperature {report.temperature:.3g}.",
+        "" if report.best_epoch is None else markdown.chosen_epoch(report.best_epoch),
+    ]
+    parts = sections(report.splits, report.classes, pictures)
+    write_markdown(folder, [*head, *parts], report.predictions)
+    write_json(folder / METRICS, report.metrics())
+
+
+def sections(
+    splits: Mapping[str, SplitReport], classes: Sequence[str], pictures: Sequence[Path]
+) -> list[str]:
+    """Return the parts of a report that tell of splits, with the pictures among them."""
+    shown = {path.stem: f"![{path.stem}]({PLOTS}/{path.name})" for path in pictures}
+    parts = [
+        "## Figures",
+        markdown.figures(splits),
+        shown.get("roc", ""),
+        "## Sensitivity and specificity",
+        markdown.rates(splits),
+        "## Confusion",
+        markdown.confusion(splits, classes),
+        shown.get("confusion", ""),
+        "## Calibration",
+        markdown.calibration(splits),
+        shown.get("calibration", ""),
+        *(["## Course of the training", shown["curves"]] if "curves" in shown else []),
+    ]
+    return [part for part in parts if part]
+
+
+def draw_plots(
+    folder: Path, splits: Mapping[str, SplitReport], classes: Sequence[str]
+) -> list[Path]:
+    """Draw all plots into ``plots/`` of a run's folder and return their paths.
+
+    Raises
+    ------
+    ExportError
+        When one cannot be written.
+    """
+    from napari_xmag.train.report.plots import plot_curves, plot_splits
+
+    paths = plot_splits(folder / PLOTS, splits, classes)
+    if curves := read_curves(folder):
+        paths.append(folder / PLOTS / "curves.png")
+        plot_curves(paths[-1], curves)
+    return paths
+
+
+def write_markdown(
+    folder: Path, parts: Sequence[str], predictions: Sequence[SlidePrediction]
+) -> None:
+    """Write report.md: the parts, then the slides that the model did not learn from.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written.
+    """
+    judged = [item for item in predictions if item.split != TRAIN]
+    note = f"Training slides stand in {TABLE} only, with all else."
+    text = [*parts, "## Slides", note, *([markdown.slides(judged)] if judged else [])]
+    with whole_file(folder / REPORT) as part:
+        part.write_text("\n\n".join(text) + "\n", encoding="utf-8")

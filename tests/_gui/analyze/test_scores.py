@@ -1,0 +1,88 @@
+"""Values of tiles, live and final, agree with the engine's result."""
+
+import numpy as np
+import pytest
+
+from napari_xmag._gui.analyze.map_layer import hide_below, limits
+from napari_xmag._gui.analyze.run_panel import in_words
+from napari_xmag._gui.analyze.scores import LiveScores, TileScores
+from napari_xmag._gui.analyze.state import Progress
+from napari_xmag._gui.shared.figures import percent
+from napari_xmag.analyze import Finished, HeatMapView, Planned, TilesDone, analyze
+from napari_xmag.errors import ConfigError
+from napari_xmag.slide.open import open_slide
+from tests.nets.students import tiny_model
+
+
+@pytest.fixture(scope="module")
+def run(aperio_slide):
+    """All events of an analysis."""
+    slide = open_slide(aperio_slide)
+    yield list(analyze(slide, tiny_model()))
+    slide.close()
+
+
+def test_live_values_become_the_result(run) -> None:
+    plan = next(event for event in run if isinstance(event, Planned))
+    result = next(event for event in run if isinstance(event, Finished)).result
+    live = LiveScores(plan, result.classes)
+    shown = [live.add(event) for event in run if isinstance(event, TilesDone)]
+
+    assert not any(scores.final for scores in shown)
+    assert shown[-1].known == len(result.tiles) == len(plan.grid.boxes)
+    final = TileScores.of(result)
+    for view in HeatMapView:
+        np.testing.assert_allclose(
+            shown[-1].values(view, "malignant"), final.values(view, "malignant"), rtol=1e-4
+        )
+
+
+def test_tile_under_a_point(run) -> None:
+    result = next(event for event in run if isinstance(event, Finished)).result
+    scores, tiles = TileScores.of(result), result.tiles
+    for tile in range(len(tiles)):
+        inside = tiles.x[tile] + 1, tiles.y[tile] + tiles.height[tile] - 1
+        assert scores.tile_at(*inside) == tile
+    assert scores.tile_at(-5, 10) is None
+    assert scores.tile_at(10, 1e9) is None
+
+
+def test_unknown_class_is_refused(run) -> None:
+    result = next(event for event in run if isinstance(event, Finished)).result
+    with pytest.raises(ConfigError, match="benign, malignant"):
+        TileScores.of(result).values(HeatMapView.EVIDENCE, "cat")
+
+
+def test_threshold_hides_weak_evidence_of_either_sign() -> None:
+    values = np.array([-2, -0.5, 0, 0.5, 1, np.nan], np.float32)
+    low, high = limits(HeatMapView.EVIDENCE, values)
+    assert (low, high) == (-2, 2)
+    kept = np.isfinite(hide_below(values, high, 0.5))
+    assert kept.tolist() == [True, False, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (Progress("finding the tissue"), "Finding the tissue …"),
+        (
+            Progress("Analysing", 312, 1250, 58.2, 16.1),
+            "312 of 1250 tiles · 58 tiles/s · 16 s left",
+        ),
+        (Progress("Analysing", 5, 9000, 4.31, 2087), "5 of 9000 tiles · 4.3 tiles/s · 35 min left"),
+        (
+            Progress("Analysing", 9, 10, 3, 1, 2),
+            "9 of 10 tiles · 3.0 tiles/s · 1 s left · 2 unreadable",
+        ),
+    ],
+)
+def test_progress_in_words(progress: Progress, words: str) -> None:
+    assert in_words(progress) == words
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"),
+    [(0, "0 %"), (0.004, "< 1 %"), (0.436, "44 %"), (0.995, "> 99 %"), (1, "100 %")],
+)
+def test_percent_never_claims_certainty(probability: float, words: str) -> None:
+    assert percent(probability) == words

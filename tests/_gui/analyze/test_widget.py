@@ -1,0 +1,471 @@
+"""The window, driven as a pathologist drives it, with the real engine and a small real model."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_xmag._gui.analyze.state import TissueChoice
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.review import Verdict, read_review
+from napari_xmag.slide.mpp_store import remembered_mpp
+from napari_xmag.zoo import save_model
+from tests._gui.window import Window
+from tests.nets.students import tiny_model
+
+pytestmark = pytest.mark.window
+
+
+def test_nothing_can_be_pressed_before_a_slide_is_open(window: Window) -> None:
+    assert not window.widget.run.button.isEnabled()
+    assert not window.widget.export_button.isEnabled()
+    assert "Open a whole slide" in window.widget.chooser.about_slide.text()
+
+
+def test_analyze_to_the_end(window: Window, aperio_slide: Path) -> None:
+    window.open(aperio_slide)
+    heard = []
+    window.session.events.progress.connect(heard.append)
+
+    session = window.analyze()
+
+    result = session.result
+    assert result is not None
+    assert {event.stage for event in heard if event} >= {"Starting", "Analysing"}
+    bars = {bar.name: bar.probability for bar in window.widget.prediction.bars}
+    assert bars == dict(zip(result.classes, result.probabilities, strict=True))
+    shown = [row.words.text() for row in window.widget.prediction.flags]
+    assert any("demonstration model" in words for words in shown)
+    assert window.widget.run.button.text() == "Analyze slide"
+    assert window.widget.export_button.isEnabled()
+    assert window.widget.passport.rows["Vendor"] == "aperio"
+    assert "Time: all" in window.widget.passport.rows
+
+
+@pytest.fixture
+def strict_and_lenient(models: Path) -> tuple[str, str]:
+    """Two models of the same weights: one calls the second class late, the other early."""
+    model = tiny_model()
+    thresholds = {"strict": 0.98, "lenient": 0.025}
+    for name, threshold in thresholds.items():
+        model.info = replace(model.info, name=name, threshold=threshold)
+        save_model(model, models / name)
+    return tuple(thresholds)
+
+
+def test_the_models_threshold_decides_and_is_told(
+    strict_and_lenient: tuple[str, str], window: Window, aperio_slide: Path
+) -> None:
+    window.open(aperio_slide)
+    panel = window.widget.prediction
+    told, bars = [], []
+    for name in strict_and_lenient:
+        window.widget.controller.choose_model(name)
+        window.analyze()
+        told.append(panel.note.text())
+        bars.append({bar.name: bar.probability for bar in panel.bars})
+        assert panel.note.isVisible()
+        (called,) = [bar.name for bar in panel.bars if bar.called]
+        assert called == window.session.result.predicted
+        assert f"Prediction: {called} " in told[-1]
+    # The same probabilities, but not the same answer: each says why.
+    assert bars[0] == bars[1]
+    assert 0.025 < bars[0]["malignant"] < 0.98
+    assert told == [
+        "Prediction: benign (malignant is called above 98 %).",
+        "Prediction: malignant (malignant is called above 2.5 %).",
+    ]
+
+    # A model that calls the likeliest has no rule to tell.
+    window.widget.controller.choose_model("tiny")
+    window.analyze()
+    assert not panel.note.isVisible()
+    likeliest = max(panel.bars, key=lambda bar: bar.probability)
+    assert likeliest.called
+
+
+def test_map_lies_on_its_tiles_and_is_clear_elsewhere(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    layer, tiles = session.map_layer, session.result.tiles
+
+    # The middle of each tile, in the slide's own pixels, is the middle of its map pixel.
+    centers = np.stack([tiles.y + tiles.height / 2, tiles.x + tiles.width / 2], axis=1) - 0.5
+    world = [session.layer.data_to_world(center) for center in centers]
+    found = np.array([layer.world_to_data(point) for point in world])
+    np.testing.assert_allclose(found, np.stack([tiles.row, tiles.column], axis=1), atol=1e-6)
+
+    on_tissue = np.zeros(layer.data.shape, bool)
+    on_tissue[tiles.row, tiles.column] = True
+    assert np.array_equal(np.isfinite(layer.data), on_tissue)
+    assert layer.colormap.map(np.nan)[0, 3] == 0
+    assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
+
+
+def test_map_fills_in_while_it_runs(window: Window, sample: Path) -> None:
+    window.open(sample)
+    session = window.start()
+
+    some = np.isfinite(session.map_layer.data).sum()
+    assert 0 < some < session.progress.total
+    assert "filling in" in window.widget.map.legend.title.text()
+    window.wait(lambda: np.isfinite(session.map_layer.data).sum() > some)
+    window.press()
+    window.wait(lambda: session.progress is None)
+
+
+def test_cancel_ends_within_a_second_and_can_begin_again(window: Window, sample: Path) -> None:
+    window.open(sample)
+    session = window.start()
+    assert window.widget.run.button.text() == "Cancel"
+
+    pressed = time.perf_counter()
+    window.press()
+    window.wait(lambda: session.progress is None)
+
+    assert time.perf_counter() - pressed < 1
+    assert session.result is None
+    assert window.widget.run.button.text() == "Analyze slide"
+    assert "Cancelled" in window.widget.run.words.text()
+    assert "incomplete" in window.widget.map.legend.title.text()
+    window.start()
+
+
+def test_cancel_brings_the_earlier_result_back(window: Window, sample: Path) -> None:
+    session = window.open(sample)
+    session.tissue = TissueChoice.REGIONS
+    window.viewer.add_shapes(
+        [np.array([[1500, 1500], [1500, 2500], [2500, 2500], [2500, 1500]])],
+        shape_type="polygon",
+    )
+    before = window.analyze().result
+    session.tissue = TissueChoice.AUTO
+
+    window.start()
+    window.press()
+    window.wait(lambda: session.progress is None)
+
+    assert session.result is before
+    assert np.isfinite(session.map_layer.data).sum() == len(before.tiles)
+
+
+def test_broken_model_is_told_and_the_button_comes_back(
+    window: Window, aperio_slide: Path, models: Path
+) -> None:
+    window.open(aperio_slide)
+    save_model(tiny_model("cut"), models / "cut")
+    weights = models / "cut" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    notification_manager.records.clear()
+    window.widget.controller.choose_model("cut")
+    window.wait(lambda: notification_manager.records)
+    notification_manager.records.clear()
+
+    window.press()
+    window.wait(lambda: window.session.progress is None)
+
+    (told,) = notification_manager.records
+    assert told.message.startswith("Needed ")
+    assert "model.safetensors" in told.message
+    assert window.widget.run.button.isEnabled()
+    assert "error" in window.widget.run.words.text()
+
+
+def test_unforeseen_error_does_not_freeze_the_button(
+    window: Window, aperio_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.open(aperio_slide)
+    notification_manager.records.clear()
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("the card is on fire")
+
+    monkeypatch.setattr("napari_xmag._gui.analyze.tasks.analyze", fails)
+    window.press()
+    window.wait(lambda: window.session.progress is None)
+
+    assert "the card is on fire" in notification_manager.records[-1].message
+    assert window.widget.run.button.text() == "Analyze slide"
+    assert window.widget.run.button.isEnabled()
+
+
+def test_missing_mpp_is_asked_and_remembered(window: Window, no_mpp_slide: Path) -> None:
+    session = window.open(no_mpp_slide)
+    asking = window.widget.chooser.pixel_size
+    assert asking.isVisible()
+    assert not window.widget.run.button.isEnabled()
+    assert "pixel size" in window.widget.run.button.toolTip()
+
+    asking.field.setValue(0.5)
+    asking.button.click()
+    window.wait(lambda: session.slide.mpp is not None)
+
+    assert remembered_mpp(no_mpp_slide).x == 0.5
+    assert tuple(session.layer.scale) == (0.5, 0.5)
+    window.analyze()
+    assert any("0.5 µm" in row.words.text() for row in window.widget.prediction.flags)
+
+
+def test_two_slides_keep_their_own_results(
+    window: Window, aperio_slide: Path, pyramid_slide: Path
+) -> None:
+    first = window.open(aperio_slide)
+    window.analyze()
+    second = window.open(pyramid_slide)
+    assert window.session is second
+    assert window.widget.prediction.bars == []
+
+    window.analyze()
+    chooser = window.widget.chooser.slides
+    assert [chooser.itemText(i) for i in range(chooser.count())] == ["aperio.svs", "pyramid.tiff"]
+    chooser.setCurrentIndex(0)
+    chooser.activated.emit(0)
+
+    assert window.session is first
+    assert first.map_layer is not second.map_layer
+    assert first.map_layer.visible
+    assert not second.map_layer.visible
+    bars = [bar.probability for bar in window.widget.prediction.bars]
+    assert bars == list(first.result.probabilities)
+
+
+def test_removing_a_slide_forgets_it(
+    window: Window, aperio_slide: Path, pyramid_slide: Path
+) -> None:
+    first = window.open(aperio_slide)
+    second = window.open(pyramid_slide)
+    window.viewer.layers.remove(second.layer)
+
+    assert window.widget.state.sessions == (first,)
+    assert window.session is first
+
+
+def test_evidence_of_a_class_is_what_the_map_shows(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    panel = window.widget.map
+    assert not panel.classes.isVisible()
+
+    panel.views.setCurrentIndex(2)
+    panel.views.activated.emit(2)
+    assert panel.classes.isVisible()
+    panel.classes.setCurrentIndex(1)
+    panel.classes.activated.emit(1)
+
+    tiles = session.result.tiles
+    shown = session.map_layer.data[tiles.row, tiles.column]
+    np.testing.assert_array_equal(shown, tiles.evidence[:, 1])
+    assert shown.sum() == pytest.approx(session.result.logits[1], abs=1e-4)
+    assert "malignant" in panel.legend.title.text()
+    low, high = session.map_layer.contrast_limits
+    assert low == -high
+
+
+def test_raw_attention_and_threshold(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    window.widget.state.view = HeatMapView.RAW
+    attention = session.result.tiles.attention
+    assert np.nansum(session.map_layer.data) == pytest.approx(1, abs=1e-4)
+
+    window.widget.map.threshold.setValue(95)
+    assert np.isfinite(session.map_layer.data).sum() == (attention >= 0.95 * attention.max()).sum()
+    window.widget.map.opacity.setValue(25)
+    assert session.map_layer.opacity == 0.25
+
+
+def test_click_on_the_strip_moves_the_camera(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    strip = window.widget.strip.tiles
+    attention = session.result.tiles.attention
+    order = [tile.card.tile for tile in strip]
+    assert len(order) == 10
+    assert attention[order].tolist() == sorted(attention, reverse=True)[:10]
+
+    strip[3].picture.click()
+
+    tiles, tile = session.result.tiles, order[3]
+    center = (
+        tiles.y[tile] + tiles.height[tile] / 2 - 0.5,
+        tiles.x[tile] + tiles.width[tile] / 2 - 0.5,
+    )
+    camera = window.viewer.scene.camera
+    assert camera.center[-2:] == pytest.approx(session.layer.data_to_world(center))
+    marked = session.mark_layer.extent.data
+    assert marked.mean(axis=0) == pytest.approx(center)
+
+
+def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    strip, state = window.widget.strip, window.widget.state
+    attended = [tile.card.tile for tile in strip.tiles]
+    strip.tiles[0].right.click()
+    assert strip.words.text() == "Where the model looked most."
+
+    state.view = HeatMapView.RAW
+    assert [tile.card.tile for tile in strip.tiles] == attended  # still by attention
+    for number, name in enumerate(session.result.classes):
+        state.view, state.class_name = HeatMapView.EVIDENCE, name
+        window.wait(lambda: session.cards is not None)
+        evidence = session.result.tiles.evidence[:, number]
+        best = [float(value) for value in sorted(evidence, reverse=True)[:10] if value > 0]
+        assert [tile.card.value for tile in strip.tiles] == best
+        assert f"“{name}”" in strip.words.text()
+        assert all(
+            tile.right.isChecked() == (tile.card.tile == attended[0]) for tile in strip.tiles
+        )
+
+    state.view = HeatMapView.RANK
+    window.wait(lambda: session.cards is not None)
+    assert [tile.card.tile for tile in strip.tiles] == attended
+    assert strip.tiles[0].right.isChecked()
+
+
+def test_ticks_are_kept_and_exported(window: Window, aperio_slide: Path, tmp_path: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    first, second, third = window.widget.strip.tiles[:3]
+    first.right.click()
+    second.wrong.click()
+    third.right.click()
+    third.right.click()  # taken back
+
+    verdicts = {first.card.tile: Verdict.RIGHT, second.card.tile: Verdict.WRONG}
+    assert session.verdicts == verdicts
+    window.widget.controller.export(tmp_path / "out", "slide")
+    window.wait((tmp_path / "out" / "review.csv").exists)
+    assert read_review(session.result, tmp_path / "out" / "review.csv") == verdicts
+
+
+def test_export_writes_all_files_and_says_where(
+    window: Window, aperio_slide: Path, tmp_path: Path
+) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    notification_manager.records.clear()
+    window.widget.export_button.click()
+    dialog = window.widget.export_dialog
+    dialog.path.setText(str(tmp_path / "out"))
+    dialog.accept()
+    window.wait(lambda: notification_manager.records)
+
+    assert str(tmp_path / "out") in notification_manager.records[-1].message
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {"result.json", "tiles.csv", "heatmap.ome.tif", "tiles.geojson", "overlay.png"}
+    again = SlideResult.load(tmp_path / "out")
+    assert again.probabilities == session.result.probabilities
+
+
+def test_failed_export_is_told(window: Window, aperio_slide: Path, tmp_path: Path) -> None:
+    window.open(aperio_slide)
+    window.analyze()
+    notification_manager.records.clear()
+    (tmp_path / "file").write_text("in the way")
+    window.widget.controller.export(tmp_path / "file" / "out", "slide")
+    window.wait(lambda: notification_manager.records)
+    assert notification_manager.records[-1].message.startswith("Needed ")
+
+
+def test_repainted_tissue_changes_the_tiles(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    everything = window.analyze().result
+    window.widget.tissue.show_button.click()
+    window.wait(lambda: session.tissue_layer is not None)
+    layer = session.tissue_layer
+
+    height, width = layer.data.shape
+    layer.brush_size = width
+    layer.mode = "erase"
+    layer.paint((height / 2, 0), 0)
+
+    assert session.tissue is TissueChoice.PAINTED
+    result = window.analyze().result
+    assert 0 < len(result.tiles) < len(everything.tiles)
+    assert result.settings["tissue"] == "painted"
+    assert not layer.visible
+
+
+def test_shapes_limit_the_tiles(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.widget.tissue.draw_button.click()
+    assert session.tissue is TissueChoice.REGIONS
+    regions = session.regions_layer
+    assert window.viewer.layers.selection.active is regions
+    regions.add_polygons([np.array([[800, 1500], [800, 2500], [2200, 2500], [2200, 1500]])])
+
+    tiles = window.analyze().result.tiles
+
+    center_x, center_y = tiles.x + tiles.width / 2, tiles.y + tiles.height / 2
+    assert len(tiles) > 0
+    assert center_x.min() > 1500 - 512
+    assert center_x.max() < 2500 + 512
+    assert center_y.min() > 800 - 512
+
+
+def test_no_shape_is_told_and_nothing_starts(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    session.tissue = TissueChoice.REGIONS
+    notification_manager.records.clear()
+    window.press()
+    assert "closed shape" in notification_manager.records[-1].message
+    assert session.progress is None
+
+
+def test_hover_reads_a_tile(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    window.analyze()
+    tiles = session.result.tiles
+    tile = int(np.argmax(tiles.attention))
+    center = (
+        tiles.y[tile] + tiles.height[tile] / 2 - 0.5,
+        tiles.x[tile] + tiles.width[tile] / 2 - 0.5,
+    )
+
+    class Event:
+        position = session.layer.data_to_world(center)
+
+    for callback in window.viewer.mouse_move_callbacks:
+        callback(window.viewer, Event)
+    assert "rank 100 %" in window.widget.hover.text()
+
+    Event.position = (0.0, 0.0)
+    window.viewer.mouse_move_callbacks[-1](window.viewer, Event)
+    assert "Point at" in window.widget.hover.text()
+
+
+def test_closing_the_window_ends_a_run(window: Window, sample: Path) -> None:
+    window.open(sample)
+    window.start()
+    (job,) = (run.job for run in window.widget.controller.runs.values())
+
+    began = time.perf_counter()
+    window.viewer.close()
+    assert job.wait(0)
+    assert time.perf_counter() - began < 3
+
+
+def test_closing_the_dock_ends_a_run(window: Window, sample: Path) -> None:
+    window.open(sample)
+    session = window.start()
+    window.widget.parent().close()
+    window.wait(lambda: session.progress is None, timeout=1000)
+    assert session.result is None
+
+
+def test_removing_the_dock_lets_go_of_the_viewer(window: Window, sample: Path) -> None:
+    window.open(sample)
+    window.start()
+    window.viewer.window.remove_dock_widget(window.widget)
+    assert window.viewer.mouse_move_callbacks == []
+    window.viewer.layers.clear()
+
+
+def test_notice_is_always_visible(window: Window) -> None:
+    assert window.widget.notice.isVisible()
+    assert window.widget.notice.text() == "Research use only. Not for diagnosis."

@@ -1,0 +1,87 @@
+"""A generator in a process of its own: heard, ended, and its errors told."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from napari_xmag._gui.shared.subprocess_worker import in_child
+from napari_xmag.analyze.events import Waiting
+from napari_xmag.errors import CohortError, ConfigError
+
+
+def counted(number: int) -> Iterator[tuple[int, int]]:
+    for index in range(number):
+        os.write(1, b"a word of a library")  # must not come between
+        yield index, os.getpid()
+
+
+def endless(note: Path) -> Iterator[int]:
+    try:
+        while True:
+            yield 1
+            time.sleep(0.01)
+    finally:
+        note.write_text("closed")
+
+
+def refused() -> Iterator[int]:
+    yield 1
+    raise CohortError(wanted="slides", found="none", remedy="Add some.", causes=[OSError("gone")])
+
+
+def unspeakable() -> Iterator[int]:
+    class LocalError(Exception):
+        pass
+
+    yield 1
+    raise LocalError("on fire")
+
+
+def vanished() -> Iterator[int]:
+    yield 1
+    os._exit(9)
+
+
+def events_of(*arguments: object) -> list[object]:
+    events = in_child(*arguments, stage="Loading")  # type: ignore[arg-type]
+    return [event for event in events if not isinstance(event, Waiting)]
+
+
+def test_everything_comes_in_order_from_another_process() -> None:
+    numbers, processes = zip(*events_of(counted, 5), strict=True)  # type: ignore[arg-type]
+    assert numbers == (0, 1, 2, 3, 4)
+    assert set(processes) != {os.getpid()}
+
+
+def test_heartbeats_say_the_stage_until_something_comes() -> None:
+    with closing(in_child(counted, 1, stage="Loading")) as events:
+        first = next(events)
+    assert first == Waiting("Loading") or isinstance(first, tuple)
+
+
+def test_closing_closes_the_generator_there(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    with closing(in_child(endless, note, stage="Loading")) as events:
+        assert 1 in (next(events) for _ in range(400))
+    assert note.read_text() == "closed"
+
+
+def test_errors_arrive_as_they_were() -> None:
+    with pytest.raises(CohortError, match="Wanted slides, found none") as caught:
+        events_of(refused)
+    assert caught.value.remedy == "Add some."
+    assert "OSError: gone" in caught.value.details()
+
+
+def test_an_error_that_cannot_be_sent_arrives_in_words() -> None:
+    with pytest.raises(RuntimeError, match="LocalError: on fire"):
+        events_of(unspeakable)
+
+
+def test_a_process_that_vanishes_is_told() -> None:
+    with pytest.raises(ConfigError, match="its process gone"):
+        events_of(vanished)

@@ -1,0 +1,154 @@
+"""The table of labelled slides in the window: read, checked, edited, saved."""
+
+from pathlib import Path
+
+import pytest
+from napari.layers import Layer
+from qtpy.QtCore import Qt
+
+from napari_xmag._gui.reader import read_slides
+from napari_xmag._gui.train.cohort_table import COLUMNS
+from napari_xmag.cohort.cohort import read_cohort
+from tests._gui.desk import Desk
+
+pytestmark = pytest.mark.window
+
+
+def cell(desk: Desk, place: int, column: str, role: Qt.ItemDataRole) -> object:
+    model = desk.widget.cohort.table.cohort
+    return model.data(model.index(place, COLUMNS.index(column)), role)
+
+
+def edit(desk: Desk, place: int, column: str, text: str) -> None:
+    """Type into a cell of the table."""
+    model = desk.widget.cohort.table.cohort
+    model.setData(model.index(place, COLUMNS.index(column)), text)
+    desk.wait(lambda: desk.widget.controller.cohort.settled)
+
+
+@pytest.fixture
+def bad_table(tmp_path: Path, cohort_table: Path, no_mpp_slide: Path) -> Path:
+    """One good slide, one without pixel size, one that is not there, one line without a slide."""
+    table = tmp_path / "bad.csv"
+    good = cohort_table.parent / "0.tiff"
+    lines = [f"{good},benign", f"{no_mpp_slide},malignant", "gone.svs,malignant", ",benign"]
+    table.write_text("slide,label\n" + "\n".join(lines))
+    return table
+
+
+def test_an_empty_table_is_a_hint_and_no_problem(desk: Desk) -> None:
+    desk.wait(lambda: desk.widget.state.problems)
+    cohort = desk.widget.cohort
+    assert cohort.hint.isVisible()
+    assert not cohort.problems.isVisible()
+    # The hint stands under the buttons, not in the middle of nowhere.
+    desk.wait(lambda: cohort.hint.y() < 3 * cohort.open_button.height())
+
+
+def test_a_good_table_can_be_trained_on(desk: Desk, cohort_table: Path) -> None:
+    assert not desk.widget.run.button.isEnabled()
+    desk.load(cohort_table)
+    panel = desk.widget.cohort
+    assert desk.widget.state.problems == ()
+    assert panel.summary.text() == "10 slides · no problems found"
+    assert desk.widget.run.button.isEnabled()
+    # Every slide has a drawn split, and the counts tell the same.
+    drawn = desk.widget.state.drawn
+    assert len(drawn) == 10
+    assert cell(desk, 0, "split", Qt.ItemDataRole.DisplayRole) == drawn[2]
+    assert sum(panel.counts.cells.values()) == 10
+    assert {label for label, _ in panel.counts.cells} == {"benign", "malignant"}
+
+
+def test_problems_are_shown_by_row_with_a_remedy(desk: Desk, bad_table: Path) -> None:
+    desk.load(bad_table)
+    panel, state = desk.widget.cohort, desk.widget.state
+    assert [problem.row for problem in state.problems] == [3, 4]
+    assert panel.problems.count() == 2
+    assert panel.problems.item(1).text() == "row 4: gone.svs is not there. Correct the path"
+    assert cell(desk, 0, "slide", Qt.ItemDataRole.BackgroundRole) is None
+    assert cell(desk, 1, "slide", Qt.ItemDataRole.BackgroundRole).alpha() > 0
+    assert "states no pixel size" in cell(desk, 1, "slide", Qt.ItemDataRole.ToolTipRole)
+    assert not panel.table.isColumnHidden(COLUMNS.index("mpp"))
+    assert "row 5: no slide" in panel.note.text()
+    assert not desk.widget.run.button.isEnabled()
+    assert "problems" in desk.widget.run.words.text()
+
+    panel.problems.itemClicked.emit(panel.problems.item(1))
+    assert panel.table.selected_rows() == [4]
+    panel.remove_button.click()
+    edit(desk, 1, "mpp", "0,5")
+    assert state.problems == ()
+    assert [row.mpp for row in state.rows] == [None, 0.5]
+
+
+def test_a_table_that_cannot_be_read_is_told_in_words(desk: Desk, tmp_path: Path) -> None:
+    table = tmp_path / "no.csv"
+    table.write_text("picture,class\na,b\n")
+    desk.widget.controller.cohort.open_table(table)
+    desk.wait(lambda: desk.widget.cohort.note.text() and not desk.widget.state.busy_words)
+    assert "No slide and no label" in desk.widget.cohort.note.text()
+    assert desk.widget.state.rows == ()
+
+
+def test_labels_and_patients_are_edited_and_saved(
+    desk: Desk, cohort_table: Path, tmp_path: Path
+) -> None:
+    desk.load(cohort_table)
+    edit(desk, 0, "label", "malignant")
+    assert any("2 labels" in problem.words for problem in desk.widget.state.problems)
+    edit(desk, 0, "patient", "")
+    edit(desk, 1, "split", "test")
+    assert desk.widget.state.problems == ()
+
+    saved = tmp_path / "saved.xlsx"
+    desk.widget.controller.cohort.save_table(saved)
+    again = read_cohort(saved, open_slides=False)
+    assert again.rows[0].label == "malignant"
+    assert again.rows[0].named_patient == ""
+    assert again.rows[1].split == "test"
+    assert [row.row for row in desk.widget.state.rows] == [row.row for row in again.rows]
+    assert "saved.xlsx" in desk.widget.cohort.note.text()
+
+
+def test_what_is_no_pixel_size_is_refused(desk: Desk, cohort_table: Path) -> None:
+    desk.load(cohort_table)
+    edit(desk, 0, "mpp", "40x")
+    assert desk.widget.state.rows[0].mpp is None
+    assert "'40x' is no pixel size" in desk.widget.cohort.note.text()
+
+
+def test_slides_of_the_viewer_are_added_with_a_label(desk: Desk, cohort_table: Path) -> None:
+    slides = [cohort_table.parent / f"{number}.tiff" for number in (0, 1)]
+    panel = desk.widget.cohort
+    assert not panel.add_button.isEnabled()
+    for slide, label in zip(slides, ("benign", "malignant"), strict=True):
+        (layer,) = read_slides(slide)
+        desk.widget.viewer.add_layer(Layer.create(*layer))
+        assert panel.slides.currentData() == slide
+        panel.label.setEditText(label)
+        panel.add_button.click()
+    panel.label.setEditText("other")
+    panel.add_button.click()  # the same slide again: its label changes
+    found = [(row.slide, row.label) for row in desk.widget.state.rows]
+    assert found == [(slides[0], "benign"), (slides[1], "other")]
+    assert {panel.label.itemText(i) for i in range(panel.label.count())} == {"benign", "other"}
+
+
+def test_slides_are_opened_once(
+    desk: Desk, cohort_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_xmag.slide import open as opening
+
+    opened = []
+    really = opening.open_slide
+
+    def count(path: Path, **options: object) -> object:
+        opened.append(path)
+        return really(path, **options)
+
+    monkeypatch.setattr(opening, "open_slide", count)
+    desk.load(cohort_table)
+    edit(desk, 3, "label", "benign")
+    edit(desk, 3, "label", "malignant")
+    assert len(opened) == 10

@@ -1,0 +1,76 @@
+"""The head on frozen features: what it says before and after it has learned."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from napari_xmag.cohort.rows import TRAIN, CohortRow
+from napari_xmag.mil.features import SlideFeatures
+from napari_xmag.mil.head_training import Bags, new_head, train_head
+from napari_xmag.nets.abmil import HeadOutput
+from napari_xmag.progress.events import EpochDone
+from napari_xmag.progress.heartbeat import finish
+from napari_xmag.train.config import EndToEndConfig, TrainConfig
+
+PLACES, DIM, TELLING = 40, 64, 3
+"""Each slide has so many places; the first few of a malignant one differ in one feature."""
+
+
+def bags(count: int = 20) -> Bags:
+    draw = np.random.default_rng(0)
+    rows, features = [], []
+    for number in range(count):
+        values = draw.normal(size=(PLACES, DIM)).astype(np.float32)
+        label = ("benign", "malignant")[number % 2]
+        if label == "malignant":
+            values[:TELLING, 0] += 6
+        boxes = np.zeros((PLACES, 4))
+        features.append(SlideFeatures(values, boxes, boxes, np.ones((PLACES, 1), bool)))
+        rows.append(CohortRow(number + 2, Path(f"{number}.tiff"), label, str(number), TRAIN))
+    return Bags(rows, features, ("benign", "malignant"))
+
+
+@cache
+def learned(seed: int) -> HeadOutput:
+    """What a trained head says of a malignant slide."""
+    config = TrainConfig(seed=seed, dropout=0.0, label_smoothing=0.05)
+    head = finish(train_head(bags(), config.head_settings)).folded()
+    return head(torch.from_numpy(bags().features[1].features))
+
+
+def test_a_new_head_attends_to_all_alike_and_finds_nothing() -> None:
+    output = new_head(DIM, 2, TrainConfig().head_settings)(torch.randn(PLACES, DIM))
+
+    torch.testing.assert_close(output.attention, torch.full((PLACES,), 1 / PLACES))
+    assert not output.evidence.any()
+
+
+def test_a_head_finds_the_places_that_tell_the_classes_apart() -> None:
+    output = learned(0)
+
+    assert set(output.attention.topk(TELLING).indices.tolist()) == set(range(TELLING))
+    assert set(output.evidence[:, 1].topk(TELLING).indices.tolist()) == set(range(TELLING))
+    assert output.attention[:TELLING].sum() > 0.5
+
+
+def test_evidence_is_what_was_learned_and_not_what_was_drawn() -> None:
+    one, other = (learned(seed).tile_evidence[:, 1].detach() for seed in (0, 1))
+
+    assert np.corrcoef(one, other)[0, 1] > 0.9
+
+
+def test_before_the_encoder_joins_the_head_learns_shorter() -> None:
+    config = TrainConfig(mode="end-to-end", end_to_end=EndToEndConfig(head_epochs=3))
+
+    events = list(train_head(bags(4), config.head_settings))
+
+    assert sum(isinstance(event, EpochDone) for event in events) == 3
+
+
+def test_the_head_never_learns_longer_than_it_would_alone() -> None:
+    short = TrainConfig().fit.model_copy(update={"epochs": 2})
+
+    assert TrainConfig(mode="end-to-end", fit=short).head_fit.epochs == 2
+    assert TrainConfig(mode="head", fit=short).head_fit == short
