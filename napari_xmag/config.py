@@ -12,7 +12,7 @@ from napari_xmag.errors import ConfigError
 _FOLDER = "folder"
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """A part of a configuration; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,7 +37,7 @@ def _folder_beside(name: str, info: ValidationInfo) -> str:
 AnchoredPath = Annotated[Path, AfterValidator(_beside)]
 """A path; a relative one means that beside the configuration file."""
 
-Source = Annotated[str, AfterValidator(_source_beside)]
+NetworkSource = Annotated[str, AfterValidator(_source_beside)]
 """A timm name, ``hf-hub:OWNER/NAME``, or ``local-dir:FOLDER`` with an anchored folder."""
 
 NameOrFolder = Annotated[str, AfterValidator(_folder_beside)]
@@ -73,8 +73,8 @@ def load_config(
     return checked(
         kind,
         content,
-        wanted=f"a valid configuration in {path.name}" if path else "settings in their range",
-        remedy=f"Correct these values; {manual} explains each.",
+        expected=f"a valid configuration in {path.name}" if path else "settings in their range",
+        hint=f"Correct these values; {manual} explains each.",
         folder=path.resolve().parent if path else None,
     )
 
@@ -83,8 +83,8 @@ def checked(
     kind: type[Config],
     values: Mapping[str, Any],
     *,
-    wanted: str = "settings in their range",
-    remedy: str = "Correct these values.",
+    expected: str = "settings in their range",
+    hint: str = "Correct these values.",
     folder: Path | None = None,
 ) -> Config:
     """Return settings of a kind.
@@ -93,7 +93,7 @@ def checked(
     ----------
     kind
         The model that checks the values.
-    wanted, remedy
+    expected, hint
         Of the error, in the words of whoever gives the values.
     folder
         What relative paths are relative to; they stay as they are when it is None.
@@ -108,7 +108,7 @@ def checked(
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'all'}: {e['msg']}" for e in error.errors()]
         raise ConfigError(
-            wanted=wanted, found="; ".join(lines), remedy=remedy, causes=[error]
+            expected=expected, found="; ".join(lines), hint=hint, causes=[error]
         ) from error
 
 
@@ -117,9 +117,9 @@ def _read(path: Path, manual: str) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(
-            wanted=f"a TOML file at {path}",
+            expected=f"a TOML file at {path}",
             found=str(error),
-            remedy=f"Correct it; {manual} has an example.",
+            hint=f"Correct it; {manual} has an example.",
             causes=[error],
         ) from error
 
@@ -163,7 +163,7 @@ def _value(text: str) -> Any:
 
 def _no_setting(setting: str) -> ConfigError:
     return ConfigError(
-        wanted="a setting such as fit.epochs=3, of a section or list item that the file has",
+        expected="a setting such as fit.epochs=3, of a section or list item that the file has",
         found=repr(setting),
-        remedy="Write section.name=value.",
+        hint="Write section.name=value.",
     )

@@ -1,4 +1,4 @@
-"""One tree of errors: each says what was wanted, what was found, and what to do."""
+"""One tree of errors: each says what was expected, what was found, and what to do."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ class XmagError(Exception):
 
     Parameters
     ----------
-    wanted, found, remedy
+    expected, found, hint
         Three short clauses for the person who reads it: what the program needed, what it got, and
-        what to do now. The message is "Wanted {wanted}, found {found}. {remedy}".
+        what to do now. The message is "Expected {expected}, but found {found}. {hint}".
     causes
         Errors that led here, all of them kept (for instance one for each backend tried).
     """
 
     def __init__(
-        self, *, wanted: str, found: str, remedy: str, causes: Sequence[BaseException] = ()
+        self, *, expected: str, found: str, hint: str, causes: Sequence[BaseException] = ()
     ) -> None:
-        self.wanted = wanted
+        self.expected = expected
         self.found = found
-        self.remedy = remedy
+        self.hint = hint
         self.causes = tuple(causes)
-        super().__init__(f"Wanted {wanted}, found {found}. {remedy}")
+        super().__init__(f"Expected {expected}, but found {found}. {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Go from process to process; the causes go as their words."""
         causes = tuple(RuntimeError(f"{type(cause).__name__}: {cause}") for cause in self.causes)
-        return _remade, (type(self), self.wanted, self.found, self.remedy, causes)
+        return _remade, (type(self), self.expected, self.found, self.hint, causes)
 
     def details(self) -> str:
         """Return the message followed by one line for each cause, for the log."""
@@ -36,9 +36,9 @@ class XmagError(Exception):
 
 
 def _remade(
-    kind: type[XmagError], wanted: str, found: str, remedy: str, causes: Sequence[BaseException]
+    kind: type[XmagError], expected: str, found: str, hint: str, causes: Sequence[BaseException]
 ) -> XmagError:
-    return kind(wanted=wanted, found=found, remedy=remedy, causes=causes)
+    return kind(expected=expected, found=found, hint=hint, causes=causes)
 
 
 class GeometryError(XmagError, ValueError):

@@ -97,8 +97,8 @@ def _said_plainly(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise ExportError(
-            wanted=f"to write {path.name} in {path.parent}",
+            expected=f"to write {path.name} in {path.parent}",
             found=error.strerror or str(error),
-            remedy="Choose a folder that you may write to, with enough free space.",
+            hint="Choose a folder that you may write to, with enough free space.",
             causes=(error,),
         ) from error

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from napari_xmag.errors import GeometryError
 
 
-def _require(valid: bool, wanted: str, found: str) -> None:
+def _require(valid: bool, expected: str, found: str) -> None:
     if not valid:
-        raise GeometryError(wanted=wanted, found=found, remedy="Check where this value comes from.")
+        raise GeometryError(
+            expected=expected, found=found, hint="Check where this value comes from."
+        )
 
 
 @dataclass(frozen=True, slots=True)

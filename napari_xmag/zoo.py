@@ -114,9 +114,9 @@ def find_model(name_or_folder: str | Path | None = None) -> Path:
     if Path(wanted).is_dir():
         return Path(wanted)
     raise ModelError(
-        wanted=f"the model {str(wanted)!r}",
+        expected=f"the model {str(wanted)!r}",
         found="no model or folder of that name. Known are: " + (", ".join(known) or "none"),
-        remedy="Choose one of these, or add yours with: napari-xmag models add FOLDER",
+        hint="Choose one of these, or add yours with: napari-xmag models add FOLDER",
     )
 
 
@@ -191,9 +191,9 @@ def add_model(folder: Path | str, *, replace: bool = False) -> ModelEntry:
     info = check_model(folder)
     if (bundled_folder() / info.name).exists():
         raise ModelError(
-            wanted="a model with a name of its own",
+            expected="a model with a name of its own",
             found=f"{info.name}, the name of a model that comes with napari-xmag",
-            remedy="Save it under another name.",
+            hint="Save it under another name.",
         )
     target = user_folder() / info.name
     with _folder.replacing(target, replace=replace) as fresh:
@@ -223,9 +223,9 @@ def pull_model(source: str, *, replace: bool = False) -> ModelEntry:
     repository, _, revision = source.removeprefix(_HUB).partition("@")
     if not source.startswith(_HUB) or repository.count("/") != 1:
         raise ModelError(
-            wanted="a model on the hub as hf-hub:owner/name",
+            expected="a model on the hub as hf-hub:owner/name",
             found=source,
-            remedy="Write it so, or add a folder with: napari-xmag models add FOLDER",
+            hint="Write it so, or add a folder with: napari-xmag models add FOLDER",
         )
     with tempfile.TemporaryDirectory(prefix="napari-xmag-") as place:
         _download(repository, revision or None, Path(place))
@@ -236,7 +236,7 @@ def _entry(folder: Path, *, verify: bool) -> ModelEntry:
     try:
         info = _folder.read_folder(folder, verify=verify).info
     except ModelError as error:
-        return ModelEntry(folder.name, folder, None, f"found {error.found}. {error.remedy}")
+        return ModelEntry(folder.name, folder, None, f"found {error.found}. {error.hint}")
     return ModelEntry(info.name, folder, info)
 
 
@@ -252,9 +252,9 @@ def _download(repository: str, revision: str | None, place: Path) -> None:
         )
     except (OSError, ValueError) as error:
         raise ModelError(
-            wanted=f"the model {repository} from the Hugging Face hub",
+            expected=f"the model {repository} from the Hugging Face hub",
             found=f"{type(error).__name__}: {error}",
-            remedy="Check the name and your connection; gated models need your own login "
+            hint="Check the name and your connection; gated models need your own login "
             "(hf auth login).",
             causes=[error],
         ) from error

@@ -5,18 +5,25 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from napari_xmag.config import AnchoredPath, NameOrFolder, Section, Source, checked, load_config
+from napari_xmag.config import (
+    AnchoredPath,
+    ConfigSection,
+    NameOrFolder,
+    NetworkSource,
+    checked,
+    load_config,
+)
 from napari_xmag.errors import ConfigError
 from napari_xmag.learn.fit_config import FitConfig
 
 
-class Item(Section):
+class Item(ConfigSection):
     size: int = Field(default=1, ge=1)
 
 
-class All(Section):
+class All(ConfigSection):
     place: AnchoredPath
-    source: Source = "resnet10t"
+    source: NetworkSource = "resnet10t"
     model: NameOrFolder = "default"
     items: tuple[Item, ...] = ()
     one: Item = Item()
@@ -94,4 +101,4 @@ def test_values_from_elsewhere_are_checked_alike() -> None:
     good = checked(FitConfig, {"epochs": 3})
     assert good.epochs == 3
     with pytest.raises(ConfigError, match=r"options.*epochs: .*; lr: .*Look again"):
-        checked(FitConfig, {"epochs": 0, "lr": -1}, wanted="good options", remedy="Look again.")
+        checked(FitConfig, {"epochs": 0, "lr": -1}, expected="good options", hint="Look again.")

@@ -2,7 +2,7 @@
 """Compare ways of training on composed slides: does end to end see, and find, more?
 
 usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --oral FIELDS --start DIR
-       [--encoder DIR] [--sources glas osteosarcoma oral] [--seeds 0 1 2] [--attends cells]
+       [--encoder DIR] [--sources glas osteosarcoma oral] [--seeds 0 1 2] [--granularity cells]
        [--train 32 --validation 12 --test 24] [--islands 8 24] [--malignant 1 3] [--patch 100 250]
        [--stain 0.05] [--same-cases] [--epochs 4] [--set a.b=c]
 
@@ -12,7 +12,7 @@ slides share no field), and five ways learn on them:
 rgb         the mean colour of each place, and the attention head on it
 start       --start, a network that was not distilled, frozen, and the head
 tiles       --encoder (the bundled student), frozen, and the head over whole tiles, asked for the
-            squares of the cells
+            patches of the cells
 frozen      the same with the head over cells
 end-to-end  the same, then encoder and head together
 
@@ -99,7 +99,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sources", nargs="+", default=["glas", "osteosarcoma"], choices=MPP)
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--attends", choices=("cells", "tiles"), default="cells")
+    parser.add_argument("--granularity", choices=("cells", "tiles"), default="cells")
     for name, number in (("train", 32), ("validation", 12), ("test", 24)):
         parser.add_argument(f"--{name}", type=int, default=number)
     add_options(parser, Recipe("glas", islands=(8, 24), stain=0.05))
@@ -110,10 +110,10 @@ def arguments() -> argparse.Namespace:
 
 def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
     """Train in one way and return the figures."""
-    attends = "tiles" if way == "tiles" else args.attends
+    granularity = "tiles" if way == "tiles" else args.granularity
     settings = [
         f"mode={'end-to-end' if way == 'end-to-end' else 'head'}",
-        f"attends={attends}",
+        f"granularity={granularity}",
         f"seed={seed}",
         f"end_to_end.fit.epochs={args.epochs}",
         *args.settings,
@@ -125,7 +125,8 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
     if way == "rgb":
         student = MeanColor(encoder.student.spec)
         features = [
-            finish(slide_features(r.slide, None, student, attends=attends)) for r in cohort.rows
+            finish(slide_features(r.slide, None, student, granularity=granularity))
+            for r in cohort.rows
         ]
         task = finish(
             train_head(Bags(list(cohort.rows), features, cohort.classes), config.head_settings)

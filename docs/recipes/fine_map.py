@@ -7,9 +7,9 @@ usage: fine_map.py OUT --glas GLAS --osteosarcoma FIELDS [--ways tiles frozen en
 
 OUT holds what compare_training.py made: models that learned on slides whose malignant islands are
 larger than a tile. They are judged here, without learning anew, on slides whose malignant places
-are squares of 100 to 250 µm within benign islands, composed from the test fields of the same seed
+are patches of 100 to 250 µm within benign islands, composed from the test fields of the same seed
 (compose_slides.py): no field of training is in them. Heads over tiles and over cells see the same
-pixels in the same tiles, and are asked for the same squares (localise.py).
+pixels in the same tiles, and are asked for the same patches (localise.py).
 
 Figures go to OUT/fine-map/<source>-<seed>/<way>.json; what is there is not computed again. At the
 end OUT/fine-map/results.csv and OUT/fine-map/results.md with mean and standard deviation over

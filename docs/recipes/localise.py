@@ -6,7 +6,7 @@ usage: localise.py MODEL COMPOSED [--split test]
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
 cells of each malignant slide, mean over slides. A model over whole tiles is asked for the same
-squares. A square counts as malignant when malignant islands, or malignant patches on them, cover
+patches. A square counts as malignant when malignant islands, or malignant patches on them, cover
 at least half of what islands cover of it; those with less, but some, are left out.
 """
 
@@ -23,8 +23,8 @@ from sklearn.metrics import roc_auc_score
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.nets.abmil import AttentionHead
-from napari_xmag.nets.device import pick_device, place
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.device import move_to_device, pick_device
+from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.heartbeat import finish
@@ -50,9 +50,9 @@ def main() -> None:
 def model_figures(
     model: SlideModel, composed: Path, rows: Sequence[dict[str, str]], device: str = "auto"
 ) -> dict[str, float]:
-    """Return the figures of a model, over the squares of its cells in any case."""
-    features = encoded(model.student, composed, rows, model.info.attends, device)
-    parts = model.student.spec.cells if model.info.attends == "tiles" else 1
+    """Return the figures of a model, over the patches of its cells in any case."""
+    features = encoded(model.student, composed, rows, model.info.granularity, device)
+    parts = model.student.spec.cells if model.info.granularity == "tiles" else 1
     return measured(model.head, features, composed, rows, model.info.temperature, parts)
 
 
@@ -66,13 +66,13 @@ def encoded(
     student: Student,
     composed: Path,
     rows: Sequence[dict[str, str]],
-    attends: Attends,
+    granularity: Granularity,
     device: str = "auto",
 ) -> list[SlideFeatures]:
     """Return the features of slides."""
-    place(student, pick_device(device))
+    move_to_device(student, pick_device(device))
     return [
-        finish(slide_features(composed / row["slide"], None, student, attends=attends))
+        finish(slide_features(composed / row["slide"], None, student, granularity=granularity))
         for row in rows
     ]
 
@@ -88,7 +88,7 @@ def measured(
 ) -> dict[str, float]:
     """Return the figures of a head whose second class is malignant.
 
-    With ``parts`` each place counts as so many times so many squares of its value, those that
+    With ``parts`` each patch counts as so many times so many squares of its value, those that
     touch an island: so heads over tiles and over cells are asked for the same squares.
     """
     truth = json.loads((composed / "truth.json").read_text())
@@ -97,7 +97,7 @@ def measured(
         output = head.cpu()(torch.from_numpy(item.features))
         logits.append(output.logits / temperature)
         if row["label"] == "malignant":
-            places, squares = split(item.boxes, parts, truth[row["slide"]])
+            owners, squares = split(item.boxes, parts, truth[row["slide"]])
             shares = np.array([malignant_share(box, truth[row["slide"]]) for box in squares])
             clear = (shares == 0) | (shares >= 0.5)
             if len(set(shares[clear] > 0)) < 2:
@@ -106,7 +106,7 @@ def measured(
                 ("attention", output.attention_logit.numpy()),
                 ("evidence", output.evidence[:, 1].numpy()),
             ):
-                found[name].append(roc_auc_score(shares[clear] > 0, values[places][clear]))
+                found[name].append(roc_auc_score(shares[clear] > 0, values[owners][clear]))
     labels = [CLASSES.index(row["label"]) for row in rows]
     figures = slide_metrics(labels, torch.stack(logits).double().softmax(1).numpy())
     figures |= {f"localisation_auc_{name}": float(np.mean(v)) for name, v in found.items()}
@@ -114,12 +114,12 @@ def measured(
 
 
 def split(boxes: np.ndarray, parts: int, islands: list[dict]) -> tuple[np.ndarray, list[Box]]:
-    """Return the squares that places (N, 4) are cut into, and the place of each."""
+    """Return the squares that patches (N, 4) are cut into, and the patch of each."""
     if parts == 1:
         return np.arange(len(boxes)), [Box(*box) for box in boxes]
     found = [
-        (place, square)
-        for place, (x, y, width, height) in enumerate(boxes)
+        (patch, square)
+        for patch, (x, y, width, height) in enumerate(boxes)
         for row in range(parts)
         for column in range(parts)
         if touches(
@@ -129,7 +129,7 @@ def split(boxes: np.ndarray, parts: int, islands: list[dict]) -> tuple[np.ndarra
             islands,
         )
     ]
-    return np.array([place for place, _ in found], np.intp), [square for _, square in found]
+    return np.array([patch for patch, _ in found], np.intp), [square for _, square in found]
 
 
 def touches(square: Box, islands: list[dict]) -> bool:

@@ -57,7 +57,7 @@ def run_demo(
     session = _open(widget, mpp)
     _analyze(widget, session)
     export_all(session.slide, session.result, folder)
-    _wait(lambda: bool(session.cards) or not len(session.result.tiles), _SECONDS_TO_SHOW)
+    _wait(lambda: bool(session.cards) or not len(session.result.patches), _SECONDS_TO_SHOW)
     _settle()
     viewer.screenshot(str(folder / SCREENSHOT), canvas_only=False, flash=False)
     return session
@@ -90,7 +90,7 @@ def _analyze(widget: AnalyzeWidget, session: SlideSession) -> None:
 
 def _failure(wanted: str, found: str) -> ConfigError:
     return ConfigError(
-        wanted=wanted, found=found or "none in time", remedy="The messages above may say why."
+        expected=wanted, found=found or "none in time", hint="The messages above may say why."
     )
 
 
@@ -110,7 +110,7 @@ def _settle() -> None:
 def report(session: SlideSession, folder: Path) -> str:
     """Return what came out of the demo, and where it lies, in words for the terminal."""
     result = session.result
-    lines = [f"{session.path.name}: {result.tiles_read} tiles, {len(result.tiles)} squares"]
+    lines = [f"{session.path.name}: {result.tiles_read} tiles, {len(result.patches)} patches"]
     lines += [
         f"  {name}: {probability:.0%}"
         for name, probability in zip(result.classes, result.probabilities, strict=False)

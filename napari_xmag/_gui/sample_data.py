@@ -48,9 +48,9 @@ def fetch_cmu() -> Path:
         )
     except (OSError, ValueError) as error:
         raise SlideOpenError(
-            wanted=f"the sample slide {CMU_NAME} from openslide.cs.cmu.edu",
+            expected=f"the sample slide {CMU_NAME} from openslide.cs.cmu.edu",
             found=f"that it could not be fetched ({type(error).__name__})",
-            remedy="Check the connection, or take the built-in sample, which needs none.",
+            hint="Check the connection, or take the built-in sample, which needs none.",
             causes=[error],
         ) from error
     return Path(path)

@@ -12,24 +12,24 @@
 """
 
 from napari_xmag.analyze.engine import analyze, analyze_slide
-from napari_xmag.analyze.events import Event, Finished, Planned, TilesDone, Waiting
+from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.flags import Flag, FlagCode
 from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map, result_map, view_values
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.analyze.table import TileTable
+from napari_xmag.analyze.table import PatchTable
 
 __all__ = [
+    "AnalyzeEvent",
     "AnalyzeSettings",
-    "Event",
-    "Finished",
     "Flag",
     "FlagCode",
     "HeatMap",
     "HeatMapView",
-    "Planned",
+    "PatchTable",
+    "SlideFinished",
+    "SlidePlanned",
     "SlideResult",
-    "TileTable",
     "TilesDone",
     "UnreadableTile",
     "Waiting",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Tally:
+class ScoreAccumulator:
     """The running account of one analysis.
 
     Parameters
@@ -55,7 +55,7 @@ class Tally:
         self.scores.append(scores)
         self.analyzed += scores.tiles
         self.feature_sum = self.feature_sum + scores.feature_sum
-        return self._event(scores.indices, scores.attention_logit, scores.tile_evidence)
+        return self._event(scores.indices, scores.attention_logit, scores.patch_evidence)
 
     def add_unreadable(self, index: int, reason: str) -> TilesDone:
         """Take in a tile that could not be read and return the event that tells of it."""
@@ -79,13 +79,13 @@ class Tally:
         self,
         indices: NDArray[np.int64],
         attention_logit: NDArray[np.float32],
-        tile_evidence: NDArray[np.float32],
+        patch_evidence: NDArray[np.float32],
     ) -> TilesDone:
         rate = self.done / max(time.perf_counter() - self.began, 1e-9)
         return TilesDone(
             indices=indices,
             attention_logit=attention_logit,
-            tile_evidence=tile_evidence,
+            patch_evidence=patch_evidence,
             done=self.done,
             total=self.total,
             tiles_per_second=rate,

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.analyze import flags
-from napari_xmag.analyze.accumulator import Tally
+from napari_xmag.analyze.accumulator import ScoreAccumulator
 from napari_xmag.analyze.provenance import model_facts, program_versions
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
-from napari_xmag.analyze.table import TileTable
+from napari_xmag.analyze.table import PatchTable
 from napari_xmag.errors import ModelError
 from napari_xmag.slide.bag import Bag
 from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.slide.metadata import passport
+from napari_xmag.slide.metadata import slide_metadata
 from napari_xmag.slide.tiles import TileGrid
 from napari_xmag.slide.tissue import TissueMask
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from napari_xmag.nets.model import SlideModel
 
 
-def assemble(
+def build_result(
     slide: Slide,
     model: "SlideModel",
     bag: Bag,
     mask: TissueMask,
-    tally: Tally,
+    accumulator: ScoreAccumulator,
     settings: Mapping[str, Any],
 ) -> SlideResult:
     """Return the result of a finished run.
@@ -43,11 +43,11 @@ def assemble(
     ModelError
         When the model gave values that are not numbers.
     """
-    info, grid = model.info, bag.places
-    tiles, logits = _pooled(model, grid, tally)
-    raw, calibrated = info.probabilities(logits) if len(tiles) else ((), ())
+    info, grid = model.info, bag.patches
+    patches, logits = _pooled(model, grid, accumulator)
+    raw, calibrated = info.probabilities(logits) if len(patches) else ((), ())
     return SlideResult(
-        tiles=tiles,
+        patches=patches,
         grid_shape=grid.shape,
         stride_x=grid.stride_x,
         stride_y=grid.stride_y,
@@ -57,37 +57,38 @@ def assemble(
         logits=tuple(map(float, logits)),
         probabilities_raw=tuple(map(float, raw)),
         probabilities=tuple(map(float, calibrated)),
-        flags=_flags(slide, model, mask, tally, tiles),
+        flags=_flags(slide, model, mask, accumulator, patches),
         unreadable=tuple(
-            UnreadableTile(bag.tiles.boxes[index], reason) for index, reason in tally.unreadable
+            UnreadableTile(bag.tiles.boxes[index], reason)
+            for index, reason in accumulator.unreadable
         ),
-        slide=passport(slide),
+        slide=slide_metadata(slide),
         model=model_facts(info),
         settings=settings,
-        seconds=dict(tally.seconds),
+        seconds=dict(accumulator.seconds),
         versions=program_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
 def _pooled(
-    model: "SlideModel", grid: TileGrid, tally: Tally
-) -> tuple[TileTable, NDArray[np.float32]]:
+    model: "SlideModel", grid: TileGrid, accumulator: ScoreAccumulator
+) -> tuple[PatchTable, NDArray[np.float32]]:
     """Turn the scores of all tiles into attention, evidence and logits, by the head itself."""
     import torch
 
-    if not tally.scores:
-        return TileTable.empty(tally.classes), np.empty(0, np.float32)
-    indices = np.concatenate([scores.indices for scores in tally.scores])
-    logit = np.concatenate([scores.attention_logit for scores in tally.scores])
-    evidence = np.concatenate([scores.tile_evidence for scores in tally.scores])
+    if not accumulator.scores:
+        return PatchTable.empty(accumulator.classes), np.empty(0, np.float32)
+    indices = np.concatenate([scores.indices for scores in accumulator.scores])
+    logit = np.concatenate([scores.attention_logit for scores in accumulator.scores])
+    evidence = np.concatenate([scores.patch_evidence for scores in accumulator.scores])
     if not (np.isfinite(logit).all() and np.isfinite(evidence).all()):
         raise _not_numbers(model.info.display_name)
     with torch.inference_mode():
         pooled = model.head.pool(torch.from_numpy(logit), torch.from_numpy(evidence))
     attention, weighted, logits = (part.numpy() for part in pooled)
     boxes = [grid.boxes[index] for index in indices]
-    table = TileTable(
+    table = PatchTable(
         x=np.array([box.x for box in boxes]),
         y=np.array([box.y for box in boxes]),
         width=np.array([box.width for box in boxes]),
@@ -103,23 +104,27 @@ def _pooled(
 
 def _not_numbers(name: str) -> ModelError:
     return ModelError(
-        wanted=f"numbers from {name}",
+        expected=f"numbers from {name}",
         found="values that are infinite or not a number",
-        remedy="Try precision float32 or the device cpu; if it stays, the model is damaged.",
+        hint="Try precision float32 or the device cpu; if it stays, the model is damaged.",
     )
 
 
 def _flags(
-    slide: Slide, model: "SlideModel", mask: TissueMask, tally: Tally, tiles: TileTable
+    slide: Slide,
+    model: "SlideModel",
+    mask: TissueMask,
+    accumulator: ScoreAccumulator,
+    patches: PatchTable,
 ) -> tuple[flags.Flag, ...]:
     mpp, info = require_mpp(slide), model.info
-    found = flags.tissue_flags(tally.total, tally.analyzed, mask.area_um2(mpp) / 1e6)
-    found += flags.unreadable_flags(tally.total, len(tally.unreadable))
-    if len(tiles) and info.training_range is not None:
-        mean = tally.feature_sum / len(tiles)
-        distance = info.training_range.distance_from_mean(mean, len(tiles))
+    found = flags.tissue_flags(accumulator.total, accumulator.analyzed, mask.area_um2(mpp) / 1e6)
+    found += flags.unreadable_flags(accumulator.total, len(accumulator.unreadable))
+    if len(patches) and info.training_range is not None:
+        mean = accumulator.feature_sum / len(patches)
+        distance = info.training_range.distance_from_mean(mean, len(patches))
         found += flags.range_flags(distance, info.training_range.limit)
-    found += flags.degenerate_flags(tiles.attention)
+    found += flags.degenerate_flags(patches.attention)
     found += flags.mpp_flags(slide.mpp_source, mpp.mean, slide.mpp_conflict)
     if info.demonstration:
         found.append(flags.demonstration_flag(info.display_name))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.nets.device import DeviceBatch, encode_bag, pick_device, place
+from napari_xmag.nets.device import DeviceBatch, encode_bag, move_to_device, pick_device
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.slide.tiles import Tile
 
@@ -35,7 +35,7 @@ class Scores:
     tiles
         How many tiles it held.
     indices
-        int64 (k,), places on the grid that the head attends over.
+        int64 (k,), patches on the grid that the head attends over.
     attention_logit
         float32 (k,).
     tile_evidence
@@ -49,13 +49,13 @@ class Scores:
     tiles: int
     indices: NDArray[np.int64]
     attention_logit: NDArray[np.float32]
-    tile_evidence: NDArray[np.float32]
+    patch_evidence: NDArray[np.float32]
     feature_sum: NDArray[np.float64]
     encode_seconds: float
     head_seconds: float
 
 
-class Encoder:
+class EncoderLanes:
     """Runs student and head on batches of tiles in the background.
 
     On a CPU several batches are encoded at once, each on its own core; on a GPU one.
@@ -83,7 +83,7 @@ class Encoder:
     def __init__(self, model: SlideModel, settings: AnalyzeSettings) -> None:
         self.device = pick_device(settings.device)
         self._model = model
-        place(model.student, self.device)
+        move_to_device(model.student, self.device)
         model.head.to(self.device).eval()
         self._batch = self._first_batch(settings)
         self._patient = settings.batch_size is not None
@@ -136,15 +136,15 @@ class Encoder:
 
     def _score(self, members: NDArray[np.int64], pixels: NDArray[np.uint8]) -> Scores:
         start = time.perf_counter()
-        attends = self._model.info.attends
-        encoded_tiles = encode_bag(self._model.student, pixels, self._batch, attends)
+        granularity = self._model.info.granularity
+        encoded_tiles = encode_bag(self._model.student, pixels, self._batch, granularity)
         # glass is left out here: nothing may be attended that is no tissue
         tissue = members >= 0
         features = encoded_tiles[torch.from_numpy(tissue).to(encoded_tiles.device)]
         feature_sum = features.sum(0, dtype=torch.float64).cpu().numpy()
         encoded = time.perf_counter()
         with torch.inference_mode():
-            logit, evidence = self._model.head.tile_scores(features)
+            logit, evidence = self._model.head.patch_scores(features)
         scores = Scores(
             len(pixels),
             members[tissue],

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_xmag.analyze.accumulator import Tally
-from napari_xmag.analyze.build_result import assemble
-from napari_xmag.analyze.events import Event, Finished, Planned, Waiting
+from napari_xmag.analyze.accumulator import ScoreAccumulator
+from napari_xmag.analyze.build_result import build_result
+from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.slide.bag import Bag, plan_bag
@@ -21,7 +21,7 @@ from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
 
 if TYPE_CHECKING:
-    from napari_xmag.analyze.encoder import Encoder, Scores
+    from napari_xmag.analyze.encoder import EncoderLanes, Scores
     from napari_xmag.nets.model import SlideModel
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def analyze(
     model: "SlideModel",
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
-) -> Generator[Event, None, None]:
+) -> Generator[AnalyzeEvent, None, None]:
     """Analyse a slide step by step.
 
     Memory stays bounded whatever the slide's size: tiles are read a bounded number ahead, and of
@@ -77,7 +77,7 @@ def analyze_slide(
     model: "SlideModel",
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
-    listen: Callable[[Event], None] | None = None,
+    listen: Callable[[AnalyzeEvent], None] | None = None,
 ) -> SlideResult:
     """Analyse a slide and wait for the result; see `analyze`.
 
@@ -86,12 +86,12 @@ def analyze_slide(
     listen
         Called with every event.
     """
-    last: Event = Waiting("starting")
+    last: AnalyzeEvent = Waiting("starting")
     with closing(analyze(slide, model, settings, mask)) as events:
         for last in events:
             if listen is not None:
                 listen(last)
-    assert isinstance(last, Finished)  # a run ends with it or raises
+    assert isinstance(last, SlideFinished)  # a run ends with it or raises
     return last.result
 
 
@@ -108,19 +108,19 @@ class _Analysis:
         self._pending: deque[Future[Scores]] = deque()
         self._spoke = time.perf_counter()
 
-    def events(self) -> Generator[Event, None, None]:
+    def events(self) -> Generator[AnalyzeEvent, None, None]:
         aside = ThreadPoolExecutor(2, "xmag-aside")
         try:
             yield from self._run(aside)
         finally:
             aside.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, aside: ThreadPoolExecutor) -> Generator[Event, None, None]:
+    def _run(self, aside: ThreadPoolExecutor) -> Generator[AnalyzeEvent, None, None]:
         # here, so that whoever only shows results never loads torch
-        from napari_xmag.analyze.encoder import Encoder
+        from napari_xmag.analyze.encoder import EncoderLanes
 
         clock = _Clock()
-        preparing = aside.submit(Encoder, self._model, self._settings)
+        preparing = aside.submit(EncoderLanes, self._model, self._settings)
         mask = yield from _awaited(aside.submit(self._find_mask), "finding the tissue")
         clock.lap("tissue")
         bag = yield from _awaited(aside.submit(self._plan, mask), "planning the tiles")
@@ -129,15 +129,19 @@ class _Analysis:
         clock.lap("model")
         with closing(encoder):
             planned = len(bag.tiles.boxes)
-            yield Planned(bag.places, mask, planned)
-            tally = Tally(planned, len(self._model.info.classes), seconds=clock.laps)
-            yield from self._tiles(bag, encoder, tally)
-        tally.seconds["total"] = clock.total()
+            yield SlidePlanned(bag.patches, mask, planned)
+            accumulator = ScoreAccumulator(
+                planned, len(self._model.info.classes), seconds=clock.laps
+            )
+            yield from self._tiles(bag, encoder, accumulator)
+        accumulator.seconds["total"] = clock.total()
         used = self._settings_used(encoder, mask)
-        assembled = aside.submit(assemble, self._slide, self._model, bag, mask, tally, used)
+        assembled = aside.submit(
+            build_result, self._slide, self._model, bag, mask, accumulator, used
+        )
         result = yield from _awaited(assembled, "summing up")
         _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
-        yield Finished(result)
+        yield SlideFinished(result)
 
     def _find_mask(self) -> TissueMask:
         if self._mask is not None:
@@ -156,26 +160,28 @@ class _Analysis:
             min_tissue=self._settings.min_tissue,
         )
 
-    def _tiles(self, bag: Bag, encoder: "Encoder", tally: Tally) -> Generator[Event, None, None]:
+    def _tiles(
+        self, bag: Bag, encoder: "EncoderLanes", accumulator: ScoreAccumulator
+    ) -> Generator[AnalyzeEvent, None, None]:
         batch: list[Tile] = []
         with closing(self._read(bag.tiles)) as tiles:
             for tile in tiles:
                 if tile is not None and tile.pixels is None:
-                    yield self._said(tally.add_unreadable(tile.index, tile.error))
+                    yield self._said(accumulator.add_unreadable(tile.index, tile.error))
                 elif tile is not None:
                     batch.append(tile)
                 if len(batch) >= encoder.batch_size:
                     self._submit(encoder, batch, bag)
                     batch = []
-                yield from self._collect(tally, most_pending=2 * encoder.lanes)
+                yield from self._collect(accumulator, most_pending=2 * encoder.lanes)
                 if time.perf_counter() - self._spoke > _BEAT_SECONDS:
-                    yield self._said(Waiting("reading", tally.done, tally.total))
+                    yield self._said(Waiting("reading", accumulator.done, accumulator.total))
         if batch:
             self._submit(encoder, batch, bag)
-        yield from self._collect(tally, most_pending=0)
-        tally.stop(encoder.lanes)
+        yield from self._collect(accumulator, most_pending=0)
+        accumulator.stop(encoder.lanes)
 
-    def _submit(self, encoder: "Encoder", batch: list[Tile], bag: Bag) -> None:
+    def _submit(self, encoder: "EncoderLanes", batch: list[Tile], bag: Bag) -> None:
         members = bag.members[[tile.index for tile in batch]]
         self._pending.append(encoder.submit(batch, members))
 
@@ -185,22 +191,24 @@ class _Analysis:
             self._slide, grid.boxes, grid.tile_px, workers=workers, poll_seconds=_BEAT_SECONDS
         )
 
-    def _collect(self, tally: Tally, most_pending: int) -> Generator[Event, None, None]:
+    def _collect(
+        self, accumulator: ScoreAccumulator, most_pending: int
+    ) -> Generator[AnalyzeEvent, None, None]:
         """Report finished batches in order; wait while more than ``most_pending`` are not."""
         while self._pending and (self._pending[0].done() or len(self._pending) > most_pending):
             try:
                 scores = self._pending[0].result(timeout=_BEAT_SECONDS)
             except NotYet:
-                yield self._said(Waiting("encoding", tally.done, tally.total))
+                yield self._said(Waiting("encoding", accumulator.done, accumulator.total))
                 continue
             self._pending.popleft()
-            yield self._said(tally.add(scores))
+            yield self._said(accumulator.add(scores))
 
-    def _said(self, event: Event) -> Event:
+    def _said(self, event: AnalyzeEvent) -> AnalyzeEvent:
         self._spoke = time.perf_counter()
         return event
 
-    def _settings_used(self, encoder: "Encoder", mask: TissueMask) -> dict[str, Any]:
+    def _settings_used(self, encoder: "EncoderLanes", mask: TissueMask) -> dict[str, Any]:
         return {
             **asdict(self._settings),
             "device": str(encoder.device),
@@ -225,7 +233,7 @@ class _Clock:
         return time.perf_counter() - self._start
 
 
-def _awaited(future: Future[_Answer], stage: str) -> Generator[Event, None, _Answer]:
+def _awaited(future: Future[_Answer], stage: str) -> Generator[AnalyzeEvent, None, _Answer]:
     while True:
         try:
             return future.result(timeout=_BEAT_SECONDS)

@@ -30,13 +30,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Planned:
+class SlidePlanned:
     """The tissue was found and the tiles are planned; reading begins.
 
     Attributes
     ----------
     grid
-        All places that the head will attend over: the tiles, or their cells.
+        All patches that the head will attend over: the tiles, or their cells.
     mask
         The tissue they were planned on.
     tiles
@@ -57,9 +57,9 @@ class TilesDone:
     indices
         int64 (k,), positions in ``Planned.grid``; only of tiles that were read.
     attention_logit
-        float32 (k,), comparable between places; its softmax over the slide is the attention.
+        float32 (k,), comparable between patches; its softmax over the slide is the attention.
     tile_evidence
-        float32 (k, C), un-weighted score of each place for each class.
+        float32 (k, C), un-weighted score of each patch for each class.
     done, total
         Tiles finished (the unreadable ones too) and planned.
     tiles_per_second
@@ -72,7 +72,7 @@ class TilesDone:
 
     indices: NDArray[np.int64]
     attention_logit: NDArray[np.float32]
-    tile_evidence: NDArray[np.float32]
+    patch_evidence: NDArray[np.float32]
     done: int
     total: int
     tiles_per_second: float
@@ -81,7 +81,7 @@ class TilesDone:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finished:
+class SlideFinished:
     """The last event.
 
     Attributes
@@ -93,5 +93,5 @@ class Finished:
     result: "SlideResult"
 
 
-Event = Waiting | Planned | TilesDone | Finished
+AnalyzeEvent = Waiting | SlidePlanned | TilesDone | SlideFinished
 """Everything that an analysis yields."""

@@ -155,17 +155,17 @@ def view_values(
         When the model does not know the class.
     """
     if view is HeatMapView.RANK:
-        return attention_rank(result.tiles.attention)
+        return attention_rank(result.patches.attention)
     if view is HeatMapView.RAW:
-        return result.tiles.attention
+        return result.patches.attention
     wanted = class_name or result.predicted or ""
     if wanted not in result.classes:
         raise ConfigError(
-            wanted=f"one of the model's classes ({', '.join(result.classes)})",
+            expected=f"one of the model's classes ({', '.join(result.classes)})",
             found=wanted or "no prediction",
-            remedy="Choose a class from the list.",
+            hint="Choose a class from the list.",
         )
-    return result.tiles.evidence[:, result.classes.index(wanted)]
+    return result.patches.evidence[:, result.classes.index(wanted)]
 
 
 def result_map(result: SlideResult, view: HeatMapView, class_name: str = "") -> HeatMap:

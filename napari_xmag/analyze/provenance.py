@@ -32,7 +32,7 @@ def model_facts(info: ModelInfo) -> dict[str, Any]:
         "classes": list(info.classes),
         "mpp": info.mpp,
         "tile_px": info.tile_px,
-        "attends": info.attends,
+        "granularity": info.granularity,
         "temperature": info.temperature,
         "threshold": info.threshold,
         "demonstration": info.demonstration,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.flags import Flag
-from napari_xmag.analyze.table import TileTable, read_tiles_csv, write_tiles
+from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.errors import ResultError
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.nets.decision import EVEN, called, rule_in_words
+from napari_xmag.nets.decision import EVEN, describe_decision, predict_class
 
 FORMAT = "napari-xmag result"
 FORMAT_VERSION = 1
@@ -43,10 +43,10 @@ class SlideResult:
 
     Attributes
     ----------
-    tiles
-        The places that the head attended over: the tiles that were read, or their cells.
+    patches
+        The patches that the head attended over: the tiles that were read, or their cells.
     grid_shape
-        Rows and columns of the grid of these places.
+        Rows and columns of the grid of these patches.
     stride_x, stride_y, origin_x, origin_y
         The grid's step and corner in level-0 pixels.
     classes
@@ -67,7 +67,7 @@ class SlideResult:
         When the analysis ended, ISO 8601 with time zone.
     """
 
-    tiles: TileTable
+    patches: PatchTable
     grid_shape: tuple[int, int]
     stride_x: float
     stride_y: float
@@ -91,7 +91,7 @@ class SlideResult:
         """The class that is called, by the model's threshold; None when no tile was read."""
         if not self.probabilities:
             return None
-        return self.classes[int(called(self.probabilities, self.threshold))]
+        return self.classes[int(predict_class(self.probabilities, self.threshold))]
 
     @property
     def threshold(self) -> float:
@@ -101,14 +101,14 @@ class SlideResult:
     @property
     def rule(self) -> str:
         """How the class was called, in words; empty when it is the most probable one."""
-        return rule_in_words(self.classes, self.threshold)
+        return describe_decision(self.classes, self.threshold)
 
     @property
     def tiles_read(self) -> int:
         """How many tiles the model saw; each gave one row of the table, or one for each cell."""
         side = self.model["tile_px"] * self.model["mpp"]
         cells = max(1, round(side / (self.stride_x * self.mpp.x)))
-        owners = np.stack([self.tiles.row // cells, self.tiles.column // cells])
+        owners = np.stack([self.patches.row // cells, self.patches.column // cells])
         return len(np.unique(owners, axis=1).T)
 
     @property
@@ -119,12 +119,12 @@ class SlideResult:
     @property
     def columns(self) -> NDArray[np.int64]:
         """Grid column of each tile, (T,)."""
-        return self.tiles.column
+        return self.patches.column
 
     @property
     def rows(self) -> NDArray[np.int64]:
         """Grid row of each tile, (T,)."""
-        return self.tiles.row
+        return self.patches.row
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -140,7 +140,7 @@ class SlideResult:
             When the folder cannot be written.
         """
         folder = Path(folder)
-        write_tiles(self.tiles, self.classes, folder / "tiles.csv")
+        write_patches(self.patches, self.classes, folder / "tiles.csv")
         text = json.dumps(to_json(self), indent=2, ensure_ascii=False, allow_nan=False)
         with whole_file(folder / "result.json") as part:
             part.write_text(text + "\n", encoding="utf-8")
@@ -158,17 +158,17 @@ class SlideResult:
         try:
             data = json.loads((folder / "result.json").read_text(encoding="utf-8"))
             _check_format(data)
-            tiles = read_tiles_csv(folder / "tiles.csv", data["classes"])
-            if len(tiles) != data["tiles"]:
-                raise ValueError(f"{len(tiles)} of {data['tiles']} tiles in tiles.csv")
-            return _from_json(data, tiles)
+            patches = read_tiles_csv(folder / "tiles.csv", data["classes"])
+            if len(patches) != data["tiles"]:
+                raise ValueError(f"{len(patches)} of {data['tiles']} tiles in tiles.csv")
+            return _from_json(data, patches)
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ResultError):
                 raise
             raise ResultError(
-                wanted=f"a saved result in {folder}",
+                expected=f"a saved result in {folder}",
                 found=f"{type(error).__name__}: {error}",
-                remedy="Choose a folder that holds result.json and tiles.csv, unaltered.",
+                hint="Choose a folder that holds result.json and tiles.csv, unaltered.",
                 causes=(error,),
             ) from error
 
@@ -190,7 +190,7 @@ def to_json(result: SlideResult) -> dict[str, Any]:
         "probabilities_raw": list(result.probabilities_raw),
         "probabilities": list(result.probabilities),
         "flags": [asdict(flag) for flag in result.flags],
-        "tiles": len(result.tiles),
+        "tiles": len(result.patches),
         "unreadable": [{**asdict(tile.box), "reason": tile.reason} for tile in result.unreadable],
         "grid": {
             "rows": result.grid_shape[0],
@@ -213,10 +213,10 @@ def _check_format(data: Any) -> None:
         raise ValueError(f"format version {data['format_version']}, newer than this program")
 
 
-def _from_json(data: Mapping[str, Any], tiles: TileTable) -> SlideResult:
+def _from_json(data: Mapping[str, Any], patches: PatchTable) -> SlideResult:
     grid = data["grid"]
     return SlideResult(
-        tiles=tiles,
+        patches=patches,
         grid_shape=(grid["rows"], grid["columns"]),
         stride_x=grid["stride_x"],
         stride_y=grid["stride_y"],

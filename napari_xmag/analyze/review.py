@@ -28,7 +28,7 @@ def write_review(result: SlideResult, verdicts: Mapping[int, Verdict], path: Pat
     result
         Whose tiles were judged.
     verdicts
-        By index in ``result.tiles``.
+        By index in ``result.patches``.
     path
         CSV file to write.
 
@@ -37,7 +37,7 @@ def write_review(result: SlideResult, verdicts: Mapping[int, Verdict], path: Pat
     ExportError
         When the file cannot be written.
     """
-    tiles = result.tiles
+    tiles = result.patches
     with (
         whole_file(Path(path)) as part,
         part.open("w", newline="", encoding="utf-8") as stream,
@@ -58,7 +58,7 @@ def read_review(result: SlideResult, path: Path | str) -> dict[int, Verdict]:
     ResultError
         When the file is no such table, or names a tile that this result does not have.
     """
-    tiles = result.tiles
+    tiles = result.patches
     known = {(float(x), float(y)): i for i, (x, y) in enumerate(zip(tiles.x, tiles.y, strict=True))}
     try:
         with Path(path).open(newline="", encoding="utf-8") as stream:
@@ -68,8 +68,8 @@ def read_review(result: SlideResult, path: Path | str) -> dict[int, Verdict]:
             }
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ResultError(
-            wanted=f"verdicts on the tiles of this result in {path}",
+            expected=f"verdicts on the tiles of this result in {path}",
             found=f"{type(error).__name__}: {error}",
-            remedy="Choose the review.csv that was exported with this result.",
+            hint="Choose the review.csv that was exported with this result.",
             causes=(error,),
         ) from error

@@ -52,6 +52,6 @@ class AnalyzeSettings:
             _require(value in known, f"{name} to be {' or '.join(known)}", value)
 
 
-def _require(valid: bool, wanted: str, found: object) -> None:
+def _require(valid: bool, expected: str, found: object) -> None:
     if not valid:
-        raise ConfigError(wanted=wanted, found=str(found), remedy="Correct this setting.")
+        raise ConfigError(expected=expected, found=str(found), hint="Correct this setting.")

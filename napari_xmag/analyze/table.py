@@ -1,4 +1,4 @@
-"""The table of analysed tiles, in memory and as ``tiles.csv``."""
+"""The table of a result's patches, in memory and as ``tiles.csv``."""
 
 import csv
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TileTable:
+class PatchTable:
     """One row for each tile that was read, in reading order.
 
     Attributes
@@ -57,9 +57,9 @@ class TileTable:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
         if len(set(lengths.values())) != 1 or self.evidence.ndim != 2:
             raise ResultError(
-                wanted="a tile table whose columns are equally long",
+                expected="a tile table whose columns are equally long",
                 found=str(lengths),
-                remedy="This is a fault of the program or of an altered file.",
+                hint="This is a fault of the program or of an altered file.",
             )
         for field in fields(self):
             getattr(self, field.name).setflags(write=False)
@@ -77,14 +77,14 @@ class TileTable:
         )
 
     @classmethod
-    def empty(cls, classes: int) -> "TileTable":
-        """Return a table without tiles."""
+    def empty(cls, classes: int) -> "PatchTable":
+        """Return a table without patches."""
         columns = {name: np.empty(0, dtype) for name, dtype in _DTYPES.items()}
         return cls(**columns, evidence=np.empty((0, classes), np.float32))
 
 
-def write_tiles(table: TileTable, classes: Sequence[str], path: Path) -> None:
-    """Write ``tiles.csv``: one row for each tile, numbers in full precision.
+def write_patches(table: PatchTable, classes: Sequence[str], path: Path) -> None:
+    """Write ``tiles.csv``: one row for each patch, numbers in full precision.
 
     The last column says `NOTICE` in each row, so that it stays with rows that are cut out.
 
@@ -102,7 +102,7 @@ def write_tiles(table: TileTable, classes: Sequence[str], path: Path) -> None:
         writer.writerows([*row[:-1], *row[-1], NOTICE] for row in rows)
 
 
-def read_tiles_csv(path: Path, classes: Sequence[str]) -> TileTable:
+def read_tiles_csv(path: Path, classes: Sequence[str]) -> PatchTable:
     """Read what `write_tiles` wrote.
 
     Raises
@@ -121,14 +121,14 @@ def read_tiles_csv(path: Path, classes: Sequence[str]) -> TileTable:
         return _table(columns, len(classes))
     except (OSError, ValueError) as error:
         raise ResultError(
-            wanted=f"a table of tiles with {len(classes)} classes in {path.name}",
+            expected=f"a table of patches with {len(classes)} classes in {path.name}",
             found=str(error),
-            remedy="Load a folder that this program saved, unaltered, or analyze the slide again.",
+            hint="Load a folder that this program saved, unaltered, or analyze the slide again.",
             causes=(error,),
         ) from error
 
 
-def _table(columns: Sequence[Sequence[str]], classes: int) -> TileTable:
+def _table(columns: Sequence[Sequence[str]], classes: int) -> PatchTable:
     plain = {
         name: np.array([dtype(value) for value in column], dtype)
         for (name, dtype), column in zip(_DTYPES.items(), columns, strict=False)
@@ -136,4 +136,4 @@ def _table(columns: Sequence[Sequence[str]], classes: int) -> TileTable:
     evidence = np.array(
         [[float(value) for value in column] for column in columns[len(_DTYPES) : -1]], np.float32
     )
-    return TileTable(**plain, evidence=evidence.reshape(classes, -1).T.copy())
+    return PatchTable(**plain, evidence=evidence.reshape(classes, -1).T.copy())

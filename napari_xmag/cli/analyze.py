@@ -30,9 +30,9 @@ _DESCRIPTION = f"""\
 Analyze whole slides. For each, DIR/<slide name>/ receives
 
   result.json       prediction, warnings, and all that is needed to trace them
-  tiles.csv         place, attention and evidence of every square of the map
+  tiles.csv         place, attention and evidence of every patch of the map
   heatmap.ome.tif   the same as a picture of exact numbers, placed in µm
-  tiles.geojson     the squares with their measurements for QuPath: drop it on the open slide
+  tiles.geojson     the patches with their measurements for QuPath: drop it on the open slide
   overlay.png       the heat map over the slide
 
 {NOTICE}"""
@@ -151,16 +151,16 @@ def _load(args: argparse.Namespace) -> "SlideModel":
 
     if args.tissue not in ("auto", "whole") and not Path(args.tissue).is_file():
         raise ConfigError(
-            wanted="--tissue to be auto, whole or a GeoJSON file",
+            expected="--tissue to be auto, whole or a GeoJSON file",
             found=args.tissue,
-            remedy="Check the name of the file.",
+            hint="Check the name of the file.",
         )
     pick_device(args.device)
     try:
         return load_model(args.model)
     except ModelError as error:
         raise ConfigError(
-            wanted=error.wanted, found=error.found, remedy=error.remedy, causes=(error,)
+            expected=error.expected, found=error.found, hint=error.hint, causes=(error,)
         ) from error
 
 

@@ -99,7 +99,7 @@ def _prepare(args: argparse.Namespace) -> int:
     config = checked(
         PrepareConfig,
         {name: given[name] for name in names},
-        remedy="Correct these options: napari-xmag distill prepare --help.",
+        hint="Correct these options: napari-xmag distill prepare --help.",
     )
     failed = 0
     events = prepare(

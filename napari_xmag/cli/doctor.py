@@ -30,7 +30,7 @@ class Finding:
 
     name: str
     words: str
-    remedy: str = ""
+    hint: str = ""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
     findings = list(examine())
     wide = max(len(finding.name) for finding in findings)
     for finding in findings:
-        print(f"{'!!' if finding.remedy else 'ok'}  {finding.name:{wide}}  {finding.words}")
-        if finding.remedy:
-            print(f"    {'':{wide}}  -> {finding.remedy}")
-    wrong = sum(bool(finding.remedy) for finding in findings)
+        print(f"{'!!' if finding.hint else 'ok'}  {finding.name:{wide}}  {finding.words}")
+        if finding.hint:
+            print(f"    {'':{wide}}  -> {finding.hint}")
+    wrong = sum(bool(finding.hint) for finding in findings)
     print("All is well." if not wrong else f"{wrong} of {len(findings)} need attention.")
     return 1 if wrong else 0
 
@@ -95,11 +95,11 @@ def _plugin() -> Finding:
         point for point in entry_points(group="napari.manifest") if point.name == "napari-xmag"
     ]
     if not found:
-        remedy = "install the package: pip install napari-xmag (or pip install -e . in a checkout)"
-        return Finding("napari plugin", "napari does not know of it", remedy)
+        hint = "install the package: pip install napari-xmag (or pip install -e . in a checkout)"
+        return Finding("napari plugin", "napari does not know of it", hint)
     if not files("napari_xmag").joinpath("napari.yaml").is_file():
-        remedy = "reinstall napari-xmag"
-        return Finding("napari plugin", "its manifest napari.yaml is missing", remedy)
+        hint = "reinstall napari-xmag"
+        return Finding("napari plugin", "its manifest napari.yaml is missing", hint)
     return Finding("napari plugin", "registered; Plugins > XMAG in napari")
 
 
@@ -107,8 +107,8 @@ def _openslide() -> Finding:
     try:
         import openslide
     except (ImportError, OSError) as error:  # the binding, or the library it loads
-        remedy = "pip install --upgrade openslide-python openslide-bin"
-        return Finding("OpenSlide", f"does not load ({error})", remedy)
+        hint = "pip install --upgrade openslide-python openslide-bin"
+        return Finding("OpenSlide", f"does not load ({error})", hint)
     return Finding("OpenSlide", str(openslide.__library_version__))
 
 
@@ -118,8 +118,8 @@ def _device() -> Finding:
 
         from napari_xmag.nets.device import available_devices, pick_device, pick_dtype
     except (ImportError, OSError) as error:
-        remedy = "pip install --upgrade torch torchvision timm (together, so that they match)"
-        return Finding("device", f"torch does not load ({error})", remedy)
+        hint = "pip install --upgrade torch torchvision timm (together, so that they match)"
+        return Finding("device", f"torch does not load ({error})", hint)
     device = pick_device()
     precision = str(pick_dtype(device)).removeprefix("torch.")
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
@@ -133,9 +133,9 @@ def _models() -> Iterator[Finding]:
 
     entries = list_models()
     if DEFAULT_MODEL not in [entry.name for entry in entries]:
-        remedy = "reinstall napari-xmag, or name another model with --model"
-        yield Finding("model", f"the bundled {DEFAULT_MODEL} is missing", remedy)
+        hint = "reinstall napari-xmag, or name another model with --model"
+        yield Finding("model", f"the bundled {DEFAULT_MODEL} is missing", hint)
     for entry in entries:
-        remedy = "fetch or copy it again, or remove its folder" if entry.problem else ""
+        hint = "fetch or copy it again, or remove its folder" if entry.problem else ""
         words = f"{entry.name} in {entry.folder}" + (f": {entry.problem}" if entry.problem else "")
-        yield Finding("model", words, remedy)
+        yield Finding("model", words, hint)

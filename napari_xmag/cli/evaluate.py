@@ -43,11 +43,11 @@ def _add_kind(kinds: Any, kind: str, words: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the tables, say where they lie; return 0."""
     from napari_xmag.cli.progress import show
-    from napari_xmag.progress.events import Finished
+    from napari_xmag.progress.events import RunFinished
 
     out = args.out or Path(f"xmag-{args.kind}")
     for event in show(_events(args, out)):
-        if isinstance(event, Finished):
+        if isinstance(event, RunFinished):
             print((event.folder / "results.md").read_text(encoding="utf-8"))
             print(f"Written: {event.folder}")
     return 0

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
-from napari_xmag.progress.events import EpochDone, Event, Finished, Planned, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished, RunPlanned
 
 T = TypeVar("T")
 _SECONDS_IN_LOG = 60.0
@@ -29,16 +29,16 @@ def show(events: Iterator[T | Progress]) -> Iterator[T]:
             print(_line(event), file=sys.stderr, flush=True)
 
 
-def follow(events: Iterator[Event]) -> int:
+def follow(events: Iterator[RunEvent]) -> int:
     """Print what a training run says; return 0 when it has finished."""
     for event in show(events):
-        if isinstance(event, Planned):
+        if isinstance(event, RunPlanned):
             print("Plan: " + _words(event.plan), flush=True)
         if isinstance(event, EpochDone):
             scalars = "  ".join(f"{name} {value:.4g}" for name, value in event.scalars.items())
             stage = f"{event.stage}: " if event.stage else ""
             print(f"{stage}epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
-        if isinstance(event, Finished):
+        if isinstance(event, RunFinished):
             print(f"Written: {event.folder}")
     return 0
 

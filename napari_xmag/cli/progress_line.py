@@ -4,7 +4,7 @@ import sys
 import time
 from typing import TextIO
 
-from napari_xmag.analyze.events import Event, Finished, Planned, TilesDone, Waiting
+from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, TilesDone, Waiting
 
 _SECONDS_IN_LOG = 10.0
 _SECONDS_ON_SCREEN = 0.1
@@ -28,9 +28,9 @@ class ProgressLine:
         self._last = 0.0 if self._terminal else time.monotonic()
         self._words = ""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: AnalyzeEvent) -> None:
         """Take in one event."""
-        if isinstance(event, Finished):
+        if isinstance(event, SlideFinished):
             self.clear()
             return
         self._words = _words(event) or self._words
@@ -47,8 +47,8 @@ class ProgressLine:
             print("\r\x1b[K", end="", file=self._stream, flush=True)
 
 
-def _words(event: Event) -> str:
-    if isinstance(event, Planned):
+def _words(event: AnalyzeEvent) -> str:
+    if isinstance(event, SlidePlanned):
         return f"{event.tiles} tiles planned"
     if isinstance(event, Waiting):
         return event.stage if event.total == 0 else ""

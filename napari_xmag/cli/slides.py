@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_xmag.slide.mpp_store import fingerprint
+from napari_xmag.slide.mpp_store import slide_fingerprint
 from napari_xmag.slide.open import is_slide
 
 
@@ -50,7 +50,7 @@ class ResultFolders:
     def take(self, slide: Path) -> Path:
         """Return the folder for the results of a slide, which need not exist yet."""
         stem = slide.name if slide.is_dir() else slide.stem
-        mark = fingerprint(slide)
+        mark = slide_fingerprint(slide)
         names = [stem, slide.name]
         while True:
             for name in names:

@@ -58,7 +58,9 @@ def _add_short_forms(parser: Any) -> None:
     )
     parser.add_argument("--licence", help="licence of the weights")
     parser.add_argument(
+        "--granularity",
         "--attends",
+        dest="granularity",
         choices=("cells", "tiles"),
         help="what the head weighs: the cells of each tile (a finer map), or whole tiles",
     )
@@ -117,7 +119,7 @@ _SHORT = {
     "description": "description",
     "demonstration": "demonstration",
     "licence": "licence",
-    "attends": "attends",
+    "granularity": "granularity",
     "epochs": "fit.epochs",
     "lr": "fit.lr",
     "seed": "seed",

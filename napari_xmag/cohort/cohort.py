@@ -59,9 +59,9 @@ class Cohort:
         """
         if self.problems:
             raise CohortError(
-                wanted="a table of labelled slides without problems",
+                expected="a table of labelled slides without problems",
                 found="; ".join(str(problem) for problem in self.problems),
-                remedy="Correct these rows.",
+                hint="Correct these rows.",
             )
 
 

@@ -23,17 +23,17 @@ def require_classes(rows: Sequence[CohortRow]) -> None:
     several = [label for label in labels if _SEVERAL.search(label)]
     if several and len(several) < len(labels):
         raise CohortError(
-            wanted="one class for each slide",
+            expected="one class for each slide",
             found=f"several findings in one label ({several[0]!r})",
-            remedy="Train one model for each finding, with a table of its own: slides with "
+            hint="Train one model for each finding, with a table of its own: slides with "
             "several labels at once are not supported.",
         )
     numbers = [label for label in labels if _is_number(label)]
     if len(numbers) == len(labels) > max(_MOST_CLASSES, len(rows) // 2):
         raise CohortError(
-            wanted="one class for each slide",
+            expected="one class for each slide",
             found=f"{len(labels)} different numbers as labels, such as {numbers[0]!r}",
-            remedy="Write classes (for instance low and high): times to an event and "
+            hint="Write classes (for instance low and high): times to an event and "
             "measurements are not supported.",
         )
 

@@ -21,11 +21,11 @@ class Problem:
 
     row: int
     words: str
-    remedy: str
+    hint: str
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"{f'row {self.row}: ' if self.row else ''}{self.words}. {self.remedy}"
+        return f"{f'row {self.row}: ' if self.row else ''}{self.words}. {self.hint}"
 
 
 def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
@@ -40,11 +40,11 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
     if not row.label:
         problems.append(Problem(row.row, "no label", "Fill it in or delete the row"))
     elif classes and row.label not in classes:
-        remedy = f"Write one of {', '.join(classes)}"
-        problems.append(Problem(row.row, f"unknown label {row.label!r}", remedy))
+        hint = f"Write one of {', '.join(classes)}"
+        problems.append(Problem(row.row, f"unknown label {row.label!r}", hint))
     if row.split and row.split not in SPLITS:
-        remedy = f"Write {', '.join(SPLITS)} or nothing"
-        problems.append(Problem(row.row, f"unknown split {row.split!r}", remedy))
+        hint = f"Write {', '.join(SPLITS)} or nothing"
+        problems.append(Problem(row.row, f"unknown split {row.split!r}", hint))
     if row.mpp is not None and not (math.isfinite(row.mpp) and row.mpp > 0):
         problems.append(wrong_mpp(row.row, f"{row.mpp:g}"))
     return problems
@@ -93,7 +93,7 @@ def slide_problems(row: CohortRow) -> list[Problem]:
     try:
         slide = open_slide(row.slide, mpp=row.mpp)
     except XmagError as error:
-        return [Problem(row.row, f"{row.slide.name} does not open", error.remedy)]
+        return [Problem(row.row, f"{row.slide.name} does not open", error.hint)]
     try:
         if slide.mpp is None:
             words = f"{row.slide.name} states no pixel size"
@@ -132,9 +132,9 @@ def _variants(rows: Sequence[CohortRow]) -> list[Problem]:
             near = next((other for other in often if _mistyped(_plain(label), _plain(other))), "")
             meant[label] = (near, "Correct it, or add patients of it")
     return [
-        Problem(row.row, f"label {row.label!r} looks like {other!r} ({slides[other]} ×)", remedy)
+        Problem(row.row, f"label {row.label!r} looks like {other!r} ({slides[other]} ×)", hint)
         for row in rows
-        for other, remedy in [meant.get(row.label, ("", ""))]
+        for other, hint in [meant.get(row.label, ("", ""))]
         if other
     ]
 
@@ -172,7 +172,7 @@ def _one_each(
     for row in rows:
         if value := value_of(row):
             seen[row.patient].setdefault(value, row.row)
-    remedy = (
+    hint = (
         "Put all slides of a patient in one split"
         if what == "splits"
         else "Correct the label, or the patient's name"
@@ -181,7 +181,7 @@ def _one_each(
         Problem(
             max(found.values()),
             f"patient {patient} has {len(found)} {what} ({', '.join(found)})",
-            remedy,
+            hint,
         )
         for patient, found in seen.items()
         if len(found) > 1

@@ -97,9 +97,9 @@ def folds_of(
         parts = grouped_folds(labels, groups, folds, seed)
     except ConfigError as error:
         raise CohortError(
-            wanted=f"{folds} folds by {by} that all train on every class",
+            expected=f"{folds} folds by {by} that all train on every class",
             found=error.found,
-            remedy=f"Use fewer folds or another seed, or add {by}s.",
+            hint=f"Use fewer folds or another seed, or add {by}s.",
             causes=[error],
         ) from error
     result = []
@@ -150,9 +150,9 @@ def require_no_leak(rows: Sequence[CohortRow]) -> None:
         splits = Counter(name for name, _ in set(named))
         if leaking := sorted(name for name, places in splits.items() if places > 1):
             raise CohortError(
-                wanted=f"each {what} in one split",
+                expected=f"each {what} in one split",
                 found=f"{', '.join(leaking)} in several",
-                remedy="Put all slides of a patient in one split, and name each slide once.",
+                hint="Put all slides of a patient in one split, and name each slide once.",
             )
 
 
@@ -163,9 +163,9 @@ def _groups(rows: Sequence[CohortRow], by: Whole) -> Indices:
         return patients
     if nameless := [str(row.row) for row in rows if not row.site]:
         raise CohortError(
-            wanted="a site for each slide, to hold out whole sites",
+            expected="a site for each slide, to hold out whole sites",
             found=f"none in {'row' if len(nameless) == 1 else 'rows'} {', '.join(nameless[:10])}",
-            remedy="Fill in the column site, or divide by patient.",
+            hint="Fill in the column site, or divide by patient.",
         )
     # a patient seen at two sites ties them together
     return joined(group_codes([row.site for row in rows]), patients)
@@ -174,9 +174,9 @@ def _groups(rows: Sequence[CohortRow], by: Whole) -> Indices:
 def _require_undivided(rows: Sequence[CohortRow]) -> None:
     if divided := [str(row.row) for row in rows if row.split]:
         raise CohortError(
-            wanted="a cohort whose division is to be drawn",
+            expected="a cohort whose division is to be drawn",
             found=f"a split given in {len(divided)} rows ({', '.join(divided[:10])})",
-            remedy="Empty the column split, or train once with the division it gives.",
+            hint="Empty the column split, or train once with the division it gives.",
         )
 
 
@@ -186,9 +186,9 @@ def _require_spread(rows: Sequence[CohortRow], groups: Indices, fewest: int, by:
     )
     if rare := [f"{n} of {label}" for label, n in sorted(spread.items()) if n < fewest]:
         raise CohortError(
-            wanted=f"at least {fewest} {by}s of each class",
+            expected=f"at least {fewest} {by}s of each class",
             found=", ".join(rare),
-            remedy=f"Use fewer folds, or add {by}s of these classes.",
+            hint=f"Use fewer folds, or add {by}s of these classes.",
         )
 
 
@@ -227,7 +227,7 @@ def _require_all_classes(rows: Sequence[CohortRow]) -> None:
     missing = {row.label for row in rows} - {row.label for row in rows if row.split == TRAIN}
     if missing:
         raise CohortError(
-            wanted="training slides of every class",
+            expected="training slides of every class",
             found=f"none of {', '.join(sorted(missing))}",
-            remedy="Add slides of that class, or change the split column.",
+            hint="Add slides of that class, or change the split column.",
         )

@@ -100,9 +100,9 @@ def _require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) ->
     else:
         found = f"{', '.join(twice)} twice"
     raise CohortError(
-        wanted=f"the columns {' and '.join(needed)}, each once, in {path.name}",
+        expected=f"the columns {' and '.join(needed)}, each once, in {path.name}",
         found=found,
-        remedy="Name the columns in the first row.",
+        hint="Name the columns in the first row.",
     )
 
 
@@ -159,8 +159,8 @@ def _has(rows: Sequence[Sequence[Any]], needed: Sequence[str]) -> bool:
 
 def _unreadable(path: Path, error: Exception) -> CohortError:
     return CohortError(
-        wanted=f"a table of labelled slides at {path}",
+        expected=f"a table of labelled slides at {path}",
         found=str(error) or type(error).__name__,
-        remedy="Save it as an Excel workbook (.xlsx) without password, or as CSV UTF-8.",
+        hint="Save it as an Excel workbook (.xlsx) without password, or as CSV UTF-8.",
         causes=[error],
     )

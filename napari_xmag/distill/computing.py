@@ -24,9 +24,9 @@ def learning_autocast(device: torch.device, precision: LearningPrecision) -> Cal
     dtype = pick_dtype(device, precision)
     if dtype == torch.float16 and device.type != "cuda":
         raise ConfigError(
-            wanted="a number type in which the device learns",
+            expected="a number type in which the device learns",
             found=f"float16 on {device.type}",
-            remedy="Set run.precision to bfloat16, float32 or auto.",
+            hint="Set run.precision to bfloat16, float32 or auto.",
         )
     return lambda: autocast(device, dtype)
 
@@ -44,9 +44,9 @@ def recompute_activations(student: Student) -> None:
         backbone.set_grad_checkpointing(True)
     except (AssertionError, AttributeError, NotImplementedError) as error:
         raise ConfigError(
-            wanted="a student whose activations can be computed again",
+            expected="a student whose activations can be computed again",
             found=f"{student.architecture}, for which timm cannot",
-            remedy="Set student.checkpointing to false, or choose another network.",
+            hint="Set student.checkpointing to false, or choose another network.",
             causes=[error],
         ) from error
 
@@ -66,9 +66,9 @@ def share_batch_norms(
         return
     if device.type != "cuda":
         raise ConfigError(
-            wanted="batch norms that see the batches of all processes",
+            expected="batch norms that see the batches of all processes",
             found=f"a student with batch norms in {processes.world} processes on {device.type}",
-            remedy="Set student.freeze_norm to true, or use one process.",
+            hint="Set student.freeze_norm to true, or use one process.",
         )
     from timm.layers import convert_sync_batchnorm
 
@@ -92,9 +92,9 @@ def compile_student(student: Student, precision: Callable[[], Any]) -> None:
             student(pixels).embedding.float().sum().backward()
     except Exception as error:
         raise ConfigError(
-            wanted="to compile the student",
+            expected="to compile the student",
             found=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}",
-            remedy="Set run.compile to false, or install a C++ compiler (on CUDA: Triton).",
+            hint="Set run.compile to false, or install a C++ compiler (on CUDA: Triton).",
             causes=[error],
         ) from error
     finally:

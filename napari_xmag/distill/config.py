@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from napari_xmag import config
-from napari_xmag.config import AnchoredPath, Section, Source
+from napari_xmag.config import AnchoredPath, ConfigSection, NetworkSource
 from napari_xmag.fields.view_config import ViewConfig
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.nets.info import LearningPrecision
@@ -15,7 +15,7 @@ from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher_config import TeacherConfig
 
 
-class DataConfig(Section):
+class DataConfig(ConfigSection):
     """Where the fields are and which slides are held out."""
 
     fields: AnchoredPath = Field(description="Folder made by distill prepare.")
@@ -56,10 +56,10 @@ class DataConfig(Section):
         return self
 
 
-class StudentConfig(Section):
+class StudentConfig(ConfigSection):
     """The network that learns."""
 
-    start: Source = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
+    start: NetworkSource = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
     pretrained: bool = Field(default=False, description="For a plain timm name: fetch its weights.")
     mpp: float = Field(default=2.0, gt=0, description="µm per pixel of its tiles (2.0 is 5x).")
     tile_px: int = Field(
@@ -115,7 +115,7 @@ class StudentConfig(Section):
         )
 
 
-class LossConfig(Section):
+class LossConfig(ConfigSection):
     """Weights of the two losses."""
 
     global_weight: float = Field(default=1.0, ge=0, description="Weight of the whole field's loss.")
@@ -129,7 +129,7 @@ class LossConfig(Section):
     )
 
 
-class RunConfig(Section):
+class RunConfig(ConfigSection):
     """The run itself."""
 
     out: AnchoredPath = Field(description="Folder of the student to write.")
@@ -172,7 +172,7 @@ class RunConfig(Section):
         return self.records or self.out.with_name(f"{self.out.name}-run")
 
 
-class DistillConfig(Section):
+class DistillConfig(ConfigSection):
     """All of it; one TOML table for each part."""
 
     data: DataConfig

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from napari_xmag.fields.pairs import Item, PairBatch, Pairs
-from napari_xmag.fields.split import spread
-from napari_xmag.fields.store import ahead
+from napari_xmag.fields.split import evenly_spaced
+from napari_xmag.fields.store import prefetch
 from napari_xmag.fields.view_config import ViewConfig
-from napari_xmag.fields.views import View
+from napari_xmag.fields.views import FieldView
 from napari_xmag.learn.distributed import Processes, gather, share
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 Centers = Mapping[str, NDArray[np.float32]]
 """For each slide what is taken off its teacher features: float32 (D,)."""
@@ -26,7 +26,7 @@ _MOST_CENTERED_ONLINE = 512
 
 
 @dataclass(frozen=True)
-class Feed:
+class FieldLoader:
     """Batches of some rows of the pairs, this process's share of each.
 
     Parameters
@@ -70,7 +70,7 @@ class Feed:
         torch.manual_seed(self.seed * 100_003 + epoch + 7_919 * self.processes.rank)
         batches = (
             [
-                (int(row), View.drawn(self.augment, self.seed, epoch, int(row), number))
+                (int(row), FieldView.drawn(self.augment, self.seed, epoch, int(row), number))
                 for row in rows[share(len(rows), self.processes)]
                 for number in range(self.augment.views)
             ]
@@ -83,7 +83,7 @@ class Feed:
         """Yield this process's share of all rows once, unchanged and in order: rows and batch."""
         own = self.rows[share(len(self.rows), self.processes)]
         starts = range(0, len(own), self.size)
-        batches = ([(int(row), View()) for row in own[s : s + self.size]] for s in starts)
+        batches = ([(int(row), FieldView()) for row in own[s : s + self.size]] for s in starts)
         for items, batch in self._made(batches):
             yield np.array([row for row, _ in items]), batch
 
@@ -95,7 +95,7 @@ class Feed:
         def load(items: list[Item]) -> tuple[list[Item], object]:
             return items, self.pairs.load(items)
 
-        for items, loaded in ahead(batches, load, self.threads):
+        for items, loaded in prefetch(batches, load, self.threads):
             batch = self.pairs.batch(loaded, self.device)
             centers = torch.from_numpy(self.centers([row for row, _ in items])).to(self.device)
             yield items, batch._replace(grid=batch.grid - centers[:, None, None])
@@ -128,12 +128,12 @@ def slide_centers(
         return dict.fromkeys(slides, np.zeros(sum(pairs.widths), np.float32))
     rows = training if kind == "all" else np.arange(len(pairs.records))
     most = _MOST_CENTERED_ONLINE if online else _MOST_CENTERED
-    rows = spread(rows, max(most, len(slides)))
+    rows = evenly_spaced(rows, max(most, len(slides)))
     own = rows[share(len(rows), processes or Processes())]
-    pace, means = Pace("centre", len(own), "fields"), []
+    meter, means = ProgressMeter("centre", len(own), "fields"), []
     for row in own:
-        means.append((yield from beating(lambda row=row: pairs.mean(int(row)), pace)))  # type: ignore[misc]
-        pace.add(1)
+        means.append((yield from run_with_progress(lambda row=row: pairs.mean(int(row)), meter)))  # type: ignore[misc]
+        meter.add(1)
     found = [mean for part in gather(means, processes or Processes()) for mean in part]
     everything = np.mean(found, axis=0)
     if kind == "all":

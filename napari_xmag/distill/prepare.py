@@ -12,16 +12,16 @@ from typing import Any
 
 from napari_xmag.distill.contact_sheet import ContactSheet
 from napari_xmag.distill.sampling import PrepareConfig, sample
-from napari_xmag.distill.sources import Part, Source, find_sources, parts
+from napari_xmag.distill.sources import FieldSource, Part, find_sources, parts
 from napari_xmag.errors import ConfigError, ExportError, TileReadError, XmagError
 from napari_xmag.fields.shards import FieldRecord, write_index, write_shard
 from napari_xmag.files import write_json
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace, finish
+from napari_xmag.progress.heartbeat import ProgressMeter, finish
 
 __all__ = ["PrepareConfig", "Prepared", "SlidePrepared", "prepare"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def prepare(
     config = config or PrepareConfig()
     if workers < 1:
         raise ConfigError(
-            wanted="one worker or more", found=str(workers), remedy="Correct --workers."
+            expected="one worker or more", found=str(workers), hint="Correct --workers."
         )
     sources = find_sources(places, tiles_mpp=tiles_mpp, case=config.case)
     _require_same_settings(out, config)
@@ -137,13 +137,13 @@ def _by_workers(
     cores = os.cpu_count() or 1
     readers = None if scheduler else max(1, cores // workers)
     work = partial(_prepare_whole, out=out.resolve(), config=config, readers=readers)
-    pace = Pace("slides", len(left))
+    meter = ProgressMeter("slides", len(left))
     for ended in on_workers(work, left, workers=workers, scheduler=scheduler):
         if ended is not None:
             part, outcome = ended
-            pace.add(1)
+            meter.add(1)
             yield from [_lost(part, outcome)] if isinstance(outcome, BaseException) else outcome
-        yield pace.event()
+        yield meter.event()
 
 
 def _prepare_whole(
@@ -205,18 +205,18 @@ def _lost(part: Part, error: BaseException) -> SlidePrepared:
 
 def _failure(name: str, error: BaseException) -> SlidePrepared:
     if isinstance(error, XmagError):
-        log.warning("%s: %s", name, error.details())
+        _log.warning("%s: %s", name, error.details())
         return SlidePrepared(name, 0, {}, str(error))
-    log.warning("%s: %s", name, error, exc_info=error)
+    _log.warning("%s: %s", name, error, exc_info=error)
     return SlidePrepared(name, 0, {}, f"{type(error).__name__}: {error}")
 
 
-def _broke_off(source: Source, error: Exception) -> TileReadError:
+def _broke_off(source: FieldSource, error: Exception) -> TileReadError:
     """Fields of this source are in the shard already: all of the shard is given up."""
     return TileReadError(
-        wanted=f"{source.name} to its end",
+        expected=f"{source.name} to its end",
         found=str(error),
-        remedy="Check the file, or leave it out.",
+        hint="Check the file, or leave it out.",
         causes=[error],
     )
 
@@ -228,7 +228,7 @@ def _report_path(out: Path, part: Part) -> Path:
 def _write_report(
     out: Path,
     part: Part,
-    sources: Sequence[Source],
+    sources: Sequence[FieldSource],
     records: Sequence[FieldRecord],
     rejected: Mapping[str, int],
 ) -> dict[str, Any]:
@@ -273,8 +273,8 @@ def _require_same_settings(out: Path, config: PrepareConfig) -> None:
     if found != wanted:
         differing = sorted(key for key in wanted if found.get(key) != wanted[key])
         raise ConfigError(
-            wanted=f"the settings with which the fields in {out} were made",
+            expected=f"the settings with which the fields in {out} were made",
             found=f"another {', '.join(differing)}",
-            remedy="Use the same settings, or another folder.",
+            hint="Use the same settings, or another folder.",
         )
     write_json(path, wanted)

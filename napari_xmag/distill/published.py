@@ -45,9 +45,9 @@ def import_student(
     """
     if folder.exists():
         raise ModelError(
-            wanted=f"a new folder {folder}",
+            expected=f"a new folder {folder}",
             found="that it exists already",
-            remedy="Choose another folder.",
+            hint="Choose another folder.",
         )
     state = plain_names(read_state(checkpoint))
     network = build_vit(state, shape_of(state), tile_px, offset=_OFFSET)

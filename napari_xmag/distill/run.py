@@ -20,13 +20,13 @@ from napari_xmag.distill.computing import (
     share_batch_norms,
 )
 from napari_xmag.distill.config import DistillConfig
-from napari_xmag.distill.loader import Feed, slide_centers
+from napari_xmag.distill.loader import FieldLoader, slide_centers
 from napari_xmag.distill.task import DistillTask
 from napari_xmag.distill.validate import MONITOR, Validation
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.pairs import OnlinePairs, Pairs, require_fit
 from napari_xmag.fields.shards import FieldRecord, read_index
-from napari_xmag.fields.split import held_out, rows_of, spread
+from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.store import FieldStore
 from napari_xmag.fields.teacher_cache import cached_pairs, say_scale
 from napari_xmag.files import write_json
@@ -38,7 +38,7 @@ from napari_xmag.nets.device import pick_device
 from napari_xmag.nets.encoder import save_encoder
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.nets.teacher import load_teacher
-from napari_xmag.progress.events import EpochDone, Event, Finished, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished
 
 CHECKPOINT = "checkpoint.safetensors"
 _GPU_THREADS = 8
@@ -50,7 +50,7 @@ def distill(
     resume: bool = False,
     restart: bool = False,
     processes: Processes | None = None,
-) -> Generator[Event, None, None]:
+) -> Generator[RunEvent, None, None]:
     """Run a distillation; the last event is Finished with the student's folder.
 
     Parameters
@@ -102,7 +102,7 @@ def distill(
     }
     if processes.first:
         _save(made.fit, config, metrics)
-    yield Finished(config.run.out, metrics)
+    yield RunFinished(config.run.out, metrics)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Made:
     """All that learns, and what it learns from."""
 
     fit: Fit
-    training: Feed
+    training: FieldLoader
     validation: Validation
     held: int
     slides: list[str]
@@ -126,7 +126,7 @@ def _prepared(
     student = _student(config, device, processes)
     held = rows_of(records, held_out(records, config.data.validation, config.run.seed))
     pairs = yield from _pairs(config, records, student.spec, device, processes)
-    training, testing = yield from _feeds(config, pairs, held, device, processes)
+    training, testing = yield from _loaders(config, pairs, held, device, processes)
     weights = [teacher.weight for teacher in config.teachers]
     task = DistillTask(
         student, config.loss, pairs.widths, weights, freeze_norm=config.student.freeze_norm
@@ -136,7 +136,7 @@ def _prepared(
     fit = Fit(task, config.fit, len(training), learning, scales, processes)
     if config.run.compile:
         compile_student(student, learning)
-    reference = replace(training, rows=spread(training.rows, config.data.agreement_fields))
+    reference = replace(training, rows=evenly_spaced(training.rows, config.data.agreement_fields))
     return _Made(
         fit,
         training,
@@ -155,9 +155,9 @@ def _open_records(
     if checkpoint.exists() and not (resume or restart):
         epoch = load_checkpoint(checkpoint)[1]["epoch"]
         raise ConfigError(
-            wanted="a new run",
+            expected="a new run",
             found=f"{checkpoint} of an earlier one, after epoch {epoch}",
-            remedy="Go on with it: --resume. Begin anew and overwrite it: --restart. Or choose "
+            hint="Go on with it: --resume. Begin anew and overwrite it: --restart. Or choose "
             "another run.out.",
         )
     wait_for_all(processes)
@@ -239,35 +239,37 @@ def _pairs(
     return replace(parts[0], more=tuple(part.targets for part in parts[1:]))
 
 
-def _feeds(
+def _loaders(
     config: DistillConfig,
     pairs: Pairs,
     held: NDArray[np.intp],
     device: torch.device,
     processes: Processes,
-) -> Generator[Progress, None, tuple[Feed, Feed]]:
-    """Return the feeds of the fields to learn from and of the held-out ones."""
+) -> Generator[Progress, None, tuple[FieldLoader, FieldLoader]]:
+    """Return the loaders of the fields to learn from and of the held-out ones."""
     rows = np.setdiff1d(np.arange(len(pairs.records)), held)
     size, seed = config.run.batch_size, config.run.seed
     if len(rows) < size:
         raise ConfigError(
-            wanted=f"at least one batch of {size} fields to learn from",
+            expected=f"at least one batch of {size} fields to learn from",
             found=f"{len(rows)} fields",
-            remedy="Prepare more fields or lower run.batch_size.",
+            hint="Prepare more fields or lower run.batch_size.",
         )
     if size % processes.world:
         raise ConfigError(
-            wanted=f"a batch that {processes.world} processes share evenly",
+            expected=f"a batch that {processes.world} processes share evenly",
             found=f"{size} fields",
-            remedy="Choose a run.batch_size that can be divided so.",
+            hint="Choose a run.batch_size that can be divided so.",
         )
     online = config.data.targets == "online"
     center = yield from slide_centers(
         pairs, rows, config.loss.center, online=online, processes=processes
     )
     threads = _threads(config, device)
-    training = Feed(pairs, rows, config.augment, size, seed, device, center, processes, threads)
-    return training, replace(training, rows=spread(held, config.data.validation_fields))
+    training = FieldLoader(
+        pairs, rows, config.augment, size, seed, device, center, processes, threads
+    )
+    return training, replace(training, rows=evenly_spaced(held, config.data.validation_fields))
 
 
 def _save(fit: Fit, config: DistillConfig, metrics: Mapping[str, object]) -> None:

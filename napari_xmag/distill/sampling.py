@@ -12,16 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from napari_xmag.distill.contact_sheet import ContactSheet
 from napari_xmag.distill.quality import problem
-from napari_xmag.distill.sources import Source, is_picture
+from napari_xmag.distill.sources import FieldSource, is_picture
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.shards import ShardWriter
 from napari_xmag.geometry import Box
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace
+from napari_xmag.progress.heartbeat import ProgressMeter
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tissue import TissueMask
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # Enlarging by less than this is a rounding of what is known of the pixel size.
 _ENLARGED = 1.1
@@ -94,7 +94,7 @@ def candidates(slide: Slide, mask: TissueMask, config: PrepareConfig) -> list[Bo
 
 
 def sample(
-    source: Source,
+    source: FieldSource,
     config: PrepareConfig,
     writer: ShardWriter,
     sheet: ContactSheet,
@@ -127,9 +127,9 @@ def sample(
             return
         if not boxes:
             raise ConfigError(
-                wanted=f"tissue fields of {config.field_px} px at {config.mpp} µm/px",
+                expected=f"tissue fields of {config.field_px} px at {config.mpp} µm/px",
                 found=f"none in {source.name}",
-                remedy="Leave it out, or lower the least share of tissue.",
+                hint="Leave it out, or lower the least share of tissue.",
             )
         # Drawn by name, so that a slide gives the same fields in whatever company.
         draw = np.random.default_rng([config.seed, zlib.crc32(source.name.encode())])
@@ -137,14 +137,14 @@ def sample(
         yield from _keep_good(source, slide, chosen, config, writer, sheet, rejected, readers)
 
 
-def _say_scale(source: Source, slide: Slide, config: PrepareConfig) -> None:
+def _say_scale(source: FieldSource, slide: Slide, config: PrepareConfig) -> None:
     """Warn when fields are enlarged: what the teacher would see at 20x is not there."""
     enlarged = require_mpp(slide).mean / config.mpp
     if enlarged > _ENLARGED:
-        log.warning("%s is enlarged %.1f times: it lacks that detail.", source.name, enlarged)
+        _log.warning("%s is enlarged %.1f times: it lacks that detail.", source.name, enlarged)
 
 
-def _open(source: Source) -> Slide:
+def _open(source: FieldSource) -> Slide:
     from napari_xmag.slide.open import open_slide
     from napari_xmag.slide.picture import PictureSlide
 
@@ -154,7 +154,7 @@ def _open(source: Source) -> Slide:
 
 
 def _keep_good(
-    source: Source,
+    source: FieldSource,
     slide: Slide,
     boxes: list[Box],
     config: PrepareConfig,
@@ -165,7 +165,7 @@ def _keep_good(
 ) -> Generator[Progress, None, None]:
     from napari_xmag.slide.tiles import read_tiles
 
-    pace = Pace(source.name, min(config.per_slide, len(boxes)))
+    meter = ProgressMeter(source.name, min(config.per_slide, len(boxes)))
     with closing(read_tiles(slide, boxes, config.field_px, workers=readers)) as tiles:
         for tile in tiles:
             if tile is not None and tile.pixels is None:
@@ -177,7 +177,7 @@ def _keep_good(
                 else:
                     writer.add(boxes[tile.index], tile.pixels, slide=source.name, case=source.case)
                     sheet.keep(tile.pixels)
-                    pace.add(1)
-            yield pace.event()
-            if pace.done == config.per_slide:
+                    meter.add(1)
+            yield meter.event()
+            if meter.done == config.per_slide:
                 return

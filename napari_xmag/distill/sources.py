@@ -19,7 +19,7 @@ _PICTURES_IN_PART = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FieldSource:
     """A slide or a picture.
 
     Attributes
@@ -51,12 +51,12 @@ class Part:
 
     key: str
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[FieldSource, ...]
 
 
 def find_sources(
     places: Sequence[Path], *, tiles_mpp: float | None = None, case: str | None = None
-) -> list[Source]:
+) -> list[FieldSource]:
     """Return the slides and pictures that are meant, each once, in the order given.
 
     Parameters
@@ -78,7 +78,7 @@ def find_sources(
     ConfigError
         When a folder or table holds no pictures, or a name gives no case.
     """
-    found: dict[Path, Source] = {}
+    found: dict[Path, FieldSource] = {}
     for place in places:
         for source in _at(place, tiles_mpp, case):
             found.setdefault(source.path.resolve(), source)
@@ -87,7 +87,7 @@ def find_sources(
     return sources
 
 
-def parts(sources: Sequence[Source]) -> list[Part]:
+def parts(sources: Sequence[FieldSource]) -> list[Part]:
     """Gather sources into parts: each slide for itself, pictures by the dozen."""
     slides = [Part(s.key, s.name, (s,)) for s in sources if not is_picture(s)]
     pictures = [source for source in sources if is_picture(source)]
@@ -98,7 +98,7 @@ def parts(sources: Sequence[Source]) -> list[Part]:
     return slides + [_of_pictures(group) for group in groups]
 
 
-def is_picture(source: Source) -> bool:
+def is_picture(source: FieldSource) -> bool:
     """Return whether a source is a picture; a slide states its own pixel size."""
     return source.mpp is not None
 
@@ -108,7 +108,7 @@ def plain(name: str) -> str:
     return re.sub(r"[^\w-]+", "_", name)
 
 
-def _of_pictures(group: tuple[Source, ...]) -> Part:
+def _of_pictures(group: tuple[FieldSource, ...]) -> Part:
     first, last = group[0], group[-1]
     key = f"{plain(first.path.stem)}-{_hash(' '.join(source.key for source in group))}"
     words = first.name if first is last else f"{first.name} … {last.name}"
@@ -119,24 +119,24 @@ def _hash(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
 
 
-def _at(place: Path, mpp: float | None, case: str | None) -> Iterator[Source]:
+def _at(place: Path, mpp: float | None, case: str | None) -> Iterator[FieldSource]:
     if place.suffix.lower() == ".csv":
         yield from _in_table(place, mpp, case)
     elif place.is_dir() and not is_slide(place):
         yield from _in_folder(place, mpp, case)
     elif place.suffix.lower() in _ONLY_PICTURES:
-        yield Source(place, place.name, _case(place.name, case, place.stem), _stated(mpp))
+        yield FieldSource(place, place.name, _case(place.name, case, place.stem), _stated(mpp))
     else:
-        yield Source(place, place.name, _case(place.name, case, place.stem))
+        yield FieldSource(place, place.name, _case(place.name, case, place.stem))
 
 
-def _in_folder(folder: Path, mpp: float | None, case: str | None) -> Iterator[Source]:
+def _in_folder(folder: Path, mpp: float | None, case: str | None) -> Iterator[FieldSource]:
     files = [path for path in sorted(folder.rglob("*")) if not path.name.startswith(".")]
     if slides := [path.name for path in files if path.suffix.lower() in _ONLY_SLIDES]:
         raise ConfigError(
-            wanted=f"pictures in the folder {folder}",
+            expected=f"pictures in the folder {folder}",
             found=f"slides, such as {slides[0]}",
-            remedy=f"Name slides themselves: {folder}/*{Path(slides[0]).suffix}",
+            hint=f"Name slides themselves: {folder}/*{Path(slides[0]).suffix}",
         )
     pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not pictures:
@@ -146,10 +146,10 @@ def _in_folder(folder: Path, mpp: float | None, case: str | None) -> Iterator[So
         below = within.parent.as_posix()
         own = path.stem if below == "." else below
         name = within.as_posix()
-        yield Source(path, name, _case(name, case, own), _stated(mpp))
+        yield FieldSource(path, name, _case(name, case, own), _stated(mpp))
 
 
-def _in_table(table: Path, mpp: float | None, case: str | None) -> Iterator[Source]:
+def _in_table(table: Path, mpp: float | None, case: str | None) -> Iterator[FieldSource]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             rows = list(csv.DictReader(stream))
@@ -165,7 +165,7 @@ def _in_table(table: Path, mpp: float | None, case: str | None) -> Iterator[Sour
             size = float(stated) if stated else mpp
         except ValueError:
             size = None
-        yield Source(table.parent / name, name, own, _stated(size))
+        yield FieldSource(table.parent / name, name, own, _stated(size))
 
 
 def _case(name: str, pattern: str | None, own: str) -> str:
@@ -174,9 +174,9 @@ def _case(name: str, pattern: str | None, own: str) -> str:
     match = re.search(pattern, name)
     if match is None:
         raise ConfigError(
-            wanted=f"the case of {name}",
+            expected=f"the case of {name}",
             found=f"that {pattern!r} does not match its name",
-            remedy="Correct --case.",
+            hint="Correct --case.",
         )
     return match.group(1 if match.re.groups else 0)
 
@@ -186,22 +186,22 @@ def _stated(mpp: float | None) -> float:
     return mpp if mpp is not None and math.isfinite(mpp) and mpp > 0 else math.nan
 
 
-def _require_mpp(sources: Sequence[Source]) -> None:
+def _require_mpp(sources: Sequence[FieldSource]) -> None:
     lacking = [s.name for s in sources if s.mpp is not None and math.isnan(s.mpp)]
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         raise MppMissingError(
-            wanted="the pixel size (µm per pixel) of every picture",
+            expected="the pixel size (µm per pixel) of every picture",
             found=f"none for {', '.join(lacking[:3])}{more}",
-            remedy="Give it: --tiles-mpp, or the column mpp of a table. Whole slides in TIFF are "
+            hint="Give it: --tiles-mpp, or the column mpp of a table. Whole slides in TIFF are "
             "named one by one (FOLDER/*.tif).",
         )
 
 
 def _nothing(place: Path, causes: Sequence[Exception] = ()) -> ConfigError:
     return ConfigError(
-        wanted=f"pictures in {place}",
+        expected=f"pictures in {place}",
         found=str(causes[0]) if causes else "none",
-        remedy="Name slides, a folder of pictures, or a CSV table with a column tile.",
+        hint="Name slides, a folder of pictures, or a CSV table with a column tile.",
         causes=causes,
     )

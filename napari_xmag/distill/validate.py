@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_xmag.distill.loader import Feed
+from napari_xmag.distill.loader import FieldLoader
 from napari_xmag.distill.task import DistillTask
 from napari_xmag.learn.distributed import gather
 from napari_xmag.stats.agreement import agreement, cells_as_rows
@@ -46,14 +46,16 @@ class Validation:
     Parameters
     ----------
     testing
-        Feed of the held-out fields.
+        Loader of the held-out fields.
     reference
-        Feed of training fields on which the agreement's linear map is fitted.
+        Loader of training fields on which the agreement's linear map is fitted.
     precision
         Context manager factory of mixed precision.
     """
 
-    def __init__(self, testing: Feed, reference: Feed, precision: Callable[[], Any]) -> None:
+    def __init__(
+        self, testing: FieldLoader, reference: FieldLoader, precision: Callable[[], Any]
+    ) -> None:
         self._testing, self._reference, self._precision = testing, reference, precision
 
     def __call__(self, task: nn.Module) -> dict[str, float]:
@@ -72,15 +74,17 @@ class Validation:
         figures = {f"validation_{n}": float(v) for n, v in zip(_LOSSES, means, strict=True)}
         return figures | (_agreements(fitted, tested) if fitted else {})
 
-    def _seen(self, task: DistillTask, feed: Feed) -> Seen:
+    def _seen(self, task: DistillTask, loader: FieldLoader) -> Seen:
         with torch.inference_mode(), self._precision():
-            parts = list(self._parts(task, feed))
+            parts = list(self._parts(task, loader))
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else []
-        everyone = [part for part in gather(columns, feed.processes) if part]
+        everyone = [part for part in gather(columns, loader.processes) if part]
         return Seen(*(np.concatenate(column) for column in zip(*everyone, strict=True)))
 
-    def _parts(self, task: DistillTask, feed: Feed) -> Iterator[tuple[NDArray[np.float32], ...]]:
-        for rows, batch in feed.plain():
+    def _parts(
+        self, task: DistillTask, loader: FieldLoader
+    ) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        for rows, batch in loader.plain():
             output = task(batch)
             losses = [float(output[name]) for name in _LOSSES]
             grid = batch.grid.float().flatten(1, 2).cpu().numpy()
@@ -88,7 +92,7 @@ class Validation:
                 np.tile(np.array(losses, np.float32), (len(rows), 1)),
                 output["output"].float().cpu().numpy(),
                 output["cells"].float().flatten(2).transpose(1, 2).cpu().numpy(),
-                grid + feed.centers(rows.tolist())[:, None],
+                grid + loader.centers(rows.tolist())[:, None],
             )
 
 

@@ -119,9 +119,9 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
 
 def _unreachable(found: str, *causes: BaseException) -> XmagError:
     return ConfigError(
-        wanted="a dask scheduler that answers",
+        expected="a dask scheduler that answers",
         found=found,
-        remedy="Start one (dask scheduler) with workers (dask worker ADDRESS), then give the same "
+        hint="Start one (dask scheduler) with workers (dask worker ADDRESS), then give the same "
         "command again: what is done is kept.",
         causes=causes,
     )

@@ -17,13 +17,13 @@ from napari_xmag.evaluate.encoders import TileSource, tile_source
 from napari_xmag.evaluate.report import FORMAT
 from napari_xmag.fields.pairs import CachedPairs
 from napari_xmag.fields.shards import FieldRecord, read_index
-from napari_xmag.fields.split import held_out, rows_of, spread
+from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.teacher_cache import cached_pairs
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.nets.device import encode, encode_bag, pick_device
 from napari_xmag.nets.teacher import Teacher, load_teacher
-from napari_xmag.progress.events import Finished, Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.agreement import agreement, cells_as_rows
 
 Rows = NDArray[np.intp]
@@ -48,7 +48,7 @@ class Agreement:
 
 def evaluate_agreement(
     config: AgreementConfig, out: Path
-) -> Generator[Progress | Finished, None, list[Agreement]]:
+) -> Generator[Progress | RunFinished, None, list[Agreement]]:
     """Judge students by what their features hold of the teacher's; see `agreement`.
 
     Parameters
@@ -67,23 +67,23 @@ def evaluate_agreement(
     cases = held_out(records, config.validation, config.seed)
     testing = rows_of(records, cases)
     others = np.setdiff1d(np.arange(len(records)), testing)
-    training = spread(others, config.training_fields)
+    training = evenly_spaced(others, config.training_fields)
     teacher = load_teacher(config.teacher.spec()).to(pick_device(config.machine.device))
     found, facts = [], {}
     for settings in config.encoders:
         source = tile_source(settings, config.machine, None)
         facts[settings.name] = source.facts()
         pairs = yield from _pairs(config, out, records, teacher, source)
-        pace = Pace(settings.name, 1)
+        meter = ProgressMeter(settings.name, 1)
         work = partial(_agreement, settings.name, pairs, source, training, testing)
-        found.append((yield from beating(work, pace)))
+        found.append((yield from run_with_progress(work, meter)))
         del source  # the next network may be as large
     words = (
         f"Teacher {config.teacher.spec().origin()['name']}. Fitted on {len(training)} fields, "
         f"judged on all {len(testing)} of the {len(cases)} cases held out: {', '.join(cases)}."
     )
     _write(out, config, found, facts, words)
-    yield Finished(out, {"encoders": [asdict(one) for one in found]})
+    yield RunFinished(out, {"encoders": [asdict(one) for one in found]})
     return found
 
 
@@ -97,9 +97,9 @@ def _pairs(
     spec = source.student.spec
     if spec.cells < 2:
         raise ConfigError(
-            wanted="a student with cells, each of which has learned one teacher tile",
+            expected="a student with cells, each of which has learned one teacher tile",
             found=f"{spec.cells} in a tile",
-            remedy="Compare it by evaluate probe instead.",
+            hint="Compare it by evaluate probe instead.",
         )
     cache = config.cache or out / "cache"
     return (yield from cached_pairs(config.fields, records, teacher, spec, cache))

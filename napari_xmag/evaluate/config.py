@@ -2,19 +2,19 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from napari_xmag.config import AnchoredPath, NameOrFolder, Section
+from napari_xmag.config import AnchoredPath, ConfigSection, NameOrFolder
 from napari_xmag.evaluate.tasks import PatchTask, SlideTask
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
-from napari_xmag.nets.info import Attends, Precision
+from napari_xmag.nets.info import Granularity, Precision
 from napari_xmag.nets.teacher_config import TeacherConfig
 
 MANUAL = "docs/evaluate.md"
 
 
-class EncoderConfig(Section):
+class EncoderConfig(ConfigSection):
     """One network and the scale at which it is applied."""
 
     name: str = Field(min_length=1, description="Name in tables and plots.")
@@ -45,7 +45,8 @@ class EncoderConfig(Section):
         description="How many of its last layers are read side by side, for a plain timm network; "
         "distilled students say it themselves.",
     )
-    attends: Attends = Field(
+    granularity: Granularity = Field(
+        validation_alias=AliasChoices("granularity", "attends"),
         default="tiles",
         description="What the head of a slide task weighs: tiles, or the cells of each (students).",
     )
@@ -62,7 +63,7 @@ class EncoderConfig(Section):
             raise ValueError("layers are for a plain timm network with mpp and tile_px")
         if self.shape and not all(sizes):
             raise ValueError("a shape needs mpp and tile_px")
-        if self.teacher and self.attends == "cells":
+        if self.teacher and self.granularity == "cells":
             raise ValueError("a teacher has no cells to attend over")
         if self.teacher:
             recipe = self.teacher.spec()
@@ -73,7 +74,7 @@ class EncoderConfig(Section):
         return self
 
 
-class MachineConfig(Section):
+class MachineConfig(ConfigSection):
     """Where features are computed."""
 
     device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
@@ -85,7 +86,7 @@ class MachineConfig(Section):
     )
 
 
-class BootstrapConfig(Section):
+class BootstrapConfig(ConfigSection):
     """How sure the figures are."""
 
     replicates: int = Field(default=1000, ge=10, description="Resampled tables.")
@@ -97,7 +98,7 @@ class BootstrapConfig(Section):
     )
 
 
-class ProbeConfig(Section):
+class ProbeConfig(ConfigSection):
     """The classifiers that are put on frozen features."""
 
     methods: tuple[Literal["linear", "knn"], ...] = Field(
@@ -114,7 +115,7 @@ class ProbeConfig(Section):
     most_iterations: int = Field(default=2000, ge=1, description="Of the logistic regression.")
 
 
-class EvaluateConfig(Section):
+class EvaluateConfig(ConfigSection):
     """What all evaluations have."""
 
     seed: int = Field(default=0, description="Seed of folds, draws and bootstrap.")
@@ -184,7 +185,7 @@ class AgreementConfig(EvaluateConfig):
         return self
 
 
-class ShiftsConfig(Section):
+class ShiftsConfig(ConfigSection):
     """Changes of the pictures; an empty list leaves a kind out."""
 
     stain: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.evaluate.config import EncoderConfig, MachineConfig
-from napari_xmag.nets.device import DeviceBatch, pick_device, place
-from napari_xmag.nets.fingerprint import fingerprint
+from napari_xmag.nets.device import DeviceBatch, move_to_device, pick_device
+from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.student import Student, StudentOutput, StudentSpec, build_student
 from napari_xmag.nets.teacher import Teacher, load_teacher, untrained_teacher
 from napari_xmag.nets.teachers import TEACHERS
@@ -96,8 +96,8 @@ def tile_source(config: EncoderConfig, machine: MachineConfig, cache: Path | Non
     rules = []
     if isinstance(student, FrozenEncoder):
         rules = [student.teacher.spec.feature, student.teacher.spec.tile_px]
-    identity = fingerprint(student, *rules)
-    student = place(student, device)
+    identity = encoder_fingerprint(student, *rules)
+    student = move_to_device(student, device)
     if machine.batch_size is None:
         batch = DeviceBatch.find(student, device, machine.precision)
     else:

@@ -20,7 +20,7 @@ from napari_xmag.nets.device import encode
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.slide.picture import read_picture
 
 _log = logging.getLogger(__name__)
@@ -40,11 +40,11 @@ class TileFeatures:
 
 def content_hashes(tiles: Sequence[LabelledTile]) -> Generator[Progress, None, list[str]]:
     """Return the SHA-256 of each tile's bytes."""
-    pace, hashes = Pace("looking at tiles", len(tiles)), []
+    meter, hashes = ProgressMeter("looking at tiles", len(tiles)), []
     for start in range(0, len(tiles), _PART):
         part = [tile.path for tile in tiles[start : start + _PART]]
-        hashes += yield from beating(partial(_hash_all, part), pace)
-        pace.add(len(part))
+        hashes += yield from run_with_progress(partial(_hash_all, part), meter)
+        meter.add(len(part))
     return hashes
 
 
@@ -76,12 +76,12 @@ def tile_features(
     TileReadError
         When a picture cannot be decoded.
     """
-    pace, parts = Pace(stage, len(tiles)), []
+    meter, parts = ProgressMeter(stage, len(tiles)), []
     for start in range(0, len(tiles), _PART):
         chosen = slice(start, start + _PART)
         work = partial(_part, tiles[chosen], hashes[chosen], source, crops, shift)
-        parts.append((yield from beating(work, pace)))
-        pace.add(len(tiles[chosen]))
+        parts.append((yield from run_with_progress(work, meter)))
+        meter.add(len(tiles[chosen]))
     return TileFeatures(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.crops for part in parts]),

@@ -18,8 +18,8 @@ from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import PatchTask
 from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
-from napari_xmag.progress.events import Finished, Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
     Fold,
@@ -82,7 +82,7 @@ class PatchTable:
 
 def evaluate_patches(
     config: PatchConfig, out: Path
-) -> Generator[Progress | Finished, None, list[TaskReport]]:
+) -> Generator[Progress | RunFinished, None, list[TaskReport]]:
     """Judge encoders by what simple classifiers reach on their features.
 
     Parameters
@@ -109,7 +109,7 @@ def evaluate_patches(
         reports.append((yield from _judge(table, features, facts, config, out)))
     write_report(out, "probe", config.model_dump(mode="json"), reports, facts, task_table)
     plot_tasks(reports, out)
-    yield Finished(out, {"tasks": [asdict(report) for report in reports]})
+    yield RunFinished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
 
 
@@ -203,17 +203,17 @@ def _judge(
     out: Path,
 ) -> Generator[Progress, None, TaskReport]:
     methods = config.probe.methods
-    pace = Pace(f"probing {table.task.name}", len(features) * len(methods))
+    meter = ProgressMeter(f"probing {table.task.name}", len(features) * len(methods))
     outcomes = []
     for name, found in features.items():
         for method in methods:
             work = partial(probe_folds, table, name, found, method, config.probe, config.seed)
-            outcomes.append((yield from beating(work, pace)))
-            pace.add(1)
+            outcomes.append((yield from run_with_progress(work, meter)))
+            meter.add(1)
     rows = table.rows()
     notes = [*table.notes, *scale_notes(table, encoders), *_probe_notes(outcomes)]
     work_done = partial(compare, table.task.name, rows, outcomes, config, division(table), notes)
-    report = yield from beating(work_done, pace)
+    report = yield from run_with_progress(work_done, meter)
     write_outcomes(out / f"{table.task.name}-predictions.csv", rows, outcomes)
     return report
 

@@ -21,8 +21,8 @@ from napari_xmag.evaluate.robustness_report import (
     task_tables,
 )
 from napari_xmag.evaluate.shifts import Shift, shifts
-from napari_xmag.progress.events import Finished, Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.folds import bootstrap_units, group_codes
 from napari_xmag.stats.metrics import Floats, bootstrap, interval
 
@@ -39,7 +39,7 @@ class _Found:
 
 def evaluate_robustness(
     config: RobustnessConfig, out: Path
-) -> Generator[Progress | Finished, None, list[RobustnessTask]]:
+) -> Generator[Progress | RunFinished, None, list[RobustnessTask]]:
     """Compare features of changed pictures with those of the originals.
 
     Three questions, from features to use: how alike the two features are (cosine, the mean feature
@@ -68,11 +68,13 @@ def evaluate_robustness(
     found, facts = yield from over_tasks(config, partial(_features, config))
     tasks = []
     for table, results in found:
-        pace = Pace(f"probing {table.task.name}", len(results))
+        meter = ProgressMeter(f"probing {table.task.name}", len(results))
         entries: list[ShiftEntry] = []
         for name, result in results.items():
-            entries += yield from beating(partial(_entries, table, name, result, config), pace)
-            pace.add(1)
+            entries += yield from run_with_progress(
+                partial(_entries, table, name, result, config), meter
+            )
+            meter.add(1)
         notes = (*table.notes, *scale_notes(table, facts))
         tasks.append(
             RobustnessTask(table.task.name, len(table.judged), division(table), entries, notes)
@@ -81,7 +83,7 @@ def evaluate_robustness(
     write_report(out, "robustness", written, tasks, facts, task_tables)
     for one in tasks:
         plot_robustness(one, out / f"{one.name}.png")
-    yield Finished(out, {"tasks": [asdict(one) for one in tasks]})
+    yield RunFinished(out, {"tasks": [asdict(one) for one in tasks]})
     return tasks
 
 

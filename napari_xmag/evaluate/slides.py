@@ -17,8 +17,8 @@ from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import SlideTask
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.mil.head_training import Bags, train_head
-from napari_xmag.nets.info import Attends
-from napari_xmag.progress.events import Event, Finished, Progress
+from napari_xmag.nets.info import Granularity
+from napari_xmag.progress.events import Progress, RunEvent, RunFinished
 from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
     Fold,
@@ -73,7 +73,7 @@ class SlideTable:
         )
 
 
-def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, list[TaskReport]]:
+def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[RunEvent, None, list[TaskReport]]:
     """Judge encoders by an attention head (Ilse et al. 2018, arXiv 1802.04712) on their features.
 
     No slide that is judged, and no other slide of its patient, has a part in the training: neither
@@ -103,7 +103,7 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, l
     for settings in config.encoders:
         source = tile_source(settings, config.machine, config.cache)
         facts[settings.name] = source.facts()
-        features = yield from _encode_all(tables, source, settings.attends, config.min_tissue)
+        features = yield from _encode_all(tables, source, settings.granularity, config.min_tissue)
         del source  # the next network may be as large
         for table, found in zip(tables, outcomes, strict=True):
             found.append((yield from _judge(settings.name, table, features, config)))
@@ -116,7 +116,7 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[Event, None, l
         write_outcomes(out / f"{table.task.name}-predictions.csv", rows, found)
     write_report(out, "slides", config.model_dump(mode="json"), reports, facts, task_table)
     plot_tasks(reports, out)
-    yield Finished(out, {"tasks": [asdict(report) for report in reports]})
+    yield RunFinished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
 
 
@@ -153,15 +153,15 @@ def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[
         faults.append(f"the class {', '.join(sorted(unknown))} only to test")
     if faults:
         raise CohortError(
-            wanted=f"a test table of other patients with the same classes, in the task {task.name}",
+            expected=f"a test table of other patients with the same classes in task {task.name}",
             found=" and ".join(faults),
-            remedy="Correct the tables. Different patients of one name: put the institution's name "
+            hint="Correct the tables. Different patients of one name: put the institution's name "
             "before it.",
         )
 
 
 def _encode_all(
-    tables: Sequence[SlideTable], source: TileSource, attends: Attends, min_tissue: float
+    tables: Sequence[SlideTable], source: TileSource, granularity: Granularity, min_tissue: float
 ) -> Generator[Progress, None, Features]:
     features: Features = {}
     wanted = {(row.slide, row.mpp): row for table in tables for row in table.rows}
@@ -170,7 +170,7 @@ def _encode_all(
             row.slide,
             row.mpp,
             source.student,
-            attends=attends,
+            granularity=granularity,
             min_tissue=min_tissue,
             cache=source.cache,
             encoder_id=source.identity,
@@ -185,7 +185,7 @@ def _judge(
     table: SlideTable,
     features: Mapping[tuple[Path, float | None], SlideFeatures],
     config: SlidesConfig,
-) -> Generator[Event, None, Outcome]:
+) -> Generator[RunEvent, None, Outcome]:
     found = [features[row.slide, row.mpp] for row in table.rows]
     runs, numbers = [], []
     for seed in range(config.seed, config.seed + config.seeds):
@@ -197,7 +197,7 @@ def _judge(
         numbers.append(fold_numbers(folds, len(table.rows))[table.tested])
     facts = {
         "tiles_per_slide": float(np.mean([len(item.tiles) for item in found])),
-        "places_per_slide": float(np.mean([len(item.features) for item in found])),
+        "patches_per_slide": float(np.mean([len(item.features) for item in found])),
     }
     return Outcome(name, _METHOD, np.stack(runs), np.stack(numbers), facts)
 
@@ -209,7 +209,7 @@ def _fold(
     test: Indices,
     config: SlidesConfig,
     seed: int,
-) -> Generator[Event, None, Floats]:
+) -> Generator[RunEvent, None, Floats]:
     """Train on some slides and return probabilities (len(test), C) of others."""
     bags = Bags(
         [replace(table.rows[index], split=TRAIN) for index in train],

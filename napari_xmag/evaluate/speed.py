@@ -18,14 +18,14 @@ from napari_xmag.evaluate.plots import plot_times
 from napari_xmag.evaluate.times import SlideTimes, Stage, Way, write_times
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
-from napari_xmag.progress.events import Finished, Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import TileGrid, plan_tiles, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue
 
 if TYPE_CHECKING:
-    from napari_xmag.analyze.events import Event
+    from napari_xmag.analyze.events import AnalyzeEvent
     from napari_xmag.slide.base import Slide
 
 # Reading is fast within a row of tiles and slow between far places: a sample keeps whole runs.
@@ -36,7 +36,7 @@ _HIDDEN, _CLASSES = 128, 2
 
 def evaluate_speed(
     config: SpeedConfig, out: Path
-) -> Generator[Progress | Finished, None, list[SlideTimes]]:
+) -> Generator[Progress | RunFinished, None, list[SlideTimes]]:
     """Time slides.
 
     Parameters
@@ -58,12 +58,12 @@ def evaluate_speed(
     if config.analysis and config.coarse.model is not None:
         analyses = []
         for path in config.slides:
-            pace = Pace(f"analyzing {path.name}", 1)
-            analyses.append((yield from beating(partial(_analyze, path, config), pace)))
+            meter = ProgressMeter(f"analyzing {path.name}", 1)
+            analyses.append((yield from run_with_progress(partial(_analyze, path, config), meter)))
     masks = []
     for path in config.slides:
-        pace = Pace(f"finding tissue on {path.name}", 1)
-        masks.append((yield from beating(partial(_find_tissue, path, config), pace)))
+        meter = ProgressMeter(f"finding tissue on {path.name}", 1)
+        masks.append((yield from run_with_progress(partial(_find_tissue, path, config), meter)))
     ways: list[list[Way]] = [[] for _ in config.slides]
     for settings in (config.coarse, config.fine):
         if settings is None:
@@ -79,7 +79,7 @@ def evaluate_speed(
         times.append(SlideTimes(path.name, level.width, level.height, found, analysis))
     write_times(out, config.model_dump(mode="json"), times)
     plot_times(times, out / "times.png")
-    yield Finished(out, {"slides": [timed.slide for timed in times]})
+    yield RunFinished(out, {"slides": [timed.slide for timed in times]})
     return times
 
 
@@ -101,7 +101,7 @@ def _analyze(path: Path, config: SpeedConfig) -> dict[str, float]:
     begun = time.perf_counter()
     first: list[float] = []
 
-    def listen(event: "Event") -> None:
+    def listen(event: "AnalyzeEvent") -> None:
         if isinstance(event, TilesDone) and not first:
             first.append(time.perf_counter() - begun)
 
@@ -112,8 +112,8 @@ def _analyze(path: Path, config: SpeedConfig) -> dict[str, float]:
         **result.seconds,
         "opening_and_all": total,
         "first_map_pixels": first[0] if first else float("nan"),
-        "tiles": float(len(result.tiles)),
-        "tiles_per_second": len(result.tiles) / total,
+        "tiles": float(len(result.patches)),
+        "tiles_per_second": len(result.patches) / total,
         "peak_memory_gb": peak_memory_gb(),
     }
 
@@ -158,13 +158,13 @@ def _way(
         stages["plan"] = Stage(time.perf_counter() - begun, total, total)
         if not total:
             raise _no_tissue(path)
-        pace = Pace(f"{name}: reading", total)
+        meter = ProgressMeter(f"{name}: reading", total)
         work = partial(_read, slide, grid, config)
-        stages["read"], sample = yield from beating(work, pace)
-    pace = Pace(f"{name}: encoding", total)
+        stages["read"], sample = yield from run_with_progress(work, meter)
+    meter = ProgressMeter(f"{name}: encoding", total)
     encoding = partial(_encode, source, sample, total, config.budget_seconds)
-    stages["encode"] = yield from beating(encoding, pace)
-    stages["head"] = yield from beating(partial(_pool, source, total), pace)
+    stages["encode"] = yield from run_with_progress(encoding, meter)
+    stages["head"] = yield from run_with_progress(partial(_pool, source, total), meter)
     return Way(
         name,
         spec.mpp,
@@ -179,9 +179,9 @@ def _way(
 
 def _no_tissue(path: Path) -> TissueError:
     return TissueError(
-        wanted=f"tissue tiles in {path.name}",
+        expected=f"tissue tiles in {path.name}",
         found="none",
-        remedy="Time another slide, or lower min_tissue.",
+        hint="Time another slide, or lower min_tissue.",
     )
 
 

@@ -4,13 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from napari_xmag.config import AnchoredPath, Section
+from napari_xmag.config import AnchoredPath, ConfigSection
 
 TaskName = Annotated[str, Field(pattern=r"^[\w][\w.-]*$")]
 Folds = Annotated[int, Field(ge=2)] | Literal["leave-one-group-out"]
 
 
-class PatchTask(Section):
+class PatchTask(ConfigSection):
     """Labelled tiles, and how they are divided."""
 
     name: TaskName = Field(description="Name in tables and of files.")
@@ -50,7 +50,7 @@ class PatchTask(Section):
         return self
 
 
-class SlideTask(Section):
+class SlideTask(ConfigSection):
     """Labelled slides, and how they are divided."""
 
     name: TaskName = Field(description="Name in tables and of files.")

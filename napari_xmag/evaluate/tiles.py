@@ -63,9 +63,9 @@ def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
     ]
     if not tiles:
         raise CohortError(
-            wanted=f"a folder of pictures for each class in {folder}",
+            expected=f"a folder of pictures for each class in {folder}",
             found="no pictures",
-            remedy="Lay them out as FOLDER/CLASS/picture.png, or name a CSV table.",
+            hint="Lay them out as FOLDER/CLASS/picture.png, or name a CSV table.",
         )
     return tiles
 
@@ -76,16 +76,16 @@ def _in_table(path: Path, task: "PatchTask") -> list[LabelledTile]:
             rows = list(csv.DictReader(stream))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CohortError(
-            wanted=f"a folder of classes or a table of tiles at {path}",
+            expected=f"a folder of classes or a table of tiles at {path}",
             found=str(error),
-            remedy="Check the path of the task.",
+            hint="Check the path of the task.",
             causes=[error],
         ) from error
     if not rows or not {"tile", "label"} <= set(rows[0]):
         raise CohortError(
-            wanted=f"rows with the columns tile and label in {path.name}",
+            expected=f"rows with the columns tile and label in {path.name}",
             found=", ".join(rows[0]) if rows else "no rows",
-            remedy="Name the columns tile,label[,group][,split][,mpp] in the first row.",
+            hint="Name the columns tile,label[,group][,split][,mpp] in the first row.",
         )
     return [_row(number, row, path, task) for number, row in enumerate(rows, 2)]
 
@@ -95,10 +95,10 @@ def _row(number: int, row: dict[str, str], table: Path, task: "PatchTask") -> La
     tile, split = table.parent / cells["tile"], cells.get("split", "").lower()
     if not (cells["tile"] and cells["label"] and tile.is_file()) or split not in ("", *_SPLITS):
         raise CohortError(
-            wanted=f"a tile that exists, its label, and the split train, test or nothing in row "
+            expected=f"a tile that exists, its label, and the split train, test or nothing in row "
             f"{number} of {table.name}",
             found=", ".join(f"{key}={value!r}" for key, value in cells.items()),
-            remedy="Correct this row.",
+            hint="Correct this row.",
         )
     group = cells.get("group") or _group(tile, task)
     return LabelledTile(tile, cells["label"], group, _mpp(cells.get("mpp"), tile, task), split)
@@ -110,9 +110,9 @@ def _group(path: Path, task: "PatchTask") -> str:
     match = re.search(task.group, path.name)
     if match is None:
         raise CohortError(
-            wanted=f"a group for {path.name}",
+            expected=f"a group for {path.name}",
             found=f"that {task.group!r} does not match its name",
-            remedy=f"Correct the group of the task {task.name}.",
+            hint=f"Correct the group of the task {task.name}.",
         )
     return match.group(1 if match.re.groups else 0)
 
@@ -124,9 +124,9 @@ def _mpp(text: str | None, path: Path, task: "PatchTask") -> float:
         value = None
     if value is None or not 0 < value < float("inf"):
         raise CohortError(
-            wanted=f"the pixel size of {path.name} in µm",
+            expected=f"the pixel size of {path.name} in µm",
             found=text or "none",
-            remedy=f"Set mpp in the task {task.name}, or a column mpp. It is never guessed.",
+            hint=f"Set mpp in the task {task.name}, or a column mpp. It is never guessed.",
         )
     return value
 
@@ -157,10 +157,10 @@ def _require_usable(task: "PatchTask", tiles: Sequence[LabelledTile]) -> None:
         fault = f"{', '.join(leaking[:5])} on both sides"
     if fault:
         raise CohortError(
-            wanted=f"train and test tiles (or no split at all) of two classes or more, and each "
+            expected=f"train and test tiles (or no split at all) of two classes or more, and each "
             f"group on one side, in the task {task.name}",
             found=fault,
-            remedy="Correct the folders or the table.",
+            hint="Correct the folders or the table.",
         )
 
 

@@ -90,7 +90,7 @@ def _measurement_names(result: SlideResult) -> list[str]:
 
 
 def _measurements(result: SlideResult) -> list[list[float]]:
-    tiles = result.tiles
+    tiles = result.patches
     columns = [attention_rank(tiles.attention), tiles.attention, tiles.attention_logit]
     return [
         [*(float(column[index]) for column in columns), *tiles.evidence[index].tolist()]
@@ -101,7 +101,7 @@ def _measurements(result: SlideResult) -> list[list[float]]:
 def _feature(
     result: SlideResult, index: int, names: list[str], values: list[float], x: float, y: float
 ) -> dict[str, Any]:
-    box = result.tiles.box(index).shifted(-x, -y)
+    box = result.patches.box(index).shifted(-x, -y)
     corners = [
         [box.x, box.y],
         [box.right, box.y],

@@ -54,7 +54,7 @@ def write_heatmap_ome(result: SlideResult, path: Path | str) -> None:
 
 
 def _channels(result: SlideResult) -> dict[str, HeatMap]:
-    tiles = result.tiles
+    tiles = result.patches
     values = {"attention_rank": attention_rank(tiles.attention), "attention": tiles.attention}
     for index, name in enumerate(result.classes):
         values[f"evidence_{name}"] = tiles.evidence[:, index]

@@ -53,7 +53,7 @@ def write_overlay(
     picture = slide_picture(slide)
     class_name = class_name or result.predicted or ""
     pixels, low, high = picture, "", ""
-    if len(result.tiles):
+    if len(result.patches):
         heat = result_map(result, view, class_name)
         colors, low, high = _colors(heat.pixels, view)
         pixels = _blended(picture, colors, heat, slide.bounds)

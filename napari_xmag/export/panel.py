@@ -21,13 +21,13 @@ _TALLEST = 4000
 
 _MEANINGS = {
     HeatMapView.RANK: (
-        "How much attention each square got, compared with the other squares of this slide. "
-        "Every slide has a highest square: the colours do not compare slides."
+        "How much attention each patch got, compared with the other patches of this slide. "
+        "Every slide has a highest patch: the colours do not compare slides."
     ),
-    HeatMapView.RAW: "The share of the model's attention that each square got.",
+    HeatMapView.RAW: "The share of the model's attention that each patch got.",
     HeatMapView.EVIDENCE: (
-        "What each square adds to the score of this class (red) or takes from it (blue). "
-        "All squares together make the prediction."
+        "What each patch adds to the score of this class (red) or takes from it (blue). "
+        "All patches together make the prediction."
     ),
 }
 
@@ -57,7 +57,7 @@ def panel(
     column = _Column()
     _heading(column, result)
     _prediction(column, result)
-    if len(result.tiles):
+    if len(result.patches):
         _legend(column, view, class_name, ends)
     column.gap(20)
     for flag in result.flags:
@@ -140,8 +140,8 @@ def _prediction(column: _Column, result: SlideResult) -> None:
     if result.rule:
         column.text(result.rule, 13, _FAINT)
     side = f"{result.stride_x * result.mpp.x:.4g}"
-    squares = "1 square" if len(result.tiles) == 1 else f"{len(result.tiles):,} squares"
-    column.text(f"From {squares} of {side} µm", 13, _FAINT)
+    patches = "1 patch" if len(result.patches) == 1 else f"{len(result.patches):,} patches"
+    column.text(f"From {patches} of {side} µm", 13, _FAINT)
 
 
 def _legend(column: _Column, view: HeatMapView, class_name: str, ends: tuple[str, str]) -> None:

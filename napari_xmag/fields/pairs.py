@@ -13,12 +13,12 @@ from torch import Tensor
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.shards import FieldRecord
 from napari_xmag.fields.store import FieldStore
-from napari_xmag.fields.views import View
+from napari_xmag.fields.views import FieldView
 from napari_xmag.nets.device import autocast
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher, field_features
 
-Item = tuple[int, View]
+Item = tuple[int, FieldView]
 """A field by its row, and one view of it."""
 
 # A large teacher fills a GPU with the tiles of so many fields; on a CPU more at once are slower.
@@ -142,15 +142,15 @@ class OnlinePairs:
         mpp = self.records[0].mpp
         return tuple(feature_width(teacher, self.spec, mpp) for teacher in self.teachers)
 
-    def load(self, items: Sequence[Item]) -> list[tuple[Tensor, Tensor, list[View]]]:
+    def load(self, items: Sequence[Item]) -> list[tuple[Tensor, Tensor, list[FieldView]]]:
         """Decode each field once: its pixels at 20x and at 5x, and the views wanted of it."""
-        views: dict[int, list[View]] = {}
+        views: dict[int, list[FieldView]] = {}
         for row, view in items:
             views.setdefault(row, []).append(view)
         return [(*self._scales(row), wanted) for row, wanted in views.items()]
 
     def batch(
-        self, loaded: list[tuple[Tensor, Tensor, list[View]]], device: torch.device
+        self, loaded: list[tuple[Tensor, Tensor, list[FieldView]]], device: torch.device
     ) -> PairBatch:
         """Make the views at both scales and let the teachers see theirs."""
         views, fields = [], []
@@ -215,9 +215,9 @@ def require_size(field: NDArray[np.uint8], spec: StudentSpec, mpp: float) -> Non
     wanted = round(spec.tile_px * spec.mpp / mpp)
     if field.shape[:2] != (wanted, wanted):
         raise ConfigError(
-            wanted=f"fields of {wanted} px, which is what a tile of {spec.tile_px} px shows",
+            expected=f"fields of {wanted} px, which is what a tile of {spec.tile_px} px shows",
             found=f"{field.shape[1]}×{field.shape[0]} px",
-            remedy=f"Prepare fields anew with --field-px {wanted}.",
+            hint=f"Prepare fields anew with --field-px {wanted}.",
         )
 
 
@@ -231,12 +231,12 @@ def require_fit(records: Sequence[FieldRecord], spec: StudentSpec) -> None:
     """
     if not records:
         raise ConfigError(
-            wanted="fields to learn from", found="none", remedy="Run distill prepare first."
+            expected="fields to learn from", found="none", hint="Run distill prepare first."
         )
     pixels = spec.tile_px * spec.mpp / records[0].mpp
     if abs(pixels - round(pixels)) > 1e-6 or round(pixels) % spec.cells:
         raise ConfigError(
-            wanted=f"fields that cut evenly into {spec.cells}×{spec.cells} teacher tiles",
+            expected=f"fields that cut evenly into {spec.cells}×{spec.cells} teacher tiles",
             found=f"{pixels:g} px for a tile of {spec.tile_px} px at {spec.mpp} µm/px",
-            remedy="Choose another tile_px.",
+            hint="Choose another tile_px.",
         )

@@ -97,9 +97,9 @@ class ShardWriter:
             self._tar.addfile(member, io.BytesIO(data))
         except OSError as error:
             raise ExportError(
-                wanted=f"to write {self._path.name} in {self._path.parent}",
+                expected=f"to write {self._path.name} in {self._path.parent}",
                 found=error.strerror or str(error),
-                remedy="Choose a folder that you may write to, with enough free space.",
+                hint="Choose a folder that you may write to, with enough free space.",
                 causes=[error],
             ) from error
 
@@ -149,9 +149,9 @@ def read_index(folder: Path) -> list[FieldRecord]:
             return [_record(row) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ConfigError(
-            wanted=f"a folder of fields with its {INDEX}",
+            expected=f"a folder of fields with its {INDEX}",
             found=f"{type(error).__name__}: {error} in {path}",
-            remedy="Make it with: napari-xmag distill prepare SLIDES --out FOLDER",
+            hint="Make it with: napari-xmag distill prepare SLIDES --out FOLDER",
             causes=[error],
         ) from error
 
@@ -182,8 +182,8 @@ def broken_field(
 ) -> ConfigError:
     """Return the error that names a field which cannot be read."""
     return ConfigError(
-        wanted=f"the field {record.key} in {record.shard}",
+        expected=f"the field {record.key} in {record.shard}",
         found=found,
-        remedy="Delete that shard, then run distill prepare again.",
+        hint="Delete that shard, then run distill prepare again.",
         causes=causes or (),
     )

@@ -49,7 +49,7 @@ def rows_of(records: Sequence[FieldRecord], cases: Sequence[str]) -> NDArray[np.
     return np.flatnonzero([record.case in wanted for record in records])
 
 
-def spread(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+def evenly_spaced(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """Return at most so many of the rows, evenly spaced."""
     chosen: NDArray[np.intp] = rows
     if len(rows) > most:
@@ -59,7 +59,7 @@ def spread(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 def _bad_split(found: str) -> ConfigError:
     return ConfigError(
-        wanted="slides to learn from and others held out for validation",
+        expected="slides to learn from and others held out for validation",
         found=found,
-        remedy="Correct data.validation, or prepare more slides.",
+        hint="Correct data.validation, or prepare more slides.",
     )

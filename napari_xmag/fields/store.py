@@ -63,7 +63,7 @@ class FieldStore:
             return self._places[name]
 
 
-def ahead(items: Iterable[A], make: Callable[[A], B], threads: int) -> Iterator[B]:
+def prefetch(items: Iterable[A], make: Callable[[A], B], threads: int) -> Iterator[B]:
     """Yield what ``make`` makes of each item, in order, while threads make the next ones.
 
     Without threads each is made when it is asked for.

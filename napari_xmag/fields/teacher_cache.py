@@ -23,14 +23,14 @@ from napari_xmag.fields.pairs import (
     taught,
 )
 from napari_xmag.fields.shards import FieldRecord
-from napari_xmag.fields.store import FieldStore, ahead
+from napari_xmag.fields.store import FieldStore, prefetch
 from napari_xmag.learn.distributed import Processes, gather, share, wait_for_all
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace, beating, one_thread
+from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # What is only said about a teacher changes none of its features.
 _SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
@@ -74,16 +74,16 @@ def cached_pairs(
         partial = folder.with_name(folder.name + ".part")
         if processes.first and not (partial / _DONE).exists():
             _lay_out(partial, records, teacher, spec)
-        pace = Pace("teacher", len(records), "fields")
-        yield from _wait(processes, pace)
+        meter = ProgressMeter("teacher", len(records), "fields")
+        yield from _wait(processes, meter)
         yield from _fill(partial, FieldStore(fields, records), teacher, spec, processes, threads)
-        pace.add(len(records))
-        yield from _wait(processes, pace)
+        meter.add(len(records))
+        yield from _wait(processes, meter)
         if processes.first and not folder.exists():
             about = {"teacher": asdict(teacher.spec), "fields": len(records)}
             (partial / "about.json").write_text(json.dumps(about), encoding="utf-8")
             os.replace(partial, folder)
-        yield from _wait(processes, pace)
+        yield from _wait(processes, meter)
     return CachedPairs(
         np.load(folder / "views.npy", mmap_mode="r"),
         np.load(folder / "targets.npy", mmap_mode="r"),
@@ -98,7 +98,7 @@ def say_scale(teacher: Teacher, spec: StudentSpec) -> None:
         return
     seen = spec.tile_px * spec.mpp / spec.cells / side
     if abs(seen / made_for - 1) > 0.02:
-        log.warning(
+        _log.warning(
             "The teacher %s sees tissue at %.3g µm/px; it was made for %g.",
             teacher.spec.title,
             seen,
@@ -134,7 +134,7 @@ def _fill(
     # As the first process sees it: others may look when some rows more are done.
     missing = gather(np.flatnonzero(np.fromfile(folder / _DONE, np.uint8) == 0), processes)[0]
     own = missing[share(len(missing), processes)]
-    pace = Pace("teacher", len(own), "fields")
+    meter = ProgressMeter("teacher", len(own), "fields")
 
     def load(row: int) -> tuple[int, NDArray[np.uint8], NDArray[np.uint8]]:
         field = store.read(row)
@@ -142,12 +142,12 @@ def _fill(
         return row, field, student_view(field, spec.tile_px)
 
     with _Rows(folder) as rows, one_thread() as thread:
-        loaded = ahead(own.tolist(), load, threads)
+        loaded = prefetch(own.tolist(), load, threads)
         for _ in range(len(own)):
-            yield from beating(
-                lambda: rows.write(*_seen(next(loaded), teacher, spec)), pace, thread
+            yield from run_with_progress(
+                lambda: rows.write(*_seen(next(loaded), teacher, spec)), meter, thread
             )
-            pace.add(1)
+            meter.add(1)
 
 
 def _seen(
@@ -207,8 +207,8 @@ def _offset(path: Path) -> int:
     return int(np.lib.format.open_memmap(path, mode="r").offset)
 
 
-def _wait(processes: Processes, pace: Pace) -> Generator[Progress, None, None]:
-    yield from beating(lambda: wait_for_all(processes), pace)
+def _wait(processes: Processes, meter: ProgressMeter) -> Generator[Progress, None, None]:
+    yield from run_with_progress(lambda: wait_for_all(processes), meter)
 
 
 def _identity(records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpec) -> str:

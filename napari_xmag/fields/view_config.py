@@ -1,11 +1,11 @@
 """Settings of the views that a field is shown in."""
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from napari_xmag.config import Section
+from napari_xmag.config import ConfigSection
 
 
-class ViewConfig(Section):
+class ViewConfig(ConfigSection):
     """Random views of a field."""
 
     views: int = Field(default=2, ge=1, description="Random views of each field in a batch.")
@@ -14,8 +14,9 @@ class ViewConfig(Section):
     color_probability: float = Field(
         default=0.5, ge=0, le=1, description="Share of views recoloured."
     )
-    elsewhere: float = Field(
+    scanner_shift: float = Field(
         default=0.0,
+        validation_alias=AliasChoices("scanner_shift", "elsewhere"),
         ge=0,
         le=1,
         description="Share of views that the student alone sees as another laboratory and scanner "

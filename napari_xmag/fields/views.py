@@ -15,7 +15,7 @@ _UNCHANGED = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class ScannerShift:
     """How another laboratory and scanner would have shown a field: stains and focus.
 
     Attributes
@@ -30,7 +30,7 @@ class Elsewhere:
     blur: float
 
     @classmethod
-    def drawn(cls, config: ViewConfig, draw: np.random.Generator) -> "Elsewhere":
+    def drawn(cls, config: ViewConfig, draw: np.random.Generator) -> "ScannerShift":
         """Draw one."""
         generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
         factors, offsets = draw_stain_changes(1, config.stain, generator)
@@ -47,7 +47,7 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class FieldView:
     """How a view differs from its field.
 
     Attributes
@@ -63,16 +63,16 @@ class View:
     horizontal: bool = False
     vertical: bool = False
     colors: tuple[tuple[str, float], ...] = ()
-    elsewhere: Elsewhere | None = None
+    scanner_shift: ScannerShift | None = None
 
     @classmethod
-    def drawn(cls, config: ViewConfig, *seed: int) -> "View":
+    def drawn(cls, config: ViewConfig, *seed: int) -> "FieldView":
         """Draw a view; the same for the same settings and seed."""
         draw = np.random.default_rng(seed)
         horizontal, vertical = (bool(value < config.flips) for value in draw.random(2))
         colors = _drawn_colors(config, draw)
-        away = config.elsewhere and draw.random() < config.elsewhere
-        return cls(horizontal, vertical, colors, Elsewhere.drawn(config, draw) if away else None)
+        away = config.scanner_shift and draw.random() < config.scanner_shift
+        return cls(horizontal, vertical, colors, ScannerShift.drawn(config, draw) if away else None)
 
     def pixels(self, image: Tensor) -> Tensor:
         """Return the view of uint8 pixels (3, H, W) at any scale."""
@@ -86,7 +86,7 @@ class View:
     def student(self, image: Tensor) -> Tensor:
         """Return what the student sees of the view, of uint8 pixels (3, H, W) at its scale."""
         image = self.pixels(image)
-        return self.elsewhere.pixels(image) if self.elsewhere else image
+        return self.scanner_shift.pixels(image) if self.scanner_shift else image
 
     def grid(self, grid: Tensor) -> Tensor:
         """Return features (rows, columns, D) of a field's tiles as the mirrored field has them.

@@ -43,9 +43,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[st
             save_file(plain, part, metadata=text)
         except SafetensorError as error:
             raise ExportError(
-                wanted=f"to write {path.name} in {path.parent}",
+                expected=f"to write {path.name} in {path.parent}",
                 found=str(error),
-                remedy="Make room, or choose a folder that you may write to, and resume: "
+                hint="Make room, or choose a folder that you may write to, and resume: "
                 "the last checkpoint is whole.",
                 causes=(error,),
             ) from error
@@ -67,9 +67,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: stream.get_tensor(name) for name in stream.keys()}, facts  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            wanted=f"a checkpoint at {path}",
+            expected=f"a checkpoint at {path}",
             found=f"{type(error).__name__}: {error}",
-            remedy="Start the run again without resuming.",
+            hint="Start the run again without resuming.",
             causes=(error,),
         ) from error
 
@@ -104,9 +104,9 @@ def require_same_settings(found: Mapping[str, Any], wanted: Mapping[str, Any], p
     ]
     if differing:
         raise ConfigError(
-            wanted=f"the settings with which {path} was made",
+            expected=f"the settings with which {path} was made",
             found="; ".join(differing),
-            remedy="Resume with the same settings, or start the run again without resuming.",
+            hint="Resume with the same settings, or start the run again without resuming.",
         )
 
 

@@ -19,9 +19,9 @@ from napari_xmag.learn.checkpoint import (
 from napari_xmag.learn.distributed import Processes, gather
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.learn.scalars import ScalarLog
-from napari_xmag.learn.train_step import Walker
+from napari_xmag.learn.train_step import TrainStep
 from napari_xmag.progress.events import EpochDone, Progress
-from napari_xmag.progress.heartbeat import Pace, beating, one_thread
+from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
 
 __all__ = ["Batches", "Evaluate", "Fit", "FitConfig"]
 
@@ -75,13 +75,13 @@ class Fit:
         self.config, self.processes = config, processes or Processes()
         self.steps_per_epoch = steps_per_epoch
         steps = max(-(-steps_per_epoch // config.accumulate) * config.epochs, 1)
-        self._walker = Walker(task, config, steps, autocast, scales or {}, self.processes)
+        self._train_step = TrainStep(task, config, steps, autocast, scales or {}, self.processes)
         self._best: _Best | None = None
 
     @property
     def average(self) -> nn.Module:
         """The task with averaged weights, in evaluation mode."""
-        return self._walker.average
+        return self._train_step.average
 
     @property
     def best_epoch(self) -> int | None:
@@ -91,17 +91,17 @@ class Fit:
     @property
     def task(self) -> nn.Module:
         """The task that learns."""
-        return self._walker.task
+        return self._train_step.task
 
     @property
     def steps(self) -> int:
         """Steps of the optimiser in all epochs."""
-        return self._walker.steps
+        return self._train_step.steps
 
     @property
     def scaled(self) -> bool:
         """Whether losses are scaled, as float16 needs."""
-        return self._walker.scaled
+        return self._train_step.scaled
 
     def step(self, *batches: Any) -> dict[str, float]:
         """Take one optimiser step on batches and return the scalars of the task's last output.
@@ -113,8 +113,8 @@ class Fit:
         """
         scalars: dict[str, float] = {}
         for batch in batches:
-            scalars = self._walker.gather(batch)
-        self._walker.walk()
+            scalars = self._train_step.accumulate(batch)
+        self._train_step.update()
         return scalars
 
     def run(
@@ -174,24 +174,26 @@ class Fit:
         facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
         first = self._go_on(checkpoint, facts) if resume and checkpoint else 0
         each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
-        pace = Pace(stage or "training", each * epochs, count[1], each * first)
+        meter = ProgressMeter(stage or "training", each * epochs, count[1], each * first)
         with one_thread() as thread:
             if start is not None and monitor is not None and self._best is None:
-                found = yield from beating(start, pace, thread)
+                found = yield from run_with_progress(start, meter, thread)
                 self._note_best(0, gather(dict(found), self.processes)[0], monitor)
             for epoch in range(first, epochs):
                 if self._enough(epoch):
                     break
-                means = yield from self._pass(batches(epoch), pace, count[0], thread)
+                means = yield from self._pass(batches(epoch), meter, count[0], thread)
                 if evaluate is not None:
-                    found = yield from beating(lambda: dict(evaluate(self.average)), pace, thread)
+                    found = yield from run_with_progress(
+                        lambda: dict(evaluate(self.average)), meter, thread
+                    )
                     means |= gather(found, self.processes)[0]
-                means["lr"] = self._walker.rate
+                means["lr"] = self._train_step.rate
                 self._note_best(epoch + 1, means, monitor)
                 done = EpochDone(epoch + 1, epochs, means, stage)
-                yield from beating(
+                yield from run_with_progress(
                     lambda done=done: self._record(done, scalars, checkpoint, facts),  # type: ignore[misc]
-                    pace,
+                    meter,
                     thread,
                 )
                 yield done
@@ -199,40 +201,40 @@ class Fit:
             self.average.load_state_dict(self._best.state)
 
     def _pass(
-        self, batches: Iterable[Any], pace: Pace, each: int, thread: ThreadPoolExecutor
+        self, batches: Iterable[Any], meter: ProgressMeter, each: int, thread: ThreadPoolExecutor
     ) -> Generator[Progress, None, dict[str, float]]:
         """Train one epoch; return the mean of each scalar over batches and processes."""
         sums: dict[str, float] = {}
-        feed, count = iter(batches), 0
-        self._walker.gathered = 0
+        source, count = iter(batches), 0
+        self._train_step.gathered = 0
         try:
             while (
-                scalars := (yield from beating(lambda: self._next(feed), pace, thread))
+                scalars := (yield from run_with_progress(lambda: self._next(source), meter, thread))
             ) is not None:
                 count += 1
-                pace.add(each)
+                meter.add(each)
                 sums = {name: sums.get(name, 0.0) + value for name, value in scalars.items()}
         finally:
-            if isinstance(feed, Generator):
-                feed.close()
+            if isinstance(source, Generator):
+                source.close()
         means = {f"train_{name}": value / max(count, 1) for name, value in sums.items()}
         parts = gather(means, self.processes)
         return {name: sum(part[name] for part in parts) / len(parts) for name in means}
 
-    def _next(self, feed: Iterator[Any]) -> dict[str, float] | None:
-        batch = next(feed, None)
-        scalars = None if batch is None else self._walker.gather(batch)
-        gathered = self._walker.gathered
+    def _next(self, source: Iterator[Any]) -> dict[str, float] | None:
+        batch = next(source, None)
+        scalars = None if batch is None else self._train_step.accumulate(batch)
+        gathered = self._train_step.gathered
         if gathered and (scalars is None or gathered == self.config.accumulate):
-            self._walker.walk()
+            self._train_step.update()
         return scalars
 
     def _require_monitor(self, monitor: str | None) -> None:
         if self.config.patience and monitor is None:
             raise ConfigError(
-                wanted="a figure to watch, to stop when it grows no more",
+                expected="a figure to watch, to stop when it grows no more",
                 found=f"patience {self.config.patience} and nothing to watch",
-                remedy="Hold out slides for validation, or set patience to 0.",
+                hint="Hold out slides for validation, or set patience to 0.",
             )
 
     def _note_best(self, epoch: int, means: Mapping[str, float], monitor: str | None) -> None:
@@ -240,9 +242,9 @@ class Fit:
             return
         if monitor not in means:
             raise ConfigError(
-                wanted=f"the figure {monitor!r} after each epoch",
+                expected=f"the figure {monitor!r} after each epoch",
                 found=f"only {', '.join(means)}",
-                remedy="Hold out slides for validation, or keep the last epoch.",
+                hint="Hold out slides for validation, or keep the last epoch.",
             )
         value = means[monitor]
         if self._best is None or value > self._best.value:
@@ -269,7 +271,7 @@ class Fit:
             self._save(checkpoint, done.epoch, facts)
 
     def _save(self, path: Path, epoch: int, settings: Mapping[str, Any]) -> None:
-        tensors, facts = self._walker.state()
+        tensors, facts = self._train_step.state()
         best = self._best and {"value": self._best.value, "epoch": self._best.epoch}
         if self._best and self._best.epoch != epoch:
             tensors |= joined({"best": self._best.state})
@@ -283,7 +285,7 @@ class Fit:
             return 0
         tensors, facts = load_checkpoint(path)
         require_same_settings(facts["settings"], settings, path)
-        self._walker.restore(tensors, facts)
+        self._train_step.restore(tensors, facts)
         if facts["best"] is not None:
             parts = parted(tensors)
             kept = parts.get("best", parts["average"])

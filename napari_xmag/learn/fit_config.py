@@ -1,4 +1,4 @@
-"""How the optimiser walks: its settings and its schedule, without torch."""
+"""How the optimiser learns: its settings and its schedule, without torch."""
 
 import math
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FitConfig(BaseModel):
-    """How the optimiser walks."""
+    """How the optimiser learns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -20,7 +20,7 @@ from napari_xmag.learn.optimizer import (
 from napari_xmag.nets.device import out_of_memory
 
 
-class Walker:
+class TrainStep:
     """A task, its optimiser, schedule and moving average; see `napari_xmag.learn.fit.Fit`.
 
     Parameters
@@ -71,7 +71,7 @@ class Walker:
         """Learning rate of the first group of parameters, now."""
         return float(self._optimizer.param_groups[0]["lr"])
 
-    def gather(self, batch: Any) -> dict[str, float]:
+    def accumulate(self, batch: Any) -> dict[str, float]:
         """Add a batch's gradients to those gathered since the last step; return its scalars.
 
         Where memory runs out in the first batch of a step, a task that can ``shrink(error)`` does
@@ -88,14 +88,14 @@ class Walker:
         if not math.isfinite(found["loss"]):
             self.gathered = 0
             raise ConfigError(
-                wanted="a finite loss",
+                expected="a finite loss",
                 found=f"{found['loss']} at step {self._step}",
-                remedy="Lower the learning rate.",
+                hint="Lower the learning rate.",
             )
         self.gathered += 1
         return found
 
-    def walk(self) -> None:
+    def update(self) -> None:
         """Take one step along the mean of the gathered gradients."""
         parameters = list(self.task.parameters())
         if self.gathered > 1:

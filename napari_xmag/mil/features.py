@@ -16,10 +16,10 @@ from napari_xmag.errors import TissueError
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
 from napari_xmag.nets.device import DeviceBatch, encode_bag
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide
@@ -30,18 +30,18 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class SlideFeatures:
-    """Features of the places that a head attends over, and the tiles that show them.
+    """Features of the patches that a head attends over, and the tiles that show them.
 
     Attributes
     ----------
     features
         Float32 (P, D), tile by tile; mapped from the cache where they are kept there.
     boxes
-        Float64 (P, 4): x, y, width, height of the places in level-0 pixels.
+        Float64 (P, 4): x, y, width, height of the patches in level-0 pixels.
     tiles
         Float64 (T, 4): the tiles that could be read.
     tissue
-        Bool (T, N): which places of each tile hold tissue; P of them do.
+        Bool (T, N): which patches of each tile hold tissue; P of them do.
     """
 
     features: NDArray[np.float32]
@@ -55,7 +55,7 @@ def slide_features(
     mpp: float | None,
     student: Student,
     *,
-    attends: Attends = "tiles",
+    granularity: Granularity = "tiles",
     min_tissue: float = 0.2,
     cache: Path | None = None,
     encoder_id: str = "",
@@ -67,10 +67,10 @@ def slide_features(
     ----------
     mpp
         Pixel size given for this slide, or None to take the file's.
-    attends
+    granularity
         What the head will weigh: tiles, or their cells.
     min_tissue
-        Least share of tissue in such a place.
+        Least share of tissue in a patch.
     cache
         Folder where features are kept for another run with the same ``encoder_id``.
     batch
@@ -84,12 +84,12 @@ def slide_features(
         When the slide does not open.
     """
     if cache is None:
-        return (yield from _encode(path, mpp, student, attends, min_tissue, batch))
+        return (yield from _encode(path, mpp, student, granularity, min_tissue, batch))
     precision = batch and str(batch.dtype)
-    parts = (mpp, student.spec, attends, min_tissue, encoder_id, precision)
+    parts = (mpp, student.spec, granularity, min_tissue, encoder_id, precision)
     place = cache / f"{slide_identity(path, parts)}.npz"
     if not place.exists():
-        result = yield from _encode(path, mpp, student, attends, min_tissue, batch)
+        result = yield from _encode(path, mpp, student, granularity, min_tissue, batch)
         with whole_file(place.with_suffix(".npy")) as part:
             np.save(part, result.features)
         # Written last: where it is, the features are.
@@ -112,7 +112,7 @@ def _encode(
     path: Path,
     mpp: float | None,
     student: Student,
-    attends: Attends,
+    granularity: Granularity,
     min_tissue: float,
     batch_size: DeviceBatch | None,
 ) -> Generator[Progress, None, SlideFeatures]:
@@ -121,40 +121,40 @@ def _encode(
     from napari_xmag.slide.tissue import find_tissue
 
     spec = student.spec
-    cells = spec.cells if attends == "cells" else 1
+    cells = spec.cells if granularity == "cells" else 1
     with closing(open_slide(path, mpp=mpp)) as slide:
         mask = find_tissue(slide)
         bag = plan_bag(
             slide, mask, mpp=spec.mpp, tile_px=spec.tile_px, cells=cells, min_tissue=min_tissue
         )
-        pace = Pace(path.name, len(bag.tiles.boxes))
+        meter = ProgressMeter(path.name, len(bag.tiles.boxes))
         parts, found = [], []
-        for batch in _batches(slide, bag.tiles, pace):
+        for batch in _batches(slide, bag.tiles, meter):
             if isinstance(batch, Progress):
                 yield batch
                 continue
             indices = [tile.index for tile in batch]
             tissue = bag.members[indices] >= 0
-            work = partial(_encoded, student, batch, tissue, attends, batch_size)
-            parts.append((yield from beating(work, pace)))
+            work = partial(_encoded, student, batch, tissue, granularity, batch_size)
+            parts.append((yield from run_with_progress(work, meter)))
             found += indices
     if not parts:
         raise TissueError(
-            wanted=f"tissue tiles in {path.name}",
+            expected=f"tissue tiles in {path.name}",
             found="none that could be read",
-            remedy="Leave this slide out of the table.",
+            hint="Leave this slide out of the table.",
         )
     members = bag.members[found]
     return SlideFeatures(
         np.concatenate(parts),
-        np.array([_numbers(bag.places.boxes[index]) for index in members[members >= 0]]),
+        np.array([_numbers(bag.patches.boxes[index]) for index in members[members >= 0]]),
         np.array([_numbers(bag.tiles.boxes[index]) for index in found]),
         members >= 0,
     )
 
 
 def _batches(
-    slide: "Slide", grid: "TileGrid", pace: Pace
+    slide: "Slide", grid: "TileGrid", meter: ProgressMeter
 ) -> "Generator[list[Tile] | Progress, None, None]":
     """Yield the readable tiles in batches, and the pace while none comes."""
     from napari_xmag.slide.tiles import read_tiles
@@ -163,9 +163,9 @@ def _batches(
     with closing(read_tiles(slide, grid.boxes, grid.tile_px)) as tiles:
         for tile in tiles:
             if tile is None:
-                yield pace.event()
+                yield meter.event()
                 continue
-            pace.add(1)
+            meter.add(1)
             if tile.pixels is not None:
                 batch.append(tile)
             if len(batch) == _BATCH:
@@ -179,11 +179,11 @@ def _encoded(
     student: Student,
     batch: "list[Tile]",
     tissue: NDArray[np.bool_],
-    attends: Attends,
+    granularity: Granularity,
     batch_size: DeviceBatch | None,
 ) -> NDArray[np.float32]:
     pixels = np.stack([tile.pixels for tile in batch if tile.pixels is not None])
-    features = encode_bag(student, pixels, batch_size, attends).cpu().numpy()
+    features = encode_bag(student, pixels, batch_size, granularity).cpu().numpy()
     of_tissue: NDArray[np.float32] = features[tissue]
     return of_tissue
 

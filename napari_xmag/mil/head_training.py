@@ -21,7 +21,7 @@ from napari_xmag.mil.head_settings import HeadSettings
 from napari_xmag.mil.task import HeadBatch, HeadTask, SlideBag
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import autocast
-from napari_xmag.progress.events import Event
+from napari_xmag.progress.events import RunEvent
 from napari_xmag.stats.metrics import slide_metrics
 
 SCORE = "validation_score"
@@ -31,7 +31,7 @@ _LOSS_SHARE = 1e-3
 
 _ATTENTION_RATE = 8.0
 """Attention learns so much faster than evidence: otherwise the slides are told apart by the mean
-of nearly equal places before it has begun to choose.
+of nearly equal patches before it has begun to choose.
 """
 
 
@@ -88,7 +88,7 @@ class Workplace:
         stage: str,
         size: int,
         start: Callable[[], Mapping[str, float]] | None = None,
-    ) -> Generator[Event, None, None]:
+    ) -> Generator[RunEvent, None, None]:
         """Run one stage with its checkpoint; ``size`` slides are in a batch."""
         yield from fit.run(
             batches,
@@ -106,7 +106,7 @@ class Workplace:
 
 def train_head(
     bags: Bags, settings: HeadSettings, workplace: Workplace | None = None
-) -> Generator[Event, None, HeadTask]:
+) -> Generator[RunEvent, None, HeadTask]:
     """Train a head on the training slides of ``bags``; validation slides are only watched.
 
     Returns
@@ -143,10 +143,10 @@ def train_head(
 
 
 def new_head(dim: int, classes: int, settings: HeadSettings) -> AttentionHead:
-    """Return a head that attends to all places alike and finds evidence in none.
+    """Return a head that attends to all patches alike and finds evidence in none.
 
     Evidence and attention of a trained head are then what it learned. From random weights the
-    draw itself would stay in the maps: a few slides teach in few steps, and each place has more
+    draw itself would stay in the maps: a few slides teach in few steps, and each patch has more
     than a thousand features.
     """
     head = AttentionHead(dim, settings.hidden, classes, settings.dropout)
@@ -177,9 +177,9 @@ def step_count(slides: int, batch_size: int, processes: Processes) -> int:
     """
     if min(slides, batch_size) < processes.world:
         raise ConfigError(
-            wanted=f"a training slide in each step for each of {processes.world} processes",
+            expected=f"a training slide in each step for each of {processes.world} processes",
             found=f"{slides} training slides and {batch_size} slides in a batch",
-            remedy="Start fewer processes, or raise batch_size.",
+            hint="Start fewer processes, or raise batch_size.",
         )
     return max(1, min(-(-slides // batch_size), slides // processes.world))
 
@@ -247,7 +247,7 @@ def figures_of(
 
 
 def _moments(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation (D,) over the places of all slides, one at a time."""
+    """Return mean and standard deviation (D,) over the patches of all slides, one at a time."""
     count = sum(len(item) for item in features)
     mean = sum(item.sum(0, dtype=torch.float64) for item in features) / count
     spread = sum((item.double() - mean).square().sum(0) for item in features)

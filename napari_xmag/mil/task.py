@@ -68,8 +68,8 @@ class HeadTask(nn.Module):
         return logits
 
     def scores(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return attention logits (P,) and evidence (P, C) of places, each for itself."""
-        return self.head.tile_scores((features - self.mean) / self.std)
+        """Return attention logits (P,) and evidence (P, C) of patches, each for itself."""
+        return self.head.patch_scores((features - self.mean) / self.std)
 
     def loss_sum(self, logits: Tensor, labels: Sequence[int]) -> Tensor:
         """Return the weighted cross entropy, summed over slides.

@@ -29,7 +29,7 @@ class HeadOutput(NamedTuple):
     """
 
     attention_logit: Tensor
-    tile_evidence: Tensor
+    patch_evidence: Tensor
     attention: Tensor
     evidence: Tensor
     logits: Tensor
@@ -59,9 +59,9 @@ class AttentionHead(nn.Module):
         super().__init__()
         if min(dim, hidden, classes) < 1:
             raise ModelError(
-                wanted="a head with positive dim, hidden and classes",
+                expected="a head with positive dim, hidden and classes",
                 found=f"dim={dim}, hidden={hidden}, classes={classes}",
-                remedy="Correct the head's sizes.",
+                hint="Correct the head's sizes.",
             )
         self.dim, self.hidden, self.classes = dim, hidden, classes
         self.dropout = nn.Dropout(dropout)
@@ -79,12 +79,12 @@ class AttentionHead(nn.Module):
         features
             Float (T, dim), all tiles of the slide, T ≥ 1.
         """
-        attention_logit, tile_evidence = self.tile_scores(features)
+        attention_logit, patch_evidence = self.patch_scores(features)
         return HeadOutput(
-            attention_logit, tile_evidence, *self.pool(attention_logit, tile_evidence)
+            attention_logit, patch_evidence, *self.pool(attention_logit, patch_evidence)
         )
 
-    def tile_scores(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def patch_scores(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Score tiles, each for itself: any part of a slide gives what the whole gives.
 
         Returns
@@ -94,7 +94,9 @@ class AttentionHead(nn.Module):
         parts = [self._score(chunk) for chunk in torch.split(features, _CHUNK)]
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
-    def pool(self, attention_logit: Tensor, tile_evidence: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def pool(
+        self, attention_logit: Tensor, patch_evidence: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Bring the scores of all tiles together.
 
         Returns
@@ -108,14 +110,14 @@ class AttentionHead(nn.Module):
         """
         if len(attention_logit) == 0:
             raise ModelError(
-                wanted="at least one tile to classify",
+                expected="at least one tile to classify",
                 found="none",
-                remedy="Check the tissue of the slide.",
+                hint="Check the tissue of the slide.",
             )
         # Half precision would round the weights of thousands of tiles; torch.softmax takes the
         # largest logit off first, so no logit overflows.
         attention = torch.softmax(attention_logit.float(), dim=0)
-        evidence = attention.unsqueeze(1) * tile_evidence.float()
+        evidence = attention.unsqueeze(1) * patch_evidence.float()
         return attention, evidence, evidence.sum(0)
 
     def _score(self, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
-from napari_xmag.nets.decision import rule_in_words
+from napari_xmag.nets.decision import describe_decision
 from napari_xmag.nets.model import ModelInfo, SlideModel
 from napari_xmag.nets.student import Student, StudentSpec, build_backbone
 
@@ -36,9 +36,9 @@ def load_folder(folder: Path) -> SlideModel:
         head.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
-            wanted=f"a student and a head as {folder / _folder.CONFIG} describes them",
+            expected=f"a student and a head as {folder / _folder.CONFIG} describes them",
             found=f"{type(error).__name__}: {error}",
-            remedy="Fetch or save the model again.",
+            hint="Fetch or save the model again.",
             causes=[error],
         ) from error
     student = Student(build_backbone(f"local-dir:{folder}"), spec)
@@ -76,10 +76,10 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         f"({spec.tile_px * spec.mpp:g} µm a side)",
         "Student": f"{model.student.architecture}, {model.student.dim}-d ({spec.embedding}), "
         f"{spec.cells}×{spec.cells} cells",
-        "Head": f"gated attention over {info.attends}, {model.head.hidden} hidden "
+        "Head": f"gated attention over {info.granularity}, {model.head.hidden} hidden "
         "(arXiv 1802.04712)",
         "Temperature": f"{info.temperature:g}",
-        "Decision": rule_in_words(info.classes, info.threshold) or "the most probable class",
+        "Decision": describe_decision(info.classes, info.threshold) or "the most probable class",
         "Training range": "none"
         if info.training_range is None
         else f"{info.training_range.slides} slides, limit {info.training_range.limit:.3g}",
@@ -157,7 +157,7 @@ def _require_same(model: SlideModel, again: SlideModel) -> None:
     ]
     if differing:
         raise ModelError(
-            wanted="a saved model that loads again as it was",
+            expected="a saved model that loads again as it was",
             found=f"other weights in {', '.join(differing[:3])}",
-            remedy="Give Student the model_args with which its backbone was built.",
+            hint="Give Student the model_args with which its backbone was built.",
         )

@@ -9,7 +9,7 @@ EVEN = 0.5
 """The threshold at which the more probable of two classes is called."""
 
 
-def called(probabilities: ArrayLike, threshold: float = EVEN) -> NDArray[np.intp]:
+def predict_class(probabilities: ArrayLike, threshold: float = EVEN) -> NDArray[np.intp]:
     """Return the index of the class that is called.
 
     Parameters
@@ -30,7 +30,7 @@ def called(probabilities: ArrayLike, threshold: float = EVEN) -> NDArray[np.intp
     return np.asarray(values[..., 1] > threshold, dtype=np.intp)
 
 
-def rule_in_words(classes: Sequence[str], threshold: float) -> str:
+def describe_decision(classes: Sequence[str], threshold: float) -> str:
     """Return for instance "malignant is called above 63 %"; nothing where the likeliest is."""
     if len(classes) != 2 or threshold == EVEN:
         return ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_xmag.errors import ConfigError, ModelError
-from napari_xmag.nets.info import Attends, LearningPrecision, Precision
+from napari_xmag.nets.info import Granularity, LearningPrecision, Precision
 from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.nets.student import Student, StudentOutput
 
@@ -59,9 +59,9 @@ def pick_device(name: str = "auto") -> torch.device:
         name = known[0]
     if name not in known and not (name == "cuda" and known[0].startswith("cuda")):
         raise ConfigError(
-            wanted=f"the device {name!r}",
+            expected=f"the device {name!r}",
             found=f"only {', '.join(known)} on this machine",
-            remedy="Choose one of these, or auto.",
+            hint="Choose one of these, or auto.",
         )
     device = torch.device(name)
     if device.type == "cpu":
@@ -130,7 +130,7 @@ class DeviceBatch:
     ) -> None:
         if size is not None and size < 1:
             raise ConfigError(
-                wanted="a batch size of at least 1", found=str(size), remedy="Leave it on auto."
+                expected="a batch size of at least 1", found=str(size), hint="Leave it on auto."
             )
         self.device = device
         self.dtype = pick_dtype(device, precision)
@@ -169,9 +169,9 @@ class DeviceBatch:
         """
         if self.size == 1:
             raise ModelError(
-                wanted="memory to encode a single tile",
+                expected="memory to encode a single tile",
                 found=f"too little on {self.device} ({error})",
-                remedy="Close other programs, or choose the device cpu.",
+                hint="Close other programs, or choose the device cpu.",
                 causes=[error],
             )
         self.size //= 2
@@ -191,7 +191,7 @@ class DeviceBatch:
         return 0.0 if trial.halvings else self.size / seconds
 
 
-def place(student: Student, device: torch.device) -> Student:
+def move_to_device(student: Student, device: torch.device) -> Student:
     """Move a student to a device, in eval mode and in the memory layout that is fastest there.
 
     Convolutions take channels-last images about a third faster on CPUs (measured), and so do
@@ -207,7 +207,7 @@ def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | Non
     Parameters
     ----------
     student
-        On ``batch.device`` and in eval mode (see `place`).
+        On ``batch.device`` and in eval mode (see `move_to_device`).
     pixels
         uint8 (T, tile_px, tile_px, 3), any number of tiles.
     batch
@@ -229,7 +229,7 @@ def encode_bag(
     student: Student,
     pixels: NDArray[np.uint8],
     batch: DeviceBatch | None = None,
-    attends: Attends = "tiles",
+    granularity: Granularity = "tiles",
 ) -> Tensor:
     """Encode tiles into what a head attends over; see `encode`.
 
@@ -237,7 +237,7 @@ def encode_bag(
     -------
     Float32 (T, N, D) on the device: for each tile its embedding (N is 1), or its cells row by row.
     """
-    if attends == "tiles":
+    if granularity == "tiles":
         return encode(student, pixels, batch).unsqueeze(1)
     shape = (student.spec.cells**2, student.cell_dim)
     return _encode(student, pixels, batch, _cells, shape)

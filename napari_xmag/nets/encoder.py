@@ -90,9 +90,9 @@ def load_encoder(folder: Path, spec: StudentSpec | None = None) -> Encoder:
         spec = _spec(section, folder)
     if config.get(SECTION) and file_sha256(folder / WEIGHTS) != config[SECTION]["sha256"]:
         raise ModelError(
-            wanted=f"the weights that {folder / CONFIG} describes",
+            expected=f"the weights that {folder / CONFIG} describes",
             found="others",
-            remedy="Distil again, or fetch the folder again.",
+            hint="Distil again, or fetch the folder again.",
         )
     student = build_student(f"local-dir:{folder}", spec)
     said = section or {}
@@ -105,9 +105,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(
-            wanted=f"a readable {CONFIG} in {folder}",
+            expected=f"a readable {CONFIG} in {folder}",
             found=str(error),
-            remedy="Name a folder made by distill run, or a network in timm's format.",
+            hint="Name a folder made by distill run, or a network in timm's format.",
             causes=[error],
         ) from error
     return cast(dict[str, Any], config)
@@ -118,9 +118,9 @@ def _spec(section: Mapping[str, Any] | None, folder: Path) -> StudentSpec:
         return StudentSpec.stated(section or {})
     except KeyError as error:
         raise ModelError(
-            wanted=f"the pixel size and tile size of the network in {folder}",
+            expected=f"the pixel size and tile size of the network in {folder}",
             found=f"no {error.args[0]} in its {CONFIG}",
-            remedy="Give them: --tile-mpp and --tile-px.",
+            hint="Give them: --tile-mpp and --tile-px.",
             causes=[error],
         ) from error
 

@@ -111,9 +111,9 @@ def check_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ModelError(
-            wanted="a model name of letters, digits, dot, dash and underscore",
+            expected="a model name of letters, digits, dot, dash and underscore",
             found=repr(name),
-            remedy="Choose another name.",
+            hint="Choose another name.",
         )
 
 
@@ -140,7 +140,7 @@ def xmag_section(
         "classes": list(info.classes),
         "mpp": info.mpp,
         "tile_px": info.tile_px,
-        "attends": info.attends,
+        "granularity": info.granularity,
         **student,
         "head": dict(head),
         "temperature": info.temperature,
@@ -176,9 +176,9 @@ def replacing(target: Path, *, replace: bool) -> Iterator[Path]:
     """
     if target.exists() and not replace:
         raise ModelError(
-            wanted=f"a new folder {target}",
+            expected=f"a new folder {target}",
             found="that it exists already",
-            remedy="Choose another name, or allow it to be replaced.",
+            hint="Choose another name, or allow it to be replaced.",
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -191,9 +191,9 @@ def replacing(target: Path, *, replace: bool) -> Iterator[Path]:
             os.replace(fresh, target)
     except OSError as error:
         raise ModelError(
-            wanted=f"to write the model to {target}",
+            expected=f"to write the model to {target}",
             found=str(error),
-            remedy="Check the free space and that you may write there.",
+            hint="Check the free space and that you may write there.",
             causes=[error],
         ) from error
 
@@ -273,7 +273,7 @@ def _info(xmag: Mapping[str, Any], range_of: Arrays, sha256: str) -> ModelInfo:
         classes=tuple(str(value) for value in xmag["classes"]),
         mpp=float(xmag["mpp"]),
         tile_px=int(xmag["tile_px"]),
-        attends=xmag.get("attends", "tiles"),
+        granularity=xmag.get("granularity", xmag.get("attends", "tiles")),
         temperature=float(xmag["temperature"]),
         threshold=float(xmag.get("threshold", EVEN)),
         demonstration=bool(xmag["demonstration"]),
@@ -284,12 +284,10 @@ def _info(xmag: Mapping[str, Any], range_of: Arrays, sha256: str) -> ModelInfo:
     )
 
 
-def _refused(
-    folder: Path, found: str, remedy: str, cause: BaseException | None = None
-) -> ModelError:
+def _refused(folder: Path, found: str, hint: str, cause: BaseException | None = None) -> ModelError:
     return ModelError(
-        wanted=f"a complete and unaltered slide model in {folder}",
+        expected=f"a complete and unaltered slide model in {folder}",
         found=found,
-        remedy=remedy,
+        hint=hint,
         causes=() if cause is None else [cause],
     )

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.decision import EVEN
 
-Attends = Literal["tiles", "cells"]
+Granularity = Literal["tiles", "cells"]
 """What the head weighs: whole tiles, or the cells of each tile's token grid."""
 
 Precision = Literal["auto", "float32"]
@@ -67,9 +67,9 @@ class TrainingRange:
         """
         if len(features) < _MIN_SLIDES:
             raise ModelError(
-                wanted=f"at least {_MIN_SLIDES} training slides to learn the range of the model",
+                expected=f"at least {_MIN_SLIDES} training slides to learn the range of the model",
                 found=str(len(features)),
-                remedy="Train with more slides, or save the model without a training range.",
+                hint="Train with more slides, or save the model without a training range.",
             )
         # One slide at a time: the features of all of them may not fit into memory.
         means = np.stack([np.asarray(slide).mean(axis=0, dtype=np.float64) for slide in features])
@@ -151,11 +151,11 @@ class ModelInfo:
         Range of the training slides, or None.
     description
         One sentence for the model chooser.
-    attends
+    granularity
         What the head weighs: "tiles", or "cells" for a map as fine as the cells of the student.
     threshold
         Of two classes, the second is called above this calibrated probability; see
-        `nets.decision.called`.
+        `nets.decision.predict_class`.
     """
 
     name: str
@@ -170,7 +170,7 @@ class ModelInfo:
     # Left out of comparisons: arrays have no single truth, and sha256 covers them.
     training_range: TrainingRange | None = field(default=None, compare=False)
     description: str = ""
-    attends: Attends = "tiles"
+    granularity: Granularity = "tiles"
     threshold: float = EVEN
 
     def __post_init__(self) -> None:
@@ -181,7 +181,10 @@ class ModelInfo:
                 (len(set(self.classes)) != len(self.classes), "two classes of the same name"),
                 (not (math.isfinite(self.mpp) and self.mpp > 0), f"mpp {self.mpp}"),
                 (self.tile_px < 1, f"tile_px {self.tile_px}"),
-                (self.attends not in get_args(Attends), f"attends {self.attends!r}"),
+                (
+                    self.granularity not in get_args(Granularity),
+                    f"granularity {self.granularity!r}",
+                ),
                 (
                     not (math.isfinite(self.temperature) and self.temperature > 0),
                     f"temperature {self.temperature}",
@@ -196,10 +199,10 @@ class ModelInfo:
         ]
         if problems:
             raise ModelError(
-                wanted="a model with distinct classes, positive mpp, tile_px and temperature, "
+                expected="a model with distinct classes, positive mpp, tile_px and temperature, "
                 "and a threshold between 0 and 1 if there are two classes",
                 found=", ".join(problems),
-                remedy="Correct the model's description.",
+                hint="Correct the model's description.",
             )
 
     def probabilities(self, logits: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

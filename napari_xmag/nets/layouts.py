@@ -98,15 +98,15 @@ def read_state(path: Path) -> State:
 
     if path.suffix != ".safetensors":
         raise ModelError(
-            wanted="a checkpoint in safetensors format", found=path.name, remedy=CONVERT
+            expected="a checkpoint in safetensors format", found=path.name, hint=CONVERT
         )
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(
-            wanted=f"the weights in {path}",
+            expected=f"the weights in {path}",
             found=str(error),
-            remedy="Check the path, or fetch the file again.",
+            hint="Check the path, or fetch the file again.",
             causes=[error],
         ) from error
 
@@ -184,7 +184,7 @@ def to_timm(state: Mapping[str, Tensor], grid: int, *, offset: float) -> State:
     grid
         Tokens a side.
     offset
-        Of the published interpolation; see `resampled`.
+        Of the published interpolation; see `resize_positions`.
     """
     named = {
         key.replace(".mlp.w12.", ".mlp.fc1.").replace(".mlp.w3.", ".mlp.fc2."): value
@@ -192,7 +192,7 @@ def to_timm(state: Mapping[str, Tensor], grid: int, *, offset: float) -> State:
     }
     registers = named.pop("register_tokens", None)
     positions = named["pos_embed"]
-    placed = resampled(positions[:, 1:], grid, offset, antialias=registers is not None)
+    placed = resize_positions(positions[:, 1:], grid, offset, antialias=registers is not None)
     if registers is None:
         return named | {"pos_embed": torch.cat([positions[:, :1], placed], dim=1)}
     # timm keeps the class token's position in the token itself where registers have none.
@@ -203,7 +203,7 @@ def to_timm(state: Mapping[str, Tensor], grid: int, *, offset: float) -> State:
     }
 
 
-def resampled(positions: Tensor, grid: int, offset: float, *, antialias: bool) -> Tensor:
+def resize_positions(positions: Tensor, grid: int, offset: float, *, antialias: bool) -> Tensor:
     """Resample positions (1, N, D) to a grid as the published code does in its forward pass.
 
     DINOv2 without registers scales by ``(grid + 0.1) / old`` and does not antialias; with
@@ -231,9 +231,9 @@ def build_vit(state: Mapping[str, Tensor], shape: Shape, tile_px: int, offset: f
     """
     if tile_px % shape.patch_px:
         raise ModelError(
-            wanted=f"tiles of a multiple of {shape.patch_px} px",
+            expected=f"tiles of a multiple of {shape.patch_px} px",
             found=f"{tile_px} px",
-            remedy="Choose another tile size.",
+            hint="Choose another tile size.",
         )
     network = build_backbone(shape.architecture, **shape.arguments(tile_px))
     try:
@@ -245,8 +245,8 @@ def build_vit(state: Mapping[str, Tensor], shape: Shape, tile_px: int, offset: f
 
 def _not_dinov2(found: str, cause: Exception | None = None) -> ModelError:
     return ModelError(
-        wanted="the weights of a DINOv2 vision transformer",
+        expected="the weights of a DINOv2 vision transformer",
         found=found,
-        remedy="Check that the checkpoint is of that layout.",
+        hint="Check that the checkpoint is of that layout.",
         causes=() if cause is None else (cause,),
     )

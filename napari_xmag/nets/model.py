@@ -30,15 +30,15 @@ class SlideModel(nn.Module):
 
     def __init__(self, student: Student, head: AttentionHead, info: ModelInfo) -> None:
         super().__init__()
-        dim = student.dim if info.attends == "tiles" else student.cell_dim
+        dim = student.dim if info.granularity == "tiles" else student.cell_dim
         asked = (dim, len(info.classes), student.spec.mpp, student.spec.tile_px)
         found = (head.dim, head.classes, info.mpp, info.tile_px)
         if asked != found:
             raise ModelError(
-                wanted="a head and a description with the student's dim, classes, mpp and tile_px "
+                expected="a head and a description with the student's dim, classes, mpp, tile_px "
                 f"{asked}",
                 found=str(found),
-                remedy="Build the three of one specification.",
+                hint="Build the three of one specification.",
             )
         self.student = student
         self.head = head
@@ -47,4 +47,4 @@ class SlideModel(nn.Module):
     @property
     def cells(self) -> int:
         """Places a side of each tile that the head attends over; 1 for whole tiles."""
-        return self.student.spec.cells if self.info.attends == "cells" else 1
+        return self.student.spec.cells if self.info.granularity == "cells" else 1

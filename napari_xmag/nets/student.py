@@ -62,10 +62,10 @@ class StudentSpec:
         colors_fit = len(self.mean) == 3 and len(self.std) == 3 and min(self.std) > 0
         if not (sizes_fit and colors_fit and self.embedding in ("cls", "avg")):
             raise ModelError(
-                wanted="positive mpp, tile_px, cells, layers and std, and the embedding 'cls' or "
+                expected="positive mpp, tile_px, cells, layers and std, and the embedding 'cls' or "
                 "'avg'",
                 found=str(self),
-                remedy="Correct the student's specification.",
+                hint="Correct the student's specification.",
             )
 
     @classmethod
@@ -148,9 +148,9 @@ def build_backbone(source: str, *, pretrained: bool | Path = False, **model_args
         if isinstance(error, ModelError):
             raise
         raise ModelError(
-            wanted=f"the network {source}",
+            expected=f"the network {source}",
             found=f"that timm cannot build it ({error})",
-            remedy="Check the name and its settings with timm.list_models(), or update timm.",
+            hint="Check the name and its settings with timm.list_models(), or update timm.",
             causes=[error],
         ) from error
     return cast(nn.Module, backbone)
@@ -305,18 +305,18 @@ class Student(nn.Module):
             return []
         if wanted > count or not hasattr(self.backbone, "forward_intermediates"):
             raise ModelError(
-                wanted=f"a network of which {wanted} layers can be read",
+                expected=f"a network of which {wanted} layers can be read",
                 found=f"{type(self.backbone).__name__} with {count}",
-                remedy="Set layers to 1, or choose another network.",
+                hint="Set layers to 1, or choose another network.",
             )
         return list(range(count - wanted, count - 1))
 
     def _require_class_token(self) -> None:
         if self.spec.embedding == "cls" and getattr(self.backbone, "cls_token", None) is None:
             raise ModelError(
-                wanted="a network with a class token, for the embedding 'cls'",
+                expected="a network with a class token, for the embedding 'cls'",
                 found=f"{type(self.backbone).__name__} without one",
-                remedy="Set embedding to 'avg'.",
+                hint="Set embedding to 'avg'.",
             )
 
     def _measure(self) -> tuple[int, int, int]:
@@ -350,9 +350,9 @@ class Student(nn.Module):
         below = spec.tile_px // step * step
         sizes = " or ".join(str(size) for size in (below, below + step) if size > 0)
         raise ModelError(
-            wanted=f"a token grid that averages exactly to {spec.cells}×{spec.cells} cells",
+            expected=f"a token grid that averages exactly to {spec.cells}×{spec.cells} cells",
             found=f"{rows}×{columns} tokens of {stride} px for a tile of {spec.tile_px} px",
-            remedy=f"Use tiles of {sizes} px: multiples of {step} px are exact for this network.",
+            hint=f"Use tiles of {sizes} px: multiples of {step} px are exact for this network.",
         )
 
     def _stride(self, columns: int) -> int:
@@ -382,8 +382,8 @@ def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
 
 def _unsuitable(found: str, causes: list[Exception] | None = None) -> ModelError:
     return ModelError(
-        wanted="a network that gives a square grid of tokens or a feature map for the tile",
+        expected="a network that gives a square grid of tokens or a feature map for the tile",
         found=found,
-        remedy="Choose another network or tile size.",
+        hint="Choose another network or tile size.",
         causes=causes or (),
     )

@@ -16,7 +16,7 @@ from napari_xmag.nets.weights import CONFIG, WEIGHTS, hub_folder, require_safete
 
 __all__ = ["FeatureRule", "Teacher", "TeacherSpec", "field_features", "load_teacher"]
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _VIT_TILE_PX = 224
 
@@ -58,9 +58,9 @@ class Teacher(nn.Module):
         wanted = self.spec.feature in ("cls", "cls_mean")
         if wanted and getattr(network, "cls_token", None) is None:
             raise ModelError(
-                wanted=f"a network with a class token, for the feature {self.spec.feature!r}",
+                expected=f"a network with a class token, for the feature {self.spec.feature!r}",
                 found=f"{type(network).__name__} without one",
-                remedy="Set the feature to 'pooled'.",
+                hint="Set the feature to 'pooled'.",
             )
 
     def _feature(self, pixels: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def load_teacher(spec: TeacherSpec) -> Teacher:
     ModelError
         When it cannot be made or loaded, with the reason.
     """
-    log.warning("%s", spec.notice)
+    _log.warning("%s", spec.notice)
     network = _network(spec).to(memory_format=torch.channels_last)
     return Teacher(network, spec)
 
@@ -99,9 +99,9 @@ def untrained_teacher(spec: TeacherSpec) -> Teacher:
     """
     if not spec.architecture:
         raise ModelError(
-            wanted=f"the architecture of {spec.title or spec.name}",
+            expected=f"the architecture of {spec.title or spec.name}",
             found="a recipe that reads it from the published files",
-            remedy="Name another teacher, or an architecture of timm.",
+            hint="Name another teacher, or an architecture of timm.",
         )
     network = build_backbone(spec.architecture, **_with_layers(spec.arguments))
     return Teacher(network.to(memory_format=torch.channels_last), spec)
@@ -144,9 +144,9 @@ def _with_layers(arguments: dict[str, Any]) -> dict[str, Any]:
     layer = getattr(timm.layers, name, None)
     if layer is None:
         raise ModelError(
-            wanted=f"the layer {name!r} for mlp_layer",
+            expected=f"the layer {name!r} for mlp_layer",
             found="no such layer in timm.layers",
-            remedy="Correct its name, or update timm.",
+            hint="Correct its name, or update timm.",
         )
     return arguments | {"mlp_layer": layer}
 
@@ -157,9 +157,9 @@ def _config(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise ModelError(
-            wanted=f"a readable {path}",
+            expected=f"a readable {path}",
             found=str(error),
-            remedy="Fetch the teacher again.",
+            hint="Fetch the teacher again.",
             causes=[error],
         ) from error
     return cast(dict[str, Any], content)

@@ -4,14 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from napari_xmag.config import AnchoredPath, Section, Source
+from napari_xmag.config import AnchoredPath, ConfigSection, NetworkSource
 from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
 
 
-class TeacherConfig(Section):
+class TeacherConfig(ConfigSection):
     """The frozen network it learns from."""
 
-    name: Source = Field(
+    name: NetworkSource = Field(
         description="A known teacher such as midnight-12k (napari-xmag distill teachers lists "
         "them), a timm name, local-dir:FOLDER or hf-hub:OWNER/NAME."
     )

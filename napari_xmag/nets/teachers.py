@@ -271,9 +271,9 @@ def teacher_spec(name: str, folder: str | Path | None = None, **given: Any) -> T
     known = TEACHERS.get(name.lower())
     if known is None and folder is not None:
         raise ModelError(
-            wanted="a known teacher for the weights in that folder",
+            expected="a known teacher for the weights in that folder",
             found=repr(name),
-            remedy=f"Name one of {', '.join(TEACHERS)}, or write local-dir:FOLDER as its name.",
+            hint=f"Name one of {', '.join(TEACHERS)}, or write local-dir:FOLDER as its name.",
         )
     spec = known or TeacherSpec(name)
     if folder is not None:

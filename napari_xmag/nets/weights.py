@@ -29,9 +29,9 @@ def require_safetensors(folder: Path, *, config: bool = True) -> None:
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
         raise ModelError(
-            wanted=f"{' and '.join(wanted)} in {folder}",
+            expected=f"{' and '.join(wanted)} in {folder}",
             found=f"no {' and no '.join(missing)}" if folder.is_dir() else "no such folder",
-            remedy=f"Name a folder in timm's format. {CONVERT}",
+            hint=f"Name a folder in timm's format. {CONVERT}",
         )
 
 
@@ -60,9 +60,9 @@ def hub_folder(place: str, *, config: bool = True) -> Path:
         )
     except (OSError, ValueError) as error:
         raise ModelError(
-            wanted=f"the weights of {place} from the Hugging Face hub",
+            expected=f"the weights of {place} from the Hugging Face hub",
             found=f"{type(error).__name__}: {error}",
-            remedy="Check the name and your connection. For a gated network accept its terms on "
+            hint="Check the name and your connection. For a gated network accept its terms on "
             "its page and log in (hf auth login).",
             causes=[error],
         ) from error
@@ -84,9 +84,9 @@ def timm_weights(name: str) -> dict[str, Any]:
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
         raise ModelError(
-            wanted=f"published safetensors weights of {name}",
+            expected=f"published safetensors weights of {name}",
             found="none",
-            remedy="Choose another timm name, or give local-dir:<folder>.",
+            hint="Choose another timm name, or give local-dir:<folder>.",
         )
     weights = hf_hub_download(config.hf_hub_id, WEIGHTS)
     return {"file": weights, "custom_load": False}

@@ -31,18 +31,18 @@ class EpochDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class RunPlanned:
     """Facts that are known before the work starts, by name."""
 
     plan: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class RunFinished:
     """The model folder is written; ``metrics`` are those of its card."""
 
     folder: Path
     metrics: Mapping[str, object] = field(default_factory=dict)
 
 
-Event = Progress | EpochDone | Planned | Finished
+RunEvent = Progress | EpochDone | RunPlanned | RunFinished

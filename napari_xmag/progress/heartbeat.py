@@ -12,7 +12,7 @@ T = TypeVar("T")
 _SECONDS = 0.25
 
 
-class Pace:
+class ProgressMeter:
     """Rate and time left of one stage, measured from when it was made.
 
     Parameters
@@ -60,8 +60,8 @@ def one_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "xmag-step", torch.set_num_threads, (cores,))
 
 
-def beating(
-    work: Callable[[], T], pace: Pace, thread: ThreadPoolExecutor | None = None
+def run_with_progress(
+    work: Callable[[], T], meter: ProgressMeter, thread: ThreadPoolExecutor | None = None
 ) -> Generator[Progress, None, T]:
     """Run ``work`` in a thread and yield ``pace.event()`` whenever a quarter second has passed.
 
@@ -80,12 +80,12 @@ def beating(
     with one_thread() if thread is None else nullcontext(thread) as pool:
         future = pool.submit(work)
         try:
-            while not wait([future], timeout=pace.seconds_to_next()).done:
-                yield pace.event()
+            while not wait([future], timeout=meter.seconds_to_next()).done:
+                yield meter.event()
         finally:
             wait([future])
-    if pace.seconds_to_next() == 0:
-        yield pace.event()
+    if meter.seconds_to_next() == 0:
+        yield meter.event()
     return future.result()
 
 

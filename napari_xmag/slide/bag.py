@@ -1,4 +1,4 @@
-"""The bag of a slide: the places that the head attends over, and the tiles that show them."""
+"""The bag of a slide: the patches that the head attends over, and the tiles that show them."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from napari_xmag.slide.tissue import TissueMask
 
 @dataclass(frozen=True, eq=False)
 class Bag:
-    """Which tiles are read, and which places of the slide they stand for.
+    """Which tiles are read, and which patches of the slide they stand for.
 
     A tile stands for itself, or for the cells of its token grid that hold tissue: a student that
     was distilled with local tokens describes each of its cells, so that one pass at 5x gives a map
@@ -23,7 +23,7 @@ class Bag:
     ----------
     tiles
         The T tiles to read.
-    places
+    patches
         The P places that the head attends over; the tiles themselves where ``members`` has one
         column.
     members
@@ -31,7 +31,7 @@ class Bag:
     """
 
     tiles: TileGrid
-    places: TileGrid
+    patches: TileGrid
     members: NDArray[np.int64]
 
 
@@ -44,7 +44,7 @@ def plan_bag(
     cells: int = 1,
     min_tissue: float = 0.2,
 ) -> Bag:
-    """Lay the grid of places over the slide's bounds, and gather them into tiles.
+    """Lay the grid of patches over the slide's bounds, and gather them into tiles.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def plan_bag(
     cells
         Places a side of each tile; 1 when the head attends over whole tiles.
     min_tissue
-        Least part of a place, 0 to 1, that must be tissue.
+        Least part of a patch, 0 to 1, that must be tissue.
 
     Raises
     ------
@@ -64,33 +64,33 @@ def plan_bag(
     """
     if cells < 1 or tile_px % cells:
         raise ConfigError(
-            wanted=f"a number of cells that divides a tile of {tile_px} px",
+            expected=f"a number of cells that divides a tile of {tile_px} px",
             found=str(cells),
-            remedy="Correct the model's description.",
+            hint="Correct the model's description.",
         )
-    places = plan_tiles(slide, mask, mpp=mpp, tile_px=tile_px // cells, min_tissue=min_tissue)
+    patches = plan_tiles(slide, mask, mpp=mpp, tile_px=tile_px // cells, min_tissue=min_tissue)
     if cells == 1:
-        return Bag(places, places, np.arange(len(places.boxes))[:, None])
-    return _gathered(places, cells)
+        return Bag(patches, patches, np.arange(len(patches.boxes))[:, None])
+    return _gathered(patches, cells)
 
 
-def _gathered(places: TileGrid, cells: int) -> Bag:
-    rows, columns = -(-places.shape[0] // cells), -(-places.shape[1] // cells)
-    owner = places.rows // cells * columns + places.columns // cells
+def _gathered(patches: TileGrid, cells: int) -> Bag:
+    rows, columns = -(-patches.shape[0] // cells), -(-patches.shape[1] // cells)
+    owner = patches.rows // cells * columns + patches.columns // cells
     kept, tile = np.unique(owner, return_inverse=True)
     members = np.full((len(kept), cells * cells), -1, np.int64)
-    within = places.rows % cells * cells + places.columns % cells
+    within = patches.rows % cells * cells + patches.columns % cells
     members[tile, within] = np.arange(len(owner))
     tiles = replace(
-        places,
+        patches,
         columns=kept % columns,
         rows=kept // columns,
-        tile_px=places.tile_px * cells,
-        stride_x=places.stride_x * cells,
-        stride_y=places.stride_y * cells,
+        tile_px=patches.tile_px * cells,
+        stride_x=patches.stride_x * cells,
+        stride_y=patches.stride_y * cells,
         shape=(rows, columns),
     )
     boxes = tuple(
         tiles.box(row, column) for row, column in zip(tiles.rows, tiles.columns, strict=True)
     )
-    return Bag(replace(tiles, boxes=boxes), places, members)
+    return Bag(replace(tiles, boxes=boxes), patches, members)

@@ -114,9 +114,8 @@ def require_mpp(slide: Slide) -> Mpp:
     """
     if slide.mpp is None:
         raise MppMissingError(
-            wanted="the pixel size (µm per pixel) of the slide",
+            expected="the pixel size (µm per pixel) of the slide",
             found=f"none in {slide.path.name}",
-            remedy="Give it: --mpp on the command line, mpp= in Python, or the field in the "
-            "window.",
+            hint="Give it: --mpp on the command line, mpp= in Python, or the field in the window.",
         )
     return slide.mpp

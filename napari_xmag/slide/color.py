@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from napari_xmag.slide.base import Slide
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 ColorTransform = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 # A profile that moves no colour by more than this is sRGB in all but name.
@@ -37,7 +37,7 @@ def srgb_transform(slide: Slide) -> ColorTransform | None:
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError) as error:
-        logger.warning("The colour profile of %s cannot be used: %s", slide.path.name, error)
+        _log.warning("The colour profile of %s cannot be used: %s", slide.path.name, error)
         return None
 
     def to_srgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.mpp_store import fingerprint
+from napari_xmag.slide.mpp_store import slide_fingerprint
 
 
-def passport(slide: Slide) -> dict[str, Any]:
+def slide_metadata(slide: Slide) -> dict[str, Any]:
     """Return the slide's identity and geometry as plain values for JSON.
 
     The file's name is kept, its folder is not; neither are the label and the vendor's free text,
@@ -35,5 +35,5 @@ def passport(slide: Slide) -> dict[str, Any]:
         },
         "objective_power": slide.objective_power,
         "icc": slide.icc_profile is not None,
-        "fingerprint": fingerprint(slide.path),
+        "fingerprint": slide_fingerprint(slide.path),
     }

@@ -13,7 +13,7 @@ from platformdirs import user_config_path
 from napari_xmag.errors import GeometryError
 from napari_xmag.geometry import Mpp
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 HOME_VARIABLE = "NAPARI_XMAG_HOME"
 _HEAD_AND_TAIL = 64 * 1024
@@ -25,7 +25,7 @@ def config_folder() -> Path:
     return Path(home) if home else user_config_path("napari-xmag")
 
 
-def fingerprint(path: Path) -> str:
+def slide_fingerprint(path: Path) -> str:
     """Return a cheap hash of a slide: its size, its first and its last bytes.
 
     It stays the same when the slide is renamed or moved. Of a folder the files' sizes and the
@@ -49,7 +49,7 @@ def remember_mpp(path: str | os.PathLike[str], mpp: Mpp) -> None:
     """Remember the pixel size of a slide that states none."""
     path = Path(path)
     known = _load()
-    known[fingerprint(path)] = {"name": path.name, "mpp_x": mpp.x, "mpp_y": mpp.y}
+    known[slide_fingerprint(path)] = {"name": path.name, "mpp_x": mpp.x, "mpp_y": mpp.y}
     file = _file()
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".slides-", suffix=".json")
@@ -61,11 +61,11 @@ def remember_mpp(path: str | os.PathLike[str], mpp: Mpp) -> None:
 def remembered_mpp(path: str | os.PathLike[str]) -> Mpp | None:
     """Return the pixel size remembered for a slide, or None."""
     known = _load()
-    entry = known.get(fingerprint(Path(path))) if known else None
+    entry = known.get(slide_fingerprint(Path(path))) if known else None
     try:
         return None if entry is None else Mpp(float(entry["mpp_x"]), float(entry["mpp_y"]))
     except (KeyError, TypeError, ValueError, GeometryError):
-        logger.warning("The pixel size remembered for %s cannot be used.", path)
+        _log.warning("The pixel size remembered for %s cannot be used.", path)
         return None
 
 
@@ -79,6 +79,6 @@ def _load() -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        logger.warning("The remembered pixel sizes in %s cannot be read: %s", _file(), error)
+        _log.warning("The remembered pixel sizes in %s cannot be read: %s", _file(), error)
         return {}
     return known if isinstance(known, dict) else {}

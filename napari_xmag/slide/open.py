@@ -17,7 +17,7 @@ from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.openslide import OpenSlideSlide
 from napari_xmag.slide.tiff import DECODE_ERRORS, TiffSlide
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 SLIDE_SUFFIXES = (
     ".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".tif", ".tiff",
@@ -69,9 +69,9 @@ def open_slide(path: str | os.PathLike[str], mpp: Mpp | float | None = None) -> 
 def _open_any(path: Path) -> Slide:
     if not path.exists():
         raise SlideOpenError(
-            wanted=f"the slide {path.name}",
+            expected=f"the slide {path.name}",
             found=f"no such file in {path.parent}",
-            remedy="Check the name and that the drive is connected.",
+            hint="Check the name and that the drive is connected.",
         )
     files = dicom_files(path) if path.is_dir() else [path]
     causes: list[BaseException] = []
@@ -81,7 +81,7 @@ def _open_any(path: Path) -> Slide:
                 slide = cast(Slide, backend(file))
             except _OPEN_ERRORS as error:
                 causes.append(error)
-                logger.debug("%s does not open %s: %s", name, file, error)
+                _log.debug("%s does not open %s: %s", name, file, error)
             else:
                 slide.path = path
                 return slide
@@ -109,12 +109,12 @@ def _refusal(path: Path, causes: list[BaseException]) -> SlideOpenError:
     if own:
         # tifffile understood the file and knows why it is no slide: that is the answer.
         return SlideOpenError(
-            wanted=own[0].wanted, found=own[0].found, remedy=own[0].remedy, causes=causes
+            expected=own[0].expected, found=own[0].found, hint=own[0].hint, causes=causes
         )
     return SlideOpenError(
-        wanted="a whole slide that can be read",
+        expected="a whole slide that can be read",
         found=_what_it_is(path),
-        remedy=_what_to_do(path),
+        hint=_what_to_do(path),
         causes=causes,
     )
 

@@ -26,7 +26,7 @@ from napari_xmag.slide.mpp import (
 from napari_xmag.slide.segments import SegmentReader, over_background, segment_level
 from napari_xmag.slide.tiff import DECODE_ERRORS, place_on_level, tile_error
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 CACHE_BYTES = 128 * 2**20
 # Formats whose levels are plain TIFF pages, so that their JPEG tiles can be read directly.
@@ -106,7 +106,7 @@ class OpenSlideSlide:
                 return self._direct.read(level, *place_on_level(box, self.levels[level]))
             except DECODE_ERRORS as error:
                 # OpenSlide has its own ways with odd tiles; it has the last word.
-                logger.debug("A tile of %s is left to OpenSlide: %s", self.path, error)
+                _log.debug("A tile of %s is left to OpenSlide: %s", self.path, error)
         image = self._read_region(box, level)
         if self._ycbcr:
             image = _from_ycbcr(image)
@@ -120,7 +120,7 @@ class OpenSlideSlide:
             try:
                 return self._direct.scanned(level, *place_on_level(box, self.levels[level]))
             except DECODE_ERRORS as error:
-                logger.debug("A tile of %s is left to OpenSlide: %s", self.path, error)
+                _log.debug("A tile of %s is left to OpenSlide: %s", self.path, error)
         return np.asarray(self._read_region(box, level).getchannel("A")) > 0
 
     def _read_region(self, box: Box, level: int) -> Image.Image:
@@ -169,7 +169,7 @@ def _direct_reader(slide: OpenSlideSlide) -> SegmentReader | None:
                 )
             return _jpeg_reader(slide, [page.aspage() for page in file.pages])
     except DECODE_ERRORS as error:
-        logger.debug("The tiles of %s are left to OpenSlide: %s", slide.path, error)
+        _log.debug("The tiles of %s are left to OpenSlide: %s", slide.path, error)
         return None
 
 

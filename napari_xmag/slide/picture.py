@@ -32,9 +32,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             return np.asarray(laid.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise TileReadError(
-            wanted=f"a picture in {path.name}",
+            expected=f"a picture in {path.name}",
             found=str(error),
-            remedy="Replace it or leave it out.",
+            hint="Replace it or leave it out.",
             causes=[error],
         ) from error
 

@@ -16,7 +16,7 @@ from napari_xmag.slide.base import Slide
 from napari_xmag.slide.color import ColorTransform
 from napari_xmag.slide.tile_cache import ArrayCache
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # The viewer reads the coarsest level whole.
 COARSEST_PX = 1024
@@ -135,7 +135,7 @@ class _FileLevel(_Level):
             known = place in self._failed
             self._failed.add(place)
         if not known:
-            logger.warning("Background is shown in place of %s. %s", error.wanted, error.found)
+            _log.warning("Background is shown in place of %s. %s", error.expected, error.found)
 
 
 class _HalvedLevel(_Level):

@@ -51,9 +51,9 @@ def read_geojson_regions(
 
 def _no_regions(path: Path, found: str, causes: list[Exception]) -> TissueError:
     return TissueError(
-        wanted=f"regions in {path.name}",
+        expected=f"regions in {path.name}",
         found=found,
-        remedy="Export the annotations from QuPath as GeoJSON: polygons, rectangles or brushes.",
+        hint="Export the annotations from QuPath as GeoJSON: polygons, rectangles or brushes.",
         causes=causes,
     )
 

@@ -66,9 +66,9 @@ def write_sample_cohort(folder: Path, slides: int = 32, seed: int = 0) -> Iterat
     """
     if slides < _FEWEST:
         raise ConfigError(
-            wanted=f"{_FEWEST} example slides or more",
+            expected=f"{_FEWEST} example slides or more",
             found=str(slides),
-            remedy="Ask for more: a few of each class are needed to train, to choose and to judge.",
+            hint="Ask for more: a few of each class are needed to train, to choose and to judge.",
         )
     made = [_name(folder, number) for number in range(slides)]
     pictures = None

@@ -241,9 +241,9 @@ def segment_level(pages: Sequence[Any], path: Path) -> SegmentLevel:
     mapped = _map_pixels(pages, path)
     if mapped is None and segment[0] * segment[1] * samples > LARGEST_SEGMENT:
         raise SlideOpenError(
-            wanted="a slide stored in tiles",
+            expected="a slide stored in tiles",
             found=f"{path.name}, one compressed block of {width}×{height} pixels",
-            remedy="Convert it to a tiled pyramidal TIFF (for instance with QuPath or vips).",
+            hint="Convert it to a tiled pyramidal TIFF (for instance with QuPath or vips).",
         )
     return SegmentLevel(
         width=width,

@@ -23,7 +23,7 @@ from napari_xmag.slide.mpp import (
 )
 from napari_xmag.slide.segments import SegmentLevel, SegmentReader, segment_level
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 WHITE = (255, 255, 255)
 # Whatever a damaged file can make the decoders raise.
@@ -94,9 +94,9 @@ class TiffSlide:
         except DECODE_ERRORS as error:
             self.close()
             raise SlideOpenError(
-                wanted="a picture that can be decoded",
+                expected="a picture that can be decoded",
                 found=f"a compression in {self.path.name} that cannot ({error})",
-                remedy="Convert the file, for instance with QuPath or vips.",
+                hint="Convert the file, for instance with QuPath or vips.",
                 causes=[error],
             ) from error
 
@@ -135,9 +135,9 @@ def place_on_level(box: Box, level: Level) -> tuple[int, int, int, int]:
 def tile_error(path: Path, box: Box, level: int, error: BaseException) -> TileReadError:
     """Return the error that says which part of which slide could not be read."""
     return TileReadError(
-        wanted=f"the pixels at x={box.x:.0f}, y={box.y:.0f} on level {level}",
+        expected=f"the pixels at x={box.x:.0f}, y={box.y:.0f} on level {level}",
         found=f"a part of {path.name} that cannot be decoded ({error})",
-        remedy="The file may be damaged there; the rest of the slide can still be read.",
+        hint="The file may be damaged there; the rest of the slide can still be read.",
         causes=[error],
     )
 
@@ -149,9 +149,9 @@ def _level(index: int, info: SegmentLevel, base: SegmentLevel) -> Level:
 
 def _refuse(path: Path, found: str) -> SlideOpenError:
     return SlideOpenError(
-        wanted="a brightfield picture: RGB, RGB with transparency, or grey, with 8 bits a colour",
+        expected="a brightfield picture: RGB, RGB with transparency, or grey, with 8 bits a colour",
         found=f"{found} in {path.name}",
-        remedy="Fluorescence and other multi-channel pictures cannot be analysed; "
+        hint="Fluorescence and other multi-channel pictures cannot be analysed; "
         "export the stained slide as RGB.",
     )
 
@@ -220,7 +220,7 @@ def _ome_pixels(file: tifffile.TiffFile, series: Any) -> ElementTree.Element | N
     try:
         root = ElementTree.fromstring(file.ome_metadata)
     except ElementTree.ParseError as error:
-        logger.warning("The OME-XML of %s cannot be read: %s", file.filename, error)
+        _log.warning("The OME-XML of %s cannot be read: %s", file.filename, error)
         return None
     key = series.pages[0].keyframe
     for pixels in root.iter():

@@ -132,9 +132,9 @@ def plan_tiles(
 def _check_settings(mpp: float, tile_px: int, min_tissue: float) -> None:
     if not (math.isfinite(mpp) and mpp > 0 and tile_px > 0 and 0 <= min_tissue <= 1):
         raise ConfigError(
-            wanted="a positive mpp, a positive tile size, and min_tissue from 0 to 1",
+            expected="a positive mpp, a positive tile size, and min_tissue from 0 to 1",
             found=f"mpp={mpp}, tile_px={tile_px}, min_tissue={min_tissue}",
-            remedy="Correct the setting.",
+            hint="Correct the setting.",
         )
 
 

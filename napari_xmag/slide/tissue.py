@@ -132,9 +132,9 @@ def painted(slide: Slide, pixels: NDArray[np.bool_]) -> TissueMask:
     # Half a pixel of rounding on either side is all that a picture of the whole slide can be off.
     if abs(base.width / width * height - base.height) > base.width / width:
         raise TissueError(
-            wanted=f"a tissue mask with the proportions of the slide, {base.width}×{base.height}",
+            expected=f"a tissue mask with the proportions of the slide, {base.width}×{base.height}",
             found=f"one of {width}×{height}",
-            remedy="Paint on the mask of this slide.",
+            hint="Paint on the mask of this slide.",
         )
     usable = _resized(read_overview(slide).usable, height, width)
     scales = base.width / width, base.height / height
@@ -178,9 +178,9 @@ def tissue_in_polygons(
 
 def _no_region(found: str) -> TissueError:
     return TissueError(
-        wanted="at least one region with an area, on this slide",
+        expected="at least one region with an area, on this slide",
         found=found,
-        remedy="Draw a polygon or rectangle around tissue, or choose another way to find tissue.",
+        hint="Draw a polygon or rectangle around tissue, or choose another way to find tissue.",
     )
 
 

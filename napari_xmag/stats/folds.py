@@ -73,9 +73,9 @@ def grouped_folds(
         missing = np.setdiff1d(truth, truth[train])
         if len(missing) or not len(test):
             raise ConfigError(
-                wanted="every class among the training rows of each fold",
+                expected="every class among the training rows of each fold",
                 found="a fold without one of them: too few groups have it",
-                remedy="Use fewer folds, another seed, or more groups of that class.",
+                hint="Use fewer folds, another seed, or more groups of that class.",
             )
     return result
 
@@ -89,15 +89,15 @@ def _require_enough(
     wanted = 2 if isinstance(folds, str) else folds
     if groups < wanted:
         raise ConfigError(
-            wanted=f"at least {wanted} groups",
+            expected=f"at least {wanted} groups",
             found=str(groups),
-            remedy="Use fewer folds, or check how groups are named.",
+            hint="Use fewer folds, or check how groups are named.",
         )
     if not isinstance(folds, str) and fewest < folds:
         raise ConfigError(
-            wanted=f"at least {folds} rows of each class for {folds} folds",
+            expected=f"at least {folds} rows of each class for {folds} folds",
             found=f"{fewest} of the rarest",
-            remedy="Use fewer folds, or more of that class.",
+            hint="Use fewer folds, or more of that class.",
         )
 
 

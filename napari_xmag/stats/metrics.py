@@ -95,9 +95,9 @@ def wilson(share: float, number: int, level: float) -> Interval:
     if not number or not np.isfinite(share):
         return Interval(float("nan"), float("nan"), float("nan"))
     z = float(norm.ppf((1 + level) / 2))
-    spread = z * np.sqrt(share * (1 - share) / number + (z / (2 * number)) ** 2)
+    half = z * np.sqrt(share * (1 - share) / number + (z / (2 * number)) ** 2)
     scale, middle = 1 + z**2 / number, share + z**2 / (2 * number)
-    low, high = (middle - spread) / scale, (middle + spread) / scale
+    low, high = (middle - half) / scale, (middle + half) / scale
     return Interval(float(share), max(float(low), 0.0), min(float(high), 1.0))
 
 
@@ -143,7 +143,9 @@ def _auc(positive: NDArray[np.bool_], score: Floats, weights: Floats) -> Floats:
     return area
 
 
-def resampled(units: NDArray[np.intp], replicates: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def bootstrap_weights(
+    units: NDArray[np.intp], replicates: int, seed: int
+) -> Iterator[NDArray[np.int64]]:
     """Yield bootstrap weights (b, N) in blocks, ``replicates`` rows in all.
 
     Parameters
@@ -176,7 +178,7 @@ def bootstrap(
     parts = [figures(truth, probabilities, np.ones((1, rows)), predicted)]
     parts += [
         figures(truth, probabilities, weights, predicted)
-        for weights in resampled(units, replicates, seed)
+        for weights in bootstrap_weights(units, replicates, seed)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in FIGURES}
 
@@ -229,7 +231,7 @@ def mean(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def spread(values: Sequence[float]) -> float:
+def standard_deviation(values: Sequence[float]) -> float:
     """Return the standard deviation of those values that could be had; NaN of fewer than two."""
     known = [value for value in values if np.isfinite(value)]
     return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")

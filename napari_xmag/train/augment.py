@@ -15,7 +15,7 @@ _TURNS = 8
 
 
 @dataclass(frozen=True)
-class View:
+class TileChange:
     """What is done to the tiles of one slide.
 
     Stain and focus differ between slides, not between the tiles of one: they are drawn once for
@@ -63,7 +63,7 @@ class View:
         return turned(grid, self.turns[indices]).reshape(tissue.shape)
 
 
-def draw_view(config: AugmentConfig, tiles: int, seed: tuple[int, ...]) -> View:
+def draw_view(config: AugmentConfig, tiles: int, seed: tuple[int, ...]) -> TileChange:
     """Draw how a slide looks; the same for the same seed.
 
     Parameters
@@ -79,7 +79,7 @@ def draw_view(config: AugmentConfig, tiles: int, seed: tuple[int, ...]) -> View:
     blur = float(draw.uniform(0, config.blur)) if blurred else 0.0
     generator = torch.Generator().manual_seed(int(draw.integers(2**31)))
     factors, offsets = draw_stain_changes(1, config.stain, generator)
-    return View(turns, factors, offsets, blur)
+    return TileChange(turns, factors, offsets, blur)
 
 
 def turned(images: Tensor, turns: NDArray[np.int64]) -> Tensor:

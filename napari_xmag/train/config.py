@@ -7,11 +7,11 @@ a number. ``only`` names another setting and the value without which this one is
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
-from napari_xmag.nets.info import Attends, Precision
+from napari_xmag.nets.info import Granularity, Precision
 
 BASIC: dict[str, Any] = {"basic": True}
 END_TO_END: dict[str, Any] = {"only": {"mode": "end-to-end"}}
@@ -143,7 +143,8 @@ class TrainConfig(_Section):
         "encoder with it, on every tile of every slide (hours without a graphics card).",
         json_schema_extra=BASIC,
     )
-    attends: Attends = Field(
+    granularity: Granularity = Field(
+        validation_alias=AliasChoices("granularity", "attends"),
         default="cells",
         title="The map shows",
         description="What the head weighs: whole tiles, or their cells (a finer map).",

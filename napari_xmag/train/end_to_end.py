@@ -21,13 +21,13 @@ from torch.utils.checkpoint import checkpoint
 
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.device import DeviceBatch, encode_bag
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
-from napari_xmag.train.augment import View
-from napari_xmag.train.tiles import Ahead, Indices, ReadsTiles, SlideTiles
+from napari_xmag.train.augment import TileChange
+from napari_xmag.train.tiles import Indices, Prefetcher, ReadsTiles, SlideTiles
 
 Scores = tuple[Tensor, Tensor]
-"""Attention logits (P,) and evidence (P, C) of places."""
+"""Attention logits (P,) and evidence (P, C) of patches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class TileBag:
     tiles: SlideTiles
     label: int
     chosen: Indices
-    view: View | None = None
+    view: TileChange | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class EndToEndTask(nn.Module):
         Learns.
     slides
         The head's task, trained on the frozen features of this student; learns on.
-    attends
+    granularity
         What the head weighs.
     chunk
         How many tiles are encoded at once; shrinks when memory runs out.
@@ -93,11 +93,11 @@ class EndToEndTask(nn.Module):
     anchor: Tensor
 
     def __init__(
-        self, student: Student, slides: HeadTask, attends: Attends, chunk: DeviceBatch
+        self, student: Student, slides: HeadTask, granularity: Granularity, chunk: DeviceBatch
     ) -> None:
         super().__init__()
         self.student, self.slides = student, slides
-        self.attends, self.chunk = attends, chunk
+        self.granularity, self.chunk = granularity, chunk
         # Tells autograd that a chunk has something to learn, though no tensor enters it.
         self.register_buffer("anchor", torch.zeros(0, device=chunk.device), persistent=False)
 
@@ -120,7 +120,7 @@ class EndToEndTask(nn.Module):
     ) -> Tensor:
         """Return the class logits (N, C) of slides; with gradients where they are enabled."""
         chunks = [(bag, part) for bag in bags for part in self._parts(bag.chosen)]
-        ahead = Ahead(reader, thread, [(bag.tiles, part) for bag, part in chunks])
+        ahead = Prefetcher(reader, thread, [(bag.tiles, part) for bag, part in chunks])
         score = self._checkpointed if torch.is_grad_enabled() else self._scored
         scores = [
             (bag, score(ahead, number, bag, part)) for number, (bag, part) in enumerate(chunks)
@@ -145,7 +145,7 @@ class EndToEndTask(nn.Module):
         logits, evidence = zip(*(scores for _, scores in parts), strict=True)
         return self.slides.head.pool(torch.cat(logits), torch.cat(evidence))[2]
 
-    def _checkpointed(self, ahead: Ahead, number: int, bag: TileBag, part: Indices) -> Scores:
+    def _checkpointed(self, ahead: Prefetcher, number: int, bag: TileBag, part: Indices) -> Scores:
         anchor = self.anchor.detach().requires_grad_()
 
         def again(_anchor: Tensor) -> Scores:
@@ -158,7 +158,7 @@ class EndToEndTask(nn.Module):
         return scores
 
     def scores(self, pixels: Tensor, bag: TileBag, part: Indices) -> Scores:
-        """Score the places of some tiles of a slide, with gradients.
+        """Score the patches of some tiles of a slide, with gradients.
 
         Parameters
         ----------
@@ -169,22 +169,22 @@ class EndToEndTask(nn.Module):
         """
         tissue = torch.from_numpy(bag.tiles.tissue[part]).to(pixels.device)
         images = pixels if bag.view is None else bag.view.images(pixels, part)
-        if bag.view is not None and self.attends == "cells":
+        if bag.view is not None and self.granularity == "cells":
             tissue = bag.view.cells(tissue, part)
         output = self.student(images.contiguous(memory_format=torch.channels_last))
-        if self.attends == "tiles":
+        if self.granularity == "tiles":
             features = output.embedding.unsqueeze(1)
         else:
             features = output.cells.flatten(2).transpose(1, 2)
-        return self._places(features[tissue].to(self.slides.mean.dtype))
+        return self._patches(features[tissue].to(self.slides.mean.dtype))
 
-    def _scored(self, ahead: Ahead, number: int, bag: TileBag, part: Indices) -> Scores:
+    def _scored(self, ahead: Prefetcher, number: int, bag: TileBag, part: Indices) -> Scores:
         """Score tiles as they are, as an analysis does."""
         pixels = ahead.take(number, back=False)
-        features = encode_bag(self.student, pixels, self.chunk, self.attends)
-        return self._places(features[torch.from_numpy(bag.tiles.tissue[part])])
+        features = encode_bag(self.student, pixels, self.chunk, self.granularity)
+        return self._patches(features[torch.from_numpy(bag.tiles.tissue[part])])
 
-    def _places(self, features: Tensor) -> Scores:
+    def _patches(self, features: Tensor) -> Scores:
         # Attention logits need more digits than half precision has; an analysis computes so too.
         with torch.autocast(features.device.type, enabled=False):
             return self.slides.scores(features)

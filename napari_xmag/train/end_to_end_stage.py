@@ -28,7 +28,7 @@ from napari_xmag.mil.head_training import (
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.device import DeviceBatch
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import Event, Progress
+from napari_xmag.progress.events import Progress, RunEvent
 from napari_xmag.train.augment import draw_view
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
@@ -56,7 +56,7 @@ def train_end_to_end(
     config: TrainConfig,
     store: TileStore,
     workplace: Workplace,
-) -> Generator[Event, None, tuple[EndToEndTask, int | None]]:
+) -> Generator[RunEvent, None, tuple[EndToEndTask, int | None]]:
     """Train the encoder with the head that was trained on its features; neither is changed.
 
     Returns
@@ -66,7 +66,7 @@ def train_end_to_end(
     """
     settings, at = config.end_to_end, workplace
     chunk = training_chunk(at.device, settings.chunk, config)
-    task = EndToEndTask(deepcopy(student), deepcopy(slides), config.attends, chunk)
+    task = EndToEndTask(deepcopy(student), deepcopy(slides), config.granularity, chunk)
     task.requires_grad_(True)
     side = student.spec.tile_px
     training, validation = tiles_of(bags, TRAIN, side), tiles_of(bags, VALIDATION, side)
@@ -158,8 +158,8 @@ def _reads(
 
 
 def _stoppable(
-    events: Generator[Event, None, None], reader: TileReader, reads: int, epochs: int
-) -> Generator[Event, None, None]:
+    events: Generator[RunEvent, None, None], reader: TileReader, reads: int, epochs: int
+) -> Generator[RunEvent, None, None]:
     """Pass events on, with the progress in tiles; when closed, end within the step that runs.
 
     A step holds several slides whole: on a small machine it takes a minute.

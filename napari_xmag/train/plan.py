@@ -21,7 +21,7 @@ from napari_xmag.mil.task import HeadBatch, HeadTask
 from napari_xmag.nets.device import autocast, encode_bag
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace, beating
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask
 from napari_xmag.train.end_to_end_stage import changed_bag, training_chunk
@@ -42,7 +42,7 @@ class _Trial:
     tiles: SlideTiles
     pixels: Pixels
     count: int
-    places: int
+    patches: int
     look_seconds: float
     read_seconds: float
 
@@ -84,19 +84,19 @@ def make_plan(
     by_size = sorted(rows, key=lambda row: row.slide.stat().st_size)
     middles = (np.arange(_SLIDES) + 0.5) * len(rows) / _SLIDES
     chosen = [by_size[index] for index in sorted({int(middle) for middle in middles})]
-    pace = Pace("plan", len(chosen) + 1)
+    meter = ProgressMeter("plan", len(chosen) + 1)
     trials = []
     for row in chosen:
-        trials.append((yield from beating(partial(_looked, row, student, config), pace)))
-        pace.add(1)
-    rates = yield from beating(partial(_rates, trials, student, config, device), pace)
+        trials.append((yield from run_with_progress(partial(_looked, row, student, config), meter)))
+        meter.add(1)
+    rates = yield from run_with_progress(partial(_rates, trials, student, config, device), meter)
     plan = _facts(rows, trials, rates, student, config, divisions)
     plan |= {"device": str(device), "disk_free_gb": _free(cache)}
     if float(str(plan["disk_gb"])) > float(str(plan["disk_free_gb"])):
         raise ConfigError(
-            wanted=f"{plan['disk_gb']} GB of disk for features and tiles",
+            expected=f"{plan['disk_gb']} GB of disk for features and tiles",
             found=f"{plan['disk_free_gb']} GB free at {cache}",
-            remedy="Choose another place for the cache, or lower end_to_end.store_gb.",
+            hint="Choose another place for the cache, or lower end_to_end.store_gb.",
         )
     return plan
 
@@ -108,7 +108,7 @@ def _looked(row: CohortRow, student: Student, config: TrainConfig) -> _Trial:
     from napari_xmag.slide.tissue import find_tissue
 
     spec, begun = student.spec, time.perf_counter()
-    cells = spec.cells if config.attends == "cells" else 1
+    cells = spec.cells if config.granularity == "cells" else 1
     with closing(open_slide(row.slide, mpp=row.mpp)) as slide:
         bag = plan_bag(
             slide,
@@ -129,7 +129,7 @@ def _looked(row: CohortRow, student: Student, config: TrainConfig) -> _Trial:
         SlideTiles(row.slide, row.mpp, spec.tile_px, np.zeros((len(pixels), 4)), members >= 0),
         np.stack(pixels) if pixels else none,
         len(bag.tiles.boxes),
-        len(bag.places.boxes),
+        len(bag.patches.boxes),
         looked - begun,
         (done - looked) / max(len(found), 1),
     )
@@ -157,7 +157,7 @@ def _rates(
     task = _new_task(student, config, device)
     count = max(len(trial.pixels), 1)
     rates = _Rates(
-        _seconds(lambda: encode_bag(student, trial.pixels, None, config.attends).cpu()) / count,
+        _seconds(lambda: encode_bag(student, trial.pixels, None, config.granularity).cpu()) / count,
         0.0,
         _seconds(partial(_head_step, task.slides)) / _PLACES,
         0,
@@ -184,7 +184,7 @@ def _rates(
 
 
 def _new_task(student: Student, config: TrainConfig, device: torch.device) -> EndToEndTask:
-    dim = student.dim if config.attends == "tiles" else student.cell_dim
+    dim = student.dim if config.granularity == "tiles" else student.cell_dim
     head = HeadTask(
         new_head(dim, 2, config.head_settings),
         torch.zeros(dim),
@@ -192,7 +192,7 @@ def _new_task(student: Student, config: TrainConfig, device: torch.device) -> En
         torch.ones(2),
     ).to(device)
     chunk = training_chunk(device, config.end_to_end.chunk, config)
-    task = EndToEndTask(deepcopy(student), head, config.attends, chunk)
+    task = EndToEndTask(deepcopy(student), head, config.granularity, chunk)
     return task.requires_grad_(True)
 
 
@@ -235,20 +235,20 @@ def _facts(
     divisions: int,
 ) -> dict[str, object]:
     tiles = _mean([trial.count for trial in trials])
-    places = _mean([trial.places for trial in trials])
+    patches = _mean([trial.patches for trial in trials])
     look = _mean([trial.look_seconds for trial in trials])
     read = _mean([trial.read_seconds for trial in trials])
     training, validation = (sum(row.split == s for row in rows) for s in (TRAIN, VALIDATION))
     most = min(tiles, config.tiles_per_epoch or tiles)
     whole = config.mode == "end-to-end"
     features = len(rows) * (look + tiles * max(read, rates.encoded)) / 60
-    head = config.head_fit.epochs * training * places * rates.placed / 60
+    head = config.head_fit.epochs * training * patches * rates.placed / 60
     epoch = (training * most * rates.learned + validation * tiles * rates.encoded) / 60
     # The encoder that learned encodes all slides once more.
     rest = config.end_to_end.fit.epochs * epoch + features if whole else 0.0
-    dim = student.dim if config.attends == "tiles" else student.cell_dim
+    dim = student.dim if config.granularity == "tiles" else student.cell_dim
     stored = (training + validation) * tiles * 3 * student.spec.tile_px**2 / _GB
-    disk = len(rows) * places * dim * 4 / _GB * (2 if whole else 1)
+    disk = len(rows) * patches * dim * 4 / _GB * (2 if whole else 1)
     disk += min(stored, config.end_to_end.store_gb) if whole else 0.0
     weights = sum(parameter.numel() for parameter in student.parameters()) * 4
     memory = (_COPIES * weights + rates.activations) if whole else weights

@@ -21,22 +21,22 @@ from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.mil.head_training import Bags, Workplace, slide_logits, train_head
 from napari_xmag.mil.task import HeadTask
-from napari_xmag.nets.device import DeviceBatch, pick_device, place
+from napari_xmag.nets.device import DeviceBatch, move_to_device, pick_device
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.nets.fingerprint import fingerprint
+from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import EpochDone, Event, Finished, Planned, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished, RunPlanned
 from napari_xmag.stats.calibration import fit_temperature
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end_stage import train_end_to_end
 from napari_xmag.train.plan import make_plan
 from napari_xmag.train.report.card import card_sections
-from napari_xmag.train.report.report import judge, write_report
+from napari_xmag.train.report.report import evaluate_predictions, write_report
 from napari_xmag.train.run_folder import MODEL, begin_folder, finished
 from napari_xmag.train.tiles import TileStore
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def train(
     cache: Path | None = None,
     notes: Mapping[str, str] | None = None,
     resume: bool = False,
-) -> Generator[Event, None, None]:
+) -> Generator[RunEvent, None, None]:
     """Train a slide model; the last event is Finished with the model's folder.
 
     Of several processes started by torchrun each yields its own events; the first one writes.
@@ -117,8 +117,8 @@ def train(
     try:
         device = own_device(pick_device(config.device))
         job = _Job(
-            replace(encoder, student=place(encoder.student, device)),
-            fingerprint(encoder.student),
+            replace(encoder, student=move_to_device(encoder.student, device)),
+            encoder_fingerprint(encoder.student),
             config,
             cohort.classes,
             device,
@@ -128,7 +128,7 @@ def train(
             resume,
         )
         if not (resume and (out / "config.json").exists()):
-            yield Planned((yield from _plan(divisions, job)))
+            yield RunPlanned((yield from _plan(divisions, job)))
         yield from _divisions(divisions, out, job)
         if cache is None and processes.first:
             shutil.rmtree(job.cache, ignore_errors=True)
@@ -149,7 +149,7 @@ def _plan(
 
 def _divisions(
     divisions: Sequence[list[CohortRow]], out: Path, job: _Job
-) -> Generator[Event, None, None]:
+) -> Generator[RunEvent, None, None]:
     """Train once, or once for each fold."""
     if len(divisions) == 1:
         yield from _run(divisions[0], out, job)
@@ -164,15 +164,15 @@ def _divisions(
         from napari_xmag.train.report.kfold import summarise_folds
 
         summary = summarise_folds(folders, out)
-        yield Finished(out, summary.metrics())
+        yield RunFinished(out, summary.metrics())
     wait_for_all(job.processes)
 
 
-def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[Event, None, None]:
+def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, None, None]:
     """Train on one division of the slides into training, validation and test."""
     done = finished(out) if job.resume else None
     if done is not None:
-        yield Finished(out / MODEL, done)
+        yield RunFinished(out / MODEL, done)
         return
     begun = time.monotonic()
     if job.processes.first:
@@ -190,13 +190,13 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[Event, None, 
         if job.config.mode == "end-to-end":
             store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
             whole, best = yield from train_end_to_end(bags, slides, student, job.config, store, at)
-            student, slides = place(whole.student, job.device), whole.slides
-            learned = yield from _features(rows, job, student, fingerprint(student))
+            student, slides = move_to_device(whole.student, job.device), whole.slides
+            learned = yield from _features(rows, job, student, encoder_fingerprint(student))
             bags = replace(bags, features=learned)
     if job.processes.first:
         seconds = round(time.monotonic() - begun)
         metrics = _finish(bags, slides, student, out, job, seconds, best)
-        yield Finished(out / MODEL, metrics)
+        yield RunFinished(out / MODEL, metrics)
     wait_for_all(job.processes)
 
 
@@ -210,7 +210,7 @@ def _features(
             row.slide,
             row.mpp,
             student,
-            attends=job.config.attends,
+            granularity=job.config.granularity,
             min_tissue=job.config.min_tissue,
             cache=job.cache,
             encoder_id=encoder_id,
@@ -246,7 +246,7 @@ def _finish(
     logits = slide_logits(slides, everything)
     chosen = [number for number, row in enumerate(bags.rows) if row.split == VALIDATION]
     temperature = fit_temperature(logits[chosen], [everything[number][1] for number in chosen])
-    report = judge(
+    report = evaluate_predictions(
         bags.rows, bags.classes, logits, temperature, threshold=config.threshold, seed=config.seed
     )
     report = replace(report, best_epoch=best)
@@ -267,12 +267,12 @@ def _finish(
         licence=config.licence or job.encoder.licence,
         training_range=TrainingRange.fit(training) if len(training) >= 3 else None,
         description=config.description,
-        attends=config.attends,
+        granularity=config.granularity,
     )
     model = SlideModel(student, slides.folded(), info)
     sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
     zoo.save_model(model.cpu(), out / MODEL, card=sections, replace=True)
     # Last: a folder with its metrics is a run that has ended.
     write_report(out, report)
-    place(job.encoder.student, job.device)
+    move_to_device(job.encoder.student, job.device)
     return report.metrics() | {"seconds": seconds}

@@ -58,9 +58,9 @@ def begin_folder(
     if path.exists():
         if not resume:
             raise ConfigError(
-                wanted=f"an empty folder for a new run at {out}",
+                expected=f"an empty folder for a new run at {out}",
                 found="a run",
-                remedy="Choose another folder, or resume that run.",
+                hint="Choose another folder, or resume that run.",
             )
         found = read_config(out)
         require_same_settings(found["decisive"], facts, path)
@@ -87,9 +87,9 @@ def read_config(out: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((out / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            wanted=f"the {CONFIG} of a run in {out}",
+            expected=f"the {CONFIG} of a run in {out}",
             found=str(error),
-            remedy="Start the run again in another folder.",
+            hint="Start the run again in another folder.",
             causes=[error],
         ) from error
     return content

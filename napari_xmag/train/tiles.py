@@ -18,7 +18,7 @@ from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures, slide_identity
 from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import Pace
+from napari_xmag.progress.heartbeat import ProgressMeter
 
 if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide
@@ -115,7 +115,7 @@ class TileStore:
         from napari_xmag.slide.open import open_slide
         from napari_xmag.slide.tiles import read_tiles
 
-        pace = Pace(tiles.path.name, len(tiles))
+        meter = ProgressMeter(tiles.path.name, len(tiles))
         boxes = [Box(*box) for box in tiles.boxes.tolist()]
         with (
             closing(open_slide(tiles.path, mpp=tiles.mpp)) as slide,
@@ -125,12 +125,12 @@ class TileStore:
         ):
             for tile in found:
                 if tile is None:
-                    yield pace.event()
+                    yield meter.event()
                     continue
                 if tile.pixels is None:
                     raise _unreadable(tiles, tile.index, tile.error)
                 stream.write(tile.pixels.tobytes())
-                pace.add(1)
+                meter.add(1)
 
     def read(self, tiles: SlideTiles, indices: Indices) -> Pixels:
         """Return some tiles of a slide that is kept.
@@ -209,7 +209,7 @@ class TileReader:
         return self._slides[tiles.path]
 
 
-class Ahead:
+class Prefetcher:
     """Chunks of tiles in a row that is gone through forwards and then backwards.
 
     Gradients flow back from the last chunk to the first. The chunk that will be asked for next is
@@ -257,7 +257,7 @@ def _read(slide: "Slide", tiles: SlideTiles, index: int) -> Pixels:
 
 def _unreadable(tiles: SlideTiles, index: int, error: str) -> TileReadError:
     return TileReadError(
-        wanted=f"tile {index} of {tiles.path.name}, which could be read before",
+        expected=f"tile {index} of {tiles.path.name}, which could be read before",
         found=error,
-        remedy="See whether the file is still whole and its disk connected; then resume.",
+        hint="See whether the file is still whole and its disk connected; then resume.",
     )

@@ -28,7 +28,7 @@ def test_it_analyses_exports_and_takes_a_picture(
     assert picture.std() > 20
     words = report(session, tmp_path / "out")
     assert str(tmp_path / "out") in words
-    assert f"{session.result.tiles_read} tiles, {len(session.result.tiles)} squares" in words
+    assert f"{session.result.tiles_read} tiles, {len(session.result.patches)} patches" in words
     assert "tiles.geojson" in words
     assert NOTICE in words
 

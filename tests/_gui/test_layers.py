@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui import layers
 from napari_xmag._gui.analyze.map_layer import MapLook, colormap, show_map
-from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.layers import (
     METADATA_KEY,
@@ -87,7 +87,7 @@ def show_hot_tile(viewer: Viewer, layer: Image, slide: Slide, grid: TileGrid, ti
     """Add the map with one tile hot and all others transparent."""
     attention = np.full(len(grid.boxes), np.nan, np.float32)
     attention[tile] = 1
-    scores = TileScores(grid, ("square",), attention, attention[:, None], final=True)
+    scores = PatchScores(grid, ("square",), attention, attention[:, None], final=True)
     session = SlideSession(slide.path, layer, slide)
     show_map(viewer, session, scores, MapLook(HeatMapView.RAW, "", 1.0, 0.0))
     assert session.map_layer is not None

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.nets.abmil import AttentionHead
-from napari_xmag.nets.info import Attends, ModelInfo, TrainingRange
+from napari_xmag.nets.info import Granularity, ModelInfo, TrainingRange
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student, StudentSpec
 
@@ -31,7 +31,7 @@ def orange_model(
     attention: float = 40.0,
     demonstration: bool = False,
     training_range: TrainingRange | None = None,
-    attends: Attends = "tiles",
+    granularity: Granularity = "tiles",
 ) -> SlideModel:
     """Return the model; with ``attention`` 0 it attends to all tiles alike."""
     spec = StudentSpec(mpp, TILE_PX, mean=(0, 0, 0), std=(1, 1, 1))
@@ -56,6 +56,6 @@ def orange_model(
         demonstration=demonstration,
         sha256="0" * 64,
         training_range=training_range,
-        attends=attends,
+        granularity=granularity,
     )
     return SlideModel(student, head, info).eval()

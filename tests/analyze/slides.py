@@ -38,7 +38,7 @@ def damaged(area: Box) -> Callable[[Box], None]:
 
     def disturb(box: Box) -> None:
         if box.intersection(area):
-            raise TileReadError(wanted="pixels", found="a broken JPEG", remedy="Copy it again.")
+            raise TileReadError(expected="pixels", found="a broken JPEG", hint="Copy it again.")
 
     return disturb
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_xmag.analyze import HeatMapView, result_map
 from napari_xmag.export import write_geojson, write_heatmap_ome, write_overlay
-from napari_xmag.nets.device import DeviceBatch, encode, pick_device, place
+from napari_xmag.nets.device import DeviceBatch, encode, move_to_device, pick_device
 from napari_xmag.nets.student import StudentSpec, build_student
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import plan_tiles, read_tile
@@ -24,7 +24,7 @@ OME = {"ome": "http://www.openmicroscopy.org/Schemas/OME/2016-06"}
 
 
 def assert_on_square(found: Found, x: float, y: float) -> None:
-    """Compare with the square's middle, in level-0 pixels; a tile is as large as the square."""
+    """Compare with the patch's middle, in level-0 pixels; a tile is as large as the square."""
     middle_x, middle_y = found.square.center
     assert abs(x - middle_x) <= found.square.width / 2 + 1
     assert abs(y - middle_y) <= found.square.height / 2 + 1
@@ -37,7 +37,7 @@ def hottest(pixels: np.ndarray) -> tuple[int, int]:
 
 def test_square_is_predicted(found: Found) -> None:
     assert found.result.predicted == "orange"
-    assert found.result.tiles.attention.max() > 0.5
+    assert found.result.patches.attention.max() > 0.5
 
 
 @pytest.mark.parametrize("view", list(HeatMapView))
@@ -101,7 +101,7 @@ def cosines_between_levels(path: Path, teacher: Path) -> np.ndarray:
     """Read tiles from the coarse level and from level 0; compare a real network's features."""
     spec = StudentSpec(2.0, 256, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     device = pick_device("cpu")
-    student = place(build_student(f"local-dir:{teacher}", spec), device)
+    student = move_to_device(build_student(f"local-dir:{teacher}", spec), device)
     batch = DeviceBatch(device, 4, "float32")
     with closing(open_slide(path)) as slide:
         boxes = plan_tiles(slide, find_tissue(slide), mpp=2.0, tile_px=256).boxes[:8]

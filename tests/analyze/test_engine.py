@@ -11,13 +11,13 @@ import torch
 from napari_xmag.analyze import (
     AnalyzeSettings,
     FlagCode,
-    Planned,
+    SlidePlanned,
     TilesDone,
     Waiting,
     analyze,
     analyze_slide,
 )
-from napari_xmag.analyze.events import Event, Finished
+from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished
 from napari_xmag.errors import ConfigError, ModelError, MppMissingError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import MppSource, Slide
@@ -53,14 +53,14 @@ def threads_end(seconds: float = 1.0) -> bool:
 def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
     events = [e for e in analyze(section, orange_model(), EXACT) if not isinstance(e, Waiting)]
     planned, *done, finished = events
-    assert isinstance(planned, Planned)
-    assert isinstance(finished, Finished)
+    assert isinstance(planned, SlidePlanned)
+    assert isinstance(finished, SlideFinished)
     assert all(isinstance(event, TilesDone) for event in done)
     result = finished.result
-    assert done[-1].done == done[-1].total == planned.tiles == len(result.tiles)
+    assert done[-1].done == done[-1].total == planned.tiles == len(result.patches)
     assert [event.done for event in done] == sorted(event.done for event in done)
     live = np.concatenate([event.attention_logit for event in done])
-    np.testing.assert_array_equal(live, result.tiles.attention_logit)
+    np.testing.assert_array_equal(live, result.patches.attention_logit)
     indices = np.concatenate([event.indices for event in done])
     np.testing.assert_array_equal(planned.grid.columns[indices], result.columns)
     assert done[-1].seconds_left == 0
@@ -69,8 +69,8 @@ def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
 
 def test_map_and_number_come_from_one_pass(found: Found) -> None:
     result = found.result
-    np.testing.assert_allclose(result.tiles.evidence.sum(axis=0), result.logits, rtol=1e-4)
-    assert result.tiles.attention.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(result.patches.evidence.sum(axis=0), result.logits, rtol=1e-4)
+    assert result.patches.attention.sum() == pytest.approx(1, abs=1e-5)
     logits = np.array(result.logits)
     raw = np.exp(logits) / np.exp(logits).sum()
     np.testing.assert_allclose(result.probabilities_raw, raw, rtol=1e-5)
@@ -86,7 +86,7 @@ def test_batch_size_changes_nothing(section: Slide) -> None:
         for size in (1, 7)
     ]
     np.testing.assert_allclose(
-        results[0].tiles.attention_logit, results[1].tiles.attention_logit, atol=1e-4
+        results[0].patches.attention_logit, results[1].patches.attention_logit, atol=1e-4
     )
     assert [result.settings["batch_size"] for result in results] == [1, 7]
 
@@ -198,27 +198,27 @@ def test_reading_never_runs_far_ahead(plain: PlainSlide, monkeypatch: pytest.Mon
 
 def test_unreadable_tiles_take_no_part(section: Slide) -> None:
     whole = analyze_slide(section, orange_model(), EXACT)
-    x, y = whole.tiles.x[20], whole.tiles.y[20]
+    x, y = whole.patches.x[20], whole.patches.y[20]
     hole = Box(x + 100, y + 100, 20, 20)
     slide = Disturbed(section, damaged(hole))
     mask = everything(section)
-    seen: list[Event] = []
+    seen: list[AnalyzeEvent] = []
     result = analyze_slide(slide, orange_model(), EXACT, mask, seen.append)
     assert 1 <= len(result.unreadable) <= 4
     assert any(tile.box.intersection(hole) for tile in result.unreadable)
     assert all("broken JPEG" in tile.reason for tile in result.unreadable)
     assert FlagCode.UNREADABLE_TILES in codes(result)
     boxes = {(tile.box.x, tile.box.y) for tile in result.unreadable}
-    assert not boxes & set(zip(result.tiles.x, result.tiles.y, strict=True))
+    assert not boxes & set(zip(result.patches.x, result.patches.y, strict=True))
     last = [event for event in seen if isinstance(event, TilesDone)][-1]
     assert (last.done, last.unreadable) == (last.total, len(result.unreadable))
-    assert result.tiles.attention.sum() == pytest.approx(1, abs=1e-5)
+    assert result.patches.attention.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_nothing_readable(section: Slide) -> None:
     slide = Disturbed(section, damaged(Box(0, 0, 3000, 2000)))
     result = analyze_slide(slide, orange_model(), EXACT, everything(section))
-    assert len(result.tiles) == 0
+    assert len(result.patches) == 0
     assert result.probabilities == ()
     assert result.predicted is None
     assert codes(result) == {FlagCode.NOTHING_READABLE}
@@ -288,14 +288,14 @@ def test_memory_that_does_not_suffice_halves_the_batch(
     result = analyze_slide(section, model, AnalyzeSettings(precision="float32", batch_size=16))
     assert result.settings["batch_size"] <= 2
     np.testing.assert_allclose(
-        result.tiles.attention, expected.tiles.attention, rtol=1e-3, atol=1e-6
+        result.patches.attention, expected.patches.attention, rtol=1e-3, atol=1e-6
     )
 
 
 def test_whole_slide_takes_more(section: Slide) -> None:
     found = analyze_slide(section, orange_model(), EXACT)
     whole = analyze_slide(section, orange_model(), AnalyzeSettings(tissue="whole"))
-    assert len(whole.tiles) == whole.grid_shape[0] * whole.grid_shape[1] > len(found.tiles)
+    assert len(whole.patches) == whole.grid_shape[0] * whole.grid_shape[1] > len(found.patches)
     assert whole.settings["tissue"] == "whole"
 
 

@@ -37,11 +37,11 @@ def test_logits_rank_like_attention() -> None:
 
 def test_glass_is_nan() -> None:
     result = make_result(12)
-    heat = heat_map(result, result.tiles.attention)
+    heat = heat_map(result, result.patches.attention)
     assert heat.pixels.shape == (7, 10)
     assert heat.pixels.dtype == np.float32
     assert np.isfinite(heat.pixels).sum() == 12
-    assert heat.pixels[1, 1] == result.tiles.attention[11]
+    assert heat.pixels[1, 1] == result.patches.attention[11]
 
 
 def test_placement() -> None:
@@ -56,7 +56,7 @@ def test_placement() -> None:
 
 def test_views() -> None:
     result = make_result()
-    tiles = result.tiles
+    tiles = result.patches
     np.testing.assert_array_equal(view_values(result, HeatMapView.RAW), tiles.attention)
     np.testing.assert_array_equal(
         view_values(result, HeatMapView.EVIDENCE, "benign"), tiles.evidence[:, 0]

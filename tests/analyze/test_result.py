@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze import Flag, SlideResult, TileTable, UnreadableTile
+from napari_xmag.analyze import Flag, PatchTable, SlideResult, UnreadableTile
 from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.geometry import Box
 
@@ -20,7 +20,7 @@ def make_result(tiles: int = 50, classes: tuple[str, ...] = ("benign", "malignan
     columns, stride = 10, 2048.000000000731
     place = np.arange(tiles)
     logit = (rng.standard_normal(tiles) * 1e3).astype(np.float32)
-    table = TileTable(
+    table = PatchTable(
         x=1501 + place % columns * stride,
         y=2003 + place // columns * stride,
         width=np.full(tiles, stride),
@@ -71,8 +71,8 @@ def assert_same(first: SlideResult, second: SlideResult) -> None:
         one, other = getattr(first, field.name), getattr(second, field.name)
         if field.name != "tiles":
             assert one == other, field.name
-    for field in dataclasses.fields(TileTable):
-        one, other = getattr(first.tiles, field.name), getattr(second.tiles, field.name)
+    for field in dataclasses.fields(PatchTable):
+        one, other = getattr(first.patches, field.name), getattr(second.patches, field.name)
         assert one.dtype == other.dtype, field.name
         np.testing.assert_array_equal(one, other, err_msg=field.name)
 

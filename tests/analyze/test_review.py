@@ -19,7 +19,7 @@ def test_verdicts_come_back(tmp_path: Path) -> None:
     assert read_review(result, tmp_path / "review.csv") == verdicts
     with (tmp_path / "review.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [float(row["x"]) for row in rows] == [result.tiles.x[4], result.tiles.x[31]]
+    assert [float(row["x"]) for row in rows] == [result.patches.x[4], result.patches.x[31]]
     assert {row["notice"] for row in rows} == {NOTICE}
 
 

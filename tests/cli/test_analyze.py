@@ -106,8 +106,8 @@ def test_regions_count_from_the_stated_origin(origin: str, tiny: str, tmp_path: 
     assert main(["analyze", str(path), "--model", tiny, *arguments]) == 0
     result = SlideResult.load(tmp_path / "slide")
     assert result.settings["tissue"] == "regions"
-    middle_x = (result.tiles.x + result.tiles.width / 2).mean() - offset[0]
-    middle_y = (result.tiles.y + result.tiles.height / 2).mean() - offset[1]
+    middle_x = (result.patches.x + result.patches.width / 2).mean() - offset[0]
+    middle_y = (result.patches.y + result.patches.height / 2).mean() - offset[1]
     np.testing.assert_allclose([middle_x, middle_y], [1600, 1200], atol=128)
     exported = json.loads((tmp_path / "slide" / "tiles.geojson").read_text())
     assert exported["napari_xmag"]["origin"] == origin
@@ -117,7 +117,7 @@ def test_whole_slide(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None:
     arguments = ["--tissue", "whole", "--model", tiny, "--out", str(tmp_path)]
     assert main(["analyze", str(pyramid_slide), *arguments]) == 0
     result = SlideResult.load(tmp_path / "pyramid")
-    assert len(result.tiles) == result.grid_shape[0] * result.grid_shape[1]
+    assert len(result.patches) == result.grid_shape[0] * result.grid_shape[1]
 
 
 @pytest.mark.parametrize(
@@ -198,4 +198,4 @@ def test_every_real_slide_does_the_right_thing(
     dicom = SlideResult.load(tmp_path / "dicom-cmu-1-small-region")
     # the same tissue in two formats
     assert slide.slide["mpp_x"] == pytest.approx(dicom.slide["mpp_x"], rel=1e-3)
-    assert len(slide.tiles) == pytest.approx(len(dicom.tiles), rel=0.1)
+    assert len(slide.patches) == pytest.approx(len(dicom.patches), rel=0.1)

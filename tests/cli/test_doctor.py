@@ -38,7 +38,7 @@ def test_missing_package(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> N
 def test_missing_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_QT_BINDINGS", ())
     window = next(finding for finding in examine() if finding.name == "window")
-    assert "pyside6" in window.remedy
+    assert "pyside6" in window.hint
 
 
 def test_altered_model(tiny: str, tmp_path: Path, capsys: Captured) -> None:

@@ -19,7 +19,7 @@ def tiles_done(done: int, unreadable: int = 0) -> TilesDone:
     return TilesDone(
         indices=np.arange(1),
         attention_logit=np.zeros(1, np.float32),
-        tile_evidence=np.zeros((1, 2), np.float32),
+        patch_evidence=np.zeros((1, 2), np.float32),
         done=done,
         total=100,
         tiles_per_second=25.0,

@@ -85,8 +85,8 @@ def test_cached_targets_need_a_cache(tmp_path: Path) -> None:
 
 def test_records_lie_beside_the_student_unless_told_otherwise(tmp_path: Path) -> None:
     assert load_config(write(tmp_path)).run.record_folder == tmp_path / "student-run"
-    elsewhere = load_config(write(tmp_path), ["run.records=there"])
-    assert elsewhere.run.record_folder == tmp_path / "there"
+    scanner_shift = load_config(write(tmp_path), ["run.records=there"])
+    assert scanner_shift.run.record_folder == tmp_path / "there"
 
 
 def settings_rows(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_xmag.distill.loader import Feed, shuffled, slide_centers
+from napari_xmag.distill.loader import FieldLoader, shuffled, slide_centers
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.pairs import CachedPairs, PairBatch
 from napari_xmag.fields.shards import FieldRecord
-from napari_xmag.fields.split import held_out, rows_of, spread
+from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.view_config import ViewConfig
 from napari_xmag.learn.distributed import Processes
 from napari_xmag.progress.heartbeat import finish
@@ -57,9 +57,9 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
 
 
 def test_few_rows_of_many_are_evenly_spread() -> None:
-    assert spread(np.arange(10, 21), 3).tolist() == [10, 15, 20]
-    assert spread(np.arange(3), 5).tolist() == [0, 1, 2]
-    assert len(spread(np.arange(3), 0)) == 0
+    assert evenly_spaced(np.arange(10, 21), 3).tolist() == [10, 15, 20]
+    assert evenly_spaced(np.arange(3), 5).tolist() == [0, 1, 2]
+    assert len(evenly_spaced(np.arange(3), 0)) == 0
 
 
 def pairs(count: int = 24) -> CachedPairs:
@@ -71,19 +71,21 @@ def pairs(count: int = 24) -> CachedPairs:
     )
 
 
-def feed(source: CachedPairs, processes: Processes | None = None, threads: int = 0) -> Feed:
+def loader(
+    source: CachedPairs, processes: Processes | None = None, threads: int = 0
+) -> FieldLoader:
     center = {record.slide: np.full(5, 0.25, np.float32) for record in source.records}
     rows = np.arange(2, 24)
     config = ViewConfig(views=2)
     processes = processes or Processes()
-    return Feed(source, rows, config, 8, 3, CPU, center, processes, threads)
+    return FieldLoader(source, rows, config, 8, 3, CPU, center, processes, threads)
 
 
 def test_processes_share_the_batches_of_one() -> None:
     source = pairs()
-    whole = list(feed(source).epoch(1))
-    parts = [list(feed(source, Processes(rank, 2)).epoch(1)) for rank in range(2)]
-    assert len(whole) == len(feed(source)) == 2
+    whole = list(loader(source).epoch(1))
+    parts = [list(loader(source, Processes(rank, 2)).epoch(1)) for rank in range(2)]
+    assert len(whole) == len(loader(source)) == 2
     for number, batch in enumerate(whole):
         assert batch.views.shape == (16, 3, 16, 16)
         for name in ("views", "grid"):
@@ -97,19 +99,19 @@ def test_threads_change_nothing() -> None:
     def stacked(batches: list[PairBatch]) -> torch.Tensor:
         return torch.cat([batch.views for batch in batches])
 
-    one, other = (stacked(list(feed(source, threads=n).epoch(0))) for n in (0, 3))
+    one, other = (stacked(list(loader(source, threads=n).epoch(0))) for n in (0, 3))
     assert torch.equal(one, other)
 
 
 def test_plain_rows_come_once_unchanged_and_centred() -> None:
     source = pairs()
-    seen = list(feed(source).plain())
+    seen = list(loader(source).plain())
     assert np.concatenate([rows for rows, _ in seen]).tolist() == list(range(2, 24))
     rows, batch = seen[1]
     assert torch.equal(batch.views, torch.from_numpy(source.views[rows]))
     expected = source.targets[rows].astype(np.float32) - 0.25
     np.testing.assert_allclose(batch.grid, expected, atol=1e-6)
-    halves = [list(feed(source, Processes(rank, 2)).plain()) for rank in range(2)]
+    halves = [list(loader(source, Processes(rank, 2)).plain()) for rank in range(2)]
     both = [rows.tolist() for half in halves for rows, _ in half]
     assert sorted(row for rows in both for row in rows) == list(range(2, 24))
 

@@ -14,13 +14,13 @@ from napari_xmag.distill.config import DistillConfig, TeacherConfig
 from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.fields.pairs import CachedPairs, Item, PairBatch
-from napari_xmag.fields.views import View
+from napari_xmag.fields.views import FieldView
 from napari_xmag.learn.checkpoint import load_checkpoint
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.nets.encoder import load_encoder, timm_spec
 from napari_xmag.nets.student import Student
 from napari_xmag.nets.teacher import TeacherSpec, load_teacher
-from napari_xmag.progress.events import EpochDone, Finished, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunFinished
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.report.card import origin_sections
 from tests.distill.tiny import QUICK, changed, save_tiny
@@ -45,7 +45,7 @@ def test_from_slides_to_a_student(config: DistillConfig) -> None:
         (last["validation_agreement_global"] + last["validation_agreement_local"]) / 2
     )
     finished = events[-1]
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, RunFinished)
     assert finished.metrics["validation_slides"] == [config.data.validation[0]]
 
     encoder = load_encoder(finished.folder)
@@ -121,7 +121,7 @@ def test_held_out_fields_are_never_learned_from(
     original = CachedPairs.load
 
     def watched(self: CachedPairs, items: Sequence[Item]) -> PairBatch:
-        if any(view != View() for _, view in items):
+        if any(view != FieldView() for _, view in items):
             learned.update(self.records[row].slide for row, _ in items)
         return original(self, items)
 

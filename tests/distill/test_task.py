@@ -10,7 +10,7 @@ from napari_xmag.distill.config import LossConfig, load_config
 from napari_xmag.distill.losses import global_loss, local_loss
 from napari_xmag.distill.task import DistillTask
 from napari_xmag.fields.pairs import CachedPairs, PairBatch
-from napari_xmag.fields.views import View
+from napari_xmag.fields.views import FieldView
 from tests.nets.students import CASES
 
 LOSS = LossConfig(global_weight=1.0, local_weight=0.5)
@@ -69,7 +69,7 @@ def test_teachers_lie_side_by_side_in_their_order() -> None:
     second = np.arange(2 * 16 * 3, dtype=np.float16).reshape(2, 4, 4, 3)
     pairs = CachedPairs(np.zeros((2, 3, 64, 64), np.uint8), first, (), more=(second,))
     assert pairs.widths == (2, 3)
-    grid = pairs.load([(1, View())]).grid[0]
+    grid = pairs.load([(1, FieldView())]).grid[0]
     assert grid.dtype == torch.float32
     np.testing.assert_array_equal(grid[..., :2], first[1])
     np.testing.assert_array_equal(grid[..., 2:], second[1])

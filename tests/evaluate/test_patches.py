@@ -16,7 +16,7 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate import features as features_module
 from napari_xmag.evaluate.config import MANUAL, PatchConfig
 from napari_xmag.evaluate.patches import evaluate_patches
-from napari_xmag.progress.events import Finished, Progress
+from napari_xmag.progress.events import Progress, RunFinished
 
 
 def config(tiles: Path, *encoders: Path, **task: Any) -> PatchConfig:
@@ -33,7 +33,7 @@ def config(tiles: Path, *encoders: Path, **task: Any) -> PatchConfig:
 
 def run(settings: PatchConfig, out: Path) -> dict[str, Any]:
     events = list(evaluate_patches(settings, out))
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     content: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
     return content
 

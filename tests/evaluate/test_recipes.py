@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_xmag.config import Section, load_config
+from napari_xmag.config import ConfigSection, load_config
 from napari_xmag.evaluate.config import (
     MANUAL,
     AgreementConfig,
@@ -29,7 +29,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
         ("six_tasks_slides", SlidesConfig),
     ],
 )
-def test_recipe_is_valid(name: str, kind: type[Section]) -> None:
+def test_recipe_is_valid(name: str, kind: type[ConfigSection]) -> None:
     path = DOCS / "recipes" / f"{name}.toml"
     load_config(path, (), kind, manual=MANUAL)
     assert name in (DOCS / "evaluate.md").read_text(encoding="utf-8")

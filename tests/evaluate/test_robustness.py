@@ -14,7 +14,7 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate import features as features_module
 from napari_xmag.evaluate.config import MANUAL, RobustnessConfig
 from napari_xmag.evaluate.robustness import centred_cosines, evaluate_robustness
-from napari_xmag.progress.events import Finished
+from napari_xmag.progress.events import RunFinished
 
 SHIFTS = {"stain": [0.001], "blur": [40.0], "jpeg": [], "brightness": [], "contrast": []}
 
@@ -46,7 +46,7 @@ def test_hardly_changed_pictures_are_known_again_and_blurred_ones_less(
     colored_tiles: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     events = list(evaluate_robustness(config(colored_tiles, tiny_encoder), tmp_path))
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     (task,) = content["tasks"]
     slight, blurred = task["entries"]

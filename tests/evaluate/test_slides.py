@@ -11,7 +11,7 @@ import pytest
 from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.slides import evaluate_slides
-from napari_xmag.progress.events import Finished
+from napari_xmag.progress.events import RunFinished
 from tests.slides import draw_section, write_pyramid
 
 
@@ -55,7 +55,7 @@ def config(encoder: Path, task: dict[str, Any]) -> SlidesConfig:
 
 def run(settings: SlidesConfig, out: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
     events = list(evaluate_slides(settings, out))
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     (task,) = json.loads((out / "results.json").read_text(encoding="utf-8"))["tasks"]
     with (out / "sections-predictions.csv").open(newline="") as stream:
         return task, list(csv.DictReader(stream))
@@ -82,15 +82,15 @@ def test_a_head_over_cells_beside_one_over_tiles(
 ) -> None:
     encoders = [
         {"name": "tiles", "student": tiny_encoder},
-        {"name": "cells", "student": tiny_encoder, "attends": "cells"},
+        {"name": "cells", "student": tiny_encoder, "granularity": "cells"},
     ]
     settings = config(tiny_encoder, {"cohort": cohort, "folds": 2}).model_dump()
     settings |= {"encoders": encoders, "seeds": 1, "cache": tmp_path / "cache"}
     task, _ = run(SlidesConfig.model_validate(settings), tmp_path / "out")
     tiles, cells = (entry["facts"] for entry in task["entries"])
-    assert tiles["places_per_slide"] == tiles["tiles_per_slide"]
-    assert 4 < cells["places_per_slide"] / cells["tiles_per_slide"] <= 16
-    teacher = {"name": "t", "teacher": {"name": "uni2-h"}, "attends": "cells"}
+    assert tiles["patches_per_slide"] == tiles["tiles_per_slide"]
+    assert 4 < cells["patches_per_slide"] / cells["tiles_per_slide"] <= 16
+    teacher = {"name": "t", "teacher": {"name": "uni2-h"}, "granularity": "cells"}
     with pytest.raises(ValueError, match="no cells"):
         SlidesConfig.model_validate(settings | {"encoders": [teacher]})
 

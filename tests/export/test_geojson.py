@@ -21,15 +21,15 @@ def test_features_are_qupath_tiles(path: Path) -> None:
     write_geojson(result, path)
     data = json.loads(path.read_text(encoding="utf-8"))
     assert data["type"] == "FeatureCollection"
-    assert len(data["features"]) == len(result.tiles)
+    assert len(data["features"]) == len(result.patches)
     for index, feature in enumerate(data["features"]):
         assert feature["type"] == "Feature"
         UUID(feature["id"])
         assert feature["properties"]["objectType"] == "tile"
         measurements = feature["properties"]["measurements"]
         assert all(isinstance(value, float) for value in measurements.values())
-        assert measurements["Attention"] == result.tiles.attention[index]
-        assert measurements["Evidence: malignant"] == result.tiles.evidence[index, 1]
+        assert measurements["Attention"] == result.patches.attention[index]
+        assert measurements["Evidence: malignant"] == result.patches.evidence[index, 1]
         ring = feature["geometry"]["coordinates"][0]
         assert feature["geometry"]["type"] == "Polygon"
         assert len(ring) == 5

@@ -36,7 +36,7 @@ def test_numbers_are_exact(path: Path) -> None:
     np.testing.assert_array_equal(pixels[0], result_map(result, HeatMapView.RANK).pixels)
     np.testing.assert_array_equal(pixels[1], result_map(result, HeatMapView.RAW).pixels)
     for index, name in enumerate(result.classes):
-        expected = heat_map(result, result.tiles.evidence[:, index]).pixels
+        expected = heat_map(result, result.patches.evidence[:, index]).pixels
         np.testing.assert_array_equal(pixels[2 + index], expected, err_msg=name)
     assert np.isnan(pixels[:, 5:]).all()
 
@@ -52,7 +52,7 @@ def test_description_is_complete(path: Path) -> None:
     assert pixels is not None
     assert pixels.attrib["Type"] == "float"
     assert [item.attrib["Name"] for item in pixels.iter(f"{OME}Channel")] == NAMES
-    heat = heat_map(result, result.tiles.attention)
+    heat = heat_map(result, result.patches.attention)
     assert pixels.attrib["PhysicalSizeXUnit"] == pixels.attrib["PhysicalSizeYUnit"] == "µm"
     size = float(pixels.attrib["PhysicalSizeY"]), float(pixels.attrib["PhysicalSizeX"])
     assert size == pytest.approx(heat.scale_um(mpp), rel=1e-9)

@@ -1,4 +1,4 @@
-"""Fields of plain squares, and a teacher that names their colours."""
+"""Fields of plain patches, and a teacher that names their colours."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def mean_color() -> tuple[MeanColor, Teacher]:
 
 
 def field(seed: int) -> NDArray[np.uint8]:
-    """128 px in 4×4 squares of plain random colours."""
+    """128 px in 4×4 patches of plain random colours."""
     colors = np.random.default_rng(seed).integers(30, 220, (4, 4, 3), dtype=np.uint8)
     return colors.repeat(32, 0).repeat(32, 1)
 

@@ -11,13 +11,15 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.fields.pairs import OnlinePairs, PairBatch, Pairs
 from napari_xmag.fields.store import FieldStore
 from napari_xmag.fields.view_config import ViewConfig
-from napari_xmag.fields.views import View
+from napari_xmag.fields.views import FieldView
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import field_features
 from tests.fields.colors import SPEC, field, mean_color, records, run
 
 CPU = torch.device("cpu")
-FLIPS = [View(horizontal, vertical) for horizontal in (False, True) for vertical in (False, True)]
+FLIPS = [
+    FieldView(horizontal, vertical) for horizontal in (False, True) for vertical in (False, True)
+]
 
 
 def pairs(folder: Path, kind: str) -> Pairs:
@@ -27,7 +29,7 @@ def pairs(folder: Path, kind: str) -> Pairs:
     return OnlinePairs(FieldStore(folder, rows), (mean_color()[1],), SPEC)
 
 
-def batch(source: Pairs, *items: tuple[int, View]) -> PairBatch:
+def batch(source: Pairs, *items: tuple[int, FieldView]) -> PairBatch:
     return source.batch(source.load(items), CPU)
 
 
@@ -39,7 +41,7 @@ def seen(views: Tensor) -> Tensor:
 @pytest.mark.parametrize("kind", ["cached", "online"])
 def test_each_cell_has_its_own_tile(tmp_path: Path, kind: str) -> None:
     source = pairs(tmp_path, kind)
-    found = batch(source, *((row, View()) for row in range(3)))
+    found = batch(source, *((row, FieldView()) for row in range(3)))
     for row in range(3):
         colors = field(row)[16::32, 16::32] / 255
         np.testing.assert_allclose(found.grid[row].numpy(), colors, atol=0.02)
@@ -59,8 +61,8 @@ def test_each_cell_has_its_own_tile_in_mirrored_views(tmp_path: Path, kind: str)
 
 
 def test_the_online_teacher_sees_the_colours_that_the_student_sees(tmp_path: Path) -> None:
-    view = View.drawn(ViewConfig(flips=1.0, color=0.2, color_probability=1.0), 2)
-    found = batch(pairs(tmp_path, "online"), (0, view), (2, View()))
+    view = FieldView.drawn(ViewConfig(flips=1.0, color=0.2, color_probability=1.0), 2)
+    found = batch(pairs(tmp_path, "online"), (0, view), (2, FieldView()))
     np.testing.assert_allclose(seen(found.views), found.grid, atol=0.03)
     plain = field(0)[16::32, 16::32][::-1, ::-1] / 255
     assert np.abs(found.grid[0].numpy() - plain).max() > 0.03
@@ -73,7 +75,7 @@ def test_online_targets_of_two_teachers_lie_side_by_side(tmp_path: Path) -> None
     torch.nn.init.constant_(network.gain, 2.0)
     store = FieldStore(tmp_path, records(tmp_path))
     source = OnlinePairs(store, (mean_color()[1], second), SPEC)
-    grid = batch(source, (0, View())).grid
+    grid = batch(source, (0, FieldView())).grid
     assert source.widths == (3, 3)
     torch.testing.assert_close(grid[..., 3:], 2 * grid[..., :3])
     assert not grid.is_inference()
@@ -83,7 +85,7 @@ def test_online_fields_of_another_size_are_refused(tmp_path: Path) -> None:
     store = FieldStore(tmp_path, records(tmp_path))
     source = OnlinePairs(store, (mean_color()[1],), StudentSpec(mpp=2.0, tile_px=64))
     with pytest.raises(ConfigError, match="--field-px 256"):
-        source.load([(0, View())])
+        source.load([(0, FieldView())])
 
 
 def test_field_features_row_and_column() -> None:

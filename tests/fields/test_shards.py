@@ -94,7 +94,7 @@ def test_a_shard_that_breaks_off_is_not_there(tmp_path: Path) -> None:
     def broken() -> None:
         with write_shard(tmp_path / "s.tar", mpp=0.5, quality=90) as writer:
             writer.add(Box(0, 0, 8, 8), np.zeros((8, 8, 3), np.uint8), slide="s")
-            raise ConfigError(wanted="w", found="f", remedy="r")
+            raise ConfigError(expected="w", found="f", hint="r")
 
     with pytest.raises(ConfigError):
         broken()

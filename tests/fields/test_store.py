@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_xmag.errors import ConfigError
-from napari_xmag.fields.store import FieldStore, ahead
+from napari_xmag.fields.store import FieldStore, prefetch
 from tests.fields.colors import field, records
 
 
@@ -25,8 +25,8 @@ def test_any_field_in_any_order_from_many_threads(tmp_path: Path) -> None:
 def test_a_missing_or_altered_field_is_named(tmp_path: Path) -> None:
     first, second, third = records(tmp_path)
     altered, unknown = replace(first, sha256="0"), replace(second, key="none")
-    elsewhere = replace(third, shard="gone.tar")
-    store = FieldStore(tmp_path, [altered, unknown, elsewhere])
+    scanner_shift = replace(third, shard="gone.tar")
+    store = FieldStore(tmp_path, [altered, unknown, scanner_shift])
     with pytest.raises(ConfigError, match=f"{first.key} in s.tar, found another content"):
         store.read(0)
     with pytest.raises(ConfigError, match=r"none in s\.tar"):
@@ -37,11 +37,11 @@ def test_a_missing_or_altered_field_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
 def test_items_are_made_in_order(threads: int) -> None:
-    assert list(ahead(range(20), lambda item: item**2, threads)) == [n**2 for n in range(20)]
+    assert list(prefetch(range(20), lambda item: item**2, threads)) == [n**2 for n in range(20)]
 
 
 def test_errors_come_in_their_turn() -> None:
-    made = ahead([1, 2, 0, 3], lambda item: 6 // item, 2)
+    made = prefetch([1, 2, 0, 3], lambda item: 6 // item, 2)
     assert [next(made), next(made)] == [6, 3]
     with pytest.raises(ZeroDivisionError):
         next(made)
@@ -55,7 +55,7 @@ def test_little_is_made_ahead_and_nothing_after_the_end() -> None:
         assert may_go_on.wait(5) or item
         return item
 
-    coming = ahead(range(1000), make, 2)
+    coming = prefetch(range(1000), make, 2)
     may_go_on.set()
     assert next(coming) == 0
     coming.close()

@@ -14,7 +14,7 @@ from napari_xmag.progress.events import EpochDone
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import EndToEndConfig, TrainConfig
 
-PLACES, DIM, TELLING = 40, 64, 3
+PATCHES, DIM, TELLING = 40, 64, 3
 """Each slide has so many places; the first few of a malignant one differ in one feature."""
 
 
@@ -22,12 +22,12 @@ def bags(count: int = 20) -> Bags:
     draw = np.random.default_rng(0)
     rows, features = [], []
     for number in range(count):
-        values = draw.normal(size=(PLACES, DIM)).astype(np.float32)
+        values = draw.normal(size=(PATCHES, DIM)).astype(np.float32)
         label = ("benign", "malignant")[number % 2]
         if label == "malignant":
             values[:TELLING, 0] += 6
-        boxes = np.zeros((PLACES, 4))
-        features.append(SlideFeatures(values, boxes, boxes, np.ones((PLACES, 1), bool)))
+        boxes = np.zeros((PATCHES, 4))
+        features.append(SlideFeatures(values, boxes, boxes, np.ones((PATCHES, 1), bool)))
         rows.append(CohortRow(number + 2, Path(f"{number}.tiff"), label, str(number), TRAIN))
     return Bags(rows, features, ("benign", "malignant"))
 
@@ -41,9 +41,9 @@ def learned(seed: int) -> HeadOutput:
 
 
 def test_a_new_head_attends_to_all_alike_and_finds_nothing() -> None:
-    output = new_head(DIM, 2, TrainConfig().head_settings)(torch.randn(PLACES, DIM))
+    output = new_head(DIM, 2, TrainConfig().head_settings)(torch.randn(PATCHES, DIM))
 
-    torch.testing.assert_close(output.attention, torch.full((PLACES,), 1 / PLACES))
+    torch.testing.assert_close(output.attention, torch.full((PATCHES,), 1 / PATCHES))
     assert not output.evidence.any()
 
 
@@ -56,7 +56,7 @@ def test_a_head_finds_the_places_that_tell_the_classes_apart() -> None:
 
 
 def test_evidence_is_what_was_learned_and_not_what_was_drawn() -> None:
-    one, other = (learned(seed).tile_evidence[:, 1].detach() for seed in (0, 1))
+    one, other = (learned(seed).patch_evidence[:, 1].detach() for seed in (0, 1))
 
     assert np.corrcoef(one, other)[0, 1] > 0.9
 

@@ -34,7 +34,7 @@ def test_logits_are_those_of_ilse() -> None:
 def test_parts_of_a_slide_score_as_the_whole_does(cut: int) -> None:
     head, features = _head(), torch.randn(5000, 16)
     whole = head(features)
-    parts = [head.tile_scores(part) for part in torch.split(features, cut)]
+    parts = [head.patch_scores(part) for part in torch.split(features, cut)]
     logits, evidence = (torch.cat(values) for values in zip(*parts, strict=True))
     torch.testing.assert_close(logits, whole.attention_logit, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(head.pool(logits, evidence)[2], whole.logits, rtol=1e-4, atol=1e-6)

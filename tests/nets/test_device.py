@@ -14,10 +14,10 @@ from napari_xmag.nets.device import (
     available_devices,
     encode,
     encode_bag,
+    move_to_device,
     out_of_memory,
     pick_device,
     pick_dtype,
-    place,
 )
 from napari_xmag.nets.student import Student
 from tests.nets.students import CASES
@@ -93,7 +93,7 @@ def test_a_real_allocation_failure_is_recognised() -> None:
 
 
 def test_features_are_those_of_the_student_whatever_the_batch() -> None:
-    student, pixels = place(CASES["mobilenet"].student(), CPU), _pixels(5, 128)
+    student, pixels = move_to_device(CASES["mobilenet"].student(), CPU), _pixels(5, 128)
     with torch.no_grad():
         expected = student(torch.from_numpy(pixels).permute(0, 3, 1, 2)).embedding
     for size in (1, 2, 8):
@@ -114,7 +114,7 @@ def test_no_tiles_give_no_features() -> None:
     student = CASES["vit-cls"].student()
     assert encode(student, _pixels(0)).shape == (0, student.dim)
     assert encode_bag(student, _pixels(0)).shape == (0, 1, student.dim)
-    assert encode_bag(student, _pixels(0), attends="cells").shape == (0, 16, student.cell_dim)
+    assert encode_bag(student, _pixels(0), granularity="cells").shape == (0, 16, student.cell_dim)
 
 
 @pytest.mark.real_data
@@ -125,7 +125,9 @@ def test_mixed_precision_keeps_the_features(real_data: Path) -> None:
 
     half = (0.5, 0.5, 0.5)
     folder = real_data / "teachers" / "mobilenetv1_100_in1k"
-    student = place(build_student(f"local-dir:{folder}", StudentSpec(2, 256, half, half)), CPU)
+    student = move_to_device(
+        build_student(f"local-dir:{folder}", StudentSpec(2, 256, half, half)), CPU
+    )
     fields = sorted((real_data / "tiles" / "osteosarcoma_10x").glob("*/*"))[::6]
     pixels = np.stack([np.asarray(Image.open(path).convert("RGB"))[:256, :256] for path in fields])
     # Glass never reaches the model, and has little that rounding would not drown.
@@ -190,9 +192,9 @@ def test_cuda_finds_a_batch_and_agrees_with_the_cpu() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     student, pixels = CASES["mobilenet"].student(), _pixels(40, 128)
-    exact = encode(place(student, CPU), pixels, DeviceBatch(CPU, 8, "float32"))
+    exact = encode(move_to_device(student, CPU), pixels, DeviceBatch(CPU, 8, "float32"))
     card = pick_device("cuda")
-    batch = DeviceBatch.find(place(student, card), card)
+    batch = DeviceBatch.find(move_to_device(student, card), card)
     features = encode(student, pixels, batch).cpu()
     assert batch.size >= 16
     assert torch.cosine_similarity(features, exact).min() > 0.99

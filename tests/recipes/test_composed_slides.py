@@ -86,10 +86,10 @@ def test_a_patch_counts_instead_of_the_island_below_it() -> None:
     assert malignant_share(Box(900, 900, 400, 400), islands) == 0
     assert malignant_share(Box(2000, 2000, 10, 10), islands) == 0
 
-    places, squares = split(np.array([[0, 0, 400, 400]]), 4, islands)
-    shares = np.array([malignant_share(square, islands) for square in squares])
+    places, patches = split(np.array([[0, 0, 400, 400]]), 4, islands)
+    shares = np.array([malignant_share(square, islands) for square in patches])
     assert (places == 0).all()
-    assert (shares > 0).sum() == 2  # the squares at (100, 100) and (200, 100)
+    assert (shares > 0).sum() == 2  # the patches at (100, 100) and (200, 100)
 
 
 def knowing_head() -> AttentionHead:
@@ -122,6 +122,6 @@ def test_tiles_and_cells_are_asked_for_the_same_squares(tmp_path: Path) -> None:
         return figures["localisation_auc_attention"], figures["localisation_auc_evidence"]
 
     assert finds(cells, 1) == (1, 1)
-    # One of 32 squares is malignant: its tile lifts the 15 others beside it just as high.
+    # One of 32 patches is malignant: its tile lifts the 15 others beside it just as high.
     expected = pytest.approx((16 + 15 / 2) / 31, abs=1e-4)
     assert finds(tiles, 4) == (expected, expected)

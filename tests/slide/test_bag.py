@@ -19,19 +19,19 @@ def slide(bounds_slide: Path) -> Slide:
 
 def test_whole_tiles_stand_for_themselves(slide: Slide) -> None:
     bag = plan_bag(slide, find_tissue(slide), mpp=2.0, tile_px=64)
-    assert bag.places is bag.tiles
+    assert bag.patches is bag.tiles
     np.testing.assert_array_equal(bag.members, np.arange(len(bag.tiles.boxes))[:, None])
 
 
 def test_each_cell_lies_in_its_place_within_its_tile(slide: Slide) -> None:
     bag = plan_bag(slide, find_tissue(slide), mpp=2.0, tile_px=64, cells=4)
-    assert bag.tiles.stride_x == pytest.approx(4 * bag.places.stride_x)
+    assert bag.tiles.stride_x == pytest.approx(4 * bag.patches.stride_x)
     assert len(bag.tiles.boxes) > 1
     for tile, members in zip(bag.tiles.boxes, bag.members, strict=True):
         for within, place in enumerate(members):
             if place < 0:
                 continue
-            cell = bag.places.boxes[place]
+            cell = bag.patches.boxes[place]
             assert cell.x - tile.x == pytest.approx(within % 4 * tile.width / 4, abs=1e-6)
             assert cell.y - tile.y == pytest.approx(within // 4 * tile.height / 4, abs=1e-6)
 
@@ -40,9 +40,9 @@ def test_every_place_belongs_to_one_tile_and_glass_to_none(slide: Slide) -> None
     mask = find_tissue(slide)
     bag = plan_bag(slide, mask, mpp=2.0, tile_px=64, cells=4, min_tissue=0.5)
     kept = bag.members[bag.members >= 0]
-    assert sorted(kept) == list(range(len(bag.places.boxes)))
+    assert sorted(kept) == list(range(len(bag.patches.boxes)))
     assert (bag.members == -1).any()
-    assert (mask.fractions(bag.places.boxes) >= 0.5).all()
+    assert (mask.fractions(bag.patches.boxes) >= 0.5).all()
 
 
 def test_a_sliver_of_tissue_is_read_for_its_cell(slide: Slide) -> None:
@@ -63,7 +63,7 @@ def test_a_sliver_of_tissue_is_read_for_its_cell(slide: Slide) -> None:
 def test_no_tissue_gives_an_empty_bag(slide: Slide) -> None:
     nothing = TissueMask(np.zeros((8, 8), np.bool_), 100.0, 100.0, "painted")
     bag = plan_bag(slide, nothing, mpp=2.0, tile_px=64, cells=4)
-    assert bag.tiles.boxes == bag.places.boxes == ()
+    assert bag.tiles.boxes == bag.patches.boxes == ()
     assert bag.members.shape == (0, 16)
 
 

@@ -9,7 +9,7 @@ from PIL import ImageCms
 
 from napari_xmag.geometry import Box
 from napari_xmag.slide.color import srgb_transform
-from napari_xmag.slide.metadata import passport
+from napari_xmag.slide.metadata import slide_metadata
 from napari_xmag.slide.open import open_slide
 from tests.slides import draw_section, write_pyramid
 
@@ -38,7 +38,7 @@ def test_profile_changes_colours(tmp_path: Path) -> None:
     assert changed.shape == pixels.shape
     assert changed.mean() > pixels.mean() + 5
     np.testing.assert_array_equal(pixels, before)
-    assert passport(slide)["icc"] is True
+    assert slide_metadata(slide)["icc"] is True
 
 
 def test_profile_that_is_srgb_costs_nothing(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_no_profile_and_spoilt_profile(
 
 def test_passport_is_plain_and_names_no_folder(bounds_slide: Path) -> None:
     slide = open_slide(bounds_slide)
-    content = json.loads(json.dumps(passport(slide)))
+    content = json.loads(json.dumps(slide_metadata(slide)))
     assert content["path"] == "bounds.scn"
     assert str(bounds_slide.parent) not in json.dumps(content)
     assert (content["width"], content["height"]) == (6000, 5000)
@@ -71,6 +71,6 @@ def test_passport_is_plain_and_names_no_folder(bounds_slide: Path) -> None:
 
 
 def test_fingerprint_tells_slides_apart(pyramid_slide: Path, aperio_slide: Path) -> None:
-    one, other = passport(open_slide(pyramid_slide)), passport(open_slide(aperio_slide))
+    one, other = slide_metadata(open_slide(pyramid_slide)), slide_metadata(open_slide(aperio_slide))
     assert one["fingerprint"] != other["fingerprint"]
-    assert one["fingerprint"] == passport(open_slide(pyramid_slide))["fingerprint"]
+    assert one["fingerprint"] == slide_metadata(open_slide(pyramid_slide))["fingerprint"]

@@ -34,7 +34,7 @@ class _SlowSlide:
         self.reads.append(box.x)
         time.sleep(self.delay)
         if int(box.x) // 64 in self.bad:
-            raise TileReadError(wanted="pixels", found="a broken tile", remedy="None.")
+            raise TileReadError(expected="pixels", found="a broken tile", hint="None.")
         return np.full((round(box.height), round(box.width), 3), int(box.x) // 64, np.uint8)
 
 

@@ -7,14 +7,14 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 from napari_xmag.stats.metrics import (
     FIGURES,
     bootstrap,
+    bootstrap_weights,
     confusion_matrix,
     difference,
     figures,
     interval,
     mean,
-    resampled,
     slide_metrics,
-    spread,
+    standard_deviation,
     wilson,
 )
 
@@ -92,7 +92,7 @@ def test_bootstrap_repeats_with_its_seed_only() -> None:
 
 def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are() -> None:
     groups = np.array([0, 0, 1, 2, 2, 2])
-    weights = np.concatenate(list(resampled(groups, 40, seed=0)))
+    weights = np.concatenate(list(bootstrap_weights(groups, 40, seed=0)))
     assert weights.shape == (40, 6)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
@@ -100,9 +100,9 @@ def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are() ->
 
 
 def test_blocks_draw_the_same_as_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = np.concatenate(list(resampled(np.arange(30), 20, seed=3)))
+    whole = np.concatenate(list(bootstrap_weights(np.arange(30), 20, seed=3)))
     monkeypatch.setattr("napari_xmag.stats.metrics._CELLS_AT_ONCE", 90)
-    blocks = list(resampled(np.arange(30), 20, seed=3))
+    blocks = list(bootstrap_weights(np.arange(30), 20, seed=3))
     assert len(blocks) == 7
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
 
@@ -163,6 +163,6 @@ def test_wilson_as_in_its_tables() -> None:
 
 def test_mean_and_spread_leave_out_what_cannot_be_had() -> None:
     assert mean([1.0, float("nan"), 3.0]) == 2
-    assert spread([1.0, float("nan"), 3.0]) == pytest.approx(2**0.5)
+    assert standard_deviation([1.0, float("nan"), 3.0]) == pytest.approx(2**0.5)
     assert np.isnan(mean([]))
-    assert np.isnan(spread([1.0]))
+    assert np.isnan(standard_deviation([1.0]))

@@ -22,7 +22,7 @@ HEAD = TrainConfig(
 WHOLE_TOML = """
 name = "tiny"
 mode = "end-to-end"
-attends = "tiles"
+granularity = "tiles"
 hidden = 16
 
 [fit]

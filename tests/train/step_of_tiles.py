@@ -1,6 +1,6 @@
 """Take an end-to-end step on one slide of so many tiles and print the highest memory as JSON.
 
-usage: step_of_tiles.py TILES [--attends cells] [--steps 1]
+usage: step_of_tiles.py TILES [--granularity cells] [--steps 1]
 """
 
 import argparse
@@ -25,12 +25,12 @@ from tests.train.tile_bags import DrawnTiles, drawn_slide, tiny_task
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tiles", type=int)
-    parser.add_argument("--attends", choices=("tiles", "cells"), default="cells")
+    parser.add_argument("--granularity", choices=("tiles", "cells"), default="cells")
     parser.add_argument("--steps", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    task = tiny_task("resnet", args.attends, chunk=8)
-    tiles = drawn_slide("slide", args.tiles, cells=2 if args.attends == "cells" else 1)
+    task = tiny_task("resnet", args.granularity, chunk=8)
+    tiles = drawn_slide("slide", args.tiles, cells=2 if args.granularity == "cells" else 1)
     fit = Fit(task, FitConfig(epochs=args.steps), 1, nullcontext)
     begun = time.perf_counter()
     with ThreadPoolExecutor(1) as thread:

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from napari_xmag.train.augment import View, draw_view, turned
+from napari_xmag.train.augment import TileChange, draw_view, turned
 from napari_xmag.train.config import AugmentConfig
 
 
-def plain_view(tiles: int, **changes: object) -> View:
+def plain_view(tiles: int, **changes: object) -> TileChange:
     values = {
         "turns": np.zeros(tiles, np.int64),
         "factors": torch.ones(1, 3),
         "offsets": torch.zeros(1, 3),
         "blur": 0.0,
     }
-    return View(**{**values, **changes})
+    return TileChange(**{**values, **changes})
 
 
 def test_the_eight_turns_of_a_square() -> None:

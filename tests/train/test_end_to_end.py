@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_xmag.errors import ModelError
 from napari_xmag.learn.fit import Fit, FitConfig
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Granularity
 from napari_xmag.train.augment import draw_view
 from napari_xmag.train.config import AugmentConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
@@ -31,9 +31,9 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture
-def batch(thread: ThreadPoolExecutor, attends: Attends) -> BagBatch:
+def batch(thread: ThreadPoolExecutor, granularity: Granularity) -> BagBatch:
     """Two slides of 7 and 4 tiles, changed; of the second, one tile takes no part."""
-    cells = 2 if attends == "cells" else 1
+    cells = 2 if granularity == "cells" else 1
     bags = []
     for number, (name, count) in enumerate((("a", 7), ("bb", 4))):
         tiles = drawn_slide(name, count, cells)
@@ -78,17 +78,17 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("attends", ["tiles", "cells"])
+@pytest.mark.parametrize("granularity", ["tiles", "cells"])
 @pytest.mark.parametrize("kind", ["resnet", "vit"])
 def test_gradients_are_those_of_plain_autograd(
-    kind: str, attends: Attends, precision: str, batch: BagBatch
+    kind: str, granularity: Granularity, precision: str, batch: BagBatch
 ) -> None:
     """With dropout, drop path, stain changes, turns and blur, in half precision too.
 
     Where autocast keeps one rounded copy of a weight for all chunks, plain autograd adds up their
     gradients in bfloat16; chunks add theirs in float32. So plain autograd goes without that copy.
     """
-    task = tiny_task(kind, attends).train()
+    task = tiny_task(kind, granularity).train()
 
     def half() -> AbstractContextManager[object]:
         if precision == "float32":
@@ -106,19 +106,19 @@ def test_gradients_are_those_of_plain_autograd(
     assert_same(gradients(task, output["loss"]), expected)
 
 
-@pytest.mark.parametrize("attends", ["tiles", "cells"])
+@pytest.mark.parametrize("granularity", ["tiles", "cells"])
 @pytest.mark.parametrize("kind", ["resnet", "vit"])
-def test_the_chunk_changes_nothing(kind: str, attends: Attends, batch: BagBatch) -> None:
+def test_the_chunk_changes_nothing(kind: str, granularity: Granularity, batch: BagBatch) -> None:
     found = []
     for chunk in (1, 2, 100):
-        task = tiny_task(kind, attends, chunk=chunk, dropout=0.0).double().train()
+        task = tiny_task(kind, granularity, chunk=chunk, dropout=0.0).double().train()
         task.student.eval()  # masks of dropout are drawn chunk by chunk
         found.append(gradients(task, task(batch)["loss"]))
     assert_same(found[0], found[2])
     assert_same(found[1], found[2])
 
 
-@pytest.mark.parametrize("attends", ["cells"])
+@pytest.mark.parametrize("granularity", ["cells"])
 def test_norms_keep_their_statistics(batch: BagBatch) -> None:
     task = tiny_task("resnet", "cells").train()
     before = {name: value.clone() for name, value in task.student.named_buffers()}
@@ -128,7 +128,7 @@ def test_norms_keep_their_statistics(batch: BagBatch) -> None:
         assert torch.equal(value, before[name]), name
 
 
-@pytest.mark.parametrize("attends", ["tiles"])
+@pytest.mark.parametrize("granularity", ["tiles"])
 def test_pixels_are_read_there_and_back(batch: BagBatch) -> None:
     task = tiny_task("resnet", "tiles").train()
     reader = batch.reader
@@ -138,7 +138,7 @@ def test_pixels_are_read_there_and_back(batch: BagBatch) -> None:
     assert reader.reads == there + there[::-1]
 
 
-@pytest.mark.parametrize("attends", ["cells"])
+@pytest.mark.parametrize("granularity", ["cells"])
 def test_judging_is_what_an_analysis_computes(batch: BagBatch, thread: ThreadPoolExecutor) -> None:
     task = tiny_task("resnet", "cells").eval()
     bag = batch.bags[0]
@@ -162,7 +162,7 @@ def test_later_layers_learn_faster() -> None:
     assert set(scales) == student
 
 
-@pytest.mark.parametrize("attends", ["tiles"])
+@pytest.mark.parametrize("granularity", ["tiles"])
 def test_short_memory_halves_the_chunk_and_repeats_the_step(
     batch: BagBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ import torch
 from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.progress.events import EpochDone, Finished
+from napari_xmag.progress.events import EpochDone, RunFinished
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.run import train
 from tests.processes import torchrun
@@ -55,7 +55,7 @@ def test_it_goes_on_where_it_was_broken_off(
     seen = list(train(cohort, encoder, out, WHOLE, resume=True))
     epochs = [(e.stage, e.epoch) for e in seen if isinstance(e, EpochDone)]
     assert place not in epochs
-    assert isinstance(seen[-1], Finished)
+    assert isinstance(seen[-1], RunFinished)
     for name in _FILES:
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
@@ -85,7 +85,7 @@ def test_a_killed_process_loses_its_epoch_at_most(
 def test_a_run_that_has_ended_is_left_alone(whole: Path, table: Path, encoder: Encoder) -> None:
     before = (whole / "metrics.json").stat().st_mtime_ns
     events = list(train(read_cohort(table), encoder, whole, WHOLE, resume=True))
-    assert isinstance(events[-1], Finished)
+    assert isinstance(events[-1], RunFinished)
     assert events[-1].metrics["train"]
     assert (whole / "metrics.json").stat().st_mtime_ns == before
 

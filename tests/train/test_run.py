@@ -16,9 +16,9 @@ from napari_xmag.errors import CohortError, ConfigError
 from napari_xmag.learn.fit import FitConfig
 from napari_xmag.mil.features import slide_features
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.nets.fingerprint import fingerprint
+from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import EpochDone, Finished, Planned, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.card import read_notes
@@ -31,10 +31,10 @@ def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) 
     notes = {"Sources": "Drawn by the computer."}
     events = list(train(cohort, encoder, out, HEAD, notes=notes))
     assert any(isinstance(event, Progress) for event in events)
-    plans = [event for event in events if isinstance(event, Planned)]
+    plans = [event for event in events if isinstance(event, RunPlanned)]
     assert plans[0].plan["slides"] == 10
     finished = events[-1]
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, RunFinished)
 
     model = zoo.load_model(finished.folder)
     assert model.info.classes == ("benign", "malignant")
@@ -62,7 +62,7 @@ def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) 
 
 
 def test_end_to_end_teaches_the_encoder(table: Path, encoder: Encoder, tmp_path: Path) -> None:
-    before, out = fingerprint(encoder.student), tmp_path / "run"
+    before, out = encoder_fingerprint(encoder.student), tmp_path / "run"
     events = list(train(read_cohort(table), encoder, out, WHOLE))
     done = [event for event in events if isinstance(event, EpochDone)]
     assert [(e.stage, e.epoch) for e in done] == [
@@ -75,9 +75,9 @@ def test_end_to_end_teaches_the_encoder(table: Path, encoder: Encoder, tmp_path:
     losses = [event.scalars["train_loss"] for event in done[2:]]
     assert losses[-1] < losses[0]
     finished = events[-1]
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, RunFinished)
     model = zoo.load_model(finished.folder)
-    assert fingerprint(model.student) != before == fingerprint(encoder.student)
+    assert encoder_fingerprint(model.student) != before == encoder_fingerprint(encoder.student)
     norms = {n: b for n, b in model.student.named_buffers() if "running" in n}
     for name, value in encoder.student.named_buffers():
         assert name not in norms or torch.equal(value, norms[name])
@@ -88,7 +88,7 @@ def test_a_worse_encoder_is_not_kept(table: Path, encoder: Encoder, tmp_path: Pa
     """Steps far too long: what the head had learned before is lost in the first epoch."""
     together = {"head_epochs": 15, "encoder_rate": 1.0, "fit": {"epochs": 1, "lr": 0.3}}
     config = TrainConfig.model_validate(
-        HEAD.model_dump() | {"mode": "end-to-end", "attends": "tiles", "end_to_end": together}
+        HEAD.model_dump() | {"mode": "end-to-end", "granularity": "tiles", "end_to_end": together}
     )
     alone = config.model_copy(update={"mode": "head"})
     finish(train(read_cohort(table), encoder, tmp_path / "head", alone))
@@ -172,7 +172,7 @@ def test_each_fold_has_its_run_and_all_a_summary(
     first = (out / "fold-1" / "model" / "head.safetensors").stat().st_mtime_ns
     assert not (out / "fold-2" / "model").exists()
     finished = list(train(cohort, encoder, out, folds, resume=True))[-1]
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, RunFinished)
     assert finished.folder == out
     assert (out / "fold-1" / "model" / "head.safetensors").stat().st_mtime_ns == first
     tested = [
@@ -200,8 +200,8 @@ def _require_what_the_model_says(model_folder: Path, out: Path, slides: Path) ->
     model = zoo.load_model(model_folder)
     for row in _predictions(out)[:3]:
         path = slides / Path(row["slide"]).name
-        attends = model.info.attends
-        features = finish(slide_features(path, None, model.student.eval(), attends=attends))
+        granularity = model.info.granularity
+        features = finish(slide_features(path, None, model.student.eval(), granularity=granularity))
         with torch.inference_mode():
             logits = model.head(torch.from_numpy(np.array(features.features))).logits
         found = model.info.probabilities(logits.numpy())[1][1]

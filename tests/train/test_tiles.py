@@ -12,7 +12,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import read_tile
-from napari_xmag.train.tiles import Ahead, SlideTiles, TileReader, TileStore
+from napari_xmag.train.tiles import Prefetcher, SlideTiles, TileReader, TileStore
 from tests.train.tile_bags import DrawnTiles, drawn_slide
 
 
@@ -50,7 +50,7 @@ def test_a_tile_that_is_gone_is_named(
     tiles: SlideTiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
-        raise TileReadError(wanted="a tile", found="a torn file", remedy="")
+        raise TileReadError(expected="a tile", found="a torn file", hint="")
 
     monkeypatch.setattr("napari_xmag.slide.tiles.read_tile", broken)
     store = TileStore(tmp_path / "tiles", tiles.bytes)
@@ -64,7 +64,7 @@ def test_chunks_are_read_ahead_there_and_back() -> None:
     slide, reader = drawn_slide("a", 6), DrawnTiles()
     chunks = [(slide, np.array([2 * number, 2 * number + 1])) for number in range(3)]
     with ThreadPoolExecutor(1) as thread:
-        ahead = Ahead(reader, thread, chunks)
+        ahead = Prefetcher(reader, thread, chunks)
         first = ahead.take(0, back=False)
         assert np.array_equal(first, DrawnTiles().read(*chunks[0]))
         thread.submit(int).result()  # what was begun has been read

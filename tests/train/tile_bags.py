@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import DeviceBatch
-from napari_xmag.nets.info import Attends
+from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag
 from napari_xmag.train.tiles import SlideTiles
@@ -59,15 +59,17 @@ def tiny_student(kind: str) -> Student:
     return build_student("vit_tiny_patch16_224", spec, **sizes, **drops)
 
 
-def tiny_task(kind: str, attends: Attends, *, chunk: int = 3, dropout: float = 0.3) -> EndToEndTask:
+def tiny_task(
+    kind: str, granularity: Granularity, *, chunk: int = 3, dropout: float = 0.3
+) -> EndToEndTask:
     """A task with a head that has learned nothing."""
     student = tiny_student(kind)
-    dim = student.dim if attends == "tiles" else student.cell_dim
+    dim = student.dim if granularity == "tiles" else student.cell_dim
     head = AttentionHead(dim, 8, 2, dropout)
     mean, std = torch.linspace(-0.1, 0.1, dim), torch.linspace(0.5, 2, dim)
     slides = HeadTask(head, mean, std, torch.tensor([0.5, 2.0]), label_smoothing=0.1)
     device = torch.device("cpu")
-    return EndToEndTask(student, slides, attends, DeviceBatch(device, chunk, "float32"))
+    return EndToEndTask(student, slides, granularity, DeviceBatch(device, chunk, "float32"))
 
 
 def batch_of(bags: list[TileBag], reader: DrawnTiles, thread: ThreadPoolExecutor) -> BagBatch:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from napari.components import ViewerModel
 
 from napari_xmag._gui.analyze import tasks, tissue_layer
-from napari_xmag._gui.analyze.map_layer import MapLook, look_at, mark_tile, show_map
-from napari_xmag._gui.analyze.scores import LiveScores, TileScores
+from napari_xmag._gui.analyze.map_layer import MapLook, look_at, mark_patch, show_map
+from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
 from napari_xmag._gui.analyze.slides import Slides
-from napari_xmag._gui.analyze.state import Progress, SlideSession, TissueChoice, WindowState
+from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, TissueChoice, WindowState
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.notices import tell, tell_error
-from napari_xmag.analyze.events import Finished, Planned, TilesDone, Waiting
+from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
@@ -136,20 +136,20 @@ class Controller:
         session.outcome = ""
         if session.tissue_layer is not None:
             session.tissue_layer.visible = False  # its colour would tint the map
-        session.progress = Progress("Starting")
+        session.progress = SlideProgress("Starting")
         session.result, session.cards, session.cards_for = None, None, None
         run.job = self.jobs.start(
             tasks.run(request, self._shelf), partial(self._hear, run), partial(self._end, run)
         )
 
-    def _request(self, session: SlideSession) -> tasks.RunRequest:
+    def _request(self, session: SlideSession) -> tasks.AnalyzeRequest:
         if session.slide is None or session.problem:
             raise ConfigError(
-                wanted="a slide that can be analysed",
+                expected="a slide that can be analysed",
                 found=session.problem or "one that is still being opened",
-                remedy="Choose another slide, or wait a moment.",
+                hint="Choose another slide, or wait a moment.",
             )
-        return tasks.RunRequest(
+        return tasks.AnalyzeRequest(
             session.slide, self.state.model, self.state.device, self._tissue_request(session)
         )
 
@@ -170,7 +170,7 @@ class Controller:
         """End the run of a slide (the current one) within a moment; what was there comes back."""
         run = self.runs.get(session or self.state.current)
         if run is not None and run.job is not None:
-            run.session.progress = Progress("Cancelling")
+            run.session.progress = SlideProgress("Cancelling")
             run.job.stop()
 
     def cancel_all(self) -> None:
@@ -181,21 +181,21 @@ class Controller:
     def _hear(self, run: _Run, event: object) -> None:
         session = run.session
         if isinstance(event, Waiting):
-            old = session.progress or Progress(event.stage)
+            old = session.progress or SlideProgress(event.stage)
             session.progress = replace(old, stage=event.stage)
         elif isinstance(event, tasks.ModelReady):
             run.classes = event.model.info.classes
-        elif isinstance(event, Planned):
+        elif isinstance(event, SlidePlanned):
             run.live = LiveScores(event, run.classes)
-            session.progress = Progress("Analysing", total=event.tiles)
+            session.progress = SlideProgress("Analysing", total=event.tiles)
         elif isinstance(event, TilesDone):
             self._take_tiles(run, event)
-        elif isinstance(event, Finished):
+        elif isinstance(event, SlideFinished):
             self._finish(run, event.result)
 
     def _take_tiles(self, run: _Run, event: TilesDone) -> None:
         session = run.session
-        session.progress = Progress(
+        session.progress = SlideProgress(
             "Analysing",
             event.done,
             event.total,
@@ -215,7 +215,7 @@ class Controller:
 
     def _take_result(self, session: SlideSession, result: SlideResult | None) -> None:
         session.result = result
-        session.scores = TileScores.of(result) if result is not None else None
+        session.scores = PatchScores.of(result) if result is not None else None
         self.paint(session)
         session.cards_for = None
         self._picture(session)
@@ -241,7 +241,7 @@ class Controller:
         result = session.result
         by_class = self.state.view is HeatMapView.EVIDENCE
         wanted = self.class_of(session) if by_class else ""
-        if result is None or not len(result.tiles) or session.cards_for == wanted:
+        if result is None or not len(result.patches) or session.cards_for == wanted:
             return
         session.cards, session.cards_for = None, wanted
         self.jobs.start(
@@ -287,7 +287,7 @@ class Controller:
         """Move the camera to a tile of the current result and outline it."""
         session = self.state.current
         box = tasks.tile_box(session.result, tile)
-        mark_tile(self.viewer, session, box)
+        mark_patch(self.viewer, session, box)
         look_at(self.viewer, session, box, canvas_px)
 
     def judge(self, tile: int, verdict: Verdict | None) -> None:

@@ -8,7 +8,7 @@ from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_xmag._gui.analyze.map_layer import colormap, limits
-from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.shared.section import Words, bold, text_color
 from napari_xmag.analyze.heatmap import HeatMapView
 
@@ -25,7 +25,7 @@ class LegendWords:
     sentence: str
 
 
-def legend_words(scores: TileScores, view: HeatMapView, class_name: str) -> LegendWords:
+def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> LegendWords:
     """Say what a view's colours mean for these tiles."""
     low, high = limits(view, scores.values(view, class_name))
     if view is HeatMapView.RANK:
@@ -33,7 +33,7 @@ def legend_words(scores: TileScores, view: HeatMapView, class_name: str) -> Lege
             "Attention (rank)",
             "least looked at",
             "most looked at",
-            "Each square's place among the squares of this slide. Half of them are always above "
+            "Each patch's place among the patches of this slide. Half of them are always above "
             "the middle, even where nothing stands out.",
         )
     if view is HeatMapView.RAW:
@@ -41,13 +41,13 @@ def legend_words(scores: TileScores, view: HeatMapView, class_name: str) -> Lege
             "Attention (raw)",
             "0 %",
             f"{100 * high:.3g} %",
-            "Each square's share of the model's attention; all squares together make 100 %.",
+            "Each patch's share of the model's attention; all patches together make 100 %.",
         )
     return LegendWords(
         f"Evidence for “{class_name}”",
         f"{_signed(low)} against",
         f"for {_signed(high)}",
-        f"What each square adds to the score of “{class_name}”; their sum is the slide's score.",
+        f"What each patch adds to the score of “{class_name}”; their sum is the slide's score.",
     )
 
 
@@ -114,7 +114,7 @@ class Legend(QWidget):
         layout.addWidget(self.sentence)
 
     def show_map(
-        self, scores: TileScores, view: HeatMapView, class_name: str, threshold: float, note: str
+        self, scores: PatchScores, view: HeatMapView, class_name: str, threshold: float, note: str
     ) -> None:
         """Explain the map."""
         words = legend_words(scores, view, class_name)

@@ -9,7 +9,7 @@ from napari.layers import Image, Layer, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
-from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.layers import METADATA_KEY
 from napari_xmag.analyze.heatmap import HeatMapView, heat_map
@@ -56,7 +56,9 @@ def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> ND
     return np.where(np.abs(values) >= threshold * high, values, np.float32(np.nan))
 
 
-def show_map(viewer: ViewerModel, session: SlideSession, scores: TileScores, look: MapLook) -> None:
+def show_map(
+    viewer: ViewerModel, session: SlideSession, scores: PatchScores, look: MapLook
+) -> None:
     """Make or update the session's map layer.
 
     A layer of the right size is filled in place: replacing its data would make napari measure all
@@ -127,7 +129,7 @@ def _drop(viewer: ViewerModel, layer: Layer | None) -> None:
         viewer.layers.remove(layer)
 
 
-def mark_tile(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
+def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     """Outline a tile, once for each slide."""
     # A shape's corner lies on pixel corners, half a pixel before the first pixel's centre.
     left, top, right, bottom = (v - 0.5 for v in (box.x, box.y, box.right, box.bottom))

@@ -31,7 +31,7 @@ class MapPanel(QWidget):
         self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.RANK)
         self.classes = Chooser("Show what speaks for this class, and what against it.")
         self.opacity = _percent_slider("How strongly the map covers the tissue.", 50)
-        self.threshold = _percent_slider("Hide squares weaker than this part of the scale.", 0)
+        self.threshold = _percent_slider("Hide patches weaker than this part of the scale.", 0)
         self.legend = Legend()
         self.empty = Words("The heat map fills in while the slide is analysed.")
         self._controls = QWidget()
@@ -108,14 +108,14 @@ def hover_words(session: SlideSession, x: float, y: float) -> str:
 
 
 class HoverLine(QLabel):
-    """Says what the model thinks of the square under the mouse."""
+    """Says what the model thinks of the patch under the mouse."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setToolTip("The square under the mouse: rank, share of attention, evidence by class.")
+        self.setToolTip("The patch under the mouse: rank, share of attention, evidence by class.")
         self.say("")
 
     def say(self, words: str) -> None:
         """Show values, or where to find them."""
-        self.setText(words or "Point at the map to read a square's values.")
+        self.setText(words or "Point at the map to read a patch's values.")

@@ -25,9 +25,9 @@ class ClassBar(QWidget):
         Whether this is the slide's prediction.
     """
 
-    def __init__(self, name: str, probability: float, called: bool) -> None:
+    def __init__(self, name: str, probability: float, predicted: bool) -> None:
         super().__init__()
-        self.name, self.probability, self.called = name, probability, called
+        self.name, self.probability, self.predicted = name, probability, predicted
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"{name}: {percent(probability)}")
 
@@ -45,13 +45,13 @@ class ClassBar(QWidget):
 
     def _write(self, painter: QPainter) -> None:
         font = self.font()
-        font.setBold(self.called)
+        font.setBold(self.predicted)
         painter.setFont(font)
         painter.setPen(text_color(self))
         line = QRectF(1, 0, self.width() - 2, painter.fontMetrics().height() + 1)
         number = percent(self.probability)
         room = int(line.width() - painter.fontMetrics().horizontalAdvance(number) - 10)
-        mark = "▸ " if self.called else ""
+        mark = "▸ " if self.predicted else ""
         name = painter.fontMetrics().elidedText(
             f"{mark}{self.name}", Qt.TextElideMode.ElideMiddle, room
         )
@@ -65,7 +65,7 @@ class ClassBar(QWidget):
         painter.fillPath(shape, text_color(self, 0.18))
         painter.setClipPath(shape)
         track.setWidth(track.width() * self.probability)
-        painter.fillRect(track, ACCENT if self.called else text_color(self, 0.5))
+        painter.fillRect(track, ACCENT if self.predicted else text_color(self, 0.5))
 
 
 class FlagRow(QFrame):

@@ -3,7 +3,7 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_xmag._gui.analyze.state import Progress
+from napari_xmag._gui.analyze.state import SlideProgress
 from napari_xmag._gui.shared.figures import duration
 from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold
 
@@ -35,7 +35,7 @@ class RunPanel(QWidget):
         self._dress(False)
         self.show_progress(None, "")
 
-    def show_progress(self, progress: Progress | None, outcome: str) -> None:
+    def show_progress(self, progress: SlideProgress | None, outcome: str) -> None:
         """Show a run, or that there is none and how the last one ended."""
         if self._running != (progress is not None):
             self._dress(progress is not None)
@@ -65,7 +65,7 @@ class RunPanel(QWidget):
         (self.cancel_asked if self._running else self.analyze_asked).emit()
 
 
-def in_words(progress: Progress) -> str:
+def in_words(progress: SlideProgress) -> str:
     """Return one line, for instance "312 of 1250 tiles · 58 tiles/s · 16 s left"."""
     if progress.total == 0:
         return f"{progress.stage[:1].upper()}{progress.stage[1:]} …"

@@ -6,14 +6,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.analyze.events import Planned, TilesDone
+from napari_xmag.analyze.events import SlidePlanned, TilesDone
 from napari_xmag.analyze.heatmap import GridLike, HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)
-class TileScores:
+class PatchScores:
     """Values of all tiles at one moment.
 
     Attributes
@@ -37,9 +37,9 @@ class TileScores:
     final: bool
 
     @classmethod
-    def of(cls, result: SlideResult) -> "TileScores":
+    def of(cls, result: SlideResult) -> "PatchScores":
         """Take the values of a finished analysis."""
-        tiles = result.tiles
+        tiles = result.patches
         return cls(result, result.classes, tiles.attention, tiles.evidence, final=True)
 
     @cached_property
@@ -53,11 +53,11 @@ class TileScores:
         return int(np.isfinite(self.attention).sum())
 
     @cached_property
-    def places(self) -> NDArray[np.int64]:
+    def patches(self) -> NDArray[np.int64]:
         """Index of the tile at each place of the grid (rows, columns), -1 for glass."""
-        places = np.full(self.grid.shape, -1, np.int64)
-        places[self.grid.rows, self.grid.columns] = np.arange(len(self.attention))
-        return places
+        patches = np.full(self.grid.shape, -1, np.int64)
+        patches[self.grid.rows, self.grid.columns] = np.arange(len(self.attention))
+        return patches
 
     def values(self, view: HeatMapView, class_name: str) -> NDArray[np.float32]:
         """Return what a view shows of each tile, (T,)."""
@@ -67,9 +67,9 @@ class TileScores:
             return self.attention
         if class_name not in self.classes:
             raise ConfigError(
-                wanted=f"one of the model's classes ({', '.join(self.classes)})",
+                expected=f"one of the model's classes ({', '.join(self.classes)})",
                 found=class_name or "none",
-                remedy="Choose a class from the list.",
+                hint="Choose a class from the list.",
             )
         return self.evidence[:, self.classes.index(class_name)]
 
@@ -81,7 +81,7 @@ class TileScores:
         rows, columns = grid.shape
         if not (0 <= row < rows and 0 <= column < columns):
             return None
-        index = int(self.places[row, column])
+        index = int(self.patches[row, column])
         return index if index >= 0 and np.isfinite(self.attention[index]) else None
 
 
@@ -96,19 +96,19 @@ class LiveScores:
         Names of the model's classes.
     """
 
-    def __init__(self, plan: Planned, classes: tuple[str, ...]) -> None:
+    def __init__(self, plan: SlidePlanned, classes: tuple[str, ...]) -> None:
         self._grid = plan.grid
         self._classes = classes
         tiles = len(plan.grid.boxes)
         self._logit = np.full(tiles, np.nan, np.float32)
         self._score = np.full((tiles, len(classes)), np.nan, np.float32)
 
-    def add(self, event: TilesDone) -> TileScores:
+    def add(self, event: TilesDone) -> PatchScores:
         """Take some tiles in and return what is known now."""
         self._logit[event.indices] = event.attention_logit
-        self._score[event.indices] = event.tile_evidence
+        self._score[event.indices] = event.patch_evidence
         attention = self._attention()
-        return TileScores(
+        return PatchScores(
             self._grid, self._classes, attention, attention[:, None] * self._score, final=False
         )
 

@@ -19,7 +19,7 @@ _STAGES = {
 }
 
 
-class PassportPanel(QWidget):
+class SlideMetadataPanel(QWidget):
     """A table of words."""
 
     def __init__(self) -> None:
@@ -30,9 +30,9 @@ class PassportPanel(QWidget):
         self._table = QWidget()
         self._layout.addWidget(self._table)
 
-    def show_slide(self, passport: Mapping[str, Any] | None, result: SlideResult | None) -> None:
+    def show_slide(self, metadata: Mapping[str, Any] | None, result: SlideResult | None) -> None:
         """Fill the table anew."""
-        self.rows = {**_slide_rows(passport), **_second_rows(result)}
+        self.rows = {**_slide_rows(metadata), **_second_rows(result)}
         self._layout.removeWidget(self._table)
         discard(self._table)
         self._table = QWidget()
@@ -59,50 +59,50 @@ def _value(text: str) -> QLabel:
     return label
 
 
-def _slide_rows(passport: Mapping[str, Any] | None) -> dict[str, str]:
-    if passport is None:
+def _slide_rows(metadata: Mapping[str, Any] | None) -> dict[str, str]:
+    if metadata is None:
         return {"": "No slide is open."}
-    power = passport["objective_power"]
+    power = metadata["objective_power"]
     rows = {
-        "File": passport["path"],
-        "Vendor": passport["vendor"],
-        "Pixel size": _pixel_size(passport),
-        "Conflict": passport["mpp_conflict"],
+        "File": metadata["path"],
+        "Vendor": metadata["vendor"],
+        "Pixel size": _pixel_size(metadata),
+        "Conflict": metadata["mpp_conflict"],
         "Objective": f"{power:g}x" if power else "not stated",
-        "Size": _size(passport),
-        "Levels": _levels(passport),
-        "Scanned": _bounds(passport),
-        "Colour": "ICC profile in the file" if passport["icc"] else "no ICC profile",
-        "Fingerprint": passport["fingerprint"][:12],
+        "Size": _size(metadata),
+        "Levels": _levels(metadata),
+        "Scanned": _bounds(metadata),
+        "Colour": "ICC profile in the file" if metadata["icc"] else "no ICC profile",
+        "Fingerprint": metadata["fingerprint"][:12],
     }
     return {name: words for name, words in rows.items() if words}
 
 
-def _pixel_size(passport: Mapping[str, Any]) -> str:
-    x, y = passport["mpp_x"], passport["mpp_y"]
+def _pixel_size(metadata: Mapping[str, Any]) -> str:
+    x, y = metadata["mpp_x"], metadata["mpp_y"]
     if x is None:
         return "not stated"
     size = f"{x:.4g} µm" if x == y else f"{x:.4g} × {y:.4g} µm"
-    return f"{size} ({passport['mpp_source']})"
+    return f"{size} ({metadata['mpp_source']})"
 
 
-def _size(passport: Mapping[str, Any]) -> str:
-    pixels = f"{passport['width']:,} × {passport['height']:,} pixels".replace(",", " ")
-    if passport["mpp_x"] is None:
+def _size(metadata: Mapping[str, Any]) -> str:
+    pixels = f"{metadata['width']:,} × {metadata['height']:,} pixels".replace(",", " ")
+    if metadata["mpp_x"] is None:
         return pixels
-    width = passport["width"] * passport["mpp_x"] / 1000
-    height = passport["height"] * passport["mpp_y"] / 1000
+    width = metadata["width"] * metadata["mpp_x"] / 1000
+    height = metadata["height"] * metadata["mpp_y"] / 1000
     return f"{pixels}\n{width:.1f} × {height:.1f} mm"
 
 
-def _levels(passport: Mapping[str, Any]) -> str:
-    steps = ", ".join(f"{level['downsample']:.4g}" for level in passport["levels"])
-    return f"{len(passport['levels'])} (1:{steps.replace(', ', ', 1:')})"
+def _levels(metadata: Mapping[str, Any]) -> str:
+    steps = ", ".join(f"{level['downsample']:.4g}" for level in metadata["levels"])
+    return f"{len(metadata['levels'])} (1:{steps.replace(', ', ', 1:')})"
 
 
-def _bounds(passport: Mapping[str, Any]) -> str:
-    bounds = passport["bounds"]
-    whole = (0, 0, passport["width"], passport["height"])
+def _bounds(metadata: Mapping[str, Any]) -> str:
+    bounds = metadata["bounds"]
+    whole = (0, 0, metadata["width"], metadata["height"])
     if (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == whole:
         return "the whole picture"
     size = f"{bounds['width']:.0f} × {bounds['height']:.0f}"

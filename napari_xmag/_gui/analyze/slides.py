@@ -66,7 +66,7 @@ class Slides:
         if old is not None:
             old.close()
         session.problem = ""
-        session.passport = event.passport
+        session.slide_metadata = event.slide_metadata
         mpp = event.slide.mpp
         if mpp is not None and (old is not None or not is_calibrated(session.layer)):
             calibrate(session.layer, mpp)

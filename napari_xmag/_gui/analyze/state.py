@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import SignalGroup, evented
 
-from napari_xmag._gui.analyze.scores import TileScores
+from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
@@ -32,7 +32,7 @@ class TissueChoice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SlideProgress:
     """How far a run is.
 
     Attributes
@@ -56,7 +56,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TileCard:
+class PatchCard:
     """A tile of the strip: its picture and its values.
 
     Attributes
@@ -121,15 +121,15 @@ class SlideSession:
     path: Path
     layer: "Image"
     slide: Slide | None = None
-    passport: Mapping[str, Any] | None = None
+    slide_metadata: Mapping[str, Any] | None = None
     problem: str = ""
     tissue: TissueChoice = TissueChoice.AUTO
-    progress: Progress | None = None
+    progress: SlideProgress | None = None
     outcome: str = ""
-    scores: TileScores | None = None
+    scores: PatchScores | None = None
     result: SlideResult | None = None
     cards_for: str | None = None
-    cards: tuple[TileCard, ...] | None = None
+    cards: tuple[PatchCard, ...] | None = None
     verdicts: Mapping[int, Verdict] = field(default_factory=dict)
     map_layer: "Image | None" = None
     tissue_layer: "Labels | None" = None

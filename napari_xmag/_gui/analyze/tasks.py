@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag._gui.analyze.state import TileCard, TissueChoice
+from napari_xmag._gui.analyze.state import PatchCard, TissueChoice
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag.analyze.engine import analyze
-from napari_xmag.analyze.events import Event, Waiting
+from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict, write_review
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.metadata import passport
+from napari_xmag.slide.metadata import slide_metadata
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import (
     TissueMask,
@@ -49,7 +49,7 @@ class Opened:
     """A slide is open; ``passport`` says what it is."""
 
     slide: Slide
-    passport: Mapping[str, Any]
+    slide_metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +104,7 @@ class TissueRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RunRequest:
+class AnalyzeRequest:
     """All that a run needs, read from the widgets once."""
 
     slide: Slide
@@ -143,7 +143,7 @@ def open_for_window(path: Path, mpp: float | None = None) -> Iterator[Waiting | 
 
             remember_mpp(path, Mpp(mpp, mpp))
         slide = open_slide(path)
-        return Opened(slide, passport(slide))
+        return Opened(slide, slide_metadata(slide))
 
     yield (yield from awaited(opened, "Opening the slide"))
 
@@ -182,7 +182,7 @@ def outline(slide: Slide, request: TissueRequest) -> Iterator[Waiting | TissueMa
     yield (yield from awaited(lambda: request.mask(slide), "Finding tissue"))
 
 
-def run(request: RunRequest, shelf: ModelShelf) -> Iterator[ModelReady | Event]:
+def run(request: AnalyzeRequest, shelf: ModelShelf) -> Iterator[ModelReady | AnalyzeEvent]:
     """Load the model, find the tissue, analyse; the last event is ``Finished``."""
     model = yield from awaited(lambda: shelf.load(request.model), "Loading the model")
     yield ModelReady(model)
@@ -199,12 +199,12 @@ def run(request: RunRequest, shelf: ModelShelf) -> Iterator[ModelReady | Event]:
 def foremost(
     result: SlideResult, values: NDArray[np.floating], count: int = STRIP_TILES
 ) -> NDArray[np.int64]:
-    """Return the indices of the squares with the largest values above zero, the first first.
+    """Return the indices of the patches with the largest values above zero, the first first.
 
-    Of squares less than half a tile apart only the first is taken: ten pictures of one gland would
+    Of patches less than half a tile apart only the first is taken: ten pictures of one gland would
     hide all other evidence.
     """
-    tiles, mpp = result.tiles, result.mpp
+    tiles, mpp = result.patches, result.mpp
     apart = result.model["tile_px"] * result.model["mpp"] / 2
     left = np.argsort(-values, kind="stable")
     left = left[values[left] > 0]
@@ -220,13 +220,13 @@ def foremost(
 
 def tile_box(result: SlideResult, tile: int) -> Box:
     """Return the level-0 box of a tile."""
-    tiles = result.tiles
+    tiles = result.patches
     return Box(*(float(c[tile]) for c in (tiles.x, tiles.y, tiles.width, tiles.height)))
 
 
 def picture_strip(
     slide: Slide, result: SlideResult, class_name: str
-) -> Iterator[Waiting | tuple[TileCard, ...]]:
+) -> Iterator[Waiting | tuple[PatchCard, ...]]:
     """Read the pictures of the tiles that speak most for a class; without one, of the most
     attended tiles.
     """
@@ -236,14 +236,14 @@ def picture_strip(
     values = view_values(result, view, class_name)
     chosen = foremost(result, values)
     boxes = [tile_box(result, int(tile)) for tile in chosen]
-    cards: list[TileCard] = []
+    cards: list[PatchCard] = []
     with closing(read_tiles(slide, boxes, STRIP_PX, workers=1)) as tiles:
         for read in tiles:
             if read is None:
                 yield Waiting("Reading tiles")
                 continue
             tile = int(chosen[read.index])
-            cards.append(TileCard(tile, read.index + 1, float(values[tile]), read.pixels))
+            cards.append(PatchCard(tile, read.index + 1, float(values[tile]), read.pixels))
     yield tuple(sorted(cards, key=lambda card: card.place))
 
 

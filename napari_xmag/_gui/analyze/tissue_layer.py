@@ -100,9 +100,9 @@ def polygons_of(viewer: ViewerModel, session: SlideSession) -> tuple[NDArray[np.
                 polygons.append(_level0(outline, layer, session))
     if not polygons:
         raise TissueError(
-            wanted="at least one closed shape drawn on the slide",
+            expected="at least one closed shape drawn on the slide",
             found="none",
-            remedy="Press “Draw regions” and outline what should be analysed.",
+            hint="Press “Draw regions” and outline what should be analysed.",
         )
     return tuple(polygons)
 

@@ -23,12 +23,12 @@ from napari_xmag._gui.analyze.controller import Controller
 from napari_xmag._gui.analyze.export_dialog import ExportDialog
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
+from napari_xmag._gui.analyze.patch_strip import PatchStrip
 from napari_xmag._gui.analyze.prediction_panel import PredictionPanel
 from napari_xmag._gui.analyze.requests import Requests
 from napari_xmag._gui.analyze.run_panel import RunPanel
-from napari_xmag._gui.analyze.slide_metadata_panel import PassportPanel
+from napari_xmag._gui.analyze.slide_metadata_panel import SlideMetadataPanel
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
-from napari_xmag._gui.analyze.tile_strip import TileStrip
 from napari_xmag._gui.analyze.tissue_panel import TissuePanel
 from napari_xmag._gui.shared.dock import Docked
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
@@ -58,9 +58,9 @@ class AnalyzeWidget(Docked):
         self.run = RunPanel()
         self.prediction = PredictionPanel()
         self.map = MapPanel()
-        self.strip = TileStrip()
+        self.strip = PatchStrip()
         self.label = LabelPanel()
-        self.passport = PassportPanel()
+        self.slide_metadata = SlideMetadataPanel()
         self.hover = HoverLine()
         self.export_button = QPushButton("Export …")
         self.export_button.setToolTip(
@@ -119,7 +119,7 @@ class AnalyzeWidget(Docked):
             self.run,
             self.results,
             self.export_button,
-            _section("Slide passport", self.passport, folded=True),
+            _section("Slide passport", self.slide_metadata, folded=True),
         ]
 
     # wires
@@ -179,7 +179,7 @@ class AnalyzeWidget(Docked):
             return
         {
             "slide": self._show_slide,
-            "passport": self._show_passport,
+            "slide_metadata": self._show_metadata,
             "problem": self._show_slide,
             "tissue": self._show_tissue,
             "progress": self._show_progress,
@@ -202,7 +202,7 @@ class AnalyzeWidget(Docked):
     def _show_slide(self) -> None:
         self.chooser.show_session(self.state.current)
         self._show_tissue()
-        self._show_passport()
+        self._show_metadata()
         self._show_progress()
 
     def _show_models(self) -> None:
@@ -215,10 +215,12 @@ class AnalyzeWidget(Docked):
     def _show_tissue(self) -> None:
         self.tissue.show_session(self.state.current)
 
-    def _show_passport(self) -> None:
+    def _show_metadata(self) -> None:
         session = self.state.current
-        passport = session.passport if session is not None else None
-        self.passport.show_slide(passport, session.result if session is not None else None)
+        slide_metadata = session.slide_metadata if session is not None else None
+        self.slide_metadata.show_slide(
+            slide_metadata, session.result if session is not None else None
+        )
 
     def _show_progress(self) -> None:
         session = self.state.current
@@ -248,7 +250,7 @@ class AnalyzeWidget(Docked):
         self.label.show_result(result)
         self.export_button.setEnabled(result is not None)
         self._show_strip()
-        self._show_passport()
+        self._show_metadata()
 
     def _show_strip(self) -> None:
         self.strip.show_session(self.state.current)

@@ -12,7 +12,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal, Slot
 from superqt.utils import GeneratorWorker
 
-from napari_xmag.analyze.events import Event, TilesDone, Waiting
+from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -178,7 +178,9 @@ def _nothing() -> None:
     """End without a word."""
 
 
-def paced(events: Iterable[Event], seconds: float = REPAINT_SECONDS) -> Iterator[Event]:
+def paced(
+    events: Iterable[AnalyzeEvent], seconds: float = REPAINT_SECONDS
+) -> Iterator[AnalyzeEvent]:
     """Pass events on, but join the tiles that come within ``seconds`` of one another.
 
     A fast GPU finishes far more batches than a window can paint, and Qt's queue has no bound.
@@ -205,7 +207,7 @@ def join_tiles(events: list[TilesDone]) -> TilesDone:
     return TilesDone(
         indices=np.concatenate([event.indices for event in events]),
         attention_logit=np.concatenate([event.attention_logit for event in events]),
-        tile_evidence=np.concatenate([event.tile_evidence for event in events]),
+        patch_evidence=np.concatenate([event.patch_evidence for event in events]),
         done=last.done,
         total=last.total,
         tiles_per_second=last.tiles_per_second,

@@ -25,7 +25,7 @@ def tell_error(error: Exception) -> None:
 
 def in_words(error: XmagError) -> str:
     """Return an error as two sentences."""
-    return f"{_sentence(error.wanted, 'Needed ')} {_sentence(error.found, 'Found ')} {error.remedy}"
+    return f"{_sentence(error.expected, 'Needed ')} {_sentence(error.found, 'Found ')} {error.hint}"
 
 
 def _sentence(words: str, start: str) -> str:

@@ -112,9 +112,9 @@ def _listen(stream: IO[bytes], said: "queue.Queue[_Said | _Over]") -> None:
         said.put(
             _Over(
                 ConfigError(
-                    wanted="the work to end",
+                    expected="the work to end",
                     found="its process gone",
-                    remedy="Memory may have run out: close other programs and go on.",
+                    hint="Memory may have run out: close other programs and go on.",
                 )
             )
         )

@@ -68,8 +68,8 @@ class CohortKeeper:
 
     def _tell(self, error: Exception) -> None:
         found = error.found if isinstance(error, XmagError) else str(error)
-        remedy = error.remedy if isinstance(error, XmagError) else ""
-        self._state.note = f"{found[:1].upper()}{found[1:].rstrip('.')}. {remedy}".strip()
+        hint = error.hint if isinstance(error, XmagError) else ""
+        self._state.note = f"{found[:1].upper()}{found[1:].rstrip('.')}. {hint}".strip()
 
     def save_table(self, path: Path) -> None:
         """Write the table; its rows are numbered anew, as a spreadsheet will count them."""

@@ -145,7 +145,7 @@ class CohortModel(QAbstractTableModel):
         return True
 
     def _tip(self, row: CohortRow) -> str:
-        return "\n".join(f"{p.words}.\n{p.remedy}." for p in self._problems.get(row.row, ()))
+        return "\n".join(f"{p.words}.\n{p.hint}." for p in self._problems.get(row.row, ()))
 
     def _drawn(self, row: CohortRow, name: str) -> str:
         return self._state.drawn.get(row.row, "") if name == "split" else ""
@@ -234,7 +234,7 @@ class CohortTable(QTableView):
 
     def _choose_columns(self, state: TrainState) -> None:
         """Show the columns that somebody fills, or needs."""
-        needed = any("µm per pixel" in problem.remedy for problem in state.problems)
+        needed = any("µm per pixel" in problem.hint for problem in state.problems)
         for name in _OPTIONAL:
             filled = any(_text(row, name) for row in state.rows) or (name == "mpp" and needed)
             self.setColumnHidden(COLUMNS.index(name), not filled)

@@ -37,9 +37,9 @@ class ConfusionMatrix(QWidget):
             item.widget().hide()
             item.widget().deleteLater()
         self.cells = {}
-        called = QLabel("called by the model")
-        called.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._grid.addWidget(called, 0, 1, 1, max(len(classes), 1))
+        predicted = QLabel("called by the model")
+        predicted.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._grid.addWidget(predicted, 0, 1, 1, max(len(classes), 1))
         for column, name in enumerate(classes, 1):
             self._grid.addWidget(_heading(name, Qt.AlignmentFlag.AlignCenter), 1, column)
             self._grid.setColumnStretch(column, 1)
@@ -50,9 +50,9 @@ class ConfusionMatrix(QWidget):
                 cell = self._cell(name, classes[column], count, sum(row))
                 self._grid.addWidget(cell, line + 2, column + 1)
 
-    def _cell(self, truth: str, called: str, count: int, of: int) -> QPushButton:
+    def _cell(self, truth: str, predicted: str, count: int, of: int) -> QPushButton:
         button = QPushButton(str(count))
-        right = truth == called
+        right = truth == predicted
         share = count / of if of else 0.0
         color = ACCENT if right else ALARM
         strength = _LEAST + (_MOST - _LEAST) * share if count else 0.06
@@ -66,15 +66,15 @@ class ConfusionMatrix(QWidget):
         button.setCheckable(True)
         button.setAutoExclusive(True)
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        words = f"{count} of {of} slides of {truth} are called {called}"
+        words = f"{count} of {of} slides of {truth} are called {predicted}"
         button.setToolTip(f"{words} ({share:.0%}). Click to list them.")
         button.setAccessibleName(words)
-        button.clicked.connect(partial(self._click, truth, called))
-        self.cells[truth, called] = button
+        button.clicked.connect(partial(self._click, truth, predicted))
+        self.cells[truth, predicted] = button
         return button
 
-    def _click(self, truth: str, called: str, *_: object) -> None:
-        self.clicked.emit(truth, called)
+    def _click(self, truth: str, predicted: str, *_: object) -> None:
+        self.clicked.emit(truth, predicted)
 
 
 def _heading(text: str, side: Qt.AlignmentFlag) -> QLabel:

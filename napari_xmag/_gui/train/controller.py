@@ -12,10 +12,10 @@ from napari_xmag._gui.shared.notices import in_words
 from napari_xmag._gui.train import tasks
 from napari_xmag._gui.train.cohort import CohortKeeper
 from napari_xmag._gui.train.state import Curves, TrainState
-from napari_xmag._gui.train.worker_entry import RunRequest
+from napari_xmag._gui.train.worker_entry import TrainRequest
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import XmagError
-from napari_xmag.progress.events import EpochDone, Finished, Planned, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class TrainController:
 
     def _start(self, *, resume: bool) -> None:
         state = self.state
-        request = RunRequest(state.rows, state.encoder, state.out, state.config, resume)
+        request = TrainRequest(state.rows, state.encoder, state.out, state.config, resume)
         state.outcome, state.failed, state.record, state.plan = "", False, None, {}
         state.epoch = None
         self._finished = False
@@ -137,12 +137,12 @@ class TrainController:
                 state.progress = Progress(event.stage, 0, 0)
         elif isinstance(event, Progress):
             state.progress = event
-        elif isinstance(event, Planned):
+        elif isinstance(event, RunPlanned):
             state.plan = {**state.plan, **event.plan}
         elif isinstance(event, EpochDone):
             state.epoch = event
             self.curves.add(event)
-        elif isinstance(event, Finished):
+        elif isinstance(event, RunFinished):
             self._finished = True
 
     def _end(self) -> None:

@@ -145,8 +145,8 @@ class ResultPanel(QWidget):
         self.few.say(_FEW.format(count=count) if count < _ENOUGH else "")
         self._list_slides()
 
-    def _choose_cell(self, truth: str, called: str) -> None:
-        self._cell = truth, called
+    def _choose_cell(self, truth: str, predicted: str) -> None:
+        self._cell = truth, predicted
         self._list_slides()
 
     def _list_slides(self) -> None:
@@ -157,9 +157,9 @@ class ResultPanel(QWidget):
             self.listing.say(f"All {len(found)} slides, {wrong} called wrong. Click one to see it.")
         else:
             found = list(self._record.slides(split, *self._cell))
-            truth, called = self._cell
+            truth, predicted = self._cell
             self.listing.say(
-                f"{len(found)} slides of {truth} called {called}. Click one to see it."
+                f"{len(found)} slides of {truth} called {predicted}. Click one to see it."
             )
         self._fill(sorted(found, key=lambda item: (item.right, -max(item.probabilities))))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_xmag._gui.shared.jobs import awaited
 from napari_xmag._gui.shared.subprocess_worker import in_child
-from napari_xmag._gui.train.worker_entry import RunRequest, trained
+from napari_xmag._gui.train.worker_entry import TrainRequest, trained
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.cohort.cohort import check, check_slides, read_cohort
 from napari_xmag.cohort.problems import Problem
@@ -19,7 +19,7 @@ from napari_xmag.errors import XmagError
 from napari_xmag.slide.sample_cohort import COHORT_TABLE, write_sample_cohort
 
 if TYPE_CHECKING:
-    from napari_xmag.progress.events import Event
+    from napari_xmag.progress.events import RunEvent
     from napari_xmag.train.config import TrainConfig
     from napari_xmag.train.report.record import RunRecord
     from napari_xmag.zoo import ModelEntry
@@ -123,7 +123,7 @@ def _checked(rows: Sequence[CohortRow], config: "TrainConfig | None") -> CohortC
             seed=config.seed,
         )
     except XmagError as error:
-        return CohortChecked(problems, {}, f"{error.found}. {error.remedy}")
+        return CohortChecked(problems, {}, f"{error.found}. {error.hint}")
     if len(divisions) > 1:
         return CohortChecked(problems, {}, "")
     drawn = {
@@ -149,7 +149,7 @@ def survey() -> Iterator[tuple["ModelEntry", ...]]:
     yield tuple(entry for entry in list_models() if not entry.problem)
 
 
-def run(request: RunRequest) -> Iterator["Waiting | Event"]:
+def run(request: TrainRequest) -> Iterator["Waiting | RunEvent"]:
     """Train in a process of its own; the last event is ``Finished``."""
     return in_child(trained, request, stage="Loading the encoder")
 

@@ -9,12 +9,12 @@ from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.rows import CohortRow
 
 if TYPE_CHECKING:
-    from napari_xmag.progress.events import Event
+    from napari_xmag.progress.events import RunEvent
     from napari_xmag.train.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True)
-class RunRequest:
+class TrainRequest:
     """All that a training needs, read from the widgets once."""
 
     rows: tuple[CohortRow, ...]
@@ -24,7 +24,7 @@ class RunRequest:
     resume: bool
 
 
-def trained(request: RunRequest) -> Iterator["Event"]:
+def trained(request: TrainRequest) -> Iterator["RunEvent"]:
     """Load the encoder and train: what the process of a training does."""
     from napari_xmag.nets.encoder import load_encoder
     from napari_xmag.train.run import train

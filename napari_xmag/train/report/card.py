@@ -62,16 +62,16 @@ def read_notes(path: Path) -> dict[str, str]:
         before, *parts = ("\n" + path.read_text(encoding="utf-8")).split("\n## ")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            wanted=f"a readable Markdown file at {path}",
+            expected=f"a readable Markdown file at {path}",
             found=str(error),
-            remedy="Correct the path.",
+            hint="Correct the path.",
             causes=[error],
         ) from error
     if before.strip():
         raise ConfigError(
-            wanted="sections that begin with ## Heading",
+            expected="sections that begin with ## Heading",
             found=f"text before the first heading in {path.name}",
-            remedy="Move it under a heading.",
+            hint="Move it under a heading.",
         )
     pairs = (part.partition("\n") for part in parts)
     return {heading.strip(): text.strip() for heading, _, text in pairs}

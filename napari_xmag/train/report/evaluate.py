@@ -137,7 +137,7 @@ class Report:
         }
 
 
-def judge(
+def evaluate_predictions(
     rows: Sequence[CohortRow],
     classes: Sequence[str],
     logits: ArrayLike,

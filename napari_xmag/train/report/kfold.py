@@ -10,7 +10,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TEST
 from napari_xmag.errors import ResultError
 from napari_xmag.files import write_json
-from napari_xmag.stats.metrics import mean, spread
+from napari_xmag.stats.metrics import mean, standard_deviation
 from napari_xmag.train.report import markdown
 from napari_xmag.train.report.evaluate import LEVEL, SplitReport, split_reports
 from napari_xmag.train.report.predictions import (
@@ -64,7 +64,9 @@ class FoldSummary:
             "classes": list(self.classes),
             "interval_level": LEVEL,
             "mean": {name: mean([fold[name] for fold in values]) for name in values[0]},
-            "spread": {name: spread([fold[name] for fold in values]) for name in values[0]},
+            "spread": {
+                name: standard_deviation([fold[name] for fold in values]) for name in values[0]
+            },
             "folds": values,
             TEST: self.together.metrics(),
         }
@@ -126,9 +128,9 @@ def _require_once(
     ]
     if faults:
         raise ResultError(
-            wanted="the folds of one training, in which every slide is tested once",
+            expected="the folds of one training, in which every slide is tested once",
             found=", ".join(faults),
-            remedy="Name the folders of one training in folds.",
+            hint="Name the folders of one training in folds.",
         )
 
 

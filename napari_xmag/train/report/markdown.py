@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_xmag.stats.metrics import Interval, mean, spread
+from napari_xmag.stats.metrics import Interval, mean, standard_deviation
 from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
 from napari_xmag.train.report.predictions import SlidePrediction
 
@@ -138,7 +138,7 @@ def mean_and_spread(folds: Sequence[Mapping[str, float]], names: Mapping[str, st
         for place, fold in enumerate(folds, 1)
     ]
     pairs = [
-        (mean([fold[key] for fold in folds]), spread([fold[key] for fold in folds]))
+        (mean([fold[key] for fold in folds]), standard_deviation([fold[key] for fold in folds]))
         for key in names
     ]
     rows.append(

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ResultError
 from napari_xmag.files import whole_file
-from napari_xmag.nets.decision import EVEN, called
+from napari_xmag.nets.decision import EVEN, predict_class
 from napari_xmag.nets.info import softmax
 
 TABLE = "predictions.csv"
@@ -80,7 +80,7 @@ def predict(
             mpp=row.mpp,
         )
         for row, value, chance, call in zip(
-            rows, values, probabilities, called(probabilities, threshold), strict=True
+            rows, values, probabilities, predict_class(probabilities, threshold), strict=True
         )
     ]
 
@@ -135,9 +135,9 @@ def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction
             return classes, tuple(_prediction(cells, classes) for cells in reader)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ResultError(
-            wanted=f"the predictions of a training in {path.parent}",
+            expected=f"the predictions of a training in {path.parent}",
             found=f"{type(error).__name__}: {error}",
-            remedy=f"Choose the folder of a training whose {path.name} is unaltered.",
+            hint=f"Choose the folder of a training whose {path.name} is unaltered.",
             causes=[error],
         ) from error
 

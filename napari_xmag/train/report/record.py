@@ -134,8 +134,8 @@ def read_curves(folder: Path) -> dict[str, dict[str, Curve]]:
 
 def _altered(path: Path, error: Exception) -> ResultError:
     return ResultError(
-        wanted=f"the folder of a training in {path.parent}",
+        expected=f"the folder of a training in {path.parent}",
         found=f"{path.name}: {error}",
-        remedy="Choose a folder that a training wrote, unaltered.",
+        hint="Choose a folder that a training wrote, unaltered.",
         causes=[error],
     )

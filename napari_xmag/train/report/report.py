@@ -6,13 +6,13 @@ from pathlib import Path
 from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TRAIN
 from napari_xmag.files import whole_file, write_json
-from napari_xmag.nets.decision import rule_in_words
+from napari_xmag.nets.decision import describe_decision
 from napari_xmag.train.report import markdown
-from napari_xmag.train.report.evaluate import Report, SplitReport, judge
+from napari_xmag.train.report.evaluate import Report, SplitReport, evaluate_predictions
 from napari_xmag.train.report.predictions import TABLE, SlidePrediction, write_predictions
 from napari_xmag.train.report.record import METRICS, RunRecord, read_curves, read_run
 
-__all__ = ["Report", "RunRecord", "SplitReport", "judge", "read_run", "write_report"]
+__all__ = ["Report", "RunRecord", "SplitReport", "evaluate_predictions", "read_run", "write_report"]
 
 REPORT, PLOTS = "report.md", "plots"
 
@@ -29,7 +29,9 @@ def write_report(folder: Path, report: Report) -> None:
     """
     write_predictions(folder / TABLE, report.classes, report.predictions)
     pictures = draw_plots(folder, report.splits, report.classes)
-    rule = rule_in_words(report.classes, report.threshold) or "the most probable class is called"
+    rule = (
+        describe_decision(report.classes, report.threshold) or "the most probable class is called"
+    )
     head = [
         "# How well the model does",
         f"**{NOTICE}**",

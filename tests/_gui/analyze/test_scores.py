@@ -5,10 +5,10 @@ import pytest
 
 from napari_xmag._gui.analyze.map_layer import hide_below, limits
 from napari_xmag._gui.analyze.run_panel import in_words
-from napari_xmag._gui.analyze.scores import LiveScores, TileScores
-from napari_xmag._gui.analyze.state import Progress
+from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
+from napari_xmag._gui.analyze.state import SlideProgress
 from napari_xmag._gui.shared.figures import percent
-from napari_xmag.analyze import Finished, HeatMapView, Planned, TilesDone, analyze
+from napari_xmag.analyze import HeatMapView, SlideFinished, SlidePlanned, TilesDone, analyze
 from napari_xmag.errors import ConfigError
 from napari_xmag.slide.open import open_slide
 from tests.nets.students import tiny_model
@@ -23,14 +23,14 @@ def run(aperio_slide):
 
 
 def test_live_values_become_the_result(run) -> None:
-    plan = next(event for event in run if isinstance(event, Planned))
-    result = next(event for event in run if isinstance(event, Finished)).result
+    plan = next(event for event in run if isinstance(event, SlidePlanned))
+    result = next(event for event in run if isinstance(event, SlideFinished)).result
     live = LiveScores(plan, result.classes)
     shown = [live.add(event) for event in run if isinstance(event, TilesDone)]
 
     assert not any(scores.final for scores in shown)
-    assert shown[-1].known == len(result.tiles) == len(plan.grid.boxes)
-    final = TileScores.of(result)
+    assert shown[-1].known == len(result.patches) == len(plan.grid.boxes)
+    final = PatchScores.of(result)
     for view in HeatMapView:
         np.testing.assert_allclose(
             shown[-1].values(view, "malignant"), final.values(view, "malignant"), rtol=1e-4
@@ -38,8 +38,8 @@ def test_live_values_become_the_result(run) -> None:
 
 
 def test_tile_under_a_point(run) -> None:
-    result = next(event for event in run if isinstance(event, Finished)).result
-    scores, tiles = TileScores.of(result), result.tiles
+    result = next(event for event in run if isinstance(event, SlideFinished)).result
+    scores, tiles = PatchScores.of(result), result.patches
     for tile in range(len(tiles)):
         inside = tiles.x[tile] + 1, tiles.y[tile] + tiles.height[tile] - 1
         assert scores.tile_at(*inside) == tile
@@ -48,9 +48,9 @@ def test_tile_under_a_point(run) -> None:
 
 
 def test_unknown_class_is_refused(run) -> None:
-    result = next(event for event in run if isinstance(event, Finished)).result
+    result = next(event for event in run if isinstance(event, SlideFinished)).result
     with pytest.raises(ConfigError, match="benign, malignant"):
-        TileScores.of(result).values(HeatMapView.EVIDENCE, "cat")
+        PatchScores.of(result).values(HeatMapView.EVIDENCE, "cat")
 
 
 def test_threshold_hides_weak_evidence_of_either_sign() -> None:
@@ -64,19 +64,22 @@ def test_threshold_hides_weak_evidence_of_either_sign() -> None:
 @pytest.mark.parametrize(
     ("progress", "words"),
     [
-        (Progress("finding the tissue"), "Finding the tissue …"),
+        (SlideProgress("finding the tissue"), "Finding the tissue …"),
         (
-            Progress("Analysing", 312, 1250, 58.2, 16.1),
+            SlideProgress("Analysing", 312, 1250, 58.2, 16.1),
             "312 of 1250 tiles · 58 tiles/s · 16 s left",
         ),
-        (Progress("Analysing", 5, 9000, 4.31, 2087), "5 of 9000 tiles · 4.3 tiles/s · 35 min left"),
         (
-            Progress("Analysing", 9, 10, 3, 1, 2),
+            SlideProgress("Analysing", 5, 9000, 4.31, 2087),
+            "5 of 9000 tiles · 4.3 tiles/s · 35 min left",
+        ),
+        (
+            SlideProgress("Analysing", 9, 10, 3, 1, 2),
             "9 of 10 tiles · 3.0 tiles/s · 1 s left · 2 unreadable",
         ),
     ],
 )
-def test_progress_in_words(progress: Progress, words: str) -> None:
+def test_progress_in_words(progress: SlideProgress, words: str) -> None:
     assert in_words(progress) == words
 
 

@@ -42,8 +42,8 @@ def test_analyze_to_the_end(window: Window, aperio_slide: Path) -> None:
     assert any("demonstration model" in words for words in shown)
     assert window.widget.run.button.text() == "Analyze slide"
     assert window.widget.export_button.isEnabled()
-    assert window.widget.passport.rows["Vendor"] == "aperio"
-    assert "Time: all" in window.widget.passport.rows
+    assert window.widget.slide_metadata.rows["Vendor"] == "aperio"
+    assert "Time: all" in window.widget.slide_metadata.rows
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_the_models_threshold_decides_and_is_told(
         told.append(panel.note.text())
         bars.append({bar.name: bar.probability for bar in panel.bars})
         assert panel.note.isVisible()
-        (called,) = [bar.name for bar in panel.bars if bar.called]
-        assert called == window.session.result.predicted
-        assert f"Prediction: {called} " in told[-1]
+        (predicted,) = [bar.name for bar in panel.bars if bar.predicted]
+        assert predicted == window.session.result.predicted
+        assert f"Prediction: {predicted} " in told[-1]
     # The same probabilities, but not the same answer: each says why.
     assert bars[0] == bars[1]
     assert 0.025 < bars[0]["malignant"] < 0.98
@@ -85,13 +85,13 @@ def test_the_models_threshold_decides_and_is_told(
     window.analyze()
     assert not panel.note.isVisible()
     likeliest = max(panel.bars, key=lambda bar: bar.probability)
-    assert likeliest.called
+    assert likeliest.predicted
 
 
 def test_map_lies_on_its_tiles_and_is_clear_elsewhere(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    layer, tiles = session.map_layer, session.result.tiles
+    layer, tiles = session.map_layer, session.result.patches
 
     # The middle of each tile, in the slide's own pixels, is the middle of its map pixel.
     centers = np.stack([tiles.y + tiles.height / 2, tiles.x + tiles.width / 2], axis=1) - 0.5
@@ -150,7 +150,7 @@ def test_cancel_brings_the_earlier_result_back(window: Window, sample: Path) -> 
     window.wait(lambda: session.progress is None)
 
     assert session.result is before
-    assert np.isfinite(session.map_layer.data).sum() == len(before.tiles)
+    assert np.isfinite(session.map_layer.data).sum() == len(before.patches)
 
 
 def test_broken_model_is_told_and_the_button_comes_back(
@@ -256,7 +256,7 @@ def test_evidence_of_a_class_is_what_the_map_shows(window: Window, aperio_slide:
     panel.classes.setCurrentIndex(1)
     panel.classes.activated.emit(1)
 
-    tiles = session.result.tiles
+    tiles = session.result.patches
     shown = session.map_layer.data[tiles.row, tiles.column]
     np.testing.assert_array_equal(shown, tiles.evidence[:, 1])
     assert shown.sum() == pytest.approx(session.result.logits[1], abs=1e-4)
@@ -269,7 +269,7 @@ def test_raw_attention_and_threshold(window: Window, aperio_slide: Path) -> None
     session = window.open(aperio_slide)
     window.analyze()
     window.widget.state.view = HeatMapView.RAW
-    attention = session.result.tiles.attention
+    attention = session.result.patches.attention
     assert np.nansum(session.map_layer.data) == pytest.approx(1, abs=1e-4)
 
     window.widget.map.threshold.setValue(95)
@@ -282,14 +282,14 @@ def test_click_on_the_strip_moves_the_camera(window: Window, aperio_slide: Path)
     session = window.open(aperio_slide)
     window.analyze()
     strip = window.widget.strip.tiles
-    attention = session.result.tiles.attention
+    attention = session.result.patches.attention
     order = [tile.card.tile for tile in strip]
     assert len(order) == 10
     assert attention[order].tolist() == sorted(attention, reverse=True)[:10]
 
     strip[3].picture.click()
 
-    tiles, tile = session.result.tiles, order[3]
+    tiles, tile = session.result.patches, order[3]
     center = (
         tiles.y[tile] + tiles.height[tile] / 2 - 0.5,
         tiles.x[tile] + tiles.width[tile] / 2 - 0.5,
@@ -313,7 +313,7 @@ def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
     for number, name in enumerate(session.result.classes):
         state.view, state.class_name = HeatMapView.EVIDENCE, name
         window.wait(lambda: session.cards is not None)
-        evidence = session.result.tiles.evidence[:, number]
+        evidence = session.result.patches.evidence[:, number]
         best = [float(value) for value in sorted(evidence, reverse=True)[:10] if value > 0]
         assert [tile.card.value for tile in strip.tiles] == best
         assert f"“{name}”" in strip.words.text()
@@ -386,7 +386,7 @@ def test_repainted_tissue_changes_the_tiles(window: Window, aperio_slide: Path) 
 
     assert session.tissue is TissueChoice.PAINTED
     result = window.analyze().result
-    assert 0 < len(result.tiles) < len(everything.tiles)
+    assert 0 < len(result.patches) < len(everything.patches)
     assert result.settings["tissue"] == "painted"
     assert not layer.visible
 
@@ -399,7 +399,7 @@ def test_shapes_limit_the_tiles(window: Window, aperio_slide: Path) -> None:
     assert window.viewer.layers.selection.active is regions
     regions.add_polygons([np.array([[800, 1500], [800, 2500], [2200, 2500], [2200, 1500]])])
 
-    tiles = window.analyze().result.tiles
+    tiles = window.analyze().result.patches
 
     center_x, center_y = tiles.x + tiles.width / 2, tiles.y + tiles.height / 2
     assert len(tiles) > 0
@@ -420,22 +420,22 @@ def test_no_shape_is_told_and_nothing_starts(window: Window, aperio_slide: Path)
 def test_hover_reads_a_tile(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    tiles = session.result.tiles
+    tiles = session.result.patches
     tile = int(np.argmax(tiles.attention))
     center = (
         tiles.y[tile] + tiles.height[tile] / 2 - 0.5,
         tiles.x[tile] + tiles.width[tile] / 2 - 0.5,
     )
 
-    class Event:
+    class AnalyzeEvent:
         position = session.layer.data_to_world(center)
 
     for callback in window.viewer.mouse_move_callbacks:
-        callback(window.viewer, Event)
+        callback(window.viewer, AnalyzeEvent)
     assert "rank 100 %" in window.widget.hover.text()
 
-    Event.position = (0.0, 0.0)
-    window.viewer.mouse_move_callbacks[-1](window.viewer, Event)
+    AnalyzeEvent.position = (0.0, 0.0)
+    window.viewer.mouse_move_callbacks[-1](window.viewer, AnalyzeEvent)
     assert "Point at" in window.widget.hover.text()
 
 

@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.shared.jobs import Jobs, join_tiles, paced
-from napari_xmag.analyze.events import Event, TilesDone, Waiting
+from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
 
 pytestmark = pytest.mark.window
 
@@ -98,7 +98,7 @@ def tiles(*indices: int) -> TilesDone:
 
 
 def test_paced_joins_batches_but_loses_none() -> None:
-    def events() -> Iterator[Event]:
+    def events() -> Iterator[AnalyzeEvent]:
         for index in range(9):
             yield tiles(index)
         yield Waiting("the end")
@@ -127,5 +127,5 @@ def test_join_keeps_rows_together() -> None:
     joined = join_tiles([tiles(4, 2), tiles(7)])
     assert joined.indices.tolist() == [4, 2, 7]
     assert joined.attention_logit.tolist() == [4, 2, 7]
-    assert joined.tile_evidence[:, 1].tolist() == [-4, -2, -7]
+    assert joined.patch_evidence[:, 1].tolist() == [-4, -2, -7]
     assert joined.done == 8

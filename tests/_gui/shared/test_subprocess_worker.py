@@ -30,7 +30,7 @@ def endless(note: Path) -> Iterator[int]:
 
 def refused() -> Iterator[int]:
     yield 1
-    raise CohortError(wanted="slides", found="none", remedy="Add some.", causes=[OSError("gone")])
+    raise CohortError(expected="slides", found="none", hint="Add some.", causes=[OSError("gone")])
 
 
 def unspeakable() -> Iterator[int]:
@@ -71,9 +71,9 @@ def test_closing_closes_the_generator_there(tmp_path: Path) -> None:
 
 
 def test_errors_arrive_as_they_were() -> None:
-    with pytest.raises(CohortError, match="Wanted slides, found none") as caught:
+    with pytest.raises(CohortError, match="Expected slides, but found none") as caught:
         events_of(refused)
-    assert caught.value.remedy == "Add some."
+    assert caught.value.hint == "Add some."
     assert "OSError: gone" in caught.value.details()
 
 

@@ -60,13 +60,13 @@ def test_a_result_is_looked_at_and_its_model_used(
     assert split == "test"
     counts = {key: int(cell.text()) for key, cell in result.matrix.cells.items()}
     assert sum(counts.values()) == sum(item.split == split for item in record.predictions)
-    truth, called = next(key for key, count in counts.items() if count)
-    result.matrix.cells[truth, called].click()
-    assert result.slides.rowCount() == counts[truth, called]
+    truth, predicted = next(key for key, count in counts.items() if count)
+    result.matrix.cells[truth, predicted].click()
+    assert result.slides.rowCount() == counts[truth, predicted]
     assert {result.slides.item(i, 1).text() for i in range(result.slides.rowCount())} == {truth}
 
     # A click on a slide opens it with the map of this very model.
-    item = record.slides(split, truth, called)[0]
+    item = record.slides(split, truth, predicted)[0]
     place = next(
         i
         for i in range(result.slides.rowCount())

@@ -9,7 +9,7 @@ from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.card import card_sections
-from napari_xmag.train.report.report import judge
+from napari_xmag.train.report.report import evaluate_predictions
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
         for n, split in enumerate(["train"] * 4 + ["validation"] * 4 + ["test"] * 4)
     ]
     logits = [[0.0, 1.0 if n % 2 else -1.0] for n in range(11)] + [[0.0, -3.0]]
-    report = judge(rows, ("a", "b"), logits, 1.25, 0.625)
+    report = evaluate_predictions(rows, ("a", "b"), logits, 1.25, 0.625)
     config = TrainConfig(mode="end-to-end", tiles_per_epoch=64)
     card = card_sections(rows, config, encoder, report)
     assert "| test | 2 | 2 | 2 |" in card["Training data"]

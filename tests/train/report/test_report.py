@@ -14,7 +14,7 @@ from napari_xmag.files import write_json
 from napari_xmag.train.report.kfold import summarise_folds
 from napari_xmag.train.report.plots import plot_splits
 from napari_xmag.train.report.predictions import write_predictions
-from napari_xmag.train.report.report import Report, judge, read_run, write_report
+from napari_xmag.train.report.report import Report, evaluate_predictions, read_run, write_report
 
 CLASSES = ("benign", "malignant")
 
@@ -29,7 +29,7 @@ def five(threshold: float | None = 0.5, temperature: float = 1.0) -> Report:
     rows = [row("a-1", 0, "test"), row("a-2", 0, "test"), row("b-1", 0, "test"),
             row("c-1", 1, "test"), row("d-1", 1, "test")]  # fmt: skip
     logits = np.array([[0.0, score] for score in (-2.0, -1.0, 3.0, 1.0, 4.0)])
-    return judge(rows, CLASSES, logits, temperature, threshold)
+    return evaluate_predictions(rows, CLASSES, logits, temperature, threshold)
 
 
 def test_figures_by_hand() -> None:
@@ -85,17 +85,23 @@ def many(
 
 def test_a_model_that_calls_all_slides_malignant_gets_a_threshold() -> None:
     rows, logits = many(shift=4.0)
-    found = judge(rows, CLASSES, logits, 1.0)
+    found = evaluate_predictions(rows, CLASSES, logits, 1.0)
     assert 0.99 < found.threshold < 1
     assert found.chosen == "largest sensitivity + specificity on 10 validation slides"
     assert found.splits["test"].figures["balanced_accuracy"].value == 1
-    assert judge(rows, CLASSES, logits, 1.0, 0.5).splits["test"].figures["accuracy"].value == 0.5
+    assert (
+        evaluate_predictions(rows, CLASSES, logits, 1.0, 0.5)
+        .splits["test"]
+        .figures["accuracy"]
+        .value
+        == 0.5
+    )
 
 
 def test_several_classes_have_no_threshold() -> None:
     rows = [replace(row(f"p{n}-1", 0, "test"), label="xyz"[n % 3]) for n in range(9)]
     logits = 3 * np.eye(3)[np.arange(9) % 3]
-    found = judge(rows, ("x", "y", "z"), logits, 1.0, threshold=0.9)
+    found = evaluate_predictions(rows, ("x", "y", "z"), logits, 1.0, threshold=0.9)
     assert found.threshold == 0.5
     assert found.splits["test"].figures["auc"].value == 1
     assert set(found.splits["test"].roc) == {"x", "y", "z"}
@@ -104,7 +110,7 @@ def test_several_classes_have_no_threshold() -> None:
 def test_one_class_in_a_split_has_no_auc_and_is_still_written(tmp_path: Path) -> None:
     rows, logits = many()
     rows = [item for item in rows if item.split != "test" or item.label == "benign"]
-    found = judge(rows, CLASSES, logits[: len(rows)], 1.0)
+    found = evaluate_predictions(rows, CLASSES, logits[: len(rows)], 1.0)
     assert np.isnan(found.splits["test"].figures["auc"].value)
     write_json(tmp_path / "metrics.json", found.metrics())
     assert read_run(tmp_path).metrics["test"]["auc"] is None
@@ -114,7 +120,7 @@ def test_one_class_in_a_split_has_no_auc_and_is_still_written(tmp_path: Path) ->
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     rows, logits = many()
     rows[0] = replace(rows[0], mpp=0.25, patient=str(rows[0].slide))
-    found = judge(rows, CLASSES, logits, 1.5)
+    found = evaluate_predictions(rows, CLASSES, logits, 1.5)
     (tmp_path / "scalars.csv").write_text(
         "stage,epoch,train_loss,validation_auc\nhead,1,0.7,0.5\nhead,2,0.5,0.75\n"
     )
@@ -166,7 +172,7 @@ def trained(folder: Path, seed: int, name: str) -> Report:
     """Write the predictions of a training in which ``seed`` test slides are far off."""
     rows, logits = many(seed=seed, name=name)
     logits[30 : 30 + 2 * seed : 2, 1] = 9  # every second slide is benign
-    found = judge(rows, CLASSES, logits, 1.0, 0.5)
+    found = evaluate_predictions(rows, CLASSES, logits, 1.0, 0.5)
     write_predictions(folder / "predictions.csv", CLASSES, found.predictions)
     return found
 

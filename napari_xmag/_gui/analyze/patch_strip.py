@@ -13,20 +13,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_xmag._gui.analyze.state import SlideSession, TileCard
+from napari_xmag._gui.analyze.state import PatchCard, SlideSession
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, discard
 from napari_xmag.analyze.review import Verdict
 
 _SIDE = 104
 
 
-class TileButton(QWidget):
+class PatchButton(QWidget):
     """One tile: picture, place and value, two ticks."""
 
     clicked = Signal(int)
     judged = Signal(int, object)
 
-    def __init__(self, card: TileCard, class_name: str, verdict: Verdict | None) -> None:
+    def __init__(self, card: PatchCard, class_name: str, verdict: Verdict | None) -> None:
         super().__init__()
         self.card = card
         self._value = _evidence_words(card) if class_name else _attention_words(card)
@@ -94,7 +94,7 @@ class _SidewaysScroll(QScrollArea):
         event.accept()
 
 
-class TileStrip(QWidget):
+class PatchStrip(QWidget):
     """The tiles to review, and what they have in common."""
 
     clicked = Signal(int)
@@ -102,7 +102,7 @@ class TileStrip(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tiles: list[TileButton] = []
+        self.tiles: list[PatchButton] = []
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(6)
@@ -130,7 +130,7 @@ class TileStrip(QWidget):
             discard(tile)
         cards = session.cards or () if session is not None else ()
         self.tiles = [
-            TileButton(card, session.cards_for or "", session.verdicts.get(card.tile))
+            PatchButton(card, session.cards_for or "", session.verdicts.get(card.tile))
             for card in cards
         ]
         for place, tile in enumerate(self.tiles):
@@ -150,15 +150,15 @@ def _words(session: SlideSession | None) -> str:
     return f"What speaks most for “{shown}”." if session.cards else f"Nothing speaks for “{shown}”."
 
 
-def _attention_words(card: TileCard) -> str:
+def _attention_words(card: PatchCard) -> str:
     return f"{100 * card.value:.2g} %"
 
 
-def _evidence_words(card: TileCard) -> str:
+def _evidence_words(card: PatchCard) -> str:
     return f"{card.value:+#.2g}"
 
 
-def _icon(card: TileCard) -> QIcon:
+def _icon(card: PatchCard) -> QIcon:
     if card.pixels is None:
         return QIcon()
     pixels = np.ascontiguousarray(card.pixels)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-def fingerprint(encoder: nn.Module, *rules: object) -> str:
+def encoder_fingerprint(encoder: nn.Module, *rules: object) -> str:
     """Return a hash of all that decides an encoder's features: weights, scale and specification.
 
     Parameters
