@@ -1,9 +1,10 @@
 """The widgets of one window find each other by name, and lie behind each other as tabs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
+from npe2 import PluginManager
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
 
 _PLUGIN = "napari-xmag"
+_IN_MENU = "{} (XMAG)"
+"""What napari's menu calls a widget. A dock of another name would be opened twice by the menu."""
 
 ANALYZE, TRAIN = "Analyze slide", "Train"
 """Names of the widgets, as in the manifest."""
@@ -68,7 +71,8 @@ def open_beside(viewer: "Viewer", window: QMainWindow | None, name: str) -> Dock
     """Return the widget of a name, opened when it is not there, and bring it to the front."""
     widget = find(window, name)
     if widget is None:
-        _, widget = viewer.window.add_plugin_dock_widget(_PLUGIN, name, tabify=True)
+        widget = _widget_class(name)(viewer)
+        viewer.window.add_dock_widget(widget, name=_IN_MENU.format(name), tabify=True)
     dock = dock_of(widget)
     if dock is not None:
         _to_front(dock)
@@ -88,6 +92,14 @@ def share_place(widget: QWidget, window: QMainWindow, other: str) -> None:
         width = max(widget.sizeHint().width(), neighbour.sizeHint().width())
         window.resizeDocks([own], [width], Qt.Orientation.Horizontal)
     _to_front(own)
+
+
+def _widget_class(name: str) -> Callable[["Viewer"], Docked]:
+    """Return the class that the manifest names: neither widget imports the other."""
+    manifest = PluginManager.instance().get_manifest(_PLUGIN)
+    widgets = manifest.contributions.widgets or []
+    (contribution,) = [widget for widget in widgets if widget.display_name == name]
+    return cast(Callable[["Viewer"], Docked], contribution.get_callable())
 
 
 def _to_front(dock: QDockWidget) -> None:

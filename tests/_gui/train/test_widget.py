@@ -10,10 +10,8 @@ from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag._gui.shared.dock import dock_of
-from napari_xmag._gui.shared.neighbour import TRAIN, find, open_beside
-from napari_xmag._gui.train.widget import TrainWidget
+from napari_xmag._gui.shared.neighbour import ANALYZE, TRAIN, find, open_beside
 from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.nets.encoder import load_encoder
 from napari_xmag.progress.heartbeat import finish
@@ -217,7 +215,7 @@ def test_a_hidden_training_goes_on_and_tells_its_end(training: Desk) -> None:
 
 def test_both_widgets_share_one_place(window: Window, trained: Desk) -> None:
     main = window.widget.main_window()
-    assert find(main, AnalyzeWidget) is window.widget
-    assert find(main, TrainWidget) is trained.widget
+    assert find(main, ANALYZE) is window.widget
+    assert find(main, TRAIN) is trained.widget
     analyze, train_dock = (widget.parent() for widget in (window.widget, trained.widget))
     assert train_dock in main.tabifiedDockWidgets(analyze)
