@@ -32,7 +32,7 @@ def make_result(tiles: int = 50, classes: tuple[str, ...] = ("benign", "malignan
         evidence=rng.standard_normal((tiles, len(classes))).astype(np.float32) / 3,
     )
     return SlideResult(
-        tiles=table,
+        patches=table,
         grid_shape=(7, columns),
         stride_x=stride,
         stride_y=stride,
@@ -69,7 +69,7 @@ def make_result(tiles: int = 50, classes: tuple[str, ...] = ("benign", "malignan
 def assert_same(first: SlideResult, second: SlideResult) -> None:
     for field in dataclasses.fields(SlideResult):
         one, other = getattr(first, field.name), getattr(second, field.name)
-        if field.name != "tiles":
+        if field.name != "patches":
             assert one == other, field.name
     for field in dataclasses.fields(PatchTable):
         one, other = getattr(first.patches, field.name), getattr(second.patches, field.name)
@@ -106,7 +106,7 @@ def test_the_threshold_of_the_model_decides(tmp_path: Path) -> None:
 
 def test_tables_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        make_result().tiles.attention[0] = 1
+        make_result().patches.attention[0] = 1
 
 
 def test_files_say_what_they_are_for(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(
 ) -> None:
     monkeypatch.setattr("napari_xmag.distill.run.wait_for_all", lambda _: None)
     online = changed(config, data={"targets": "online"})
-    with pytest.raises(ConfigError, match="3 processes share evenly, found 8 fields"):
+    with pytest.raises(ConfigError, match="3 processes share evenly, but found 8 fields"):
         finish(distill(online, processes=Processes(0, 3)))
 
 

@@ -27,7 +27,7 @@ def test_a_missing_or_altered_field_is_named(tmp_path: Path) -> None:
     altered, unknown = replace(first, sha256="0"), replace(second, key="none")
     scanner_shift = replace(third, shard="gone.tar")
     store = FieldStore(tmp_path, [altered, unknown, scanner_shift])
-    with pytest.raises(ConfigError, match=f"{first.key} in s.tar, found another content"):
+    with pytest.raises(ConfigError, match=f"{first.key} in s.tar, but found another content"):
         store.read(0)
     with pytest.raises(ConfigError, match=r"none in s\.tar"):
         store.read(1)

@@ -68,5 +68,5 @@ def test_no_tissue_gives_an_empty_bag(slide: Slide) -> None:
 
 
 def test_cells_must_divide_the_tile(slide: Slide) -> None:
-    with pytest.raises(ConfigError, match="divides a tile of 250 px, found 4"):
+    with pytest.raises(ConfigError, match="divides a tile of 250 px, but found 4"):
         plan_bag(slide, find_tissue(slide), mpp=2.0, tile_px=250, cells=4)
