@@ -14,13 +14,14 @@ from napari_xmag._about import NOTICE, __version__
 if TYPE_CHECKING:
     from napari_xmag.analyze import SlideResult, analyze_slide
     from napari_xmag.export import export_all
-    from napari_xmag.slide.open import open_slide
+    from napari_xmag.slide.open import list_images, open_slide
     from napari_xmag.zoo import list_models, load_model
 
 _HOMES = {
     "SlideResult": "analyze",
     "analyze_slide": "analyze",
     "export_all": "export",
+    "list_images": "slide.open",
     "list_models": "zoo",
     "load_model": "zoo",
     "open_slide": "slide.open",
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "analyze_slide",
     "export_all",
+    "list_images",
     "list_models",
     "load_model",
     "open_slide",

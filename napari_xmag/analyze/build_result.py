@@ -126,6 +126,7 @@ def _flags(
         found += flags.range_flags(distance, info.training_range.limit)
     found += flags.degenerate_flags(patches.attention)
     found += flags.mpp_flags(slide.mpp_source, mpp.mean, slide.mpp_conflict)
+    found += flags.note_flags(slide.notes)
     if info.demonstration:
         found.append(flags.demonstration_flag(info.display_name))
     return tuple(found)

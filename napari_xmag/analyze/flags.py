@@ -1,12 +1,13 @@
 """Warnings that travel with a result, in words for a pathologist."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.base import MppSource, SlideNote
 
 LITTLE_TISSUE_TILES = 10
 """Fewer tiles than this, and a slide-level answer rests on very little."""
@@ -16,7 +17,7 @@ ALIKE_RATIO = 1.1
 
 
 class FlagCode(StrEnum):
-    """What a flag is about."""
+    """What a flag is about; what the slide itself must say has a `NoteCode` instead."""
 
     NO_TISSUE = "no_tissue"
     LITTLE_TISSUE = "little_tissue"
@@ -36,7 +37,7 @@ class Flag:
     Attributes
     ----------
     code
-        For programs; one of `FlagCode`.
+        For programs; a `FlagCode` or a `NoteCode`.
     words
         For people.
     """
@@ -105,6 +106,11 @@ def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
         words = f"Sources disagree about the pixel size. {sentence}."
         flags.append(Flag(FlagCode.MPP_CONFLICT, words))
     return flags
+
+
+def note_flags(notes: Iterable[SlideNote]) -> list[Flag]:
+    """Say what the slide says of itself: what of its file is not shown, and what is damaged."""
+    return [Flag(note.code, note.words) for note in notes]
 
 
 def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:

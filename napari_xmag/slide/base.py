@@ -1,6 +1,7 @@
 """What every slide can do, whichever library reads it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -23,6 +24,59 @@ class MppSource(StrEnum):
     NONE = "none"
 
 
+class NoteCode(StrEnum):
+    """What a note about a slide is about."""
+
+    OTHER_IMAGES = "other_images"
+    FOCAL_PLANES = "focal_planes"
+    LEVEL_LEFT_OUT = "level_left_out"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class SlideNote:
+    """Something about a slide that whoever looks at it must know.
+
+    Attributes
+    ----------
+    code
+        For programs.
+    words
+        For people: whole sentences.
+    """
+
+    code: NoteCode
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlideImage:
+    """One picture of a file that holds several: a section, a scanned region, a scene, a series.
+
+    Macro, label, thumbnail and overview pictures are never among them.
+
+    Attributes
+    ----------
+    index
+        Counts from 1, in the order of the file.
+    name
+        As the file calls it; may be empty.
+    width, height
+        Size of its level 0 in pixels.
+    mpp
+        µm per pixel as the file states it, or None.
+    focal_planes
+        How many planes were scanned, one of which is read.
+    """
+
+    index: int
+    name: str
+    width: int
+    height: int
+    mpp: Mpp | None
+    focal_planes: int = 1
+
+
 class Slide(Protocol):
     """A whole slide, safe to read from many threads at once.
 
@@ -39,6 +93,13 @@ class Slide(Protocol):
     mpp_conflict
         Words that say which sources disagree about mpp (also: the user's value against the
         file's); empty when none do.
+    images
+        All pictures of the file, most often one.
+    image
+        The one that this slide is.
+    notes
+        What must be said of the slide: pictures, focal planes or levels that are not shown, and
+        damage.
     levels
         Finest first; ``levels[0].downsample`` is 1.
     tile_size
@@ -58,6 +119,9 @@ class Slide(Protocol):
     mpp: Mpp | None
     mpp_source: MppSource
     mpp_conflict: str
+    images: tuple[SlideImage, ...]
+    image: SlideImage
+    notes: tuple[SlideNote, ...]
     levels: tuple[Level, ...]
     tile_size: tuple[int, int]
     bounds: Box

@@ -21,6 +21,12 @@ def slide_metadata(slide: Slide) -> dict[str, Any]:
         "mpp_y": None if mpp is None else mpp.y,
         "mpp_source": str(slide.mpp_source),
         "mpp_conflict": slide.mpp_conflict,
+        "image": {
+            "index": slide.image.index,
+            "name": slide.image.name,
+            "count": len(slide.images),
+        },
+        "notes": [{"code": str(note.code), "words": note.words} for note in slide.notes],
         "width": slide.levels[0].width,
         "height": slide.levels[0].height,
         "levels": [

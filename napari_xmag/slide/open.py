@@ -10,7 +10,7 @@ import openslide
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Mpp
-from napari_xmag.slide.base import MppSource, Slide
+from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.dicom import dicom_files, is_dicom
 from napari_xmag.slide.mpp import agree, describe
 from napari_xmag.slide.mpp_store import remembered_mpp
@@ -22,7 +22,8 @@ _log = logging.getLogger(__name__)
 SLIDE_SUFFIXES = (
     ".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".tif", ".tiff",
 )  # fmt: skip
-_BACKENDS: tuple[tuple[str, Callable[[Path], object]], ...] = (
+_Backend = Callable[[Path, int | str | None], object]
+_BACKENDS: tuple[tuple[str, _Backend], ...] = (
     ("OpenSlide", OpenSlideSlide),
     ("tifffile", TiffSlide),
 )
@@ -37,7 +38,22 @@ def is_slide(path: str | os.PathLike[str]) -> bool:
     return path.suffix.lower() in SLIDE_SUFFIXES
 
 
-def open_slide(path: str | os.PathLike[str], mpp: Mpp | float | None = None) -> Slide:
+def list_images(path: str | os.PathLike[str]) -> tuple[SlideImage, ...]:
+    """Return the pictures of a file or DICOM folder that are slides, most often one.
+
+    Raises
+    ------
+    SlideOpenError
+        When no backend reads it.
+    """
+    slide = _open_any(Path(path), None)
+    slide.close()
+    return slide.images
+
+
+def open_slide(
+    path: str | os.PathLike[str], mpp: Mpp | float | None = None, image: int | str | None = None
+) -> Slide:
     """Open a slide file, a DICOM folder, or any one file of a DICOM series.
 
     Parameters
@@ -48,17 +64,21 @@ def open_slide(path: str | os.PathLike[str], mpp: Mpp | float | None = None) -> 
         Pixel size in µm that the user gives; it wins over the file's, and a conflict is noted
         in ``mpp_conflict``. Without it the file's value is taken, then the one remembered for
         this slide; it is never guessed.
+    image
+        Number (from 1) or name of the picture, where the file holds several; see
+        :func:`list_images`. Without it the first is opened, and ``notes`` name the others.
 
     Raises
     ------
     SlideOpenError
-        When no backend reads it; ``causes`` holds the reason of each.
+        When no backend reads it (``causes`` holds the reason of each), or when it has no such
+        picture.
     GeometryError
         When the given mpp is not a positive number.
     """
     path = Path(path)
     given = Mpp(float(mpp), float(mpp)) if isinstance(mpp, int | float) else mpp
-    slide = _open_any(path)
+    slide = _open_any(path, image)
     if given is not None:
         _apply_given(slide, given)
     elif slide.mpp is None:
@@ -66,7 +86,7 @@ def open_slide(path: str | os.PathLike[str], mpp: Mpp | float | None = None) -> 
     return slide
 
 
-def _open_any(path: Path) -> Slide:
+def _open_any(path: Path, image: int | str | None) -> Slide:
     if not path.exists():
         raise SlideOpenError(
             expected=f"the slide {path.name}",
@@ -78,7 +98,7 @@ def _open_any(path: Path) -> Slide:
     for file in files:
         for name, backend in _BACKENDS:
             try:
-                slide = cast(Slide, backend(file))
+                slide = cast(Slide, backend(file, image))
             except _OPEN_ERRORS as error:
                 causes.append(error)
                 _log.debug("%s does not open %s: %s", name, file, error)

@@ -12,10 +12,12 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.base import MppSource, SlideImage
 from napari_xmag.slide.dicom import hides_ycbcr
 from napari_xmag.slide.handles import HandlePool
+from napari_xmag.slide.images import choose_image, image_notes
 from napari_xmag.slide.mpp import (
     StatedMpp,
     find_conflict,
@@ -46,14 +48,18 @@ class OpenSlideSlide:
     ----------
     path
         File, or one file of a DICOM series.
+    image
+        Number or name of the picture; the first without it.
 
     Raises
     ------
     openslide.OpenSlideError
         When OpenSlide refuses the file.
+    SlideOpenError
+        When there is no such picture.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
         # ``path`` may become the folder that a DICOM slide was opened by.
         self._file = path
@@ -64,9 +70,13 @@ class OpenSlideSlide:
         self._pool.add(first)
         try:
             self._direct = _direct_reader(self)
-        except openslide.OpenSlideError:
+            level = self.levels[0]
+            self.images = (SlideImage(1, "", level.width, level.height, self.mpp),)
+            self.image = choose_image(path, self.images, image)
+        except (openslide.OpenSlideError, SlideOpenError):
             self._pool.close()
             raise
+        self.notes = image_notes(self.images, self.image, image)
 
     def _open(self) -> openslide.OpenSlide:
         handle = openslide.OpenSlide(self._file)

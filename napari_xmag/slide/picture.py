@@ -10,7 +10,7 @@ from PIL import Image
 
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.base import MppSource, SlideImage, SlideNote
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
@@ -54,6 +54,7 @@ class PictureSlide:
     vendor = "picture"
     mpp_source = MppSource.USER
     mpp_conflict = ""
+    notes: tuple[SlideNote, ...] = ()
     tile_size = (0, 0)
     objective_power: float | None = None
     background = (255, 255, 255)
@@ -67,6 +68,8 @@ class PictureSlide:
         height, width = self._pixels.shape[:2]
         self.levels: tuple[Level, ...] = (Level(0, width, height, 1.0),)
         self.bounds = Box(0, 0, width, height)
+        self.image = SlideImage(1, path.stem, width, height, self.mpp)
+        self.images: tuple[SlideImage, ...] = (self.image,)
 
     def read(self, box: Box, level: int) -> NDArray[np.uint8]:
         """Return uint8 (H, W, 3) of a level-0 box."""

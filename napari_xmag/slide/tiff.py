@@ -1,6 +1,7 @@
 """OME-TIFF and plain TIFF, read with tifffile."""
 
 import logging
+import re
 import struct
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.base import MppSource, SlideImage
+from napari_xmag.slide.images import choose_image, image_notes
 from napari_xmag.slide.mpp import (
     StatedMpp,
     find_conflict,
@@ -36,6 +38,10 @@ DECODE_ERRORS = (
     ArithmeticError,
     struct.error,
 )
+# What lies beside the slide: pictures of the glass, its label, its overview.
+_ASIDE = re.compile(r"\b(macro|label|thumbnail|overview|slide ?image)", re.IGNORECASE)
+# A picture of less than this share of the largest one is no section but an overview.
+_SMALL_SHARE = 0.05
 _UNITS = {2: "inch", 3: "centimeter"}
 # min-is-white, min-is-black, RGB, YCbCr
 _PHOTOMETRICS = {0, 1, 2, 6}
@@ -48,6 +54,8 @@ class TiffSlide:
     ----------
     path
         File to open; tiled or striped, with or without a pyramid.
+    image
+        Number or name of the picture; the first without it.
 
     Raises
     ------
@@ -57,10 +65,16 @@ class TiffSlide:
         When it is no TIFF.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
         with tifffile.TiffFile(path) as file:
-            series = _largest_series(file, path)
+            pictures = _pictures(file, path)
+            self.images = tuple(
+                _slide_image(number, series) for number, series in enumerate(pictures, 1)
+            )
+            self.image = choose_image(path, self.images, image)
+            self.notes = image_notes(self.images, self.image, image)
+            series = pictures[self.image.index - 1]
             levels = _segment_levels(series, path)
             page = series.pages[0].keyframe
             pixels = _ome_pixels(file, series)
@@ -190,12 +204,31 @@ def _channel_problem(series: Any) -> str:
     return ""
 
 
-def _largest_series(file: tifffile.TiffFile, path: Path) -> Any:
+def _pictures(file: tifffile.TiffFile, path: Path) -> list[Any]:
+    """Return the series that are slides, in the order of the file."""
     usable = [series for series in file.series if not _problem(series)]
     if not usable:
         found = _problem(file.series[0]) if file.series else "no picture"
         raise _refuse(path, found)
-    return max(usable, key=lambda series: int(np.prod(series.shape[-3:])))
+    largest = max(_area(series) for series in usable)
+    return [
+        series
+        for series in usable
+        if _area(series) == largest
+        or not (_ASIDE.search(series.name) or _area(series) < _SMALL_SHARE * largest)
+    ]
+
+
+def _area(series: Any) -> int:
+    key = series.pages[0].keyframe
+    return int(key.imagewidth) * int(key.imagelength)
+
+
+def _slide_image(number: int, series: Any) -> SlideImage:
+    key = series.pages[0].keyframe
+    statements = _statements(key, _ome_pixels(key.parent, series))
+    mpp = statements[0].mpp if statements else None
+    return SlideImage(number, series.name, key.imagewidth, key.imagelength, mpp)
 
 
 def _segment_levels(series: Any, path: Path) -> list[SegmentLevel]:

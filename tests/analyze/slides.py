@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource, Slide
+from napari_xmag.slide.base import MppSource, Slide, SlideImage, SlideNote
 
 
 class Disturbed:
@@ -53,6 +53,9 @@ class PlainSlide:
         self.mpp: Mpp | None = Mpp(0.5, 0.5)
         self.mpp_source = MppSource.VENDOR
         self.mpp_conflict = ""
+        self.notes: tuple[SlideNote, ...] = ()
+        self.image = SlideImage(1, "", side * tiles, side, self.mpp)
+        self.images = (self.image,)
         self.levels = (Level(0, side * tiles, side, 1.0),)
         self.tile_size = (256, 256)
         self.bounds = Box(0, 0, side * tiles, side)

@@ -129,7 +129,7 @@ class ChooserPanel(QWidget):
         elif session.slide is None:
             self.about_slide.say("Opening the slide …")
         else:
-            self.about_slide.say(_conflict(session))
+            self.about_slide.say(_what_to_know(session))
 
     def show_models(self, entries: Sequence[Any], chosen: str) -> None:
         """Offer models; those that cannot be used say why instead."""
@@ -156,9 +156,10 @@ def _row(text: str, chooser: Chooser) -> QHBoxLayout:
     return row
 
 
-def _conflict(session: SlideSession) -> str:
-    words = session.slide.mpp_conflict
-    return f"Pixel size: {words}" if words else ""
+def _what_to_know(session: SlideSession) -> str:
+    conflict = session.slide.mpp_conflict
+    words = [f"Pixel size: {conflict}"] if conflict else []
+    return "\n".join(words + [note.words for note in session.slide.notes])
 
 
 def _about(entry: Any) -> str:
