@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ class SlideImage:
 
 
 class Slide(Protocol):
-    """A whole slide, safe to read from many threads at once.
+    """A whole slide, safe to read from many threads at once; closed at the end of a ``with`` block.
 
     Attributes
     ----------
@@ -148,6 +149,23 @@ class Slide(Protocol):
     def close(self) -> None:
         """Close every handle; reading afterwards is an error."""
         ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        width, height = self.levels[0].width, self.levels[0].height
+        scale = "no pixel size" if self.mpp is None else f"{self.mpp.mean:.4g} µm/px"
+        levels = f"{len(self.levels)} level{'s' if len(self.levels) > 1 else ''}"
+        return f"<{type(self).__name__} {self.path.name}: {width} × {height} px, {scale}, {levels}>"
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ from PIL import Image
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource, SlideImage
+from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.dicom import hides_ycbcr
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.images import choose_image, image_notes
@@ -38,7 +38,7 @@ _JPEG = 7
 _Error = openslide.OpenSlideError
 
 
-class OpenSlideSlide:
+class OpenSlideSlide(Slide):
     """A slide that OpenSlide understands.
 
     Plain JPEG tiles (Aperio, generic TIFF) are decoded without OpenSlide, several times faster

@@ -10,7 +10,7 @@ from PIL import Image
 
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource, SlideImage, SlideNote
+from napari_xmag.slide.base import MppSource, Slide, SlideImage, SlideNote
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
@@ -39,7 +39,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         ) from error
 
 
-class PictureSlide:
+class PictureSlide(Slide):
     """A picture as a `Slide`, with the pixel size that its owner gave.
 
     Beyond its edges a picture goes on as its outermost pixels: what is resampled at the edge keeps

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
-from napari_xmag.slide.base import MppSource, SlideImage
+from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.images import choose_image, image_notes
 from napari_xmag.slide.mpp import (
     StatedMpp,
@@ -47,7 +47,7 @@ _UNITS = {2: "inch", 3: "centimeter"}
 _PHOTOMETRICS = {0, 1, 2, 6}
 
 
-class TiffSlide:
+class TiffSlide(Slide):
     """A TIFF whose largest picture is RGB(A) or grey with 8 bits a colour.
 
     Parameters
