@@ -8,8 +8,8 @@ from pathlib import Path
 import tifffile
 from napari.utils.notifications import show_error
 
-from napari_xmag._gui.layers import LayerData, slide_layer_data
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.layer_data import LayerData, slide_layer_data
 from napari_xmag.slide.open import is_slide, open_slide
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from napari.utils.notifications import show_info
 
-from napari_xmag._gui.layers import LayerData
 from napari_xmag._gui.reader import read_slides
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.layer_data import LayerData
 from napari_xmag.slide.sample import SAMPLE_NAME, cache_folder, sample_slide
 
 CMU_NAME = "CMU-1-Small-Region.svs"

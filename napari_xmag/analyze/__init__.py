@@ -14,7 +14,7 @@
 from napari_xmag.analyze.engine import analyze, analyze_slide
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.flags import Flag, FlagCode
-from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map, result_map, view_values
+from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map, view_values
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.analyze.table import PatchTable
@@ -36,6 +36,5 @@ __all__ = [
     "analyze",
     "analyze_slide",
     "heat_map",
-    "result_map",
     "view_values",
 ]

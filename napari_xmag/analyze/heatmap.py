@@ -1,8 +1,8 @@
-"""The heat map: one pixel for each place of the tile grid, NaN where there is glass."""
+"""The heat map: one pixel for each patch of the grid, NaN where there is glass."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,20 +94,45 @@ class HeatMap:
         )
 
 
-def heat_map(grid: GridLike, values: NDArray[np.floating]) -> HeatMap:
-    """Put one value for each tile on the grid.
+@overload
+def heat_map(grid: GridLike, values: NDArray[np.floating]) -> HeatMap: ...
+
+
+@overload
+def heat_map(
+    grid: SlideResult, values: HeatMapView = HeatMapView.RANK, class_name: str = ""
+) -> HeatMap: ...
+
+
+def heat_map(
+    grid: GridLike | SlideResult,
+    values: NDArray[np.floating] | HeatMapView = HeatMapView.RANK,
+    class_name: str = "",
+) -> HeatMap:
+    """Put one value for each patch on the grid.
 
     Parameters
     ----------
     grid
-        Where the tiles lie.
+        A result, or any grid of patches.
     values
-        (T,), NaN for tiles that have no value (yet).
+        A view of the result (see `view_values`), or any values of the patches, (T,), NaN for
+        patches that have none (yet).
+    class_name
+        Class for the view ``EVIDENCE``; the predicted one when empty.
 
     Returns
     -------
-    HeatMap with ``grid.shape`` pixels.
+    HeatMap with ``grid.shape`` pixels, NaN where there is no patch.
+
+    Raises
+    ------
+    ConfigError
+        When the model does not know the class.
     """
+    if isinstance(values, HeatMapView):
+        assert isinstance(grid, SlideResult)  # as the overloads say
+        values = view_values(grid, values, class_name)
     pixels = np.full(grid.shape, np.nan, np.float32)
     pixels[grid.rows, grid.columns] = values
     return HeatMap(pixels, grid.stride_x, grid.stride_y, grid.origin_x, grid.origin_y)
@@ -166,8 +191,3 @@ def view_values(
             hint="Choose a class from the list.",
         )
     return result.patches.evidence[:, result.classes.index(wanted)]
-
-
-def result_map(result: SlideResult, view: HeatMapView, class_name: str = "") -> HeatMap:
-    """Return the heat map of a finished analysis in one view; see `view_values`."""
-    return heat_map(result, view_values(result, view, class_name))

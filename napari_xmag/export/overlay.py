@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, result_map
+from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font, legible, width
 from napari_xmag.export.palette import diverging_colors, heat_colors
@@ -54,7 +54,7 @@ def write_overlay(
     class_name = class_name or result.predicted or ""
     pixels, low, high = picture, "", ""
     if len(result.patches):
-        heat = result_map(result, view, class_name)
+        heat = heat_map(result, view, class_name)
         colors, low, high = _colors(heat.pixels, view)
         pixels = _blended(picture, colors, heat, slide.bounds)
     image = Image.fromarray(pixels)

@@ -16,16 +16,16 @@ from napari_xmag._gui import layers
 from napari_xmag._gui.analyze.map_layer import MapLook, colormap, show_map
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
-from napari_xmag._gui.layers import (
+from napari_xmag._gui.layers import toggle_true_colors
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.geometry import Box, Mpp
+from napari_xmag.layer_data import (
     METADATA_KEY,
     calibrate,
     is_calibrated,
     slide_layers,
     slide_path,
-    toggle_true_colors,
 )
-from napari_xmag.analyze.heatmap import HeatMapView
-from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import TileGrid, plan_tiles

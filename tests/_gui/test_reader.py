@@ -12,9 +12,9 @@ from napari.utils.notifications import notification_manager
 from npe2 import PluginManager, read
 from numpy.typing import NDArray
 
-from napari_xmag._gui.layers import METADATA_KEY, LayerData
 from napari_xmag._gui.reader import get_reader, read_slides
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.layer_data import METADATA_KEY, LayerData
 from tests.slides import draw_section, write_pyramid
 
 WHOLE_SLIDE_DICOM = "1.2.840.10008.5.1.4.1.1.77.1.6"

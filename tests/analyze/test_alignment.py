@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_xmag.analyze import HeatMapView, result_map
+from napari_xmag.analyze import HeatMapView, heat_map
 from napari_xmag.export import write_geojson, write_heatmap_ome, write_overlay
 from napari_xmag.nets.device import DeviceBatch, encode, move_to_device, pick_device
 from napari_xmag.nets.student import StudentSpec, build_student
@@ -42,7 +42,7 @@ def test_square_is_predicted(found: Found) -> None:
 
 @pytest.mark.parametrize("view", list(HeatMapView))
 def test_map_in_micrometres(found: Found, view: HeatMapView) -> None:
-    heat = result_map(found.result, view, "orange")
+    heat = heat_map(found.result, view, "orange")
     mpp = found.result.mpp
     row, column = hottest(heat.pixels)
     (scale_y, scale_x), (y, x) = heat.scale_um(mpp), heat.translate_um(mpp)

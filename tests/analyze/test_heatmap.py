@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_xmag.analyze import HeatMapView, heat_map, result_map, view_values
+from napari_xmag.analyze import HeatMapView, heat_map, view_values
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Mpp
@@ -61,9 +61,9 @@ def test_views() -> None:
     np.testing.assert_array_equal(
         view_values(result, HeatMapView.EVIDENCE, "benign"), tiles.evidence[:, 0]
     )
-    predicted = result_map(result, HeatMapView.EVIDENCE)
+    predicted = heat_map(result, HeatMapView.EVIDENCE)
     assert predicted.pixels[0, 0] == tiles.evidence[0, 1]
-    assert np.nanmax(result_map(result, HeatMapView.RANK).pixels) == 1
+    assert np.nanmax(heat_map(result, HeatMapView.RANK).pixels) == 1
 
 
 def test_unknown_class() -> None:

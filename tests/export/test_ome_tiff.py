@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_xmag import NOTICE
-from napari_xmag.analyze import HeatMapView, heat_map, result_map
+from napari_xmag.analyze import HeatMapView, heat_map
 from napari_xmag.export import write_heatmap_ome
 from napari_xmag.geometry import Mpp
 from tests.analyze.test_result import make_result
@@ -33,8 +33,8 @@ def test_numbers_are_exact(path: Path) -> None:
         assert tif.series[0].axes == "CYX"
     assert pixels.dtype == np.float32
     assert pixels.shape == (4, 7, 10)
-    np.testing.assert_array_equal(pixels[0], result_map(result, HeatMapView.RANK).pixels)
-    np.testing.assert_array_equal(pixels[1], result_map(result, HeatMapView.RAW).pixels)
+    np.testing.assert_array_equal(pixels[0], heat_map(result, HeatMapView.RANK).pixels)
+    np.testing.assert_array_equal(pixels[1], heat_map(result, HeatMapView.RAW).pixels)
     for index, name in enumerate(result.classes):
         expected = heat_map(result, result.patches.evidence[:, index]).pixels
         np.testing.assert_array_equal(pixels[2 + index], expected, err_msg=name)

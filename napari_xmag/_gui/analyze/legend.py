@@ -7,10 +7,11 @@ from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_xmag._gui.analyze.map_layer import colormap, limits
+from napari_xmag._gui.analyze.map_layer import colormap
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.shared.section import Words, bold, text_color
 from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.layer_data import map_limits
 
 _BAR_PX = 14
 
@@ -27,7 +28,7 @@ class LegendWords:
 
 def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> LegendWords:
     """Say what a view's colours mean for these tiles."""
-    low, high = limits(view, scores.values(view, class_name))
+    low, high = map_limits(view, scores.values(view, class_name))
     if view is HeatMapView.RANK:
         return LegendWords(
             "Attention (rank)",

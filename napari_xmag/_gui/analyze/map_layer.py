@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
-from napari_xmag._gui.layers import METADATA_KEY
 from napari_xmag.analyze.heatmap import HeatMapView, heat_map
-from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.geometry import Box, Mpp
+from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
 
 _MARK_COLOR = "#ffe600"
 _MARK_PART = 3  # the marked tile fills one part in so many of the canvas
@@ -33,20 +32,7 @@ class MapLook:
 @cache
 def colormap(view: HeatMapView) -> Colormap:
     """Return the colours of a view: those of the exported pictures; glass is transparent."""
-    if view is HeatMapView.EVIDENCE:
-        colors, name = diverging_colors(np.linspace(-1, 1, 256)), "against, for"
-    else:
-        colors, name = heat_colors(np.linspace(0, 1, 256)), "attention"
-    return Colormap(colors / 255, name=name, nan_color=(0.0, 0.0, 0.0, 0.0))
-
-
-def limits(view: HeatMapView, values: NDArray[np.floating]) -> tuple[float, float]:
-    """Return the values at both ends of the colours."""
-    if view is HeatMapView.RANK:
-        return 0.0, 1.0
-    known = np.abs(values[np.isfinite(values)])
-    top = float(known.max()) if known.size and known.max() > 0 else 1.0
-    return (-top, top) if view is HeatMapView.EVIDENCE else (0.0, top)
+    return Colormap(**map_colors(view))
 
 
 def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> NDArray[np.float32]:
@@ -65,28 +51,19 @@ def show_map(
     layers anew a few times a second.
     """
     values = scores.values(look.view, look.class_name)
-    low, high = limits(look.view, values)
+    low, high = map_limits(look.view, values)
     picture = heat_map(scores.grid, hide_below(values, high, look.threshold))
     layer = session.map_layer
+    arguments = map_arguments(session.slide, picture)
+    place = placed(session.layer, arguments["scale"], arguments["translate"])
     if layer is None or layer.data.shape != picture.pixels.shape:
         _drop(viewer, layer)
-        mpp = session.slide.mpp
-        layer = Image(
-            picture.pixels,
-            name=f"Heat map – {session.path.name}",
-            rgb=False,
-            interpolation2d="nearest",
-            contrast_limits=(low, high),
-            metadata={METADATA_KEY: {"role": "attention map", "path": str(session.path)}},
-            **placed(session.layer, picture.scale_um(mpp), picture.translate_um(mpp)),
-        )
+        layer = Image(picture.pixels, contrast_limits=(low, high), **arguments | place)
         session.map_layer = layer
         _style(layer, look, low, high)
         add_quietly(viewer, layer)
         return
-    mpp = session.slide.mpp
     layer.data[...] = picture.pixels
-    place = placed(session.layer, picture.scale_um(mpp), picture.translate_um(mpp))
     for name in ("scale", "translate"):
         if not np.array_equal(getattr(layer, name), place[name]):
             setattr(layer, name, place[name])
@@ -142,7 +119,7 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
         edge_color=_MARK_COLOR,
         edge_width=max(box.width, box.height) / 40,
         name=f"Tile – {session.path.name}",
-        metadata={METADATA_KEY: {"role": "marked tile", "path": str(session.path)}},
+        metadata=layer_metadata(session.path, "marked tile"),
         **placed(session.layer, tuple(session.layer.scale), (0.0, 0.0)),
     )
     add_quietly(viewer, session.mark_layer)

@@ -8,10 +8,10 @@ from psygnal import Signal
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
-from napari_xmag._gui.layers import calibrate, is_calibrated, slide_path
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag.errors import XmagError
+from napari_xmag.layer_data import calibrate, is_calibrated, slide_path
 
 _MADE_LAYERS = ("map_layer", "tissue_layer", "regions_layer", "mark_layer")
 

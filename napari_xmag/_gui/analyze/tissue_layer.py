@@ -3,16 +3,14 @@
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Shapes
-from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.map_layer import placed
 from napari_xmag._gui.analyze.state import SlideSession
-from napari_xmag._gui.layers import METADATA_KEY
 from napari_xmag.errors import TissueError
+from napari_xmag.layer_data import METADATA_KEY, layer_metadata, tissue_layer_data
 from napari_xmag.slide.tissue import TissueMask
 
-_TISSUE_COLOR = "#00a087"
 _REGION_COLOR = "#00a087"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ELLIPSE_POINTS = 90
@@ -20,22 +18,11 @@ _ELLIPSE_POINTS = 90
 
 def show_tissue(viewer: ViewerModel, session: SlideSession, mask: TissueMask) -> Labels:
     """Make or replace the session's tissue layer, ready for repainting."""
-    mpp = session.slide.mpp
-    scale = (mask.scale_y * mpp.y, mask.scale_x * mpp.x)
-    # The first mask pixel's corner, not its centre, lies on the slide's corner.
-    shift = ((mask.scale_y - 1) / 2 * mpp.y, (mask.scale_x - 1) / 2 * mpp.x)
+    pixels, arguments, _ = tissue_layer_data(session.slide, mask)
+    place = placed(session.layer, arguments["scale"], arguments["translate"])
     if session.tissue_layer in viewer.layers:
         viewer.layers.remove(session.tissue_layer)
-    layer = Labels(
-        mask.pixels.astype(np.uint8),
-        name=f"Tissue – {session.path.name}",
-        opacity=0.35,
-        colormap=DirectLabelColormap(
-            color_dict={0: "transparent", 1: _TISSUE_COLOR, None: _TISSUE_COLOR}
-        ),
-        metadata={METADATA_KEY: {"role": "tissue", "path": str(session.path)}},
-        **placed(session.layer, scale, shift),
-    )
+    layer = Labels(pixels, **arguments | place)
     layer.brush_size = max(8, mask.pixels.shape[1] // 60)
     session.tissue_layer = layer
     viewer.add_layer(layer)
@@ -55,7 +42,7 @@ def new_regions(viewer: ViewerModel, session: SlideSession) -> Shapes:
         edge_color=_REGION_COLOR,
         face_color="transparent",
         edge_width=max(session.layer.data[0].shape[:2]) / 400,
-        metadata={METADATA_KEY: {"role": "regions", "path": str(session.path)}},
+        metadata=layer_metadata(session.path, "regions"),
         **placed(session.layer, tuple(session.layer.scale), (0.0, 0.0)),
     )
     session.regions_layer = layer

@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._about import NOTICE
-from napari_xmag._gui.layers import slide_layers, slide_path
 from napari_xmag._gui.shared.dock import Docked
 from napari_xmag._gui.shared.neighbour import ANALYZE, TRAIN, share_place
 from napari_xmag._gui.shared.notices import tell
@@ -31,6 +30,7 @@ from napari_xmag._gui.train.run_panel import PlanGrid, TrainRunPanel
 from napari_xmag._gui.train.settings_panel import SettingsPanel
 from napari_xmag._gui.train.state import TrainState
 from napari_xmag._gui.train.words import Teller, Telling
+from napari_xmag.layer_data import slide_layers, slide_path
 from napari_xmag.train.config import TrainConfig
 
 _CLOSE = "Closing ends the training; its last checkpoint is kept, and Resume goes on from there."

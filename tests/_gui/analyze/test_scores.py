@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from napari_xmag._gui.analyze.map_layer import hide_below, limits
+from napari_xmag._gui.analyze.map_layer import hide_below
 from napari_xmag._gui.analyze.run_panel import in_words
 from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
 from napari_xmag._gui.analyze.state import SlideProgress
 from napari_xmag._gui.shared.figures import percent
 from napari_xmag.analyze import HeatMapView, SlideFinished, SlidePlanned, TilesDone, analyze
 from napari_xmag.errors import ConfigError
+from napari_xmag.layer_data import map_limits
 from napari_xmag.slide.open import open_slide
 from tests.nets.students import tiny_model
 
@@ -55,7 +56,7 @@ def test_unknown_class_is_refused(run) -> None:
 
 def test_threshold_hides_weak_evidence_of_either_sign() -> None:
     values = np.array([-2, -0.5, 0, 0.5, 1, np.nan], np.float32)
-    low, high = limits(HeatMapView.EVIDENCE, values)
+    low, high = map_limits(HeatMapView.EVIDENCE, values)
     assert (low, high) == (-2, 2)
     kept = np.isfinite(hide_below(values, high, 0.5))
     assert kept.tolist() == [True, False, False, False, True, False]

@@ -1,0 +1,196 @@
+"""Slide, heat map and tissue as layers for napari: data, arguments, layer type.
+
+Nothing here imports napari, so that a script can make layers wherever it runs:
+
+>>> from napari.layers import Layer  # doctest: +SKIP
+>>> viewer.add_layer(Layer.create(*slide_layer_data(slide)))  # doctest: +SKIP
+>>> viewer.add_layer(Layer.create(*map_layer_data(slide, result)))  # doctest: +SKIP
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.export.palette import diverging_colors, heat_colors
+from napari_xmag.geometry import Mpp
+from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.slide.pyramid import dask_pyramid
+from napari_xmag.slide.tissue import TissueMask
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+METADATA_KEY = "napari-xmag"
+"""The one key of ``layer.metadata`` that is ours; it holds a dict with "role" and "path"."""
+
+SLIDE_ROLE = "slide"
+MAP_ROLE = "attention map"
+TISSUE_ROLE = "tissue"
+
+_TISSUE_COLOR = "#00a087"
+_MAP_OPACITY = 0.5
+_TISSUE_OPACITY = 0.35
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""What ``napari.layers.Layer.create`` takes: data, arguments, layer type."""
+
+
+def slide_layer_data(slide: Slide) -> LayerData:
+    """Return a slide as a multiscale image in µm, read only where it is looked at.
+
+    Without mpp the layer is in pixels until :func:`calibrate` is called.
+    """
+    arguments = {
+        "name": slide.path.name,
+        "rgb": True,
+        "multiscale": True,
+        "contrast_limits": (0, 255),
+        "metadata": layer_metadata(slide.path, SLIDE_ROLE),
+        **_slide_placement(slide.mpp),
+    }
+    return dask_pyramid(slide), arguments, "image"
+
+
+def map_layer_data(
+    slide: Slide,
+    result: SlideResult,
+    view: HeatMapView = HeatMapView.RANK,
+    class_name: str = "",
+) -> LayerData:
+    """Return a result's heat map as an image in µm, float32 (H, W); glass is transparent.
+
+    Parameters
+    ----------
+    slide
+        The slide that was analyzed.
+    result
+        Its result.
+    view, class_name
+        What the colours mean; see :func:`napari_xmag.analyze.heatmap.view_values`.
+
+    Raises
+    ------
+    ConfigError
+        When the model does not know the class.
+    MppMissingError
+        When the slide has no mpp.
+    """
+    picture = heat_map(result, view, class_name)
+    low_high = map_limits(view, picture.pixels)
+    arguments = {
+        **map_arguments(slide, picture),
+        "colormap": map_colors(view),
+        "contrast_limits": low_high,
+        "opacity": _MAP_OPACITY,
+    }
+    return picture.pixels, arguments, "image"
+
+
+def map_arguments(slide: Slide, picture: HeatMap) -> dict[str, Any]:
+    """Return name, place in µm and metadata of a slide's heat map, whatever its colours mean.
+
+    Raises
+    ------
+    MppMissingError
+        When the slide has no mpp.
+    """
+    mpp = require_mpp(slide)
+    return {
+        "name": f"Heat map – {slide.path.name}",
+        "rgb": False,
+        "interpolation2d": "nearest",
+        "metadata": layer_metadata(slide.path, MAP_ROLE),
+        "scale": picture.scale_um(mpp),
+        "translate": picture.translate_um(mpp),
+        "units": ("um", "um"),
+    }
+
+
+def map_colors(view: HeatMapView) -> dict[str, Any]:
+    """Return the arguments of a napari ``Colormap``: the colours of the exported pictures."""
+    if view is HeatMapView.EVIDENCE:
+        colors, name = diverging_colors(np.linspace(-1, 1, 256)), "against, for"
+    else:
+        colors, name = heat_colors(np.linspace(0, 1, 256)), "attention"
+    return {"colors": colors / 255, "name": name, "nan_color": (0.0, 0.0, 0.0, 0.0)}
+
+
+def map_limits(view: HeatMapView, values: NDArray[np.floating]) -> tuple[float, float]:
+    """Return the values at both ends of the colours; NaN values are left out."""
+    if view is HeatMapView.RANK:
+        return 0.0, 1.0
+    known = np.abs(values[np.isfinite(values)])
+    top = float(known.max()) if known.size and known.max() > 0 else 1.0
+    return (-top, top) if view is HeatMapView.EVIDENCE else (0.0, top)
+
+
+def tissue_layer_data(slide: Slide, mask: TissueMask) -> LayerData:
+    """Return a tissue mask as labels in µm: 1 is tissue, 0 is not.
+
+    Raises
+    ------
+    MppMissingError
+        When the slide has no mpp.
+    """
+    mpp = require_mpp(slide)
+    arguments = {
+        "name": f"Tissue – {slide.path.name}",
+        "opacity": _TISSUE_OPACITY,
+        "colormap": {0: "transparent", 1: _TISSUE_COLOR, None: _TISSUE_COLOR},
+        "metadata": layer_metadata(slide.path, TISSUE_ROLE),
+        "scale": (mask.scale_y * mpp.y, mask.scale_x * mpp.x),
+        # The first mask pixel's corner, not its centre, lies on the slide's corner.
+        "translate": ((mask.scale_y - 1) / 2 * mpp.y, (mask.scale_x - 1) / 2 * mpp.x),
+        "units": ("um", "um"),
+    }
+    return mask.pixels.astype(np.uint8), arguments, "labels"
+
+
+def layer_metadata(path: Path, role: str) -> dict[str, dict[str, str]]:
+    """Return the metadata of a layer that belongs to a slide."""
+    return {METADATA_KEY: {"role": role, "path": str(path)}}
+
+
+def calibrate(layer: "Image", mpp: Mpp) -> None:
+    """Put a slide's layer in µm once its pixel size is known.
+
+    Parameters
+    ----------
+    layer
+        Of a slide; where the user moved it, its place in µm stays the same.
+    mpp
+        µm per level-0 pixel.
+    """
+    placement = _slide_placement(mpp)
+    layer.units = placement["units"]
+    layer.scale = placement["scale"]
+
+
+def is_calibrated(layer: "Image") -> bool:
+    """Say whether a slide's layer is in µm."""
+    return all(str(unit) == "micrometer" for unit in layer.units)
+
+
+def slide_path(layer: "Layer") -> Path | None:
+    """Return the file or folder of the slide that a layer shows; None when it shows none.
+
+    Maps and masks that belong to a slide show none themselves.
+    """
+    ours = layer.metadata.get(METADATA_KEY, {})
+    return Path(ours["path"]) if ours.get("role") == SLIDE_ROLE else None
+
+
+def slide_layers(viewer: "ViewerModel") -> "list[Image]":
+    """Return the layers that show slides, in the order of the viewer."""
+    return [layer for layer in viewer.layers if slide_path(layer) is not None]
+
+
+def _slide_placement(mpp: Mpp | None) -> dict[str, Any]:
+    if mpp is None:
+        return {"scale": (1.0, 1.0), "units": ("pixel", "pixel")}
+    return {"scale": (mpp.y, mpp.x), "units": ("um", "um")}
