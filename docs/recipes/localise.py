@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.nets.abmil import AttentionHead
-from napari_xmag.nets.device import move_to_device, pick_device
+from napari_xmag.nets.device import pick_device, ready_on
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
@@ -70,7 +70,7 @@ def encoded(
     device: str = "auto",
 ) -> list[SlideFeatures]:
     """Return the features of slides."""
-    move_to_device(student, pick_device(device))
+    student = ready_on(student, pick_device(device))
     return [
         finish(slide_features(composed / row["slide"], None, student, granularity=granularity))
         for row in rows

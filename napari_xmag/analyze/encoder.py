@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.nets.device import DeviceBatch, encode_bag, move_to_device, pick_device
+from napari_xmag.nets.device import DeviceBatch, encode_bag, pick_device, ready_on
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.slide.tiles import Tile
 
@@ -63,7 +63,7 @@ class EncoderLanes:
     Parameters
     ----------
     model
-        Is moved to the device.
+        Stays as it is: what runs is a copy, unless the model is ready on the device.
     settings
         Device, batch size and precision.
 
@@ -82,9 +82,9 @@ class EncoderLanes:
 
     def __init__(self, model: SlideModel, settings: AnalyzeSettings) -> None:
         self.device = pick_device(settings.device)
-        self._model = model
-        move_to_device(model.student, self.device)
-        model.head.to(self.device).eval()
+        self._student = ready_on(model.student, self.device)
+        self._head = ready_on(model.head, self.device)
+        self._granularity = model.info.granularity
         self._batch = self._first_batch(settings)
         self._patient = settings.batch_size is not None
         self._threads = torch.get_num_threads()
@@ -127,7 +127,7 @@ class EncoderLanes:
     def _first_batch(self, settings: AnalyzeSettings) -> DeviceBatch:
         if settings.batch_size is not None:
             return DeviceBatch(self.device, settings.batch_size, settings.precision)
-        return DeviceBatch.find(self._model.student, self.device, settings.precision)
+        return DeviceBatch.find(self._student, self.device, settings.precision)
 
     def _open_lane(self) -> None:
         if self.device.type == "cpu":
@@ -136,15 +136,14 @@ class EncoderLanes:
 
     def _score(self, members: NDArray[np.int64], pixels: NDArray[np.uint8]) -> Scores:
         start = time.perf_counter()
-        granularity = self._model.info.granularity
-        encoded_tiles = encode_bag(self._model.student, pixels, self._batch, granularity)
+        encoded_tiles = encode_bag(self._student, pixels, self._batch, self._granularity)
         # glass is left out here: nothing may be attended that is no tissue
         tissue = members >= 0
         features = encoded_tiles[torch.from_numpy(tissue).to(encoded_tiles.device)]
         feature_sum = features.sum(0, dtype=torch.float64).cpu().numpy()
         encoded = time.perf_counter()
         with torch.inference_mode():
-            logit, evidence = self._model.head.patch_scores(features)
+            logit, evidence = self._head.patch_scores(features)
         scores = Scores(
             len(pixels),
             members[tissue],

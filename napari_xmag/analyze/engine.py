@@ -46,7 +46,7 @@ def analyze(
     slide
         An open slide; stays open.
     model
-        Is moved to the device.
+        On whatever device and in whatever mode; stays as it is.
     settings
         How to run; the defaults when None.
     mask

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.evaluate.config import EncoderConfig, MachineConfig
-from napari_xmag.nets.device import DeviceBatch, move_to_device, pick_device
+from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.student import Student, StudentOutput, StudentSpec, build_student
 from napari_xmag.nets.teacher import Teacher, load_teacher, untrained_teacher
@@ -97,7 +97,7 @@ def tile_source(config: EncoderConfig, machine: MachineConfig, cache: Path | Non
     if isinstance(student, FrozenEncoder):
         rules = [student.teacher.spec.feature, student.teacher.spec.tile_px]
     identity = encoder_fingerprint(student, *rules)
-    student = move_to_device(student, device)
+    student = ready_on(student, device)
     if machine.batch_size is None:
         batch = DeviceBatch.find(student, device, machine.precision)
     else:

@@ -4,11 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.nets.info import Granularity, LearningPrecision, Precision
@@ -16,6 +18,8 @@ from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.nets.student import Student, StudentOutput
 
 _log = logging.getLogger(__name__)
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 # Larger batches are slower on a CPU: the activations leave the caches (measured on MobileNetV1).
 _CPU_BATCH = 8
@@ -191,14 +195,32 @@ class DeviceBatch:
         return 0.0 if trial.halvings else self.size / seconds
 
 
-def move_to_device(student: Student, device: torch.device) -> Student:
-    """Move a student to a device, in eval mode and in the memory layout that is fastest there.
+def ready_on(network: NetworkT, device: torch.device) -> NetworkT:
+    """Return a network on a device, in eval mode and in the memory layout that is fastest there.
 
     Convolutions take channels-last images about a third faster on CPUs (measured), and so do
     tensor cores; tiles come in that layout anyway.
+
+    Returns
+    -------
+    The network itself where it is all of that already, else a copy: whoever owns it finds it where
+    and how it was.
     """
     layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
-    return student.to(device).to(memory_format=layout).eval()
+    if _is_ready(network, device, layout):
+        return network
+    return deepcopy(network).to(device).to(memory_format=layout).eval()
+
+
+def _is_ready(network: nn.Module, device: torch.device, layout: torch.memory_format) -> bool:
+    tensors = (*network.parameters(), *network.buffers())
+    return (
+        not any(module.training for module in network.modules())
+        and all(tensor.device == device for tensor in tensors)
+        and all(
+            tensor.is_contiguous(memory_format=layout) for tensor in tensors if tensor.ndim == 4
+        )
+    )
 
 
 def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | None = None) -> Tensor:
@@ -207,7 +229,7 @@ def encode(student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | Non
     Parameters
     ----------
     student
-        On ``batch.device`` and in eval mode (see `move_to_device`).
+        On ``batch.device`` and in eval mode (see `ready_on`).
     pixels
         uint8 (T, tile_px, tile_px, 3), any number of tiles.
     batch

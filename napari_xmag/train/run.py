@@ -21,7 +21,7 @@ from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.mil.head_training import Bags, Workplace, slide_logits, train_head
 from napari_xmag.mil.task import HeadTask
-from napari_xmag.nets.device import DeviceBatch, move_to_device, pick_device
+from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
@@ -117,7 +117,7 @@ def train(
     try:
         device = own_device(pick_device(config.device))
         job = _Job(
-            replace(encoder, student=move_to_device(encoder.student, device)),
+            replace(encoder, student=ready_on(encoder.student, device)),
             encoder_fingerprint(encoder.student),
             config,
             cohort.classes,
@@ -190,7 +190,7 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
         if job.config.mode == "end-to-end":
             store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
             whole, best = yield from train_end_to_end(bags, slides, student, job.config, store, at)
-            student, slides = move_to_device(whole.student, job.device), whole.slides
+            student, slides = ready_on(whole.student, job.device), whole.slides
             learned = yield from _features(rows, job, student, encoder_fingerprint(student))
             bags = replace(bags, features=learned)
     if job.processes.first:
@@ -271,8 +271,7 @@ def _finish(
     )
     model = SlideModel(student, slides.folded(), info)
     sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
-    zoo.save_model(model.cpu(), out / MODEL, card=sections, replace=True)
+    zoo.save_model(model, out / MODEL, card=sections, replace=True)
     # Last: a folder with its metrics is a run that has ended.
     write_report(out, report)
-    move_to_device(job.encoder.student, job.device)
     return report.metrics() | {"seconds": seconds}

@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_xmag.analyze import HeatMapView, heat_map
 from napari_xmag.export import write_geojson, write_heatmap_ome, write_overlay
-from napari_xmag.nets.device import DeviceBatch, encode, move_to_device, pick_device
+from napari_xmag.nets.device import DeviceBatch, encode, pick_device, ready_on
 from napari_xmag.nets.student import StudentSpec, build_student
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import plan_tiles, read_tile
@@ -101,7 +101,7 @@ def cosines_between_levels(path: Path, teacher: Path) -> np.ndarray:
     """Read tiles from the coarse level and from level 0; compare a real network's features."""
     spec = StudentSpec(2.0, 256, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     device = pick_device("cpu")
-    student = move_to_device(build_student(f"local-dir:{teacher}", spec), device)
+    student = ready_on(build_student(f"local-dir:{teacher}", spec), device)
     batch = DeviceBatch(device, 4, "float32")
     with closing(open_slide(path)) as slide:
         boxes = plan_tiles(slide, find_tissue(slide), mpp=2.0, tile_px=256).boxes[:8]

@@ -20,10 +20,12 @@ from napari_xmag.analyze import (
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished
 from napari_xmag.errors import ConfigError, ModelError, MppMissingError
 from napari_xmag.geometry import Box
+from napari_xmag.nets.model import SlideModel
 from napari_xmag.slide.base import MppSource, Slide
 from tests.analyze.conftest import Found
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import Disturbed, PlainSlide, damaged, everything
+from tests.nets.students import tiny_model
 
 EXACT = AnalyzeSettings(precision="float32")
 
@@ -76,6 +78,29 @@ def test_map_and_number_come_from_one_pass(found: Found) -> None:
     np.testing.assert_allclose(result.probabilities_raw, raw, rtol=1e-5)
     calibrated = np.exp(logits / 2) / np.exp(logits / 2).sum()
     np.testing.assert_allclose(result.probabilities, calibrated, rtol=1e-5)
+
+
+def test_an_analysis_leaves_the_callers_model_as_it_was(section: Slide) -> None:
+    model = dropping_model()
+    modes = {name: module.training for name, module in model.named_modules()}
+    before = {name: (value.clone(), value.stride()) for name, value in model.state_dict().items()}
+    first, second = (analyze_slide(section, model, EXACT) for _ in range(2))
+    # a head that drops features at random would give other numbers each time
+    np.testing.assert_array_equal(first.patches.attention_logit, second.patches.attention_logit)
+    assert modes == {name: module.training for name, module in model.named_modules()}
+    assert any(modes.values())
+    for name, value in model.state_dict().items():
+        assert value.device == before[name][0].device
+        assert value.stride() == before[name][1]
+        assert torch.equal(value, before[name][0])
+
+
+def dropping_model() -> SlideModel:
+    """Return a model as it is in training: the head drops half of the features."""
+    model = tiny_model()
+    model.head.dropout.p = 0.5
+    model.head.train()
+    return model
 
 
 def test_batch_size_changes_nothing(section: Slide) -> None:

@@ -14,10 +14,10 @@ from napari_xmag.nets.device import (
     available_devices,
     encode,
     encode_bag,
-    move_to_device,
     out_of_memory,
     pick_device,
     pick_dtype,
+    ready_on,
 )
 from napari_xmag.nets.student import Student
 from tests.nets.students import CASES
@@ -93,7 +93,7 @@ def test_a_real_allocation_failure_is_recognised() -> None:
 
 
 def test_features_are_those_of_the_student_whatever_the_batch() -> None:
-    student, pixels = move_to_device(CASES["mobilenet"].student(), CPU), _pixels(5, 128)
+    student, pixels = ready_on(CASES["mobilenet"].student(), CPU), _pixels(5, 128)
     with torch.no_grad():
         expected = student(torch.from_numpy(pixels).permute(0, 3, 1, 2)).embedding
     for size in (1, 2, 8):
@@ -101,6 +101,26 @@ def test_features_are_those_of_the_student_whatever_the_batch() -> None:
         assert features.dtype == torch.float32
         assert not features.requires_grad
         torch.testing.assert_close(features, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_is_readied_as_a_copy_that_leaves_its_owner_alone() -> None:
+    student = CASES["mobilenet"].student().train()
+    student.scale.requires_grad_(True)
+    elsewhere = ready_on(student, torch.device("meta"))
+    assert {tensor.device.type for tensor in elsewhere.state_dict().values()} == {"meta"}
+    assert not any(module.training for module in elsewhere.modules())
+    assert {tensor.device.type for tensor in student.state_dict().values()} == {"cpu"}
+    assert all(module.training for module in student.modules())
+    kernels = [tensor for tensor in student.parameters() if tensor.ndim == 4]
+    ready_on(student, CPU)
+    assert all(kernel.is_contiguous() for kernel in kernels)
+
+
+def test_a_network_that_is_ready_is_taken_as_it_is() -> None:
+    ready = ready_on(CASES["mobilenet"].student().eval(), CPU)
+    assert ready_on(ready, CPU) is ready
+    next(iter(ready.children())).train()
+    assert ready_on(ready, CPU) is not ready
 
 
 def test_reversed_views_are_encoded_too() -> None:
@@ -125,9 +145,7 @@ def test_mixed_precision_keeps_the_features(real_data: Path) -> None:
 
     half = (0.5, 0.5, 0.5)
     folder = real_data / "teachers" / "mobilenetv1_100_in1k"
-    student = move_to_device(
-        build_student(f"local-dir:{folder}", StudentSpec(2, 256, half, half)), CPU
-    )
+    student = ready_on(build_student(f"local-dir:{folder}", StudentSpec(2, 256, half, half)), CPU)
     fields = sorted((real_data / "tiles" / "osteosarcoma_10x").glob("*/*"))[::6]
     pixels = np.stack([np.asarray(Image.open(path).convert("RGB"))[:256, :256] for path in fields])
     # Glass never reaches the model, and has little that rounding would not drown.
@@ -192,9 +210,9 @@ def test_cuda_finds_a_batch_and_agrees_with_the_cpu() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     student, pixels = CASES["mobilenet"].student(), _pixels(40, 128)
-    exact = encode(move_to_device(student, CPU), pixels, DeviceBatch(CPU, 8, "float32"))
+    exact = encode(ready_on(student, CPU), pixels, DeviceBatch(CPU, 8, "float32"))
     card = pick_device("cuda")
-    batch = DeviceBatch.find(move_to_device(student, card), card)
+    batch = DeviceBatch.find(ready_on(student, card), card)
     features = encode(student, pixels, batch).cpu()
     assert batch.size >= 16
     assert torch.cosine_similarity(features, exact).min() > 0.99
