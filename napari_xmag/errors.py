@@ -77,5 +77,9 @@ class ResultError(XmagError, ValueError):
     """A saved result that cannot be loaded, or does not belong to this slide."""
 
 
+class DependencyError(XmagError, ImportError):
+    """A package is missing that only one of the installation's extras brings."""
+
+
 class ExportError(XmagError, OSError):
     """An export that could not be written; nothing half-written is left."""

@@ -1,16 +1,6 @@
-"""Analysis of a slide: five lines from a file to a prediction, a heat map and exports.
+"""Analysis of a slide; ``napari_xmag.analyze(slide, model)`` yields its events, see `analyze`."""
 
->>> from napari_xmag.analyze import analyze_slide
->>> from napari_xmag.export import export_all
->>> from napari_xmag.slide.open import open_slide
->>> from napari_xmag.zoo import load_model
->>> slide = open_slide("slide.svs")  # doctest: +SKIP
->>> result = analyze_slide(slide, load_model())  # doctest: +SKIP
->>> export_all(slide, result, "results")  # doctest: +SKIP
-
-`analyze` does the same step by step, as a generator of events for a window or a progress line.
-"""
-
+from napari_xmag._callable import make_callable
 from napari_xmag.analyze.engine import analyze, analyze_slide
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.flags import Flag, FlagCode
@@ -38,3 +28,5 @@ __all__ = [
     "heat_map",
     "view_values",
 ]
+
+make_callable(__name__, "napari_xmag.analyze.engine")

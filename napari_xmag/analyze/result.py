@@ -1,10 +1,10 @@
-"""What an analysis leaves: prediction, map and provenance, saved and loaded without loss."""
+"""The result of an analysis: prediction, map and provenance, saved and loaded without loss."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,13 @@ from napari_xmag._about import NOTICE
 from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.errors import ResultError
+from napari_xmag.extras import import_extra
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.nets.decision import EVEN, describe_decision, predict_class
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT = "napari-xmag result"
 FORMAT_VERSION = 1
@@ -44,7 +48,7 @@ class SlideResult:
     Attributes
     ----------
     patches
-        The patches that the head attended over: the tiles that were read, or their cells.
+        What the head weighed: the tiles that were read, or their cells.
     grid_shape
         Rows and columns of the grid of these patches.
     stride_x, stride_y, origin_x, origin_y
@@ -58,7 +62,7 @@ class SlideResult:
     unreadable
         Tiles that took no part.
     slide
-        Passport of the slide.
+        Metadata of the slide.
     model, settings, versions
         Provenance.
     seconds
@@ -88,19 +92,19 @@ class SlideResult:
 
     @property
     def predicted(self) -> str | None:
-        """The class that is called, by the model's threshold; None when no tile was read."""
+        """The predicted class, by the model's threshold; None when no tile was read."""
         if not self.probabilities:
             return None
         return self.classes[int(predict_class(self.probabilities, self.threshold))]
 
     @property
     def threshold(self) -> float:
-        """Above it the second of two classes is called."""
+        """The second of two classes is predicted above this probability."""
         return float(self.model.get("threshold", EVEN))
 
     @property
     def rule(self) -> str:
-        """How the class was called, in words; empty when it is the most probable one."""
+        """How the class is chosen, in words; empty when it is the most probable one."""
         return describe_decision(self.classes, self.threshold)
 
     @property
@@ -118,18 +122,42 @@ class SlideResult:
 
     @property
     def columns(self) -> NDArray[np.int64]:
-        """Grid column of each tile, (T,)."""
+        """Grid column of each patch, (T,)."""
         return self.patches.column
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Grid row of each tile, (T,)."""
+        """Grid row of each patch, (T,)."""
         return self.patches.row
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns of the grid."""
         return self.grid_shape
+
+    def __repr__(self) -> str:
+        chosen = "no prediction"
+        if self.predicted is not None:
+            share = self.probabilities[self.classes.index(self.predicted)]
+            chosen = f"{self.predicted} {share:.0%}"
+        counts = (_count(len(self.patches), "patch", "es"), _count(len(self.flags), "flag", "s"))
+        return f"<{type(self).__name__} {self.slide['path']}: {chosen}, {', '.join(counts)}>"
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return the patches as a table of pandas, one row each, with the columns of ``tiles.csv``.
+
+        ``x``, ``y``, ``width`` and ``height`` are level-0 pixels; ``evidence_<class>`` adds up to
+        the logit of the class.
+
+        Raises
+        ------
+        DependencyError
+            When pandas is not installed.
+        """
+        frames = import_extra("pandas", "all", "a table of the patches")
+        frame: pandas.DataFrame = frames.DataFrame(self.patches.columns_by_name(self.classes))
+        frame.attrs["notice"] = NOTICE
+        return frame
 
     def save(self, folder: Path | str) -> None:
         """Write ``result.json`` and ``tiles.csv``; `load` gives back the same result.
@@ -174,7 +202,7 @@ class SlideResult:
 
 
 def to_json(result: SlideResult) -> dict[str, Any]:
-    """Return everything but the tile table, ready for JSON."""
+    """Return everything but the table of patches, ready for JSON."""
     by_class = dict(zip(result.classes, result.probabilities, strict=False))
     return {
         "format": FORMAT,
@@ -204,6 +232,10 @@ def to_json(result: SlideResult) -> dict[str, Any]:
         "settings": dict(result.settings),
         "versions": dict(result.versions),
     }
+
+
+def _count(number: int, word: str, plural: str) -> str:
+    return f"{number} {word}{'' if number == 1 else plural}"
 
 
 def _check_format(data: Any) -> None:

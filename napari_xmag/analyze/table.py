@@ -27,7 +27,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchTable:
-    """One row for each tile that was read, in reading order.
+    """One row for each patch that the head weighed, in reading order.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class PatchTable:
     attention
         float32 (T,), softmax of the logits; sums to 1.
     evidence
-        float32 (T, C), attention times the tile's score for each class; sums to the class logits.
+        float32 (T, C), attention times the patch's score for each class; sums to the class logits.
     """
 
     x: NDArray[np.float64]
@@ -57,7 +57,7 @@ class PatchTable:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
         if len(set(lengths.values())) != 1 or self.evidence.ndim != 2:
             raise ResultError(
-                expected="a tile table whose columns are equally long",
+                expected="a table of patches whose columns are equally long",
                 found=str(lengths),
                 hint="This is a fault of the program or of an altered file.",
             )
@@ -68,13 +68,27 @@ class PatchTable:
         return len(self.x)
 
     def box(self, index: int) -> Box:
-        """Return the level-0 box of one tile."""
+        """Return the level-0 box of one patch."""
         return Box(
             float(self.x[index]),
             float(self.y[index]),
             float(self.width[index]),
             float(self.height[index]),
         )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {len(self)} patches>"
+
+    def columns_by_name(self, classes: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+        """Return one array (T,) for each column of ``tiles.csv``, in its order.
+
+        Parameters
+        ----------
+        classes
+            Names of the classes, in the order of the evidence.
+        """
+        plain = {name: getattr(self, name) for name in _DTYPES}
+        return plain | dict(zip(_evidence_names(classes), self.evidence.T, strict=True))
 
     @classmethod
     def empty(cls, classes: int) -> "PatchTable":
@@ -93,24 +107,24 @@ def write_patches(table: PatchTable, classes: Sequence[str], path: Path) -> None
     ExportError
         When the file cannot be written.
     """
-    columns = [getattr(table, name).tolist() for name in _DTYPES]
-    rows = zip(*columns, table.evidence.tolist(), strict=True)
+    columns = table.columns_by_name(classes)
+    # repr of a float64 is exact, also for a float32 value
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*_DTYPES, *(f"evidence_{name}" for name in classes), "notice"])
-        # repr of a float64 is exact, also for a float32 value
-        writer.writerows([*row[:-1], *row[-1], NOTICE] for row in rows)
+        writer.writerow([*columns, "notice"])
+        writer.writerows([*row, NOTICE] for row in rows)
 
 
 def read_tiles_csv(path: Path, classes: Sequence[str]) -> PatchTable:
-    """Read what `write_tiles` wrote.
+    """Read what `write_patches` wrote.
 
     Raises
     ------
     ResultError
         When the file is missing or is not such a table.
     """
-    wanted = [*_DTYPES, *(f"evidence_{name}" for name in classes), "notice"]
+    wanted = [*_DTYPES, *_evidence_names(classes), "notice"]
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = list(csv.reader(file)) or [[]]
@@ -126,6 +140,10 @@ def read_tiles_csv(path: Path, classes: Sequence[str]) -> PatchTable:
             hint="Load a folder that this program saved, unaltered, or analyze the slide again.",
             causes=(error,),
         ) from error
+
+
+def _evidence_names(classes: Sequence[str]) -> list[str]:
+    return [f"evidence_{name}" for name in classes]
 
 
 def _table(columns: Sequence[Sequence[str]], classes: int) -> PatchTable:

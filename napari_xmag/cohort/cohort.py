@@ -1,6 +1,7 @@
 """A table of labelled slides, read and written, with everything that is wrong with it."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,12 @@ class Cohort:
     rows: tuple[CohortRow, ...]
     problems: tuple[Problem, ...] = ()
 
+    def __repr__(self) -> str:
+        counts = Counter(row.label or "no label" for row in self.rows)
+        labels = ", ".join(f"{count} {label}" for label, count in sorted(counts.items()))
+        words = f"<{type(self).__name__} of {len(self.rows)} slides: {labels}"
+        return f"{words}; {len(self.problems)} problems>" if self.problems else f"{words}>"
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, sorted."""
@@ -65,7 +72,9 @@ class Cohort:
             )
 
 
-def read_cohort(path: Path, *, open_slides: bool = True, classes: Sequence[str] = ()) -> Cohort:
+def read_cohort(
+    path: Path | str, *, open_slides: bool = True, classes: Sequence[str] = ()
+) -> Cohort:
     """Read a table ``slide, label[, patient, split, site, mpp]`` and look for problems.
 
     Parameters
@@ -83,6 +92,7 @@ def read_cohort(path: Path, *, open_slides: bool = True, classes: Sequence[str] 
     CohortError
         When the table itself cannot be read or lacks the columns slide and label.
     """
+    path = Path(path)
     rows, unread = [], []
     for line, cells in read_table(path, _NEEDED):
         if not cells.get("slide"):

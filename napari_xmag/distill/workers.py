@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from napari_xmag.errors import ConfigError, XmagError
+from napari_xmag.extras import import_extra
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,13 +45,14 @@ def on_workers(
     ------
     ConfigError
         When the scheduler does not answer, or goes away.
+    DependencyError
+        When dask.distributed is not installed.
     """
-    from distributed import KilledWorker
-
+    killed = _dask().KilledWorker
     with _client(workers, scheduler) as client:
         suspects = []
         for ended in _submit(client, work, items):
-            if ended is not None and isinstance(ended[1], KilledWorker):
+            if ended is not None and isinstance(ended[1], killed):
                 suspects.append(ended[0])
             else:
                 yield ended
@@ -83,12 +85,11 @@ def _submit(
 
 
 def _outcome(future: Any) -> Any:
-    from distributed import KilledWorker
-
     if future.status == "finished":
         try:
             return future.result()
-        except KilledWorker as error:  # it died with the result, and so did those asked again
+        # It died with the result, and so did those asked again.
+        except _dask().KilledWorker as error:
             return error
     if future.status == "error":
         return future.exception()
@@ -97,13 +98,11 @@ def _outcome(future: Any) -> Any:
 
 @contextmanager
 def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
-    from distributed import Client, LocalCluster
-
     # Its diary of every connection would drown what is said of the slides.
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+            client = _dask().Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
             raise _unreachable(f"none at {scheduler}", error) from error
         with client:
@@ -111,10 +110,16 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         return
     with (
         # Any free port: the usual one may be another cluster's.
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster, set_as_default=False) as client,
+        _dask().LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        _dask().Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _dask() -> Any:
+    return import_extra("distributed", "cluster", "work in several processes or on a cluster")
 
 
 def _unreachable(found: str, *causes: BaseException) -> XmagError:

@@ -68,7 +68,7 @@ def save_encoder(
         (fresh / CONFIG).write_text(text, encoding="utf-8")
 
 
-def load_encoder(folder: Path, spec: StudentSpec | None = None) -> Encoder:
+def load_encoder(folder: Path | str, spec: StudentSpec | None = None) -> Encoder:
     """Load a student from the folder of a distillation, of a slide model, or of a timm network.
 
     Parameters
@@ -84,6 +84,7 @@ def load_encoder(folder: Path, spec: StudentSpec | None = None) -> Encoder:
     ModelError
         When it cannot be loaded, was altered, or says nothing of its tiles.
     """
+    folder = Path(folder)
     config = _read_config(folder)
     section = config.get(SECTION) or config.get("xmag")
     if spec is None:

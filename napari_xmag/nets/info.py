@@ -50,6 +50,9 @@ class TrainingRange:
     limit: float
     slides: int
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.slides} slides, limit {self.limit:.3g}>"
+
     @classmethod
     def fit(cls, features: Sequence[ArrayLike]) -> "TrainingRange":
         """Fit the range on the tile features (T, D) of each training slide.

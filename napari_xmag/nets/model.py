@@ -44,7 +44,13 @@ class SlideModel(nn.Module):
         self.head = head
         self.info = info
 
+    def __repr__(self) -> str:
+        info = self.info
+        weighed = "cells of " if info.granularity == "cells" else ""
+        tiles = f"{weighed}tiles of {info.tile_px} px at {info.mpp:g} µm/px"
+        return f"<{type(self).__name__} {info.name}: {', '.join(info.classes)}; {tiles}>"
+
     @property
     def cells(self) -> int:
-        """Places a side of each tile that the head attends over; 1 for whole tiles."""
+        """Patches that the head weighs along a side of each tile; 1 for whole tiles."""
         return self.student.spec.cells if self.info.granularity == "cells" else 1

@@ -238,6 +238,10 @@ class Student(nn.Module):
         self.register_buffer("shift", -mean / std, persistent=False)
         self.dim, self.cell_dim, self.grid = self._measure()
 
+    def __repr__(self) -> str:
+        tiles = f"tiles of {self.spec.tile_px} px at {self.spec.mpp:g} µm/px"
+        return f"<{type(self).__name__} {self.architecture}: {tiles}, {self.dim} features>"
+
     @property
     def architecture(self) -> str:
         """Name of the backbone in timm."""

@@ -68,10 +68,10 @@ class _Job:
 def train(
     cohort: Cohort,
     encoder: Encoder,
-    out: Path,
+    out: Path | str,
     config: TrainConfig | None = None,
     *,
-    cache: Path | None = None,
+    cache: Path | str | None = None,
     notes: Mapping[str, str] | None = None,
     resume: bool = False,
 ) -> Generator[RunEvent, None, None]:
@@ -102,7 +102,7 @@ def train(
     ConfigError
         When ``out`` holds a run and it is not to be resumed, or one that differs.
     """
-    config = config or TrainConfig()
+    out, config = Path(out), config or TrainConfig()
     cohort.require_good()
     require_classes(cohort.rows)
     divisions = draw_split(
@@ -123,7 +123,7 @@ def train(
             cohort.classes,
             device,
             processes,
-            cache or out / "cache",
+            out / "cache" if cache is None else Path(cache),
             notes or {},
             resume,
         )

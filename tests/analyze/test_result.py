@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, PatchTable, SlideResult, UnreadableTile
-from napari_xmag.errors import ExportError, ResultError
+from napari_xmag.errors import DependencyError, ExportError, ResultError
 from napari_xmag.geometry import Box
 
 
@@ -87,6 +89,36 @@ def test_nothing_is_lost(tiles: int, classes: tuple[str, ...], tmp_path: Path) -
         "result.json",
         "tiles.csv",
     ]
+
+
+def test_the_table_for_pandas_is_that_of_the_file(tmp_path: Path) -> None:
+    result = make_result()
+    result.save(tmp_path)
+    saved = pandas.read_csv(tmp_path / "tiles.csv")
+    frame = result.to_dataframe()
+    assert list(frame.columns) == [name for name in saved.columns if name != "notice"]
+    assert len(frame) == 50
+    for name, values in frame.items():
+        np.testing.assert_allclose(values, saved[name], rtol=1e-7, err_msg=str(name))
+    assert frame["evidence_malignant"].dtype == np.float32
+    assert frame.attrs["notice"] == NOTICE
+
+
+def test_a_result_without_tissue_gives_an_empty_table() -> None:
+    frame = make_result(0).to_dataframe()
+    assert len(frame) == 0
+    assert "evidence_benign" in frame.columns
+
+
+def test_without_pandas_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(DependencyError, match=r'pip install "napari-xmag\[all\]"'):
+        make_result().to_dataframe()
+
+
+def test_a_result_says_in_one_line_what_it_is() -> None:
+    assert repr(make_result()) == "<SlideResult Präparat 7.svs: malignant 60%, 50 patches, 1 flag>"
+    assert "no prediction, 0 patches" in repr(make_result(0))
 
 
 def test_predicted_class() -> None:

@@ -31,6 +31,12 @@ def problems(cohort: Cohort) -> list[tuple[int, str]]:
     return [(problem.row, problem.words) for problem in cohort.problems]
 
 
+def test_a_cohort_says_in_one_line_what_it_is(tmp_path: Path) -> None:
+    table = write(tmp_path, "slide,label\n1.svs,x\n2.svs,y\n3.svs,x\n4.svs,\n")
+    cohort = read_cohort(str(table), open_slides=False)  # as a script names it
+    assert repr(cohort) == "<Cohort of 4 slides: 1 no label, 2 x, 1 y; 1 problems>"
+
+
 def test_paths_are_relative_to_the_table(tmp_path: Path) -> None:
     cohort = read(
         tmp_path, "slide,label,patient,split,mpp\na/1.svs,x,p,train,0.25\n/b/2.svs,y,,,\n"

@@ -1,6 +1,7 @@
 """Work spread over processes: errors and deaths of some are not those of others."""
 
 import os
+import sys
 from pathlib import Path
 
 import dask
@@ -8,7 +9,7 @@ import distributed
 import pytest
 
 from napari_xmag.distill.workers import on_workers
-from napari_xmag.errors import ConfigError
+from napari_xmag.errors import ConfigError, DependencyError
 
 
 def halved(item: tuple[int, Path]) -> int:
@@ -43,6 +44,14 @@ def test_a_scheduler_by_its_address() -> None:
         address = cluster.scheduler_address
         ended = [one for one in on_workers(abs, [-3, 4], scheduler=address) if one is not None]
     assert sorted(ended) == [(-3, 3), (4, 4)]
+
+
+def test_without_dask_distributed_the_error_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(DependencyError, match=r'pip install "napari-xmag\[cluster\]"'):
+        list(on_workers(abs, [1], workers=2))
 
 
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
