@@ -113,12 +113,14 @@ class TrainStep:
         self._ema.update(self.task, step=self._step)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that the next step depends on: tensors and JSON-able facts."""
+        """Return all that the next epoch depends on: tensors and JSON-able facts.
+
+        Random numbers are not among it: they follow from the seed and the epoch alone.
+        """
         parts: dict[str, Mapping[str, Tensor]] = {
             "task": self.task.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": optimizer_tensors(self._optimizer),
-            "random": {"cpu": torch.get_rng_state()},
         }
         return joined(parts), {"step": self._step, "scaler": self._scaler.state_dict()}
 
@@ -128,7 +130,6 @@ class TrainStep:
         self.task.load_state_dict(parts["task"])
         self.average.load_state_dict(parts["average"])
         restore_optimizer(self._optimizer, parts["optimizer"])
-        torch.set_rng_state(parts["random"]["cpu"])
         self._scaler.load_state_dict(facts["scaler"])
         self._step = int(facts["step"])
         self._set_rates()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from torch import Tensor
 from napari_xmag.errors import ModelError
 from napari_xmag.learn.fit import Fit, FitConfig
 from napari_xmag.nets.info import Granularity
+from napari_xmag.nets.student import StudentOutput
 from napari_xmag.train.augment import draw_view
 from napari_xmag.train.config import AugmentConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
-from tests.train.tile_bags import DrawnTiles, batch_of, drawn_slide, tiny_task
+from tests.train.tile_bags import TILE_PX, DrawnTiles, batch_of, drawn_slide, tiny_task
 
 STRONG = AugmentConfig(stain=0.2, blur_share=1.0)
 
@@ -116,6 +118,28 @@ def test_the_chunk_changes_nothing(kind: str, granularity: Granularity, batch: B
         found.append(gradients(task, task(batch)["loss"]))
     assert_same(found[0], found[2])
     assert_same(found[1], found[2])
+
+
+def test_the_tissue_mask_turns_with_its_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every turn of a tile the head sees its dark cells, which are the tissue, and no glass."""
+    task = tiny_task("resnet", "cells").eval()
+    pixels = torch.full((8, 3, TILE_PX, TILE_PX), 255, dtype=torch.uint8)
+    half = TILE_PX // 2
+    pixels[:, :, :half, half:] = 0  # the upper right cell
+    tissue = np.tile([False, True, False, False], (8, 1))
+    tiles = replace(drawn_slide("a", 8, 2), tissue=tissue)
+    view = replace(draw_view(AugmentConfig(stain=0, blur_share=0), 8, (0,)), turns=np.arange(8))
+
+    def brightness(images: Tensor) -> StudentOutput:
+        cells = torch.nn.functional.avg_pool2d(images, half)
+        return StudentOutput(cells.mean((2, 3)), cells)
+
+    monkeypatch.setattr(task.student, "forward", brightness)
+    monkeypatch.setattr(task.slides, "scores", lambda features: (features.mean(1), features))
+    order = np.array([3, 7, 0, 1, 6, 2, 5, 4])
+    _, seen = task.scores(pixels, TileBag(tiles, 0, order, view), order)
+    assert seen.shape == (8, 3)
+    assert seen.max().item() == 0
 
 
 @pytest.mark.parametrize("granularity", ["cells"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.special import expit
+from scipy.stats import binomtest
 
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ResultError
@@ -51,6 +52,19 @@ def test_figures_by_hand() -> None:
     assert test.roc["malignant"].auc == pytest.approx(5 / 6)
     right = [item.right for item in found.predictions]
     assert right == [True, True, False, True, True]
+
+
+def test_slides_of_one_patient_count_as_one_for_the_interval() -> None:
+    """Of three patients with four slides each, two are right: an interval of 2 of 3, not 8 of 12."""
+    rows = [row(f"{name}-{n}", 1, "test") for name in "abc" for n in range(4)]
+    rows += [row(f"{name}-{n}", 0, "test") for name in "def" for n in range(2)]
+    score = np.repeat([2.0, 1.0, -1.0, -2.0, -1.0, 3.0], [4, 4, 4, 2, 2, 2])
+    logits = np.stack([np.zeros(18), score], axis=1)
+    test = evaluate_predictions(rows, CLASSES, logits, 1.0, 0.5).splits["test"]
+    expected = binomtest(2, 3).proportion_ci(0.95, method="wilson")
+    for share in (test.sensitivity["malignant"], test.specificity["malignant"]):
+        assert share.value == pytest.approx(2 / 3)
+        assert (share.low, share.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_calls_follow_the_threshold_and_probabilities_the_temperature() -> None:
