@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 
 from napari_xmag import NOTICE, zoo
 from napari_xmag.cli import models as command
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.build import model_card
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
 from napari_xmag.zoo import (
@@ -135,6 +137,23 @@ def test_model_card_states_facts_notice_and_sections(folder: Path) -> None:
     for words in (NOTICE, "demonstration model", "64×64 px at 2 µm/px", "benign, malignant"):
         assert words in text
     assert "## Data\n\nNoise, made by the tests." in text
+
+
+@pytest.mark.parametrize(
+    ("licence", "identifier", "name"),
+    [
+        ("Apache-2.0", "apache-2.0", None),
+        ("CC BY-NC-ND 4.0", "cc-by-nc-nd-4.0", None),
+        ("Owkin: non-commercial", "other", "owkin:-non-commercial"),
+        ("not stated", "other", "not-stated"),
+    ],
+)
+def test_the_hub_reads_the_head_of_a_card(licence: str, identifier: str, name: str | None) -> None:
+    model = tiny_model()
+    model.info = replace(model.info, licence=licence)
+    data = ModelCard(model_card(model, {})).data
+    assert (data.license, data.license_name) == (identifier, name)
+    assert (data.library_name, data.tags) == ("timm", ["napari-xmag", "pathology"])
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "head.safetensors", "README.md"])

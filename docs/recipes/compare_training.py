@@ -37,6 +37,7 @@ from torch import nn
 from napari_xmag.cli.progress import show
 from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.config import load_config
+from napari_xmag.markdown import table
 from napari_xmag.mil.features import slide_features
 from napari_xmag.mil.head_training import Bags, train_head
 from napari_xmag.nets.encoder import load_encoder, timm_spec
@@ -158,20 +159,18 @@ def write_table(out: Path) -> None:
         writer.writeheader()
         writer.writerows(rows)
     heads = "slide AUC", "balanced accuracy", "attention finds", "evidence finds"
-    lines = [
-        "Composed slides, no real ones. Mean ± standard deviation over seeds.\n",
-        f"| fields | way | seeds | {' | '.join(heads)} |",
-        "|---" * (3 + len(heads)) + "|",
-    ]
+    lines = []
     for source, way in sorted(by_way, key=lambda key: (key[0], WAYS.index(key[1]))):
         some = by_way[source, way]
         cells = [
             f"{np.mean([f[name] for f in some]):.3f} ± {np.std([f[name] for f in some]):.3f}"
             for name in FIGURES
         ]
-        lines.append(f"| {source} | {way} | {len(some)} | {' | '.join(cells)} |")
-    (out / "results.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+        lines.append([source, way, len(some), *cells])
+    intro = "Composed slides, no real ones. Mean ± standard deviation over seeds."
+    text = f"{intro}\n\n{table(['fields', 'way', 'seeds', *heads], lines)}\n"
+    (out / "results.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_xmag.export.lettering import font, legible, shortened
+from napari_xmag.export.lettering import font, shortened
 from napari_xmag.files import whole_file
 
 Pixels = NDArray[np.uint8]
@@ -91,10 +91,10 @@ def _draw(
     sheet = Image.new("RGB", (_WIDTH, height + _GAP), _PAPER)
     pen = ImageDraw.Draw(sheet)
     most = _WIDTH - 2 * _GAP
-    pen.text((_GAP, _GAP), shortened(legible(title), _TITLE, most), _INK, font(_TITLE))
+    pen.text((_GAP, _GAP), shortened(title, _TITLE, most), _INK, font(_TITLE))
     top = 2 * _GAP + _TITLE
     for heading, thumbs in sections:
-        words = shortened(legible(heading), _HEADING, most)
+        words = shortened(heading, _HEADING, most)
         pen.text((_GAP, top + _GAP), words, _INK, font(_HEADING))
         top += _HEADING + 3 * _GAP
         for number, (thumb, reason) in enumerate(thumbs):
@@ -112,4 +112,4 @@ def _letter(pen: ImageDraw.ImageDraw, place: tuple[int, int], reason: str) -> No
     left, bottom = place[0], place[1] + _THUMB
     band = (left, bottom - _LABEL - 6, left + _THUMB - 1, bottom - 1)
     pen.rectangle(band, fill=_WARNING)
-    pen.text((left + 5, bottom - _LABEL - 5), legible(reason), _PAPER, font(_LABEL))
+    pen.text((left + 5, bottom - _LABEL - 5), reason, _PAPER, font(_LABEL))

@@ -20,6 +20,7 @@ from napari_xmag.fields.shards import FieldRecord, read_index
 from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.teacher_cache import cached_pairs
 from napari_xmag.files import whole_file, write_json
+from napari_xmag.markdown import table
 from napari_xmag.nets.device import encode, encode_bag, pick_device
 from napari_xmag.nets.teacher import Teacher, load_teacher
 from napari_xmag.progress.events import Progress, RunFinished
@@ -138,13 +139,8 @@ def _write(
         "versions": program_versions(),
     }
     write_json(out / "results.json", content)
-    lines = [
-        f"**{NOTICE}**\n",
-        "## Agreement with the teacher\n",
-        f"{words}\n",
-        "| encoder | whole field | cells |",
-        "|---|---|---|",
-        *(f"| {one.encoder} | {one.whole:.3f} | {one.cells:.3f} |" for one in found),
-    ]
+    rows = [(one.encoder, f"{one.whole:.3f}", f"{one.cells:.3f}") for one in found]
+    figures = table(("encoder", "whole field", "cells"), rows)
+    parts = (f"**{NOTICE}**", "## Agreement with the teacher", words, figures)
     with whole_file(out / "results.md") as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

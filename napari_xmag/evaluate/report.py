@@ -11,6 +11,7 @@ import numpy as np
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
 from napari_xmag.files import whole_file, write_json
+from napari_xmag.markdown import table
 from napari_xmag.stats.metrics import FIGURES, Interval
 
 Task = TypeVar("Task")
@@ -108,32 +109,26 @@ def write_report(
 def task_table(task: TaskReport) -> str:
     """Return a task as Markdown: a heading, how it was divided, a table, notes."""
     counts = ", ".join(f"{number} {name}" for name, number in task.counts.items())
-    lines = [
+    parts = [
         f"## {task.name}",
-        "",
         f"{task.rows} rows ({counts}). {task.division}",
-        "",
-        "| encoder | method | " + " | ".join(TITLES[name] for name in FIGURES) + " |",
-        "|---|---|" + "---|" * len(FIGURES),
-        *(_line(entry.encoder, entry.method, entry.figures) for entry in task.entries),
+        _figures([(entry, entry.figures) for entry in task.entries]),
     ]
-    compared = [entry for entry in task.entries if entry.above]
+    compared = [(entry, entry.above) for entry in task.entries if entry.above]
     if compared:
         # an entry without a difference is the reference
         reference = next(entry.encoder for entry in task.entries if not entry.above)
-        lines += [
-            "",
-            f"Above {reference}, on the same rows and draws:",
-            "",
-            *lines[4:6],
-            *(_line(entry.encoder, entry.method, entry.above, "+") for entry in compared),
-        ]
-    return "\n".join([*lines, *(f"\n- {note}" for note in task.notes)])
+        parts.append(f"Above {reference}, on the same rows and draws:")
+        parts.append(_figures(compared, "+"))
+    return "\n\n".join([*parts, *(f"- {note}" for note in task.notes)])
 
 
-def _line(encoder: str, method: str, values: Mapping[str, Interval], sign: str = "") -> str:
-    cells = [_cell(values[name], sign) for name in FIGURES]
-    return f"| {encoder} | {method} | " + " | ".join(cells) + " |"
+def _figures(entries: Sequence[tuple[Entry, Mapping[str, Interval]]], sign: str = "") -> str:
+    rows = [
+        (entry.encoder, entry.method, *(_cell(values[name], sign) for name in FIGURES))
+        for entry, values in entries
+    ]
+    return table(("encoder", "method", *(TITLES[name] for name in FIGURES)), rows)
 
 
 def _cell(value: Interval, sign: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_xmag.markdown import table
 from napari_xmag.plotting import COLORS, new_figure, save_figure
 from napari_xmag.stats.metrics import Interval
 
@@ -122,8 +123,7 @@ def _table(
     names = task.encoders
     rows = [[shift, *(cell(task.entry(name, shift)) for name in names)] for shift in task.shifts]
     rows.append(["mean of all", *map(mean, names)])
-    lines = [["shift", *names], ["---"] * (1 + len(names)), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(["shift", *names], rows)
 
 
 def plot_robustness(task: RobustnessTask, path: Path) -> None:

@@ -9,6 +9,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
 from napari_xmag.evaluate.report import FORMAT
 from napari_xmag.files import whole_file, write_json
+from napari_xmag.markdown import table
 
 
 @dataclass(frozen=True)
@@ -181,16 +182,14 @@ def slide_table(times: SlideTimes) -> str:
         cells = [f"{mark}{short(value)}" for mark, value in zip(marks, values, strict=True)]
         rows.append((name, cells, values))
     heading = ["stage", *names, *(["ratio"] if len(ways) == 2 else [])]
-    lines = [
+    parts = [
         f"## {times.slide} ({times.width}×{times.height} px)",
-        "",
-        f"| {' | '.join(heading)} |",
-        "|" + "---|" * len(heading),
-        *(_row(name, cells, values) for name, cells, values in rows),
+        table(heading, [_row(name, cells, values) for name, cells, values in rows]),
     ]
     if times.analysis:
-        lines += ["", *_analysis(times.analysis)]
-    return "\n".join(lines)
+        named = [(name.replace("_", " "), short(v)) for name, v in times.analysis.items()]
+        parts += ["The whole analysis, as the window runs it:", table(("", ""), named)]
+    return "\n\n".join(parts)
 
 
 def short(value: float) -> str:
@@ -204,16 +203,6 @@ def _cell(stage: Stage) -> str:
     return f"about {short(stage.seconds)} (from {stage.measured} of {stage.total} tiles)"
 
 
-def _row(name: str, cells: Sequence[str], values: Sequence[float]) -> str:
+def _row(name: str, cells: Sequence[str], values: Sequence[float]) -> list[str]:
     ratio = [short(values[1] / values[0])] if len(values) == 2 and values[0] else []
-    return f"| {' | '.join([name, *cells, *ratio])} |"
-
-
-def _analysis(analysis: Mapping[str, float]) -> list[str]:
-    return [
-        "The whole analysis, as the window runs it:",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name.replace('_', ' ')} | {short(value)} |" for name, value in analysis.items()),
-    ]
+    return [name, *cells, *ratio]

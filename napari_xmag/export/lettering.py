@@ -1,47 +1,18 @@
-"""Words in pictures: a font that every machine has, lines that fit."""
+"""Words in pictures: the font that comes with matplotlib, lines that fit."""
 
-import unicodedata
 from functools import cache
+from pathlib import Path
 
 from PIL import ImageFont
 
-# Ordinary sans-serif fonts of Linux, macOS and Windows, which know µ and the letters of names.
-_SYSTEM_FONTS = (
-    "DejaVuSans.ttf",
-    "LiberationSans-Regular.ttf",
-    "NotoSans-Regular.ttf",
-    "Arial.ttf",
-    "arial.ttf",
-)
-_SPELT_OUT = {"µm": "micron", "²": "2", "−": "-", "–": "-", "×": "x", "·": "-"}
-
 
 @cache
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return a scalable font: the system's, or else the one that comes with Pillow."""
-    name = _system_font()
-    return ImageFont.truetype(name, size) if name else ImageFont.load_default(size)
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return DejaVu Sans, which matplotlib brings along: every machine draws the same page."""
+    # The data path, not the font manager: that one first reads every font of the machine.
+    from matplotlib import get_data_path
 
-
-def legible(words: str) -> str:
-    """Spell out what Pillow's own font, which knows little more than English, lacks."""
-    if _system_font():
-        return words
-    for sign, spelt in _SPELT_OUT.items():
-        words = words.replace(sign, spelt)
-    plain = unicodedata.normalize("NFKD", words)
-    return "".join(sign for sign in plain if sign.isascii())
-
-
-@cache
-def _system_font() -> str:
-    for name in _SYSTEM_FONTS:
-        try:
-            ImageFont.truetype(name, 16)
-        except OSError:  # not on this machine
-            continue
-        return name
-    return ""
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def width(words: str, size: int) -> float:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.export.lettering import font, legible, width
+from napari_xmag.export.lettering import font, width
 from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.export.panel import INK, panel
 from napari_xmag.files import whole_file
@@ -126,7 +126,7 @@ def _blended(
 def _draw_scale_bar(image: Image.Image, bounds: Box, mpp: Mpp) -> None:
     um_per_px = bounds.width * mpp.x / image.width
     length = _nice_length(image.width * um_per_px / 5)
-    words = legible(f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm")
+    words = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
     pixels, letters = round(length / um_per_px), font(17)
     draw = ImageDraw.Draw(image, "RGBA")
     wide = max(pixels, math.ceil(width(words, 17)))

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.export.lettering import font, legible, shortened, width, wrapped
+from napari_xmag.export.lettering import font, shortened, width, wrapped
 from napari_xmag.export.palette import diverging_colors, heat_colors
 
 PANEL_WIDTH = 400
@@ -89,12 +89,11 @@ class _Column:
     def text(
         self, words: str, size: int = 15, color: tuple[int, int, int] = INK, indent: int = 0
     ) -> None:
-        for line in wrapped(legible(words), size, PANEL_WIDTH - indent):
+        for line in wrapped(words, size, PANEL_WIDTH - indent):
             self._draw.text((indent, self.y), line, color, font(size))
             self.y += round(size * 1.35)
 
     def ends(self, left: str, right: str, size: int, color: tuple[int, int, int]) -> None:
-        left, right = legible(left), legible(right)
         left = shortened(left, size, PANEL_WIDTH - width(right, size) - 12)
         self._draw.text((0, self.y), left, color, font(size))
         self._draw.text((PANEL_WIDTH, self.y), right, color, font(size), anchor="ra")
@@ -122,7 +121,7 @@ class _Column:
 
 
 def _heading(column: _Column, result: SlideResult) -> None:
-    column.text(shortened(legible(str(result.slide["path"])), 21, PANEL_WIDTH), 21)
+    column.text(shortened(str(result.slide["path"]), 21, PANEL_WIDTH), 21)
     column.text(f"Model: {result.model['display_name']}", 14, _FAINT)
     column.gap(20)
 

@@ -2,20 +2,31 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
+from napari_xmag.markdown import table
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.decision import describe_decision
 from napari_xmag.nets.model import ModelInfo, SlideModel
 from napari_xmag.nets.student import Student, StudentSpec, build_backbone
 
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
+
 # What timm has long understood of a network's configuration; sources of other weights are left out.
 _PRETRAINED_KEYS = ("tag", "fixed_input_size", "interpolation", "first_conv", "classifier")
+
+# Identifiers of the Hugging Face hub; any other licence is "other", with its name.
+_HUB_LICENCES = {
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "mpl-2.0", "gpl-3.0", "lgpl-3.0"),
+    *("agpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nd-4.0", "cc-by-nc-4.0"),
+    *("cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
+}
 
 
 def load_folder(folder: Path) -> SlideModel:
@@ -86,8 +97,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         "Licence": info.licence,
     }
     parts = [
-        f"---\nlicense: {info.licence.lower()}\nlibrary_name: timm\n"
-        "tags:\n- napari-xmag\n- pathology\n---",
+        f"---\n{_card_data(info).to_yaml()}\n---",
         f"# {info.display_name}",
         f"**{NOTICE}**",
         *(
@@ -96,7 +106,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
             else []
         ),
         *([info.description] if info.description else []),
-        "| | |\n|---|---|\n" + "\n".join(f"| {key} | {value} |" for key, value in facts.items()),
+        table(("", ""), list(facts.items())),
         *(f"## {title}\n\n{text.strip()}" for title, text in sections.items()),
         "## Use\n\n```\n"
         f"napari-xmag analyze SLIDE --model {info.name}\n```\n\n"
@@ -104,6 +114,20 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         '`timm.create_model("local-dir:<this folder>", pretrained=True)`.',
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _card_data(info: ModelInfo) -> "ModelCardData":
+    """Return what the hub reads from the head of a card."""
+    from huggingface_hub import ModelCardData
+
+    licence = info.licence.lower().replace(" ", "-")
+    known = licence in _HUB_LICENCES
+    return ModelCardData(
+        license=licence if known else "other",
+        license_name=None if known else licence,
+        library_name="timm",
+        tags=["napari-xmag", "pathology"],
+    )
 
 
 def _config(model: SlideModel) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -199,12 +198,12 @@ def layer_scales(task: EndToEndTask, encoder_rate: float, layer_decay: float) ->
     The last layer learns at ``encoder_rate``, each layer before it at ``layer_decay`` of the one
     that follows (Clark et al. 2020, arXiv 2003.10555); layers as timm groups them.
     """
-    from timm.models._manipulate import group_parameters
+    from timm.optim import param_groups_layer_decay
 
-    backbone = cast(Any, task.student.backbone)
-    layers = group_parameters(backbone, backbone.group_matcher(coarse=False), reverse=True)
-    last = max(layers.values())
+    groups = param_groups_layer_decay(task.student.backbone, layer_decay=layer_decay)
+    shares = {id(parameter): group["lr_scale"] for group in groups for parameter in group["params"]}
     return {
-        f"student.backbone.{name}": encoder_rate * layer_decay ** (last - layer)
-        for name, layer in layers.items()
+        f"student.backbone.{name}": encoder_rate * shares[id(parameter)]
+        for name, parameter in task.student.backbone.named_parameters()
+        if parameter.requires_grad
     }

@@ -8,9 +8,10 @@ from pathlib import Path
 from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.errors import ConfigError
 from napari_xmag.learn.fit_config import FitConfig
+from napari_xmag.markdown import table
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.train.config import AugmentConfig, TrainConfig
-from napari_xmag.train.report import markdown
+from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import Report
 
 
@@ -27,10 +28,10 @@ def card_sections(
     splits = report.splits
     return {
         "Training data": _slides_table(rows),
-        "Figures on slides": f"{markdown.ONLY_TEST}\n\n{markdown.figures(splits)}",
-        "Sensitivity and specificity": markdown.rates(splits),
-        "Confusion": markdown.confusion(splits, report.classes),
-        "Calibration": markdown.calibration(splits),
+        "Figures on slides": f"{tables.ONLY_TEST}\n\n{tables.figures(splits)}",
+        "Sensitivity and specificity": tables.rates(splits),
+        "Confusion": tables.confusion(splits, report.classes),
+        "Calibration": tables.calibration(splits),
         "Training": _settings(config, report),
     } | origin_sections(encoder)
 
@@ -84,7 +85,7 @@ def _slides_table(rows: Sequence[CohortRow]) -> str:
     for split in SPLITS:
         patients = len({row.patient for row in rows if row.split == split})
         lines.append([split, patients, *(counts[split, label] for label in labels)])
-    return markdown.table(["split", "patients", *labels], lines) + _sites(rows)
+    return table(["split", "patients", *labels], lines) + _sites(rows)
 
 
 def _sites(rows: Sequence[CohortRow]) -> str:
@@ -112,7 +113,7 @@ def _settings(config: TrainConfig, report: Report) -> str:
             f"that rate, layer decay {together.layer_decay:g}. {_changes(config.augment)}"
         )
         if report.best_epoch is not None:
-            parts.append(markdown.chosen_epoch(report.best_epoch))
+            parts.append(tables.chosen_epoch(report.best_epoch))
     parts.append(
         f"Slides divided by {config.split_by}, seed {config.seed}. Temperature "
         f"{report.temperature:.3g} from the validation slides. Threshold {report.threshold:.3g}: "

@@ -11,7 +11,7 @@ from napari_xmag.cohort.rows import TEST
 from napari_xmag.errors import ResultError
 from napari_xmag.files import write_json
 from napari_xmag.stats.metrics import mean, standard_deviation
-from napari_xmag.train.report import markdown
+from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import LEVEL, SplitReport, split_reports
 from napari_xmag.train.report.predictions import (
     TABLE,
@@ -143,7 +143,7 @@ def _write(out: Path, summary: FoldSummary) -> None:
         f"**{NOTICE}**",
         "Each slide is predicted by the model that did not learn from its patient.",
         "## Fold by fold",
-        markdown.mean_and_spread(summary.values(), _names(summary.classes)),
+        tables.mean_and_spread(summary.values(), _names(summary.classes)),
         "All predictions taken together, below, mix models that put their probabilities on "
         "different scales.",
     ]

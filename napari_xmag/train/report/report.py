@@ -7,7 +7,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TRAIN
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.nets.decision import describe_decision
-from napari_xmag.train.report import markdown
+from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import Report, SplitReport, evaluate_predictions
 from napari_xmag.train.report.predictions import TABLE, SlidePrediction, write_predictions
 from napari_xmag.train.report.record import METRICS, RunRecord, read_curves, read_run
@@ -35,10 +35,10 @@ def write_report(folder: Path, report: Report) -> None:
     head = [
         "# How well the model does",
         f"**{NOTICE}**",
-        markdown.ONLY_TEST,
+        tables.ONLY_TEST,
         f"Decision: {rule} (threshold {report.threshold:.3g}, {report.chosen}). "
         f"Temperature {report.temperature:.3g}.",
-        "" if report.best_epoch is None else markdown.chosen_epoch(report.best_epoch),
+        "" if report.best_epoch is None else tables.chosen_epoch(report.best_epoch),
     ]
     parts = sections(report.splits, report.classes, pictures)
     write_markdown(folder, [*head, *parts], report.predictions)
@@ -52,15 +52,15 @@ def sections(
     shown = {path.stem: f"![{path.stem}]({PLOTS}/{path.name})" for path in pictures}
     parts = [
         "## Figures",
-        markdown.figures(splits),
+        tables.figures(splits),
         shown.get("roc", ""),
         "## Sensitivity and specificity",
-        markdown.rates(splits),
+        tables.rates(splits),
         "## Confusion",
-        markdown.confusion(splits, classes),
+        tables.confusion(splits, classes),
         shown.get("confusion", ""),
         "## Calibration",
-        markdown.calibration(splits),
+        tables.calibration(splits),
         shown.get("calibration", ""),
         *(["## Course of the training", shown["curves"]] if "curves" in shown else []),
     ]
@@ -98,6 +98,6 @@ def write_markdown(
     """
     judged = [item for item in predictions if item.split != TRAIN]
     note = f"Training slides stand in {TABLE} only, with all else."
-    text = [*parts, "## Slides", note, *([markdown.slides(judged)] if judged else [])]
+    text = [*parts, "## Slides", note, *([tables.slides(judged)] if judged else [])]
     with whole_file(folder / REPORT) as part:
         part.write_text("\n\n".join(text) + "\n", encoding="utf-8")

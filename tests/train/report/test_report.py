@@ -55,7 +55,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_slides_of_one_patient_count_as_one_for_the_interval() -> None:
-    """Of three patients with four slides each, two are right: an interval of 2 of 3, not 8 of 12."""
+    """Of three patients with four slides each, two are right: 2 of 3, not 8 of 12."""
     rows = [row(f"{name}-{n}", 1, "test") for name in "abc" for n in range(4)]
     rows += [row(f"{name}-{n}", 0, "test") for name in "def" for n in range(2)]
     score = np.repeat([2.0, 1.0, -1.0, -2.0, -1.0, 3.0], [4, 4, 4, 2, 2, 2])

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from napari_xmag.markdown import table
 from napari_xmag.stats.metrics import Interval, mean, standard_deviation
 from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
 from napari_xmag.train.report.predictions import SlidePrediction
@@ -24,16 +25,6 @@ def chosen_epoch(best: int) -> str:
             "encoder and head are as they were then."
         )
     return f"End to end: the model is that of epoch {best}, the best one on the validation slides."
-
-
-def table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [heading, ["---"] * len(heading), *rows]
-    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
 
 
 def number(value: float) -> str:
