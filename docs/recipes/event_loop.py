@@ -86,10 +86,7 @@ def main() -> None:
 
 
 def _stage(state: object) -> str:
-    if state.progress is None:
-        return "result"
-    name = state.progress.stage
-    return "slides" if Path(name).suffix else name
+    return "result" if state.progress is None else str(state.progress.stage)
 
 
 if __name__ == "__main__":

@@ -218,7 +218,7 @@ class _Job:
 
 
 def _summary(name: str, result: "SlideResult", folder: Path) -> str:
-    from napari_xmag.cli.progress_line import duration
+    from napari_xmag.progress.words import duration
 
     shares = sorted(zip(result.probabilities, result.classes, strict=False), reverse=True)
     words = ", ".join(f"{name} {100 * share:.1f} %" for share, name in shares)

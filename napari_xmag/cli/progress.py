@@ -1,53 +1,58 @@
-"""Events of a long run as lines in a terminal."""
+"""Events of a long run in a terminal."""
 
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator
+from contextlib import closing
 from typing import TypeVar
 
-from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished, RunPlanned
+from napari_xmag.cli.columns import columns
+from napari_xmag.cli.progress_line import ProgressLine
+from napari_xmag.progress.events import (
+    EpochDone,
+    Progress,
+    RunEvent,
+    RunFinished,
+    RunPlanned,
+    Stage,
+)
+from napari_xmag.progress.words import describe, plan_lines
 
+R = TypeVar("R")
 T = TypeVar("T")
 _SECONDS_IN_LOG = 60.0
 
 
-def show(events: Iterator[T | Progress]) -> Iterator[T]:
-    """Yield all events but Progress, which is shown: one line that renews itself, or, where the
-    output is no terminal, a line a minute.
-    """
-    terminal = sys.stderr.isatty()
-    last = time.monotonic()
-    for event in events:
-        if not isinstance(event, Progress):
-            if terminal:
-                print("\r\x1b[K", end="", file=sys.stderr)
-            yield event
-        elif terminal:
-            print(f"\r\x1b[K{_line(event)}", end="", file=sys.stderr, flush=True)
-        elif time.monotonic() - last > _SECONDS_IN_LOG:
-            last = time.monotonic()
-            print(_line(event), file=sys.stderr, flush=True)
+def show(events: Generator[T | Progress, None, R]) -> Generator[T, None, R]:
+    """Yield all events but Progress, which is shown in one line; return what they return."""
+    line = ProgressLine(pause=_SECONDS_IN_LOG)
+    with closing(events):
+        try:
+            while True:
+                event = next(events)
+                if isinstance(event, Progress):
+                    line.say(describe(event), event.share)
+                else:
+                    line.clear()
+                    yield event
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        finally:
+            line.clear()
 
 
-def follow(events: Iterator[RunEvent]) -> int:
+def follow(events: Generator[RunEvent, None, object]) -> int:
     """Print what a training run says; return 0 when it has finished."""
     for event in show(events):
         if isinstance(event, RunPlanned):
-            print("Plan: " + _words(event.plan), flush=True)
+            print(f"Plan\n{columns(list(plan_lines(event.plan).items()), indent=2)}", flush=True)
         if isinstance(event, EpochDone):
             scalars = "  ".join(f"{name} {value:.4g}" for name, value in event.scalars.items())
-            stage = f"{event.stage}: " if event.stage else ""
-            print(f"{stage}epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
+            print(f"{_of(event)}epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
         if isinstance(event, RunFinished):
             print(f"Written: {event.folder}")
     return 0
 
 
-def _words(plan: Mapping[str, object]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in plan.items())
-
-
-def _line(event: Progress) -> str:
-    left = event.seconds_left
-    rest = f", {left / 60:.0f} min left" if left == left else ""
-    return f"{event.stage}: {event.done}/{event.total}, {event.per_second:.3g}/s{rest}"
+def _of(event: EpochDone) -> str:
+    fold = f"fold {event.fold}, " if event.fold else ""
+    return fold if event.stage is Stage.TRAINING else f"{fold}{event.stage}: "

@@ -72,13 +72,16 @@ def _add_short_forms(parser: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the model is written, 2 when the table has problems."""
-    from napari_xmag.cli.progress import follow
-    from napari_xmag.cohort.cohort import read_cohort
+    from napari_xmag.cli.progress import follow, show
+    from napari_xmag.cohort.opening import open_cohort
     from napari_xmag.progress.heartbeat import finish
     from napari_xmag.train.report.card import read_notes
     from napari_xmag.train.run import train
 
-    cohort = read_cohort(args.cohort)
+    # The first of the processes that torchrun started speaks for all.
+    first = os.environ.get("RANK", "0") == "0"
+    opening = open_cohort(args.cohort)
+    cohort = finish(show(opening) if first else opening)
     for problem in cohort.problems:
         print(problem, file=sys.stderr)
     if cohort.problems:
@@ -93,9 +96,8 @@ def run(args: argparse.Namespace) -> int:
         notes=notes,
         resume=args.resume,
     )
-    if os.environ.get("RANK", "0") == "0":
+    if first:
         return follow(events)
-    # The first of the processes that torchrun started speaks for all.
     finish(events)
     return 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from napari_xmag.fields.store import prefetch
 from napari_xmag.fields.view_config import ViewConfig
 from napari_xmag.fields.views import FieldView
 from napari_xmag.learn.distributed import Processes, gather, share
-from napari_xmag.progress.events import Progress
+from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 Centers = Mapping[str, NDArray[np.float32]]
@@ -130,9 +131,9 @@ def slide_centers(
     most = _MOST_CENTERED_ONLINE if online else _MOST_CENTERED
     rows = evenly_spaced(rows, max(most, len(slides)))
     own = rows[share(len(rows), processes or Processes())]
-    meter, means = ProgressMeter("centre", len(own), "fields"), []
+    meter, means = ProgressMeter(Stage.CENTERING, len(own), "fields"), []
     for row in own:
-        means.append((yield from run_with_progress(lambda row=row: pairs.mean(int(row)), meter)))  # type: ignore[misc]
+        means.append((yield from run_with_progress(partial(pairs.mean, int(row)), meter)))
         meter.add(1)
     found = [mean for part in gather(means, processes or Processes()) for mean in part]
     everything = np.mean(found, axis=0)

@@ -16,7 +16,7 @@ from napari_xmag.distill.sources import FieldSource, Part, find_sources, parts
 from napari_xmag.errors import ConfigError, ExportError, TileReadError, XmagError
 from napari_xmag.fields.shards import FieldRecord, write_index, write_shard
 from napari_xmag.files import write_json
-from napari_xmag.progress.events import Progress
+from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, finish
 
 __all__ = ["PrepareConfig", "Prepared", "SlidePrepared", "prepare"]
@@ -137,7 +137,7 @@ def _by_workers(
     cores = os.cpu_count() or 1
     readers = None if scheduler else max(1, cores // workers)
     work = partial(_prepare_whole, out=out.resolve(), config=config, readers=readers)
-    meter = ProgressMeter("slides", len(left))
+    meter = ProgressMeter(Stage.SAMPLING, len(left), "slides")
     for ended in on_workers(work, left, workers=workers, scheduler=scheduler):
         if ended is not None:
             part, outcome = ended

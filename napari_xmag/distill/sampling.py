@@ -16,7 +16,7 @@ from napari_xmag.distill.sources import FieldSource, is_picture
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.shards import ShardWriter
 from napari_xmag.geometry import Box
-from napari_xmag.progress.events import Progress
+from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tissue import TissueMask
@@ -165,7 +165,9 @@ def _keep_good(
 ) -> Generator[Progress, None, None]:
     from napari_xmag.slide.tiles import read_tiles
 
-    meter = ProgressMeter(source.name, min(config.per_slide, len(boxes)))
+    meter = ProgressMeter(
+        Stage.SAMPLING, min(config.per_slide, len(boxes)), "fields", item=source.name
+    )
     with closing(read_tiles(slide, boxes, config.field_px, workers=readers)) as tiles:
         for tile in tiles:
             if tile is not None and tile.pixels is None:

@@ -13,7 +13,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
 from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate.config import AgreementConfig
-from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.report import FORMAT
 from napari_xmag.fields.pairs import CachedPairs
 from napari_xmag.fields.shards import FieldRecord, read_index
@@ -23,7 +23,7 @@ from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
 from napari_xmag.nets.device import encode, encode_bag, pick_device
 from napari_xmag.nets.teacher import Teacher, load_teacher
-from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.agreement import agreement, cells_as_rows
 
@@ -72,10 +72,10 @@ def evaluate_agreement(
     teacher = load_teacher(config.teacher.spec()).to(pick_device(config.machine.device))
     found, facts = [], {}
     for settings in config.encoders:
-        source = tile_source(settings, config.machine, None)
+        source = yield from load_source(settings, config.machine, None)
         facts[settings.name] = source.facts()
         pairs = yield from _pairs(config, out, records, teacher, source)
-        meter = ProgressMeter(settings.name, 1)
+        meter = ProgressMeter(Stage.PROBING, item=settings.name)
         work = partial(_agreement, settings.name, pairs, source, training, testing)
         found.append((yield from run_with_progress(work, meter)))
         del source  # the next network may be as large

@@ -1,7 +1,7 @@
 """Predictions of several encoders on the same rows: figures, intervals, differences."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from napari_xmag.evaluate.config import ComparisonConfig
 from napari_xmag.evaluate.report import Entry, TaskReport, write_predictions
+from napari_xmag.progress.events import Progress, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, Steps, run_steps
 from napari_xmag.stats.folds import Indices, bootstrap_units, group_codes
 from napari_xmag.stats.metrics import (
     Floats,
+    Interval,
     bootstrap,
     difference,
     intervals,
@@ -63,6 +66,10 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+Samples = Mapping[tuple[str, str], Mapping[str, Floats]]
+"""Of each encoder and method the figures, and those of the resamples."""
+
+
 def compare(
     name: str,
     rows: Rows,
@@ -70,56 +77,57 @@ def compare(
     config: ComparisonConfig,
     division: str,
     notes: Sequence[str] = (),
-) -> TaskReport:
-    """Return the figures of a task; a figure of several runs is their mean.
+) -> Generator[Progress, None, TaskReport]:
+    """Compute the figures of a task; a figure of several runs is their mean.
 
-    All outcomes see the same bootstrap draws, so differences between them are paired.
+    All outcomes see the same bootstrap resamples, so differences between them are paired.
 
     Parameters
     ----------
     division
-        In words: how rows to train on and to judge were parted.
+        In words: how the rows to train on and to test on were divided.
     """
     settings = config.bootstrap
     units, drawn = bootstrap_units(group_codes(rows.groups), settings.unit)
-    samples = {}
-    for outcome in outcomes:
-        runs = [
-            bootstrap(rows.labels, run, units, replicates=settings.replicates, seed=config.seed)
-            for run in outcome.probabilities
-        ]
-        samples[outcome.encoder, outcome.method] = mean_samples(runs)
-    entries = [
-        Entry(
-            outcome.encoder,
-            outcome.method,
-            intervals(samples[outcome.encoder, outcome.method], settings.level),
-            {}
-            if outcome.encoder == config.against
-            else difference(
-                samples[outcome.encoder, outcome.method],
-                samples[config.against, outcome.method],
-                settings.level,
-            ),
-            outcome.facts,
-        )
-        for outcome in outcomes
-    ]
-    counts = Counter(rows.classes[label] for label in rows.labels)
+    total = settings.replicates * sum(len(outcome.probabilities) for outcome in outcomes)
+    meter = ProgressMeter(Stage.RESAMPLING, total, "resamples", item=name)
+    samples = yield from run_steps(_resampled(rows, outcomes, units, config), meter)
     what = f"whole groups ({len(np.unique(units))})" if drawn == "group" else f"{rows.unit}s"
     words = (
-        f"{division} In brackets: {100 * settings.level:g} % intervals of "
-        f"{settings.replicates} bootstrap draws of {what}."
+        f"{division} In brackets: {100 * settings.level:g} % confidence intervals from "
+        f"{settings.replicates:,} bootstrap resamples of {what}."
     )
+    counts = Counter(rows.classes[label] for label in rows.labels)
     return TaskReport(
         name,
         tuple(rows.classes),
         len(rows.labels),
         dict(sorted(counts.items())),
         words,
-        entries,
+        [_entry(outcome, samples, config) for outcome in outcomes],
         tuple(notes),
     )
+
+
+def _resampled(
+    rows: Rows, outcomes: Sequence[Outcome], units: Indices, config: ComparisonConfig
+) -> Steps[Samples]:
+    draws = {"replicates": config.bootstrap.replicates, "seed": config.seed}
+    samples = {}
+    for outcome in outcomes:
+        runs = []
+        for run in outcome.probabilities:
+            runs.append((yield from bootstrap(rows.labels, run, units, **draws)))
+        samples[outcome.encoder, outcome.method] = mean_samples(runs)
+    return samples
+
+
+def _entry(outcome: Outcome, samples: Samples, config: ComparisonConfig) -> Entry:
+    own, level = samples[outcome.encoder, outcome.method], config.bootstrap.level
+    above: Mapping[str, Interval] = {}
+    if outcome.encoder != config.against:
+        above = difference(own, samples[config.against, outcome.method], level)
+    return Entry(outcome.encoder, outcome.method, intervals(own, level), above, outcome.facts)
 
 
 def write_outcomes(path: Path, rows: Rows, outcomes: Sequence[Outcome]) -> None:

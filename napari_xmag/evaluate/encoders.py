@@ -1,6 +1,8 @@
 """The networks that are compared, all asked in one way."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -13,6 +15,8 @@ from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.student import Student, StudentOutput, StudentSpec, build_student
 from napari_xmag.nets.teacher import Teacher, load_teacher, untrained_teacher
 from napari_xmag.nets.teachers import TEACHERS
+from napari_xmag.progress.events import Progress, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 
 class _TakesTiles(Protocol):
@@ -103,6 +107,15 @@ def tile_source(config: EncoderConfig, machine: MachineConfig, cache: Path | Non
     else:
         batch = DeviceBatch(device, machine.batch_size, machine.precision)
     return TileSource(student, identity, batch, cache)
+
+
+def load_source(
+    config: EncoderConfig, machine: MachineConfig, cache: Path | None
+) -> Generator[Progress, None, TileSource]:
+    """Do as `tile_source`, and yield meanwhile."""
+    loading = partial(tile_source, config, machine, cache)
+    meter = ProgressMeter(Stage.LOADING, 0, item=config.name)
+    return (yield from run_with_progress(loading, meter))
 
 
 def load(config: EncoderConfig) -> Student:

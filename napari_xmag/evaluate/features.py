@@ -19,7 +19,7 @@ from napari_xmag.files import whole_file
 from napari_xmag.nets.device import encode
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.progress.events import Progress
+from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.slide.picture import read_picture
 
@@ -40,7 +40,7 @@ class TileFeatures:
 
 def content_hashes(tiles: Sequence[LabelledTile]) -> Generator[Progress, None, list[str]]:
     """Return the SHA-256 of each tile's bytes."""
-    meter, hashes = ProgressMeter("looking at tiles", len(tiles)), []
+    meter, hashes = ProgressMeter(Stage.HASHING, len(tiles), "tiles"), []
     for start in range(0, len(tiles), _PART):
         part = [tile.path for tile in tiles[start : start + _PART]]
         hashes += yield from run_with_progress(partial(_hash_all, part), meter)
@@ -57,7 +57,7 @@ def tile_features(
     hashes: Sequence[str],
     source: TileSource,
     crops: Literal["grid", "center"],
-    stage: str = "encoding tiles",
+    item: str = "",
     shift: Shift | None = None,
 ) -> Generator[Progress, None, TileFeatures]:
     """Encode tiles at the encoder's scale.
@@ -66,8 +66,8 @@ def tile_features(
     ----------
     hashes
         SHA-256 of each tile's bytes.
-    stage
-        Name in the progress.
+    item
+        What is encoded with what, for the progress.
     shift
         Changes each picture before it is brought to scale.
 
@@ -76,7 +76,7 @@ def tile_features(
     TileReadError
         When a picture cannot be decoded.
     """
-    meter, parts = ProgressMeter(stage, len(tiles)), []
+    meter, parts = ProgressMeter(Stage.ENCODING, len(tiles), "tiles", item=item), []
     for start in range(0, len(tiles), _PART):
         chosen = slice(start, start + _PART)
         work = partial(_part, tiles[chosen], hashes[chosen], source, crops, shift)

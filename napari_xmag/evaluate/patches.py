@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from napari_xmag.evaluate.classifiers import Training, probe
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
 from napari_xmag.evaluate.config import PatchConfig, ProbeConfig
-from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.features import TileFeatures, content_hashes, tile_features
 from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import PatchTask
 from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
-from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
@@ -107,8 +107,11 @@ def evaluate_patches(
     reports = []
     for table, features in found:
         reports.append((yield from _judge(table, features, facts, config, out)))
-    write_report(out, "probe", config.model_dump(mode="json"), reports, facts, task_table)
-    plot_tasks(reports, out)
+    meter = ProgressMeter(Stage.WRITING, 0)
+    written = config.model_dump(mode="json")
+    writing = partial(write_report, out, "probe", written, reports, facts, task_table)
+    yield from run_with_progress(writing, meter)
+    yield from run_with_progress(partial(plot_tasks, reports, out), meter)
     yield RunFinished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
 
@@ -141,7 +144,7 @@ def over_tasks(
         found.append(((yield from patch_table(task, config.seed)), {}))
     facts: Facts = {}
     for settings in config.encoders:
-        source = tile_source(settings, config.machine, config.cache)
+        source = yield from load_source(settings, config.machine, config.cache)
         facts[settings.name] = source.facts()
         for table, results in found:
             results[settings.name] = yield from encode(settings.name, table, source)
@@ -157,7 +160,8 @@ def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTa
     CohortError
         When they do not serve.
     """
-    tiles = labelled_tiles(task, seed)
+    listing = partial(labelled_tiles, task, seed)
+    tiles = yield from run_with_progress(listing, ProgressMeter(Stage.HASHING, 0, item=task.name))
     hashes = yield from content_hashes(tiles)
     classes = tuple(sorted({tile.label for tile in tiles}))
     labels = np.array([classes.index(tile.label) for tile in tiles], np.intp)
@@ -175,8 +179,8 @@ def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTa
 def _encoded(
     name: str, table: PatchTable, source: TileSource
 ) -> Generator[Progress, None, TileFeatures]:
-    stage = f"{name} on {table.task.name}"
-    return (yield from tile_features(table.tiles, table.hashes, source, table.task.crops, stage))
+    item = f"{name} on {table.task.name}"
+    return (yield from tile_features(table.tiles, table.hashes, source, table.task.crops, item))
 
 
 def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tuple[str, ...]:
@@ -203,7 +207,9 @@ def _judge(
     out: Path,
 ) -> Generator[Progress, None, TaskReport]:
     methods = config.probe.methods
-    meter = ProgressMeter(f"probing {table.task.name}", len(features) * len(methods))
+    meter = ProgressMeter(
+        Stage.PROBING, len(features) * len(methods), "probes", item=table.task.name
+    )
     outcomes = []
     for name, found in features.items():
         for method in methods:
@@ -212,9 +218,9 @@ def _judge(
             meter.add(1)
     rows = table.rows()
     notes = [*table.notes, *scale_notes(table, encoders), *_probe_notes(outcomes)]
-    work_done = partial(compare, table.task.name, rows, outcomes, config, division(table), notes)
-    report = yield from run_with_progress(work_done, meter)
-    write_outcomes(out / f"{table.task.name}-predictions.csv", rows, outcomes)
+    report = yield from compare(table.task.name, rows, outcomes, config, division(table), notes)
+    place = out / f"{table.task.name}-predictions.csv"
+    yield from run_with_progress(partial(write_outcomes, place, rows, outcomes), meter)
     return report
 
 

@@ -21,8 +21,8 @@ from napari_xmag.evaluate.robustness_report import (
     task_tables,
 )
 from napari_xmag.evaluate.shifts import Shift, shifts
-from napari_xmag.progress.events import Progress, RunFinished
-from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
+from napari_xmag.progress.events import Progress, RunFinished, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, finish, run_with_progress
 from napari_xmag.stats.folds import bootstrap_units, group_codes
 from napari_xmag.stats.metrics import Floats, bootstrap, interval
 
@@ -68,7 +68,7 @@ def evaluate_robustness(
     found, facts = yield from over_tasks(config, partial(_features, config))
     tasks = []
     for table, results in found:
-        meter = ProgressMeter(f"probing {table.task.name}", len(results))
+        meter = ProgressMeter(Stage.PROBING, len(results), "encoders", item=table.task.name)
         entries: list[ShiftEntry] = []
         for name, result in results.items():
             entries += yield from run_with_progress(
@@ -80,9 +80,12 @@ def evaluate_robustness(
             RobustnessTask(table.task.name, len(table.judged), division(table), entries, notes)
         )
     written = config.model_dump(mode="json")
-    write_report(out, "robustness", written, tasks, facts, task_tables)
+    meter = ProgressMeter(Stage.WRITING, 0)
+    writing = partial(write_report, out, "robustness", written, tasks, facts, task_tables)
+    yield from run_with_progress(writing, meter)
     for one in tasks:
-        plot_robustness(one, out / f"{one.name}.png")
+        drawing = partial(plot_robustness, one, out / f"{one.name}.png")
+        yield from run_with_progress(drawing, meter)
     yield RunFinished(out, {"tasks": [asdict(one) for one in tasks]})
     return tasks
 
@@ -90,15 +93,15 @@ def evaluate_robustness(
 def _features(
     config: RobustnessConfig, name: str, table: PatchTable, source: TileSource
 ) -> Generator[Progress, None, _Found]:
-    crops, stage = table.task.crops, f"{name} on {table.task.name}"
-    original = yield from tile_features(table.tiles, table.hashes, source, crops, stage)
+    crops, item = table.task.crops, f"{name} on {table.task.name}"
+    original = yield from tile_features(table.tiles, table.hashes, source, crops, item)
     # Only what is judged is ever shifted: the probe learns from originals.
     tiles = [table.tiles[row] for row in table.judged]
     hashes = [table.hashes[row] for row in table.judged]
     shifted = {}
     for shift in shifts(config.shifts, config.seed):
         result = yield from tile_features(
-            tiles, hashes, source, crops, f"{stage}, {shift.name}", shift
+            tiles, hashes, source, crops, f"{item}, {shift.name}", shift
         )
         shifted[shift] = result.features
     return _Found(original.features, shifted)
@@ -112,12 +115,8 @@ def _entries(
     probabilities = _probed(table, found, config)
     units, _ = bootstrap_units(table.groups[table.judged], config.bootstrap.unit)
     labels, level = table.labels[table.judged], config.bootstrap.level
-    samples = [
-        bootstrap(labels, run, units, replicates=config.bootstrap.replicates, seed=config.seed)[
-            "auc"
-        ]
-        for run in probabilities
-    ]
+    draws = {"replicates": config.bootstrap.replicates, "seed": config.seed}
+    samples = [finish(bootstrap(labels, run, units, **draws))["auc"] for run in probabilities]
     entries = []
     for number, (shift, changed) in enumerate(found.shifted.items(), 1):
         cosines = centred_cosines(changed, own)

@@ -2,23 +2,31 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from napari_xmag.cohort.cohort import TRAIN, CohortRow, read_cohort
+from napari_xmag.cohort.opening import open_cohort
+from napari_xmag.cohort.rows import TRAIN, CohortRow
 from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
 from napari_xmag.evaluate.config import SlidesConfig
-from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import SlideTask
 from napari_xmag.mil.features import SlideFeatures, slide_features
-from napari_xmag.mil.head_training import Bags, train_head
-from napari_xmag.nets.info import Granularity
-from napari_xmag.progress.events import Progress, RunEvent, RunFinished
+from napari_xmag.mil.head_training import Bags, slide_logits, train_head
+from napari_xmag.nets.info import Granularity, softmax
+from napari_xmag.progress.events import Progress, RunEvent, RunFinished, Stage
+from napari_xmag.progress.heartbeat import (
+    ProgressMeter,
+    over_items,
+    run_steps,
+    run_with_progress,
+)
 from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
     Fold,
@@ -95,37 +103,43 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[RunEvent, None
     ModelError
         When an encoder does not load.
     """
-    tables = [_table(task) for task in config.tasks]
+    tables = []
+    for task in config.tasks:
+        tables.append((yield from _table(task)))
     for table in tables:
-        table.folds(config.seed)  # a table that cannot be divided is told before hours of encoding
+        # a table that cannot be divided is told before hours of encoding
+        dividing = partial(table.folds, config.seed)
+        yield from run_with_progress(dividing, ProgressMeter(Stage.CHECKING, 0))
     outcomes: list[list[Outcome]] = [[] for _ in tables]
     facts = {}
     for settings in config.encoders:
-        source = tile_source(settings, config.machine, config.cache)
+        source = yield from load_source(settings, config.machine, config.cache)
         facts[settings.name] = source.facts()
         features = yield from _encode_all(tables, source, settings.granularity, config.min_tissue)
         del source  # the next network may be as large
         for table, found in zip(tables, outcomes, strict=True):
             found.append((yield from _judge(settings.name, table, features, config)))
-    reports = []
+    reports, meter = [], ProgressMeter(Stage.WRITING, 0)
     for table, found in zip(tables, outcomes, strict=True):
         rows = table.judged()
-        reports.append(
-            compare(table.task.name, rows, found, config, _division(table, config.seeds))
-        )
-        write_outcomes(out / f"{table.task.name}-predictions.csv", rows, found)
-    write_report(out, "slides", config.model_dump(mode="json"), reports, facts, task_table)
-    plot_tasks(reports, out)
+        division = _division(table, config.seeds)
+        reports.append((yield from compare(table.task.name, rows, found, config, division)))
+        place = out / f"{table.task.name}-predictions.csv"
+        yield from run_with_progress(partial(write_outcomes, place, rows, found), meter)
+    written = config.model_dump(mode="json")
+    writing = partial(write_report, out, "slides", written, reports, facts, task_table)
+    yield from run_with_progress(writing, meter)
+    yield from run_with_progress(partial(plot_tasks, reports, out), meter)
     yield RunFinished(out, {"tasks": [asdict(report) for report in reports]})
     return reports
 
 
-def _table(task: SlideTask) -> SlideTable:
-    rows = _read(task.cohort)
+def _table(task: SlideTask) -> Generator[Progress, None, SlideTable]:
+    rows = yield from _read(task.cohort)
     trained = {row.label for row in rows}
     tested = np.arange(len(rows))
     if task.test is not None:
-        others = _read(task.test)
+        others = yield from _read(task.test)
         _require_apart(task, rows, others)
         tested = np.arange(len(rows), len(rows) + len(others))
         rows = [*rows, *others]
@@ -136,8 +150,8 @@ def _table(task: SlideTask) -> SlideTable:
     )
 
 
-def _read(path: Path) -> list[CohortRow]:
-    cohort = read_cohort(path)
+def _read(path: Path) -> Generator[Progress, None, list[CohortRow]]:
+    cohort = yield from open_cohort(path)
     cohort.require_good()
     # the table's own split is for train; here every slide is judged once in each run
     return [replace(row, split="") for row in cohort.rows]
@@ -163,12 +177,9 @@ def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[
 def _encode_all(
     tables: Sequence[SlideTable], source: TileSource, granularity: Granularity, min_tissue: float
 ) -> Generator[Progress, None, Features]:
-    features: Features = {}
-    wanted = {(row.slide, row.mpp): row for table in tables for row in table.rows}
-    for key, row in wanted.items():
-        features[key] = yield from slide_features(
-            row.slide,
-            row.mpp,
+    def one(slide: tuple[Path, float | None]) -> Generator[Progress, None, SlideFeatures]:
+        return slide_features(
+            *slide,
             source.student,
             granularity=granularity,
             min_tissue=min_tissue,
@@ -176,8 +187,10 @@ def _encode_all(
             encoder_id=source.identity,
             batch=source.batch,
         )
-        yield Progress("slides", len(features), len(wanted))
-    return features
+
+    wanted = list(dict.fromkeys((row.slide, row.mpp) for table in tables for row in table.rows))
+    found = yield from over_items(Stage.ENCODING, wanted, one)
+    return dict(zip(wanted, found, strict=True))
 
 
 def _judge(
@@ -217,10 +230,10 @@ def _fold(
         table.classes,
     )
     task = yield from train_head(bags, config.head_settings(seed))
-    with torch.inference_mode():
-        logits = [task.logits(torch.from_numpy(features[index].features)) for index in test]
-        probabilities: Floats = torch.stack(logits).double().softmax(1).numpy()
-    return probabilities
+    tested = [(torch.from_numpy(features[i].features), int(table.labels[i])) for i in test]
+    meter = ProgressMeter(Stage.EVALUATING, len(tested), "slides")
+    logits = yield from run_steps(slide_logits(task, tested), meter)
+    return softmax(logits)
 
 
 def _division(table: SlideTable, seeds: int) -> str:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import TissueError
 from napari_xmag.evaluate.config import EncoderConfig, SpeedConfig
-from napari_xmag.evaluate.encoders import TileSource, tile_source
+from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.plots import plot_times
-from napari_xmag.evaluate.times import SlideTimes, Stage, Way, write_times
+from napari_xmag.evaluate.times import SlideTimes, StageTime, Way, write_times
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
-from napari_xmag.progress.events import Progress, RunFinished
+from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import TileGrid, plan_tiles, read_tiles
@@ -58,17 +58,17 @@ def evaluate_speed(
     if config.analysis and config.coarse.model is not None:
         analyses = []
         for path in config.slides:
-            meter = ProgressMeter(f"analyzing {path.name}", 1)
+            meter = ProgressMeter(Stage.ANALYZING, item=path.name)
             analyses.append((yield from run_with_progress(partial(_analyze, path, config), meter)))
     masks = []
     for path in config.slides:
-        meter = ProgressMeter(f"finding tissue on {path.name}", 1)
+        meter = ProgressMeter(Stage.TISSUE, item=path.name)
         masks.append((yield from run_with_progress(partial(_find_tissue, path, config), meter)))
     ways: list[list[Way]] = [[] for _ in config.slides]
     for settings in (config.coarse, config.fine):
         if settings is None:
             continue
-        source = tile_source(settings, config.machine, None)
+        source = yield from load_source(settings, config.machine, None)
         for path, mask, found in zip(config.slides, masks, ways, strict=True):
             found.append((yield from _way(path, mask, settings, source, config)))
         del source  # the next network may be as large
@@ -146,7 +146,7 @@ def _way(
 ) -> Generator[Progress, None, Way]:
     spec = source.student.spec
     name = settings.name
-    stages: dict[str, Stage] = {}
+    stages: dict[str, StageTime] = {}
     with closing(open_slide(path, config.mpp)) as slide:
         mask, seconds = found
         begun = time.perf_counter()
@@ -154,16 +154,17 @@ def _way(
             slide, mask, mpp=spec.mpp, tile_px=spec.tile_px, min_tissue=config.min_tissue
         )
         total = len(grid.boxes)
-        stages["tissue"] = Stage(seconds, total, total)
-        stages["plan"] = Stage(time.perf_counter() - begun, total, total)
+        stages["tissue"] = StageTime(seconds, total, total)
+        stages["plan"] = StageTime(time.perf_counter() - begun, total, total)
         if not total:
             raise _no_tissue(path)
-        meter = ProgressMeter(f"{name}: reading", total)
+        meter = ProgressMeter(Stage.READING, total, item=name)
         work = partial(_read, slide, grid, config)
         stages["read"], sample = yield from run_with_progress(work, meter)
-    meter = ProgressMeter(f"{name}: encoding", total)
+    meter = ProgressMeter(Stage.ENCODING, total, item=name)
     encoding = partial(_encode, source, sample, total, config.budget_seconds)
     stages["encode"] = yield from run_with_progress(encoding, meter)
+    meter = ProgressMeter(Stage.POOLING, item=name)
     stages["head"] = yield from run_with_progress(partial(_pool, source, total), meter)
     return Way(
         name,
@@ -185,7 +186,9 @@ def _no_tissue(path: Path) -> TissueError:
     )
 
 
-def _read(slide: "Slide", grid: TileGrid, config: SpeedConfig) -> tuple[Stage, NDArray[np.uint8]]:
+def _read(
+    slide: "Slide", grid: TileGrid, config: SpeedConfig
+) -> tuple[StageTime, NDArray[np.uint8]]:
     """Read tiles until all are read or the budget is spent; keep some, uint8 (k, S, S, 3)."""
     boxes = [grid.boxes[index] for index in reading_order(len(grid.boxes))]
     stream = read_tiles(slide, boxes, grid.tile_px, workers=config.workers)
@@ -202,7 +205,7 @@ def _read(slide: "Slide", grid: TileGrid, config: SpeedConfig) -> tuple[Stage, N
     seconds = time.perf_counter() - begun
     if not kept:
         raise _no_tissue(slide.path)
-    return Stage(seconds * len(boxes) / done, done, len(boxes)), np.stack(kept)
+    return StageTime(seconds * len(boxes) / done, done, len(boxes)), np.stack(kept)
 
 
 def reading_order(tiles: int) -> NDArray[np.int64]:
@@ -212,7 +215,7 @@ def reading_order(tiles: int) -> NDArray[np.int64]:
     return np.concatenate([runs[index] for index in order])
 
 
-def _encode(source: TileSource, sample: NDArray[np.uint8], total: int, budget: float) -> Stage:
+def _encode(source: TileSource, sample: NDArray[np.uint8], total: int, budget: float) -> StageTime:
     """Encode tiles, the sample over and over, until as many as there are or the budget is spent."""
     begun = time.perf_counter()
     encode(source.student, sample[:1], source.batch).cpu()
@@ -224,10 +227,10 @@ def _encode(source: TileSource, sample: NDArray[np.uint8], total: int, budget: f
         number = min(size, total - done)
         encode(source.student, sample[:number], source.batch).cpu()
         done += number
-    return Stage((time.perf_counter() - begun) * total / done, done, total)
+    return StageTime((time.perf_counter() - begun) * total / done, done, total)
 
 
-def _pool(source: TileSource, total: int) -> Stage:
+def _pool(source: TileSource, total: int) -> StageTime:
     """Weigh and sum as many features as there are tiles; their values do not matter."""
     head = AttentionHead(source.student.dim, _HIDDEN, _CLASSES).to(source.batch.device).eval()
     features = torch.randn(total, source.student.dim, device=source.batch.device)
@@ -235,4 +238,4 @@ def _pool(source: TileSource, total: int) -> Stage:
         head(features[:1]).logits.cpu()
         begun = time.perf_counter()
         head(features).logits.cpu()
-    return Stage(time.perf_counter() - begun, total, total)
+    return StageTime(time.perf_counter() - begun, total, total)

@@ -13,7 +13,7 @@ from napari_xmag.markdown import table
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageTime:
     """How long a stage takes for all tiles.
 
     Attributes
@@ -45,7 +45,7 @@ class Way:
     device: str
     precision: str
     tiles: int
-    stages: Mapping[str, Stage]
+    stages: Mapping[str, StageTime]
 
     @property
     def seconds(self) -> float:
@@ -197,7 +197,7 @@ def short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _cell(stage: Stage) -> str:
+def _cell(stage: StageTime) -> str:
     if not stage.extrapolated:
         return short(stage.seconds)
     return f"about {short(stage.seconds)} (from {stage.measured} of {stage.total} tiles)"

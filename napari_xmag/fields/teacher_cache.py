@@ -24,10 +24,10 @@ from napari_xmag.fields.pairs import (
 )
 from napari_xmag.fields.shards import FieldRecord
 from napari_xmag.fields.store import FieldStore, prefetch
-from napari_xmag.learn.distributed import Processes, gather, share, wait_for_all
+from napari_xmag.learn.distributed import Processes, await_all, gather, share
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher
-from napari_xmag.progress.events import Progress
+from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
 
 _log = logging.getLogger(__name__)
@@ -74,16 +74,14 @@ def cached_pairs(
         partial = folder.with_name(folder.name + ".part")
         if processes.first and not (partial / _DONE).exists():
             _lay_out(partial, records, teacher, spec)
-        meter = ProgressMeter("teacher", len(records), "fields")
-        yield from _wait(processes, meter)
+        yield from await_all(processes, Stage.TEACHER)
         yield from _fill(partial, FieldStore(fields, records), teacher, spec, processes, threads)
-        meter.add(len(records))
-        yield from _wait(processes, meter)
+        yield from await_all(processes, Stage.TEACHER)
         if processes.first and not folder.exists():
             about = {"teacher": asdict(teacher.spec), "fields": len(records)}
             (partial / "about.json").write_text(json.dumps(about), encoding="utf-8")
             os.replace(partial, folder)
-        yield from _wait(processes, meter)
+        yield from await_all(processes, Stage.TEACHER)
     return CachedPairs(
         np.load(folder / "views.npy", mmap_mode="r"),
         np.load(folder / "targets.npy", mmap_mode="r"),
@@ -134,7 +132,7 @@ def _fill(
     # As the first process sees it: others may look when some rows more are done.
     missing = gather(np.flatnonzero(np.fromfile(folder / _DONE, np.uint8) == 0), processes)[0]
     own = missing[share(len(missing), processes)]
-    meter = ProgressMeter("teacher", len(own), "fields")
+    meter = ProgressMeter(Stage.TEACHER, len(own), "fields", item=teacher.spec.title)
 
     def load(row: int) -> tuple[int, NDArray[np.uint8], NDArray[np.uint8]]:
         field = store.read(row)
@@ -205,10 +203,6 @@ class _Rows:
 def _offset(path: Path) -> int:
     """Return where in an .npy file the values begin."""
     return int(np.lib.format.open_memmap(path, mode="r").offset)
-
-
-def _wait(processes: Processes, meter: ProgressMeter) -> Generator[Progress, None, None]:
-    yield from run_with_progress(lambda: wait_for_all(processes), meter)
 
 
 def _identity(records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpec) -> str:

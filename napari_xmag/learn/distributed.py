@@ -1,15 +1,19 @@
 """Several processes that train together, as torchrun starts them; alone, all of this is nothing."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
+
+from napari_xmag.progress.events import Progress, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 T = TypeVar("T")
 
@@ -67,6 +71,12 @@ def wait_for_all(processes: Processes) -> None:
     """Return when all processes have come here."""
     if processes.world > 1:
         distributed.barrier()
+
+
+def await_all(processes: Processes, stage: Stage) -> Generator[Progress, None, None]:
+    """Return when all processes have come here; yield while this one waits."""
+    if processes.world > 1:
+        yield from run_with_progress(partial(wait_for_all, processes), ProgressMeter(stage, 0))
 
 
 def gather(item: T, processes: Processes) -> list[T]:

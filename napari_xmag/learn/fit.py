@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from napari_xmag.learn.distributed import Processes, gather
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.learn.train_step import TrainStep
-from napari_xmag.progress.events import EpochDone, Progress
+from napari_xmag.progress.events import EpochDone, Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
 
 __all__ = ["Batches", "Evaluate", "Fit", "FitConfig"]
@@ -126,9 +127,9 @@ class Fit:
         resume: bool = False,
         scalars: ScalarLog | None = None,
         monitor: str | None = None,
-        stage: str = "",
+        stage: Stage = Stage.TRAINING,
         settings: Mapping[str, Any] | None = None,
-        count: tuple[int, str] = (1, ""),
+        count: tuple[int, str] = (1, "steps"),
         start: Callable[[], Mapping[str, float]] | None = None,
     ) -> Generator[Progress | EpochDone, None, None]:
         """Train all epochs; yield at least twice a second and once after each epoch.
@@ -151,7 +152,7 @@ class Fit:
             Name of the scalar whose highest value tells which epoch's average is kept; the last
             one's when None.
         stage
-            Name of this run in events and tables.
+            What this run is, in events and tables.
         settings
             What else must be as it was when a run resumes; JSON-able.
         count
@@ -172,38 +173,35 @@ class Fit:
         """
         self._require_monitor(monitor)
         facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
-        first = self._go_on(checkpoint, facts) if resume and checkpoint else 0
         each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
-        meter = ProgressMeter(stage or "training", each * epochs, count[1], each * first)
+        meter, first = ProgressMeter(stage, each * epochs, count[1]), 0
         with one_thread() as thread:
+            if resume and checkpoint:
+                taking_up = partial(self._go_on, checkpoint, facts)
+                first = yield from run_with_progress(taking_up, meter, thread)
+            meter.begin(each * first, min(first + 1, epochs), epochs)
             if start is not None and monitor is not None and self._best is None:
-                found = yield from run_with_progress(start, meter, thread)
-                self._note_best(0, gather(dict(found), self.processes)[0], monitor)
+                beginning = partial(self._evaluated, 0, {}, lambda _: start(), monitor)
+                yield from run_with_progress(beginning, meter, thread)
             for epoch in range(first, epochs):
                 if self._enough(epoch):
                     break
+                meter.epoch = epoch + 1
                 means = yield from self._pass(batches(epoch), meter, count[0], thread)
-                if evaluate is not None:
-                    found = yield from run_with_progress(
-                        lambda: dict(evaluate(self.average)), meter, thread
-                    )
-                    means |= gather(found, self.processes)[0]
-                means["lr"] = self._train_step.rate
-                self._note_best(epoch + 1, means, monitor)
-                done = EpochDone(epoch + 1, epochs, means, stage)
-                yield from run_with_progress(
-                    lambda done=done: self._record(done, scalars, checkpoint, facts),  # type: ignore[misc]
-                    meter,
-                    thread,
-                )
+                judging = partial(self._evaluated, epoch + 1, means, evaluate, monitor)
+                figures = yield from run_with_progress(judging, meter, thread)
+                done = EpochDone(epoch + 1, epochs, figures, stage)
+                recording = partial(self._record, done, scalars, checkpoint, facts)
+                yield from run_with_progress(recording, meter, thread)
                 yield done
-        if self._best is not None:
-            self.average.load_state_dict(self._best.state)
+            if self._best is not None:
+                ending = partial(self.average.load_state_dict, self._best.state)
+                yield from run_with_progress(ending, meter, thread)
 
     def _pass(
         self, batches: Iterable[Any], meter: ProgressMeter, each: int, thread: ThreadPoolExecutor
     ) -> Generator[Progress, None, dict[str, float]]:
-        """Train one epoch; return the mean of each scalar over batches and processes."""
+        """Train one epoch; return the mean of each scalar over this process's batches."""
         sums: dict[str, float] = {}
         source, count = iter(batches), 0
         self._train_step.gathered = 0
@@ -217,9 +215,23 @@ class Fit:
         finally:
             if isinstance(source, Generator):
                 source.close()
-        means = {f"train_{name}": value / max(count, 1) for name, value in sums.items()}
-        parts = gather(means, self.processes)
-        return {name: sum(part[name] for part in parts) / len(parts) for name in means}
+        return {f"train_{name}": value / max(count, 1) for name, value in sums.items()}
+
+    def _evaluated(
+        self,
+        epoch: int,
+        means: Mapping[str, float],
+        evaluate: Evaluate | None,
+        monitor: str | None,
+    ) -> dict[str, float]:
+        """Return all figures of an epoch, the same in every process; note the best one."""
+        parts = gather(dict(means), self.processes)
+        figures = {name: sum(part[name] for part in parts) / len(parts) for name in means}
+        if evaluate is not None:
+            figures |= gather(dict(evaluate(self.average)), self.processes)[0]
+        figures["lr"] = self._train_step.rate
+        self._note_best(epoch, figures, monitor)
+        return figures
 
     def _next(self, source: Iterator[Any]) -> dict[str, float] | None:
         batch = next(source, None)

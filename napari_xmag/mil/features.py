@@ -1,7 +1,8 @@
 """All tile features of a slide, computed once and kept."""
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +19,11 @@ from napari_xmag.geometry import Box
 from napari_xmag.nets.device import DeviceBatch, encode_bag
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
+from napari_xmag.progress.events import Progress, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
 
 if TYPE_CHECKING:
+    from napari_xmag.slide.bag import Bag
     from napari_xmag.slide.base import Slide
     from napari_xmag.slide.tiles import Tile, TileGrid
 
@@ -83,22 +85,19 @@ def slide_features(
     XmagError
         When the slide does not open.
     """
-    if cache is None:
-        return (yield from _encode(path, mpp, student, granularity, min_tissue, batch))
-    precision = batch and str(batch.dtype)
-    parts = (mpp, student.spec, granularity, min_tissue, encoder_id, precision)
-    place = cache / f"{slide_identity(path, parts)}.npz"
-    if not place.exists():
-        result = yield from _encode(path, mpp, student, granularity, min_tissue, batch)
-        with whole_file(place.with_suffix(".npy")) as part:
-            np.save(part, result.features)
-        # Written last: where it is, the features are.
-        with whole_file(place) as part:
-            np.savez(part, boxes=result.boxes, tiles=result.tiles, tissue=result.tissue)
-    # Mapped: the features of a thousand slides need not fit into memory.
-    features = np.load(place.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
-    with np.load(place, allow_pickle=False) as arrays:
-        return SlideFeatures(features, arrays["boxes"], arrays["tiles"], arrays["tissue"])
+    encoding = _Encoding(path, mpp, student, granularity, min_tissue, batch)
+    meter = ProgressMeter(Stage.ENCODING, 0, "tiles", item=path.name)
+    with one_thread() as thread:
+        if cache is None:
+            return (yield from encoding.run(meter, thread))
+        precision = batch and str(batch.dtype)
+        parts = (mpp, student.spec, granularity, min_tissue, encoder_id, precision)
+        name = yield from run_with_progress(partial(slide_identity, path, parts), meter, thread)
+        place = cache / f"{name}.npz"
+        if not place.exists():
+            result = yield from encoding.run(meter, thread)
+            yield from run_with_progress(partial(_keep, result, place), meter, thread)
+        return (yield from run_with_progress(partial(_kept, place), meter, thread))
 
 
 def slide_identity(path: Path, parts: tuple[object, ...]) -> str:
@@ -108,43 +107,84 @@ def slide_identity(path: Path, parts: tuple[object, ...]) -> str:
     return hashlib.sha256(repr((*of_file, *parts)).encode()).hexdigest()[:24]
 
 
-def _encode(
-    path: Path,
-    mpp: float | None,
-    student: Student,
-    granularity: Granularity,
-    min_tissue: float,
-    batch_size: DeviceBatch | None,
-) -> Generator[Progress, None, SlideFeatures]:
-    from napari_xmag.slide.bag import plan_bag
-    from napari_xmag.slide.open import open_slide
-    from napari_xmag.slide.tissue import find_tissue
+def _keep(result: SlideFeatures, place: Path) -> None:
+    with whole_file(place.with_suffix(".npy")) as part:
+        np.save(part, result.features)
+    # Written last: where it is, the features are.
+    with whole_file(place) as part:
+        np.savez(part, boxes=result.boxes, tiles=result.tiles, tissue=result.tissue)
 
-    spec = student.spec
-    cells = spec.cells if granularity == "cells" else 1
-    with closing(open_slide(path, mpp=mpp)) as slide:
-        mask = find_tissue(slide)
-        bag = plan_bag(
-            slide, mask, mpp=spec.mpp, tile_px=spec.tile_px, cells=cells, min_tissue=min_tissue
+
+def _kept(place: Path) -> SlideFeatures:
+    # Mapped: the features of a thousand slides need not fit into memory.
+    features = np.load(place.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
+    with np.load(place, allow_pickle=False) as arrays:
+        return SlideFeatures(features, arrays["boxes"], arrays["tiles"], arrays["tissue"])
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """One slide and how it is encoded; see `slide_features`."""
+
+    path: Path
+    mpp: float | None
+    student: Student
+    granularity: Granularity
+    min_tissue: float
+    batch: DeviceBatch | None
+
+    def run(
+        self, meter: ProgressMeter, thread: ThreadPoolExecutor
+    ) -> Generator[Progress, None, SlideFeatures]:
+        """Encode all tissue; every step runs in the thread."""
+        from napari_xmag.slide.open import open_slide
+
+        opening = partial(open_slide, self.path, mpp=self.mpp)
+        with closing((yield from run_with_progress(opening, meter, thread))) as slide:
+            bag = yield from run_with_progress(partial(self._planned, slide), meter, thread)
+            meter.total = len(bag.tiles.boxes)
+            parts, found = [], []
+            for batch in _batches(slide, bag.tiles, meter):
+                if isinstance(batch, Progress):
+                    yield batch
+                    continue
+                work = partial(self._encoded, batch, bag)
+                parts.append((yield from run_with_progress(work, meter, thread)))
+                found += [tile.index for tile in batch]
+        if not parts:
+            raise TissueError(
+                expected=f"tissue tiles in {self.path.name}",
+                found="none that could be read",
+                hint="Leave this slide out of the table.",
+            )
+        return (yield from run_with_progress(partial(_joined, parts, found, bag), meter, thread))
+
+    def _planned(self, slide: "Slide") -> "Bag":
+        from napari_xmag.slide.bag import plan_bag
+        from napari_xmag.slide.tissue import find_tissue
+
+        spec = self.student.spec
+        return plan_bag(
+            slide,
+            find_tissue(slide),
+            mpp=spec.mpp,
+            tile_px=spec.tile_px,
+            cells=spec.cells if self.granularity == "cells" else 1,
+            min_tissue=self.min_tissue,
         )
-        meter = ProgressMeter(path.name, len(bag.tiles.boxes))
-        parts, found = [], []
-        for batch in _batches(slide, bag.tiles, meter):
-            if isinstance(batch, Progress):
-                yield batch
-                continue
-            indices = [tile.index for tile in batch]
-            tissue = bag.members[indices] >= 0
-            work = partial(_encoded, student, batch, tissue, granularity, batch_size)
-            parts.append((yield from run_with_progress(work, meter)))
-            found += indices
-    if not parts:
-        raise TissueError(
-            expected=f"tissue tiles in {path.name}",
-            found="none that could be read",
-            hint="Leave this slide out of the table.",
-        )
-    members = bag.members[found]
+
+    def _encoded(self, batch: "list[Tile]", bag: "Bag") -> NDArray[np.float32]:
+        tissue = bag.members[[tile.index for tile in batch]] >= 0
+        pixels = np.stack([tile.pixels for tile in batch if tile.pixels is not None])
+        features = encode_bag(self.student, pixels, self.batch, self.granularity).cpu().numpy()
+        of_tissue: NDArray[np.float32] = features[tissue]
+        return of_tissue
+
+
+def _joined(
+    parts: Sequence[NDArray[np.float32]], found: Sequence[int], bag: "Bag"
+) -> SlideFeatures:
+    members = bag.members[list(found)]
     return SlideFeatures(
         np.concatenate(parts),
         np.array([_numbers(bag.patches.boxes[index]) for index in members[members >= 0]]),
@@ -156,14 +196,15 @@ def _encode(
 def _batches(
     slide: "Slide", grid: "TileGrid", meter: ProgressMeter
 ) -> "Generator[list[Tile] | Progress, None, None]":
-    """Yield the readable tiles in batches, and the pace while none comes."""
+    """Yield the readable tiles in batches, and the progress between them."""
     from napari_xmag.slide.tiles import read_tiles
 
     batch: list[Tile] = []
     with closing(read_tiles(slide, grid.boxes, grid.tile_px)) as tiles:
         for tile in tiles:
-            if tile is None:
+            if meter.is_due():
                 yield meter.event()
+            if tile is None:
                 continue
             meter.add(1)
             if tile.pixels is not None:
@@ -173,19 +214,6 @@ def _batches(
                 batch = []
     if batch:
         yield batch
-
-
-def _encoded(
-    student: Student,
-    batch: "list[Tile]",
-    tissue: NDArray[np.bool_],
-    granularity: Granularity,
-    batch_size: DeviceBatch | None,
-) -> NDArray[np.float32]:
-    pixels = np.stack([tile.pixels for tile in batch if tile.pixels is not None])
-    features = encode_bag(student, pixels, batch_size, granularity).cpu().numpy()
-    of_tissue: NDArray[np.float32] = features[tissue]
-    return of_tissue
 
 
 def _numbers(box: Box) -> tuple[float, float, float, float]:

@@ -21,7 +21,8 @@ from napari_xmag.mil.head_settings import HeadSettings
 from napari_xmag.mil.task import HeadBatch, HeadTask, SlideBag
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import autocast
-from napari_xmag.progress.events import RunEvent
+from napari_xmag.progress.events import RunEvent, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, Steps, finish, run_with_progress
 from napari_xmag.stats.metrics import slide_metrics
 
 SCORE = "validation_score"
@@ -85,7 +86,7 @@ class Workplace:
         batches: Any,
         evaluate: Any,
         *,
-        stage: str,
+        stage: Stage,
         size: int,
         start: Callable[[], Mapping[str, float]] | None = None,
     ) -> Generator[RunEvent, None, None]:
@@ -114,10 +115,12 @@ def train_head(
     The task with averaged weights.
     """
     at = workplace or Workplace()
-    torch.manual_seed(settings.seed)
     training, validation = bags.of(TRAIN), bags.of(VALIDATION)
     labels = [label for _, label in training]
-    mean, std = _moments([features for features, _ in training])
+    meter = ProgressMeter(Stage.HEAD, 0)
+    measuring = partial(_moments, [features for features, _ in training])
+    mean, std = yield from run_with_progress(measuring, meter)
+    torch.manual_seed(settings.seed)
     weights = class_weights(labels, len(bags.classes), balance=settings.class_weights)
     head = new_head(len(mean), len(bags.classes), settings)
     task = HeadTask(head, mean, std, weights, settings.label_smoothing).to(at.device)
@@ -136,7 +139,7 @@ def train_head(
         return head_figures(model, validation)
 
     judge = evaluate if validation else None
-    yield from at.run(fit, batches, judge, stage="head", size=settings.batch_size)
+    yield from at.run(fit, batches, judge, stage=Stage.HEAD, size=settings.batch_size)
     average = fit.average
     assert isinstance(average, HeadTask)
     return average
@@ -189,17 +192,24 @@ def seed_epoch(seed: int, epoch: int, processes: Processes) -> None:
     torch.manual_seed((seed * 100_003 + epoch) * processes.world + processes.rank)
 
 
-def slide_logits(task: HeadTask, bags: Sequence[SlideBag]) -> NDArray[np.float64]:
-    """Return the class logits (N, C) of slides from their features."""
-    device = task.mean.device
-    with torch.inference_mode():
-        rows = [task.logits(features.to(device)).double().cpu().numpy() for features, _ in bags]
+def slide_logits(task: HeadTask, bags: Sequence[SlideBag]) -> Steps[NDArray[np.float64]]:
+    """Compute the class logits (N, C) of slides from their features, slide by slide."""
+    rows = []
+    for features, _ in bags:
+        rows.append(_logits(task, features))
+        yield 1
     return np.array(rows)
+
+
+@torch.inference_mode()
+def _logits(task: HeadTask, features: Tensor) -> NDArray[np.float64]:
+    logits: NDArray[np.float64] = task.logits(features.to(task.mean.device)).double().cpu().numpy()
+    return logits
 
 
 def head_figures(task: HeadTask, bags: Sequence[SlideBag]) -> dict[str, float]:
     """Return the validation figures of a head on features."""
-    return figures_of(task, slide_logits(task, bags), [label for _, label in bags])
+    return figures_of(task, finish(slide_logits(task, bags)), [label for _, label in bags])
 
 
 def fit_of(

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_xmag.progress.heartbeat import Steps
+
 Floats = NDArray[np.float64]
 
 FIGURES = ("auc", "accuracy", "balanced_accuracy", "f1")
 """AUC one class against the rest, mean over classes; F1 likewise the mean over classes."""
 
-_CELLS_AT_ONCE = 4_000_000
+# A block of weights takes a fraction of a second.
+_CELLS_AT_ONCE = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +175,22 @@ def bootstrap(
     replicates: int,
     seed: int,
     predicted: ArrayLike | None = None,
-) -> dict[str, Floats]:
-    """Return each figure as float (1 + replicates,): the plain one first, then the replicates."""
+) -> Steps[dict[str, Floats]]:
+    """Compute each figure of the rows, and of ``replicates`` bootstrap resamples of them.
+
+    Yields
+    ------
+    How many more resamples are done.
+
+    Returns
+    -------
+    Float (1 + replicates,) for each figure: the plain one first.
+    """
     rows = len(np.asarray(truth))
     parts = [figures(truth, probabilities, np.ones((1, rows)), predicted)]
-    parts += [
-        figures(truth, probabilities, weights, predicted)
-        for weights in bootstrap_weights(units, replicates, seed)
-    ]
+    for weights in bootstrap_weights(units, replicates, seed):
+        parts.append(figures(truth, probabilities, weights, predicted))
+        yield len(weights)
     return {name: np.concatenate([part[name] for part in parts]) for name in FIGURES}
 
 

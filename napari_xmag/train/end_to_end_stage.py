@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from math import nan
 
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from napari_xmag.cohort.rows import TRAIN, VALIDATION
-from napari_xmag.learn.distributed import Processes, gather, share, wait_for_all
+from napari_xmag.learn.distributed import Processes, await_all, gather, share
 from napari_xmag.mil.head_training import (
     Bags,
     Workplace,
@@ -28,7 +29,8 @@ from napari_xmag.mil.head_training import (
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.device import DeviceBatch
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import Progress, RunEvent
+from napari_xmag.progress.events import Progress, RunEvent, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, over_items, run_with_progress
 from napari_xmag.train.augment import draw_view
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
@@ -74,13 +76,14 @@ def train_end_to_end(
     steps = step_count(len(training), settings.batch_size, at.processes)
     scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)
     scales |= head_scales("slides.head.")
-    fit = fit_of(task, settings.fit, steps, bool(validation), at, chunk.dtype, scales)
+    making = partial(fit_of, task, settings.fit, steps, bool(validation), at, chunk.dtype, scales)
+    fit = yield from run_with_progress(making, ProgressMeter(Stage.END_TO_END, 0))
     start = partial(head_figures, slides, bags.of(VALIDATION)) if validation else None
     with closing(TileReader(store)) as reader, ThreadPoolExecutor(1, "xmag-ahead") as thread:
         batches = partial(_tile_batches, task, training, steps, config, at, reader, thread)
         judge = partial(_judged, validation, at.processes, reader, thread) if validation else None
         size = settings.batch_size
-        events = at.run(fit, batches, judge, stage="end-to-end", size=size, start=start)
+        events = at.run(fit, batches, judge, stage=Stage.END_TO_END, size=size, start=start)
         reads = _reads(training, validation, config, at)
         yield from _stoppable(events, reader, reads, settings.fit.epochs)
     average = fit.average
@@ -170,7 +173,7 @@ def _stoppable(
             if isinstance(event, Progress):
                 if before is None:
                     before = epochs * event.done // max(event.total, 1) * reads
-                event = _in_tiles(event.stage, before, reader.count, epochs * reads, begun)
+                event = _in_tiles(event, before, reader.count, epochs * reads, begun)
             try:
                 yield event
             except GeneratorExit:
@@ -178,18 +181,22 @@ def _stoppable(
                 raise
 
 
-def _in_tiles(stage: str, before: int, count: int, total: int, begun: float) -> Progress:
+def _in_tiles(event: Progress, before: int, count: int, total: int, begun: float) -> Progress:
     rate = count / max(time.monotonic() - begun, 1e-9)
     done = min(before + count, total)
-    return Progress(stage, done, total, rate, (total - done) / rate if rate else nan, "tiles")
+    left = (total - done) / rate if rate else nan
+    return replace(event, done=done, total=total, unit="tiles", per_second=rate, seconds_left=left)
 
 
 def _keep(
     slides: Sequence[SlideTiles], store: TileStore, processes: Processes
 ) -> Generator[Progress, None, None]:
     """Keep the pixels of slides as long as there is room."""
-    for done, index in enumerate(share(len(slides), processes)):
-        if not store.holds(slides[index]) and store.has_room(slides[index]):
-            yield from store.keep(slides[index])
-        yield Progress("tiles", done + 1, len(slides))
-    wait_for_all(processes)
+
+    def keep(tiles: SlideTiles) -> Generator[Progress, None, None]:
+        if not store.holds(tiles) and store.has_room(tiles):
+            yield from store.keep(tiles)
+
+    own = [slides[index] for index in share(len(slides), processes)]
+    yield from over_items(Stage.STORING, own, keep)
+    yield from await_all(processes, Stage.STORING)

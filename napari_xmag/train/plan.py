@@ -20,7 +20,7 @@ from napari_xmag.mil.head_training import new_head
 from napari_xmag.mil.task import HeadBatch, HeadTask
 from napari_xmag.nets.device import autocast, encode_bag
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import Progress
+from napari_xmag.progress.events import Progress, RunPlan, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask
@@ -58,7 +58,7 @@ def make_plan(
     device: torch.device,
     cache: Path,
     divisions: int = 1,
-) -> Generator[Progress, None, dict[str, object]]:
+) -> Generator[Progress, None, RunPlan]:
     """Measure a few slides and tell what the whole training will take.
 
     Parameters
@@ -72,33 +72,34 @@ def make_plan(
     divisions
         How often all of it is trained.
 
-    Returns
-    -------
-    Facts by name, ready for JSON; times are in minutes, sizes in GB (10⁹ bytes).
-
     Raises
     ------
     ConfigError
         When the disk has too little room.
     """
-    by_size = sorted(rows, key=lambda row: row.slide.stat().st_size)
-    middles = (np.arange(_SLIDES) + 0.5) * len(rows) / _SLIDES
-    chosen = [by_size[index] for index in sorted({int(middle) for middle in middles})]
-    meter = ProgressMeter("plan", len(chosen) + 1)
+    meter = ProgressMeter(Stage.PLANNING, _SLIDES + 1)
+    chosen = yield from run_with_progress(partial(_chosen, rows), meter)
     trials = []
     for row in chosen:
         trials.append((yield from run_with_progress(partial(_looked, row, student, config), meter)))
         meter.add(1)
     rates = yield from run_with_progress(partial(_rates, trials, student, config, device), meter)
-    plan = _facts(rows, trials, rates, student, config, divisions)
-    plan |= {"device": str(device), "disk_free_gb": _free(cache)}
-    if float(str(plan["disk_gb"])) > float(str(plan["disk_free_gb"])):
+    estimate = _Estimate(rows, trials, rates, student, config, divisions)
+    plan = estimate.plan(device, _free(cache))
+    if plan.disk_gb > plan.disk_free_gb:
         raise ConfigError(
-            expected=f"{plan['disk_gb']} GB of disk for features and tiles",
-            found=f"{plan['disk_free_gb']} GB free at {cache}",
+            expected=f"{plan.disk_gb} GB of free disk space for features and tiles",
+            found=f"{plan.disk_free_gb} GB free at {cache}",
             hint="Choose another place for the cache, or lower end_to_end.store_gb.",
         )
     return plan
+
+
+def _chosen(rows: Sequence[CohortRow]) -> list[CohortRow]:
+    """Return a small, a middling and a large slide."""
+    by_size = sorted(rows, key=lambda row: row.slide.stat().st_size)
+    middles = (np.arange(_SLIDES) + 0.5) * len(rows) / _SLIDES
+    return [by_size[index] for index in sorted({int(middle) for middle in middles})]
 
 
 def _looked(row: CohortRow, student: Student, config: TrainConfig) -> _Trial:
@@ -226,49 +227,106 @@ def _saved_bytes(task: nn.Module, work: Callable[[], object]) -> int:
     return sum(size for place, size in kept.items() if place not in own)
 
 
-def _facts(
-    rows: Sequence[CohortRow],
-    trials: Sequence[_Trial],
-    rates: _Rates,
-    student: Student,
-    config: TrainConfig,
-    divisions: int,
-) -> dict[str, object]:
-    tiles = _mean([trial.count for trial in trials])
-    patches = _mean([trial.patches for trial in trials])
-    look = _mean([trial.look_seconds for trial in trials])
-    read = _mean([trial.read_seconds for trial in trials])
-    training, validation = (sum(row.split == s for row in rows) for s in (TRAIN, VALIDATION))
-    most = min(tiles, config.tiles_per_epoch or tiles)
-    whole = config.mode == "end-to-end"
-    features = len(rows) * (look + tiles * max(read, rates.encoded)) / 60
-    head = config.head_fit.epochs * training * patches * rates.placed / 60
-    epoch = (training * most * rates.learned + validation * tiles * rates.encoded) / 60
-    # The encoder that learned encodes all slides once more.
-    rest = config.end_to_end.fit.epochs * epoch + features if whole else 0.0
-    dim = student.dim if config.granularity == "tiles" else student.cell_dim
-    stored = (training + validation) * tiles * 3 * student.spec.tile_px**2 / _GB
-    disk = len(rows) * patches * dim * 4 / _GB * (2 if whole else 1)
-    disk += min(stored, config.end_to_end.store_gb) if whole else 0.0
-    weights = sum(parameter.numel() for parameter in student.parameters()) * 4
-    memory = (_COPIES * weights + rates.activations) if whole else weights
-    facts: dict[str, object] = {
-        "slides": len(rows),
-        "training_slides": training,
-        "validation_slides": validation,
-        "measured_slides": len(trials),
-        "tiles": round(tiles * len(rows)),
-        "tiles_per_slide": round(tiles),
-        "memory_gb": round(memory / _GB, 2),
-        "disk_gb": round(disk, 2),
-        "minutes_features": round(features, 1),
-        "minutes_head": round(head, 1),
-        "minutes": round(features + divisions * (head + rest), 1),
-        "precision": rates.precision,
-    }
-    if whole:
-        facts |= {"tiles_at_once": rates.chunk, "minutes_per_epoch": round(epoch, 1)}
-    return facts
+@dataclass(frozen=True)
+class _Estimate:
+    """All slides, extrapolated from a few of them."""
+
+    rows: Sequence[CohortRow]
+    trials: Sequence[_Trial]
+    rates: _Rates
+    student: Student
+    config: TrainConfig
+    divisions: int
+
+    @property
+    def end_to_end(self) -> bool:
+        """Whether the encoder learns, too."""
+        return self.config.mode == "end-to-end"
+
+    @property
+    def tiles(self) -> float:
+        """Tiles of a slide."""
+        return _mean([trial.count for trial in self.trials])
+
+    @property
+    def patches(self) -> float:
+        """Patches of a slide."""
+        return _mean([trial.patches for trial in self.trials])
+
+    def slides_of(self, split: str) -> int:
+        """Return how many slides a split has."""
+        return sum(row.split == split for row in self.rows)
+
+    @property
+    def minutes_features(self) -> float:
+        """Time to look at all slides, read and encode them once."""
+        look = _mean([trial.look_seconds for trial in self.trials])
+        read = _mean([trial.read_seconds for trial in self.trials])
+        return len(self.rows) * (look + self.tiles * max(read, self.rates.encoded)) / 60
+
+    @property
+    def minutes_head(self) -> float:
+        """Time to train the head once."""
+        steps = self.config.head_fit.epochs * self.slides_of(TRAIN)
+        return steps * self.patches * self.rates.placed / 60
+
+    @property
+    def minutes_per_epoch(self) -> float:
+        """Time of an epoch end to end, validation included."""
+        most = min(self.tiles, self.config.tiles_per_epoch or self.tiles)
+        training = self.slides_of(TRAIN) * most * self.rates.learned
+        return (training + self.slides_of(VALIDATION) * self.tiles * self.rates.encoded) / 60
+
+    @property
+    def minutes(self) -> float:
+        """Time of everything."""
+        each = self.minutes_head
+        if self.end_to_end:
+            # The encoder that learned encodes all slides once more.
+            each += self.config.end_to_end.fit.epochs * self.minutes_per_epoch
+            each += self.minutes_features
+        return self.minutes_features + self.divisions * each
+
+    @property
+    def disk_gb(self) -> float:
+        """Room for features, and for tiles as far as they are kept."""
+        student = self.student
+        dim = student.dim if self.config.granularity == "tiles" else student.cell_dim
+        features = len(self.rows) * self.patches * dim * 4 / _GB
+        if not self.end_to_end:
+            return features
+        kept = (self.slides_of(TRAIN) + self.slides_of(VALIDATION)) * self.tiles
+        pixels = kept * 3 * student.spec.tile_px**2 / _GB
+        return 2 * features + min(pixels, self.config.end_to_end.store_gb)
+
+    @property
+    def memory_gb(self) -> float:
+        """Memory for weights, and for what learning them takes."""
+        weights = sum(parameter.numel() for parameter in self.student.parameters()) * 4
+        if not self.end_to_end:
+            return weights / _GB
+        return (_COPIES * weights + self.rates.activations) / _GB
+
+    def plan(self, device: torch.device, disk_free_gb: float) -> RunPlan:
+        """Return the plan in rounded numbers."""
+        return RunPlan(
+            slides=len(self.rows),
+            training_slides=self.slides_of(TRAIN),
+            validation_slides=self.slides_of(VALIDATION),
+            measured_slides=len(self.trials),
+            tiles=round(self.tiles * len(self.rows)),
+            tiles_per_slide=round(self.tiles),
+            memory_gb=round(self.memory_gb, 2),
+            disk_gb=round(self.disk_gb, 2),
+            disk_free_gb=disk_free_gb,
+            minutes=round(self.minutes, 1),
+            minutes_features=round(self.minutes_features, 1),
+            minutes_head=round(self.minutes_head, 1),
+            device=str(device),
+            precision=self.rates.precision,
+            tiles_at_once=self.rates.chunk if self.end_to_end else None,
+            minutes_per_epoch=round(self.minutes_per_epoch, 1) if self.end_to_end else None,
+        )
 
 
 def _mean(values: Sequence[float]) -> float:

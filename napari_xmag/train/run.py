@@ -4,8 +4,10 @@ import logging
 import shutil
 import time
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,14 @@ from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.labels import require_classes
 from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
 from napari_xmag.cohort.splits import draw_split
-from napari_xmag.learn.distributed import Processes, join, leave, own_device, share, wait_for_all
+from napari_xmag.learn.distributed import (
+    Processes,
+    await_all,
+    join,
+    leave,
+    own_device,
+    share,
+)
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.mil.head_training import Bags, Workplace, slide_logits, train_head
@@ -26,14 +35,30 @@ from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
 from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished, RunPlanned
+from napari_xmag.progress.events import (
+    EpochDone,
+    Progress,
+    RunEvent,
+    RunFinished,
+    RunPlan,
+    RunPlanned,
+    Stage,
+)
+from napari_xmag.progress.heartbeat import (
+    ProgressMeter,
+    one_thread,
+    over_items,
+    run_steps,
+    run_with_progress,
+)
 from napari_xmag.stats.calibration import fit_temperature
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end_stage import train_end_to_end
 from napari_xmag.train.plan import make_plan
 from napari_xmag.train.report.card import card_sections
-from napari_xmag.train.report.report import evaluate_predictions, write_report
-from napari_xmag.train.run_folder import MODEL, begin_folder, finished
+from napari_xmag.train.report.evaluate import REPLICATES, Report, evaluation
+from napari_xmag.train.report.report import write_report
+from napari_xmag.train.run_folder import CONFIG, MODEL, begin_folder, finished
 from napari_xmag.train.tiles import TileStore
 
 _log = logging.getLogger(__name__)
@@ -75,7 +100,7 @@ def train(
     notes: Mapping[str, str] | None = None,
     resume: bool = False,
 ) -> Generator[RunEvent, None, None]:
-    """Train a slide model; the last event is Finished with the model's folder.
+    """Train a slide model; the last event is RunFinished with the model's folder.
 
     Of several processes started by torchrun each yields its own events; the first one writes.
 
@@ -105,7 +130,8 @@ def train(
     out, config = Path(out), config or TrainConfig()
     cohort.require_good()
     require_classes(cohort.rows)
-    divisions = draw_split(
+    dividing = partial(
+        draw_split,
         cohort.rows,
         by=config.split_by,
         folds=config.folds,
@@ -113,21 +139,14 @@ def train(
         test=config.test,
         seed=config.seed,
     )
+    divisions = yield from run_with_progress(dividing, ProgressMeter(Stage.STARTING, 0))
     processes = join()
     try:
-        device = own_device(pick_device(config.device))
-        job = _Job(
-            replace(encoder, student=ready_on(encoder.student, device)),
-            encoder_fingerprint(encoder.student),
-            config,
-            cohort.classes,
-            device,
-            processes,
-            out / "cache" if cache is None else Path(cache),
-            notes or {},
-            resume,
-        )
-        if not (resume and (out / "config.json").exists()):
+        where = out / "cache" if cache is None else Path(cache)
+        making = partial(_job, cohort, encoder, where, config, notes or {}, resume)
+        meter = ProgressMeter(Stage.LOADING, 0)
+        job = yield from run_with_progress(partial(making, processes), meter)
+        if not (resume and (out / CONFIG).exists()):
             yield RunPlanned((yield from _plan(divisions, job)))
         yield from _divisions(divisions, out, job)
         if cache is None and processes.first:
@@ -137,9 +156,32 @@ def train(
             leave()
 
 
+def _job(
+    cohort: Cohort,
+    encoder: Encoder,
+    cache: Path,
+    config: TrainConfig,
+    notes: Mapping[str, str],
+    resume: bool,
+    processes: Processes,
+) -> _Job:
+    device = own_device(pick_device(config.device))
+    return _Job(
+        replace(encoder, student=ready_on(encoder.student, device)),
+        encoder_fingerprint(encoder.student),
+        config,
+        cohort.classes,
+        device,
+        processes,
+        cache,
+        notes,
+        resume,
+    )
+
+
 def _plan(
     divisions: Sequence[Sequence[CohortRow]], job: _Job
-) -> Generator[Progress, None, dict[str, object]]:
+) -> Generator[Progress, None, RunPlan]:
     return (
         yield from make_plan(
             divisions[0], job.encoder.student, job.config, job.device, job.cache, len(divisions)
@@ -154,18 +196,23 @@ def _divisions(
     if len(divisions) == 1:
         yield from _run(divisions[0], out, job)
         return
-    folders = [out / f"fold-{number}" for number in range(1, len(divisions) + 1)]
+    folds = len(divisions)
+    folders = [out / f"fold-{number}" for number in range(1, folds + 1)]
     for number, (rows, folder) in enumerate(zip(divisions, folders, strict=True), 1):
-        for event in _run(rows, folder, job):
-            if isinstance(event, EpochDone | Progress):
-                yield replace(event, stage=f"fold {number}: {event.stage}")
-    wait_for_all(job.processes)
+        with closing(_run(rows, folder, job)) as events:
+            for event in events:
+                if isinstance(event, EpochDone):
+                    yield replace(event, fold=number)
+                elif isinstance(event, Progress):
+                    yield replace(event, fold=number, folds=folds)
+    yield from await_all(job.processes, Stage.EVALUATING)
     if job.processes.first:
         from napari_xmag.train.report.kfold import summarise_folds
 
-        summary = summarise_folds(folders, out)
+        meter = ProgressMeter(Stage.RESAMPLING, (folds + 1) * REPLICATES, "resamples")
+        summary = yield from run_steps(summarise_folds(folders, out), meter)
         yield RunFinished(out, summary.metrics())
-    wait_for_all(job.processes)
+    yield from await_all(job.processes, Stage.WRITING)
 
 
 def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, None, None]:
@@ -176,8 +223,10 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
         return
     begun = time.monotonic()
     if job.processes.first:
-        begin_folder(out, job.config, rows, job.encoder, job.encoder_id, resume=job.resume)
-    wait_for_all(job.processes)
+        beginning = partial(begin_folder, out, job.config, rows, job.encoder, job.encoder_id)
+        meter = ProgressMeter(Stage.STARTING, 0)
+        yield from run_with_progress(partial(beginning, resume=job.resume), meter)
+    yield from await_all(job.processes, Stage.STARTING)
     features = yield from _features(rows, job, job.encoder.student, job.encoder_id)
     bags = Bags(rows, features, job.classes)
     # Only the first process writes; the others must not clear what it wrote.
@@ -185,19 +234,47 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
         at = Workplace(
             job.device, out, job.resume, job.processes, scalars, {"encoder": job.encoder_id}
         )
-        slides = yield from train_head(bags, job.config.head_settings, at)
-        student, best = job.encoder.student, None
-        if job.config.mode == "end-to-end":
-            store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
-            whole, best = yield from train_end_to_end(bags, slides, student, job.config, store, at)
-            student, slides = ready_on(whole.student, job.device), whole.slides
-            learned = yield from _features(rows, job, student, encoder_fingerprint(student))
-            bags = replace(bags, features=learned)
+        learned = yield from _learned(bags, job, at)
     if job.processes.first:
         seconds = round(time.monotonic() - begun)
-        metrics = _finish(bags, slides, student, out, job, seconds, best)
+        metrics = yield from _finish(learned, out, job, seconds)
         yield RunFinished(out / MODEL, metrics)
-    wait_for_all(job.processes)
+    yield from await_all(job.processes, Stage.WRITING)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """What came of the training.
+
+    Attributes
+    ----------
+    bags
+        With the features of this student.
+    slides, student
+        Head and encoder.
+    best
+        See `napari_xmag.train.report.evaluate.Report.best_epoch`.
+    """
+
+    bags: Bags
+    slides: HeadTask
+    student: Student
+    best: int | None = None
+
+
+def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, _Learned]:
+    """Train the head, then, where that is wanted, encoder and head together."""
+    slides = yield from train_head(bags, job.config.head_settings, at)
+    student = job.encoder.student
+    if job.config.mode == "head":
+        return _Learned(bags, slides, student)
+    store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
+    whole, best = yield from train_end_to_end(bags, slides, student, job.config, store, at)
+    student = ready_on(whole.student, job.device)
+    naming = partial(encoder_fingerprint, student)
+    encoder_id = yield from run_with_progress(naming, ProgressMeter(Stage.ENCODING, 0))
+    features = yield from _features(bags.rows, job, student, encoder_id)
+    return _Learned(replace(bags, features=features), whole.slides, student, best)
 
 
 def _features(
@@ -217,39 +294,50 @@ def _features(
             batch=job.batch,
         )
 
-    for done, index in enumerate(share(len(rows), job.processes)):
-        with closing(one(rows[index])) as steps:
-            yield from steps
-        yield Progress("slides", done + 1, len(rows))
-    wait_for_all(job.processes)
-    found = []
-    for row in rows:
-        found.append((yield from one(row)))
-    return found
+    own = [rows[index] for index in share(len(rows), job.processes)]
+    found = yield from over_items(Stage.ENCODING, own, one)
+    if job.processes.world == 1:
+        return found
+    yield from await_all(job.processes, Stage.ENCODING)
+    return (yield from over_items(Stage.ENCODING, rows, one))
 
 
 def _finish(
-    bags: Bags,
-    slides: HeadTask,
-    student: Student,
-    out: Path,
-    job: _Job,
-    seconds: int,
-    best: int | None,
-) -> dict[str, Any]:
-    """Judge the model, write its folder and the report; return the figures."""
-    config = job.config
+    learned: _Learned, out: Path, job: _Job, seconds: int
+) -> Generator[Progress, None, dict[str, Any]]:
+    """Evaluate the model, write its folder and the report; return the figures."""
+    with one_thread() as thread:
+        report = yield from _evaluate(learned, job.config, thread)
+        meter = ProgressMeter(Stage.WRITING, 0)
+        saving = partial(_save, learned, report, out, job)
+        yield from run_with_progress(saving, meter, thread)
+        # Last: a folder with its metrics is a run that has ended.
+        yield from run_with_progress(partial(write_report, out, report), meter, thread)
+    return report.metrics() | {"seconds": seconds}
+
+
+def _evaluate(
+    learned: _Learned, config: TrainConfig, thread: ThreadPoolExecutor
+) -> Generator[Progress, None, Report]:
+    bags = learned.bags
     everything = [
         (torch.from_numpy(item.features), bags.classes.index(row.label))
         for row, item in zip(bags.rows, bags.features, strict=True)
     ]
-    logits = slide_logits(slides, everything)
+    meter = ProgressMeter(Stage.EVALUATING, len(everything), "slides")
+    logits = yield from run_steps(slide_logits(learned.slides, everything), meter, thread)
     chosen = [number for number, row in enumerate(bags.rows) if row.split == VALIDATION]
     temperature = fit_temperature(logits[chosen], [everything[number][1] for number in chosen])
-    report = evaluate_predictions(
-        bags.rows, bags.classes, logits, temperature, threshold=config.threshold, seed=config.seed
-    )
-    report = replace(report, best_epoch=best)
+    splits = len({row.split for row in bags.rows})
+    meter = ProgressMeter(Stage.RESAMPLING, splits * REPLICATES, "resamples")
+    steps = evaluation(bags.rows, bags.classes, logits, temperature, config.threshold, config.seed)
+    report = yield from run_steps(steps, meter, thread)
+    return replace(report, best_epoch=learned.best)
+
+
+def _save(learned: _Learned, report: Report, out: Path, job: _Job) -> None:
+    """Write the model folder."""
+    bags, config, student = learned.bags, job.config, learned.student
     training = [
         item.features
         for row, item in zip(bags.rows, bags.features, strict=True)
@@ -269,9 +357,6 @@ def _finish(
         description=config.description,
         granularity=config.granularity,
     )
-    model = SlideModel(student, slides.folded(), info)
+    model = SlideModel(student, learned.slides.folded(), info)
     sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
     zoo.save_model(model, out / MODEL, card=sections, replace=True)
-    # Last: a folder with its metrics is a run that has ended.
-    write_report(out, report)
-    return report.metrics() | {"seconds": seconds}

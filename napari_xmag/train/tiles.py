@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,8 +18,8 @@ from napari_xmag.errors import TileReadError
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures, slide_identity
-from napari_xmag.progress.events import Progress
-from napari_xmag.progress.heartbeat import ProgressMeter
+from napari_xmag.progress.events import Progress, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide
@@ -115,17 +116,19 @@ class TileStore:
         from napari_xmag.slide.open import open_slide
         from napari_xmag.slide.tiles import read_tiles
 
-        meter = ProgressMeter(tiles.path.name, len(tiles))
+        meter = ProgressMeter(Stage.STORING, len(tiles), "tiles", item=tiles.path.name)
         boxes = [Box(*box) for box in tiles.boxes.tolist()]
+        opening = partial(open_slide, tiles.path, mpp=tiles.mpp)
         with (
-            closing(open_slide(tiles.path, mpp=tiles.mpp)) as slide,
+            closing((yield from run_with_progress(opening, meter))) as slide,
             whole_file(self._file(tiles)) as part,
             part.open("wb") as stream,
             closing(read_tiles(slide, boxes, tiles.tile_px)) as found,
         ):
             for tile in found:
-                if tile is None:
+                if meter.is_due():
                     yield meter.event()
+                if tile is None:
                     continue
                 if tile.pixels is None:
                     raise _unreadable(tiles, tile.index, tile.error)

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from napari_xmag.cli.progress_line import duration
 from napari_xmag.cli.slides import ResultFolders, find_slides
 
 
@@ -64,11 +61,3 @@ def test_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_dots_in_a_dicom_folder_are_kept(tmp_path: Path) -> None:
     make(tmp_path / "1.2.840.7", "a.dcm")
     assert ResultFolders(tmp_path / "out").take(tmp_path / "1.2.840.7").name == "1.2.840.7"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "0 s"), (59.4, "59 s"), (125, "2 min 5 s"), (3840, "1 h 4 min"), (-3, "0 s")],
-)
-def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words

@@ -12,6 +12,7 @@ from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.slides import evaluate_slides
 from napari_xmag.progress.events import RunFinished
+from tests.listener import Listener
 from tests.slides import draw_section, write_pyramid
 
 
@@ -118,3 +119,30 @@ def test_shared_patients_and_slides_are_refused(
     settings = config(tiny_encoder, {"cohort": first, "test": other})
     with pytest.raises(CohortError, match=r"benign-1.*6\.tiff"):
         list(evaluate_slides(settings, tmp_path))
+
+
+SLOW = (
+    "napari_xmag.cohort.opening.read_cohort",
+    "napari_xmag.cohort.problems.slide_problems",
+    "napari_xmag.evaluate.slides.grouped_folds",
+    "napari_xmag.evaluate.encoders.load",
+    "napari_xmag.slide.open.open_slide",
+    "napari_xmag.slide.tissue.find_tissue",
+    "napari_xmag.mil.head_training._moments",
+    "napari_xmag.mil.head_training._logits",
+    "napari_xmag.stats.metrics.figures",
+    "napari_xmag.evaluate.slides.write_outcomes",
+    "napari_xmag.evaluate.slides.write_report",
+    "napari_xmag.evaluate.slides.plot_tasks",
+)
+
+
+def test_no_slow_step_keeps_the_listener_waiting(
+    cohort: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = Listener()
+    listener.slow_down(monkeypatch, *SLOW)
+    settings = config(tiny_encoder, {"cohort": cohort, "folds": 3})
+    listener.listen(evaluate_slides(settings.model_copy(update={"seeds": 1}), tmp_path))
+    assert set(SLOW) - listener.called == set()
+    assert listener.silent == set()

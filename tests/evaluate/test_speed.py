@@ -10,7 +10,7 @@ import pytest
 from napari_xmag.evaluate.config import SpeedConfig
 from napari_xmag.evaluate.encoders import load
 from napari_xmag.evaluate.speed import evaluate_speed, reading_order
-from napari_xmag.evaluate.times import Stage, Way, ratios, short
+from napari_xmag.evaluate.times import StageTime, Way, ratios, short
 from napari_xmag.zoo import save_model
 from tests.nets.students import tiny_model
 
@@ -89,9 +89,9 @@ def test_an_architecture_with_random_weights_is_built_for_its_tile() -> None:
 def test_sums_and_ratios_by_hand() -> None:
     def way(read: float, encode: float, tiles: int) -> Way:
         stages = {
-            "tissue": Stage(1.0, tiles, tiles),
-            "read": Stage(read, tiles, tiles),
-            "encode": Stage(encode, tiles // 2, tiles),
+            "tissue": StageTime(1.0, tiles, tiles),
+            "read": StageTime(read, tiles, tiles),
+            "encode": StageTime(encode, tiles // 2, tiles),
         }
         return Way("w", 2.0, 224, 10, "cpu", "float32", tiles, stages)
 

@@ -18,7 +18,7 @@ from napari_xmag.learn.fit import Fit
 from napari_xmag.learn.fit_config import FitConfig, warmup_cosine
 from napari_xmag.learn.optimizer import parameter_groups
 from napari_xmag.learn.scalars import ScalarLog, read_scalars
-from napari_xmag.progress.events import EpochDone, Progress
+from napari_xmag.progress.events import EpochDone, Progress, Stage
 
 
 class Line(nn.Module):
@@ -313,7 +313,7 @@ def test_figures_go_into_the_table(tmp_path: Path) -> None:
     with ScalarLog(tmp_path) as scalars:
         done = [
             event
-            for event in fit(Line(), epochs=2).run(batches, scalars=scalars, stage="head")
+            for event in fit(Line(), epochs=2).run(batches, scalars=scalars, stage=Stage.HEAD)
             if isinstance(event, EpochDone)
         ]
     assert read_scalars(tmp_path) == [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.stats.metrics import (
     FIGURES,
     bootstrap,
@@ -27,6 +28,10 @@ BINARY = np.stack([1 - SCORES, SCORES], axis=1)
 def once(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     found = figures(truth, probabilities, np.ones((1, len(truth))))
     return {name: float(values[0]) for name, values in found.items()}
+
+
+def drawn(*given: np.ndarray, **settings: object) -> dict[str, np.ndarray]:
+    return finish(bootstrap(*given, **settings))  # type: ignore[arg-type]
 
 
 def test_by_hand() -> None:
@@ -83,11 +88,28 @@ def test_one_class_has_accuracy_but_no_auc() -> None:
 
 def test_bootstrap_repeats_with_its_seed_only() -> None:
     units = np.arange(5)
-    runs = [bootstrap(TRUTH, BINARY, units, replicates=50, seed=seed) for seed in (1, 1, 2)]
+    runs = [drawn(TRUTH, BINARY, units, replicates=50, seed=seed) for seed in (1, 1, 2)]
     for name in FIGURES:
         np.testing.assert_array_equal(runs[0][name], runs[1][name])
     assert not np.array_equal(runs[0]["accuracy"], runs[2]["accuracy"])
     assert runs[0]["accuracy"][0] == pytest.approx(3 / 5)
+
+
+def test_many_slides_are_resampled_in_short_steps_that_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """3,000 slides and 2,000 resamples at once kept a window waiting for seconds."""
+    draw = np.random.default_rng(0)
+    truth, units = draw.integers(0, 2, 3000), np.arange(3000)
+    scores = draw.dirichlet(np.ones(2), 3000)
+    steps = list(bootstrap(truth, scores, units, replicates=2000, seed=0))
+    assert sum(steps) == 2000
+    assert max(steps) * 3000 <= 1_000_000
+    few = drawn(truth[:90], scores[:90], units[:90], replicates=30, seed=0)
+    monkeypatch.setattr("napari_xmag.stats.metrics._CELLS_AT_ONCE", 1)
+    again = drawn(truth[:90], scores[:90], units[:90], replicates=30, seed=0)
+    for name in FIGURES:
+        np.testing.assert_array_equal(few[name], again[name])
 
 
 def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are() -> None:
@@ -118,7 +140,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     for seed in range(60):
         right = draw.random(60) < 0.8
         scores = np.where(right[:, None], [0.9, 0.1], [0.1, 0.9])
-        samples = bootstrap(np.zeros(60, int), scores, np.arange(60), replicates=200, seed=seed)
+        samples = drawn(np.zeros(60, int), scores, np.arange(60), replicates=200, seed=seed)
         found = interval(samples["accuracy"], 0.9)
         covered += found.low <= 0.8 <= found.high
     assert 46 <= covered <= 60
@@ -126,10 +148,10 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_difference_is_paired() -> None:
     units = np.arange(5)
-    samples = bootstrap(TRUTH, BINARY, units, replicates=30, seed=0)
+    samples = drawn(TRUTH, BINARY, units, replicates=30, seed=0)
     nothing = difference(samples, samples, 0.95)["auc"]
     assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
-    best = bootstrap(TRUTH, np.eye(2)[TRUTH], units, replicates=30, seed=0)
+    best = drawn(TRUTH, np.eye(2)[TRUTH], units, replicates=30, seed=0)
     found = difference(best, samples, 0.95)["accuracy"]
     assert found.value == pytest.approx(2 / 5)
     assert found.low >= 0
@@ -140,9 +162,7 @@ def test_a_threshold_changes_the_calls_and_not_the_ranks() -> None:
     assert found["auc"][0] == pytest.approx(4.5 / 6)
     assert found["accuracy"][0] == pytest.approx(4 / 5)
     assert found["balanced_accuracy"][0] == pytest.approx((1 + 1 / 2) / 2)
-    samples = bootstrap(
-        TRUTH, BINARY, np.arange(5), replicates=3, seed=0, predicted=[0, 0, 0, 0, 1]
-    )
+    samples = drawn(TRUTH, BINARY, np.arange(5), replicates=3, seed=0, predicted=[0, 0, 0, 0, 1])
     assert samples["accuracy"][0] == pytest.approx(4 / 5)
 
 

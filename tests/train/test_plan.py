@@ -31,14 +31,16 @@ def rows(table: Path) -> list[CohortRow]:
 
 def test_it_counts_and_measures(rows: list[CohortRow], encoder: Encoder, tmp_path: Path) -> None:
     plan = finish(make_plan(rows, encoder.student, WHOLE, CPU, tmp_path / "cache"))
-    assert plan["slides"] == 10
-    assert plan["measured_slides"] == 3
-    assert plan["tiles"] == pytest.approx(80, abs=20)
-    assert 0 < float(str(plan["memory_gb"])) < 1
-    assert plan["precision"] in ("float32", "bfloat16")
-    assert "minutes_per_epoch" in plan
+    assert plan.slides == 10
+    assert plan.measured_slides == 3
+    assert plan.tiles == pytest.approx(80, abs=20)
+    assert 0 < plan.memory_gb < 1
+    assert plan.precision in ("float32", "bfloat16")
+    assert plan.minutes_per_epoch is not None
+    whole = 3 * plan.minutes_per_epoch + 2 * plan.minutes_features + plan.minutes_head
+    assert plan.minutes == pytest.approx(whole, abs=0.3)
     head = finish(make_plan(rows, encoder.student, HEAD, CPU, tmp_path / "cache"))
-    assert "minutes_per_epoch" not in head
+    assert (head.minutes_per_epoch, head.tiles_at_once) == (None, None)
     assert not (tmp_path / "cache").exists()
 
 
@@ -48,5 +50,5 @@ def test_too_little_disk_is_told_first(
     # Twenty thousand cells of 4 kB or so are wanted, in a hundred-thousandth of the room.
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0))
     many = [row for row in rows for _ in range(1000)]
-    with pytest.raises(ConfigError, match="GB of disk for features and tiles"):
+    with pytest.raises(ConfigError, match="GB of free disk space for features and tiles"):
         finish(make_plan(many, encoder.student, HEAD, CPU, tmp_path))

@@ -13,7 +13,7 @@ import torch
 from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.progress.events import EpochDone, RunFinished
+from napari_xmag.progress.events import EpochDone, RunFinished, Stage
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.run import train
 from tests.processes import torchrun
@@ -40,9 +40,9 @@ def whole(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("place", [("head", 1), ("end-to-end", 2)])
+@pytest.mark.parametrize("place", [(Stage.HEAD, 1), (Stage.END_TO_END, 2)])
 def test_it_goes_on_where_it_was_broken_off(
-    place: tuple[str, int], whole: Path, table: Path, encoder: Encoder, tmp_path: Path
+    place: tuple[Stage, int], whole: Path, table: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
     cohort, out = read_cohort(table, open_slides=False), tmp_path / "run"
     events = train(cohort, encoder, out, WHOLE)

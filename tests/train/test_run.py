@@ -2,7 +2,7 @@
 
 import csv
 import json
-import time
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from napari_xmag.learn.fit import FitConfig
 from napari_xmag.mil.features import slide_features
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
-from napari_xmag.nets.student import Student
-from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned
+from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned, Stage
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.card import read_notes
 from napari_xmag.train.run import train
+from napari_xmag.train.tiles import Indices, Pixels, SlideTiles, TileReader
 from tests.train.cohorts import HEAD, WHOLE
 
 
@@ -32,7 +32,7 @@ def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) 
     events = list(train(cohort, encoder, out, HEAD, notes=notes))
     assert any(isinstance(event, Progress) for event in events)
     plans = [event for event in events if isinstance(event, RunPlanned)]
-    assert plans[0].plan["slides"] == 10
+    assert plans[0].plan.slides == 10
     finished = events[-1]
     assert isinstance(finished, RunFinished)
 
@@ -66,11 +66,11 @@ def test_end_to_end_teaches_the_encoder(table: Path, encoder: Encoder, tmp_path:
     events = list(train(read_cohort(table), encoder, out, WHOLE))
     done = [event for event in events if isinstance(event, EpochDone)]
     assert [(e.stage, e.epoch) for e in done] == [
-        ("head", 1),
-        ("head", 2),
-        ("end-to-end", 1),
-        ("end-to-end", 2),
-        ("end-to-end", 3),
+        (Stage.HEAD, 1),
+        (Stage.HEAD, 2),
+        (Stage.END_TO_END, 1),
+        (Stage.END_TO_END, 2),
+        (Stage.END_TO_END, 3),
     ]
     losses = [event.scalars["train_loss"] for event in done[2:]]
     assert losses[-1] < losses[0]
@@ -104,23 +104,30 @@ def test_a_worse_encoder_is_not_kept(table: Path, encoder: Encoder, tmp_path: Pa
 def test_cancelling_does_not_wait_for_the_step(
     table: Path, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step of sixteen slow tiles, there and back, would take ten seconds."""
+    """A step reads sixteen tiles there and back; told to end at the third, it reads no more."""
     slow = WHOLE.model_copy(update={"end_to_end": WHOLE.end_to_end.model_copy(update={"chunk": 1})})
-    forward = Student.forward
+    within, told, read = threading.Event(), threading.Event(), list[int]()
 
-    def slowly(student: Student, pixels: torch.Tensor) -> object:
-        time.sleep(0.3 if student.backbone.training else 0)
-        return forward(student, pixels)
+    class Held(TileReader):
+        def read(self, tiles: SlideTiles, indices: Indices) -> Pixels:
+            if len(read) == 2:
+                within.set()
+                assert told.wait(60)
+            pixels = super().read(tiles, indices)
+            read.append(len(pixels))
+            return pixels
 
-    monkeypatch.setattr(Student, "forward", slowly)
+        def stop(self) -> None:
+            super().stop()
+            told.set()
+
+    monkeypatch.setattr("napari_xmag.train.end_to_end_stage.TileReader", Held)
     events = train(read_cohort(table, open_slides=False), encoder, tmp_path / "run", slow)
-    for event in events:
-        if isinstance(event, Progress) and event.stage == "end-to-end":
-            assert event.unit == "tiles"
-            break
-    begun = time.monotonic()
+    last = next(event for event in events if within.is_set())
+    assert isinstance(last, Progress)
+    assert (last.stage, last.unit) == (Stage.END_TO_END, "tiles")
     events.close()
-    assert time.monotonic() - begun < 4
+    assert read == [1, 1]
 
 
 def test_features_are_kept_for_another_run(
@@ -129,7 +136,7 @@ def test_features_are_kept_for_another_run(
     cohort, cache = read_cohort(table, open_slides=False), tmp_path / "cache"
     finish(train(cohort, encoder, tmp_path / "one", HEAD, cache=cache))
     assert len(list(cache.glob("*.npz"))) == len(list(cache.glob("*.npy"))) == 10
-    monkeypatch.setattr("napari_xmag.mil.features._encode", None)  # nothing is encoded again
+    monkeypatch.setattr("napari_xmag.mil.features._Encoding.run", None)  # nothing is encoded again
     finish(train(cohort, encoder, tmp_path / "two", HEAD, cache=cache))
     weights = [tmp_path / run / "model" / "head.safetensors" for run in ("one", "two")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -166,7 +173,7 @@ def test_each_fold_has_its_run_and_all_a_summary(
     folds = HEAD.model_copy(update={"folds": 2, "fit": FitConfig(epochs=2)})
     events = train(cohort, encoder, out, folds)
     for event in events:
-        if isinstance(event, EpochDone) and event.stage == "fold 2: head":
+        if isinstance(event, EpochDone) and (event.fold, event.stage) == (2, Stage.HEAD):
             break
     events.close()
     first = (out / "fold-1" / "model" / "head.safetensors").stat().st_mtime_ns

@@ -4,8 +4,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_xmag._gui.analyze.state import SlideProgress
-from napari_xmag._gui.shared.figures import duration
 from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold
+from napari_xmag.progress.words import duration
 
 
 class RunPanel(QWidget):

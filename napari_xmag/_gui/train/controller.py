@@ -15,7 +15,7 @@ from napari_xmag._gui.train.state import Curves, TrainState
 from napari_xmag._gui.train.worker_entry import TrainRequest
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import XmagError
-from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned
+from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned, Stage
 
 _log = logging.getLogger(__name__)
 
@@ -114,11 +114,11 @@ class TrainController:
     def _start(self, *, resume: bool) -> None:
         state = self.state
         request = TrainRequest(state.rows, state.encoder, state.out, state.config, resume)
-        state.outcome, state.failed, state.record, state.plan = "", False, None, {}
+        state.outcome, state.failed, state.record, state.plan = "", False, None, None
         state.epoch = None
         self._finished = False
         self.curves.clear()
-        state.progress = Progress("Starting", 0, 0)
+        state.progress = Progress(Stage.STARTING)
         # To search all that napari and PyTorch made takes Python's collector a fifth of a second,
         # in which the window is deaf. What was there before can wait until the training is over.
         gc.freeze()
@@ -127,18 +127,18 @@ class TrainController:
     def cancel(self) -> None:
         """End the training at its next step; its checkpoints stay."""
         if self._job is not None:
-            self.state.progress = Progress("Ending", 0, 0)
+            self.state.progress = Progress(Stage.CANCELLING)
             self._job.stop()
 
     def _hear(self, event: object) -> None:
         state = self.state
         if isinstance(event, Waiting):
             if event.stage:
-                state.progress = Progress(event.stage, 0, 0)
+                state.progress = Progress(Stage.LOADING)
         elif isinstance(event, Progress):
             state.progress = event
         elif isinstance(event, RunPlanned):
-            state.plan = {**state.plan, **event.plan}
+            state.plan = event.plan
         elif isinstance(event, EpochDone):
             state.epoch = event
             self.curves.add(event)

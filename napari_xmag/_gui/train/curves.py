@@ -12,11 +12,13 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_xmag._gui.shared.section import ACCENT, text_color
 from napari_xmag._gui.train.state import Curves
+from napari_xmag.progress.events import Stage
 
 REDRAW_MS = 500
 _COLORS = {"training": ACCENT.lighter(125), "validation": QColor("#e0954a")}
 _OTHER = QColor("#7aa6dd")
 _TICKS = 4
+_NAMES = {Stage.HEAD: "head", Stage.END_TO_END: "end to end"}
 
 
 @dataclass(frozen=True)
@@ -227,11 +229,11 @@ def _lines(curves: Curves) -> dict[str, list[Line]]:
     return result
 
 
-def _borders(stages: Sequence[str]) -> list[tuple[int, str]]:
+def _borders(stages: Sequence[tuple[Stage, int]]) -> list[tuple[int, str]]:
     return [
-        (place, name.replace("end-to-end", "end to end"))
-        for place, name in enumerate(stages)
-        if place == 0 or name != stages[place - 1]
+        (place, f"fold {fold}: {_NAMES[stage]}" if fold else _NAMES[stage])
+        for place, (stage, fold) in enumerate(stages)
+        if place == 0 or (stage, fold) != stages[place - 1]
     ]
 
 

@@ -1,7 +1,5 @@
 """Train, Cancel, Resume; how far it is; how it ended."""
 
-from collections.abc import Mapping
-
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
@@ -15,7 +13,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold
-from napari_xmag._gui.train.words import Telling, plan_words
+from napari_xmag.progress.events import Progress, RunPlan
+from napari_xmag.progress.words import describe, plan_lines
 
 _MOST = 1000  # steps of the bar; Qt's own range ends at 2**31
 
@@ -78,17 +77,18 @@ class TrainRunPanel(QWidget):
         self._dress(False)
         self.show_progress(None)
 
-    def show_progress(self, telling: Telling | None) -> None:
-        """Show a training, or that there is none."""
-        if self._running != (telling is not None):
-            self._dress(telling is not None)
-        self.bar.setVisible(telling is not None)
-        self.resume.setVisible(telling is None)
-        if telling is None:
+    def show_progress(self, progress: Progress | None) -> None:
+        """Show how far a training is, or that there is none."""
+        if self._running != (progress is not None):
+            self._dress(progress is not None)
+        self.bar.setVisible(progress is not None)
+        self.resume.setVisible(progress is None)
+        if progress is None:
             return
-        self.bar.setRange(0, 0 if telling.share is None else _MOST)  # 0 to 0 moves to and fro
-        self.bar.setValue(round(_MOST * (telling.share or 0)))
-        self.words.say(telling.words)
+        share = progress.share
+        self.bar.setRange(0, 0 if share is None else _MOST)  # 0 to 0 moves to and fro
+        self.bar.setValue(round(_MOST * (share or 0)))
+        self.words.say(describe(progress))
 
     def allow(self, why_not: str, why_no_resume: str) -> None:
         """Let the buttons be pressed, or say why they cannot."""
@@ -126,9 +126,9 @@ class PlanGrid(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
 
-    def show_facts(self, facts: Mapping[str, object]) -> None:
-        """Show one line for each fact."""
-        texts = plan_words(facts)
+    def show_plan(self, plan: RunPlan | None) -> None:
+        """Show one line for each fact of a plan."""
+        texts = {} if plan is None else plan_lines(plan)
         if texts == self.facts:
             return
         self.facts = texts

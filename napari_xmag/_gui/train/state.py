@@ -9,7 +9,7 @@ from psygnal import Signal, SignalGroup, evented
 
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
-from napari_xmag.progress.events import EpochDone, Progress
+from napari_xmag.progress.events import EpochDone, Progress, RunPlan, Stage
 
 if TYPE_CHECKING:
     from typing import ClassVar
@@ -26,7 +26,7 @@ class Curves:
     changed
         Emitted after each epoch.
     stages
-        Name of the stage of each epoch.
+        Of each epoch its stage, and its fold from 1 or 0.
     series
         By name one value for each epoch; NaN where it was not measured.
     """
@@ -34,7 +34,7 @@ class Curves:
     changed = Signal()
 
     def __init__(self) -> None:
-        self.stages: list[str] = []
+        self.stages: list[tuple[Stage, int]] = []
         self.series: dict[str, list[float]] = {}
 
     def add(self, event: EpochDone) -> None:
@@ -42,7 +42,7 @@ class Curves:
         known = len(self.stages)
         for name, value in event.scalars.items():
             self.series.setdefault(name, [float("nan")] * known).append(float(value))
-        self.stages.append(event.stage)
+        self.stages.append((event.stage, event.fold))
         for values in self.series.values():
             values.extend([float("nan")] * (len(self.stages) - len(values)))
         self.changed.emit()
@@ -90,7 +90,7 @@ class TrainState:
     progress, epoch
         Of the training under way; ``progress`` is None when there is none.
     plan
-        Facts told before work starts.
+        What the training will take, as measured before it starts.
     outcome, failed
         How the last training ended, and whether that is an alarm.
     record
@@ -116,7 +116,7 @@ class TrainState:
     out: Path = field(default_factory=lambda: Path.home() / "xmag-training" / "my-model")
     progress: Progress | None = None
     epoch: EpochDone | None = None
-    plan: Mapping[str, object] = field(default_factory=dict)
+    plan: RunPlan | None = None
     outcome: str = ""
     failed: bool = False
     record: "RunRecord | None" = None

@@ -16,6 +16,7 @@ from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.splits import draw_split
 from napari_xmag.errors import XmagError
+from napari_xmag.progress.events import Stage
 from napari_xmag.slide.sample_cohort import COHORT_TABLE, write_sample_cohort
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def survey() -> Iterator[tuple["ModelEntry", ...]]:
 
 def run(request: TrainRequest) -> Iterator["Waiting | RunEvent"]:
     """Train in a process of its own; the last event is ``Finished``."""
-    return in_child(trained, request, stage="Loading the encoder")
+    return in_child(trained, request, stage=Stage.LOADING.words)
 
 
 def read_unfinished(folder: Path) -> Iterator[Waiting | Unfinished]:

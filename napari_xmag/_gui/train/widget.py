@@ -29,7 +29,6 @@ from napari_xmag._gui.train.review import Reviewer
 from napari_xmag._gui.train.run_panel import PlanGrid, TrainRunPanel
 from napari_xmag._gui.train.settings_panel import SettingsPanel
 from napari_xmag._gui.train.state import TrainState
-from napari_xmag._gui.train.words import Teller, Telling
 from napari_xmag.layer_data import slide_layers, slide_path
 from napari_xmag.train.config import TrainConfig
 
@@ -50,7 +49,6 @@ class TrainWidget(Docked):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
         self._leaves: QMainWindow | QDockWidget | None = None
-        self._teller: Teller | None = None
         self.state = TrainState()
         self.controller = TrainController(self.state)
         self.cohort = CohortPanel()
@@ -170,24 +168,16 @@ class TrainWidget(Docked):
         self._show_run()
 
     def _show_plan(self) -> None:
-        self.plan.show_facts(self.state.plan)
-        self.plan_title.setVisible(bool(self.state.plan))
-        self.idle.setVisible(not self.state.plan and not self.controller.curves.stages)
+        self.plan.show_plan(self.state.plan)
+        self.plan_title.setVisible(self.state.plan is not None)
+        begun = self.state.plan is not None or bool(self.controller.curves.stages)
+        self.idle.setVisible(not begun)
 
     def _show_run(self) -> None:
         state = self.state
-        self.run.show_progress(self._telling())
+        self.run.show_progress(state.progress)
         self.run.message.say(state.outcome, state.failed)
         self.run.allow(self.controller.why_not(), self.controller.why_no_resume())
-
-    def _telling(self) -> Telling | None:
-        progress = self.state.progress
-        if progress is None:
-            self._teller = None
-            return None
-        if self._teller is None:
-            self._teller = Teller(len(self.state.rows), _epochs(self.state.config))
-        return self._teller.tell(progress)
 
     def _show_record(self) -> None:
         self.result.show_record(self.state.record)
@@ -300,10 +290,3 @@ class TrainWidget(Docked):
         self.curves.let_go()
         self.state.events.disconnect()
         self.controller.close()
-
-
-def _epochs(config: TrainConfig | None) -> dict[str, int]:
-    """Return how many epochs each stage has, by the names that events give the stages."""
-    if config is None:
-        return {}
-    return {"head": config.head_fit.epochs, "end-to-end": config.end_to_end.fit.epochs}

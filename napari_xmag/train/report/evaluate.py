@@ -12,6 +12,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import SPLITS, VALIDATION, CohortRow
 from napari_xmag.nets.decision import EVEN
 from napari_xmag.nets.info import softmax
+from napari_xmag.progress.heartbeat import Steps, finish
 from napari_xmag.stats.calibration import (
     ReliabilityBin,
     calibration_error,
@@ -145,7 +146,19 @@ def evaluate_predictions(
     threshold: float | None = None,
     seed: int = 0,
 ) -> Report:
-    """Judge a model by its logits.
+    """Evaluate a model by its logits; see `evaluation`."""
+    return finish(evaluation(rows, classes, logits, temperature, threshold, seed))
+
+
+def evaluation(
+    rows: Sequence[CohortRow],
+    classes: Sequence[str],
+    logits: ArrayLike,
+    temperature: float,
+    threshold: float | None = None,
+    seed: int = 0,
+) -> Steps[Report]:
+    """Evaluate a model by its logits, in steps.
 
     Parameters
     ----------
@@ -161,6 +174,10 @@ def evaluate_predictions(
         Above it the second of two classes is called; None: chosen on the validation slides.
     seed
         Seed of the bootstrap.
+
+    Yields
+    ------
+    How many more of `REPLICATES` resamples of each split are done.
     """
     values, names = np.asarray(logits, np.float64), tuple(classes)
     if threshold is None or len(names) != 2:
@@ -168,16 +185,19 @@ def evaluate_predictions(
     else:
         words = "given"
     predictions = tuple(predict(rows, names, values, temperature, threshold))
-    splits = split_reports(predictions, names, seed)
+    splits = yield from split_reports(predictions, names, seed)
     return Report(names, predictions, splits, temperature, threshold, words)
 
 
 def split_reports(
     predictions: Sequence[SlidePrediction], classes: tuple[str, ...], seed: int
-) -> dict[str, SplitReport]:
-    """Return a report for each split that has slides."""
-    by_split = {name: [item for item in predictions if item.split == name] for name in SPLITS}
-    return {name: _split(items, classes, seed) for name, items in by_split.items() if items}
+) -> Steps[dict[str, SplitReport]]:
+    """Make a report for each split that has slides, in steps as `evaluation`."""
+    reports = {}
+    for name in SPLITS:
+        if items := [item for item in predictions if item.split == name]:
+            reports[name] = yield from _split(items, classes, seed)
+    return reports
 
 
 def _threshold(
@@ -193,13 +213,17 @@ def _threshold(
     return threshold, f"largest sensitivity + specificity on {len(labels)} validation slides"
 
 
-def _split(items: Sequence[SlidePrediction], classes: tuple[str, ...], seed: int) -> SplitReport:
+def _split(
+    items: Sequence[SlidePrediction], classes: tuple[str, ...], seed: int
+) -> Steps[SplitReport]:
     truth = np.array([classes.index(item.label) for item in items], np.intp)
     calls = np.array([classes.index(item.predicted) for item in items], np.intp)
     chances, raw = probabilities_of(items), softmax(logits_of(items))
     patients = group_codes([item.patient for item in items])
     units, resampled = bootstrap_units(patients, "group")
-    samples = bootstrap(truth, chances, units, replicates=REPLICATES, seed=seed, predicted=calls)
+    samples = yield from bootstrap(
+        truth, chances, units, replicates=REPLICATES, seed=seed, predicted=calls
+    )
     sensitivity, specificity = _rates(truth, calls, patients, classes)
     before, after = reliability(raw, truth), reliability(chances, truth)
     return SplitReport(

@@ -10,6 +10,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TEST
 from napari_xmag.errors import ResultError
 from napari_xmag.files import write_json
+from napari_xmag.progress.heartbeat import Steps
 from napari_xmag.stats.metrics import mean, standard_deviation
 from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import LEVEL, SplitReport, split_reports
@@ -72,8 +73,10 @@ class FoldSummary:
         }
 
 
-def summarise_folds(folders: Sequence[Path], out: Path, seed: int = 0) -> FoldSummary:
+def summarise_folds(folders: Sequence[Path], out: Path, seed: int = 0) -> Steps[FoldSummary]:
     """Take the test predictions of several trainings together, and write them with their figures.
+
+    In steps, as `napari_xmag.train.report.evaluate.evaluation`.
 
     Parameters
     ----------
@@ -99,12 +102,10 @@ def summarise_folds(folders: Sequence[Path], out: Path, seed: int = 0) -> FoldSu
     ]
     everyone = tuple(item for items in tested for item in items)
     _require_once(classes, [names for names, _ in read], everyone, folders)
-    summary = FoldSummary(
-        classes=classes,
-        predictions=everyone,
-        folds=tuple(split_reports(items, classes, seed)[TEST] for items in tested),
-        together=split_reports(everyone, classes, seed)[TEST],
-    )
+    folds = []
+    for items in (*tested, everyone):
+        folds.append((yield from split_reports(items, classes, seed))[TEST])
+    summary = FoldSummary(classes, everyone, tuple(folds[:-1]), folds[-1])
     _write(out, summary)
     return summary
 

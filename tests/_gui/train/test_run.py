@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from napari_xmag.progress.events import Stage
 from napari_xmag.zoo import check_model
 from tests._gui.desk import QUICK, Desk, heard
 
@@ -30,7 +31,7 @@ def test_train_cancel_resume_and_finish(desk: Desk, cohort_table: Path, tmp_path
     desk.wait(lambda: not widget.controller.busy)
     assert gc.get_freeze_count() == 0
     assert "Cancelled. Its last checkpoint is kept" in widget.run.message.words.text()
-    assert {"plan", "slides"} <= {event.stage for event in progress}
+    assert {Stage.PLANNING, Stage.ENCODING} <= {event.stage for event in progress}
     assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
     assert state.record is None
 
@@ -59,8 +60,8 @@ def test_encoder_and_head_train_end_to_end(desk: Desk, cohort_table: Path, tmp_p
     desk.press()
     desk.finish()
 
-    assert "an epoch end to end" in widget.plan.facts["Time"]
-    assert widget.controller.curves.stages == ["head"] * 3 + ["end-to-end"] * 2
+    assert "each end-to-end epoch" in widget.plan.facts["Time"]
+    assert widget.controller.curves.stages == [(Stage.HEAD, 0)] * 3 + [(Stage.END_TO_END, 0)] * 2
     widget.curves.redraw()
     assert [name for _, name in widget.curves.loss.borders] == ["head", "end to end"]
 

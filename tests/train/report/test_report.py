@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ResultError
 from napari_xmag.files import write_json
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.report.kfold import summarise_folds
 from napari_xmag.train.report.plots import plot_splits
 from napari_xmag.train.report.predictions import write_predictions
@@ -194,7 +195,7 @@ def trained(folder: Path, seed: int, name: str) -> Report:
 def test_folds_give_mean_spread_and_every_slide_once(tmp_path: Path) -> None:
     folders = [tmp_path / "fold-1", tmp_path / "fold-2"]
     reports = [trained(folders[0], 0, "q"), trained(folders[1], 1, "p")]
-    summary = summarise_folds(folders, tmp_path / "all")
+    summary = finish(summarise_folds(folders, tmp_path / "all"))
     assert [item.fold for item in summary.predictions] == [1] * 10 + [2] * 10
     values = [report.splits["test"].figures["auc"].value for report in reports]
     assert len(set(values)) == 2
@@ -216,7 +217,7 @@ def test_folds_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     for folder in folders:
         trained(folder, 0, "p")
     with pytest.raises(ResultError, match=r"p30-30\.svs.* tested twice"):
-        summarise_folds(folders, tmp_path / "all")
+        finish(summarise_folds(folders, tmp_path / "all"))
     with pytest.raises(ResultError, match=r"predictions\.csv"):
-        summarise_folds([folders[0], tmp_path / "none"], tmp_path / "all")
+        finish(summarise_folds([folders[0], tmp_path / "none"], tmp_path / "all"))
     assert not (tmp_path / "all").exists()
