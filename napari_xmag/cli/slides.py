@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_xmag.slide.mpp_store import slide_fingerprint
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.open import is_slide
 
 

@@ -1,22 +1,25 @@
 """A table of labelled slides, read and written, with everything that is wrong with it."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.problems import (
     Problem,
     check_slides,
+    no_patient,
     row_problems,
+    same_content,
     slide_problems,
     table_problems,
     wrong_mpp,
 )
 from napari_xmag.cohort.rows import SPLITS, TEST, TRAIN, VALIDATION, CohortRow
 from napari_xmag.cohort.table import read_table, write_table
-from napari_xmag.errors import CohortError
+from napari_xmag.errors import CohortError, GeometryError
+from napari_xmag.slide.mpp import typed_mpp
 
 __all__ = [
     "SPLITS",
@@ -95,7 +98,7 @@ def read_cohort(
     path = Path(path)
     rows, unread = [], []
     for line, cells in read_table(path, _NEEDED):
-        if not cells.get("slide"):
+        if is_missing(cells.get("slide", "")):
             unread.append(Problem(line, "no slide", "Fill it in or delete the row"))
             continue
         row, wrong = _row(line, cells, path.parent)
@@ -134,18 +137,23 @@ def _judged(
     problems += [problem for row in rows for problem in row_problems(row, classes)]
     if open_slides:
         problems += [problem for _, found in check_slides(rows) for problem in found]
-    return Cohort(tuple(rows), tuple(sorted(problems, key=lambda problem: problem.row)))
+        problems += same_content(rows)
+    each_once = dict.fromkeys(sorted(problems, key=lambda problem: problem.row))
+    return Cohort(tuple(rows), tuple(each_once))
 
 
 def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, list[Problem]]:
     mpp, wrong = _mpp(line, cells.get("mpp", ""))
-    split = cells.get("split", "").lower()
+    patient, split = cells.get("patient", ""), cells.get("split", "").lower()
+    if patient and is_missing(patient):
+        # Whoever wrote that it is not known did not mean a patient of that slide's own.
+        wrong.append(no_patient(line))
     row = CohortRow(
         line,
         parent / cells["slide"],
         cells.get("label", ""),
-        cells.get("patient", ""),
-        _SHORT.get(split, split),
+        patient,
+        "" if is_missing(split) else _SHORT.get(split, split),
         mpp,
         cells.get("site", ""),
     )
@@ -153,15 +161,12 @@ def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, 
 
 
 def _mpp(line: int, text: str) -> tuple[float | None, list[Problem]]:
-    if not text:
+    if is_missing(text):
         return None, []
     try:
-        mpp = float(text.replace(",", "."))  # where a comma parts decimals
-    except ValueError:
-        mpp = math.nan
-    if math.isfinite(mpp) and mpp > 0:
-        return mpp, []
-    return None, [wrong_mpp(line, text)]
+        return typed_mpp(text), []
+    except GeometryError:
+        return None, [wrong_mpp(line, text)]
 
 
 def _cells(row: CohortRow, parent: Path) -> dict[str, str | float]:

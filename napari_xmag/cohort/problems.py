@@ -1,14 +1,23 @@
 """Everything that is wrong with labelled slides, row by row, and what to do about it."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from napari_xmag.cohort.cells import spreadsheet_accident
 from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.errors import XmagError
+from napari_xmag.geometry import Mpp
+from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.mpp import AGREEMENT, agree, describe, plausible
+
+if TYPE_CHECKING:
+    from napari_xmag.slide.base import Slide
 
 _AT_ONCE = 4
 _LEAST_LETTERS = 5
@@ -45,8 +54,12 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
     if row.split and row.split not in SPLITS:
         hint = f"Write {', '.join(SPLITS)} or nothing"
         problems.append(Problem(row.row, f"unknown split {row.split!r}", hint))
-    if row.mpp is not None and not (math.isfinite(row.mpp) and row.mpp > 0):
+    if row.mpp is not None and plausible(row.mpp, row.mpp) is None:
         problems.append(wrong_mpp(row.row, f"{row.mpp:g}"))
+    for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
+        if accident := spreadsheet_accident(name):
+            hint = "Format the column as text and write what was meant"
+            problems.append(Problem(row.row, f"{what} {accident}", hint))
     return problems
 
 
@@ -55,10 +68,16 @@ def wrong_mpp(row: int, text: str) -> Problem:
     return Problem(row, f"mpp {text!r}", "Write µm per pixel, such as 0.25, or nothing")
 
 
+def no_patient(row: int) -> Problem:
+    """Return the problem of a slide of which nobody knows whose it is."""
+    hint = "Fill in whose slide it is (a name of its own where that is not known)"
+    return Problem(row, "no patient", hint)
+
+
 def table_problems(rows: Sequence[CohortRow]) -> list[Problem]:
-    """Return what is wrong between rows: copies, leaks, labels that mean the same, one class."""
+    """Return what is wrong between rows: copies, leaks, names that mean the same, one class."""
     labelled = [row for row in rows if row.label]
-    problems = [*_copies(rows), *_variants(labelled)]
+    problems = [*_copies(rows), *_variants(labelled), *_patients(rows)]
     problems += _one_each(labelled, "labels", lambda row: row.label)
     problems += _one_each(rows, "splits", lambda row: row.split)
     classes = {row.label for row in labelled}
@@ -91,16 +110,47 @@ def slide_problems(row: CohortRow) -> list[Problem]:
     if not row.slide.exists():
         return [Problem(row.row, f"{row.slide.name} is not there", "Correct the path")]
     try:
-        slide = open_slide(row.slide, mpp=row.mpp)
+        slide = open_slide(row.slide)
     except XmagError as error:
         return [Problem(row.row, f"{row.slide.name} does not open", error.hint)]
-    try:
-        if slide.mpp is None:
-            words = f"{row.slide.name} states no pixel size"
-            return [Problem(row.row, words, "Fill in the column mpp (µm per pixel)")]
-    finally:
-        slide.close()
-    return []
+    with closing(slide):
+        return _mpp_problems(row, slide)
+
+
+def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
+    if slide.mpp is None and row.mpp is None:
+        words = f"{row.slide.name} states no pixel size"
+        return [Problem(row.row, words, "Fill in the column mpp (µm per pixel)")]
+    stated = None if slide.mpp_source == MppSource.REMEMBERED else slide.mpp
+    if stated is None or row.mpp is None or plausible(row.mpp, row.mpp) is None:
+        return []
+    if agree(stated, Mpp(row.mpp, row.mpp)):
+        return []
+    words = f"mpp {row.mpp:g}, yet {row.slide.name} states {describe(stated)} ({slide.mpp_source})"
+    hint = f"Empty the cell, or correct it to within {AGREEMENT:.0%}"
+    return [Problem(row.row, words, hint)]
+
+
+def same_content(rows: Sequence[CohortRow]) -> list[Problem]:
+    """Return the slides that are copies of one another under other names or in other folders."""
+    from napari_xmag.slide.fingerprint import slide_fingerprint
+
+    def fingerprint(row: CohortRow) -> str:
+        try:
+            return slide_fingerprint(row.slide)
+        except OSError:  # opening it said why
+            return ""
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        marks = list(pool.map(fingerprint, rows))
+    first: dict[str, CohortRow] = {}
+    problems = []
+    for row, mark in zip(rows, marks, strict=True):
+        before = first.setdefault(mark, row) if mark else row
+        if before is not row and before.slide.resolve() != row.slide.resolve():
+            words = f"{row.slide.name} is a copy of {before.slide.name} in row {before.row}"
+            problems.append(Problem(row.row, words, "Delete one of them"))
+    return problems
 
 
 def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
@@ -114,6 +164,20 @@ def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
         if before.split and row.split and before.split != row.split:
             words += f", there for {before.split} and here for {row.split}"
         problems.append(Problem(row.row, words, "Delete one of them"))
+    return problems
+
+
+def _patients(rows: Sequence[CohortRow]) -> list[Problem]:
+    """Ask for patients where some are named, and find one whose leading zeros were lost."""
+    named = [row for row in rows if row.named_patient]
+    problems = [no_patient(row.row) for row in rows if named and not row.named_patient]
+    first: dict[str, CohortRow] = {}
+    for row in named:
+        if row.patient.isdecimal():
+            before = first.setdefault(row.patient.lstrip("0"), row)
+            if before.patient != row.patient:
+                words = f"patient {row.patient!r} looks like {before.patient!r} in row {before.row}"
+                problems.append(Problem(row.row, words, "Write both alike"))
     return problems
 
 
@@ -140,7 +204,10 @@ def _variants(rows: Sequence[CohortRow]) -> list[Problem]:
 
 
 def _plain(label: str) -> str:
-    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+    try:
+        return str(Decimal(label.replace(",", ".")).normalize())  # 01 is 1, 1.50 is 1.5
+    except InvalidOperation:
+        return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _mistyped(label: str, other: str) -> bool:

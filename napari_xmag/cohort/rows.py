@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_xmag.cohort.cells import is_missing, label_of, patient_of
+
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 
@@ -18,9 +20,10 @@ class CohortRow:
     slide
         Path of the slide.
     label
-        Its class; empty while nobody has named it.
+        Its class, in the form of `label_of`; empty while nobody has named it.
     patient
-        Whom it belongs to; the slide itself, as its path, where nobody is named.
+        Whom it belongs to, in the form of `patient_of`; the slide itself, as its path, where
+        nobody is named.
     split
         ``train``, ``validation``, ``test``, or empty when it is to be drawn.
     mpp
@@ -38,8 +41,10 @@ class CohortRow:
     site: str = ""
 
     def __post_init__(self) -> None:
-        if not self.patient:
-            object.__setattr__(self, "patient", str(self.slide))
+        object.__setattr__(self, "label", label_of(self.label))
+        object.__setattr__(self, "patient", patient_of(self.patient) or str(self.slide))
+        if is_missing(self.site):
+            object.__setattr__(self, "site", "")
 
     @property
     def named_patient(self) -> str:

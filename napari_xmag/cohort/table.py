@@ -1,8 +1,10 @@
 """Tables as people keep them: CSV in any form that spreadsheets write, and Excel workbooks."""
 
+import codecs
 import csv
 import io
 import locale
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ EXCEL = ".xlsx"
 
 _OTHER_BOOKS = (".xls", ".xlsb", ".ods", ".numbers")
 _SEPARATORS = (",", ";", "\t")
+# Besides blanks: marks that programs leave at the beginning of files and cells, and nobody sees.
+_BLANKS = string.whitespace + "\xa0\ufeff\u200b"
 
 Line = tuple[int, dict[str, str]]
 """Number of the row, as a spreadsheet counts, and its cells by the name of their column."""
@@ -36,7 +40,8 @@ def read_table(path: Path, needed: Sequence[str]) -> list[Line]:
     Raises
     ------
     CohortError
-        When it cannot be read, lacks a needed column, or names one twice.
+        When it cannot be read, lacks a needed column or names one twice, or a row has more cells
+        than there are columns.
     """
     if path.suffix.lower() in _OTHER_BOOKS:
         raise _unreadable(path, ValueError(f"a table of the kind {path.suffix}"))
@@ -49,6 +54,7 @@ def read_table(path: Path, needed: Sequence[str]) -> list[Line]:
     heading, *lines = numbered or [(1, [])]
     names = [name.lower() for name in heading[1]]
     _require_columns(path, names, needed)
+    _require_cells(path, len(names), lines)
     return [(number, dict(zip(names, cells, strict=False))) for number, cells in lines]
 
 
@@ -87,7 +93,8 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     # a workbook keeps the patient 12 as 12.0
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip(_BLANKS)
 
 
 def _require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> None:
@@ -106,21 +113,37 @@ def _require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) ->
     )
 
 
+def _require_cells(path: Path, count: int, lines: Sequence[tuple[int, list[str]]]) -> None:
+    """Refuse values without a column: those before them are likely to stand in wrong columns."""
+    if long := [str(number) for number, cells in lines if any(cells[count:])]:
+        raise CohortError(
+            expected=f"{count} cells in each row of {path.name}, as in its heading",
+            found=f"more in {'row' if len(long) == 1 else 'rows'} {', '.join(long[:10])}",
+            hint="Put quotation marks around cells that hold the separator, such as 0,25.",
+        )
+
+
 def _text_records(path: Path) -> list[list[str]]:
     try:
-        text = _decode(path.read_bytes())
-        first, _, rest = text.partition("\n")
+        text = _decode(path.read_bytes()).lstrip("\ufeff")
+        first = next((line for line in text.splitlines() if line.strip()), "")
         if first.lower().startswith("sep=") and len(first.strip()) == len("sep=;"):
             # Excel's own first line; it counts as a row that holds nothing
-            return list(csv.reader(io.StringIO("\n" + rest, newline=""), delimiter=first[4]))
+            text = text.replace(first, "", 1)
+            return list(csv.reader(io.StringIO(text, newline=""), delimiter=first[4]))
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=_separator(first)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(path, error) from error
 
 
 def _decode(raw: bytes) -> str:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return raw.decode("utf-32")
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16")
+    if b"\0" in raw[:2]:
+        # UTF-16 without its mark: one of the first two bytes of Latin letters is zero
+        return raw.decode("utf-16-be" if raw[:1] == b"\0" else "utf-16-le")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.mpp_store import slide_fingerprint
+from napari_xmag.slide.fingerprint import slide_fingerprint
 
 
 def slide_metadata(slide: Slide) -> dict[str, Any]:

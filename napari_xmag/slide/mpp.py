@@ -3,11 +3,13 @@
 The pixel size is never guessed: a value is taken only where the file says it in real units.
 """
 
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from napari_xmag.errors import GeometryError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource
 
@@ -53,6 +55,27 @@ def plausible(x: float, y: float) -> Mpp | None:
     """Return the pixel size, or None where no microscope slide can have it."""
     low, high = PLAUSIBLE
     return Mpp(x, y) if low <= x <= high and low <= y <= high else None
+
+
+def typed_mpp(text: str) -> float:
+    """Return the µm per pixel that a person wrote, with a point or a comma: 0.25 or 0,25.
+
+    Raises
+    ------
+    GeometryError
+        When it is no number, or one that no microscope slide has (such as 40, the objective's).
+    """
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if plausible(value, value) is None:
+        raise GeometryError(
+            expected=f"µm per pixel, from {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g}",
+            found=repr(text),
+            hint="A 40x scan has about 0.25, a 20x scan about 0.5.",
+        )
+    return value
 
 
 def mpp_from_text(x: str | None, y: str | None) -> Mpp | None:

@@ -1,5 +1,7 @@
 """Tables of labelled slides: what is read, and each problem by its row."""
 
+import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from napari_xmag.cohort.cohort import (
     write_cohort,
 )
 from napari_xmag.errors import CohortError
+from napari_xmag.geometry import Mpp
+from napari_xmag.slide.mpp_store import remember_mpp
+from tests.slides import draw_section, write_pyramid
 
 
 def write(folder: Path, text: str) -> Path:
@@ -39,16 +44,96 @@ def test_a_cohort_says_in_one_line_what_it_is(tmp_path: Path) -> None:
 
 def test_paths_are_relative_to_the_table(tmp_path: Path) -> None:
     cohort = read(
-        tmp_path, "slide,label,patient,split,mpp\na/1.svs,x,p,train,0.25\n/b/2.svs,y,,,\n"
+        tmp_path, "slide,label,patient,split,mpp\na/1.svs,x,p,train,0.25\n/b/2.svs,y,q,,\n"
     )
     assert not cohort.problems
     first, second = cohort.rows
     assert (first.slide, second.slide) == (tmp_path / "a" / "1.svs", Path("/b/2.svs"))
     assert (first.patient, first.split, first.mpp) == ("p", "train", 0.25)
-    # Without a patient a slide stands for itself.
-    assert (second.patient, second.named_patient) == ("/b/2.svs", "")
     assert (second.split, second.mpp, second.site) == ("", None, "")
     assert cohort.classes == ("x", "y")
+
+
+@pytest.mark.parametrize("columns", ["slide,label", "slide,label,patient"])
+def test_without_any_patient_each_slide_stands_for_itself(tmp_path: Path, columns: str) -> None:
+    cells = "," * (columns.count(",") - 1)
+    cohort = read(tmp_path, f"{columns}\n1.svs,x{cells}\n/b/2.svs,y{cells}\n")
+    assert not cohort.problems
+    assert cohort.rows[1].patient == "/b/2.svs"
+    assert cohort.rows[1].named_patient == ""
+
+
+MISSING = ["NA", "n/a", "N/A", "nan", "NaN", "None", "NULL", "null", "-", "--", "#N/A", "", "  "]
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_missing_labels_and_patients_are_asked_for_by_row(tmp_path: Path, missing: str) -> None:
+    table = f"slide,label,patient\n1.svs,x,p\n2.svs,y,q\n3.svs,{missing},r\n4.svs,x,{missing}\n"
+    cohort = read(tmp_path, table)
+    assert problems(cohort) == [(4, "no label"), (5, "no patient")]
+    assert cohort.classes == ("x", "y")
+
+
+def test_patients_that_are_written_to_be_unknown_are_asked_for(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "slide,label,patient\n1.svs,x,nan\n2.svs,y,nan\n")
+    assert problems(cohort) == [(2, "no patient"), (3, "no patient")]
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_other_missing_cells_are_empty(tmp_path: Path, missing: str) -> None:
+    table = f"slide,label,split,site,mpp\n1.svs,x,{missing},{missing},{missing}\n2.svs,y,,,\n"
+    (first, _), found = (cohort := read(tmp_path, table)).rows, problems(cohort)
+    assert not found
+    assert (first.split, first.site, first.mpp) == ("", "", None)
+    assert problems(read(tmp_path, f"slide,label\n{missing},x\n1.svs,x\n2.svs,y\n")) == (
+        [(2, "no slide")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "classes"),
+    [
+        (("0", "0.0", "1", "1.0"), ("0", "1")),
+        (("0", "1.00", "0,0", "1"), ("0", "1")),
+        (("TRUE", "true", "False", "FALSE"), ("false", "true")),
+        (("-0.0", "0", "1", "2"), ("0", "1", "2")),
+        (("1.5", "2.5", "1.5", "2.5"), ("1.5", "2.5")),
+        (("1+", "2+", "3+", "0"), ("0", "1+", "2+", "3+")),
+    ],
+)
+def test_one_label_has_one_form(
+    tmp_path: Path, written: tuple[str, ...], classes: tuple[str, ...]
+) -> None:
+    lines = [f'{number}.svs,"{label}"' for number, label in enumerate(written)]
+    cohort = read(tmp_path, "\n".join(["slide,label", *lines]))
+    assert cohort.classes == classes
+    assert not cohort.problems
+
+
+def test_numbers_that_may_be_one_label_are_listed() -> None:
+    cohort = check(labelled("01", "1", "1", "2"), open_slides=False)
+    assert problems(cohort) == [(2, "label '01' looks like '1' (2 ×)")]
+
+
+def test_a_patient_in_two_forms_is_one_or_listed(tmp_path: Path) -> None:
+    table = "slide,label,patient\n1.svs,x,12\n2.svs,x,12.0\n3.svs,y,007\n4.svs,y,7\n"
+    cohort = read(tmp_path, table)
+    assert [row.patient for row in cohort.rows] == ["12", "12", "007", "7"]
+    assert problems(cohort) == [(5, "patient '7' looks like '007' in row 4")]
+
+
+@pytest.mark.parametrize(
+    "date", ["2024-03-01", "1-Mar", "Sep-02", "01. Mrz", "2024-03-01 00:00:00"]
+)
+def test_names_that_a_spreadsheet_made_dates_are_listed(tmp_path: Path, date: str) -> None:
+    cohort = read(tmp_path, f"slide,label,patient\n1.svs,x,{date}\n2.svs,{date},q\n3.svs,y,r\n")
+    assert [row for row, words in problems(cohort) if "is a date" in words] == [2, 3]
+
+
+def test_a_patient_that_a_spreadsheet_rounded_is_listed(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "slide,label,patient\n1.svs,x,1.23457E+11\n2.svs,y,q\n")
+    (problem,) = cohort.problems
+    assert (problem.row, "rounded" in problem.words) == (2, True)
 
 
 def test_excel_heading_and_spaces(tmp_path: Path) -> None:
@@ -62,24 +147,34 @@ def test_excel_heading_and_spaces(tmp_path: Path) -> None:
         ("1.svs,y,q,,", "1.svs stands in row 2 already"),
         ("./1.svs,x,p,,", "1.svs stands in row 2 already"),
         ("1.svs,x,p,test,", "1.svs stands in row 2 already, there for train and here for test"),
-        ("3.svs,,,,", "no label"),
+        ("3.svs,,s,,", "no label"),
+        ("3.svs,x,,,", "no patient"),
         (",x,,,", "no slide"),
         ("3.svs,y,p,,", "patient p has 2 labels (x, y)"),
         ("3.svs,x,p,test,", "patient p has 2 splits (train, test)"),
-        ("3.svs,x,,testing,", "unknown split 'testing'"),
-        ("3.svs,x,,,quarter", "mpp 'quarter'"),
-        ("3.svs,x,,,-1", "mpp '-1'"),
+        ("3.svs,x,s,testing,", "unknown split 'testing'"),
+        ("3.svs,x,s,,quarter", "mpp 'quarter'"),
+        ("3.svs,x,s,,-1", "mpp '-1'"),
+        ("3.svs,x,s,,40", "mpp '40'"),
     ],
 )
 def test_each_problem_names_its_row(tmp_path: Path, line: str, words: str) -> None:
-    table = f"slide,label,patient,split,mpp\n1.svs,x,p,train,\n2.svs,y,,,\n{line}\n"
+    table = f"slide,label,patient,split,mpp\n1.svs,x,p,train,\n2.svs,y,r,,\n{line}\n"
     assert (4, words) in problems(read(tmp_path, table))
     assert {row for row, _ in problems(read(tmp_path, table))} == {4}
 
 
 @pytest.mark.parametrize(
     ("encoding", "mark"),
-    [("utf-8", ","), ("utf-8-sig", ";"), ("utf-16", "\t"), ("cp1252", ";")],
+    [
+        ("utf-8", ","),
+        ("utf-8-sig", ";"),
+        ("utf-16", "\t"),
+        ("utf-16-le", "\t"),  # without its mark
+        ("utf-16-be", ","),
+        ("utf-32", ";"),
+        ("cp1252", ";"),
+    ],
 )
 def test_tables_as_spreadsheets_write_them(
     tmp_path: Path, encoding: str, mark: str, monkeypatch: pytest.MonkeyPatch
@@ -109,15 +204,39 @@ def test_workbooks(tmp_path: Path) -> None:
     book.active.append(["notes"])
     sheet = book.create_sheet("slides")
     for line in (["Slide", "LABEL", "patient", "mpp"], ["1.svs", 1, 12, 0.25], [],
-                 ["2.svs", 2, None, "wide"]):  # fmt: skip
+                 ["2.svs", True, None, "wide"],
+                 ["3.svs", 1.0, datetime(2024, 3, 1), None]):  # fmt: skip
         sheet.append(line)
     path = tmp_path / "cohort.xlsx"
     book.save(path)
     cohort = read_cohort(path, open_slides=False)
-    assert problems(cohort) == [(4, "mpp 'wide'")]
-    first, second = cohort.rows
+    assert [(row, words[:20]) for row, words in problems(cohort)] == [
+        (4, "mpp 'wide'"),
+        (4, "no patient"),
+        (5, "patient '2024-03-01 "),
+    ]
+    first, second, third = cohort.rows
     assert (first.label, first.patient, first.mpp) == ("1", "12", 0.25)
-    assert (second.label, second.named_patient, second.slide) == ("2", "", tmp_path / "2.svs")
+    assert (second.label, second.named_patient, second.slide) == ("true", "", tmp_path / "2.svs")
+    assert third.label == "1"
+
+
+def test_marks_that_nobody_sees_are_no_part_of_a_cell(tmp_path: Path) -> None:
+    cohort = read(tmp_path, "\ufeff\ufeffslide,label\n1.svs,\ufeffx\n2.svs,x\u200b\n3.svs,\xa0y\n")
+    assert cohort.classes == ("x", "y")
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_line_ends_of_all_systems(tmp_path: Path, ends: str) -> None:
+    path = tmp_path / "cohort.csv"
+    path.write_bytes(ends.join(["", "slide;label", "1.svs;x", "2.svs;y", ""]).encode())
+    cohort = read_cohort(path, open_slides=False)
+    assert [(row.row, row.label) for row in cohort.rows] == [(3, "x"), (4, "y")]
+
+
+def test_a_cell_too_many_is_told_by_row(tmp_path: Path) -> None:
+    with pytest.raises(CohortError, match=r"more in row 3\. .*quotation marks"):
+        read(tmp_path, "slide,mpp,label\n1.svs,1,x\n2.svs,0,25,y\n")
 
 
 @pytest.mark.parametrize("name", ["locked.xlsx", "old.xls"])
@@ -131,7 +250,7 @@ def test_a_broken_or_foreign_workbook_says_what_to_do(tmp_path: Path, name: str)
 def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
     rows = (
         CohortRow(2, tmp_path / "a" / "ö, 1.svs", "x", "p", "train", 0.25, "Köln"),
-        CohortRow(3, Path("/elsewhere/2.svs"), "y"),
+        CohortRow(3, Path("/elsewhere/2.svs"), "y", "007"),
     )
     write_cohort(tmp_path / name, rows)
     cohort = read_cohort(tmp_path / name, open_slides=False)
@@ -225,3 +344,37 @@ def test_slides_are_opened(tmp_path: Path, pyramid_slide: Path, no_mpp_slide: Pa
         cohort.require_good()
     given = write(tmp_path, f"slide,label,mpp\n{pyramid_slide},x,\n{no_mpp_slide},y,0.5\n")
     read_cohort(given).require_good()
+
+
+def test_a_pixel_size_against_the_file_is_listed(tmp_path: Path, pyramid_slide: Path) -> None:
+    near, far = (shutil.copy(pyramid_slide, tmp_path / f"{name}.tiff") for name in ("near", "far"))
+    with Path(far).open("ab") as stream:
+        stream.write(b"a slide of its own")
+    cohort = read_cohort(write(tmp_path, f"slide,label,mpp\n{near},x,0.504\n{far},y,0.25\n"))
+    words = "mpp 0.25, yet far.tiff states 0.5 µm per pixel (resolution tag)"
+    assert problems(cohort) == [(3, words)]
+    assert "within 1%" in cohort.problems[0].hint
+
+
+def test_a_remembered_pixel_size_is_no_statement_of_the_file(
+    tmp_path: Path, pyramid_slide: Path, no_mpp_slide: Path
+) -> None:
+    remember_mpp(no_mpp_slide, Mpp(1.0, 1.0))
+    table = f"slide,label,mpp\n{pyramid_slide},x,\n{no_mpp_slide},y,0.5\n"
+    read_cohort(write(tmp_path, table)).require_good()
+
+
+def test_a_copy_under_another_name_is_listed(tmp_path: Path, pyramid_slide: Path) -> None:
+    (tmp_path / "b").mkdir()
+    copy = shutil.copy(pyramid_slide, tmp_path / "b" / "other.tiff")
+    cohort = read_cohort(write(tmp_path, f"slide,label\n{pyramid_slide},x\n{copy},y\n"))
+    assert problems(cohort) == [(3, "other.tiff is a copy of pyramid.tiff in row 2")]
+
+
+def test_slides_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    for folder, seed in (("a", 0), ("b", 1)):
+        (tmp_path / folder).mkdir()
+        write_pyramid(tmp_path / folder / "case.tiff", draw_section(300, 200, seed=seed))
+    cohort = read_cohort(write(tmp_path, "slide,label\na/case.tiff,x\nb/case.tiff,y\n"))
+    cohort.require_good()
+    assert len({row.patient for row in cohort.rows}) == 2

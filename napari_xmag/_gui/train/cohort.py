@@ -1,6 +1,5 @@
 """The cohort of the Train widget: rows come, change and go, and are checked behind the window."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +7,12 @@ from pathlib import Path
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.train import tasks
 from napari_xmag._gui.train.state import TrainState
+from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.cohort import write_cohort
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import GeometryError, XmagError
+from napari_xmag.slide.mpp import typed_mpp
 
 _MOST_LEFT_OUT = 3
 
@@ -99,9 +100,10 @@ class CohortKeeper:
         """Change one cell; what cannot be a pixel size is refused in words."""
         value: object = text
         if column == "mpp":
-            value = _mpp(text)
-            if text and value is None:
-                self._state.note = f"{text!r} is no pixel size. Write µm per pixel, such as 0.25."
+            try:
+                value = None if is_missing(text) else typed_mpp(text)
+            except GeometryError as error:
+                self._state.note = f"{text!r} is no pixel size. {error.hint}"
                 return
         rows = self._state.rows
         self.take(replace(row, **{column: value}) if row.row == number else row for row in rows)
@@ -161,11 +163,3 @@ def _left_out(problems: Sequence[Problem]) -> str:
     more = len(problems) - len(lines)
     lines += [f"and {more} more"] if more else []
     return "Left out: " + "; ".join(lines)
-
-
-def _mpp(text: str) -> float | None:
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None

@@ -1,0 +1,63 @@
+"""What the cells of a table mean: what is missing, one form of each label, Excel's accidents."""
+
+import re
+
+_MISSING = frozenset(
+    {"", "na", "n/a", "n.a.", "<na>", "nan", "none", "null", "nil", "-", "--", "–", "—", "?", "."}
+    | {"#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#name?", "#num!"}
+)
+_WHOLE = re.compile(r"(-?\d+)[.,]0+")
+_WHOLE_FLOAT = re.compile(r"(\d+)\.0")
+_MONTHS = "jan|feb|m[aä]r|mrz|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?|\d{1,2}:\d\d:\d\d"
+    rf"|\d{{1,2}}[-. ]+({_MONTHS})[a-z]*\.?|({_MONTHS})[a-z]*[-. ]+\d{{1,2}}",
+    re.IGNORECASE,
+)
+_ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a cell says nothing: it is blank, or NA, N/A, nan, None, NULL, - and the like.
+
+    Excel's error values (such as #N/A) count, in any letters.
+    """
+    return text.strip().casefold() in _MISSING
+
+
+def label_of(text: str) -> str:
+    """Return a label in its one form; empty when it is missing.
+
+    Spreadsheets write one label in several ways: 0, 0.0 and 0,00 become 0; TRUE and True become
+    true. Everything else stays as it is.
+    """
+    text = text.strip()
+    if is_missing(text):
+        return ""
+    if text.casefold() in ("true", "false"):
+        return text.casefold()
+    whole = _WHOLE.fullmatch(text)
+    number = whole[1] if whole else text
+    return "0" if number == "-0" else number
+
+
+def patient_of(text: str) -> str:
+    """Return a patient's name in its one form (12.0 is 12); empty when it is missing.
+
+    Leading zeros and further decimals stay: 007 and 1.10 are names, not numbers.
+    """
+    text = text.strip()
+    whole = _WHOLE_FLOAT.fullmatch(text)
+    return "" if is_missing(text) else whole[1] if whole else text
+
+
+def spreadsheet_accident(text: str) -> str:
+    """Return in words what a spreadsheet made of a name; empty where it looks untouched.
+
+    Excel turns names such as 3-1 or SEPT2 into dates, and rounds long numbers.
+    """
+    if _DATE.fullmatch(text):
+        return f"{text!r} is a date: a spreadsheet may have made it of a name such as 3-1 or SEPT2"
+    if _ROUNDED.fullmatch(text):
+        return f"{text!r} is a number that a spreadsheet has rounded"
+    return ""

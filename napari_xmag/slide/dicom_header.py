@@ -1,0 +1,98 @@
+"""The few facts at the beginning of a DICOM file that say what it is and where it belongs."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
+
+_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
+_SOP_CLASS, _SOP_INSTANCE, _SERIES = 0x00080016, 0x00080018, 0x0020000E
+
+
+@dataclass(frozen=True, slots=True)
+class DicomHeader:
+    """What a DICOM file says of itself; a text is empty where the file says nothing.
+
+    Attributes
+    ----------
+    kind
+        SOPClassUID: which kind of picture, or none.
+    instance
+        SOPInstanceUID: this file.
+    series
+        SeriesInstanceUID: the files of one slide have the same.
+    """
+
+    kind: str
+    instance: str
+    series: str
+
+    @property
+    def is_whole_slide(self) -> bool:
+        """Whether it is a level, label or overview of a whole slide."""
+        return self.kind == _WHOLE_SLIDE
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSeries:
+    """Files of one slide in one folder, the largest (level 0) first."""
+
+    uid: str
+    files: tuple[Path, ...]
+
+
+def may_be_dicom(path: Path) -> bool:
+    """Return whether a file may be DICOM by its name: scanners and archives leave suffixes away.
+
+    Files named by their UID end in digits, which look like a suffix.
+    """
+    suffix = path.suffix.lower()
+    return suffix in DICOM_SUFFIXES or suffix == "" or suffix[1:].isdigit()
+
+
+def read_dicom_header(path: Path) -> DicomHeader | None:
+    """Return the header of a DICOM file; None for all other files and for damaged ones.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    from pydicom.errors import InvalidDicomError
+    from pydicom.filereader import read_partial
+
+    with path.open("rb") as stream:
+        if stream.read(132)[128:] != b"DICM":
+            return None
+        stream.seek(0)
+        try:
+            found = read_partial(stream, stop_when=lambda tag, *_: int(tag) > _SERIES)
+        except (InvalidDicomError, EOFError, ValueError, LookupError, NotImplementedError):
+            return None
+    # Unconverted: pydicom warns of every UID that is a digit too long.
+    raw = [found.get_item(tag) for tag in (_SOP_CLASS, _SOP_INSTANCE, _SERIES)]
+    return DicomHeader(*(_text(item.value if item is not None else None) for item in raw))
+
+
+def dicom_series(files: Iterable[Path]) -> tuple[DicomSeries, ...]:
+    """Return the files grouped by slide, in the order of their first names.
+
+    Files that are no whole slides are left out; those whose header cannot be read form a series
+    without a UID, so that opening it says what is wrong with them.
+    """
+    groups: dict[str, list[tuple[int, str, Path]]] = defaultdict(list)
+    for file in sorted(files):
+        header = read_dicom_header(file)
+        if header is None or header.is_whole_slide:
+            uid, instance = (header.series, header.instance) if header else ("", "")
+            groups[uid].append((-file.stat().st_size, instance, file))
+    return tuple(
+        DicomSeries(uid, tuple(file for *_, file in sorted(group))) for uid, group in groups.items()
+    )
+
+
+def _text(value: object) -> str:
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+    return text.strip("\0 ")

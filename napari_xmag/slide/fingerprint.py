@@ -1,0 +1,122 @@
+"""What tells slides apart: their content, never their name."""
+
+import configparser
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from napari_xmag.slide.dicom_header import (
+    DicomSeries,
+    dicom_series,
+    may_be_dicom,
+    read_dicom_header,
+)
+
+_WHOLE = 4 * 2**20
+"""A slide of so few bytes is hashed whole, in some milliseconds."""
+
+_BLOCKS, _BLOCK = 64, 16 * 2**10
+_INDEX_BYTES = 2**20
+
+
+def slide_fingerprint(path: Path, image: int = 1) -> str:
+    """Return a quick hash of a slide that stays when the slide is renamed, moved or copied.
+
+    Small slides are hashed whole. Of larger ones the size is taken and blocks spread evenly from
+    the first byte to the last, so that slides of one scanner, of one size and with the same
+    header and end are told apart by their pixels. The files that belong to a slide (the folder of
+    an MRXS, the pictures of a VMS) count like one long file. Of a DICOM slide its series UID and
+    the pixels of its largest file are taken: the same for the folder and for each file in it.
+
+    Parameters
+    ----------
+    path
+        The slide's file, or the folder of a DICOM slide.
+    image
+        Number of the picture in it, from 1.
+
+    Returns
+    -------
+    32 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        When the slide cannot be read.
+    """
+    digest = hashlib.sha256()
+    series = _series(path, image)
+    if series is not None:
+        digest.update(f"series {series.uid}".encode())
+    elif image > 1:
+        digest.update(f"image {image}".encode())
+    for block in _blocks(series.files[:1] if series else _files(path)):
+        digest.update(block)
+    return digest.hexdigest()[:32]
+
+
+def _series(path: Path, image: int) -> DicomSeries | None:
+    """Return the DICOM series that a path means, or None."""
+    path = path.resolve()
+    if path.is_dir():
+        found = dicom_series(item for item in path.iterdir() if _is_dicom_file(item))
+        return found[min(image, len(found)) - 1] if found else None
+    header = read_dicom_header(path) if may_be_dicom(path) else None
+    if header is None or not header.is_whole_slide:
+        return None
+    siblings = dicom_series(item for item in path.parent.iterdir() if _is_dicom_file(item))
+    return next(series for series in siblings if series.uid == header.series)
+
+
+def _is_dicom_file(path: Path) -> bool:
+    return may_be_dicom(path) and path.is_file()
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the file and its companions, by their names within the slide."""
+    path = path.resolve()
+    if path.is_dir():
+        return sorted(item for item in path.iterdir() if item.is_file())
+    return [path, *_companions(path)]
+
+
+def _companions(path: Path) -> list[Path]:
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
+        folder = path.with_suffix("")
+        return (
+            sorted(item for item in folder.iterdir() if item.is_file()) if folder.is_dir() else []
+        )
+    if suffix in (".vms", ".vmu"):
+        return sorted({item for item in _named_in(path) if item.is_file()} - {path})
+    return []
+
+
+def _named_in(index: Path) -> Iterator[Path]:
+    """Yield the files that Hamamatsu's index of a slide names."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        parser.read_string(index.read_bytes()[:_INDEX_BYTES].decode("utf-8", "replace"))
+    except configparser.Error:
+        return
+    for section in parser.values():
+        for name in section.values():
+            if name and "\0" not in name:
+                yield index.parent / Path(name).name
+
+
+def _blocks(files: Sequence[Path]) -> Iterator[bytes]:
+    """Yield the sizes of the files, and all their bytes or blocks spread over them."""
+    sizes = [file.stat().st_size for file in files]
+    yield repr(sizes).encode()
+    whole = sum(sizes) <= _WHOLE
+    for file, size in zip(files, sizes, strict=True):
+        with file.open("rb") as stream:
+            if whole or size <= _BLOCK:
+                yield stream.read(_WHOLE)
+                continue
+            # at least the first and the last block of each file
+            count = max(2, round(_BLOCKS * size / sum(sizes)))
+            for number in range(count):
+                stream.seek((size - _BLOCK) * number // (count - 1))
+                yield stream.read(_BLOCK)
