@@ -98,6 +98,8 @@ def test_labels_and_patients_are_edited_and_saved(
     edit(desk, 0, "label", "malignant")
     assert any("2 labels" in problem.words for problem in desk.widget.state.problems)
     edit(desk, 0, "patient", "")
+    assert [problem.words for problem in desk.widget.state.problems] == ["no patient"]
+    edit(desk, 0, "patient", "of its own")
     edit(desk, 1, "split", "test")
     assert desk.widget.state.problems == ()
 
@@ -105,7 +107,7 @@ def test_labels_and_patients_are_edited_and_saved(
     desk.widget.controller.cohort.save_table(saved)
     again = read_cohort(saved, open_slides=False)
     assert again.rows[0].label == "malignant"
-    assert again.rows[0].named_patient == ""
+    assert again.rows[0].named_patient == "of its own"
     assert again.rows[1].split == "test"
     assert [row.row for row in desk.widget.state.rows] == [row.row for row in again.rows]
     assert "saved.xlsx" in desk.widget.cohort.note.text()
@@ -116,6 +118,8 @@ def test_what_is_no_pixel_size_is_refused(desk: Desk, cohort_table: Path) -> Non
     edit(desk, 0, "mpp", "40x")
     assert desk.widget.state.rows[0].mpp is None
     assert "'40x' is no pixel size" in desk.widget.cohort.note.text()
+    edit(desk, 0, "mpp", "0,25")
+    assert desk.widget.state.rows[0].mpp == 0.25
 
 
 def test_slides_of_the_viewer_are_added_with_a_label(desk: Desk, cohort_table: Path) -> None:
