@@ -10,11 +10,12 @@ from napari.utils.notifications import show_error
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.layer_data import LayerData, slide_layer_data
-from napari_xmag.slide.open import is_slide, open_slide
+from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
+from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
+from napari_xmag.slide.open import open_slide
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-_WHOLE_SLIDE_IN_DICOM = b"1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy
 _LARGE = 4096  # px a side; as one array such a picture is a burden
 _log = logging.getLogger(__name__)
 
@@ -56,20 +57,12 @@ def _each(path: PathOrPaths) -> list[Path]:
 def _is_for_us(path: Path) -> bool:
     if not path.exists() or not is_slide(path):
         return False
-    if path.is_dir() or path.suffix.lower() == ".dcm":
-        return _is_whole_slide_dicom(path)
-    if path.suffix.lower() in (".tif", ".tiff"):
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix in DICOM_SUFFIXES or suffix not in SLIDE_SUFFIXES:
+        return is_whole_slide_dicom(path)
+    if suffix in TIFF_SUFFIXES:
         return _is_whole_slide_tiff(path)
     return True
-
-
-def _is_whole_slide_dicom(path: Path) -> bool:
-    """Look for the kind of picture, which DICOM states right at the start of a file."""
-    files = sorted(path.glob("*.dcm")) if path.is_dir() else [path]
-    if not files:
-        return False
-    with files[0].open("rb") as file:
-        return _WHOLE_SLIDE_IN_DICOM in file.read(4096)
 
 
 def _is_whole_slide_tiff(path: Path) -> bool:

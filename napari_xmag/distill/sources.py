@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_xmag.errors import ConfigError, MppMissingError
-from napari_xmag.slide.open import SLIDE_SUFFIXES, is_slide
+from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
 from napari_xmag.slide.picture import PICTURE_SUFFIXES
 
 _ONLY_PICTURES = set(PICTURE_SUFFIXES) - set(SLIDE_SUFFIXES)

@@ -17,12 +17,6 @@ def dicom_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda item: (-item.stat().st_size, item.name))
 
 
-def is_dicom(path: Path) -> bool:
-    """Return whether a file carries the DICOM signature."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-
-
 def hides_ycbcr(path: Path, photometric: str) -> bool:
     """Return whether a DICOM file calls its JPEG frames RGB although they hold YCbCr.
 

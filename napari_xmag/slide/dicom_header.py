@@ -52,6 +52,15 @@ def may_be_dicom(path: Path) -> bool:
     return suffix in DICOM_SUFFIXES or suffix == "" or suffix[1:].isdigit()
 
 
+def is_dicom(path: Path) -> bool:
+    """Return whether a file carries the DICOM signature; False for one that cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def read_dicom_header(path: Path) -> DicomHeader | None:
     """Return the header of a DICOM file; None for all other files and for damaged ones.
 
@@ -79,18 +88,25 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
 def dicom_series(files: Iterable[Path]) -> tuple[DicomSeries, ...]:
     """Return the files grouped by slide, in the order of their first names.
 
-    Files that are no whole slides are left out; those whose header cannot be read form a series
-    without a UID, so that opening it says what is wrong with them.
+    Files that are no whole slides are left out; those that cannot be read form a series without a
+    UID, so that opening it says what is wrong with them.
     """
     groups: dict[str, list[tuple[int, str, Path]]] = defaultdict(list)
     for file in sorted(files):
-        header = read_dicom_header(file)
+        header = _header_or_none(file)
         if header is None or header.is_whole_slide:
             uid, instance = (header.series, header.instance) if header else ("", "")
             groups[uid].append((-file.stat().st_size, instance, file))
     return tuple(
         DicomSeries(uid, tuple(file for *_, file in sorted(group))) for uid, group in groups.items()
     )
+
+
+def _header_or_none(file: Path) -> DicomHeader | None:
+    try:
+        return read_dicom_header(file)
+    except OSError:
+        return None
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,8 @@ import openslide
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
-from napari_xmag.slide.dicom import dicom_files, is_dicom
+from napari_xmag.slide.dicom import dicom_files
+from napari_xmag.slide.dicom_header import is_dicom
 from napari_xmag.slide.mpp import agree, describe
 from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.openslide import OpenSlideSlide
@@ -19,23 +20,12 @@ from napari_xmag.slide.tiff import DECODE_ERRORS, TiffSlide
 
 _log = logging.getLogger(__name__)
 
-SLIDE_SUFFIXES = (
-    ".svs", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".tif", ".tiff",
-)  # fmt: skip
 _Backend = Callable[[Path, int | str | None], object]
 _BACKENDS: tuple[tuple[str, _Backend], ...] = (
     ("OpenSlide", OpenSlideSlide),
     ("tifffile", TiffSlide),
 )
 _OPEN_ERRORS = (openslide.OpenSlideError, *DECODE_ERRORS)
-
-
-def is_slide(path: str | os.PathLike[str]) -> bool:
-    """Return whether a path looks like a slide, from its name alone; a DICOM folder counts."""
-    path = Path(path)
-    if path.is_dir():
-        return bool(dicom_files(path))
-    return path.suffix.lower() in SLIDE_SUFFIXES
 
 
 def list_images(path: str | os.PathLike[str]) -> tuple[SlideImage, ...]:

@@ -9,8 +9,9 @@ import pytest
 from napari_xmag.errors import MppMissingError, SlideOpenError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, require_mpp
+from napari_xmag.slide.find import is_slide
 from napari_xmag.slide.mpp_store import config_folder, remember_mpp, remembered_mpp
-from napari_xmag.slide.open import is_slide, open_slide
+from napari_xmag.slide.open import open_slide
 from tests.slides import draw_section, write_aperio, write_pyramid
 
 
