@@ -3,13 +3,19 @@
 import json
 import math
 import shutil
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pathvalidate import sanitize_filename
+
 from napari_xmag.errors import ExportError, XmagError
+
+_LONGEST_NAME = 200
+"""Bytes; systems allow 255, and parts of files have longer names while they are written."""
 
 
 @contextmanager
@@ -53,6 +59,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def safe_name(name: str) -> str:
+    """Return a name as a file or folder may have it on every system, never a path.
+
+    Characters that Windows forbids become ``_``, its reserved names (CON, NUL, …) get one, dots and
+    blanks at the ends go, and the length is limited.
+    """
+    cleaned = sanitize_filename(
+        unicodedata.normalize("NFC", name), "_", platform="universal", max_len=_LONGEST_NAME
+    )
+    return cleaned.strip(". ") or "slide"
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file; numbers that are none become null.
 
@@ -82,11 +100,13 @@ def _part_of(path: Path) -> Path:
 
 
 def _move_all(part: Path, path: Path) -> None:
-    if not path.exists():
+    try:
         part.rename(path)
-        return
-    for file in sorted(part.iterdir()):
-        file.replace(path / file.name)
+    except OSError:
+        if not path.is_dir():
+            raise
+        for file in sorted(part.iterdir()):
+            file.replace(path / file.name)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.slide.base import MppSource, SlideNote
+from napari_xmag.slide.base import BY_HAND, MppSource, SlideNote
 
 LITTLE_TISSUE_TILES = 10
 """Fewer tiles than this, and a slide-level answer rests on very little."""
@@ -94,7 +94,7 @@ def unreadable_flags(planned: int, unreadable: int) -> list[Flag]:
 def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
     """Say when the pixel size was given by hand, or when sources disagree about it."""
     flags = []
-    if source in (MppSource.USER, MppSource.REMEMBERED):
+    if source in BY_HAND:
         when = "earlier, and remembered" if source == MppSource.REMEMBERED else "by hand"
         words = (
             f"The pixel size ({mpp:.4g} µm) was given {when}. A wrong value shows the model "

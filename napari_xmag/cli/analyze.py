@@ -2,38 +2,40 @@
 
 import argparse
 import logging
-import math
+import os
 import sys
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
+from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ConfigError, ModelError, XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
     from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.cli.slides import ResultFolders
+    from napari_xmag.cli.progress_line import ProgressLine
+    from napari_xmag.export.folder import ResultFolders
     from napari_xmag.nets.model import SlideModel
     from napari_xmag.slide.base import Slide
     from napari_xmag.slide.tissue import TissueMask
 
 _log = logging.getLogger(__name__)
 
-# What a damaged file or a full memory can raise besides our own errors: the next slide must not
-# suffer for it.
-_SLIDE_ERRORS = (XmagError, OSError, ValueError, RuntimeError, MemoryError)
-
 _DESCRIPTION = f"""\
-Analyze whole slides. For each, DIR/<slide name>/ receives
+Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each,
+DIR/<slide name>/ receives
 
   result.json       prediction, warnings, and all that is needed to trace them
   tiles.csv         place, attention and evidence of every patch of the map
   heatmap.ome.tif   the same as a picture of exact numbers, placed in µm
   tiles.geojson     the patches with their measurements for QuPath: drop it on the open slide
   overlay.png       the heat map over the slide
+
+A second slide of that name gets <slide name>-2; the second picture of a file <slide name>#2.
 
 {NOTICE}"""
 
@@ -67,8 +69,11 @@ def add_parser(subparsers: Any) -> None:
         help="holds a folder for each slide (default: xmag-results)",
     )
     parser.add_argument(
-        "--mpp", type=_positive, metavar="X", help="µm per pixel, for slides that do not state it"
+        "--image",
+        metavar="N|NAME",
+        help="only this picture of files that hold several (default: each of them)",
     )
+    _add_mpp_options(parser)
     parser.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)"
     )
@@ -88,6 +93,22 @@ def add_parser(subparsers: Any) -> None:
     )
     _add_machine_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_mpp_options(parser: argparse.ArgumentParser) -> None:
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "--mpp",
+        type=mpp_option,
+        metavar="X",
+        help="µm per pixel, for slides that do not state it; remembered for them",
+    )
+    given.add_argument(
+        "--override-mpp",
+        type=mpp_option,
+        metavar="X",
+        help="µm per pixel, for all slides: in place of what they state, too",
+    )
 
 
 def _add_machine_options(parser: argparse.ArgumentParser) -> None:
@@ -112,17 +133,12 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
 def run(args: argparse.Namespace) -> int:
     """Analyze; see `add_parser` for what is returned."""
     from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.cli.slides import ResultFolders, find_slides
+    from napari_xmag.cli.slides import words_of_skipped
+    from napari_xmag.export.folder import ResultFolders
+    from napari_xmag.slide.find import find_slides
 
     settings = AnalyzeSettings(
         device=args.device,
@@ -132,16 +148,29 @@ def run(args: argparse.Namespace) -> int:
         tissue="whole" if args.tissue == "whole" else "auto",
         precision=args.precision,
     )
+    _require_folder(args.out)
     job = _Job(args, settings, _load(args), ResultFolders(args.out))
-    slides = find_slides(args.slides)
-    failed = [
-        name for number, name in enumerate(slides, 1) if not job.do(name, number, len(slides))
-    ]
-    done = len(slides) - len(failed)
-    print(f"{done} of {len(slides)} {'slide' if len(slides) == 1 else 'slides'} analyzed. {NOTICE}")
-    if failed:
-        print(f"Failed: {', '.join(path.name for path in failed)}", file=sys.stderr)
-    return 1 if failed else 0
+    found = find_slides(args.slides)
+    for line in words_of_skipped(found):
+        print(line, file=sys.stderr)
+    for number, path in enumerate(found.slides, 1):
+        job.do(path, f"[{number}/{len(found.slides)}]")
+    done, count = job.count - len(job.failed), job.count
+    print(f"{done} of {count} {'slide' if count == 1 else 'slides'} analyzed. {NOTICE}")
+    if job.failed:
+        print(f"Failed: {', '.join(job.failed)}", file=sys.stderr)
+    return 1 if job.failed or found.unread else 0
+
+
+def _require_folder(out: Path) -> None:
+    """Refuse what is no folder, before anything is computed for it."""
+    nearest = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
+    if not os.path.isdir(nearest):
+        raise ConfigError(
+            expected=f"--out {out} to be a folder",
+            found=f"the file {nearest}",
+            hint="Name a folder, or one that shall be made.",
+        )
 
 
 def _load(args: argparse.Namespace) -> "SlideModel":
@@ -164,46 +193,86 @@ def _load(args: argparse.Namespace) -> "SlideModel":
         ) from error
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Job:
-    """What is the same for all slides."""
+    """What is the same for all slides, and what became of them."""
 
     args: argparse.Namespace
     settings: "AnalyzeSettings"
     model: "SlideModel"
     folders: "ResultFolders"
+    count: int = 0
+    failed: list[str] = field(default_factory=list)
 
-    def do(self, path: Path, number: int, count: int) -> bool:
-        """Analyze one slide; say so, or why not."""
+    def do(self, path: Path, place: str) -> None:
+        """Analyze the pictures of one file; say so, or why not."""
+        for image in self._images(path):
+            name = path.name if image in (None, 1) else f"{path.name} #{image}"
+            with self._told(name, place) as line:
+                self._analyze(path, image, name, line)
+
+    def _images(self, path: Path) -> "Sequence[int | str | None]":
+        """Return the pictures that are wanted; opening a file that has none says why."""
+        from napari_xmag.slide.open import list_images
+
+        if self.args.image is not None:
+            return [self.args.image]
+        try:
+            return [image.index for image in list_images(path)]
+        except Exception:  # noqa: BLE001 - opening it again says what is wrong
+            return [None]
+
+    @contextmanager
+    def _told(self, name: str, place: str) -> "Iterator[ProgressLine]":
+        """Show how one slide gets on, and note if it fails: the next one must not suffer for it."""
         from napari_xmag.cli.progress_line import ProgressLine
 
-        line = ProgressLine(f"[{number}/{count}] {path.name}")
+        line = ProgressLine(f"{place} {name}")
+        self.count += 1
         try:
-            self._analyze(path, line)
-        except _SLIDE_ERRORS as error:
+            yield line
+        except Exception as error:  # noqa: BLE001 - whatever a damaged file or a full memory raises
             line.clear()
-            print(f"{path.name}: FAILED. {error}", file=sys.stderr)
-            _log.info("%s", error.details() if isinstance(error, XmagError) else "", exc_info=True)
-            return False
+            self.failed.append(name)
+            ours = error if isinstance(error, XmagError) else _unexpected(name, error)
+            print(f"{name}: FAILED. {ours}", file=sys.stderr)
+            _log.info("%s", ours.details(), exc_info=True)
         except KeyboardInterrupt:
             line.clear()
             raise
-        return True
 
-    def _analyze(self, path: Path, line: Any) -> None:
+    def _analyze(
+        self, path: Path, image: int | str | None, name: str, line: "ProgressLine"
+    ) -> None:
         from napari_xmag.analyze.engine import analyze_slide
         from napari_xmag.export import export_all
-        from napari_xmag.slide.mpp_store import remember_mpp
+        from napari_xmag.export.folder import result_name
+        from napari_xmag.slide.fingerprint import slide_fingerprint
+
+        with closing(self._open(path, image, name)) as slide:
+            number = slide.image.index
+            mark = slide_fingerprint(path, number)
+            with self.folders.reserve(result_name(path, number), mark) as folder:
+                mask = self._regions(slide)
+                result = analyze_slide(slide, self.model, self.settings, mask, line.show)
+                export_all(slide, result, folder, self.args.qupath_origin)
+        print(_summary(name, result, folder), flush=True)
+
+    def _open(self, path: Path, image: int | str | None, name: str) -> "Slide":
+        """Open a slide and give it the pixel size of the command line as far as that is meant."""
+        from napari_xmag.geometry import Mpp
+        from napari_xmag.slide.given_mpp import fill_mpp, override_mpp
         from napari_xmag.slide.open import open_slide
 
-        with closing(open_slide(path, self.args.mpp)) as slide:
-            if self.args.mpp is not None and slide.mpp is not None:
-                remember_mpp(path, slide.mpp)
-            mask = self._regions(slide)
-            result = analyze_slide(slide, self.model, self.settings, mask, line.show)
-            folder = self.folders.take(path)
-            export_all(slide, result, folder, self.args.qupath_origin)
-        print(_summary(path.name, result, folder), flush=True)
+        slide = open_slide(path, image=image)
+        words = ""
+        if self.args.mpp is not None:
+            words = fill_mpp(slide, Mpp(self.args.mpp, self.args.mpp))
+        elif self.args.override_mpp is not None:
+            words = override_mpp(slide, Mpp(self.args.override_mpp, self.args.override_mpp))
+        if words:
+            print(f"{name}: {words}", file=sys.stderr)
+        return slide
 
     def _regions(self, slide: "Slide") -> "TissueMask | None":
         if self.args.tissue in ("auto", "whole"):
@@ -215,6 +284,15 @@ class _Job:
         at = (bounds.x, bounds.y) if self.args.qupath_origin == "bounds" else (0.0, 0.0)
         polygons = read_geojson_regions(self.args.tissue, origin_x=at[0], origin_y=at[1])
         return tissue_in_polygons(slide, polygons)
+
+
+def _unexpected(name: str, error: Exception) -> XmagError:
+    return XmagError(
+        expected=f"to analyze {name}",
+        found=f"{type(error).__name__}: {error}",
+        hint="The file may be damaged. Run again with -v for all that is known.",
+        causes=[error],
+    )
 
 
 def _summary(name: str, result: "SlideResult", folder: Path) -> str:

@@ -1,72 +1,30 @@
-"""Which slides were meant, and where the results of each go."""
+"""What the command line says of the slides that it found, and of what it left out."""
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+from napari_xmag.slide.find import FoundSlides, Skipped
 
-from napari_xmag.slide.fingerprint import slide_fingerprint
-from napari_xmag.slide.open import is_slide
+_NAMED = 5
 
 
-def find_slides(paths: Iterable[Path]) -> list[Path]:
-    """Return the slides named, and those in the folders named, each once.
-
-    A folder of nothing but DICOM files is one slide. A path that is no slide stays in the list, so
-    that opening it says why.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        inside = _in_folder(path) if path.is_dir() else []
-        found.update(dict.fromkeys(inside or [path]))
-    return list(found)
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    slides = [item for item in sorted(folder.iterdir()) if _is_visible(item) and is_slide(item)]
-    only_dicom = all(item.suffix.lower() == ".dcm" for item in slides)
-    return [] if only_dicom and is_slide(folder) else slides
-
-
-def _is_visible(path: Path) -> bool:
-    return not path.name.startswith(".")
+def words_of_skipped(found: FoundSlides) -> list[str]:
+    """Return a line for each kind of what was left out below the folders, with names."""
+    by_reason: dict[str, list[Skipped]] = {}
+    for skipped in found.skipped:
+        by_reason.setdefault(skipped.why, []).append(skipped)
+    lines = [
+        f"Skipped {len(all_of_it)} ({why}): {_names(all_of_it)}"
+        for why, all_of_it in sorted(by_reason.items())
+    ]
+    if others := found.others:
+        count = sum(number for _, number in others)
+        kinds = ", ".join(
+            f"{number} {suffix or 'without suffix'}" for suffix, number in found.others
+        )
+        lines.append(f"Skipped {count} {'file' if count == 1 else 'files'} of other kinds: {kinds}")
+    lines += [f"NOT SEARCHED: {folder.path}: {folder.why}" for folder in found.unread]
+    return lines
 
 
-class ResultFolders:
-    """Gives each slide its own folder.
-
-    A slide's folder is named after its stem. When that belongs to another slide, of this run or an
-    earlier one, the whole name is taken, and then numbers.
-
-    Parameters
-    ----------
-    parent
-        Holds the folders of all slides.
-    """
-
-    def __init__(self, parent: Path) -> None:
-        self._parent = parent
-        self._taken: set[Path] = set()
-
-    def take(self, slide: Path) -> Path:
-        """Return the folder for the results of a slide, which need not exist yet."""
-        stem = slide.name if slide.is_dir() else slide.stem
-        mark = slide_fingerprint(slide)
-        names = [stem, slide.name]
-        while True:
-            for name in names:
-                folder = self._parent / name
-                if folder not in self._taken and _owner(folder) in ("", mark):
-                    self._taken.add(folder)
-                    return folder
-            names = [f"{stem}-{len(names)}", *names]
-
-
-def _owner(folder: Path) -> str:
-    """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
-    try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        return str(result["slide"]["fingerprint"])
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError, TypeError, KeyError):
-        return "something else"
+def _names(skipped: list[Skipped]) -> str:
+    names = [str(item.path) for item in skipped[:_NAMED]]
+    more = len(skipped) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

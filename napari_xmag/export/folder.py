@@ -1,13 +1,19 @@
-"""All files of one result, in one folder, together or not at all."""
+"""All files of one result, in one folder of its own, together or not at all."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import ExportError
 from napari_xmag.export.geojson import Origin, write_geojson
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
-from napari_xmag.files import whole_folder
+from napari_xmag.files import safe_name, whole_folder
 from napari_xmag.slide.base import Slide
+
+_MOST_OF_ONE_NAME = 10_000
 
 NAMES = ("result.json", "tiles.csv", "heatmap.ome.tif", "tiles.geojson", "overlay.png")
 
@@ -49,3 +55,125 @@ def export_all(
         write_geojson(result, part / "tiles.geojson", origin)
         write_overlay(slide, result, part / "overlay.png")
     return {name: folder / name for name in NAMES}
+
+
+def result_name(slide: Path, image: int = 1) -> str:
+    """Return what the result of a slide is called, before other slides of its name are known.
+
+    That is its stem (a folder's whole name), and of a further picture of a file its number too:
+    ``case#2``.
+    """
+    slide = slide.absolute()
+    # ``..`` is called as the folder that it means
+    stem = slide.resolve().name if slide.is_dir() else slide.name.removesuffix(slide.suffix)
+    return safe_name(stem if image == 1 else f"{stem}#{image}")
+
+
+class ResultFolders:
+    """Gives each slide a folder of its own below one parent.
+
+    The first slide of a name gets ``<name>``, others ``<name>-2``, ``<name>-3``, …; the fingerprint
+    in a result tells whose folder it is, so that a slide finds its own again. Processes that write
+    below one parent at once stay out of one another's folders.
+
+    Parameters
+    ----------
+    parent
+        Holds the folders of all slides; made when the first is reserved.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self._parent = parent
+        self._given: set[Path] = set()
+
+    @contextmanager
+    def reserve(self, name: str, fingerprint: str) -> Iterator[Path]:
+        """Give the folder for the result of a slide, which need not exist yet.
+
+        Parameters
+        ----------
+        name
+            As of `result_name`.
+        fingerprint
+            As of `slide_fingerprint`.
+
+        Raises
+        ------
+        ExportError
+            When nothing can be written there.
+        """
+        for number in range(1, _MOST_OF_ONE_NAME):
+            folder = self._parent / (name if number == 1 else f"{name}-{number}")
+            with self._claimed(folder, fingerprint) as free:
+                if free:
+                    self._given.add(folder)
+                    yield folder
+                    return
+        raise _no_room(self._parent, name)
+
+    @contextmanager
+    def _claimed(self, folder: Path, fingerprint: str) -> Iterator[bool]:
+        """Claim a folder for the time of the block, unless it is another slide's."""
+        # Two names that differ in case only are one folder on many systems.
+        claim = self._parent / f".{folder.name.casefold()}.claim"
+        claimed = self._write_claim(claim, fingerprint) or _text_of(claim) == fingerprint
+        try:
+            yield claimed and folder not in self._given and self._is_free(folder, fingerprint)
+        finally:
+            if claimed:
+                claim.unlink(missing_ok=True)
+
+    def _write_claim(self, claim: Path, fingerprint: str) -> bool:
+        try:
+            self._parent.mkdir(parents=True, exist_ok=True)
+            with claim.open("x", encoding="utf-8") as stream:
+                stream.write(fingerprint)
+        except FileExistsError:
+            if self._parent.is_dir():
+                return False  # another process has it, or had it when it was killed
+            raise _no_folder(self._parent, "a file of that name") from None
+        except OSError as error:
+            raise _no_folder(self._parent, error.strerror or str(error)) from error
+        return True
+
+    def _is_free(self, folder: Path, fingerprint: str) -> bool:
+        same = [item for item in self._parent.iterdir() if _same_name(item, folder)]
+        return all(item == folder and _owner(item) in ("", fingerprint) for item in same)
+
+
+def _same_name(one: Path, other: Path) -> bool:
+    return one.name.casefold() == other.name.casefold()
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def _owner(folder: Path) -> str:
+    """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
+    try:
+        result = json.loads((folder / NAMES[0]).read_text(encoding="utf-8"))
+        return str(result["slide"]["fingerprint"])
+    except FileNotFoundError:
+        return "something else" if any(folder.iterdir()) else ""
+    except (OSError, ValueError, TypeError, KeyError):
+        return "something else"
+
+
+def _no_folder(folder: Path, found: str) -> ExportError:
+    return ExportError(
+        expected=f"a folder for results at {folder}",
+        found=found,
+        hint="Choose a folder that you may write to.",
+    )
+
+
+def _no_room(folder: Path, name: str) -> ExportError:
+    return ExportError(
+        expected=f"a free name for the result of {name} in {folder}",
+        found=f"{_MOST_OF_ONE_NAME} folders of that name",
+        hint="Choose another folder.",
+    )

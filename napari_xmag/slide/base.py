@@ -22,7 +22,12 @@ class MppSource(StrEnum):
     OME_XML = "OME-XML"
     USER = "user"
     REMEMBERED = "remembered from the user"
+    OVERRIDE = "user, in place of the file's"
     NONE = "none"
+
+
+BY_HAND = frozenset((MppSource.USER, MppSource.REMEMBERED, MppSource.OVERRIDE))
+"""Sources that are no statements of the file."""
 
 
 class NoteCode(StrEnum):

@@ -41,5 +41,5 @@ def slide_metadata(slide: Slide) -> dict[str, Any]:
         },
         "objective_power": slide.objective_power,
         "icc": slide.icc_profile is not None,
-        "fingerprint": slide_fingerprint(slide.path),
+        "fingerprint": slide_fingerprint(slide.path, slide.image.index),
     }

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from napari_xmag.errors import ExportError, GeometryError
+from napari_xmag.errors import GeometryError
 from napari_xmag.files import write_json
 from napari_xmag.geometry import Mpp
-from napari_xmag.slide.base import MppSource, Slide
 from napari_xmag.slide.fingerprint import slide_fingerprint
-from napari_xmag.slide.mpp import agree, describe
 
 _log = logging.getLogger(__name__)
 
@@ -23,25 +21,6 @@ def config_folder() -> Path:
     """Return the folder for settings; the variable NAPARI_XMAG_HOME names another one."""
     home = os.environ.get(HOME_VARIABLE)
     return Path(home) if home else user_config_path("napari-xmag")
-
-
-def fill_mpp(slide: Slide, given: Mpp) -> str:
-    """Give a pixel size to a slide that states none, and remember it; all others keep theirs.
-
-    Returns
-    -------
-    Words for the user where the value was not taken, or could not be remembered; else empty.
-    """
-    if slide.mpp is not None and slide.mpp_source != MppSource.REMEMBERED:
-        if agree(slide.mpp, given):
-            return ""
-        return f"The slide states {describe(slide.mpp)} and keeps it: {describe(given)} is not used"
-    slide.mpp, slide.mpp_source = given, MppSource.USER
-    try:
-        remember_mpp(slide.path, given)
-    except ExportError as error:
-        return f"The pixel size is used now, but cannot be remembered: {error}"
-    return ""
 
 
 def remember_mpp(path: str | os.PathLike[str], mpp: Mpp, image: int = 1) -> None:
@@ -62,14 +41,15 @@ def remember_mpp(path: str | os.PathLike[str], mpp: Mpp, image: int = 1) -> None
 
 def remembered_mpp(path: str | os.PathLike[str], image: int = 1) -> Mpp | None:
     """Return the pixel size remembered for a slide, or None."""
-    file = _file(Path(path), image)
+    path = Path(path)
     try:
+        file = _file(path, image)
         entry = json.loads(file.read_text(encoding="utf-8"))
         return Mpp(float(entry["mpp_x"]), float(entry["mpp_y"]))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, GeometryError) as error:
-        _log.warning("The pixel size remembered for %s in %s cannot be used: %s", path, file, error)
+        _log.warning("No pixel size can be remembered for %s: %s", path.name, error)
         return None
 
 

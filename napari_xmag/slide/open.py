@@ -4,19 +4,18 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import cast
-
-import openslide
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.dicom import dicom_files
 from napari_xmag.slide.dicom_header import is_dicom
-from napari_xmag.slide.mpp import agree, describe
+from napari_xmag.slide.given_mpp import take_mpp
 from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.openslide import OpenSlideSlide
-from napari_xmag.slide.tiff import DECODE_ERRORS, TiffSlide
+from napari_xmag.slide.tiff import TiffSlide
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +24,6 @@ _BACKENDS: tuple[tuple[str, _Backend], ...] = (
     ("OpenSlide", OpenSlideSlide),
     ("tifffile", TiffSlide),
 )
-_OPEN_ERRORS = (openslide.OpenSlideError, *DECODE_ERRORS)
 
 
 def list_images(path: str | os.PathLike[str]) -> tuple[SlideImage, ...]:
@@ -70,26 +68,21 @@ def open_slide(
     given = Mpp(float(mpp), float(mpp)) if isinstance(mpp, int | float) else mpp
     slide = _open_any(path, image)
     if given is not None:
-        _apply_given(slide, given)
+        take_mpp(slide, given)
     elif slide.mpp is None:
         _apply_remembered(slide)
     return slide
 
 
 def _open_any(path: Path, image: int | str | None) -> Slide:
-    if not path.exists():
-        raise SlideOpenError(
-            expected=f"the slide {path.name}",
-            found=f"no such file in {path.parent}",
-            hint="Check the name and that the drive is connected.",
-        )
-    files = dicom_files(path) if path.is_dir() else [path]
     causes: list[BaseException] = []
-    for file in files:
+    for file in _files(path):
         for name, backend in _BACKENDS:
             try:
                 slide = cast(Slide, backend(file, image))
-            except _OPEN_ERRORS as error:
+            except Exception as error:  # noqa: BLE001
+                # Broken XML or colour profiles, sizes beyond all memory: whatever a library raises
+                # is kept as a cause, and the next one may do better.
                 causes.append(error)
                 _log.debug("%s does not open %s: %s", name, file, error)
             else:
@@ -98,17 +91,34 @@ def _open_any(path: Path, image: int | str | None) -> Slide:
     raise _refusal(path, causes)
 
 
-def _apply_given(slide: Slide, given: Mpp) -> None:
-    if slide.mpp is not None and not agree(given, slide.mpp):
-        slide.mpp_conflict = (
-            f"{describe(given).capitalize()} was given by hand, yet the file's "
-            f"{slide.mpp_source} says {describe(slide.mpp)}. {slide.mpp_conflict}"
-        ).strip()
-    slide.mpp, slide.mpp_source = given, MppSource.USER
+def _files(path: Path) -> list[Path]:
+    """Return the files to try; a folder or file that may not be read is told at once."""
+    try:
+        mode = path.stat().st_mode
+        if S_ISDIR(mode):
+            return dicom_files(path)
+        if not S_ISREG(mode):  # reading from a pipe would wait for ever
+            raise OSError(f"{path.name} is neither a file nor a folder")
+        with path.open("rb"):
+            return [path]
+    except FileNotFoundError as error:
+        raise SlideOpenError(
+            expected=f"the slide {path.name}",
+            found=f"no such file in {path.parent}",
+            hint="Check the name and that the drive is connected.",
+            causes=[error],
+        ) from error
+    except OSError as error:
+        raise SlideOpenError(
+            expected=f"to read {path.name}",
+            found=error.strerror or str(error),
+            hint="Check that you may read it and that the drive is connected.",
+            causes=[error],
+        ) from error
 
 
 def _apply_remembered(slide: Slide) -> None:
-    mpp = remembered_mpp(slide.path)
+    mpp = remembered_mpp(slide.path, slide.image.index)
     if mpp is not None:
         slide.mpp, slide.mpp_source = mpp, MppSource.REMEMBERED
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
+from napari_xmag.slide.base import BY_HAND
 
 _DEVICES = {
     "auto": "Automatic",
@@ -60,7 +61,7 @@ class PixelSizePanel(QWidget):
     def show_session(self, session: SlideSession | None) -> None:
         """Show the field where the slide needs it."""
         slide = session.slide if session is not None else None
-        by_hand = slide is not None and slide.mpp_source in ("user", "remembered from the user")
+        by_hand = slide is not None and slide.mpp_source in BY_HAND
         self.setVisible(slide is not None and (slide.mpp is None or by_hand))
         if slide is None:
             return

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag.slide.base import BY_HAND
 
 if TYPE_CHECKING:
     from napari_xmag._gui.analyze.controller import Controller
-
-_BY_HAND = ("user", "remembered from the user")
 
 
 class Requests(QObject):
@@ -39,7 +38,7 @@ class Requests(QObject):
         session = self._session_of(path)
         if session is None or session.slide is None or session.slide.mpp is None:
             return None
-        return session.slide.mpp.x if session.slide.mpp_source in _BY_HAND else None
+        return session.slide.mpp.x if session.slide.mpp_source in BY_HAND else None
 
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map.
