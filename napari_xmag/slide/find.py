@@ -100,7 +100,9 @@ def find_slides(paths: Iterable[Path]) -> FoundSlides:
     search = _Search()
     found: dict[Path, Path] = {}
     for path in paths:
-        inside = search.below(path) if path.is_dir() else []
+        if search.knows(path):
+            continue
+        inside = search.below(path) if os.path.isdir(path) else []
         for slide in inside or [path]:
             first = found.setdefault(slide.resolve(), slide)
             if first != slide:
@@ -121,6 +123,10 @@ class _Search:
     unread: list[Skipped] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     _folders: set[Path] = field(default_factory=set)
+
+    def knows(self, folder: Path) -> bool:
+        """Return whether a folder was searched already."""
+        return folder.resolve() in self._folders
 
     def below(self, folder: Path) -> list[Path]:
         """Return the slides in and below a folder, sorted; of a file and its links, the file."""

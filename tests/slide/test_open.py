@@ -1,16 +1,18 @@
 """Opening: every format gives the same slide, with its mpp and where that comes from."""
 
+import os
 import shutil
+import struct
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ImageCms
 
 from napari_xmag.errors import MppMissingError, SlideOpenError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, require_mpp
-from napari_xmag.slide.find import is_slide
-from napari_xmag.slide.mpp_store import config_folder, remember_mpp, remembered_mpp
 from napari_xmag.slide.open import open_slide
 from tests.slides import draw_section, write_aperio, write_pyramid
 
@@ -63,24 +65,6 @@ def test_objective_that_contradicts_mpp_is_flagged(tmp_path: Path) -> None:
     assert "40x" in open_slide(path).mpp_conflict
 
 
-def test_mpp_is_remembered_for_the_slide_even_when_it_is_moved(
-    no_mpp_slide: Path, single_level_slide: Path, tmp_path: Path
-) -> None:
-    assert open_slide(no_mpp_slide).mpp is None
-    remember_mpp(no_mpp_slide, Mpp(0.46, 0.47))
-    moved = Path(shutil.copy(no_mpp_slide, tmp_path / "umbenannt-ä.tiff"))
-    slide = open_slide(moved)
-    assert slide.mpp == Mpp(0.46, 0.47)
-    assert slide.mpp_source is MppSource.REMEMBERED
-    assert remembered_mpp(single_level_slide) is None
-
-
-def test_spoilt_memory_is_no_reason_to_fail(no_mpp_slide: Path) -> None:
-    remember_mpp(no_mpp_slide, Mpp(0.5, 0.5))
-    (config_folder() / "slides.json").write_text("{", encoding="utf-8")
-    assert open_slide(no_mpp_slide).mpp is None
-
-
 def test_non_ascii_path(pyramid_slide: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Präparat 病理 №1"
     folder.mkdir()
@@ -114,21 +98,58 @@ def test_truncated_file_names_every_cause(pyramid_slide: Path, tmp_path: Path) -
     assert "OpenSlide" in caught.value.details()
 
 
+@pytest.mark.parametrize(
+    "raised",
+    [
+        ElementTree.ParseError("not well-formed"),
+        ImageCms.PyCMSError("cannot open profile"),
+        PermissionError(13, "Permission denied"),
+        MemoryError(),
+        AttributeError("'NoneType' object has no attribute 'text'"),
+        struct.error("unpack requires a buffer of 8 bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_reader_raises_becomes_our_error_with_its_cause(
+    raised: Exception, pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("napari_xmag.slide.open._BACKENDS", (("one", fail), ("other", fail)))
+    with pytest.raises(SlideOpenError) as caught:
+        open_slide(pyramid_slide)
+    assert caught.value.causes == (raised, raised)
+
+
+def test_a_file_that_may_not_be_read_says_so(
+    pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *args: str) -> object:
+        if path == pyramid_slide:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SlideOpenError, match=r"found Permission denied\. Check that you may read"):
+        open_slide(pyramid_slide)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.svs")
+    with pytest.raises(SlideOpenError, match="neither a file nor a folder"):
+        open_slide(tmp_path / "pipe.svs")
+
+
 @pytest.mark.parametrize("name", ["missing.svs", "empty.svs", "folder"])
 def test_error_says_what_to_do(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty.svs").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(SlideOpenError, match=name):
         open_slide(tmp_path / name)
-
-
-def test_is_slide(tmp_path: Path) -> None:
-    assert is_slide("x.SVS")
-    assert is_slide("x.ome.tif")
-    assert not is_slide("x.png")
-    assert not is_slide(tmp_path)
-    (tmp_path / "level.dcm").touch()
-    assert is_slide(tmp_path)
 
 
 @pytest.mark.real_data
