@@ -15,9 +15,12 @@ from qtpy.QtWidgets import QApplication
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
+from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.export import export_all
+from napari_xmag.export.folder import ResultFolders, result_name
 from napari_xmag.slide.base import require_mpp
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.sample import sample_slide
 
@@ -125,14 +128,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__.splitlines()[0])
     parser.add_argument("slide", nargs="?", type=Path, help="default: the built-in sample slide")
-    parser.add_argument("--mpp", type=float, help="µm per pixel, where the slide states none")
+    parser.add_argument("--mpp", type=mpp_option, help="µm per pixel, where the slide states none")
     parser.add_argument("--out", type=Path, default=Path("demo-results"), help="folder")
     parser.add_argument("--stay", action="store_true", help="leave the window open at the end")
     options = parser.parse_args(arguments)
     path = options.slide or sample_slide()
-    folder = options.out / path.stem
     try:
         open_slide(path).close()  # a file that cannot be read needs no window
+        folders = ResultFolders(options.out)
+        folder = folders.suggest(result_name(path), slide_fingerprint(path))
         viewer = napari.Viewer()
         viewer.window.resize(*_SIZE)
         session = run_demo(viewer, path, folder, options.mpp)

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from napari_xmag.cli.settings import add_config
+from napari_xmag.cli.settings import add_config, mpp_option
 
 
 def add_parser(subparsers: Any) -> None:
@@ -45,7 +45,10 @@ def _add_prepare(steps: Any) -> None:
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument(
-        "--tiles-mpp", type=float, metavar="MPP", help="µm per pixel of the pictures; never guessed"
+        "--tiles-mpp",
+        type=mpp_option,
+        metavar="MPP",
+        help="µm per pixel of the pictures; never guessed",
     )
     parser.add_argument(
         "--case",
@@ -57,7 +60,9 @@ def _add_prepare(steps: Any) -> None:
     parser.add_argument(
         "--field-px", type=int, default=1024, help="side of a field: 1024 for 256-px tiles, or 896"
     )
-    parser.add_argument("--field-mpp", type=float, default=0.5, help="µm per pixel (0.5 is 20x)")
+    parser.add_argument(
+        "--field-mpp", type=mpp_option, default=0.5, help="µm per pixel (0.5 is 20x)"
+    )
     parser.add_argument(
         "--stride", type=float, default=1.0, help="step of candidates in field sides (1)"
     )

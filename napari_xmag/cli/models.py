@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xmag.cli.columns import columns
+from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ModelError
 
 _HEADINGS = ("name", "mpp", "tile", "classes", "licence", "sha256", "problem")
@@ -68,7 +69,9 @@ def _add_import(steps: Any) -> None:
     parser.add_argument(
         "--layout", choices=["dinov2"], default="dinov2", help="names of its weights (dinov2)"
     )
-    parser.add_argument("--mpp", type=float, default=2.0, help="µm per pixel of its tiles (2.0)")
+    parser.add_argument(
+        "--mpp", type=mpp_option, default=2.0, help="µm per pixel of its tiles (2.0)"
+    )
     parser.add_argument("--tile-px", type=int, default=224, help="side of its tiles (224)")
     parser.add_argument(
         "--licence", default="not stated", help="of its weights, as its authors state it"

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from napari_xmag.cli.settings import mpp_option
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the command."""
@@ -41,7 +43,9 @@ def add_parser(subparsers: Any) -> None:
     _add_short_forms(parser)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep features for other runs")
     parser.add_argument("--card", type=Path, metavar="FILE.md", help="more sections for the card")
-    parser.add_argument("--tile-mpp", type=float, help="for an encoder that does not say its mpp")
+    parser.add_argument(
+        "--tile-mpp", type=mpp_option, help="for an encoder that does not say its mpp"
+    )
     parser.add_argument(
         "--tile-px", type=int, help="for an encoder that does not say its tile size"
     )

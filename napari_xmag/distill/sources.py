@@ -10,6 +10,7 @@ from pathlib import Path
 
 from napari_xmag.errors import ConfigError, MppMissingError
 from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
+from napari_xmag.slide.mpp import typed_mpp
 from napari_xmag.slide.picture import PICTURE_SUFFIXES
 
 _ONLY_PICTURES = set(PICTURE_SUFFIXES) - set(SLIDE_SUFFIXES)
@@ -162,7 +163,7 @@ def _in_table(table: Path, mpp: float | None, case: str | None) -> Iterator[Fiel
         own = (row.get("case") or "").strip() or _case(name, case, Path(name).stem)
         stated = (row.get("mpp") or "").strip()
         try:
-            size = float(stated) if stated else mpp
+            size = typed_mpp(stated) if stated else mpp
         except ValueError:
             size = None
         yield FieldSource(table.parent / name, name, own, _stated(size))

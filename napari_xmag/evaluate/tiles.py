@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import CohortError
+from napari_xmag.slide.mpp import typed_mpp
 from napari_xmag.slide.picture import PICTURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _group(path: Path, task: "PatchTask") -> str:
 
 def _mpp(text: str | None, path: Path, task: "PatchTask") -> float:
     try:
-        value = float(text) if text else task.mpp
+        value = typed_mpp(text) if text else task.mpp
     except ValueError:
         value = None
     if value is None or not 0 < value < float("inf"):

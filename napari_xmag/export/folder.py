@@ -33,7 +33,7 @@ def export_all(
     result
         Its result.
     folder
-        Made when missing; files of the same names are replaced.
+        Made when missing; files of the same names are replaced, another slide's result never.
     origin
         Where (0, 0) lies in ``tiles.geojson``; see `Origin`.
 
@@ -46,9 +46,11 @@ def export_all(
     TileReadError
         When the slide cannot be read any more.
     ExportError
-        When the folder cannot be written; nothing half-written is left.
+        When the folder holds the result of another slide, or cannot be written; nothing
+        half-written is left.
     """
     folder = Path(folder)
+    _require_own(folder, str(result.slide["fingerprint"]))
     with whole_folder(folder) as part:
         result.save(part)
         write_heatmap_ome(result, part / "heatmap.ome.tif")
@@ -102,13 +104,21 @@ class ResultFolders:
         ExportError
             When nothing can be written there.
         """
-        for number in range(1, _MOST_OF_ONE_NAME):
-            folder = self._parent / (name if number == 1 else f"{name}-{number}")
+        for folder in self._candidates(name):
             with self._claimed(folder, fingerprint) as free:
                 if free:
                     self._given.add(folder)
                     yield folder
                     return
+
+    def suggest(self, name: str, fingerprint: str) -> Path:
+        """Return the folder that would be reserved now, without reserving it."""
+        return next(f for f in self._candidates(name) if self._is_free(f, fingerprint))
+
+    def _candidates(self, name: str) -> Iterator[Path]:
+        yield self._parent / name
+        for number in range(2, _MOST_OF_ONE_NAME):
+            yield self._parent / f"{name}-{number}"
         raise _no_room(self._parent, name)
 
     @contextmanager
@@ -137,12 +147,24 @@ class ResultFolders:
         return True
 
     def _is_free(self, folder: Path, fingerprint: str) -> bool:
+        if not self._parent.is_dir():
+            return True
         same = [item for item in self._parent.iterdir() if _same_name(item, folder)]
         return all(item == folder and _owner(item) in ("", fingerprint) for item in same)
 
 
 def _same_name(one: Path, other: Path) -> bool:
     return one.name.casefold() == other.name.casefold()
+
+
+def _require_own(folder: Path, fingerprint: str) -> None:
+    """Refuse a folder that holds the result of another slide."""
+    if (folder / NAMES[0]).exists() and _owner(folder) != fingerprint:
+        raise ExportError(
+            expected=f"{folder} to hold no result but this slide's",
+            found="one of another slide",
+            hint="Choose another folder.",
+        )
 
 
 def _text_of(file: Path) -> str:

@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import CANCELLED, main
 from napari_xmag.export.folder import NAMES
+from napari_xmag.slide import open as slide_open
+from napari_xmag.slide.base import Slide
 from tests.slides import draw_section, write_leica, write_pyramid
 
 Captured = pytest.CaptureFixture[str]
@@ -70,17 +74,134 @@ def test_same_stem_twice(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None
         slides.append(str(write_pyramid(tmp_path / folder / "case.tiff", pixels)))
     out = tmp_path / "out"
     assert main(["analyze", *slides, "--model", tiny, "--out", str(out)]) == 0
-    assert {folder.name for folder in out.iterdir()} == {"case", "case.tiff"}
+    assert {folder.name for folder in out.iterdir()} == {"case", "case-2"}
+    before = {folder.name: SlideResult.load(folder) for folder in out.iterdir()}
+    assert len({result.slide["fingerprint"] for result in before.values()}) == 2
     # another run finds the folders of its slides again, in any order
     assert main(["analyze", slides[1], "--model", tiny, "--out", str(out)]) == 0
-    assert {folder.name for folder in out.iterdir()} == {"case", "case.tiff"}
-    prints = {SlideResult.load(folder).slide["fingerprint"] for folder in out.iterdir()}
-    assert len(prints) == 2
+    after = {folder.name: SlideResult.load(folder) for folder in out.iterdir()}
+    assert after["case"].created == before["case"].created
+    assert after["case-2"].created != before["case-2"].created
+    assert after["case-2"].slide["fingerprint"] == before["case-2"].slide["fingerprint"]
+
+
+def test_folders_are_searched_below(
+    pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    for name in ("uuid-1/a.tiff", "uuid-2/deep/b.btf", ".hidden/c.tiff"):
+        (tmp_path / "slides" / name).parent.mkdir(parents=True)
+        shutil.copy(pyramid_slide, tmp_path / "slides" / name)
+    out = tmp_path / "slides" / "results"
+    common = [str(tmp_path / "slides"), "--model", tiny, "--out", str(out)]
+    for _ in range(2):  # the second time its own maps lie there too
+        assert main(["analyze", *common]) == 0
+        assert {folder.name for folder in out.iterdir()} == {"a", "b"}
+    captured = capsys.readouterr()
+    assert "2 of 2 slides analyzed" in captured.out
+    assert "Skipped 1 (hidden)" in captured.err
+    assert "Skipped 2 (a heat map that napari-xmag wrote)" in captured.err
+
+
+@pytest.mark.parametrize("below", ["file", "file/below/it"])
+def test_out_that_is_a_file_is_wrong_usage(
+    below: str, pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    out = str(tmp_path / below)
+    assert main(["analyze", str(pyramid_slide), "--model", tiny, "--out", out]) == 2
+    assert "to be a folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_nothing_is_written_outside_of_out(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None:
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    names = ["..svs", "...tiff", "CON.tiff", "ends..tiff"]
+    for name in names:
+        shutil.copy(pyramid_slide, slides / name)
+    before = sorted(tmp_path.rglob("*"))
+    out = tmp_path / "out"
+    common = ["--tissue", "whole", "--model", tiny, "--out", str(out)]
+    assert main(["analyze", *(str(slides / name) for name in names), *common]) == 0
+    written = set(tmp_path.rglob("*")) - set(before)
+    assert all(path == out or path.is_relative_to(out) for path in written)
+    assert {folder.name for folder in out.iterdir()} == {"slide", "slide-2", "CON_", "ends"}
+
+
+def several_pictures(path: Path) -> Path:
+    """Write an OME-TIFF of two sections, 0.5 µm per pixel."""
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for seed, name in ((1, "left"), (2, "right")):
+            writer.write(
+                draw_section(1200, 900, seed=seed),
+                photometric="rgb",
+                tile=(256, 256),
+                metadata={
+                    "axes": "YXS",
+                    "Name": name,
+                    "PhysicalSizeX": 0.5,
+                    "PhysicalSizeXUnit": "µm",
+                    "PhysicalSizeY": 0.5,
+                    "PhysicalSizeYUnit": "µm",
+                },
+            )
+    return path
+
+
+def test_each_picture_of_a_file_is_a_slide(tiny: str, tmp_path: Path, capsys: Captured) -> None:
+    path, out = several_pictures(tmp_path / "case.ome.tif"), tmp_path / "out"
+    assert main(["analyze", str(path), "--model", tiny, "--out", str(out)]) == 0
+    assert {folder.name for folder in out.iterdir()} == {"case.ome", "case.ome#2"}
+    results = [SlideResult.load(out / name) for name in ("case.ome", "case.ome#2")]
+    assert len({result.slide["fingerprint"] for result in results}) == 2
+    assert "2 of 2 slides analyzed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wanted", ["2", "right"])
+def test_one_picture_by_number_or_name(wanted: str, tiny: str, tmp_path: Path) -> None:
+    path, out = several_pictures(tmp_path / "case.ome.tif"), tmp_path / "out"
+    assert main(["analyze", str(path), "--image", wanted, "--model", tiny, "--out", str(out)]) == 0
+    assert [folder.name for folder in out.iterdir()] == ["case.ome#2"]
+    # the rest of the file has a result of its own beside it
+    assert main(["analyze", str(path), "--image", "1", "--model", tiny, "--out", str(out)]) == 0
+    assert {folder.name for folder in out.iterdir()} == {"case.ome", "case.ome#2"}
+
+
+def test_a_picture_that_is_not_there(
+    pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    common = ["--image", "2", "--model", tiny, "--out", str(tmp_path / "out")]
+    assert main(["analyze", str(pyramid_slide), *common]) == 1
+    assert "the picture '2'" in capsys.readouterr().err
+
+
+def test_whatever_a_reader_raises_the_next_slide_is_analyzed(
+    pyramid_slide: Path,
+    single_level_slide: Path,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    reader = slide_open._open_any
+
+    def fail_once(path: Path, image: int | str | None) -> Slide:
+        if path == pyramid_slide:
+            raise ElementTree.ParseError("not well-formed")
+        return reader(path, image)
+
+    monkeypatch.setattr(slide_open, "_open_any", fail_once)
+    slides = [str(pyramid_slide), str(single_level_slide)]
+    assert main(["analyze", *slides, "--model", tiny, "--out", str(tmp_path / "out")]) == 1
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["single"]
+    said = capsys.readouterr().err
+    assert "pyramid.tiff: FAILED. Expected to analyze pyramid.tiff" in said
+    assert "ParseError: not well-formed" in said
 
 
 def test_given_mpp_is_flagged_and_remembered(no_mpp_slide: Path, tiny: str, tmp_path: Path) -> None:
     common = [str(no_mpp_slide), "--model", tiny, "--out", str(tmp_path)]
-    assert main(["analyze", *common, "--mpp", "0.5"]) == 0
+    assert main(["analyze", *common, "--mpp", "0,5"]) == 0
     first = SlideResult.load(tmp_path / "no-mpp")
     assert first.slide["mpp_x"] == 0.5
     assert "mpp_by_hand" in {flag.code for flag in first.flags}
@@ -88,6 +209,48 @@ def test_given_mpp_is_flagged_and_remembered(no_mpp_slide: Path, tiny: str, tmp_
     second = SlideResult.load(tmp_path / "no-mpp")
     assert second.slide["mpp_x"] == 0.5
     assert "remembered" in second.slide["mpp_source"]
+
+
+def test_mpp_fills_gaps_only(
+    no_mpp_slide: Path, pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    slides = [str(no_mpp_slide), str(pyramid_slide)]
+    common = ["--model", tiny, "--out", str(tmp_path / "out")]
+    assert main(["analyze", *slides, "--mpp", "1.0", *common]) == 0
+    sizes = {
+        name: SlideResult.load(tmp_path / "out" / name).slide["mpp_x"]
+        for name in ("no-mpp", "pyramid")
+    }
+    assert sizes == {"no-mpp": 1.0, "pyramid": pytest.approx(0.5)}
+    said = capsys.readouterr().err
+    assert "pyramid.tiff: The file states 0.5 µm per pixel" in said
+    assert "no-mpp.tiff:" not in said
+
+
+def test_override_mpp_is_recorded(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None:
+    common = [str(pyramid_slide), "--model", tiny, "--out", str(tmp_path)]
+    assert main(["analyze", *common, "--override-mpp", "1.0"]) == 0
+    result = SlideResult.load(tmp_path / "pyramid")
+    assert result.slide["mpp_x"] == 1.0
+    assert result.slide["mpp_source"] == "user, in place of the file's"
+    assert {"mpp_by_hand", "mpp_conflict"} <= {flag.code for flag in result.flags}
+    assert main(["analyze", *common]) == 0
+    assert SlideResult.load(tmp_path / "pyramid").slide["mpp_x"] == pytest.approx(0.5)
+
+
+def test_settings_that_cannot_be_written_are_a_warning(
+    no_mpp_slide: Path,
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path / "file" / "home"))
+    common = ["--model", tiny, "--out", str(tmp_path / "out"), "--mpp", "0.5"]
+    assert main(["analyze", str(no_mpp_slide), *common]) == 0
+    assert "cannot be remembered" in capsys.readouterr().err
+    assert SlideResult.load(tmp_path / "out" / "no-mpp").slide["mpp_x"] == 0.5
 
 
 @pytest.mark.parametrize("origin", ["bounds", "slide"])
@@ -123,7 +286,9 @@ def test_whole_slide(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--mpp", "-1"], "positive"),
+        (["--mpp", "-1"], "µm per pixel"),
+        (["--mpp", "40"], "µm per pixel"),
+        (["--mpp", "0.5", "--override-mpp", "0.5"], "not allowed with"),
         (["--model", "unheard-of"], "unheard-of"),
         (["--device", "abacus"], "abacus"),
         (["--tissue", "nowhere.geojson"], "nowhere.geojson"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QLocale, Signal
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
@@ -17,6 +17,7 @@ from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.slide.base import BY_HAND
+from napari_xmag.slide.mpp import PLAUSIBLE
 
 _DEVICES = {
     "auto": "Automatic",
@@ -24,6 +25,27 @@ _DEVICES = {
     "mps": "Apple graphics (MPS)",
     "cpu": "Processor (CPU)",
 }
+
+
+class PixelSizeField(QDoubleSpinBox):
+    """Takes µm per pixel with a point or a comma, whatever the system's language."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        plain = QLocale.c()
+        plain.setNumberOptions(QLocale.NumberOption.RejectGroupSeparator)
+        self.setLocale(plain)
+        self.setDecimals(4)
+        self.setRange(0.0, PLAUSIBLE[1])
+        self.setSingleStep(0.05)
+        self.setSuffix(" µm per pixel")
+        self.setSpecialValueText("not known yet")
+
+    def validate(self, text: str, position: int) -> object:
+        return super().validate(text.replace(",", "."), position)
+
+    def valueFromText(self, text: str) -> float:
+        return super().valueFromText(text.replace(",", "."))
 
 
 class PixelSizePanel(QWidget):
@@ -36,12 +58,7 @@ class PixelSizePanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 2, 0, 2)
         self._why = Words()
-        self.field = QDoubleSpinBox()
-        self.field.setDecimals(4)
-        self.field.setRange(0.0, 100.0)
-        self.field.setSingleStep(0.05)
-        self.field.setSuffix(" µm per pixel")
-        self.field.setSpecialValueText("not known yet")
+        self.field = PixelSizeField()
         self.field.setToolTip(
             "The side of one pixel of the scan at full resolution. A 40x scan has about 0.25 µm, a "
             "20x scan about 0.5 µm; the scanner's software or the laboratory knows the exact value."
@@ -49,7 +66,7 @@ class PixelSizePanel(QWidget):
         self.button = QPushButton("Use")
         self.button.setToolTip("Take this pixel size, now and whenever this slide is opened again.")
         self.button.clicked.connect(self._give)
-        self.field.valueChanged.connect(lambda value: self.button.setEnabled(value > 0))
+        self.field.valueChanged.connect(lambda value: self.button.setEnabled(value >= PLAUSIBLE[0]))
         row = QHBoxLayout()
         row.addWidget(self.field, 1)
         row.addWidget(self.button)
@@ -76,7 +93,7 @@ class PixelSizePanel(QWidget):
             self.field.setValue(slide.mpp.x)
 
     def _give(self) -> None:
-        if self.field.value() > 0:
+        if self.field.value() >= PLAUSIBLE[0]:
             self.given.emit(self.field.value())
 
 

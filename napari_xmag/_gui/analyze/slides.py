@@ -9,7 +9,7 @@ from psygnal import Signal
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
-from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.shared.notices import tell_error, tell_warning
 from napari_xmag.errors import XmagError
 from napari_xmag.layer_data import calibrate, is_calibrated, slide_path
 
@@ -49,7 +49,7 @@ class Slides:
                 session.slide.close()
 
     def open(self, session: SlideSession, mpp: float | None = None) -> None:
-        """Open a slide's file in a thread; with ``mpp``, remember that for it first."""
+        """Open a slide's file in a thread; with ``mpp``, give it that size and remember it."""
         self._jobs.start(
             tasks.open_for_window(session.path, mpp),
             partial(self._opened, session),
@@ -67,6 +67,8 @@ class Slides:
             old.close()
         session.problem = ""
         session.slide_metadata = event.slide_metadata
+        if event.note:
+            tell_warning(event.note)
         mpp = event.slide.mpp
         if mpp is not None and (old is not None or not is_calibrated(session.layer)):
             calibrate(session.layer, mpp)

@@ -23,6 +23,7 @@ from napari_xmag.analyze.review import Verdict, write_review
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.given_mpp import fill_mpp
 from napari_xmag.slide.metadata import slide_metadata
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import (
@@ -46,10 +47,11 @@ STRIP_PX = 224
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A slide is open; ``passport`` says what it is."""
+    """A slide is open; ``slide_metadata`` says what it is, ``note`` what the user must know."""
 
     slide: Slide
     slide_metadata: Mapping[str, Any]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,15 +137,12 @@ class ModelShelf:
 
 
 def open_for_window(path: Path, mpp: float | None = None) -> Iterator[Waiting | Opened]:
-    """Open a slide; with ``mpp``, remember it for this slide first."""
+    """Open a slide; with ``mpp``, give it that size and remember it."""
 
     def opened() -> Opened:
-        if mpp is not None:
-            from napari_xmag.slide.mpp_store import remember_mpp
-
-            remember_mpp(path, Mpp(mpp, mpp))
         slide = open_slide(path)
-        return Opened(slide, slide_metadata(slide))
+        note = "" if mpp is None else fill_mpp(slide, Mpp(mpp, mpp))
+        return Opened(slide, slide_metadata(slide), note)
 
     yield (yield from awaited(opened, "Opening the slide"))
 

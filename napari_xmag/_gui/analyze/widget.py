@@ -33,6 +33,7 @@ from napari_xmag._gui.analyze.tissue_panel import TissuePanel
 from napari_xmag._gui.shared.dock import Docked
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
+from napari_xmag.export.folder import ResultFolders, result_name
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
@@ -301,7 +302,9 @@ class AnalyzeWidget(Docked):
     def _export(self) -> None:
         session = self.state.current
         bounds = session.slide.bounds
-        folder = Path.home() / "xmag-results" / session.path.stem
+        mark = session.slide_metadata["fingerprint"]
+        folders = ResultFolders(Path.home() / "xmag-results")
+        folder = folders.suggest(result_name(session.path, session.slide.image.index), mark)
         dialog = ExportDialog(folder, bool(bounds.x or bounds.y), self)
         dialog.accepted.connect(lambda: self.controller.export(dialog.folder(), dialog.origin()))
         dialog.finished.connect(dialog.deleteLater)

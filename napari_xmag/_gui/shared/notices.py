@@ -2,7 +2,12 @@
 
 import logging
 
-from napari.utils.notifications import notification_manager, show_error, show_info
+from napari.utils.notifications import (
+    notification_manager,
+    show_error,
+    show_info,
+    show_warning,
+)
 
 from napari_xmag.errors import XmagError
 
@@ -30,6 +35,12 @@ def in_words(error: XmagError) -> str:
 
 def _sentence(words: str, start: str) -> str:
     return f"{start}{words.rstrip('.')}."
+
+
+def tell_warning(message: str) -> None:
+    """Show what the user must know although it stops nothing."""
+    _log.warning("%s", message)
+    show_warning(message)
 
 
 def tell(message: str) -> None:
