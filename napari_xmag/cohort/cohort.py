@@ -11,7 +11,6 @@ from napari_xmag.cohort.problems import (
     check_slides,
     no_patient,
     row_problems,
-    same_content,
     slide_problems,
     table_problems,
     wrong_mpp,
@@ -137,7 +136,6 @@ def _judged(
     problems += [problem for row in rows for problem in row_problems(row, classes)]
     if open_slides:
         problems += [problem for _, found in check_slides(rows) for problem in found]
-        problems += same_content(rows)
     each_once = dict.fromkeys(sorted(problems, key=lambda problem: problem.row))
     return Cohort(tuple(rows), tuple(each_once))
 

@@ -88,19 +88,45 @@ def table_problems(rows: Sequence[CohortRow]) -> list[Problem]:
 
 
 def check_slides(
-    rows: Sequence[CohortRow],
+    rows: Sequence[CohortRow], *, copies: bool = True
 ) -> Generator[tuple[CohortRow, list[Problem]], None, None]:
     """Open slide after slide, several at once; yield each row, in order, with what is wrong.
 
     Closing the generator ends the work after the slides that are open now.
+
+    Parameters
+    ----------
+    copies
+        Whether a slide is told that is a copy of one in an earlier row, by its content.
     """
+    first: dict[str, CohortRow] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = [pool.submit(slide_problems, row) for row in rows]
+        found = [pool.submit(_opened, row) for row in rows]
         try:
-            for row, problems in zip(rows, found, strict=True):
-                yield row, problems.result()
+            for row, opened in zip(rows, found, strict=True):
+                problems, mark = opened.result()
+                before = first.setdefault(mark, row) if copies and mark else row
+                yield row, problems + _copied(row, before)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _opened(row: CohortRow) -> tuple[list[Problem], str]:
+    """Return what is wrong with a slide, and its fingerprint; none where it cannot be read."""
+    from napari_xmag.slide.fingerprint import slide_fingerprint
+
+    problems = slide_problems(row)
+    try:
+        return problems, slide_fingerprint(row.slide)
+    except OSError:  # opening it said why
+        return problems, ""
+
+
+def _copied(row: CohortRow, before: CohortRow) -> list[Problem]:
+    if before.slide.resolve() == row.slide.resolve():  # one file twice is told without opening it
+        return []
+    words = f"{row.slide.name} is a copy of {before.slide.name} in row {before.row}"
+    return [Problem(row.row, words, "Delete one of them")]
 
 
 def slide_problems(row: CohortRow) -> list[Problem]:
@@ -129,28 +155,6 @@ def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
     words = f"mpp {row.mpp:g}, yet {row.slide.name} states {describe(stated)} ({slide.mpp_source})"
     hint = f"Empty the cell, or correct it to within {AGREEMENT:.0%}"
     return [Problem(row.row, words, hint)]
-
-
-def same_content(rows: Sequence[CohortRow]) -> list[Problem]:
-    """Return the slides that are copies of one another under other names or in other folders."""
-    from napari_xmag.slide.fingerprint import slide_fingerprint
-
-    def fingerprint(row: CohortRow) -> str:
-        try:
-            return slide_fingerprint(row.slide)
-        except OSError:  # opening it said why
-            return ""
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        marks = list(pool.map(fingerprint, rows))
-    first: dict[str, CohortRow] = {}
-    problems = []
-    for row, mark in zip(rows, marks, strict=True):
-        before = first.setdefault(mark, row) if mark else row
-        if before is not row and before.slide.resolve() != row.slide.resolve():
-            words = f"{row.slide.name} is a copy of {before.slide.name} in row {before.row}"
-            problems.append(Problem(row.row, words, "Delete one of them"))
-    return problems
 
 
 def _copies(rows: Sequence[CohortRow]) -> list[Problem]:

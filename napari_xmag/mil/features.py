@@ -91,8 +91,9 @@ def slide_features(
         if cache is None:
             return (yield from encoding.run(meter, thread))
         precision = batch and str(batch.dtype)
-        parts = (mpp, student.spec, granularity, min_tissue, encoder_id, precision)
-        name = yield from run_with_progress(partial(slide_identity, path, parts), meter, thread)
+        parts = (student.spec, granularity, min_tissue, encoder_id, precision)
+        naming = partial(slide_identity, path, mpp, parts)
+        name = yield from run_with_progress(naming, meter, thread)
         place = cache / f"{name}.npz"
         if not place.exists():
             result = yield from encoding.run(meter, thread)
@@ -100,11 +101,20 @@ def slide_features(
         return (yield from run_with_progress(partial(_kept, place), meter, thread))
 
 
-def slide_identity(path: Path, parts: tuple[object, ...]) -> str:
-    """Return a name for what was made of a slide file with these settings."""
-    stat = path.stat()
-    of_file = (__version__, path.resolve(), stat.st_size, stat.st_mtime_ns)
-    return hashlib.sha256(repr((*of_file, *parts)).encode()).hexdigest()[:24]
+def slide_identity(path: Path, mpp: float | None, parts: tuple[object, ...]) -> str:
+    """Return a name for what was made of a slide with these settings.
+
+    Parameters
+    ----------
+    mpp
+        Pixel size given for the slide; without it that which is remembered counts.
+    """
+    from napari_xmag.slide.fingerprint import slide_fingerprint
+    from napari_xmag.slide.mpp_store import remembered_mpp
+
+    size = remembered_mpp(path) if mpp is None else mpp
+    of_slide = (__version__, slide_fingerprint(path), size)
+    return hashlib.sha256(repr((*of_slide, *parts)).encode()).hexdigest()[:24]
 
 
 def _keep(result: SlideFeatures, place: Path) -> None:

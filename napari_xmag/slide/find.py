@@ -30,7 +30,7 @@ SLIDE_SUFFIXES = (
 """Suffixes, in lower case, of the files that a backend reads."""
 
 _OME = (".ome.tif", ".ome.tiff")
-_MIRAX_INDEX = "slidedat.ini"
+_MIRAX_INDEX, _DICOM_INDEX = "slidedat.ini", "DICOMDIR"
 _LINKED = "a link to what is taken already"
 
 
@@ -159,6 +159,8 @@ class _Search:
             path = Path(item.path)
             if os.path.isdir(path):
                 (links if item.is_symlink() else waiting).append(path)
+            elif item.name.upper() == _DICOM_INDEX:
+                continue  # what it lists lies beside and below it
             elif _is_dicom_file(path):
                 dicom.append(path)
             elif path.suffix.lower() not in SLIDE_SUFFIXES:

@@ -91,6 +91,7 @@ class TileStore:
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder, self.limit = folder, limit
+        self._names: dict[SlideTiles, str] = {}
 
     def holds(self, tiles: SlideTiles) -> bool:
         """Say whether the pixels of this slide are kept."""
@@ -149,8 +150,10 @@ class TileStore:
         return result
 
     def _file(self, tiles: SlideTiles) -> Path:
-        parts = (tiles.mpp, tiles.tile_px, tiles.boxes.tobytes())
-        return self.folder / f"{slide_identity(tiles.path, parts)}.rgb"
+        if tiles not in self._names:  # asked for with every chunk
+            parts = (tiles.tile_px, tiles.boxes.tobytes())
+            self._names[tiles] = slide_identity(tiles.path, tiles.mpp, parts)
+        return self.folder / f"{self._names[tiles]}.rgb"
 
 
 class StoppedError(RuntimeError):

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from napari_xmag._gui.reader import get_reader, read_slides
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.layer_data import METADATA_KEY, LayerData
+from tests.dicom import COMPUTED_TOMOGRAPHY, WHOLE_SLIDE, write_header
 from tests.slides import draw_section, write_pyramid
-
-WHOLE_SLIDE_DICOM = "1.2.840.10008.5.1.4.1.1.77.1.6"
-COMPUTED_TOMOGRAPHY = "1.2.840.10008.5.1.4.1.1.2"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,13 +89,8 @@ def plain(folder: Path, pixels: NDArray[np.generic], **options: object) -> Path:
     return path
 
 
-def dicom(folder: Path, kind: str) -> Path:
-    """Write the beginning of a DICOM file, where its kind is stated."""
-    path = folder / "picture.dcm"
-    path.write_bytes(
-        bytes(128) + b"DICM" + b"\x02\x00\x02\x00UI\x1e\x00" + kind.encode() + bytes(64)
-    )
-    return path
+def dicom(folder: Path, kind: str, name: str = "picture.dcm") -> Path:
+    return write_header(folder / name, kind=kind)
 
 
 def text(folder: Path, name: str) -> Path:
@@ -135,9 +128,10 @@ def test_what_is_no_slide_is_left_to_other_readers(make: object, tmp_path: Path)
     assert get_reader(str(make(tmp_path))) is None
 
 
+@pytest.mark.parametrize("name", ["picture.dcm", "level0", "1.2.840.7"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_dicom_slides_are_taken(kind: str, tmp_path: Path) -> None:
-    path = dicom(tmp_path, WHOLE_SLIDE_DICOM)
+def test_dicom_slides_are_taken(kind: str, name: str, tmp_path: Path) -> None:
+    path = dicom(tmp_path, WHOLE_SLIDE, name)
     assert get_reader(str(path if kind == "file" else tmp_path)) is read_slides
 
 

@@ -148,6 +148,14 @@ def test_a_folder_of_dicom_files_is_one_path(tmp_path: Path) -> None:
     assert find_slides([tmp_path / "IMAGES"]).slides == (tmp_path / "IMAGES",)
 
 
+def test_an_export_with_an_index_is_searched_below_it(tmp_path: Path) -> None:
+    write_header(tmp_path / "DICOMDIR", kind="")
+    write_header(tmp_path / "DICOM" / "S1" / "I0")
+    found = find_slides([tmp_path])
+    assert names(found, tmp_path) == ["DICOM/S1"]
+    assert not found.skipped
+
+
 def test_dicom_slides_beside_others_are_one_file_each(tmp_path: Path) -> None:
     make(tmp_path, "a.svs")
     write_header(tmp_path / "small.dcm", series="1.2.3")

@@ -101,7 +101,8 @@ def examine(
     waiting = [row for row in rows if key_of(row) not in known]
     found: dict[SlideKey, tuple[Problem, ...]] = {}
     told = time.monotonic()
-    with closing(check_slides(waiting)) as slides:
+    # Rows come and go: what is told of a slide here may not depend on another row.
+    with closing(check_slides(waiting, copies=False)) as slides:
         for row, problems in slides:
             found[key_of(row)] = tuple(problems)
             if time.monotonic() - told > _BEAT_SECONDS:

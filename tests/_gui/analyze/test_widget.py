@@ -210,6 +210,20 @@ def test_missing_mpp_is_asked_and_remembered(window: Window, no_mpp_slide: Path)
     assert any("0.5 µm" in row.words.text() for row in window.widget.prediction.flags)
 
 
+def test_a_pixel_size_that_cannot_be_remembered_is_used_and_told(
+    window: Window, no_mpp_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = window.open(no_mpp_slide)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path / "file" / "home"))
+    asking = window.widget.chooser.pixel_size
+    asking.field.setValue(0.5)
+    asking.button.click()
+    window.wait(lambda: session.slide.mpp is not None)
+    assert session.slide.mpp.x == 0.5
+    assert "cannot be remembered" in notification_manager.records[-1].message
+
+
 def test_two_slides_keep_their_own_results(
     window: Window, aperio_slide: Path, pyramid_slide: Path
 ) -> None:
