@@ -1,6 +1,7 @@
 """All files of one result, in one folder of its own, together or not at all."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def result_name(slide: Path, image: int = 1) -> str:
     """
     slide = slide.absolute()
     # ``..`` is called as the folder that it means
-    stem = slide.resolve().name if slide.is_dir() else slide.name.removesuffix(slide.suffix)
+    stem = slide.resolve().name if os.path.isdir(slide) else slide.name.removesuffix(slide.suffix)
     return safe_name(stem if image == 1 else f"{stem}#{image}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
 
+_ALSO_DICOM = ("", ".ima")
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
 _SOP_CLASS, _SOP_INSTANCE, _SERIES = 0x00080016, 0x00080018, 0x0020000E
 
@@ -49,7 +50,7 @@ def may_be_dicom(path: Path) -> bool:
     Files named by their UID end in digits, which look like a suffix.
     """
     suffix = path.suffix.lower()
-    return suffix in DICOM_SUFFIXES or suffix == "" or suffix[1:].isdigit()
+    return suffix in (*DICOM_SUFFIXES, *_ALSO_DICOM) or suffix[1:].isdigit()
 
 
 def is_dicom(path: Path) -> bool:

@@ -15,7 +15,7 @@ from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, HeatMapView, SlideResult, analyze_slide
 from napari_xmag.errors import ExportError, TileReadError
 from napari_xmag.export import export_all, lettering, write_overlay
-from napari_xmag.export.folder import NAMES
+from napari_xmag.export.folder import NAMES, ResultFolders
 from napari_xmag.export.overlay import slide_picture
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import Slide
@@ -53,6 +53,22 @@ def test_everything_is_written(slide: Slide, result: SlideResult, tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "out" / "S-17").iterdir()) == sorted(NAMES)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["S-17"]
     assert SlideResult.load(tmp_path / "out" / "S-17").probabilities == result.probabilities
+
+
+def test_another_slides_result_is_never_written_over(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    other = replace(result, slide={**result.slide, "fingerprint": "another slide"})
+    export_all(slide, other, tmp_path / "S-17")
+    before = (tmp_path / "S-17" / "result.json").read_bytes()
+    with pytest.raises(ExportError, match="one of another slide"):
+        export_all(slide, result, tmp_path / "S-17")
+    assert (tmp_path / "S-17" / "result.json").read_bytes() == before
+    folders = ResultFolders(tmp_path)
+    mark = result.slide["fingerprint"]
+    assert folders.suggest("S-17", mark) == tmp_path / "S-17-2"
+    assert folders.suggest("S-17", "another slide") == tmp_path / "S-17"
+    assert [folder.name for folder in tmp_path.iterdir()] == ["S-17"]
 
 
 def test_every_file_says_research_use_only(
