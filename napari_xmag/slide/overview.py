@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import ShowsScanned, Slide
@@ -20,10 +19,6 @@ _SOURCE_PX = 2048
 # Below this brightness (0 to 255, the brightest colour) nothing was scanned, or nothing can be
 # seen; nuclei averaged over 8 µm never get there.
 BLACK = 30
-_GLASS_BRIGHTNESS = 190
-_GLASS_CHROMA = 28
-_GLASS_ROUGHNESS = 6
-_GLASS_LEAST = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,51 +41,12 @@ class Overview:
     scale_x: float
     scale_y: float
 
-    def glass(self) -> NDArray[np.float32]:
-        """Return the colour of glass, float (3,); white where the slide shows none.
-
-        Glass is bright, nearly grey, and smooth: even the palest tissue has texture.
-        """
-        darkest, brightest = extremes(self.pixels)
-        bright = self.usable & (darkest > _GLASS_BRIGHTNESS)
-        bright &= (brightest - darkest) < _GLASS_CHROMA
-        bright &= _roughness(np.ascontiguousarray(self.pixels[..., 1])) <= _GLASS_ROUGHNESS
-        if bright.sum() < _GLASS_LEAST * max(1, self.usable.sum()):
-            return np.full(3, 255, np.float32)
-        candidates = self.pixels[bright]
-        candidates = candidates[:: 1 + len(candidates) // 2**17]
-        light = candidates.sum(axis=1)
-        return np.asarray(np.median(candidates[light >= np.median(light)], axis=0), np.float32)
-
-    def saturation(self) -> NDArray[np.float32]:
-        """Return colourfulness with glass as white, float (H, W), 0 to 1."""
-        # A table per colour is much faster than dividing millions of pixels.
-        steps = np.arange(256, dtype=np.float32)[:, None]
-        tables = np.clip(np.rint(255 * steps / self.glass()), 0, 255).astype(np.uint8)
-        channels = [tables[:, channel][self.pixels[..., channel]] for channel in range(3)]
-        darkest, brightest = extremes(np.stack(channels, axis=2))
-        chroma = (brightest - darkest).astype(np.float32)
-        return np.asarray(chroma / np.maximum(brightest, 13), np.float32)
-
-    def hsv(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return hue, saturation and value, each uint8 (H, W), the full circle of hue being 256."""
-        planes = Image.fromarray(self.pixels).convert("HSV").split()
-        hue, saturation, value = (np.asarray(plane) for plane in planes)
-        return hue, saturation, value
-
 
 def extremes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the darkest and the brightest colour of each pixel, uint8 (H, W) each."""
     red, green, blue = (np.ascontiguousarray(pixels[..., channel]) for channel in range(3))
     darkest = np.minimum(np.minimum(red, green), blue)
     return darkest, np.maximum(np.maximum(red, green), blue)
-
-
-def _roughness(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the range of values within two pixels, uint8 (H, W)."""
-    from scipy.ndimage import maximum_filter, minimum_filter
-
-    return np.asarray(maximum_filter(plane, 5) - minimum_filter(plane, 5), np.uint8)
 
 
 def overview_size(slide: Slide) -> tuple[int, int]:

@@ -1,0 +1,85 @@
+"""Tissue that the user chose: all that was scanned, what was painted, or regions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import TissueError
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.overview import read_overview
+from napari_xmag.slide.tissue.areas import resized
+from napari_xmag.slide.tissue.finder import find_tissue
+from napari_xmag.slide.tissue.mask import TissueMask
+
+
+def whole_slide(slide: Slide) -> TissueMask:
+    """Take everything that was scanned: the bounds without black and transparent areas."""
+    overview = read_overview(slide)
+    return TissueMask(overview.usable, overview.scale_x, overview.scale_y, "whole")
+
+
+def painted(slide: Slide, pixels: NDArray[np.bool_]) -> TissueMask:
+    """Take what the user painted on a picture of the whole slide, bool (H, W) of any size.
+
+    Raises
+    ------
+    TissueError
+        When the picture does not have the slide's proportions.
+    """
+    height, width = pixels.shape
+    base = slide.levels[0]
+    # Half a pixel of rounding on either side is all that a picture of the whole slide can be off.
+    if abs(base.width / width * height - base.height) > base.width / width:
+        raise TissueError(
+            expected=f"a tissue mask with the proportions of the slide, {base.width}×{base.height}",
+            found=f"one of {width}×{height}",
+            hint="Paint on the mask of this slide.",
+        )
+    usable = resized(read_overview(slide).usable, height, width)
+    scales = base.width / width, base.height / height
+    return TissueMask(pixels.astype(bool) & usable, *scales, "painted")
+
+
+def tissue_in_polygons(
+    slide: Slide, polygons: Sequence[NDArray[np.float64]], *, only_tissue: bool = True
+) -> TissueMask:
+    """Take the tissue within polygons.
+
+    Parameters
+    ----------
+    polygons
+        Each (N, 2): x, y in level-0 pixels, filled by the even-odd rule.
+    only_tissue
+        Leave out the glass within them, as :func:`find_tissue` sees it; otherwise everything
+        scanned within them counts.
+
+    Raises
+    ------
+    TissueError
+        When a polygon has fewer than three corners, or all lie outside the slide.
+    """
+    from skimage.draw import polygon as fill
+
+    within = find_tissue(slide) if only_tissue else whole_slide(slide)
+    inside = np.zeros_like(within.pixels)
+    for corners in polygons:
+        corners = np.asarray(corners, dtype=np.float64)
+        if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
+            raise _no_region(f"a shape with {len(corners)} corners")
+        # skimage puts pixel centres on whole numbers, ours lie half a pixel further.
+        columns = corners[:, 0] / within.scale_x - 0.5
+        rows = corners[:, 1] / within.scale_y - 0.5
+        inside[fill(rows, columns, inside.shape)] = True
+    if not inside.any():
+        raise _no_region(f"{len(polygons)} regions, none of them on the slide")
+    pixels = within.pixels & inside
+    return TissueMask(pixels, within.scale_x, within.scale_y, "regions", within.findings)
+
+
+def _no_region(found: str) -> TissueError:
+    return TissueError(
+        expected="at least one region with an area, on this slide",
+        found=found,
+        hint="Draw a polygon or rectangle around tissue, or choose another way to find tissue.",
+    )

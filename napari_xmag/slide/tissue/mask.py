@@ -1,0 +1,98 @@
+"""The mask that says which parts of a slide are tissue, and what was noticed while finding it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.geometry import Box, Mpp
+
+
+@dataclass(frozen=True, slots=True)
+class TissueFindings:
+    """What was noticed while tissue was found; shares are parts of 1.
+
+    Attributes
+    ----------
+    glass
+        Colour of the glass, 0 to 255 each; white where the slide shows none.
+    tissue
+        Part of what was scanned that is tissue.
+    left_out
+        Part of what is not glass that was left out as pen marks and smears.
+    kept
+        Part of what is not glass that has no more texture than ink, and was kept all the same.
+    """
+
+    glass: tuple[float, float, float]
+    tissue: float
+    left_out: float
+    kept: float
+
+
+@dataclass(frozen=True, eq=False)
+class TissueMask:
+    """A picture of the whole slide that is True where tissue is.
+
+    Attributes
+    ----------
+    pixels
+        bool (H, W); its corner lies on the corner of level 0, its far corner on that of level 0.
+    scale_x, scale_y
+        Level-0 pixels per mask pixel.
+    method
+        "auto", "whole", "painted" or "regions".
+    findings
+        What was noticed where the program found the tissue, "auto" and "regions"; None otherwise.
+    """
+
+    pixels: NDArray[np.bool_]
+    scale_x: float
+    scale_y: float
+    method: str
+    findings: TissueFindings | None = None
+
+    def fraction(self, box: Box) -> float:
+        """Return how much of a level-0 box is tissue, 0 to 1; exact for edges within pixels."""
+        return float(self.fractions([box])[0])
+
+    def fractions(self, boxes: Sequence[Box]) -> NDArray[np.float64]:
+        """Return the tissue fraction of each box, float (N,)."""
+        if not boxes:
+            return np.zeros(0)
+        edges = np.array([(box.x, box.right, box.y, box.bottom) for box in boxes])
+        left, right = edges[:, 0] / self.scale_x, edges[:, 1] / self.scale_x
+        top, bottom = edges[:, 2] / self.scale_y, edges[:, 3] / self.scale_y
+        inside = (
+            self._sum(right, bottom)
+            - self._sum(left, bottom)
+            - self._sum(right, top)
+            + self._sum(left, top)
+        )
+        fractions = inside / ((right - left) * (bottom - top))
+        # Rounded, so that sums of many pixels cannot make tissue out of nothing.
+        return np.asarray(np.clip(np.round(fractions, 9), 0.0, 1.0))
+
+    def area_um2(self, mpp: Mpp) -> float:
+        """Return the area of the tissue in µm²."""
+        return float(self.pixels.sum()) * self.scale_x * mpp.x * self.scale_y * mpp.y
+
+    @cached_property
+    def _sums(self) -> NDArray[np.float64]:
+        height, width = self.pixels.shape
+        sums = np.zeros((height + 1, width + 1))
+        sums[1:, 1:] = self.pixels.cumsum(0, dtype=np.float64).cumsum(1)
+        return sums
+
+    def _sum(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the tissue left of x and above y, in mask pixels, linear within a pixel."""
+        height, width = self.pixels.shape
+        x, y = np.clip(x, 0, width), np.clip(y, 0, height)
+        x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+        x1, y1 = np.minimum(x0 + 1, width), np.minimum(y0 + 1, height)
+        u, v = x - x0, y - y0
+        upper = self._sums[y0, x0] * (1 - u) + self._sums[y0, x1] * u
+        lower = self._sums[y1, x0] * (1 - u) + self._sums[y1, x1] * u
+        return np.asarray(upper * (1 - v) + lower * v)
