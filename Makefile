@@ -2,7 +2,7 @@
 #   make demo              analyse the built-in sample slide, and say where the results lie
 #   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
 #   make test              run all tests
-# For developers: make check (lint, types, tests), make lint, make setup, make clean.
+# For developers: make check (lint, types, tests), make lint, make docs, make setup, make clean.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,7 +22,7 @@ WINDOW :=
 STAY := --stay
 endif
 
-.PHONY: help setup demo test lint check clean
+.PHONY: help setup demo test lint check docs clean
 help:
 	@sed -n 's/^# \{0,1\}//; 1,5p' Makefile
 
@@ -40,8 +40,14 @@ lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python .ci/check_docs.py
 
 check: lint test
 
+# Pages, API reference and notebooks, which are executed; nothing is fetched.
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs site
+	@echo "The documentation is in site/index.html"
+
 clean:
-	rm -rf .venv dist build $(RESULTS) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv dist build site $(RESULTS) .pytest_cache .mypy_cache .ruff_cache

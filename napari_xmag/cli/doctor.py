@@ -10,8 +10,9 @@ from typing import Any
 
 from napari_xmag._about import __version__
 
-_PACKAGES = ("napari", "torch", "timm", "numpy", "scikit-image", "tifffile", "openslide-python")
+_PACKAGES = ("torch", "timm", "numpy", "scikit-image", "tifffile", "openslide-python")
 _QT_BINDINGS = ("PySide6", "PyQt6", "PyQt5", "PySide2")
+_WINDOW = 'pip install "napari-xmag[all]"'
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,26 @@ class Finding:
         What it is.
     words
         What was found.
-    remedy
+    hint
         What to do; empty when all is well.
+    optional
+        Whether everything else works without it.
     """
 
     name: str
     words: str
     hint: str = ""
+    optional: bool = False
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it needs attention."""
+        return bool(self.hint) and not self.optional
+
+    @property
+    def mark(self) -> str:
+        """The two characters before it: ok, !! where it needs attention, -- where it may lack."""
+        return "!!" if self.is_wrong else "--" if self.hint else "ok"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -38,8 +52,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "doctor",
         help="check the installation",
-        description="Check the installation: versions, device, slide reading, models and the "
-        "napari plugin. Exit code 0 when all is well, 1 when something needs attention.",
+        description="Check the installation: versions, device, slide reading, models, and what "
+        "only the window or a cluster needs. Exit code 0 when all is well, 1 when something needs "
+        "attention.",
     )
     parser.set_defaults(run=run)
 
@@ -49,21 +64,22 @@ def run(args: argparse.Namespace) -> int:
     findings = list(examine())
     wide = max(len(finding.name) for finding in findings)
     for finding in findings:
-        print(f"{'!!' if finding.hint else 'ok'}  {finding.name:{wide}}  {finding.words}")
+        print(f"{finding.mark}  {finding.name:{wide}}  {finding.words}")
         if finding.hint:
             print(f"    {'':{wide}}  -> {finding.hint}")
-    wrong = sum(bool(finding.hint) for finding in findings)
+    wrong = sum(finding.is_wrong for finding in findings)
     print("All is well." if not wrong else f"{wrong} of {len(findings)} need attention.")
     return 1 if wrong else 0
 
 
 def examine() -> Iterator[Finding]:
-    """Yield what can be said of this installation."""
+    """Yield what there is to say about this installation."""
     yield Finding("napari-xmag", f"{__version__} in {files('napari_xmag')}")
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
     for name in _PACKAGES:
         yield _package(name)
-    yield _qt()
+    yield _window()
+    yield _cluster()
     yield _plugin()
     yield _openslide()
     yield _device()
@@ -71,23 +87,36 @@ def examine() -> Iterator[Finding]:
 
 
 def _package(name: str) -> Finding:
+    found = _version(name)
+    return Finding(name, found or "not installed", "" if found else f"pip install {name}")
+
+
+def _version(name: str) -> str:
+    """Return a package's version; empty when it is not installed."""
     try:
-        return Finding(name, version(name))
+        return version(name)
     except PackageNotFoundError:
-        return Finding(name, "not installed", f"pip install {name}")
+        return ""
 
 
-def _qt() -> Finding:
+def _window() -> Finding:
+    """Without napari this is an installation for the command line; with it a window is wanted."""
+    napari = _version("napari")
+    if not napari:
+        words = "no napari: the command line and scripts work, the window does not"
+        return Finding("window", words, _WINDOW, optional=True)
     for name in _QT_BINDINGS:
-        try:
-            return Finding("window", f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return Finding(
-        "window",
-        "no Qt binding: the command line works, the window does not",
-        'pip install "napari-xmag[pyside6]"',
-    )
+        if found := _version(name):
+            return Finding("window", f"napari {napari} on {name} {found}")
+    return Finding("window", f"napari {napari} without a Qt binding", _WINDOW)
+
+
+def _cluster() -> Finding:
+    found = _version("distributed")
+    if found:
+        return Finding("cluster", f"dask.distributed {found}")
+    words = "no dask.distributed: distill prepare works in one process"
+    return Finding("cluster", words, 'pip install "napari-xmag[cluster]"', optional=True)
 
 
 def _plugin() -> Finding:
@@ -96,7 +125,7 @@ def _plugin() -> Finding:
     ]
     if not found:
         hint = "install the package: pip install napari-xmag (or pip install -e . in a checkout)"
-        return Finding("napari plugin", "napari does not know of it", hint)
+        return Finding("napari plugin", "not known to napari", hint)
     if not files("napari_xmag").joinpath("napari.yaml").is_file():
         hint = "reinstall napari-xmag"
         return Finding("napari plugin", "its manifest napari.yaml is missing", hint)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from napari_xmag.cli import doctor, main
-from napari_xmag.cli.doctor import examine
 
 Captured = pytest.CaptureFixture[str]
 
@@ -34,11 +33,31 @@ def test_missing_package(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> N
     assert "-> pip install unheard-of" in said
 
 
+def hide(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let packages look as if they were not installed."""
+    monkeypatch.setattr(doctor, "version", lambda name: "" if name in names else "1.0")
+
+
 @pytest.mark.usefixtures("_one_model")
-def test_missing_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_QT_BINDINGS", ())
-    window = next(finding for finding in examine() if finding.name == "window")
-    assert "pyside6" in window.hint
+def test_an_installation_without_a_window_is_well_and_says_how_to_get_one(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, "napari", "distributed", *doctor._QT_BINDINGS)
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "--  window" in said
+    assert '-> pip install "napari-xmag[all]"' in said
+    assert "--  cluster" in said
+    assert '-> pip install "napari-xmag[cluster]"' in said
+
+
+@pytest.mark.usefixtures("_one_model")
+def test_napari_without_a_qt_binding_needs_attention(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, *doctor._QT_BINDINGS)
+    assert main(["doctor"]) == 1
+    assert "!!  window         napari 1.0 without a Qt binding" in capsys.readouterr().out
 
 
 def test_altered_model(tiny: str, tmp_path: Path, capsys: Captured) -> None:
