@@ -73,6 +73,10 @@ class CohortError(XmagError, ValueError):
     """A table of labelled slides that cannot be trained on."""
 
 
+class ProjectError(XmagError, ValueError):
+    """A QuPath project or picture that cannot be read, placed or written back."""
+
+
 class ResultError(XmagError, ValueError):
     """A saved result that cannot be loaded, or does not belong to this slide."""
 

@@ -2,21 +2,30 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ExportError
-from napari_xmag.export.geojson import Origin, write_geojson
+from napari_xmag.export.geojson import write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
 from napari_xmag.files import safe_name, whole_folder
+from napari_xmag.qupath.origin import Origin
 from napari_xmag.slide.base import Slide
 
 _MOST_OF_ONE_NAME = 10_000
 
-NAMES = ("result.json", "tiles.csv", "heatmap.ome.tif", "tiles.geojson", "overlay.png")
+NAMES = (
+    "result.json",
+    "tiles.csv",
+    "heatmap.ome.tif",
+    "tiles.geojson",
+    "qupath.geojson.gz",
+    "overlay.png",
+)
 
 
 def export_all(
@@ -24,6 +33,7 @@ def export_all(
     result: SlideResult,
     folder: Path | str,
     origin: Origin | str = Origin.BOUNDS,
+    verdicts: Mapping[int, Verdict] | None = None,
 ) -> dict[str, Path]:
     """Write everything that this program says of a slide.
 
@@ -36,7 +46,9 @@ def export_all(
     folder
         Made when missing; files of the same names are replaced, another slide's result never.
     origin
-        Where (0, 0) lies in ``tiles.geojson``; see `Origin`.
+        Where (0, 0) lies in the files for QuPath; see `Origin`.
+    verdicts
+        What the user said of patches, by index in ``result.patches``; for QuPath.
 
     Returns
     -------
@@ -56,6 +68,7 @@ def export_all(
         result.save(part)
         write_heatmap_ome(result, part / "heatmap.ome.tif")
         write_geojson(result, part / "tiles.geojson", origin)
+        write_qupath(result, part / "qupath.geojson.gz", origin, verdicts)
         write_overlay(slide, result, part / "overlay.png")
     return {name: folder / name for name in NAMES}
 

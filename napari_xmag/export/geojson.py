@@ -1,43 +1,38 @@
-"""Tiles for QuPath, as its documented GeoJSON: drop the file on the open slide."""
+"""What QuPath shows of an analysis, as its GeoJSON: drop the file on the open slide."""
 
+import gzip
 import json
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid5
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.review import Verdict
+from napari_xmag.export.palette import heat_colors
 from napari_xmag.files import whole_file
+from napari_xmag.qupath.classes import XMAG, class_color
+from napari_xmag.qupath.features import annotation, box_geometry, feature_id, tile
+from napari_xmag.qupath.geometry import geometry_json, shown_box, shown_shape
+from napari_xmag.qupath.hotspots import RULE, hotspots
+from napari_xmag.qupath.origin import Origin, result_frame
 
-_NAMESPACE = UUID("7a5d0d5c-6f0a-5c39-9d7e-3a2c9a1a7c11")
+PATCH_NAME = "XMAG patch"
+HOTSPOT_NAME = "XMAG hotspot"
+REVIEW_NAME = "XMAG review"
+"""How the names of our objects begin, by which the script in QuPath finds them again."""
 
-
-class Origin(StrEnum):
-    """Where an export's (0, 0) lies.
-
-    QuPath shows an OpenSlide slide cropped to its bounds and counts from their corner, unless it
-    was opened with ``--no-crop``; OpenSlide itself, and QuPath with other readers, counts from the
-    corner of the whole slide. Without bounds both are the same.
-    """
-
-    SLIDE = "slide"
-    BOUNDS = "bounds"
-
-
-def origin_of(result: SlideResult, origin: Origin) -> tuple[float, float]:
-    """Return the level-0 position (x, y) of an export's (0, 0)."""
-    if origin is Origin.SLIDE:
-        return 0.0, 0.0
-    bounds = result.slide["bounds"]
-    return float(bounds["x"]), float(bounds["y"])
+Feature = dict[str, Any]
 
 
 def write_geojson(
     result: SlideResult, path: Path | str, origin: Origin | str = Origin.BOUNDS
 ) -> None:
-    """Write one QuPath tile object for each tile.
+    """Write the patches alone, as plain GeoJSON that any program can read.
 
     Parameters
     ----------
@@ -46,23 +41,61 @@ def write_geojson(
     path
         File to write.
     origin
-        ``"bounds"`` for QuPath as it opens slides by default, ``"slide"`` for QuPath with
-        ``--no-crop`` and for other programs; the file states which.
+        Where (0, 0) lies; see `Origin`. The file states it.
 
     Raises
     ------
     ExportError
         When the file cannot be written.
     """
-    text = json.dumps(_collection(result, Origin(origin)), allow_nan=False, ensure_ascii=False)
+    origin = Origin(origin)
+    text = _json(_collection(result, origin, _patches(result, origin)))
     with whole_file(Path(path)) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
 
 
-def _collection(result: SlideResult, origin: Origin) -> dict[str, Any]:
-    x, y = origin_of(result, origin)
-    words = "the corner of the slide's scanned bounds" if origin is Origin.BOUNDS else "the slide"
-    names = _measurement_names(result)
+def write_qupath(
+    result: SlideResult,
+    path: Path | str,
+    origin: Origin | str = Origin.BOUNDS,
+    verdicts: Mapping[int, Verdict] | None = None,
+) -> None:
+    """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed places.
+
+    QuPath adds what it reads: importing a file twice shows everything twice, unless the earlier
+    objects are deleted first, as the script in QuPath does.
+
+    Parameters
+    ----------
+    result, path, origin
+        As for `write_geojson`.
+    verdicts
+        What the user said of patches, by index in ``result.patches``.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written.
+    """
+    origin = Origin(origin)
+    features = [
+        *_patches(result, origin),
+        *_hotspots(result, origin),
+        *_reviewed(result, origin, verdicts or {}),
+    ]
+    text = _json(_collection(result, origin, features))
+    with whole_file(Path(path)) as part:
+        # without a time stamp, so that the same result gives the same bytes
+        part.write_bytes(gzip.compress(text.encode("utf-8"), 9, mtime=0))
+
+
+def _json(collection: Mapping[str, Any]) -> str:
+    return json.dumps(collection, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _collection(result: SlideResult, origin: Origin, features: list[Feature]) -> dict[str, Any]:
+    frame = result_frame(result.slide, origin)
+    place = f"at level-0 pixel ({frame.x:g}, {frame.y:g}) of the file"
     return {
         "type": "FeatureCollection",
         # QuPath and RFC 7946 readers ignore members they do not know
@@ -71,55 +104,89 @@ def _collection(result: SlideResult, origin: Origin) -> dict[str, Any]:
             "slide": result.slide["path"],
             "model": result.model["name"],
             "predicted": result.predicted,
+            "hotspots": RULE,
             "units": "level-0 pixels",
             "origin": str(origin),
-            "origin_words": f"(0, 0) is {words}; at level-0 pixel ({x:g}, {y:g}) of the file",
-            "origin_x": x,
-            "origin_y": y,
+            "origin_words": f"(0, 0) is the corner of {origin.words}, {place}",
+            "origin_x": frame.x,
+            "origin_y": frame.y,
         },
-        "features": [
-            _feature(result, index, names, values, x, y)
-            for index, values in enumerate(_measurements(result))
-        ],
+        "features": features,
     }
 
 
-def _measurement_names(result: SlideResult) -> list[str]:
-    names = ["Attention rank", "Attention", "Attention logit"]
-    return names + [f"Evidence: {name}" for name in result.classes]
+def _identity(result: SlideResult) -> str:
+    return f"{result.slide['fingerprint']}/{result.model['sha256']}"
 
 
-def _measurements(result: SlideResult) -> list[list[float]]:
-    tiles = result.patches
-    columns = [attention_rank(tiles.attention), tiles.attention, tiles.attention_logit]
-    return [
-        [*(float(column[index]) for column in columns), *tiles.evidence[index].tolist()]
-        for index in range(len(tiles))
-    ]
-
-
-def _feature(
-    result: SlideResult, index: int, names: list[str], values: list[float], x: float, y: float
-) -> dict[str, Any]:
-    box = result.patches.box(index).shifted(-x, -y)
-    corners = [
-        [box.x, box.y],
-        [box.right, box.y],
-        [box.right, box.bottom],
-        [box.x, box.bottom],
-        [box.x, box.y],
-    ]
-    column, row = int(result.columns[index]), int(result.rows[index])
-    key = f"{result.slide['fingerprint']}/{result.model['sha256']}/{column}/{row}"
-    return {
-        "type": "Feature",
-        # the same slide and model give the same ids, so that importing twice replaces
-        "id": str(uuid5(_NAMESPACE, key)),
-        "geometry": {"type": "Polygon", "coordinates": [corners]},
-        "properties": {
-            "objectType": "tile",
-            "name": f"Tile {column}, {row}",
-            "measurements": dict(zip(names, values, strict=True)),
-            "metadata": {"notice": NOTICE},
+def _patches(result: SlideResult, origin: Origin) -> list[Feature]:
+    table, frame, identity = result.patches, result_frame(result.slide, origin), _identity(result)
+    rank = attention_rank(table.attention)
+    colors = heat_colors(rank).tolist()
+    columns = {
+        "Attention rank": _shortest(rank),
+        "Attention": _shortest(table.attention),
+        "Attention logit": _shortest(table.attention_logit),
+        **{
+            f"Evidence: {name}": _shortest(table.evidence[:, index])
+            for index, name in enumerate(result.classes)
         },
     }
+    features = []
+    for index in range(len(table)):
+        box = shown_box(table.box(index), frame)
+        column, row = int(table.column[index]), int(table.row[index])
+        if box is not None:
+            feature = tile(
+                feature_id(identity, "patch", column, row),
+                box_geometry(box),
+                f"{PATCH_NAME} {column}, {row}",
+                colors[index],
+                {name: values[index] for name, values in columns.items()},
+            )
+            features.append(feature)
+    return features
+
+
+def _shortest(values: NDArray[np.float32]) -> list[float]:
+    """Return the shortest numbers that mean the same float32: QuPath keeps no more."""
+    return [float(str(value)) for value in values]
+
+
+def _hotspots(result: SlideResult, origin: Origin) -> list[Feature]:
+    frame, name = result_frame(result.slide, origin), result.predicted or ""
+    features = []
+    for number, spot in enumerate(hotspots(result), 1):
+        area = shown_shape(spot.shape, frame)
+        if not area.is_empty:
+            feature = annotation(
+                feature_id(_identity(result), f"hotspot {name}", number),
+                geometry_json(area),
+                f"{HOTSPOT_NAME} {number}",
+                [XMAG, name],
+                class_color(name),
+                metadata={"XMAG evidence": f"{spot.evidence:.3g}"},
+            )
+            features.append(feature)
+    return features
+
+
+def _reviewed(
+    result: SlideResult, origin: Origin, verdicts: Mapping[int, Verdict]
+) -> list[Feature]:
+    frame, name = result_frame(result.slide, origin), result.predicted or "reviewed"
+    features = []
+    for index, verdict in sorted(verdicts.items()):
+        box = shown_box(result.patches.box(index), frame)
+        column, row = int(result.columns[index]), int(result.rows[index])
+        if box is not None:
+            feature = annotation(
+                feature_id(_identity(result), "review", column, row),
+                box_geometry(box),
+                f"{REVIEW_NAME} {column}, {row}: {verdict}",
+                [XMAG, name],
+                class_color(name),
+                metadata={"XMAG verdict": str(verdict)},
+            )
+            features.append(feature)
+    return features

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.analyze.heatmap import HeatMap, attention_rank, heat_map
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.export.palette import ATTENTION_COLOR
 from napari_xmag.files import whole_file
+from napari_xmag.qupath.classes import RGB, class_color
 
+_EVIDENCE = "evidence_"
 _TILE = 64
 _SMALLEST = 16
 """Levels are halved until both sides are no longer than this."""
@@ -20,10 +23,10 @@ _SMALLEST = 16
 def write_heatmap_ome(result: SlideResult, path: Path | str) -> None:
     """Write ``heatmap.ome.tif``: float32, one pixel for each place of the grid, NaN for glass.
 
-    Channels are ``attention_rank``, ``attention`` and ``evidence_<class>``. The physical size is
-    that of a tile; the plane position is the centre of the first pixel, counted in µm from the
-    centre of the slide's first level-0 pixel (napari's convention). A map annotation repeats the
-    placement in level-0 pixels.
+    Channels are ``attention_rank``, ``attention`` and ``evidence_<class>``, each with a colour. The
+    physical size is that of a patch; the plane position is the centre of the first pixel, counted
+    in µm from the centre of the slide's first level-0 pixel (napari's convention). A map annotation
+    repeats the placement in level-0 pixels.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def write_heatmap_ome(result: SlideResult, path: Path | str) -> None:
     placed = next(iter(maps.values()))
     levels = _pyramid(np.stack([channel.pixels for channel in maps.values()]))
     options = {"tile": (_TILE, _TILE), "compression": "zlib", "photometric": "minisblack"}
-    size_y, size_x = placed.scale_um(result.mpp)
+    size_y, size_x = map(_exact, placed.scale_um(result.mpp))
     metadata = _metadata(result, list(maps), placed)
     with whole_file(Path(path)) as part, tifffile.TiffWriter(part, ome=True) as writer:
         for index, level in enumerate(levels):
@@ -57,8 +60,23 @@ def _channels(result: SlideResult) -> dict[str, HeatMap]:
     tiles = result.patches
     values = {"attention_rank": attention_rank(tiles.attention), "attention": tiles.attention}
     for index, name in enumerate(result.classes):
-        values[f"evidence_{name}"] = tiles.evidence[:, index]
+        values[f"{_EVIDENCE}{name}"] = tiles.evidence[:, index]
     return {name: heat_map(result, channel) for name, channel in values.items()}
+
+
+def _channel_color(name: str) -> RGB:
+    is_evidence = name.startswith(_EVIDENCE)
+    return class_color(name.removeprefix(_EVIDENCE)) if is_evidence else ATTENTION_COLOR
+
+
+def _exact(um: float) -> float:
+    """Take off what multiplying by an inexact pixel size added: 127.99999999999999 is 128."""
+    return float(f"{um:.12g}")
+
+
+def _ome_color(color: RGB) -> int:
+    """Return a colour as OME stores it: RGBA in a signed 32-bit integer."""
+    return int.from_bytes(bytes((*color, 255)), "big", signed=True)
 
 
 def _pyramid(pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
@@ -81,8 +99,8 @@ def _halved(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _metadata(result: SlideResult, names: list[str], placed: HeatMap) -> dict[str, Any]:
-    size_y, size_x = placed.scale_um(result.mpp)
-    y, x = placed.translate_um(result.mpp)
+    size_y, size_x = map(_exact, placed.scale_um(result.mpp))
+    y, x = map(_exact, placed.translate_um(result.mpp))
     count = len(names)
     return {
         "axes": "CYX",
@@ -97,7 +115,7 @@ def _metadata(result: SlideResult, names: list[str], placed: HeatMap) -> dict[st
         "PhysicalSizeXUnit": "µm",
         "PhysicalSizeY": size_y,
         "PhysicalSizeYUnit": "µm",
-        "Channel": {"Name": names},
+        "Channel": {"Name": names, "Color": [_ome_color(_channel_color(name)) for name in names]},
         "Plane": {
             "PositionX": [x] * count,
             "PositionXUnit": ["µm"] * count,

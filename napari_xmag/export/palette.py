@@ -25,6 +25,9 @@ _DIVERGING = np.array(
     [(33, 76, 168), (110, 153, 220), (221, 221, 221), (226, 128, 104), (170, 20, 34)], np.float64
 )
 
+ATTENTION_COLOR = (255, 160, 40)
+"""Of a channel of attention, in programs that mix channels by colour."""
+
 
 def heat_colors(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Return RGB (..., 3) for values from 0 (cold) to 1 (hot)."""

@@ -1,6 +1,5 @@
 """Tissue: pale and dark is found; glass, pen, black and unscanned areas never are."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from napari_xmag.errors import MppMissingError, TissueError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import require_mpp
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.regions import read_geojson_regions
 from napari_xmag.slide.tissue import (
     TissueMask,
     find_tissue,
@@ -146,57 +144,6 @@ def test_polygons_narrow_the_tissue(pyramid_slide: Path) -> None:
     assert everything.fraction(Box(0, 0, 1490, 2000)) == pytest.approx(1, abs=0.01)
     with pytest.raises(TissueError, match="none of them on the slide"):
         tissue_in_polygons(slide, [left + 9000])
-
-
-_HOLED = {
-    "type": "Polygon",
-    "coordinates": [
-        [[400, 400], [2400, 400], [2400, 1600], [400, 1600], [400, 400]],
-        [[1000, 800], [1400, 800], [1400, 1200], [1000, 1200], [1000, 800]],
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        _HOLED,
-        {"type": "Feature", "geometry": _HOLED, "properties": {"objectType": "annotation"}},
-        {
-            "type": "FeatureCollection",
-            "features": [
-                {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}},
-                {"type": "Feature", "geometry": _HOLED},
-            ],
-        },
-        [{"type": "Feature", "geometry": _HOLED}],
-        {"type": "MultiPolygon", "coordinates": [_HOLED["coordinates"]]},
-    ],
-)
-def test_geojson_of_all_shapes(tmp_path: Path, pyramid_slide: Path, content: object) -> None:
-    path = tmp_path / "regions.geojson"
-    path.write_text(json.dumps(content), encoding="utf-8")
-    polygons = read_geojson_regions(path)
-    mask = tissue_in_polygons(open_slide(pyramid_slide), polygons, only_tissue=False)
-    assert mask.fraction(Box(440, 440, 500, 1100)) == 1
-    assert mask.fraction(Box(1040, 840, 320, 320)) == 0
-    assert mask.fraction(Box(2440, 440, 400, 1100)) == 0
-
-
-def test_geojson_from_qupath_counts_from_the_bounds(tmp_path: Path, bounds_slide: Path) -> None:
-    path = tmp_path / "regions.geojson"
-    path.write_text(json.dumps(_HOLED), encoding="utf-8")
-    bounds = open_slide(bounds_slide).bounds
-    (polygon,) = read_geojson_regions(path, origin_x=bounds.x, origin_y=bounds.y)
-    assert tuple(polygon[0]) == (1901, 2403)
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"type": "Point", "coordinates": [1, 2]}', "[1]"])
-def test_geojson_without_polygons_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "regions.geojson"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(TissueError, match=r"regions\.geojson"):
-        read_geojson_regions(path)
 
 
 @pytest.mark.real_data

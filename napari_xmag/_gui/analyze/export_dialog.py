@@ -18,13 +18,14 @@ from qtpy.QtWidgets import (
 
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.section import Words, bold
-from napari_xmag.export.geojson import Origin
+from napari_xmag.export import Origin
 
 _FILES = (
     "result.json – prediction, warnings, slide, model and settings\n"
     "tiles.csv – every tile with its attention and evidence\n"
     "heatmap.ome.tif – the maps, placed in µm\n"
-    "tiles.geojson – tiles for QuPath: drop it on the open slide\n"
+    "qupath.geojson.gz – map, hotspots and your ticks for QuPath: drop it on the open slide\n"
+    "tiles.geojson – the patches alone, for other programs\n"
     "overlay.png – a picture with legend and scale bar\n"
     "review.csv – your ticks, where you made some"
 )

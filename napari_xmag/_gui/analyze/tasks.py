@@ -257,7 +257,7 @@ def export(
     from napari_xmag.export import export_all
 
     def written() -> Exported:
-        files = dict(export_all(slide, result, folder, origin))
+        files = dict(export_all(slide, result, folder, origin, verdicts))
         if verdicts:
             files["review.csv"] = folder / "review.csv"
             write_review(result, verdicts, files["review.csv"])

@@ -1,0 +1,88 @@
+"""Names and colours of QuPath's classes."""
+
+import colorsys
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+RGB = tuple[int, int, int]
+
+UNCLASSIFIED = "Unclassified"
+"""What QuPath shows for an object without a class."""
+
+XMAG = "XMAG"
+"""The class under which everything that this program adds is kept apart from the user's own."""
+
+_STANDARD: dict[str, RGB] = {
+    "tumor": (200, 0, 0),
+    "stroma": (150, 200, 150),
+    "immune cells": (160, 90, 160),
+    "necrosis": (50, 50, 50),
+    "other": (255, 200, 0),
+    "region*": (0, 0, 180),
+    "ignore*": (180, 180, 180),
+    "positive": (200, 50, 50),
+    "negative": (90, 90, 180),
+    # not QuPath's, but what nearly every slide model tells apart
+    "tumour": (200, 0, 0),
+    "malignant": (200, 0, 0),
+    "cancer": (200, 0, 0),
+    "benign": (80, 160, 80),
+    "normal": (80, 160, 80),
+}
+
+
+def class_names(classification: Any) -> tuple[str, ...]:
+    """Return the parts of a class as a GeoJSON file states it; empty for no class.
+
+    QuPath has written a text (``"Tumor: Positive"``), an object with ``name`` or ``names``, and, up
+    to 0.3, a chain of ``parentClass``.
+
+    Raises
+    ------
+    ValueError
+        When it is none of these.
+    """
+    if classification is None or classification == {}:
+        return ()
+    if isinstance(classification, str):
+        return _split(classification)
+    if not isinstance(classification, dict):
+        raise ValueError(f"the class {classification!r}")
+    names = classification.get("names") or [classification.get("name") or ""]
+    if not isinstance(names, list):
+        raise ValueError(f"the class {names!r}")
+    above = class_names(classification.get("parentClass"))
+    return (*above, *(part for name in names for part in _split(str(name))))
+
+
+def _split(name: str) -> tuple[str, ...]:
+    # QuPath parts a derived class from its parent by a colon
+    return tuple(part for text in name.split(":") if (part := text.strip()))
+
+
+def class_words(names: Sequence[str]) -> str:
+    """Return a class as QuPath shows it: ``Tumor: Positive``."""
+    return ": ".join(names) or UNCLASSIFIED
+
+
+def is_ignored(names: Sequence[str]) -> bool:
+    """Return whether a class is starred (``Ignore*``): QuPath leaves it out of measuring."""
+    return any(name.endswith("*") for name in names)
+
+
+def class_color(name: str) -> RGB:
+    """Return QuPath's colour of a class, or one of its own that stays the same for its name."""
+    known = _STANDARD.get(name.strip().casefold())
+    if known is not None:
+        return known
+    hue = zlib.crc32(name.strip().casefold().encode()) / 2**32
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.8)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def classification(names: Sequence[str], color: RGB) -> dict[str, Any]:
+    """Return a class as QuPath writes it; without a colour QuPath would refuse it."""
+    parts = [part for name in names for part in _split(" ".join(name.split()))]
+    key: dict[str, Any] = {"name": parts[0]} if len(parts) == 1 else {"names": parts}
+    return {**key, "color": list(color)}

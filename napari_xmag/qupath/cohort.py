@@ -1,0 +1,57 @@
+"""A project as a table of labelled slides."""
+
+from napari_xmag.cohort.cohort import Cohort, check
+from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.errors import CohortError
+from napari_xmag.qupath.project import Project, ProjectEntry
+
+
+def project_cohort(
+    project: Project, label_key: str, patient_key: str = "", *, open_slides: bool = True
+) -> Cohort:
+    """Return the slides of a project with labels from the metadata of their images.
+
+    Parameters
+    ----------
+    label_key
+        Which metadata is the label.
+    patient_key
+        Which metadata is the patient; each slide is a patient of its own when empty.
+    open_slides
+        Whether each slide is opened to see that it can be.
+
+    Returns
+    -------
+    Rows in the project's order, counted from 1, with their problems.
+
+    Raises
+    ------
+    CohortError
+        When no image has a key of that name.
+    """
+    for key in filter(None, (label_key, patient_key)):
+        _require_key(project, key)
+    rows = [
+        CohortRow(
+            row=number,
+            slide=entry.image.path,
+            label=entry.metadata.get(label_key, "").strip(),
+            patient=entry.metadata.get(patient_key, "").strip() if patient_key else "",
+        )
+        for number, entry in enumerate(project.entries, 1)
+    ]
+    return check(rows, open_slides=open_slides)
+
+
+def _require_key(project: Project, key: str) -> None:
+    if any(key in entry.metadata for entry in project.entries):
+        return
+    raise CohortError(
+        expected=f"the metadata {key} on the images of {project.path.name}",
+        found=_keys(project.entries) or "images without metadata",
+        hint="In QuPath, right-click an image in the project list and choose Add metadata.",
+    )
+
+
+def _keys(entries: tuple[ProjectEntry, ...]) -> str:
+    return ", ".join(sorted({key for entry in entries for key in entry.metadata}))

@@ -1,0 +1,139 @@
+"""Shapes between GeoJSON, shapely and plain corner lists."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from napari_xmag.geometry import Box
+
+Corners = NDArray[np.float64]
+"""Corners of a polygon, float (N, 2) as x, y."""
+
+_AREAS = {"Polygon", "MultiPolygon"}
+_POINTS = {"Point", "MultiPoint"}
+_LINES = {"LineString", "MultiLineString"}
+_QUARTER_SEGMENTS = 64
+"""A circle of so many segments a quarter has its area to 0.01 %."""
+
+
+def read_geometry(item: Any) -> BaseGeometry:
+    """Return the areas and points of a GeoJSON geometry; lines have no area and are left out.
+
+    Overlapping and self-crossing outlines are made valid. A geometry that QuPath marks as an
+    ellipse is one, whatever corners stand for it.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        When it is no geometry. An empty object or null, as QuPath writes for its root, is empty.
+    """
+    if not item:
+        return shapely.MultiPolygon()
+    kind = item["type"]
+    if kind == "GeometryCollection":
+        return _joined([read_geometry(part) for part in item["geometries"]])
+    if kind in _LINES:
+        return shapely.MultiPolygon()
+    if kind in _POINTS:
+        places = [item["coordinates"]] if kind == "Point" else item["coordinates"]
+        return shapely.MultiPoint(_numbers(places))
+    if kind not in _AREAS:
+        raise ValueError(f"a geometry of the kind {kind!r}")
+    parts = [item["coordinates"]] if kind == "Polygon" else item["coordinates"]
+    area = _joined([_polygon(rings) for rings in parts if rings])
+    return _ellipse(area) if item.get("isEllipse") else area
+
+
+def _numbers(places: Any) -> Corners:
+    numbers = np.array([place[:2] for place in places], np.float64).reshape(-1, 2)
+    if not np.isfinite(numbers).all():
+        raise ValueError("coordinates that are no numbers")
+    return numbers
+
+
+def _polygon(rings: Any) -> BaseGeometry:
+    outline, *holes = [_numbers(ring) for ring in rings]
+    if len(outline) < 3:
+        raise ValueError(f"a polygon of {len(outline)} points")
+    polygon = shapely.Polygon(outline, [hole for hole in holes if len(hole) >= 3])
+    return polygon if polygon.is_valid else _areas(shapely.make_valid(polygon))
+
+
+def _areas(shape: BaseGeometry) -> BaseGeometry:
+    """Drop the lines and points that are left where an outline crosses itself."""
+    parts = [part for part in shapely.get_parts(shape) if part.area > 0]
+    return shapely.union_all(parts) if parts else shapely.MultiPolygon()
+
+
+def _joined(shapes: list[BaseGeometry]) -> BaseGeometry:
+    return shapes[0] if len(shapes) == 1 else shapely.union_all(shapes)
+
+
+def _ellipse(outline: BaseGeometry) -> BaseGeometry:
+    if outline.is_empty:
+        return outline
+    left, top, right, bottom = outline.bounds
+    circle = shapely.Point(0, 0).buffer(1, quad_segs=_QUARTER_SEGMENTS)
+    half = np.array([(right - left) / 2, (bottom - top) / 2])
+    return shapely.transform(circle, lambda at: at * half + [left + half[0], top + half[1]])
+
+
+def polygons(shape: BaseGeometry) -> Iterator[shapely.Polygon]:
+    """Yield the polygons that a shape consists of."""
+    for part in shapely.get_parts(shape):
+        if isinstance(part, shapely.Polygon) and not part.is_empty:
+            yield part
+        elif isinstance(part, shapely.GeometryCollection):
+            yield from polygons(part)
+
+
+def points(shape: BaseGeometry) -> Corners:
+    """Return the points in a shape that belong to no polygon, float (N, 2)."""
+    parts = [part for part in shapely.get_parts(shape) if not part.is_empty]
+    single = [part for part in parts if isinstance(part, shapely.Point)]
+    return np.array([(point.x, point.y) for point in single], np.float64).reshape(-1, 2)
+
+
+def seamed(polygon: shapely.Polygon) -> Corners:
+    """Return one closed line around a polygon, float (N, 2).
+
+    Holes are joined to the outline by a seam of no width, so that filling by the even-odd rule
+    leaves them out.
+    """
+    parts = [outline := np.asarray(polygon.exterior.coords)[:, :2]]
+    for hole in polygon.interiors:
+        ring = np.asarray(hole.coords)[:, :2]
+        # There and back along the same seam: it encloses nothing.
+        parts += [ring, ring[:1], outline[-1:]]
+    return np.concatenate(parts)
+
+
+def geometry_json(shape: BaseGeometry, decimals: int = 2) -> Mapping[str, Any]:
+    """Return polygons as GeoJSON; QuPath rounds to 0.01 px itself."""
+    parts = [_rings(polygon, decimals) for polygon in polygons(shape)]
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": parts[0]}
+    return {"type": "MultiPolygon", "coordinates": parts}
+
+
+def _rings(polygon: shapely.Polygon, decimals: int) -> list[list[list[float]]]:
+    return [
+        np.round(np.asarray(ring.coords)[:, :2], decimals).tolist()
+        for ring in (polygon.exterior, *polygon.interiors)
+    ]
+
+
+def shown_box(box: Box, frame: Box) -> Box | None:
+    """Return the part of a box that lies in a frame, counted from its corner; None where none."""
+    inside = box.intersection(frame)
+    return None if inside is None else inside.shifted(-frame.x, -frame.y)
+
+
+def shown_shape(shape: BaseGeometry, frame: Box) -> BaseGeometry:
+    """Return the part of a shape that lies in a frame, counted from its corner."""
+    inside = shapely.intersection(shape, shapely.box(frame.x, frame.y, frame.right, frame.bottom))
+    return shapely.transform(inside, lambda at: at - [frame.x, frame.y])

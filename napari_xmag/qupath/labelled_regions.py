@@ -1,0 +1,109 @@
+"""Annotations as examples of classes, for teaching a classifier."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from napari_xmag.errors import TissueError
+from napari_xmag.qupath.annotations import read_annotations
+from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored
+
+NO_LABEL = -1
+"""The label of a place that no annotation names, or that two name differently."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRegion:
+    """All that a file annotates as one class.
+
+    Attributes
+    ----------
+    class_name
+        The class as QuPath shows it.
+    color
+        QuPath's colour of it.
+    shape
+        Its areas and points, in level-0 pixels.
+    """
+
+    class_name: str
+    color: RGB
+    shape: BaseGeometry
+
+
+def read_labelled_regions(
+    path: str | os.PathLike[str], *, origin_x: float = 0.0, origin_y: float = 0.0
+) -> tuple[LabelledRegion, ...]:
+    """Read the annotations of each class, in the order in which the classes first occur.
+
+    Annotations without a class teach nothing; those of starred classes (``Ignore*``), and those on
+    another focal plane or time point, are left out too.
+
+    Parameters
+    ----------
+    origin_x, origin_y
+        Where the file's (0, 0) lies in level-0 pixels.
+
+    Raises
+    ------
+    TissueError
+        When the file cannot be read or annotates no class.
+    """
+    shapes: dict[str, list[BaseGeometry]] = {}
+    for item in read_annotations(path).annotations:
+        if item.classes and not is_ignored(item.classes) and not (item.z or item.t):
+            shapes.setdefault(class_words(item.classes), []).append(item.shape)
+    if not shapes:
+        raise TissueError(
+            expected=f"annotations with a class in {os.fspath(path)}",
+            found="none",
+            hint="In QuPath, give each annotation a class (Annotations > Set selected).",
+        )
+    return tuple(
+        LabelledRegion(
+            name,
+            class_color(name),
+            shapely.transform(
+                shapely.union_all(parts), lambda at: np.add(at, [origin_x, origin_y])
+            ),
+        )
+        for name, parts in shapes.items()
+    )
+
+
+def label_boxes(
+    regions: Sequence[LabelledRegion], corners: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Say which class each box of a slide is an example of.
+
+    A box is an example of a class when its centre lies in an area of the class, or one of the
+    class's points lies in the box.
+
+    Parameters
+    ----------
+    corners
+        float (N, 4) as left, top, right, bottom in level-0 pixels.
+
+    Returns
+    -------
+    int64 (N,), an index into ``regions``; `NO_LABEL` where none or more than one applies.
+    """
+    boxes = shapely.box(*corners.T)
+    centers = shapely.points((corners[:, :2] + corners[:, 2:]) / 2)
+    labels = np.full(len(corners), NO_LABEL)
+    claims = np.zeros(len(corners), np.int64)
+    for index, region in enumerate(regions):
+        parts = shapely.get_parts(region.shape)
+        is_point = shapely.get_type_id(parts) == shapely.GeometryType.POINT
+        area, dots = shapely.union_all(parts[~is_point]), shapely.union_all(parts[is_point])
+        shapely.prepare(area)
+        meant = shapely.covers(area, centers) | shapely.intersects(dots, boxes)
+        labels[meant] = index
+        claims += meant
+    labels[claims > 1] = NO_LABEL
+    return labels

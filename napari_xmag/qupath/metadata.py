@@ -1,0 +1,64 @@
+"""What QuPath keeps of an analysis beside an image: the answer, the model, the notice."""
+
+from collections.abc import Mapping
+
+from napari_xmag._about import NOTICE
+from napari_xmag.analyze.result import SlideResult
+
+PREFIX = "XMAG "
+"""How the keys of our metadata begin."""
+
+NO_PREDICTION = "no prediction"
+_PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE = (
+    f"{PREFIX}{name}" for name in ("prediction", "model", "warnings", "analyzed", "notice")
+)
+_OWN = {_PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE}
+_LINE = "XMAG: "
+
+
+def image_metadata(result: SlideResult) -> dict[str, str]:
+    """Return keys and values for the metadata of an image in a project.
+
+    Everything is there in each case: no prediction leaves the words "no prediction", not the
+    prediction of an earlier run.
+    """
+    shares = {
+        _class_key(name): f"{share:.3f}"
+        for name, share in zip(result.classes, result.probabilities, strict=False)
+    }
+    return {
+        _PREDICTION: result.predicted or NO_PREDICTION,
+        **shares,
+        _MODEL: f"{result.model['name']} ({str(result.model['sha256'])[:12]})",
+        _WARNINGS: " ".join(flag.words for flag in result.flags) or "none",
+        _DATE: result.created,
+        _NOTICE: NOTICE,
+    }
+
+
+def _class_key(name: str) -> str:
+    key = PREFIX + " ".join(name.split())
+    return f"{PREFIX}class {name}" if key in _OWN else key
+
+
+def with_metadata(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata of an image with our keys replaced: none of an earlier run is left."""
+    own = {key: value for key, value in old.items() if not key.startswith(PREFIX)}
+    return {**own, **new}
+
+
+def image_description(result: SlideResult) -> str:
+    """Return the answer as one line for the description of an image."""
+    shares = ", ".join(
+        f"{name} {share:.3f}"
+        for name, share in zip(result.classes, result.probabilities, strict=False)
+    )
+    answer = f"{result.predicted} ({shares})" if result.predicted else NO_PREDICTION
+    model = result.model.get("display_name") or result.model["name"]
+    return f"{_LINE}{answer}, by {model}. {NOTICE}"
+
+
+def with_description(old: str, line: str) -> str:
+    """Return a description with our line at its end, in the place of an earlier one."""
+    kept = [text for text in old.splitlines() if not text.startswith(_LINE)]
+    return "\n".join([*kept, line]).lstrip("\n")

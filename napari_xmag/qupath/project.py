@@ -1,0 +1,117 @@
+"""Projects of QuPath: which slides, with which labels; and notes written back."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from napari_xmag.errors import ProjectError
+from napari_xmag.qupath.server import QuPathImage, read_server, uri_parts, uri_path
+
+PROJECT_SUFFIX = ".qpproj"
+_READ_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectEntry:
+    """One image of a project.
+
+    Attributes
+    ----------
+    key
+        Its number in the project, as text.
+    name
+        As shown in the project.
+    image
+        The picture.
+    metadata
+        Keys and values that the user gave it.
+    description
+        Free text.
+    """
+
+    key: str
+    name: str
+    image: QuPathImage
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project as it was read.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    entries
+        Its images, in its order.
+    digest
+        SHA-256 of the file when it was read: written back only when it is still the same.
+    """
+
+    path: Path
+    entries: tuple[ProjectEntry, ...]
+    digest: str
+
+
+def read_project(path: str | os.PathLike[str]) -> Project:
+    """Read a ``project.qpproj`` of QuPath 0.2 or later.
+
+    Slides that are not where the project says are looked for relative to it: a project that was
+    moved together with its slides finds them by the place where it last lay.
+
+    Raises
+    ------
+    ProjectError
+        When it cannot be read.
+    """
+    path = Path(path).absolute()
+    try:
+        raw = path.read_bytes()
+        content = json.loads(raw.decode("utf-8-sig"))
+        entries = tuple(_entry(item, content, path) for item in content["images"])
+    except _READ_ERRORS as error:
+        raise ProjectError(
+            expected=f"a project of QuPath in {path.name}",
+            found=f"a file that cannot be read as such ({error})",
+            hint="Choose the project.qpproj that QuPath 0.2 or later saved.",
+            causes=(error,),
+        ) from error
+    return Project(path, entries, hashlib.sha256(raw).hexdigest())
+
+
+def _entry(item: Mapping[str, Any], content: Mapping[str, Any], project: Path) -> ProjectEntry:
+    previous = str(content.get("uri") or "")
+    image = read_server(item["serverBuilder"], lambda uri: _located(uri, previous, project))
+    metadata = {str(key): str(value) for key, value in (item.get("metadata") or {}).items()}
+    return ProjectEntry(
+        key=str(item["entryID"]),
+        name=str(item.get("imageName") or image.path.name),
+        image=image,
+        metadata=metadata,
+        description=str(item.get("description") or ""),
+    )
+
+
+def _located(uri: str, previous: str, project: Path) -> Path:
+    """Return where the file of a URI lies now; where it lay when it is nowhere."""
+    path = uri_path(uri)
+    if path.exists() or not previous:
+        return path
+    beside = _relative(uri_parts(uri), uri_parts(previous).parent)
+    moved = Path(os.path.normpath(project.parent / beside))
+    return moved if moved.exists() else path
+
+
+def _relative(file: PurePosixPath, folder: PurePosixPath) -> Path:
+    """Return the way from a folder to a file, of whatever system the two are."""
+    shared = 0
+    while file.parts[: shared + 1] == folder.parts[: shared + 1] and shared < len(folder.parts):
+        shared += 1
+    up = [os.pardir] * (len(folder.parts) - shared)
+    return Path(*up, *file.parts[shared:])

@@ -1,0 +1,237 @@
+"""Annotations as the regions of a slide that are to be analysed."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from napari_xmag.errors import ConfigError, TissueError
+from napari_xmag.qupath.annotations import Annotation, AnnotationFile, ObjectKind, read_annotations
+from napari_xmag.qupath.classes import UNCLASSIFIED, class_words, is_ignored
+from napari_xmag.qupath.geometry import Corners, polygons, seamed
+from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
+
+_KIND_WORDS = {
+    ObjectKind.DETECTION: ("detection", "detections"),
+    ObjectKind.TILE: ("tile", "tiles"),
+    ObjectKind.CELL: ("cell", "cells"),
+    ObjectKind.TMA_CORE: ("TMA core", "TMA cores"),
+    ObjectKind.ROOT: ("root object", "root objects"),
+    ObjectKind.UNKNOWN: ("object of another kind", "objects of another kind"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """The annotations of a file that are regions.
+
+    Attributes
+    ----------
+    file
+        Name of the file.
+    annotations
+        The regions; each has an area.
+    left_out
+        What else the file holds, in words, and how often.
+    """
+
+    file: str
+    annotations: tuple[Annotation, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def by_class(self) -> dict[str, int]:
+        """How many regions there are of each class."""
+        return dict(Counter(class_words(item.classes) for item in self.annotations))
+
+    @property
+    def shape(self) -> BaseGeometry:
+        """All regions together, in the file's pixels; what two cover counts once."""
+        return shapely.union_all([item.shape for item in self.annotations])
+
+    @property
+    def words(self) -> str:
+        """What was taken and what was not, for a person."""
+        taken = ", ".join(f"{count} {name}" for name, count in self.by_class.items())
+        left = ", ".join(f"{count} {name}" for name, count in self.left_out.items())
+        return f"{taken} of {self.file}" + (f"; left out: {left}" if left else "")
+
+    def corners(self, origin_x: float = 0.0, origin_y: float = 0.0) -> list[Corners]:
+        """Return the outlines in level-0 pixels, each float (N, 2) as x, y.
+
+        Parameters
+        ----------
+        origin_x, origin_y
+            Where the file's (0, 0) lies in level-0 pixels.
+
+        Returns
+        -------
+        One line for each polygon; holes are joined to it by a seam of no width, so that filling by
+        the even-odd rule leaves them out.
+        """
+        return [
+            np.add(seamed(polygon), [origin_x, origin_y])
+            for item in self.annotations
+            for polygon in polygons(item.shape)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a result keeps of them."""
+        return {"file": self.file, "classes": self.by_class, "left_out": dict(self.left_out)}
+
+
+def read_regions(path: str | os.PathLike[str], classes: Sequence[str] = ()) -> Regions:
+    """Read the regions in a file that QuPath wrote.
+
+    Annotations with an area count, on the first focal plane and time point. Tiles, detections,
+    cells, TMA cores and the root do not, and neither do starred classes (``Ignore*``) that are not
+    asked for by name.
+
+    Parameters
+    ----------
+    classes
+        Names of the classes to take, as QuPath shows them; ``Tumor`` takes ``Tumor: Positive`` too,
+        and ``Unclassified`` what has no class. Every class that is not starred when empty.
+
+    Raises
+    ------
+    TissueError
+        When the file cannot be read, or holds no such region.
+    ConfigError
+        When a class that was asked for does not occur.
+    """
+    path = Path(path)
+    file = read_annotations(path)
+    _require_known(path, file, classes)
+    regions: list[Annotation] = []
+    left_out: Counter[str] = Counter()
+    for item in file.annotations:
+        reason = _reason_against(item, classes)
+        if reason:
+            left_out[reason] += 1
+        else:
+            regions.append(item)
+    for kind, count in file.others.items():
+        left_out[_KIND_WORDS[kind][count > 1]] += count
+    found = Regions(path.name, tuple(regions), dict(left_out))
+    if not regions:
+        raise _no_regions(found, classes)
+    return found
+
+
+def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
+    if item.z or item.t:
+        return f"on focal plane {item.z}, time point {item.t}"
+    if not item.shape.area:
+        return "without an area"
+    if classes:
+        return "" if _asked_for(item, classes) else f"of class {class_words(item.classes)}"
+    return f"of class {class_words(item.classes)}" if is_ignored(item.classes) else ""
+
+
+def _asked_for(item: Annotation, classes: Sequence[str]) -> bool:
+    names = {" ".join(name.casefold().split()) for name in classes}
+    return any(name in names for name in _ancestry(item.classes))
+
+
+def _ancestry(parts: Sequence[str]) -> Iterator[str]:
+    """Yield a class and those that it derives from, as a person may write them."""
+    if not parts:
+        yield UNCLASSIFIED.casefold()
+    for count in range(1, len(parts) + 1):
+        yield class_words(parts[:count]).casefold()
+
+
+def _require_known(path: Path, file: AnnotationFile, classes: Sequence[str]) -> None:
+    known = {class_words(item.classes) for item in file.annotations}
+    for name in classes:
+        if not any(_asked_for(item, [name]) for item in file.annotations):
+            raise ConfigError(
+                expected=f"annotations of class {name} in {path.name}",
+                found=f"only {', '.join(sorted(known)) or 'no annotation at all'}",
+                hint="Write the class as QuPath shows it, or leave out --regions-class.",
+            )
+
+
+def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
+    left = ", ".join(f"{count} {name}" for name, count in found.left_out.items())
+    starred = not classes and any(name.endswith("*") for name in found.left_out)
+    hint = (
+        "Starred classes are left out unless --regions-class names them."
+        if starred
+        else "In QuPath, draw annotations with an area, select them, and choose File > Export "
+        "objects as GeoJSON."
+    )
+    return TissueError(
+        expected=f"annotations with an area in {found.file}",
+        found=f"none that counts ({left or 'the file is empty'})",
+        hint=hint,
+    )
+
+
+def tissue_in_regions(
+    slide: Slide, regions: Regions, origin: Origin, *, only_tissue: bool = True
+) -> TissueMask:
+    """Take the tissue within regions.
+
+    Parameters
+    ----------
+    origin
+        From which corner the file counts.
+    only_tissue
+        Leave out the glass within them; otherwise everything scanned within them counts.
+
+    Raises
+    ------
+    TissueError
+        When no region meets the slide's tissue: most often the file counts from another corner.
+    """
+    try:
+        mask = _mask(slide, regions, origin, only_tissue=only_tissue)
+    except TissueError as error:
+        raise _off_tissue(slide, regions, origin, error.found, only_tissue) from error
+    if not mask.pixels.any():
+        raise _off_tissue(slide, regions, origin, "only glass within them", only_tissue)
+    return mask
+
+
+def _mask(slide: Slide, regions: Regions, origin: Origin, *, only_tissue: bool) -> TissueMask:
+    frame = slide_frame(slide, origin)
+    return tissue_in_polygons(slide, regions.corners(frame.x, frame.y), only_tissue=only_tissue)
+
+
+def _off_tissue(
+    slide: Slide, regions: Regions, origin: Origin, found: str, only_tissue: bool
+) -> TissueError:
+    """Return the error, with the likeliest cause: the origin, another slide, or a wrong size."""
+    other = Origin.SLIDE if origin is Origin.BOUNDS else Origin.BOUNDS
+    hint = (
+        f"The origin is a likely cause: coordinates were counted from the corner of {origin.words}"
+    )
+    if slide_frame(slide, other) == slide_frame(slide, origin):
+        hint += ", which are the same for this slide. Is the file of another slide?"
+    elif _meets(slide, regions, other, only_tissue):
+        hint += f". Counted from that of {other.words} they meet it: --qupath-origin {other}."
+    else:
+        hint += f". Try --qupath-origin {other}, or check that the file is of this slide."
+    what = "tissue" if only_tissue else "the scanned part"
+    return TissueError(
+        expected=f"the regions in {regions.file} to meet {what} of {slide.path.name}",
+        found=found,
+        hint=hint,
+    )
+
+
+def _meets(slide: Slide, regions: Regions, origin: Origin, only_tissue: bool) -> bool:
+    try:
+        return bool(_mask(slide, regions, origin, only_tissue=only_tissue).pixels.any())
+    except TissueError:
+        return False

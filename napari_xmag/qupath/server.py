@@ -1,0 +1,197 @@
+"""A picture as QuPath describes it: which file, which series, and what was done to it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from napari_xmag.errors import GeometryError, ProjectError
+from napari_xmag.geometry import Mpp
+from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.mpp import agree, describe
+
+# Wrapped pictures whose pixels lie where those of the file do.
+_SAME_PLACES = {"pyramidize"}
+_CHANGES = {
+    "rotated": "rotated",
+    "flipped": "flipped",
+    "cropped": "cropped",
+    "affine": "transformed",
+    "channels": "put together from several files",
+    "sparse": "put together from several files",
+    "z_concatenated": "put together from several files",
+    "z_projected": "projected over its focal planes",
+    "sliced": "reduced to some of its planes",
+}
+_RECOLORED = "given other colours"
+_MICROMETRE = {"µm", "μm", "um", "micron", "microns"}
+
+
+@dataclass(frozen=True, slots=True)
+class QuPathImage:
+    """One picture.
+
+    Attributes
+    ----------
+    path
+        Its file, which may not be there.
+    width, height
+        Size in pixels as QuPath shows it; 0 where it does not say.
+    series
+        Number of the series that Bio-Formats reads, from 0; None where none is named.
+    crop
+        False when QuPath shows the whole slide (``--no-crop``).
+    mpp
+        Pixel size that QuPath knows or was given; None where it has none.
+    problem
+        Why its pixels are not those of the file, in words; empty when they are.
+    """
+
+    path: Path
+    width: int = 0
+    height: int = 0
+    series: int | None = None
+    crop: bool = True
+    mpp: Mpp | None = None
+    problem: str = ""
+
+    def require_plain(self) -> None:
+        """Do nothing when the pixels that QuPath shows are those of the file.
+
+        Raises
+        ------
+        ProjectError
+            When it was rotated, cropped, recoloured or put together in QuPath.
+        """
+        if self.problem:
+            raise ProjectError(
+                expected=f"{self.path.name} as its scanner wrote it",
+                found=f"a picture that was {self.problem} in QuPath",
+                hint="Add the file itself to the project and analyze that.",
+            )
+
+
+def read_server(
+    builder: Mapping[str, Any], resolve: Callable[[str], Path] | None = None
+) -> QuPathImage:
+    """Read the ``serverBuilder`` of a project, or a ``server.json`` beside it.
+
+    Parameters
+    ----------
+    builder
+        The JSON object.
+    resolve
+        Finds the file of a URI; the path in it when None.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        When it is no such description.
+    """
+    outermost, problem = builder, ""
+    while (kind := str(builder.get("builderType", "uri"))) != "uri":
+        if kind not in _SAME_PLACES and builder.get("rotation") != "ROTATE_NONE":
+            problem = problem or _CHANGES.get(kind, _RECOLORED)
+        inner = builder.get("builder")
+        if not isinstance(inner, Mapping):
+            return QuPathImage(Path(_several(builder)), problem=problem or _CHANGES["sparse"])
+        builder = inner
+    uri = str(builder["uri"])
+    arguments = [str(argument) for argument in builder.get("args") or []]
+    facts = outermost.get("metadata") or builder.get("metadata") or {}
+    return QuPathImage(
+        path=(resolve or uri_path)(uri),
+        width=int(facts.get("width") or 0),
+        height=int(facts.get("height") or 0),
+        series=_series(arguments),
+        crop="--no-crop" not in arguments,
+        mpp=_mpp(facts.get("pixelCalibration") or {}),
+        problem=problem or _elsewhere(uri),
+    )
+
+
+def _several(builder: Mapping[str, Any]) -> str:
+    return str(builder.get("path") or builder.get("builderType"))
+
+
+def _elsewhere(uri: str) -> str:
+    scheme = urlsplit(uri).scheme
+    return "" if scheme in ("file", "") or _is_drive(scheme) else f"read from a server ({scheme})"
+
+
+def _is_drive(scheme: str) -> bool:
+    return len(scheme) == 1
+
+
+def uri_path(uri: str) -> Path:
+    """Return the path of a ``file:`` URI; a plain path stays as it is."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        return Path(uri)
+    host = f"//{parts.netloc}" if parts.netloc and parts.netloc != "localhost" else ""
+    return Path(url2pathname(host + parts.path))
+
+
+def uri_parts(uri: str) -> PurePosixPath:
+    """Return the path of a URI as the system that wrote it would part it, on any system."""
+    return PurePosixPath(unquote(urlsplit(uri).path))
+
+
+def _series(arguments: list[str]) -> int | None:
+    for index, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name in ("--series", "-s"):
+            number = int(value or arguments[index + 1])
+            return number if number >= 0 else None
+    return None
+
+
+def _mpp(calibration: Mapping[str, Any]) -> Mpp | None:
+    sizes = [calibration.get(f"pixel{axis}") or {} for axis in ("Width", "Height")]
+    if any(str(size.get("unit")) not in _MICROMETRE for size in sizes):
+        return None
+    try:
+        return Mpp(*(float(size["value"]) for size in sizes))
+    except (GeometryError, KeyError, TypeError, ValueError):
+        return None
+
+
+def find_origin(image: QuPathImage, slide: Slide) -> Origin:
+    """Return from which corner QuPath counts, by the size of what it shows.
+
+    Raises
+    ------
+    ProjectError
+        When neither the slide nor its scanned part has that size: QuPath shows something else.
+    """
+    shown = image.width, image.height
+    wanted = (Origin.BOUNDS, Origin.SLIDE) if image.crop else (Origin.SLIDE,)
+    if not all(shown):
+        return wanted[0]
+    for origin in wanted:
+        frame = slide_frame(slide, origin)
+        if (round(frame.width), round(frame.height)) == shown:
+            return origin
+    raise _other_picture(image, slide)
+
+
+def _other_picture(image: QuPathImage, slide: Slide) -> ProjectError:
+    bounds, level = slide.bounds, slide.levels[0]
+    sizes = {f"{level.width}×{level.height}", f"{bounds.width:.0f}×{bounds.height:.0f}"}
+    series = "" if image.series is None else f" (series {image.series})"
+    return ProjectError(
+        expected=f"a picture of {' or '.join(sorted(sizes))} pixels, as in {slide.path.name}",
+        found=f"that QuPath shows {image.width}×{image.height}{series}",
+        hint="Open the slide itself in QuPath, not its overview or another file of that name.",
+    )
+
+
+def note_mpp(image: QuPathImage, slide: Slide) -> None:
+    """Say on the slide when QuPath was given another pixel size than the file states."""
+    if image.mpp is None or slide.mpp is None or agree(image.mpp, slide.mpp):
+        return
+    words = f"QuPath says {describe(image.mpp)}, the slide {describe(slide.mpp)}."
+    slide.mpp_conflict = f"{slide.mpp_conflict} {words}".strip()

@@ -1,0 +1,103 @@
+"""Answers written back into a project, and nothing else of it changed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import ProjectError
+from napari_xmag.files import whole_file
+from napari_xmag.qupath.metadata import (
+    image_description,
+    image_metadata,
+    with_description,
+    with_metadata,
+)
+from napari_xmag.qupath.project import Project
+
+BACKUP_SUFFIX = ".backup"
+"""QuPath keeps the version before the last one under the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryNote:
+    """What is written to one image."""
+
+    metadata: Mapping[str, str]
+    description: str
+
+    @classmethod
+    def of(cls, result: SlideResult) -> "EntryNote":
+        """Take the answer of a result."""
+        return cls(image_metadata(result), image_description(result))
+
+
+def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:
+    """Write notes to images of a project: their ``metadata`` and ``description``.
+
+    QuPath has a project in memory while it is open and overwrites the file when it saves: close the
+    project there first.
+
+    Parameters
+    ----------
+    project
+        As it was read before the analysis.
+    notes
+        By key of the entry.
+
+    Returns
+    -------
+    Path of the backup: the project as it was.
+
+    Raises
+    ------
+    ProjectError
+        When the file is another than the one that was read; it stays as it is.
+    ExportError
+        When it cannot be written.
+    """
+    raw = _unchanged(project)
+    content = json.loads(raw.decode("utf-8-sig"))
+    for item in content["images"]:
+        note = notes.get(str(item["entryID"]))
+        if note is not None:
+            item["metadata"] = with_metadata(item.get("metadata") or {}, note.metadata)
+            item["description"] = with_description(
+                str(item.get("description") or ""), note.description
+            )
+    backup = project.path.with_name(project.path.name + BACKUP_SUFFIX)
+    with whole_file(backup) as part:
+        part.write_bytes(raw)
+    _replace(project, content)
+    return backup
+
+
+def _replace(project: Project, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    with whole_file(project.path) as part:
+        part.write_text(text, encoding="utf-8")
+        # once more, at the last moment: QuPath may have saved while the backup was written
+        _unchanged(project)
+
+
+def _unchanged(project: Project) -> bytes:
+    try:
+        raw = project.path.read_bytes()
+    except OSError as error:
+        raise _refusal(project, error.strerror or str(error), error) from error
+    if hashlib.sha256(raw).hexdigest() != project.digest:
+        raise _refusal(project, "one that was saved by another program since")
+    return raw
+
+
+def _refusal(project: Project, found: str, *causes: BaseException) -> ProjectError:
+    return ProjectError(
+        expected=f"{project.path.name} as it was when the analysis began",
+        found=found,
+        hint="Nothing was written back; the results are kept. Close the project in QuPath and "
+        "analyze again with --write-back.",
+        causes=causes,
+    )

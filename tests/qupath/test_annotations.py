@@ -1,0 +1,183 @@
+"""Annotations of every version, in every form."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+
+from napari_xmag.errors import TissueError
+from napari_xmag.qupath.annotations import ObjectKind, read_annotations
+from tests.qupath.shapes import annotation, collection, feature, polygon, square, write
+
+SQUARE = polygon(square(10, 20, 100))
+
+
+def read_one(tmp_path: Path, content: Any) -> Any:
+    (found,) = read_annotations(write(tmp_path / "a.geojson", content)).annotations
+    return found
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a.json", "a.geojson.gz", "a.zip"])
+def test_packed_or_plain(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, collection(annotation(SQUARE, "Tumor")))
+    (found,) = read_annotations(path).annotations
+    assert (found.shape.bounds, found.classes) == ((10, 20, 110, 120), ("Tumor",))
+
+
+def test_what_a_file_is_shows_in_its_bytes(tmp_path: Path) -> None:
+    packed = write(tmp_path / "a.geojson.gz", collection(annotation(SQUARE)))
+    renamed = packed.rename(tmp_path / "objects.geojson")
+    assert len(read_annotations(renamed).annotations) == 1
+
+
+def test_all_files_of_an_archive(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("one.geojson", "two.json"):
+            archive.writestr(name, json.dumps(annotation(SQUARE)))
+    assert len(read_annotations(tmp_path / "a.zip").annotations) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SQUARE,
+        feature(SQUARE),
+        {"type": "Feature", "geometry": SQUARE, "properties": None},
+        [feature(SQUARE)],
+        collection(feature(SQUARE)),
+        {"type": "GeometryCollection", "geometries": [SQUARE]},
+        {"type": "MultiPolygon", "coordinates": [SQUARE["coordinates"]]},
+    ],
+)
+def test_any_geojson(content: Any, tmp_path: Path) -> None:
+    assert read_one(tmp_path, content).shape.area == 100 * 100
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        *((feature(SQUARE, objectType=kind), kind) for kind in ObjectKind if "object" not in kind),
+        (feature(SQUARE, object_type="tma_core"), ObjectKind.TMA_CORE),
+        (feature(SQUARE, object_type="tile"), ObjectKind.TILE),
+        (feature(SQUARE, type="cell"), ObjectKind.CELL),
+        ({**feature(SQUARE), "id": "PathTileObject"}, ObjectKind.TILE),
+        ({**feature(SQUARE), "id": "PathRootObject"}, ObjectKind.ROOT),
+        (feature(SQUARE, objectType="something new"), ObjectKind.UNKNOWN),
+    ],
+)
+def test_kinds(content: Any, kind: ObjectKind, tmp_path: Path) -> None:
+    file = read_annotations(write(tmp_path / "a.geojson", content))
+    found = dict(file.others) or {ObjectKind.ANNOTATION: len(file.annotations)}
+    assert found == {kind: 1}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        feature(SQUARE, type="gland"),  # another program's own word
+        {**feature(SQUARE), "id": "PathAnnotationObject"},
+        {**feature(SQUARE, objectType="annotation"), "id": "5d2c3a52-6ac4-4b6e-9f9f-4f8b1f6f6f4e"},
+    ],
+)
+def test_annotations_without_a_type(content: Any, tmp_path: Path) -> None:
+    assert read_one(tmp_path, content).shape.area == 100 * 100
+
+
+@pytest.mark.parametrize(
+    ("stated", "classes"),
+    [
+        (None, ()),
+        ({}, ()),
+        ("Tumor", ("Tumor",)),
+        ("Tumor: Positive", ("Tumor", "Positive")),
+        ({"name": "Tumor", "color": [200, 0, 0]}, ("Tumor",)),
+        ({"name": "Tumor: Positive", "colorRGB": -377282}, ("Tumor", "Positive")),
+        ({"names": ["Tumor", "Positive"], "color": [1, 2, 3]}, ("Tumor", "Positive")),
+        ({"name": "Positive", "parentClass": {"name": "Tumor"}}, ("Tumor", "Positive")),
+    ],
+)
+def test_classes(stated: Any, classes: tuple[str, ...], tmp_path: Path) -> None:
+    assert read_one(tmp_path, annotation(SQUARE, classification=stated)).classes == classes
+
+
+def test_objects_below_others(tmp_path: Path) -> None:
+    inner = annotation(polygon(square(20, 30, 10)), "Tumor")
+    core = feature(SQUARE, objectType="tmaCore", childObjects=[inner])
+    file = read_annotations(write(tmp_path / "a.geojson", collection(core)))
+    assert [item.classes for item in file.annotations] == [("Tumor",)]
+    assert file.others == {ObjectKind.TMA_CORE: 1}
+
+
+@pytest.mark.parametrize("geometry", [{}, None])
+def test_without_a_geometry(geometry: Any, tmp_path: Path) -> None:
+    content = collection(annotation(geometry), annotation(SQUARE))
+    assert read_one(tmp_path, content).shape.area == 100 * 100
+
+
+def test_plane_name_and_metadata_twice(tmp_path: Path) -> None:
+    geometry = {**SQUARE, "plane": {"c": -1, "z": 2, "t": 1}}
+    text = json.dumps(annotation(geometry, name="Region 1"))
+    path = tmp_path / "a.geojson"
+    # as QuPath 0.7 writes it
+    path.write_text(text.replace('"name"', '"metadata": {}, "metadata": {"a": "b"}, "name"'))
+    (found,) = read_annotations(path).annotations
+    assert (found.z, found.t, found.name) == (2, 1, "Region 1")
+
+
+def test_points_and_lines(tmp_path: Path) -> None:
+    dots = annotation({"type": "MultiPoint", "coordinates": [[1, 2], [3, 4]]}, "Tumor")
+    line = annotation({"type": "LineString", "coordinates": [[1, 2], [3, 4]]})
+    file = read_annotations(write(tmp_path / "a.geojson", collection(dots, line)))
+    assert [item.shape.area for item in file.annotations] == [0, 0]
+    assert len(shapely.get_parts(file.annotations[0].shape)) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[1]",
+        "not JSON",
+        '{"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}',
+        '{"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [1, 0]]]}',
+        '{"type": "Polygon", "coordinates": [[[NaN, 0], [1, 1], [1, 0]]]}',
+        '{"type": "Polygon"}',
+        '{"type": "Circle", "coordinates": [1, 2]}',
+        '{"type": "FeatureCollection", "features": {"a": 1}}',
+        '{"type": "Feature", "geometry": "POLYGON ((0 0))"}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_geojson_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.geojson"
+    path.write_text(text)
+    with pytest.raises(TissueError, match=r"broken\.geojson"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize("raw", [b"\x1f\x8b\x08broken", b"PK\x03\x04broken", b"\xff\xfe\x00"])
+def test_damaged_files_are_named(raw: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "broken.geojson"
+    path.write_bytes(raw)
+    with pytest.raises(TissueError, match=r"broken\.geojson"):
+        read_annotations(path)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.geojson", tmp_path):
+        with pytest.raises(TissueError, match=path.name):
+            read_annotations(path)
+
+
+def test_an_archive_without_geojson(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(TissueError, match=r"no \.geojson"):
+        read_annotations(tmp_path / "a.zip")

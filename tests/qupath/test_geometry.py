@@ -1,0 +1,93 @@
+"""Shapes keep their area and place on every way."""
+
+import numpy as np
+import pytest
+import shapely
+import shapely.geometry
+
+from napari_xmag.geometry import Box
+from napari_xmag.qupath.geometry import (
+    geometry_json,
+    points,
+    polygons,
+    read_geometry,
+    seamed,
+    shown_box,
+    shown_shape,
+)
+from tests.qupath.shapes import polygon, square
+
+
+def even_odd_area(corners: np.ndarray) -> float:
+    """Return the area by the trapezium rule: seams cancel out."""
+    x, y = corners.T
+    return abs(float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))) / 2
+
+
+def test_holes_and_islands_in_them() -> None:
+    holed = polygon(square(0, 0, 100), square(20, 20, 60)[::-1])
+    island = polygon(square(40, 40, 20))
+    both = {"type": "MultiPolygon", "coordinates": [holed["coordinates"], island["coordinates"]]}
+    shape = read_geometry(both)
+    assert shape.area == 100**2 - 60**2 + 20**2
+    assert sum(even_odd_area(seamed(part)) for part in polygons(shape)) == shape.area
+
+
+def test_crossing_and_overlapping_outlines() -> None:
+    bow = polygon([[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]])
+    assert read_geometry(bow).area == pytest.approx(50)
+    twice = {"type": "MultiPolygon", "coordinates": [[square(0, 0, 10)], [square(5, 0, 10)]]}
+    assert read_geometry(twice).area == 150
+    spike = polygon([[0, 0], [10, 0], [20, 0], [10, 0], [10, 10], [0, 10], [0, 0]])
+    assert read_geometry(spike).area == 100
+
+
+def test_open_rings_and_heights() -> None:
+    assert read_geometry(polygon(square(0, 0, 10)[:-1])).area == 100
+    high = polygon([[x, y, 7] for x, y in square(0, 0, 10)])
+    assert read_geometry(high).area == 100
+
+
+def test_an_ellipse_is_one_whatever_stands_for_it() -> None:
+    box = polygon([[0, 0], [20, 0], [20, 10], [0, 10], [0, 0]], isEllipse=True)
+    shape = read_geometry(box)
+    assert shape.area == pytest.approx(np.pi * 10 * 5, rel=1e-3)
+    assert shape.bounds == pytest.approx((0, 0, 20, 10))
+
+
+def test_nothing_is_empty() -> None:
+    for item in ({}, None, {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}):
+        assert read_geometry(item).is_empty
+    assert read_geometry({"type": "Polygon", "coordinates": []}).is_empty
+
+
+def test_points() -> None:
+    assert points(read_geometry({"type": "Point", "coordinates": [1, 2]})).tolist() == [[1, 2]]
+    mixed = {
+        "type": "GeometryCollection",
+        "geometries": [
+            {"type": "MultiPoint", "coordinates": [[50, 50], [60, 60]]},
+            polygon(square(0, 0, 10)),
+        ],
+    }
+    shape = read_geometry(mixed)
+    assert sorted(points(shape).tolist()) == [[50, 50], [60, 60]]
+    assert shape.area == 100
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        shapely.box(0, 0, 10, 10).difference(shapely.box(2, 2, 4, 4)),
+        shapely.union_all([shapely.box(0, 0, 10, 10), shapely.box(20, 0, 30, 10)]),
+    ],
+)
+def test_written_shapes_are_read_by_shapely(shape: shapely.Geometry) -> None:
+    assert shapely.geometry.shape(geometry_json(shape)).equals(shape)
+
+
+def test_only_what_is_shown() -> None:
+    frame = Box(100, 200, 50, 50)
+    assert shown_box(Box(90, 190, 20, 20), frame) == Box(0, 0, 10, 10)
+    assert shown_box(Box(0, 0, 20, 20), frame) is None
+    assert shown_shape(shapely.box(90, 190, 110, 210), frame).bounds == (0, 0, 10, 10)
