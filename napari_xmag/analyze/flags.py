@@ -28,6 +28,7 @@ class FlagCode(StrEnum):
     MPP_CONFLICT = "mpp_conflict"
     OUT_OF_RANGE = "out_of_range"
     DEMONSTRATION = "demonstration"
+    REGIONS = "regions"
 
 
 @dataclass(frozen=True, slots=True)

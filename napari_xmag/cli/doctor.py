@@ -2,7 +2,7 @@
 
 import argparse
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.resources import files
@@ -61,7 +61,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print all findings; return 1 when one needs attention."""
-    findings = list(examine())
+    return show(examine())
+
+
+def show(findings: Iterable[Finding]) -> int:
+    """Print findings; return 1 when one needs attention."""
+    findings = list(findings)
     wide = max(len(finding.name) for finding in findings)
     for finding in findings:
         print(f"{finding.mark}  {finding.name:{wide}}  {finding.words}")

@@ -1,6 +1,7 @@
 """`napari-xmag models`: list, check, add and fetch slide models."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,10 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.set_defaults(run=run)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
-    steps.add_parser("list", help="all models; what is wrong with those that cannot be used")
+    every = steps.add_parser(
+        "list", help="all models; what is wrong with those that cannot be used"
+    )
+    every.add_argument("--json", action="store_true", help="for programs, on one line")
     check = steps.add_parser("check", help="compare every file of models with its SHA-256")
     check.add_argument(
         "models", nargs="*", metavar="MODEL", help="names or folders; all models when none is given"
@@ -47,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_xmag import zoo
 
     if args.step == "list":
-        return _list()
+        return _list_json() if args.json else _list()
     if args.step == "check":
         return _check(args.models)
     if args.step == "add":
@@ -112,6 +116,21 @@ def _list() -> int:
         return 0
     print(columns([_HEADINGS, *map(row, entries)]))
     return 1 if any(entry.problem for entry in entries) else 0
+
+
+def _list_json() -> int:
+    from napari_xmag.zoo import list_models
+
+    models = [
+        {
+            "name": entry.name,
+            "display_name": entry.info.display_name if entry.info else entry.name,
+            "problem": entry.problem,
+        }
+        for entry in list_models()
+    ]
+    print(json.dumps({"models": models}))
+    return 0
 
 
 def _check(names: Sequence[str]) -> int:

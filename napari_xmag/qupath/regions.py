@@ -11,6 +11,8 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from napari_xmag.analyze.flags import Flag, FlagCode
+from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, TissueError
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, ObjectKind, read_annotations
 from napari_xmag.qupath.classes import UNCLASSIFIED, class_words, is_ignored
@@ -19,6 +21,7 @@ from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
 
+_OTHER_PLANE = "on focal plane"
 _KIND_WORDS = {
     ObjectKind.DETECTION: ("detection", "detections"),
     ObjectKind.TILE: ("tile", "tiles"),
@@ -129,7 +132,7 @@ def read_regions(path: str | os.PathLike[str], classes: Sequence[str] = ()) -> R
 
 def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
     if item.z or item.t:
-        return f"on focal plane {item.z}, time point {item.t}"
+        return f"{_OTHER_PLANE} {item.z}, time point {item.t}"
     if not item.shape.area:
         return "without an area"
     if classes:
@@ -175,6 +178,23 @@ def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
         found=f"none that counts ({left or 'the file is empty'})",
         hint=hint,
     )
+
+
+def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
+    """Say when regions on other planes took no part, or regions were too small for any tile."""
+    flags = []
+    planes = [words for words in regions.left_out if words.startswith(_OTHER_PLANE)]
+    if planes:
+        words = f"Regions {', '.join(planes)} took no part: only the first plane is analyzed."
+        flags.append(Flag(FlagCode.REGIONS, words))
+    if not len(result.patches) and not result.unreadable:
+        side = result.model["tile_px"] * result.model["mpp"]
+        words = (
+            f"The tissue within the regions is less than the least share of any tile "
+            f"({side:.0f} µm): draw larger regions, or lower --min-tissue."
+        )
+        flags.append(Flag(FlagCode.REGIONS, words))
+    return flags
 
 
 def tissue_in_regions(

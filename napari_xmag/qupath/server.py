@@ -10,7 +10,7 @@ from urllib.request import url2pathname
 from napari_xmag.errors import GeometryError, ProjectError
 from napari_xmag.geometry import Mpp
 from napari_xmag.qupath.origin import Origin, slide_frame
-from napari_xmag.slide.base import Slide
+from napari_xmag.slide.base import MppSource, Slide
 from napari_xmag.slide.mpp import agree, describe
 
 # Wrapped pictures whose pixels lie where those of the file do.
@@ -189,9 +189,15 @@ def _other_picture(image: QuPathImage, slide: Slide) -> ProjectError:
     )
 
 
-def note_mpp(image: QuPathImage, slide: Slide) -> None:
-    """Say on the slide when QuPath was given another pixel size than the file states."""
-    if image.mpp is None or slide.mpp is None or agree(image.mpp, slide.mpp):
+def take_mpp(image: QuPathImage, slide: Slide) -> None:
+    """Give a slide that states no pixel size the one that QuPath was given.
+
+    Where both have one the slide's stays, and a conflict is noted on it.
+    """
+    if image.mpp is None:
         return
-    words = f"QuPath says {describe(image.mpp)}, the slide {describe(slide.mpp)}."
-    slide.mpp_conflict = f"{slide.mpp_conflict} {words}".strip()
+    if slide.mpp is None:
+        slide.mpp, slide.mpp_source = image.mpp, MppSource.USER
+    elif not agree(image.mpp, slide.mpp):
+        words = f"QuPath says {describe(image.mpp)}, the slide {describe(slide.mpp)}."
+        slide.mpp_conflict = f"{slide.mpp_conflict} {words}".strip()

@@ -1,0 +1,101 @@
+"""What `napari-xmag analyze` says while it works: lines for a person, or events for a program."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from napari_xmag._about import NOTICE
+from napari_xmag.cli.progress_line import ProgressLine, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_xmag.analyze.events import AnalyzeEvent
+    from napari_xmag.analyze.result import SlideResult
+
+
+class AnalyzeReport(Protocol):
+    """Listens to the analysis of one slide after another."""
+
+    def begin(self, path: Path, number: int, count: int) -> None:
+        """A slide is begun."""
+
+    def show(self, event: "AnalyzeEvent") -> None:
+        """Something happened."""
+
+    def finish(
+        self, path: Path, result: "SlideResult", folder: Path, notes: "Sequence[str]"
+    ) -> None:
+        """A slide is done and written; ``notes`` are lines about what was analysed."""
+
+    def fail(self, path: Path, error: Exception) -> None:
+        """A slide failed."""
+
+    def close(self, done: int, failed: "Sequence[Path]") -> None:
+        """The run is over."""
+
+    def written_back(self, project: Path, images: int, backup: Path) -> None:
+        """Answers stand in a project now; ``backup`` is the project as it was."""
+
+    def abandon(self) -> None:
+        """Nothing more will come, for whatever reason."""
+
+
+class TextReport:
+    """Lines for a person: the answer on standard output, progress and errors beside it."""
+
+    def __init__(self) -> None:
+        self._line = ProgressLine("")
+
+    def begin(self, path: Path, number: int, count: int) -> None:
+        """Start a line."""
+        self._line = ProgressLine(f"[{number}/{count}] {path.name}")
+
+    def show(self, event: "AnalyzeEvent") -> None:
+        """Renew the line."""
+        self._line.show(event)
+
+    def finish(
+        self, path: Path, result: "SlideResult", folder: Path, notes: "Sequence[str]"
+    ) -> None:
+        """Print the answer."""
+        print(summary(path.name, result, folder, notes), flush=True)
+
+    def fail(self, path: Path, error: Exception) -> None:
+        """Print the reason."""
+        self._line.clear()
+        print(f"{path.name}: FAILED. {error}", file=sys.stderr)
+
+    def close(self, done: int, failed: "Sequence[Path]") -> None:
+        """Print how many were done, and which were not."""
+        count = done + len(failed)
+        print(f"{done} of {count} {'slide' if count == 1 else 'slides'} analyzed. {NOTICE}")
+        if failed:
+            print(f"Failed: {', '.join(path.name for path in failed)}", file=sys.stderr)
+
+    def written_back(self, project: Path, images: int, backup: Path) -> None:
+        """Print where the answers went."""
+        count = "1 image" if images == 1 else f"{images} images"
+        print(f"Written back to {count} of {project}; the project before: {backup.name}")
+
+    def abandon(self) -> None:
+        """Take the line off the terminal."""
+        self._line.clear()
+
+
+def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]") -> str:
+    """Return what a person wants to know of a result."""
+    shares = sorted(zip(result.probabilities, result.classes, strict=False), reverse=True)
+    words = ", ".join(f"{name} {100 * share:.1f} %" for share, name in shares)
+    count, seconds = result.tiles_read, result.seconds["total"]
+    tiles = "1 tile" if count == 1 else f"{count} tiles"
+    lines = [
+        name,
+        f"  prediction  {words or 'none'}",
+        *([f"  called      {result.predicted} ({result.rule})"] if result.rule else []),
+        *(f"  warning     {flag.words}" for flag in result.flags),
+        *(f"  {note}" for note in notes),
+        f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.0f} tiles/s",
+        f"  written to  {folder}",
+    ]
+    return "\n".join(lines)

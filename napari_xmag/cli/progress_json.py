@@ -1,0 +1,142 @@
+"""``--progress json``: the analysis as events for another program, one JSON object a line."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from napari_xmag._about import NOTICE, __version__
+from napari_xmag.analyze.events import AnalyzeEvent, SlidePlanned, TilesDone, Waiting
+from napari_xmag.errors import XmagError
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.result import SlideResult
+
+_BEAT_SECONDS = 0.4
+_LEAST_SECONDS = 0.1
+_STARTING = "loading the model"
+
+
+class JsonReport:
+    """Writes one line an event, at least twice a second whatever the work does meanwhile.
+
+    Loading a model and writing the results yield no events, so a thread repeats the last stage
+    while nothing else is said. Lines are ASCII: no code page of a pipe can spoil them. A reader
+    that goes away ends the run, as for any program in a pipe.
+
+    Parameters
+    ----------
+    stream
+        Standard output when None.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._spoke = 0.0
+        self._slide = ""
+        self._now: dict[str, Any] = {"event": "waiting", "stage": _STARTING, "done": 0, "total": 0}
+        self._say({"event": "started", "version": __version__, "notice": NOTICE})
+        self._beat = threading.Thread(target=self._repeat, name="xmag-progress", daemon=True)
+        self._beat.start()
+
+    def begin(self, path: Path, number: int, count: int) -> None:
+        """Name the slide."""
+        self._slide = str(path)
+        self._now = _waiting("opening the slide", 0, 0)
+        self._say({"event": "slide", "number": number, "count": count})
+
+    def show(self, event: AnalyzeEvent) -> None:
+        """Write an event; of many in a tenth of a second only the last is told."""
+        content = _content(event)
+        if content is None:
+            return
+        done, total = content.get("done", 0), content.get("total", content.get("tiles", 0))
+        last = total > 0 and done == total
+        self._now = _waiting("writing the results" if last else "reading", done, total)
+        if isinstance(event, Waiting):
+            self._now = content
+        if last or time.monotonic() - self._spoke >= _LEAST_SECONDS:
+            self._say(content)
+
+    def finish(self, path: Path, result: "SlideResult", folder: Path, notes: Sequence[str]) -> None:
+        """Write the answer, and what QuPath keeps of it."""
+        from napari_xmag.qupath.metadata import image_description, image_metadata
+
+        self._say(
+            {
+                "event": "finished",
+                "folder": str(folder.absolute()),
+                "predicted": result.predicted,
+                "probabilities": dict(zip(result.classes, result.probabilities, strict=False)),
+                "flags": [{"code": str(flag.code), "words": flag.words} for flag in result.flags],
+                "notes": list(notes),
+                "patches": len(result.patches),
+                "qupath": {
+                    "metadata": image_metadata(result),
+                    "description": image_description(result),
+                },
+            }
+        )
+
+    def fail(self, path: Path, error: Exception) -> None:
+        """Write why a slide failed."""
+        parts = {}
+        if isinstance(error, XmagError):
+            parts = {"expected": error.expected, "found": error.found, "hint": error.hint}
+        self._say({"event": "failed", "message": str(error), **parts})
+
+    def close(self, done: int, failed: Sequence[Path]) -> None:
+        """Write how many slides were done."""
+        self._slide = ""
+        self._say({"event": "ended", "done": done, "failed": [str(path) for path in failed]})
+
+    def written_back(self, project: Path, images: int, backup: Path) -> None:
+        """Write where the answers went."""
+        paths = {"project": str(project), "backup": str(backup)}
+        self._say({"event": "written_back", "images": images, **paths})
+
+    def abandon(self) -> None:
+        """Fall silent."""
+        self._over.set()
+        self._beat.join()
+
+    def _repeat(self) -> None:
+        while not self._over.wait(_BEAT_SECONDS / 4):
+            if time.monotonic() - self._spoke >= _BEAT_SECONDS:
+                try:
+                    self._say(self._now)
+                except OSError:  # nobody listens; the next event of the run itself says so
+                    return
+
+    def _say(self, content: Mapping[str, Any]) -> None:
+        place = {"slide": self._slide} if self._slide else {}
+        line = json.dumps({**content, **place}, allow_nan=False)
+        with self._lock:
+            self._spoke = time.monotonic()
+            print(line, file=self._stream, flush=True)
+
+
+def _waiting(stage: str, done: int, total: int) -> dict[str, Any]:
+    return {"event": "waiting", "stage": stage, "done": done, "total": total}
+
+
+def _content(event: AnalyzeEvent) -> dict[str, Any] | None:
+    if isinstance(event, Waiting):
+        return _waiting(event.stage, event.done, event.total)
+    if isinstance(event, SlidePlanned):
+        return {"event": "planned", "tiles": event.tiles}
+    if isinstance(event, TilesDone):
+        return {
+            "event": "tiles",
+            "done": event.done,
+            "total": event.total,
+            "unreadable": event.unreadable,
+            "tiles_per_second": round(event.tiles_per_second, 3),
+            "seconds_left": round(event.seconds_left, 1),
+        }
+    return None

@@ -1,0 +1,86 @@
+"""``napari-xmag qupath``: put the script into QuPath, take it out, see whether it works."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_xmag.cli.doctor import Finding, show
+
+_MENU = """\
+In QuPath:
+  once     Automate > User scripts > XMAG > Add to menu, then Run > Run in the editor
+  always   Extensions > XMAG > Analyze slide
+docs/qupath.md leads through it."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command and its steps."""
+    parser = subparsers.add_parser(
+        "qupath",
+        help="run XMAG inside QuPath: install its script, remove it, check it",
+        description="Run XMAG inside QuPath (0.5 to 0.7): a script in QuPath's user folder starts "
+        "this installation on the open slide and imports the result (docs/qupath.md).",
+    )
+    parser.set_defaults(run=run)
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    helps = {
+        "install": "write the script into QuPath's user folder",
+        "uninstall": "remove it",
+        "doctor": "look for QuPath and try the script's command",
+    }
+    for name, words in helps.items():
+        step = steps.add_parser(name, help=words)
+        step.add_argument(
+            "folder",
+            nargs="?",
+            type=Path,
+            metavar="DIR",
+            help="QuPath's user folder (default: all of QuPath/v0.5 and later in your home)",
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the step that was asked for.
+
+    Returns
+    -------
+    0 when all is well, 1 when something needs attention.
+    """
+    if args.step == "doctor":
+        return show(_findings(args.folder))
+    from napari_xmag.qupath.install import install, require_folders, uninstall
+
+    for folder in require_folders(args.folder):
+        paths = install(folder) if args.step == "install" else uninstall(folder)
+        for path in paths:
+            print(f"{'written' if args.step == 'install' else 'removed'}  {path}")
+        if not paths:
+            print(f"nothing of XMAG in {folder}")
+    if args.step == "install":
+        print(_MENU)
+    else:
+        print("If Add to menu was run, clear Edit > Preferences > General > Startup script path.")
+    return 0
+
+
+def _findings(named: Path | None) -> Iterator[Finding]:
+    from napari_xmag.errors import ExportError
+    from napari_xmag.qupath.install import examine, require_folders
+
+    try:
+        folders = require_folders(named)
+    except ExportError as error:
+        yield Finding("QuPath", error.found, error.hint)
+        return
+    for found in examine(folders):
+        command = " ".join(found.command)
+        again = f'napari-xmag qupath install "{found.folder}"'
+        if not found.command:
+            yield Finding("QuPath", f"{found.folder}, without the script of XMAG", again)
+        elif not found.works:
+            yield Finding("QuPath", f"{found.folder}: {command} does not start", again)
+        elif not found.current:
+            yield Finding("QuPath", f"{found.folder}: a script of another version", again)
+        else:
+            yield Finding("QuPath", f"{found.folder}: starts {command}")

@@ -1,0 +1,176 @@
+"""What is to be analysed: slides, the images of QuPath projects, or one image that QuPath shows."""
+
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_xmag.cli.slides import find_slides
+from napari_xmag.errors import ConfigError, ProjectError
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.cli.analyze_report import AnalyzeReport
+    from napari_xmag.qupath.origin import Origin
+    from napari_xmag.qupath.project import Project
+    from napari_xmag.qupath.server import QuPathImage
+    from napari_xmag.qupath.write_back import EntryNote
+    from napari_xmag.slide.base import Slide
+
+
+@dataclass(frozen=True)
+class Target:
+    """One slide.
+
+    Attributes
+    ----------
+    path
+        Its file or folder.
+    image
+        How QuPath shows it, where it comes from there.
+    name
+        Its name in QuPath.
+    project, key
+        Where it stands in a project.
+    """
+
+    path: Path
+    image: "QuPathImage | None" = None
+    name: str = ""
+    project: "Project | None" = None
+    key: str = ""
+
+    def check(self) -> None:
+        """Raise ProjectError when QuPath shows other pixels than the file holds."""
+        if self.image is not None:
+            self.image.require_plain()
+
+    def place(self, slide: "Slide", stated: str) -> "Origin":
+        """Return from which corner QuPath counts: known of its images, else as stated.
+
+        What QuPath knows of the pixel size is taken over.
+
+        Raises
+        ------
+        ProjectError
+            When QuPath shows a picture of another size.
+        """
+        from napari_xmag.qupath.origin import Origin
+        from napari_xmag.qupath.server import find_origin, take_mpp
+
+        if self.image is None:
+            return Origin(stated)
+        take_mpp(self.image, slide)
+        return find_origin(self.image, slide)
+
+
+def find_targets(paths: Iterable[Path]) -> list[Target]:
+    """Return the slides that the arguments name, each once, and then the images of projects.
+
+    Raises
+    ------
+    ProjectError
+        When a project cannot be read.
+    """
+    found: list[Target] = []
+    slides: list[Path] = []
+    for path in paths:
+        if path.suffix.lower() == ".qpproj":
+            found += _of_project(path)
+        elif path.suffix.lower() == ".json":
+            found.append(_of_server(path))
+        else:
+            slides.append(path)
+    return [*(Target(path) for path in find_slides(slides)), *found]
+
+
+def _of_project(path: Path) -> list[Target]:
+    from napari_xmag.qupath.project import read_project
+
+    project = read_project(path)
+    return [
+        Target(entry.image.path, entry.image, entry.name, project, entry.key)
+        for entry in project.entries
+    ]
+
+
+def _of_server(path: Path) -> Target:
+    """Read one image as QuPath describes it, in a ``server.json``."""
+    from napari_xmag.qupath.server import read_server
+
+    try:
+        image = read_server(json.loads(path.read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ProjectError(
+            expected=f"an image as QuPath describes it in {path.name}",
+            found=f"a file that cannot be read as such ({error})",
+            hint="Give the slide itself, a project.qpproj, or the server.json beside it.",
+            causes=(error,),
+        ) from error
+    return Target(image.path, image, image.path.name)
+
+
+def check_images(targets: Iterable[Target]) -> None:
+    """Look at images that QuPath shows before anything else is loaded: somebody is waiting there.
+
+    Raises
+    ------
+    ProjectError
+        When QuPath shows other pixels than the file holds.
+    SlideOpenError
+        When the file cannot be read.
+    """
+    from napari_xmag.slide.open import open_slide
+
+    for target in targets:
+        if target.image is not None and target.project is None:
+            target.check()
+            with closing(open_slide(target.path)) as slide:
+                target.place(slide, "")
+
+
+@dataclass
+class WriteBack:
+    """Gathers answers, and writes them into their projects at the end.
+
+    Parameters
+    ----------
+    wanted
+        Whether ``--write-back`` was given.
+    """
+
+    wanted: bool
+    notes: "dict[Path, tuple[Project, dict[str, EntryNote]]]" = field(default_factory=dict)
+
+    def require_project(self, targets: Iterable[Target]) -> None:
+        """Raise ConfigError when there is nothing to write to."""
+        if self.wanted and all(target.project is None for target in targets):
+            raise ConfigError(
+                expected="a project.qpproj with --write-back",
+                found="slides alone",
+                hint="Name the project, or leave out --write-back.",
+            )
+
+    def add(self, target: Target, result: "SlideResult") -> None:
+        """Take in an answer."""
+        if self.wanted and target.project is not None:
+            from napari_xmag.qupath.write_back import EntryNote
+
+            _, notes = self.notes.setdefault(target.project.path, (target.project, {}))
+            notes[target.key] = EntryNote.of(result)
+
+    def write(self, report: "AnalyzeReport") -> None:
+        """Write to each project, and say so.
+
+        Raises
+        ------
+        ProjectError
+            When one was saved by another program meanwhile; it stays as it is.
+        """
+        from napari_xmag.qupath.write_back import write_back
+
+        for project, notes in self.notes.values():
+            backup = write_back(project, notes)
+            report.written_back(project.path, len(notes), backup)
