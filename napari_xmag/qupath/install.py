@@ -1,0 +1,191 @@
+"""The scripts that run XMAG inside QuPath, put into its user folder."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from napari_xmag.errors import ExportError
+from napari_xmag.files import whole_file
+
+SCRIPTS = ("Analyze_slide.groovy", "Add_to_menu.groovy")
+"""QuPath shows them as "Analyze slide" and "Add to menu"."""
+
+_FOLDER = Path("scripts") / "XMAG"
+_COMMAND = re.compile(r"^@Field List COMMAND = \[(.*)\]$", re.MULTILINE)
+_PLACE = re.compile(r"^def FOLDER = '.*'$", re.MULTILINE)
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_VERSION = re.compile(r"v(\d+)\.(\d+)")
+_OLDEST = (0, 5)
+_MOST_SECONDS = 60
+
+
+def own_command() -> tuple[str, ...]:
+    """Return how to start this very installation: its Python, whatever the search path says."""
+    return (Path(sys.executable).as_posix(), "-m", "napari_xmag.cli")
+
+
+def user_folders(home: Path | None = None) -> list[Path]:
+    """Return the user folders of QuPath 0.5 and later, the newest version first.
+
+    On Linux, Windows and macOS alike QuPath suggests ``QuPath/v0.7`` in the user's home.
+    """
+    parent = (home or Path.home()) / "QuPath"
+    found = []
+    for folder in parent.glob("v*"):
+        match = _VERSION.fullmatch(folder.name)
+        version = (int(match[1]), int(match[2])) if match else (0, 0)
+        if version >= _OLDEST and folder.is_dir():
+            found.append((version, folder))
+    return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def require_folders(named: Path | None) -> list[Path]:
+    """Return the folder that was named, or those that are found.
+
+    Raises
+    ------
+    ExportError
+        When there is none.
+    """
+    folders = user_folders() if named is None else [named]
+    missing = [folder for folder in folders if not folder.is_dir()]
+    if folders and not missing:
+        return folders
+    raise ExportError(
+        expected="a user folder of QuPath 0.5 or later",
+        found=f"no folder {missing[0]}" if missing else f"none in {Path.home() / 'QuPath'}",
+        hint="Start QuPath once and let it make its user directory, or name it: QuPath shows it "
+        "under Edit > Preferences > General > QuPath user directory.",
+    )
+
+
+def script_folder(user_folder: Path) -> Path:
+    """Return where the scripts lie in a user folder."""
+    return user_folder / _FOLDER
+
+
+def install(user_folder: Path, command: Sequence[str] | None = None) -> list[Path]:
+    """Write the scripts; earlier ones are replaced.
+
+    Parameters
+    ----------
+    user_folder
+        QuPath's user directory.
+    command
+        How the script starts this program; `own_command` when None.
+
+    Raises
+    ------
+    ExportError
+        When they cannot be written.
+    """
+    folder = script_folder(user_folder.absolute())
+    texts = {name: _packaged(name) for name in SCRIPTS}
+    parts = ", ".join(_quoted(part) for part in command or own_command())
+    texts[SCRIPTS[0]] = _set(texts[SCRIPTS[0]], _COMMAND, f"@Field List COMMAND = [{parts}]")
+    place = f"def FOLDER = {_quoted(folder.as_posix())}"
+    texts[SCRIPTS[1]] = _set(texts[SCRIPTS[1]], _PLACE, place)
+    for name, text in texts.items():
+        with whole_file(folder / name) as part:
+            part.write_text(text, encoding="ascii", newline="\n")
+    return [folder / name for name in SCRIPTS]
+
+
+def uninstall(user_folder: Path) -> list[Path]:
+    """Remove the scripts, and their folder where nothing else is in it; return what was removed.
+
+    Raises
+    ------
+    ExportError
+        When they cannot be removed.
+    """
+    folder = script_folder(user_folder)
+    removed = [folder / name for name in SCRIPTS if (folder / name).exists()]
+    try:
+        for path in removed:
+            path.unlink()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    except OSError as error:
+        raise ExportError(
+            expected=f"to remove the scripts in {folder}",
+            found=error.strerror or str(error),
+            hint="Remove them by hand.",
+            causes=(error,),
+        ) from error
+    return removed
+
+
+def _packaged(name: str) -> str:
+    return files("napari_xmag.qupath").joinpath("scripts", name).read_text(encoding="ascii")
+
+
+def _set(text: str, pattern: re.Pattern[str], line: str) -> str:
+    assert pattern.search(text), line  # scripts and this module belong together
+    return pattern.sub(lambda _: line, text, count=1)
+
+
+def _quoted(text: str) -> str:
+    """Return a Groovy string in ASCII: QuPath may read the file in the system's code page."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    # UTF-16 units, as Java has them
+    units = escaped.encode("utf-16-be")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    return "'" + "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes) + "'"
+
+
+def _unquoted(text: str) -> str:
+    units = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text)
+    joined = units.encode("utf-16", "surrogatepass").decode("utf-16")
+    return re.sub(r"\\(.)", r"\1", joined)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What was found in one user folder.
+
+    Attributes
+    ----------
+    folder
+        The user folder.
+    command
+        How its script starts this program; empty when no script is there.
+    current
+        Whether the script is the one of this version.
+    works
+        Whether the command starts.
+    """
+
+    folder: Path
+    command: tuple[str, ...]
+    current: bool
+    works: bool
+
+
+def examine(folders: Sequence[Path]) -> Iterator[Installed]:
+    """Look at the script in each user folder, and try its command."""
+    for folder in folders:
+        path = script_folder(folder) / SCRIPTS[0]
+        try:
+            text = path.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            yield Installed(folder, (), current=False, works=False)
+            continue
+        match = _COMMAND.search(text)
+        command = tuple(_unquoted(part) for part in _QUOTED.findall(match[1])) if match else ()
+        same = _COMMAND.sub("", text) == _COMMAND.sub("", _packaged(SCRIPTS[0]))
+        yield Installed(folder, command, current=same, works=_starts(command))
+
+
+def _starts(command: Sequence[str]) -> bool:
+    try:
+        done = subprocess.run(
+            [*command, "--version"], capture_output=True, timeout=_MOST_SECONDS, check=False
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and b"napari-xmag" in done.stdout

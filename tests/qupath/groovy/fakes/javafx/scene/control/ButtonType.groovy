@@ -1,0 +1,5 @@
+package javafx.scene.control
+
+class ButtonType {
+    static final ButtonType CANCEL = new ButtonType()
+}

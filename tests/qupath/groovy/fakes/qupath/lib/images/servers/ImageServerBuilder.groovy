@@ -1,0 +1,5 @@
+package qupath.lib.images.servers
+
+interface ImageServerBuilder {
+    static interface ServerBuilder {}
+}

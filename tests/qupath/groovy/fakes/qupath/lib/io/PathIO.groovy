@@ -1,0 +1,23 @@
+package qupath.lib.io
+
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
+import java.nio.file.Files
+import java.nio.file.Path
+import java.util.zip.GZIPInputStream
+import qupath.lib.objects.FakeObject
+
+class PathIO {
+    enum GeoJsonExportOptions { FEATURE_COLLECTION, PRETTY_JSON }
+
+    static List readObjects(Path path) {
+        def stream = Files.newInputStream(path)
+        if (path.toString().endsWith('.gz')) stream = new GZIPInputStream(stream)
+        new JsonSlurper().parse(stream, 'UTF-8').features.collect { FakeObject.of(it) }
+    }
+
+    static void exportObjectsAsGeoJSON(File file, Collection objects, GeoJsonExportOptions... options) {
+        def features = objects.collect { it.feature }
+        file.setText(JsonOutput.toJson([type: 'FeatureCollection', features: features]), 'UTF-8')
+    }
+}

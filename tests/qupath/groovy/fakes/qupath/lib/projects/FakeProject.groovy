@@ -1,0 +1,21 @@
+package qupath.lib.projects
+
+import java.nio.file.Path
+
+class FakeProject {
+    Path path
+    Map<String, String> metadata = [:]
+    int synced
+
+    Path getPath() { path }
+
+    Object getEntry(Object imageData) { this }
+
+    Collection getMetadataKeys() { metadata.keySet() }
+
+    void removeMetadataValue(String key) { metadata.remove(key) }
+
+    void putMetadataValue(String key, String value) { metadata[key] = value }
+
+    void syncChanges() { synced++ }
+}

@@ -1,0 +1,272 @@
+"""The script for QuPath, run by Groovy among small fakes of QuPath's and JavaFX's classes.
+
+One Java machine plays all scenarios. ``GROOVY_HOME`` may name another Groovy, such as 4 or 5.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from napari_xmag.qupath.install import install
+from tests.qupath.shapes import annotation, feature, polygon, square
+
+HERE = Path(__file__).parent
+USERS_OWN = [
+    {**annotation(polygon(square(0, 0, 50)), "Tumor", name="mine"), "id": "1"},
+    {**feature(polygon(square(0, 0, 5)), objectType="tile", name="my tile"), "id": "2"},
+    {**annotation(polygon(square(5, 5, 9)), "XMAG: malignant", name="a note"), "id": "3"},
+]
+EARLIER = [
+    feature(polygon(square(0, 0, 5)), objectType="tile", name="XMAG patch 7, 7"),
+    annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG hotspot 3"),
+    annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG review 7, 7: wrong"),
+]
+RECLASSIFIED = annotation(polygon(square(0, 0, 50)), "Tumor", name="XMAG hotspot 9")
+BUILDER = {"builderType": "uri", "uri": "file:/slides/a.svs", "args": [], "metadata": {"width": 9}}
+NEW_NAMES = ["XMAG patch 0, 0", "XMAG hotspot 1"]
+OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 9"]
+STALE = {"label": "Benign", "XMAG prediction": "benign", "XMAG stroma": "0.9"}
+
+
+def find_groovy() -> tuple[str, dict[str, str]]:
+    """Return the command and its environment; skip where there is none."""
+    home = os.environ.get("GROOVY_HOME")
+    groovy = str(Path(home) / "bin" / "groovy") if home else shutil.which("groovy")
+    java = shutil.which("java")
+    if groovy is None or java is None:
+        pytest.skip("no Groovy or no Java on this machine: apt-get install groovy, or brew install")
+    java_home = os.environ.get("JAVA_HOME") or str(Path(java).resolve().parents[1])
+    return groovy, {**os.environ, "JAVA_HOME": java_home}
+
+
+class Scenarios:
+    """Collects scenarios, each with a script that starts a fake napari-xmag of one mode."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.planned: dict[str, Any] = {}
+
+    def add(self, name: str, mode: str, command: list[str] | None = None, **facts: Any) -> None:
+        user = self.folder / name / "QuPath ü '1'"
+        user.mkdir(parents=True)
+        record = self.folder / name / "called.json"
+        fake = [sys.executable, str(HERE / "fake_xmag.py"), mode, str(record)]
+        scripts = install(user, command or fake)
+        self.planned[name] = {
+            "script": str(scripts[0]),
+            "builder": BUILDER,
+            "uris": ["file:/slides/a.svs"],
+            "window": True,
+            "shown": True,
+            "thread": "editor",
+            "objects": [*USERS_OWN, RECLASSIFIED, *EARLIER],
+            "selected": [],
+            "project": str(self.folder / name / "project.qpproj"),
+            "metadata": STALE,
+            **facts,
+        }
+
+    def play(self) -> dict[str, Any]:
+        groovy, environment = find_groovy()
+        plan, outcome = self.folder / "plan.json", self.folder / "outcome.json"
+        plan.write_text(json.dumps(self.planned))
+        command = [groovy, "-cp", str(HERE / "groovy" / "fakes"), "-Dxmag.silence.seconds=3"]
+        command += [str(HERE / "groovy" / "drive.groovy"), str(plan), str(outcome)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
+        assert outcome.exists(), done.stdout + done.stderr
+        played: dict[str, Any] = json.loads(outcome.read_text())
+        return played
+
+
+@pytest.fixture(scope="module")
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Scenarios:
+    """All that is tried."""
+    plan = Scenarios(tmp_path_factory.mktemp("qupath"))
+    plan.add("menu", "succeed", thread="window")
+    plan.add("editor", "succeed")
+    plan.add("project", "succeed", shown=False)
+    plan.add("headless", "succeed", shown=False, window=False, project=None)
+    plan.add("regions", "succeed", selected=[USERS_OWN[0], USERS_OWN[1], annotation({})])
+    plan.add("no prediction", "no prediction")
+    plan.add("two models", "two models", choose="two")
+    plan.add("no model chosen", "two models", choose="nothing")
+    plan.add("refuse", "refuse")
+    plan.add("crash", "crash")
+    plan.add("fail", "fail", thread="window")
+    plan.add("fail in project", "fail", shown=False)
+    plan.add("nothing", "nothing")
+    plan.add("hang", "hang")
+    plan.add("cancel", "for ever", cancel=True, thread="window")
+    plan.add("kill", "for ever", kill=True)
+    plan.add("closed", "succeed", close=True)
+    plan.add("not found", "", command=["/nowhere/napari-xmag"])
+    plan.add("no image", "succeed", image=False, shown=False, thread="window")
+    plan.add("many files", "succeed", uris=["file:/a", "file:/b"])
+    plan.add("fluorescence", "succeed", rgb=False)
+    plan.add("no builder", "succeed", builder=None)
+    _add_menus(plan)
+    return plan
+
+
+def _add_menus(plan: Scenarios) -> None:
+    for name, startup in (("menu once", ""), ("menu beside another", "other.groovy")):
+        plan.add(name, "succeed")
+        scripts = Path(plan.planned[name]["script"]).parent
+        other = plan.folder / name / startup
+        if startup:
+            other.write_text("println 'hello'")
+        plan.planned[name] |= {
+            "script": str(scripts / "Add_to_menu.groovy"),
+            "startup": str(other) if startup else "",
+        }
+
+
+@pytest.fixture(scope="module")
+def played(scenarios: Scenarios) -> dict[str, Any]:
+    """What came of each."""
+    return scenarios.play()
+
+
+def called(scenarios: Scenarios, name: str) -> Any:
+    return json.loads((scenarios.folder / name / "called.json").read_text())
+
+
+def names(outcome: dict[str, Any]) -> list[str]:
+    return [item["properties"]["name"] for item in outcome["objects"]]
+
+
+@pytest.mark.parametrize("name", ["menu", "editor", "project"])
+def test_success(played: dict[str, Any], scenarios: Scenarios, name: str) -> None:
+    outcome = played[name]
+    assert outcome["thrown"] is None
+    # the user's own stays, what an earlier run left is replaced
+    assert names(outcome) == [*OWN_NAMES, *NEW_NAMES]
+    assert outcome["keptChildren"]
+    assert outcome["metadata"] == {
+        "label": "Benign",
+        "XMAG prediction": "malignant",
+        "XMAG benign": "0.1",
+        "XMAG model": "tiny (0123)",
+        "XMAG notice": "Research use only.",
+    }
+    assert outcome["synced"] == 1
+    assert json.loads(outcome["property"])["XMAG prediction"] == "malignant"
+    request = called(scenarios, name)
+    assert request["server"] == BUILDER
+    assert request["arguments"][:1] == ["analyze"]
+    assert request["arguments"][request["arguments"].index("--progress") + 1] == "json"
+    out = Path(request["arguments"][request["arguments"].index("--out") + 1])
+    assert out == scenarios.folder / name / "xmag"
+
+
+@pytest.mark.parametrize("name", ["menu", "editor"])
+def test_progress_is_shown_and_ends(played: dict[str, Any], name: str) -> None:
+    outcome = played[name]
+    assert (outcome["dialogs"], outcome["open"]) == (1, 0)
+    assert any("of 4 tiles" in words for words in outcome["words"])
+    assert [item["kind"] for item in outcome["said"]] == ["info"]
+    assert "malignant" in outcome["said"][0]["words"]
+
+
+def test_run_for_project_asks_nothing(played: dict[str, Any]) -> None:
+    assert (played["project"]["dialogs"], played["project"]["said"]) == (0, [])
+
+
+def test_without_window_and_project(played: dict[str, Any]) -> None:
+    outcome = played["headless"]
+    assert outcome["thrown"] is None
+    assert names(outcome) == [*OWN_NAMES, *NEW_NAMES]
+
+
+def test_selected_annotations_are_the_regions(played: dict[str, Any], scenarios: Scenarios) -> None:
+    request = called(scenarios, "regions")
+    assert [item["id"] for item in request["regions"]["features"]] == ["1"]
+    arguments = request["arguments"]
+    assert arguments[arguments.index("--regions-class") + 1] == "*"
+    assert "--regions" not in called(scenarios, "editor")["arguments"]
+
+
+def test_no_prediction_leaves_none_of_an_earlier_run(played: dict[str, Any]) -> None:
+    metadata = played["no prediction"]["metadata"]
+    assert metadata["XMAG prediction"] == "no prediction"
+    assert set(metadata) == {"label", "XMAG prediction", "XMAG model", "XMAG notice"}
+
+
+def test_choice_of_model(played: dict[str, Any], scenarios: Scenarios) -> None:
+    arguments = called(scenarios, "two models")["arguments"]
+    assert arguments[arguments.index("--model") + 1] == "two"
+    assert played["two models"]["said"][0] == {"kind": "choice", "words": "one, two"}
+    assert "--model" not in called(scenarios, "editor")["arguments"]
+    assert not (scenarios.folder / "no model chosen" / "called.json").exists()
+    assert names(played["no model chosen"])[-1] == EARLIER[-1]["properties"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("refuse", "Expected a picture of 9×9, but found 8×8."),
+        ("crash", "code 3"),
+        ("fail", "found a cat"),
+        ("nothing", "without a result"),
+        ("hang", "nothing for 3 seconds"),
+        ("not found", "cannot be started"),
+        ("closed", "qupath.geojson.gz"),
+        ("many files", "2 files"),
+        ("fluorescence", "not RGB"),
+        ("no builder", "analyze the original"),
+    ],
+)
+def test_a_failure_changes_nothing_and_says_why(
+    played: dict[str, Any], name: str, words: str
+) -> None:
+    outcome = played[name]
+    errors = [item["words"] for item in outcome["said"] if item["kind"] == "error"]
+    assert len(errors) == 1
+    assert words in errors[0]
+    assert names(outcome) == [*OWN_NAMES, *(item["properties"]["name"] for item in EARLIER)]
+    assert outcome["metadata"] == STALE
+    assert outcome["open"] == 0
+
+
+def test_a_failure_in_a_project_is_thrown_for_its_log(played: dict[str, Any]) -> None:
+    outcome = played["fail in project"]
+    assert "found a cat" in outcome["thrown"]
+    assert outcome["said"] == []
+    assert outcome["metadata"] == STALE
+
+
+def test_without_an_image(played: dict[str, Any]) -> None:
+    assert played["no image"]["said"] == [{"kind": "error", "words": "Open a slide first."}]
+
+
+@pytest.mark.parametrize("name", ["cancel", "kill", "hang"])
+def test_the_process_is_stopped_with_its_children(
+    played: dict[str, Any], scenarios: Scenarios, name: str
+) -> None:
+    pids = (scenarios.folder / name / "called.pids").read_text().split()
+    assert len(pids) == (1 if name == "hang" else 2)
+    running = [pid for pid in map(int, pids) if psutil.pid_exists(pid)]
+    alive = [pid for pid in running if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    assert alive == []
+    if name != "hang":
+        assert played[name]["said"] == []
+        assert played[name]["metadata"] == STALE
+        assert played[name]["open"] == 0
+
+
+def test_add_to_menu(played: dict[str, Any], scenarios: Scenarios) -> None:
+    first, second = played["menu once"], played["menu beside another"]
+    for name, outcome in (("menu once", first), ("menu beside another", second)):
+        folder = Path(scenarios.planned[name]["script"]).parent
+        wanted = {"Extensions>XMAG>Analyze slide": str(folder / "Analyze_slide.groovy")}
+        assert outcome["installed"] == wanted
+    assert first["startup"] == scenarios.planned["menu once"]["script"]
+    assert second["startup"].endswith("other.groovy")
+    assert "evaluate(new File(" in second["said"][0]["words"]
