@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,15 +41,26 @@ class Target:
     project: "Project | None" = None
     key: str = ""
 
-    def check(self) -> None:
-        """Raise ProjectError when QuPath shows other pixels than the file holds."""
-        if self.image is not None:
-            self.image.require_plain()
+    def open(self, mpp: float | None) -> "Slide":
+        """Open it: of a file with several pictures the one that QuPath shows.
 
-    def place(self, slide: "Slide", stated: str) -> "Origin":
+        Raises
+        ------
+        SlideOpenError
+            When it cannot be read.
+        ProjectError
+            When QuPath shows other pixels than the file holds.
+        """
+        from napari_xmag.qupath.server import open_shown
+        from napari_xmag.slide.open import open_slide
+
+        if self.image is None:
+            return open_slide(self.path, mpp)
+        self.image.require_plain()
+        return open_shown(self.image, mpp)
+
+    def origin(self, slide: "Slide", stated: str) -> "Origin":
         """Return from which corner QuPath counts: known of its images, else as stated.
-
-        What QuPath knows of the pixel size is taken over.
 
         Raises
         ------
@@ -58,12 +68,9 @@ class Target:
             When QuPath shows a picture of another size.
         """
         from napari_xmag.qupath.origin import Origin
-        from napari_xmag.qupath.server import find_origin, take_mpp
+        from napari_xmag.qupath.server import find_origin
 
-        if self.image is None:
-            return Origin(stated)
-        take_mpp(self.image, slide)
-        return find_origin(self.image, slide)
+        return Origin(stated) if self.image is None else find_origin(self.image, slide)
 
 
 def find_targets(paths: Iterable[Path]) -> list[Target]:
@@ -122,13 +129,10 @@ def check_images(targets: Iterable[Target]) -> None:
     SlideOpenError
         When the file cannot be read.
     """
-    from napari_xmag.slide.open import open_slide
-
     for target in targets:
         if target.image is not None and target.project is None:
-            target.check()
-            with closing(open_slide(target.path)) as slide:
-                target.place(slide, "")
+            with target.open(None) as slide:
+                target.origin(slide, "")
 
 
 @dataclass

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from napari_xmag.cli import qupath_cohort
 from napari_xmag.cli.settings import mpp_option
 
 
@@ -17,7 +18,10 @@ def add_parser(subparsers: Any) -> None:
         description="Train a slide model on a table slide,label[,patient,split,mpp,site] (CSV or "
         "Excel). Problems of the table are listed before anything starts (docs/train.md).",
     )
-    parser.add_argument("cohort", type=Path, metavar="COHORT")
+    parser.add_argument(
+        "cohort", type=Path, metavar="COHORT", help="the table, or project.qpproj of QuPath"
+    )
+    qupath_cohort.add_options(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the run's folder")
     parser.add_argument(
         "--mode",
@@ -77,14 +81,13 @@ def _add_short_forms(parser: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the model is written, 2 when the table has problems."""
     from napari_xmag.cli.progress import follow, show
-    from napari_xmag.cohort.opening import open_cohort
     from napari_xmag.progress.heartbeat import finish
     from napari_xmag.train.report.card import read_notes
     from napari_xmag.train.run import train
 
     # The first of the processes that torchrun started speaks for all.
     first = os.environ.get("RANK", "0") == "0"
-    opening = open_cohort(args.cohort)
+    opening = qupath_cohort.opening(args)
     cohort = finish(show(opening) if first else opening)
     for problem in cohort.problems:
         print(problem, file=sys.stderr)

@@ -1,9 +1,12 @@
 """A project as a table of labelled slides."""
 
 from napari_xmag.cohort.cohort import Cohort, check
+from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
-from napari_xmag.errors import CohortError
+from napari_xmag.errors import CohortError, XmagError
 from napari_xmag.qupath.project import Project, ProjectEntry
+from napari_xmag.qupath.server import QuPathImage
+from napari_xmag.slide.open import open_slide
 
 
 def project_cohort(
@@ -31,16 +34,33 @@ def project_cohort(
     """
     for key in filter(None, (label_key, patient_key)):
         _require_key(project, key)
-    rows = [
-        CohortRow(
+    rows, altered = [], []
+    for number, entry in enumerate(project.entries, 1):
+        row = CohortRow(
             row=number,
             slide=entry.image.path,
             label=entry.metadata.get(label_key, "").strip(),
             patient=entry.metadata.get(patient_key, "").strip() if patient_key else "",
+            mpp=_missing_mpp(entry.image) if open_slides else None,
         )
-        for number, entry in enumerate(project.entries, 1)
-    ]
-    return check(rows, open_slides=open_slides)
+        rows.append(row)
+        if entry.image.problem:
+            words = f"{entry.name} was {entry.image.problem} in QuPath"
+            altered.append(Problem(number, words, "Add the slide itself to the project"))
+    cohort = check(rows, open_slides=open_slides)
+    problems = sorted([*altered, *cohort.problems], key=lambda problem: problem.row)
+    return Cohort(cohort.rows, tuple(problems))
+
+
+def _missing_mpp(image: QuPathImage) -> float | None:
+    """Return the pixel size that QuPath was given for a slide that states none."""
+    if image.mpp is None or not image.path.exists():
+        return None
+    try:
+        with open_slide(image.path) as slide:
+            return image.mpp.mean if slide.mpp is None else None
+    except XmagError:  # listed among the problems of its row
+        return None
 
 
 def _require_key(project: Project, key: str) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -87,7 +87,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
 
 def _entry(item: Mapping[str, Any], content: Mapping[str, Any], project: Path) -> ProjectEntry:
     previous = str(content.get("uri") or "")
-    image = read_server(item["serverBuilder"], lambda uri: _located(uri, previous, project))
+    image = _image(item.get("serverBuilder"), lambda uri: _located(uri, previous, project))
     metadata = {str(key): str(value) for key, value in (item.get("metadata") or {}).items()}
     return ProjectEntry(
         key=str(item["entryID"]),
@@ -96,6 +96,14 @@ def _entry(item: Mapping[str, Any], content: Mapping[str, Any], project: Path) -
         metadata=metadata,
         description=str(item.get("description") or ""),
     )
+
+
+def _image(builder: Any, resolve: Callable[[str], Path]) -> QuPathImage:
+    """Read one picture; one that cannot be told must not hide the others."""
+    try:
+        return read_server(builder, resolve)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        return QuPathImage(Path("unknown"), problem="described in a way that is not understood")
 
 
 def _located(uri: str, previous: str, project: Path) -> Path:

@@ -21,6 +21,9 @@ from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
 
+ANY_CLASS = "*"
+"""Takes starred classes too."""
+
 _OTHER_PLANE = "on focal plane"
 _KIND_WORDS = {
     ObjectKind.DETECTION: ("detection", "detections"),
@@ -102,7 +105,8 @@ def read_regions(path: str | os.PathLike[str], classes: Sequence[str] = ()) -> R
     ----------
     classes
         Names of the classes to take, as QuPath shows them; ``Tumor`` takes ``Tumor: Positive`` too,
-        and ``Unclassified`` what has no class. Every class that is not starred when empty.
+        ``Unclassified`` what has no class, and ``*`` everything. Every class that is not starred
+        when empty.
 
     Raises
     ------
@@ -142,7 +146,7 @@ def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
 
 def _asked_for(item: Annotation, classes: Sequence[str]) -> bool:
     names = {" ".join(name.casefold().split()) for name in classes}
-    return any(name in names for name in _ancestry(item.classes))
+    return ANY_CLASS in names or any(name in names for name in _ancestry(item.classes))
 
 
 def _ancestry(parts: Sequence[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from napari_xmag.geometry import Mpp
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.base import MppSource, Slide
 from napari_xmag.slide.mpp import agree, describe
+from napari_xmag.slide.open import list_images, open_slide
 
 # Wrapped pictures whose pixels lie where those of the file do.
 _SAME_PLACES = {"pyramidize"}
@@ -159,6 +160,35 @@ def _mpp(calibration: Mapping[str, Any]) -> Mpp | None:
         return None
 
 
+def open_shown(image: QuPathImage, mpp: Mpp | float | None = None) -> Slide:
+    """Open the picture of a file that QuPath shows: of several, the one of its size.
+
+    Parameters
+    ----------
+    mpp
+        Pixel size that the user gives, as for `open_slide`. Without it, a slide that states none
+        gets the one that QuPath was given.
+
+    Raises
+    ------
+    SlideOpenError
+        When the file cannot be read.
+    ProjectError
+        When several of its pictures have that size: which one is meant cannot be told.
+    """
+    images = list_images(image.path)
+    fitting = [item for item in images if (item.width, item.height) == (image.width, image.height)]
+    if len(images) > 1 and len(fitting) > 1:
+        raise ProjectError(
+            expected=f"one picture of {image.width}×{image.height} pixels in {image.path.name}",
+            found=f"{len(fitting)} of that size",
+            hint="Analyze the slide itself instead, where each of its pictures is named.",
+        )
+    slide = open_slide(image.path, mpp, fitting[0].index if fitting and len(images) > 1 else None)
+    _take_mpp(image, slide)
+    return slide
+
+
 def find_origin(image: QuPathImage, slide: Slide) -> Origin:
     """Return from which corner QuPath counts, by the size of what it shows.
 
@@ -189,7 +219,7 @@ def _other_picture(image: QuPathImage, slide: Slide) -> ProjectError:
     )
 
 
-def take_mpp(image: QuPathImage, slide: Slide) -> None:
+def _take_mpp(image: QuPathImage, slide: Slide) -> None:
     """Give a slide that states no pixel size the one that QuPath was given.
 
     Where both have one the slide's stays, and a conflict is noted on it.

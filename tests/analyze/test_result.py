@@ -52,6 +52,8 @@ def make_result(tiles: int = 50, classes: tuple[str, ...] = ("benign", "malignan
             "mpp_x": 0.25,
             "mpp_y": 0.2500000001,
             "mpp_source": "vendor property",
+            "width": 30000,
+            "height": 20000,
             "bounds": {"x": 1501, "y": 2003, "width": 20480, "height": 14336},
         },
         model={

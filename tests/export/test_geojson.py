@@ -1,14 +1,22 @@
 """GeoJSON as QuPath documents it."""
 
+import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
+import numpy as np
 import pytest
 
 from napari_xmag import NOTICE
-from napari_xmag.export import write_geojson
+from napari_xmag.analyze import Flag, FlagCode, SlideResult
+from napari_xmag.analyze.heatmap import attention_rank
+from napari_xmag.analyze.review import Verdict
+from napari_xmag.export import write_geojson, write_qupath
+from napari_xmag.export.palette import heat_colors
 from tests.analyze.test_result import make_result
+from tests.qupath.schema import check_collection
 
 
 @pytest.fixture
@@ -16,41 +24,56 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "tiles.geojson"
 
 
-def test_features_are_qupath_tiles(path: Path) -> None:
+def written(result: SlideResult, path: Path, **options: Any) -> Any:
+    """Write both files; return the one for QuPath."""
+    packed = path.with_name("qupath.geojson.gz")
+    write_qupath(result, packed, **options)
+    write_geojson(result, path, options.get("origin", "bounds"))
+    content = json.loads(gzip.decompress(packed.read_bytes()))
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    check_collection(content)
+    check_collection(plain)
+    tiles = [item for item in content["features"] if item["properties"]["objectType"] == "tile"]
+    assert plain == {**content, "features": tiles}
+    return content
+
+
+def annotations(content: Any) -> list[Any]:
+    return [item for item in content["features"] if item["properties"]["objectType"] != "tile"]
+
+
+def test_patches_are_qupath_tiles_with_colours_and_measurements(path: Path) -> None:
     result = make_result()
-    write_geojson(result, path)
-    data = json.loads(path.read_text(encoding="utf-8"))
-    assert data["type"] == "FeatureCollection"
-    assert len(data["features"]) == len(result.patches)
-    for index, feature in enumerate(data["features"]):
-        assert feature["type"] == "Feature"
-        UUID(feature["id"])
-        assert feature["properties"]["objectType"] == "tile"
+    content = written(result, path)
+    patches = result.patches
+    colors = heat_colors(attention_rank(patches.attention))
+    for index in range(len(patches)):
+        feature = content["features"][index]
         measurements = feature["properties"]["measurements"]
-        assert all(isinstance(value, float) for value in measurements.values())
-        assert measurements["Attention"] == result.patches.attention[index]
-        assert measurements["Evidence: malignant"] == result.patches.evidence[index, 1]
-        ring = feature["geometry"]["coordinates"][0]
-        assert feature["geometry"]["type"] == "Polygon"
-        assert len(ring) == 5
-        assert ring[0] == ring[-1]
+        # as float32, which is what QuPath keeps
+        assert measurements["Attention"] == patches.attention[index]
+        assert measurements["Attention logit"] == patches.attention_logit[index]
+        assert measurements["Evidence: malignant"] == patches.evidence[index, 1]
+        assert feature["properties"]["color"] == colors[index].tolist()
+        corner = feature["geometry"]["coordinates"][0][0]
+        expected = patches.x[index] - 1501, patches.y[index] - 2003
+        np.testing.assert_allclose(corner, expected, atol=0.005)
 
 
 def test_ids_differ_and_stay(path: Path) -> None:
-    ids = []
-    for origin in ("bounds", "bounds", "slide"):
-        write_geojson(make_result(), path, origin)
-        ids.append([feature["id"] for feature in json.loads(path.read_text())["features"]])
-    assert len(set(ids[0])) == len(ids[0])
-    assert ids[0] == ids[1] == ids[2]
+    first = [item["id"] for item in written(make_result(), path)["features"]]
+    again = [item["id"] for item in written(make_result(), path, origin="slide")["features"]]
+    assert first == again
+    other = replace(make_result(), model={**make_result().model, "sha256": "1" * 64})
+    assert not set(first) & {item["id"] for item in written(other, path)["features"]}
 
 
 def test_bounds_are_qupaths_origin(path: Path) -> None:
     for origin, corner in (("bounds", [0, 0]), ("slide", [1501, 2003])):
-        write_geojson(make_result(), path, origin)
-        data = json.loads(path.read_text())
-        assert data["features"][0]["geometry"]["coordinates"][0][0] == corner
-        assert data["napari_xmag"]["origin"] == origin
+        content = written(make_result(), path, origin=origin)
+        assert content["features"][0]["geometry"]["coordinates"][0][0] == corner
+        assert content["napari_xmag"]["origin"] == origin
+        assert "pixel (" in content["napari_xmag"]["origin_words"]
 
 
 def test_the_default_is_qupaths(path: Path) -> None:
@@ -58,19 +81,85 @@ def test_the_default_is_qupaths(path: Path) -> None:
     assert json.loads(path.read_text())["napari_xmag"]["origin"] == "bounds"
 
 
-def test_says_what_it_is_for(path: Path) -> None:
-    write_geojson(make_result(), path)
-    data = json.loads(path.read_text())
-    assert data["napari_xmag"]["notice"] == NOTICE
-    assert all(f["properties"]["metadata"]["notice"] == NOTICE for f in data["features"])
+@pytest.mark.parametrize("origin", ["bounds", "slide"])
+def test_patches_are_clipped_to_what_qupath_shows(origin: str, path: Path) -> None:
+    plain = make_result()
+    bounds = {**plain.slide["bounds"], "width": 19000.5, "height": 9000}
+    slide = {**plain.slide, "bounds": bounds, "width": 21000, "height": 11000}
+    content = written(replace(plain, slide=slide), path, origin=origin)
+    rings = [item["geometry"]["coordinates"][0] for item in content["features"][:50]]
+    largest = np.array(rings).reshape(-1, 2).max(0)
+    expected = (19000.5, 9000) if origin == "bounds" else (21000, 11000)
+    np.testing.assert_allclose(largest, expected, atol=0.005)
 
 
-def test_no_tiles(path: Path) -> None:
-    write_geojson(make_result(0), path)
-    assert json.loads(path.read_text())["features"] == []
+def test_hotspots_are_locked_annotations_of_our_class(path: Path) -> None:
+    result = make_result(classes=("benign", "malignant"))
+    found = annotations(written(result, path))
+    # the five strongest of fifty, each alone: 512 µm make more than the least area
+    assert 1 <= len(found) <= 5
+    evidence = [float(item["properties"]["metadata"]["XMAG evidence"]) for item in found]
+    assert evidence == sorted(evidence, reverse=True)
+    strongest = int(result.patches.evidence[:, 1].argmax())
+    covered = np.array(found[0]["geometry"]["coordinates"][0]).mean(0)
+    for item in found:
+        properties = item["properties"]
+        assert properties["classification"]["names"] == ["XMAG", "malignant"]
+        assert properties["isLocked"]
+        assert properties["name"].startswith("XMAG hotspot ")
+    corner = result.patches.x[strongest] - 1501, result.patches.y[strongest] - 2003
+    everywhere = [np.array(item["geometry"]["coordinates"][0]) for item in found]
+    assert any((np.abs(ring - corner) < 0.01).all(1).any() for ring in everywhere), covered
+
+
+def test_no_hotspots_where_the_map_says_nothing(path: Path) -> None:
+    flat = replace(make_result(), flags=(Flag(FlagCode.DEGENERATE_MAP, "It says nothing."),))
+    assert annotations(written(flat, path)) == []
+    assert annotations(written(make_result(0), path)) == []
+
+
+def test_reviewed_places(path: Path) -> None:
+    result = make_result()
+    content = written(result, path, verdicts={7: Verdict.RIGHT, 23: Verdict.WRONG})
+    places = [item for item in annotations(content) if "review" in item["properties"]["name"]]
+    assert [item["properties"]["metadata"] for item in places] == [
+        {"XMAG verdict": "right"},
+        {"XMAG verdict": "wrong"},
+    ]
+    assert all(item["properties"]["isLocked"] for item in places)
+    assert places[0]["geometry"] == content["features"][7]["geometry"]
+
+
+def test_says_what_it_is_for_once(path: Path) -> None:
+    write_qupath(make_result(), path.with_name("q.gz"), verdicts={1: Verdict.RIGHT})
+    text = gzip.decompress(path.with_name("q.gz").read_bytes()).decode()
+    assert text.count(NOTICE) == 1
+    assert json.loads(text)["napari_xmag"]["notice"] == NOTICE
+
+
+def test_class_names_that_qupath_would_refuse(path: Path) -> None:
+    result = make_result(classes=("benign", "grade: 3\nhigh"))
+    names = annotations(written(result, path))[0]["properties"]["classification"]["names"]
+    assert names == ["XMAG", "grade", "3 high"]
+
+
+def test_no_patches(path: Path) -> None:
+    assert written(make_result(0), path)["features"] == []
 
 
 def test_unknown_origin_writes_nothing(path: Path) -> None:
-    with pytest.raises(ValueError, match="elsewhere"):
-        write_geojson(make_result(), path, "elsewhere")
-    assert not path.exists()
+    for write in (write_geojson, write_qupath):
+        with pytest.raises(ValueError, match="elsewhere"):
+            write(make_result(), path, "elsewhere")
+        assert not path.exists()
+
+
+def test_a_large_map_stays_small(path: Path) -> None:
+    content = make_result(16384)
+    wide = {**content.slide, "bounds": {"x": 1501, "y": 2003, "width": 3e4, "height": 4e6}}
+    tall = replace(content, grid_shape=(1639, 10), slide=wide)
+    write_qupath(tall, path)
+    assert path.stat().st_size <= 1_500_000
+    first = path.read_bytes()
+    write_qupath(tall, path)
+    assert path.read_bytes() == first

@@ -54,6 +54,10 @@ def test_description_is_complete(path: Path) -> None:
     assert [item.attrib["Name"] for item in pixels.iter(f"{OME}Channel")] == NAMES
     heat = heat_map(result, result.patches.attention)
     assert pixels.attrib["PhysicalSizeXUnit"] == pixels.attrib["PhysicalSizeYUnit"] == "µm"
+    assert pixels.attrib["PhysicalSizeX"] == "512.0"
+    colors = [item.attrib["Color"] for item in pixels.iter(f"{OME}Channel")]
+    assert len(set(colors[1:])) == 3
+    assert all(int(color) & 255 == 255 for color in colors)
     size = float(pixels.attrib["PhysicalSizeY"]), float(pixels.attrib["PhysicalSizeX"])
     assert size == pytest.approx(heat.scale_um(mpp), rel=1e-9)
     planes = list(pixels.iter(f"{OME}Plane"))

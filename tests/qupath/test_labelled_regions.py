@@ -1,0 +1,60 @@
+"""Annotations as examples of classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_xmag.errors import TissueError
+from napari_xmag.qupath.labelled_regions import NO_LABEL, label_boxes, read_labelled_regions
+from tests.qupath.shapes import annotation, collection, polygon, square, write
+
+
+def boxes(*corners: tuple[float, float], side: float = 10) -> np.ndarray:
+    return np.array([(x, y, x + side, y + side) for x, y in corners])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    content = collection(
+        annotation(polygon(square(0, 0, 100)), "Tumor"),
+        annotation(polygon(square(90, 0, 100)), "Stroma"),
+        annotation({"type": "MultiPoint", "coordinates": [[505, 505], [905, 905]]}, "Tumor"),
+        annotation(polygon(square(0, 0, 1000)), "Ignore*"),
+        annotation(polygon(square(0, 0, 1000))),
+        annotation(polygon(square(700, 0, 100), plane={"z": 1}), "Stroma"),
+    )
+    return write(tmp_path / "a.geojson", content)
+
+
+def test_areas_and_points(path: Path) -> None:
+    tumor, stroma = read_labelled_regions(path)
+    assert (tumor.class_name, stroma.class_name) == ("Tumor", "Stroma")
+    assert tumor.color == (200, 0, 0)
+    places = boxes((10, 10), (90, 10), (150, 10), (500, 500), (300, 300), (700, 10), (94, 10))
+    # by the centre in an area, or a point within; both classes at once teach nothing
+    assert label_boxes([tumor, stroma], places).tolist() == [0, -1, 1, 0, -1, -1, -1]
+    assert NO_LABEL == -1
+
+
+def test_the_origin(path: Path) -> None:
+    regions = read_labelled_regions(path, origin_x=1501, origin_y=2003)
+    moved = boxes((1511, 2013), (2001, 2503), (10, 10))
+    assert label_boxes(regions, moved).tolist() == [0, 0, -1]
+
+
+def test_nothing_labelled(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.geojson", annotation(polygon(square(0, 0, 10))))
+    with pytest.raises(TissueError, match="class"):
+        read_labelled_regions(path)
+
+
+@pytest.mark.real_data
+def test_files_of_all_versions(qupath_files: Path) -> None:
+    for path in sorted((qupath_files / "annotations").rglob("all*")):
+        regions = {item.class_name: item for item in read_labelled_regions(path)}
+        assert {"Tumor", "Stroma", "Necrosis", "Positive"} <= set(regions), path
+        assert not {"Ignore*", "Region*"} & set(regions), path
+        names, places = list(regions), boxes((495, 495), (1995, 1995))
+        labels = label_boxes(list(regions.values()), places)
+        assert names[labels[1]] == "Stroma", path
