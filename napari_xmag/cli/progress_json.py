@@ -25,7 +25,7 @@ class JsonReport:
 
     Loading a model and writing the results yield no events, so a thread repeats the last stage
     while nothing else is said. Lines are ASCII: no code page of a pipe can spoil them. A reader
-    that goes away ends the run, as for any program in a pipe.
+    that goes away cancels the run.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ class JsonReport:
         self._now = _waiting("writing the results" if last else "reading", done, total)
         if isinstance(event, Waiting):
             self._now = content
-        if last or time.monotonic() - self._spoke >= _LEAST_SECONDS:
+        told = last or isinstance(event, SlidePlanned)
+        if told or time.monotonic() - self._spoke >= _LEAST_SECONDS:
             self._say(content)
 
     def finish(self, path: Path, result: "SlideResult", folder: Path, notes: Sequence[str]) -> None:
@@ -110,7 +111,7 @@ class JsonReport:
             if time.monotonic() - self._spoke >= _BEAT_SECONDS:
                 try:
                     self._say(self._now)
-                except OSError:  # nobody listens; the next event of the run itself says so
+                except KeyboardInterrupt:  # the next event of the run itself says so
                     return
 
     def _say(self, content: Mapping[str, Any]) -> None:
@@ -118,7 +119,10 @@ class JsonReport:
         line = json.dumps({**content, **place}, allow_nan=False)
         with self._lock:
             self._spoke = time.monotonic()
-            print(line, file=self._stream, flush=True)
+            try:
+                print(line, file=self._stream, flush=True)
+            except BrokenPipeError as error:
+                raise KeyboardInterrupt from error
 
 
 def _waiting(stage: str, done: int, total: int) -> dict[str, Any]:

@@ -17,7 +17,8 @@ SCRIPTS = ("Analyze_slide.groovy", "Add_to_menu.groovy")
 _FOLDER = Path("scripts") / "XMAG"
 _COMMAND = re.compile(r"^@Field List COMMAND = \[(.*)\]$", re.MULTILINE)
 _PLACE = re.compile(r"^def FOLDER = '.*'$", re.MULTILINE)
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_QUOTED = re.compile(r"'([^']*)'")
+_ESCAPE = re.compile(r"\\(u[0-9a-f]{4}|[0-7]{3})")
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 _OLDEST = (0, 5)
 _MOST_SECONDS = 60
@@ -131,17 +132,26 @@ def _set(text: str, pattern: re.Pattern[str], line: str) -> str:
 
 def _quoted(text: str) -> str:
     """Return a Groovy string in ASCII: QuPath may read the file in the system's code page."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     # UTF-16 units, as Java has them
-    units = escaped.encode("utf-16-be")
+    units = text.encode("utf-16-be")
     codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
-    return "'" + "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes) + "'"
+    return f"'{''.join(map(_escaped, codes))}'"
+
+
+def _escaped(code: int) -> str:
+    if code >= 128:
+        return f"\\u{code:04x}"
+    # octal, since a backslash before a "u" would begin another escape
+    return f"\\{code:03o}" if chr(code) in "\\'" else chr(code)
 
 
 def _unquoted(text: str) -> str:
-    units = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), text)
-    joined = units.encode("utf-16", "surrogatepass").decode("utf-16")
-    return re.sub(r"\\(.)", r"\1", joined)
+    def plain(match: re.Match[str]) -> str:
+        code = match[1]
+        return chr(int(code[1:], 16) if code.startswith("u") else int(code, 8))
+
+    units = _ESCAPE.sub(plain, text)
+    return units.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,290 @@
+"""QuPath's files and its script on the command line."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_xmag.analyze import SlideResult
+from napari_xmag.cli import main
+from napari_xmag.qupath.install import SCRIPTS, install, script_folder
+from napari_xmag.qupath.project import read_project
+from napari_xmag.qupath.write_back import EntryNote
+from tests.qupath.projects import entry, server, write_project
+from tests.qupath.shapes import annotation, collection, polygon, square, write
+
+Captured = pytest.CaptureFixture[str]
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# ---- regions
+
+
+def test_regions_of_a_class(
+    pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    content = collection(
+        annotation(polygon(square(1200, 700, 600)), "Tumor"),
+        annotation(polygon(square(0, 0, 2000)), "Stroma"),
+        annotation(polygon(square(1200, 700, 600), plane={"z": 3, "t": 0}), "Tumor"),
+    )
+    path = write(tmp_path / "a.geojson.gz", content)
+    options = ["--regions", str(path), "--regions-class", "Tumor", "--out", str(tmp_path / "out")]
+    assert main(["analyze", str(pyramid_slide), "--model", tiny, *options]) == 0
+    result = SlideResult.load(tmp_path / "out" / "pyramid")
+    assert result.settings["regions"] == {
+        "file": "a.geojson.gz",
+        "classes": {"Tumor": 1},
+        "left_out": {"of class Stroma": 1, "on focal plane 3, time point 0": 1},
+    }
+    assert 1200 - 256 < result.patches.x.min() <= result.patches.x.max() < 1800
+    assert any("focal plane 3" in flag.words for flag in result.flags)
+    assert "1 Tumor of a.geojson.gz; left out: 1 of class Stroma" in capsys.readouterr().out
+
+
+def test_a_folder_of_regions(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None:
+    slides, regions = tmp_path / "slides", tmp_path / "regions"
+    slides.mkdir()
+    regions.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(pyramid_slide, slides / f"{name}.tiff")
+    write(regions / "a.geojson.gz", polygon(square(1200, 700, 300)))
+    write(regions / "b.tiff.geojson", polygon(square(1200, 700, 900)))
+    options = ["--model", tiny, "--regions", str(regions)]
+    for name in ("a", "b"):
+        out = ["--out", str(tmp_path / f"out-{name}")]
+        assert main(["analyze", str(slides / f"{name}.tiff"), *options, *out]) == 0
+    counts = [len(SlideResult.load(tmp_path / f"out-{n}" / n).patches) for n in ("a", "b")]
+    assert 0 < counts[0] < counts[1]
+    (regions / "b.tiff.geojson").unlink()
+    assert main(["analyze", str(slides / "b.tiff"), *options, "--out", str(tmp_path / "c")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--regions", "nowhere.geojson"], "nowhere.geojson"),
+        (["--regions-class", "Tumor"], "--regions with --regions-class"),
+        (["--regions", "FILE"], "alone for 2 slides"),
+        (["--write-back"], "project.qpproj"),
+    ],
+)
+def test_wrong_usage(
+    options: list[str], said: str, pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    path = write(tmp_path / "a.geojson", polygon(square(0, 0, 100)))
+    options = [str(path) if option == "FILE" else option for option in options]
+    second = str(tmp_path / "another.tiff")
+    arguments = ["analyze", str(pyramid_slide), second, "--model", tiny, "--out", str(tmp_path)]
+    assert main([*arguments, *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_class_that_does_not_occur(
+    pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    path = write(tmp_path / "a.geojson", annotation(polygon(square(1200, 700, 600)), "Tumor"))
+    options = ["--regions", str(path), "--regions-class", "Tumour", "--out", str(tmp_path / "out")]
+    assert main(["analyze", str(pyramid_slide), "--model", tiny, *options]) == 1
+    assert "only Tumor" in capsys.readouterr().err
+
+
+def test_regions_smaller_than_any_tile(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.geojson", polygon(square(1400, 900, 40)))
+    options = ["--regions", str(path), "--out", str(tmp_path)]
+    assert main(["analyze", str(pyramid_slide), "--model", tiny, *options]) == 0
+    flags = SlideResult.load(tmp_path / "pyramid").flags
+    assert any("draw larger regions" in flag.words for flag in flags)
+
+
+# ---- events
+
+
+def test_progress_as_json(pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured) -> None:
+    arguments = ["analyze", str(pyramid_slide), str(tmp_path / "nowhere.svs"), "--model", tiny]
+    assert main([*arguments, "--out", str(tmp_path), "--progress", "json"]) == 1
+    captured = capsys.readouterr()
+    told = events(captured.out)
+    kinds = [event["event"] for event in told]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "ended"
+    assert {"slide", "planned", "tiles", "finished", "failed"} <= set(kinds)
+    finished = told[kinds.index("finished")]
+    assert finished["slide"] == str(pyramid_slide)
+    assert Path(finished["folder"]) == tmp_path / "pyramid"
+    result = SlideResult.load(tmp_path / "pyramid")
+    assert finished["predicted"] == result.predicted
+    assert finished["probabilities"] == dict(zip(result.classes, result.probabilities, strict=True))
+    assert finished["qupath"]["metadata"] == EntryNote.of(result).metadata
+    assert "nowhere.svs" in told[kinds.index("failed")]["message"]
+    assert told[-1] | {"failed": 0} == {"event": "ended", "done": 1, "failed": 0}
+    tiles = [event for event in told if event["event"] == "tiles"]
+    assert tiles[-1]["done"] == tiles[-1]["total"] == told[kinds.index("planned")]["tiles"]
+
+
+def test_models_as_json(tiny: str, capsys: Captured) -> None:
+    assert main(["models", "list", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)["models"]
+    assert "xmag-mobilenet-glas-demo" in [model["name"] for model in models]
+    assert all(set(model) == {"name", "display_name", "problem"} for model in models)
+
+
+# ---- images and projects
+
+
+@pytest.fixture
+def project(tmp_path: Path, pyramid_slide: Path, bounds_slide: Path) -> Path:
+    first = entry(1, server(pyramid_slide), metadata={"label": "A"}, description="mine")
+    size = (6000, 5000)
+    second = entry(2, server(bounds_slide, "--no-crop", size=size), metadata={"label": "B"})
+    return write_project(tmp_path / "project" / "project.qpproj", first, second)
+
+
+def test_a_project_is_analyzed_and_written_back(
+    project: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "out"
+    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), "--write-back"]) == 0
+    assert "Written back to 2 images" in capsys.readouterr().out
+    for found, name, origin in zip(
+        read_project(project).entries, ("pyramid", "bounds"), ("bounds", "slide"), strict=True
+    ):
+        result = SlideResult.load(out / name)
+        assert found.metadata["XMAG prediction"] == result.predicted
+        assert found.metadata["label"] in "AB"
+        assert found.description.endswith(EntryNote.of(result).description)
+        tiles = json.loads((out / name / "tiles.geojson").read_text())
+        assert tiles["napari_xmag"]["origin"] == origin
+    assert project.with_name("project.qpproj.backup").exists()
+
+
+def test_a_project_saved_meanwhile(
+    project: Path, tiny: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_xmag.cli.analyze_report import TextReport
+
+    def saved(self: TextReport, done: int, failed: object) -> None:
+        project.write_text(project.read_text().replace("mine", "theirs"))
+
+    monkeypatch.setattr(TextReport, "close", saved)
+    out = tmp_path / "out"
+    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), "--write-back"]) == 1
+    assert "Nothing was written back" in capsys.readouterr().err
+    assert read_project(project).entries[0].description == "theirs"
+    assert SlideResult.load(out / "pyramid").predicted
+
+
+def test_one_altered_image_fails_alone(
+    pyramid_slide: Path, bounds_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    rotated = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(bounds_slide)}
+    overview = server(bounds_slide, "--series", "0", size=(256, 213))
+    path = write_project(
+        tmp_path / "project.qpproj",
+        entry(1, rotated),
+        entry(2, overview),
+        entry(3, server(pyramid_slide)),
+    )
+    assert main(["analyze", str(path), "--model", tiny, "--out", str(tmp_path / "out")]) == 1
+    captured = capsys.readouterr()
+    assert "rotated in QuPath" in captured.err
+    assert "256×213 (series 0)" in captured.err
+    assert "1 of 3 slides analyzed" in captured.out
+
+
+def test_an_image_that_qupath_shows_is_checked_first(
+    bounds_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    path = tmp_path / "server.json"
+    path.write_text(json.dumps(server(bounds_slide, size=(9, 9))))
+    # not even the model is looked for
+    assert main(["analyze", str(path), "--model", "unheard-of", "--out", str(tmp_path)]) == 1
+    assert "QuPath shows 9×9" in capsys.readouterr().err
+    path.write_text(json.dumps(server(bounds_slide)))
+    assert main(["analyze", str(path), "--model", tiny, "--out", str(tmp_path)]) == 0
+    assert SlideResult.load(tmp_path / "bounds").predicted
+
+
+def test_training_asks_for_the_key_of_the_label(
+    project: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    out = ["--out", str(tmp_path / "run")]
+    assert main(["train", str(project), *out]) == 2
+    assert "--label-key" in capsys.readouterr().err
+    assert main(["train", str(project), "--label-key", "diagnosis", *out]) == 1
+    assert "metadata diagnosis" in capsys.readouterr().err
+
+
+# ---- the script
+
+
+def test_install_doctor_uninstall(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert main(["qupath", "doctor"]) == 1
+    assert main(["qupath", "install"]) == 1
+    assert "user directory" in capsys.readouterr().err
+    for name in ("v0.4", "v0.6", "v0.10", "notes"):
+        (tmp_path / "QuPath" / name).mkdir(parents=True)
+    assert main(["qupath", "install"]) == 0
+    said = capsys.readouterr().out
+    assert "Extensions > XMAG > Analyze slide" in said
+    written = sorted((tmp_path / "QuPath").rglob("*.groovy"))
+    folders = [script_folder(tmp_path / "QuPath" / name) for name in ("v0.10", "v0.6")]
+    assert written == sorted(folder / name for folder in folders for name in SCRIPTS)
+    assert main(["qupath", "doctor"]) == 0
+    assert Path(sys.executable).as_posix() in capsys.readouterr().out
+    assert main(["qupath", "uninstall"]) == 0
+    assert not list((tmp_path / "QuPath").rglob("XMAG"))
+
+
+def test_a_named_folder(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["qupath", "install", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    folder = tmp_path / "my QuPath"
+    folder.mkdir()
+    assert main(["qupath", "install", str(folder)]) == 0
+    (script_folder(folder) / "mine.groovy").write_text("println 1")
+    assert main(["qupath", "uninstall", str(folder)]) == 0
+    assert [item.name for item in script_folder(folder).iterdir()] == ["mine.groovy"]
+
+
+def test_doctor_says_what_is_wrong(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["qupath", "doctor", str(tmp_path)]) == 1
+    assert "without the script" in capsys.readouterr().out
+    script = install(tmp_path, ["/nowhere/python", "-m", "napari_xmag.cli"])[0]
+    assert main(["qupath", "doctor", str(tmp_path)]) == 1
+    assert "/nowhere/python -m napari_xmag.cli does not start" in capsys.readouterr().out
+    install(tmp_path)
+    script.write_text(script.read_text().replace("XMAG: analyze", "XMAG 0.0: analyze"))
+    assert main(["qupath", "doctor", str(tmp_path)]) == 1
+    assert "another version" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command", [["C:/Users/Jörg/python.exe", "-m", "x"], ["/a'b/$c/µ\\u0041/𝒳 python", "it's"]]
+)
+def test_any_path_survives_the_script(command: list[str], tmp_path: Path) -> None:
+    from napari_xmag.qupath.install import examine
+
+    script = install(tmp_path, command)[0]
+    assert script.read_bytes().isascii()
+    (found,) = examine([tmp_path])
+    assert found.command == tuple(command)
+    assert (found.current, found.works) == (True, False)
+
+
+def test_the_command_in_the_script_starts(tmp_path: Path) -> None:
+    from napari_xmag.qupath.install import own_command
+
+    done = subprocess.run([*own_command(), "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("napari-xmag ")

@@ -1,0 +1,63 @@
+"""Projects as QuPath 0.7 writes them, around slides that lie somewhere."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_xmag.slide.open import open_slide
+
+BIO_FORMATS = "qupath.lib.images.servers.bioformats.BioFormatsServerBuilder"
+OPENSLIDE = "qupath.lib.images.servers.openslide.OpenslideServerBuilder"
+
+
+def server(slide: Path, *args: str, size: tuple[int, int] | None = None, **facts: Any) -> Any:
+    """Return a ``serverBuilder``; its size is that of the slide's bounds when None."""
+    if size is None:
+        with open_slide(slide) as opened:
+            size = int(opened.bounds.width), int(opened.bounds.height)
+    length = {"value": facts.pop("mpp", 0.5), "unit": "\u00b5m"}
+    return {
+        "builderType": "uri",
+        "providerClassName": OPENSLIDE,
+        "uri": slide.absolute().as_uri(),
+        "args": list(args),
+        "metadata": {
+            "name": slide.name,
+            "width": size[0],
+            "height": size[1],
+            "isRGB": True,
+            "pixelCalibration": {
+                "pixelWidth": length,
+                "pixelHeight": length,
+                "zSpacing": {"value": 1.0, "unit": "z-slice"},
+            },
+        },
+    }
+
+
+def entry(number: int, builder: Any, **facts: Any) -> dict[str, Any]:
+    """Return one image of a project."""
+    return {
+        "serverBuilder": builder,
+        "entryID": number,
+        "randomizedName": "19bede80-4e68-465e-9ad2-b43eadaf3c9c",
+        "imageName": f"image {number}",
+        "metadata": {},
+        **facts,
+    }
+
+
+def write_project(path: Path, *entries: Mapping[str, Any], uri: str = "") -> Path:
+    """Write ``project.qpproj``; ``uri`` is where it lay when it was saved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "version": "0.7.0",
+        "createTimestamp": 1795637798376,
+        "modifyTimestamp": 1795637798376,
+        "uri": uri or path.absolute().as_uri(),
+        "lastID": len(entries),
+        "images": list(entries),
+    }
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return path

@@ -1,0 +1,196 @@
+"""Projects: slides, labels, and notes written back."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_xmag.errors import CohortError, ExportError, ProjectError
+from napari_xmag.qupath.cohort import project_cohort
+from napari_xmag.qupath.metadata import image_description, image_metadata, with_description
+from napari_xmag.qupath.project import Project, read_project
+from napari_xmag.qupath.write_back import EntryNote, write_back
+from tests.analyze.test_result import make_result
+from tests.qupath.projects import entry, server, write_project
+
+NOTE = EntryNote({"XMAG prediction": "malignant", "XMAG malignant": "0.980"}, "XMAG: malignant.")
+
+
+@pytest.fixture
+def project(tmp_path: Path, pyramid_slide: Path, bounds_slide: Path) -> Project:
+    first = entry(
+        1,
+        server(pyramid_slide),
+        imageName="a.tiff",
+        metadata={"label": " Malignant", "patient": "P1", "XMAG stroma": "0.9"},
+        description="free text\nsecond line",
+    )
+    second = entry(2, server(bounds_slide), metadata={"label": "Benign"}, tags=["train"])
+    return read_project(write_project(tmp_path / "project" / "project.qpproj", first, second))
+
+
+def test_entries(project: Project, pyramid_slide: Path) -> None:
+    first, second = project.entries
+    assert (first.key, first.name, first.image.path) == ("1", "a.tiff", pyramid_slide)
+    assert first.description == "free text\nsecond line"
+    assert second.metadata == {"label": "Benign"}
+
+
+@pytest.mark.real_data
+def test_the_project_that_qupath_wrote(qupath_files: Path) -> None:
+    first, second = read_project(qupath_files / "project.qpproj").entries
+    assert first.name == "CMU-1-Small-Region.svs"
+    assert first.metadata["label"] == "Malignant"
+    assert (first.image.width, first.image.series) == (2304, 0)
+    assert (second.image.width, second.image.height, second.image.series) == (2000, 1500, 1)
+    assert second.metadata["patient"] == "P3"
+
+
+@pytest.mark.parametrize(
+    ("old", "slide"),
+    [
+        ("file:/old/place/project/project.qpproj", "file:/old/place/slides/a.tiff"),
+        ("file:/C:/me/project/project.qpproj", "file:/C:/me/slides/a.tiff"),
+        ("file:/old/%C3%BC%20x/project/project.qpproj", "file:/old/%C3%BC%20x/slides/a.tiff"),
+        ("file:/old/project.qpproj", "file:/old/inside/a.tiff"),
+    ],
+)
+def test_a_project_moved_with_its_slides(old: str, slide: str, tmp_path: Path) -> None:
+    inside = "inside" in slide
+    now = tmp_path / "new" / ("inside" if inside else "slides") / "a.tiff"
+    now.parent.mkdir(parents=True)
+    now.write_bytes(b"a slide")
+    builder = {"builderType": "uri", "uri": slide, "args": []}
+    home = tmp_path / "new" / ("" if inside else "project")
+    path = write_project(home / "project.qpproj", entry(1, builder), uri=old)
+    assert read_project(path).entries[0].image.path == now
+
+
+def test_a_slide_that_is_nowhere_keeps_its_path(tmp_path: Path) -> None:
+    builder = {"builderType": "uri", "uri": "file:/old/slides/a.svs", "args": []}
+    old = "file:/old/project/project.qpproj"
+    path = write_project(tmp_path / "project.qpproj", entry(1, builder), uri=old)
+    assert read_project(path).entries[0].image.path == Path("/old/slides/a.svs")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"images": [{"serverBuilder": {}}]}', "\0"])
+def test_what_is_no_project_is_named(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "project.qpproj"
+    path.write_text(text)
+    with pytest.raises(ProjectError, match=r"project\.qpproj"):
+        read_project(path)
+
+
+def test_one_odd_picture_hides_no_other(tmp_path: Path, pyramid_slide: Path) -> None:
+    odd = [entry(1, None), entry(2, {"builderType": "uri"}), entry(3, server(pyramid_slide))]
+    entries = read_project(write_project(tmp_path / "project.qpproj", *odd)).entries
+    assert [bool(item.image.problem) for item in entries] == [True, True, False]
+
+
+# ---- cohort
+
+
+def test_a_cohort(project: Project) -> None:
+    cohort = project_cohort(project, "label", "patient")
+    assert [(row.label, row.named_patient) for row in cohort.rows] == [
+        ("Malignant", "P1"),
+        ("Benign", ""),
+    ]
+
+
+def test_problems_are_listed(tmp_path: Path, pyramid_slide: Path) -> None:
+    rotated = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(pyramid_slide)}
+    gone = {"builderType": "uri", "uri": "file:/nowhere/b.svs", "args": []}
+    path = write_project(
+        tmp_path / "project.qpproj",
+        entry(1, rotated, metadata={"label": "A"}),
+        entry(2, gone, metadata={}),
+    )
+    words = " ".join(str(item) for item in project_cohort(read_project(path), "label").problems)
+    assert "row 1: image 1 was rotated in QuPath" in words
+    assert "row 2: no label" in words
+    assert "b.svs is not there" in words
+
+
+def test_a_key_that_no_image_has(project: Project) -> None:
+    with pytest.raises(CohortError, match=r"diagnosis.*XMAG stroma, label, patient"):
+        project_cohort(project, "diagnosis")
+
+
+def test_the_pixel_size_that_qupath_was_given(tmp_path: Path, no_mpp_slide: Path) -> None:
+    path = write_project(
+        tmp_path / "project.qpproj",
+        entry(1, server(no_mpp_slide, mpp=0.37), metadata={"label": "A"}),
+    )
+    (row,) = project_cohort(read_project(path), "label").rows
+    assert row.mpp == pytest.approx(0.37)
+
+
+# ---- writing back
+
+
+def loaded(project: Project) -> Any:
+    return json.loads(project.path.read_text(encoding="utf-8"))
+
+
+def test_only_metadata_and_description_change(project: Project) -> None:
+    before = loaded(project)
+    backup = write_back(project, {"1": NOTE})
+    after = loaded(project)
+    assert backup.name == "project.qpproj.backup"
+    assert json.loads(backup.read_text()) == before
+    image = after["images"][0]
+    # the user's stays, what an earlier run left is gone
+    expected = {"label": " Malignant", "patient": "P1", **NOTE.metadata}
+    assert image["metadata"] == expected
+    assert image["description"] == "free text\nsecond line\nXMAG: malignant."
+    for changed in (before["images"][0], image):
+        del changed["metadata"], changed["description"]
+    assert after == before
+    assert sorted(project.path.parent.iterdir()) == [project.path, backup]
+
+
+def test_a_project_saved_meanwhile_is_left_alone(project: Project) -> None:
+    project.path.write_text(project.path.read_text().replace("a.tiff", "b.tiff"))
+    before = project.path.read_bytes()
+    with pytest.raises(ProjectError, match="another program since"):
+        write_back(project, {"1": NOTE})
+    assert project.path.read_bytes() == before
+    assert [item.name for item in project.path.parent.iterdir()] == ["project.qpproj"]
+
+
+def test_a_project_that_is_gone(project: Project) -> None:
+    shutil.rmtree(project.path.parent)
+    with pytest.raises(ProjectError, match="Nothing was written back"):
+        write_back(project, {"1": NOTE})
+
+
+def test_a_backup_that_cannot_be_written(project: Project) -> None:
+    (project.path.parent / "project.qpproj.backup").mkdir()
+    before = project.path.read_bytes()
+    with pytest.raises(ExportError):
+        write_back(project, {"1": NOTE})
+    assert project.path.read_bytes() == before
+
+
+def test_what_is_written_of_a_result() -> None:
+    metadata = image_metadata(make_result())
+    assert metadata["XMAG prediction"] == "malignant"
+    assert metadata["XMAG malignant"] == "0.600"
+    assert metadata["XMAG notice"] == "Research use only. Not for diagnosis."
+    assert "given by hand" in metadata["XMAG warnings"]
+    nothing = image_metadata(make_result(0))
+    assert nothing["XMAG prediction"] == "no prediction"
+    assert "XMAG malignant" not in nothing
+    assert set(image_metadata(make_result(classes=("model", "a")))) >= {"XMAG class model"}
+
+
+def test_a_description_keeps_the_users_words() -> None:
+    line = image_description(make_result())
+    assert line.startswith("XMAG: malignant (benign 0.400, malignant 0.600), by Tiny.")
+    once = with_description("mine", line)
+    assert with_description(once, line) == once == f"mine\n{line}"
+    assert with_description("", line) == line
+    assert image_description(make_result(0)).startswith("XMAG: no prediction")

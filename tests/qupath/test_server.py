@@ -1,0 +1,143 @@
+"""What QuPath says of a picture, and where its (0, 0) lies."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from napari_xmag.errors import ProjectError
+from napari_xmag.geometry import Mpp
+from napari_xmag.qupath.origin import Origin
+from napari_xmag.qupath.server import find_origin, open_shown, read_server, uri_parts, uri_path
+from napari_xmag.slide.open import open_slide
+from tests.qupath.projects import server
+
+
+def test_a_plain_picture(pyramid_slide: Path) -> None:
+    image = read_server(server(pyramid_slide, "--series", "2"))
+    assert (image.path, image.width, image.height) == (pyramid_slide, 3000, 2000)
+    assert (image.series, image.crop, image.problem) == (2, True, "")
+    assert image.mpp == Mpp(0.5, 0.5)
+    image.require_plain()
+
+
+@pytest.mark.parametrize(
+    ("args", "series"),
+    [([], None), (["--series=3"], 3), (["-s", "1", "--no-crop"], 1), (["--series", "-1"], None)],
+)
+def test_arguments(args: list[str], series: int | None, pyramid_slide: Path) -> None:
+    image = read_server(server(pyramid_slide, *args))
+    assert (image.series, image.crop) == (series, "--no-crop" not in args)
+
+
+def wrapped(kind: str, inner: Any, **facts: Any) -> Any:
+    return {"builderType": kind, "builder": inner, **facts}
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "words"),
+    [
+        ("rotated", {"rotation": "ROTATE_90"}, "rotated"),
+        ("cropped", {"region": {"x": 5}}, "cropped"),
+        ("affine", {}, "transformed"),
+        ("swapRedBlue", {}, "other colours"),
+        ("something new", {}, "other colours"),
+    ],
+)
+def test_changed_pictures_are_refused(
+    kind: str, facts: dict[str, Any], words: str, pyramid_slide: Path
+) -> None:
+    inside = wrapped("pyramidize", wrapped(kind, server(pyramid_slide), **facts))
+    with pytest.raises(ProjectError, match=words):
+        read_server(inside).require_plain()
+
+
+def test_pictures_of_several_files_and_from_servers() -> None:
+    sparse = {"builderType": "sparse", "regions": []}
+    with pytest.raises(ProjectError, match="several files"):
+        read_server(sparse).require_plain()
+    remote = {"builderType": "uri", "uri": "https://example.org/omero/1", "args": []}
+    with pytest.raises(ProjectError, match="https"):
+        read_server(remote).require_plain()
+
+
+@pytest.mark.parametrize("kind", ["pyramidize", "rotated"])
+def test_wrapped_but_the_same(kind: str, pyramid_slide: Path) -> None:
+    image = read_server(wrapped(kind, server(pyramid_slide), rotation="ROTATE_NONE"))
+    image.require_plain()
+    assert (image.path, image.width) == (pyramid_slide, 3000)
+
+
+def test_uris() -> None:
+    assert uri_path("file:/slides/a%20b%C3%BC.svs") == Path("/slides/a bü.svs")
+    assert uri_path("file:///slides/a.svs") == Path("/slides/a.svs")
+    assert uri_path("/slides/a.svs") == Path("/slides/a.svs")
+    assert uri_parts("file:/C:/Users/me/a%20b.svs") == PurePosixPath("/C:/Users/me/a b.svs")
+
+
+@pytest.mark.parametrize(
+    ("size", "args", "origin"),
+    [
+        ((2000, 1500), [], Origin.BOUNDS),
+        ((6000, 5000), [], Origin.SLIDE),
+        ((6000, 5000), ["--no-crop"], Origin.SLIDE),
+        ((0, 0), [], Origin.BOUNDS),
+        ((0, 0), ["--no-crop"], Origin.SLIDE),
+    ],
+)
+def test_the_origin_by_size(
+    size: tuple[int, int], args: list[str], origin: Origin, bounds_slide: Path
+) -> None:
+    image = read_server(server(bounds_slide, *args, size=size))
+    with open_shown(image) as slide:
+        assert find_origin(image, slide) is origin
+
+
+@pytest.mark.parametrize(
+    ("size", "args"), [((256, 213), ["--series", "0"]), ((2000, 1500), ["--no-crop"])]
+)
+def test_another_size_is_refused(
+    size: tuple[int, int], args: list[str], bounds_slide: Path
+) -> None:
+    image = read_server(server(bounds_slide, *args, size=size))
+    with open_slide(bounds_slide) as slide, pytest.raises(ProjectError, match="2000×1500 or 6000"):
+        find_origin(image, slide)
+
+
+def test_pixel_sizes(no_mpp_slide: Path, pyramid_slide: Path) -> None:
+    with open_shown(read_server(server(no_mpp_slide, mpp=0.37))) as slide:
+        assert slide.mpp == Mpp(0.37, 0.37)
+    with open_shown(read_server(server(no_mpp_slide, mpp=0.37)), mpp=0.4) as slide:
+        assert slide.mpp == Mpp(0.4, 0.4)
+    with open_shown(read_server(server(pyramid_slide, mpp=0.25))) as slide:
+        assert slide.mpp == Mpp(0.5, 0.5)
+        assert "QuPath says 0.25" in slide.mpp_conflict
+
+
+def test_pixels_without_a_unit(no_mpp_slide: Path) -> None:
+    builder = server(no_mpp_slide)
+    for axis in ("pixelWidth", "pixelHeight"):
+        builder["metadata"]["pixelCalibration"][axis] = {"value": 1.0, "unit": "px"}
+    assert read_server(builder).mpp is None
+
+
+def write_sections(path: Path, *sizes: tuple[int, int]) -> Path:
+    """Write an OME-TIFF with one picture a size (width, height)."""
+    import numpy as np
+    import tifffile
+
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for number, (width, height) in enumerate(sizes):
+            pixels = np.full((height, width, 3), 200 + number, np.uint8)
+            metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+            writer.write(pixels, photometric="rgb", tile=(256, 256), metadata=metadata)
+    return path
+
+
+def test_the_section_that_qupath_shows(tmp_path: Path) -> None:
+    path = write_sections(tmp_path / "a.ome.tiff", (900, 700), (800, 600), (900, 700))
+    with open_shown(read_server(server(path, "--series", "1", size=(800, 600)))) as slide:
+        assert (slide.levels[0].width, slide.levels[0].height) == (800, 600)
+    twice = read_server(server(path, "--series", "2", size=(900, 700)))
+    with pytest.raises(ProjectError, match="2 of that size"):
+        open_shown(twice)
