@@ -17,8 +17,8 @@ SCRIPTS = ("Analyze_slide.groovy", "Add_to_menu.groovy")
 _FOLDER = Path("scripts") / "XMAG"
 _COMMAND = re.compile(r"^@Field List COMMAND = \[(.*)\]$", re.MULTILINE)
 _PLACE = re.compile(r"^def FOLDER = '.*'$", re.MULTILINE)
-_QUOTED = re.compile(r"'([^']*)'")
-_ESCAPE = re.compile(r"\\(u[0-9a-f]{4}|[0-7]{3})")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
+_ESCAPE = re.compile(r"\\(u[0-9a-f]{4}|.)")
 _VERSION = re.compile(r"v(\d+)\.(\d+)")
 _OLDEST = (0, 5)
 _MOST_SECONDS = 60
@@ -141,14 +141,13 @@ def _quoted(text: str) -> str:
 def _escaped(code: int) -> str:
     if code >= 128:
         return f"\\u{code:04x}"
-    # octal, since a backslash before a "u" would begin another escape
-    return f"\\{code:03o}" if chr(code) in "\\'" else chr(code)
+    return f"\\{chr(code)}" if chr(code) in "\\'" else chr(code)
 
 
 def _unquoted(text: str) -> str:
     def plain(match: re.Match[str]) -> str:
         code = match[1]
-        return chr(int(code[1:], 16) if code.startswith("u") else int(code, 8))
+        return code if len(code) == 1 else chr(int(code[1:], 16))
 
     units = _ESCAPE.sub(plain, text)
     return units.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
