@@ -224,10 +224,12 @@ class _Job:
 
     def do(self, target: "Target", number: int, count: int) -> None:
         """Analyze the pictures of one file; say so, or why not."""
-        for image in target.images(self.args.image):
+        images = target.images(self.args.image)
+        for image in images:
             name = target.path.name if image in (None, 1) else f"{target.path.name} #{image}"
             self.report.begin(target.path, name, number, count)
             with self._told(name):
+                self.within.require_each(images)
                 self._analyze(target, image, name)
 
     @contextmanager
@@ -249,7 +251,7 @@ class _Job:
         from napari_xmag.slide.fingerprint import slide_fingerprint
 
         path = target.path
-        within = self.within.read(path, target.name)
+        within = self.within.read(path, target.name, image)
         with self._open(target, image, name) as slide:
             number = slide.image.index
             mark = slide_fingerprint(path, number)

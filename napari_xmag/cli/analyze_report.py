@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from napari_xmag._about import NOTICE
-from napari_xmag.cli.progress_line import ProgressLine, duration
+from napari_xmag.cli.progress_line import ProgressLine
+from napari_xmag.progress.words import duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,21 +18,21 @@ if TYPE_CHECKING:
 class AnalyzeReport(Protocol):
     """Listens to the analysis of one slide after another."""
 
-    def begin(self, path: Path, number: int, count: int) -> None:
+    def begin(self, path: Path, name: str, number: int, count: int) -> None:
         """A slide is begun."""
 
     def show(self, event: "AnalyzeEvent") -> None:
         """Something happened."""
 
     def finish(
-        self, path: Path, result: "SlideResult", folder: Path, notes: "Sequence[str]"
+        self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"
     ) -> None:
         """A slide is done and written; ``notes`` are lines about what was analysed."""
 
-    def fail(self, path: Path, error: Exception) -> None:
+    def fail(self, name: str, error: Exception) -> None:
         """A slide failed."""
 
-    def close(self, done: int, failed: "Sequence[Path]") -> None:
+    def close(self, done: int, failed: "Sequence[str]") -> None:
         """The run is over."""
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
@@ -45,33 +46,33 @@ class TextReport:
     """Lines for a person: the answer on standard output, progress and errors beside it."""
 
     def __init__(self) -> None:
-        self._line = ProgressLine("")
+        self._line = ProgressLine()
 
-    def begin(self, path: Path, number: int, count: int) -> None:
+    def begin(self, path: Path, name: str, number: int, count: int) -> None:
         """Start a line."""
-        self._line = ProgressLine(f"[{number}/{count}] {path.name}")
+        self._line = ProgressLine(f"[{number}/{count}] {name}")
 
     def show(self, event: "AnalyzeEvent") -> None:
         """Renew the line."""
         self._line.show(event)
 
     def finish(
-        self, path: Path, result: "SlideResult", folder: Path, notes: "Sequence[str]"
+        self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"
     ) -> None:
         """Print the answer."""
-        print(summary(path.name, result, folder, notes), flush=True)
+        print(summary(name, result, folder, notes), flush=True)
 
-    def fail(self, path: Path, error: Exception) -> None:
+    def fail(self, name: str, error: Exception) -> None:
         """Print the reason."""
         self._line.clear()
-        print(f"{path.name}: FAILED. {error}", file=sys.stderr)
+        print(f"{name}: FAILED. {error}", file=sys.stderr)
 
-    def close(self, done: int, failed: "Sequence[Path]") -> None:
+    def close(self, done: int, failed: "Sequence[str]") -> None:
         """Print how many were done, and which were not."""
         count = done + len(failed)
         print(f"{done} of {count} {'slide' if count == 1 else 'slides'} analyzed. {NOTICE}")
         if failed:
-            print(f"Failed: {', '.join(path.name for path in failed)}", file=sys.stderr)
+            print(f"Failed: {', '.join(failed)}", file=sys.stderr)
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Print where the answers went."""

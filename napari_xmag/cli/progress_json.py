@@ -38,15 +38,15 @@ class JsonReport:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._spoke = 0.0
-        self._slide = ""
+        self._slide: dict[str, str] = {}
         self._now: dict[str, Any] = {"event": "waiting", "stage": _STARTING, "done": 0, "total": 0}
         self._say({"event": "started", "version": __version__, "notice": NOTICE})
         self._beat = threading.Thread(target=self._repeat, name="xmag-progress", daemon=True)
         self._beat.start()
 
-    def begin(self, path: Path, number: int, count: int) -> None:
+    def begin(self, path: Path, name: str, number: int, count: int) -> None:
         """Name the slide."""
-        self._slide = str(path)
+        self._slide = {"slide": str(path), "name": name}
         self._now = _waiting("opening the slide", 0, 0)
         self._say({"event": "slide", "number": number, "count": count})
 
@@ -64,7 +64,7 @@ class JsonReport:
         if told or time.monotonic() - self._spoke >= _LEAST_SECONDS:
             self._say(content)
 
-    def finish(self, path: Path, result: "SlideResult", folder: Path, notes: Sequence[str]) -> None:
+    def finish(self, name: str, result: "SlideResult", folder: Path, notes: Sequence[str]) -> None:
         """Write the answer, and what QuPath keeps of it."""
         from napari_xmag.qupath.metadata import image_description, image_metadata
 
@@ -84,17 +84,17 @@ class JsonReport:
             }
         )
 
-    def fail(self, path: Path, error: Exception) -> None:
+    def fail(self, name: str, error: Exception) -> None:
         """Write why a slide failed."""
         parts = {}
         if isinstance(error, XmagError):
             parts = {"expected": error.expected, "found": error.found, "hint": error.hint}
         self._say({"event": "failed", "message": str(error), **parts})
 
-    def close(self, done: int, failed: Sequence[Path]) -> None:
+    def close(self, done: int, failed: Sequence[str]) -> None:
         """Write how many slides were done."""
-        self._slide = ""
-        self._say({"event": "ended", "done": done, "failed": [str(path) for path in failed]})
+        self._slide = {}
+        self._say({"event": "ended", "done": done, "failed": list(failed)})
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Write where the answers went."""
@@ -115,8 +115,7 @@ class JsonReport:
                     return
 
     def _say(self, content: Mapping[str, Any]) -> None:
-        place = {"slide": self._slide} if self._slide else {}
-        line = json.dumps({**content, **place}, allow_nan=False)
+        line = json.dumps({**content, **self._slide}, allow_nan=False)
         with self._lock:
             self._spoke = time.monotonic()
             try:

@@ -1,12 +1,16 @@
 """The labelled slides of a command: a table, or a project of QuPath."""
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_xmag.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_xmag.cohort.cohort import Cohort
+    from napari_xmag.progress.events import Progress
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(args: argparse.Namespace) -> "Cohort":
-    """Read what the options name.
+def opening(args: argparse.Namespace) -> "Generator[Progress, None, Cohort]":
+    """Read and open what the options name, as `open_cohort` does.
 
     Raises
     ------
@@ -29,9 +33,9 @@ def read(args: argparse.Namespace) -> "Cohort":
     CohortError, ProjectError
         When it cannot be read.
     """
-    from napari_xmag.cohort.cohort import read_cohort
-    from napari_xmag.qupath.cohort import project_cohort
-    from napari_xmag.qupath.project import PROJECT_SUFFIX, read_project
+    from napari_xmag.cohort.opening import open_cohort
+    from napari_xmag.qupath.cohort import read_project_cohort
+    from napari_xmag.qupath.project import PROJECT_SUFFIX
 
     is_project = args.cohort.suffix.lower() == PROJECT_SUFFIX
     if is_project != bool(args.label_key) or (args.patient_key and not is_project):
@@ -41,5 +45,6 @@ def read(args: argparse.Namespace) -> "Cohort":
             hint="In a project, name the metadata of the images that is their label.",
         )
     if not is_project:
-        return read_cohort(args.cohort)
-    return project_cohort(read_project(args.cohort), args.label_key, args.patient_key or "")
+        return open_cohort(args.cohort)
+    keys = {"label_key": args.label_key, "patient_key": args.patient_key or ""}
+    return open_cohort(args.cohort, partial(read_project_cohort, **keys))

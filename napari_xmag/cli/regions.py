@@ -1,7 +1,7 @@
 """Which part of each slide is analysed: options, and the mask that they mean."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +98,23 @@ class RegionsChoice:
             )
         return cls(args.tissue == "whole", path, tuple(args.regions_class))
 
-    def read(self, slide: Path, name: str = "") -> "Regions | None":
+    def require_each(self, images: Sequence[int | str | None]) -> None:
+        """Do nothing when each picture of a file has regions of its own.
+
+        Raises
+        ------
+        TissueError
+            When one file of regions would serve for several pictures.
+        """
+        if self.path is not None and self.path.is_file() and len(images) > 1:
+            raise TissueError(
+                expected=f"regions of one picture in {self.path.name}",
+                found=f"a slide file of {len(images)} pictures",
+                hint="Name the picture with --image, or give a folder of regions in which those of "
+                "the second are called <slide name>#2.geojson.",
+            )
+
+    def read(self, slide: Path, name: str = "", image: int | str | None = None) -> "Regions | None":
         """Read the regions of a slide; None where all of it is analysed.
 
         Parameters
@@ -107,6 +123,8 @@ class RegionsChoice:
             Its file.
         name
             Another name that its file of regions may bear.
+        image
+            Which picture of the file.
 
         Raises
         ------
@@ -119,7 +137,10 @@ class RegionsChoice:
 
         if self.path is None:
             return None
-        path = _beside(self.path, slide, name) if self.path.is_dir() else self.path
+        if not self.path.is_dir():
+            return read_regions(self.path, self.classes)
+        mark = "" if image in (None, 1, "1") else f"#{image}"
+        path = _beside(self.path, slide, name, mark)
         return read_regions(path, self.classes)
 
     def mask(
@@ -133,8 +154,8 @@ class RegionsChoice:
         return tissue_in_regions(slide, regions, origin, only_tissue=not self.whole)
 
 
-def _beside(folder: Path, slide: Path, name: str) -> Path:
-    candidates = list(_candidates(folder, slide, name))
+def _beside(folder: Path, slide: Path, name: str, mark: str) -> Path:
+    candidates = list(_candidates(folder, slide, name, mark))
     for path in candidates:
         if path.is_file():
             return path
@@ -145,13 +166,13 @@ def _beside(folder: Path, slide: Path, name: str) -> Path:
     )
 
 
-def _candidates(folder: Path, slide: Path, name: str) -> Iterator[Path]:
+def _candidates(folder: Path, slide: Path, name: str, mark: str) -> Iterator[Path]:
     from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
 
     stems = dict.fromkeys([slide.stem, slide.name, name, Path(name).stem])
     for stem in filter(None, stems):
         for suffix in GEOJSON_SUFFIXES:
-            yield folder / f"{stem}{suffix}"
+            yield folder / f"{stem}{mark}{suffix}"
 
 
 def recorded(result: "SlideResult", regions: "Regions | None") -> "SlideResult":

@@ -1,12 +1,11 @@
 """What is to be analysed: slides, the images of QuPath projects, or one image that QuPath shows."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_xmag.cli.slides import find_slides
 from napari_xmag.errors import ConfigError, ProjectError
 
 if TYPE_CHECKING:
@@ -17,17 +16,18 @@ if TYPE_CHECKING:
     from napari_xmag.qupath.server import QuPathImage
     from napari_xmag.qupath.write_back import EntryNote
     from napari_xmag.slide.base import Slide
+    from napari_xmag.slide.find import FoundSlides
 
 
 @dataclass(frozen=True)
 class Target:
-    """One slide.
+    """One file, or one image that QuPath shows.
 
     Attributes
     ----------
     path
-        Its file or folder.
-    image
+        File or folder.
+    shown
         How QuPath shows it, where it comes from there.
     name
         Its name in QuPath.
@@ -36,13 +36,32 @@ class Target:
     """
 
     path: Path
-    image: "QuPathImage | None" = None
+    shown: "QuPathImage | None" = None
     name: str = ""
     project: "Project | None" = None
     key: str = ""
 
-    def open(self, mpp: float | None) -> "Slide":
-        """Open it: of a file with several pictures the one that QuPath shows.
+    def images(self, wanted: str | None) -> "Sequence[int | str | None]":
+        """Return the pictures of the file that are to be analyzed.
+
+        Parameters
+        ----------
+        wanted
+            The only one, of a file that holds several. An image of QuPath is one picture already.
+        """
+        from napari_xmag.slide.open import list_images
+
+        if self.shown is not None:
+            return [None]
+        if wanted is not None:
+            return [wanted]
+        try:
+            return [image.index for image in list_images(self.path)]
+        except Exception:  # noqa: BLE001 - opening it again says what is wrong
+            return [None]
+
+    def open(self, image: int | str | None) -> "Slide":
+        """Open a picture of the file; of QuPath's, the one that it shows.
 
         Raises
         ------
@@ -54,10 +73,10 @@ class Target:
         from napari_xmag.qupath.server import open_shown
         from napari_xmag.slide.open import open_slide
 
-        if self.image is None:
-            return open_slide(self.path, mpp)
-        self.image.require_plain()
-        return open_shown(self.image, mpp)
+        if self.shown is None:
+            return open_slide(self.path, image=image)
+        self.shown.require_plain()
+        return open_shown(self.shown)
 
     def origin(self, slide: "Slide", stated: str) -> "Origin":
         """Return from which corner QuPath counts: known of its images, else as stated.
@@ -70,10 +89,10 @@ class Target:
         from napari_xmag.qupath.origin import Origin
         from napari_xmag.qupath.server import find_origin
 
-        return Origin(stated) if self.image is None else find_origin(self.image, slide)
+        return Origin(stated) if self.shown is None else find_origin(self.shown, slide)
 
 
-def find_targets(paths: Iterable[Path]) -> list[Target]:
+def find_targets(paths: Iterable[Path]) -> "tuple[FoundSlides, list[Target]]":
     """Return the slides that the arguments name, each once, and then the images of projects.
 
     Raises
@@ -81,16 +100,19 @@ def find_targets(paths: Iterable[Path]) -> list[Target]:
     ProjectError
         When a project cannot be read.
     """
-    found: list[Target] = []
-    slides: list[Path] = []
+    from napari_xmag.slide.find import find_slides
+
+    shown: list[Target] = []
+    others: list[Path] = []
     for path in paths:
         if path.suffix.lower() == ".qpproj":
-            found += _of_project(path)
+            shown += _of_project(path)
         elif path.suffix.lower() == ".json":
-            found.append(_of_server(path))
+            shown.append(_of_server(path))
         else:
-            slides.append(path)
-    return [*(Target(path) for path in find_slides(slides)), *found]
+            others.append(path)
+    found = find_slides(others)
+    return found, [*map(Target, found.slides), *shown]
 
 
 def _of_project(path: Path) -> list[Target]:
@@ -119,7 +141,7 @@ def _of_server(path: Path) -> Target:
     return Target(image.path, image, image.path.name)
 
 
-def check_images(targets: Iterable[Target]) -> None:
+def check_shown(targets: Iterable[Target]) -> None:
     """Look at images that QuPath shows before anything else is loaded: somebody is waiting there.
 
     Raises
@@ -130,7 +152,7 @@ def check_images(targets: Iterable[Target]) -> None:
         When the file cannot be read.
     """
     for target in targets:
-        if target.image is not None and target.project is None:
+        if target.shown is not None and target.project is None:
             with target.open(None) as slide:
                 target.origin(slide, "")
 

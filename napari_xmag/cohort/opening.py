@@ -1,6 +1,6 @@
 """A table of labelled slides read and checked, slide by slide, by runs that tell of it."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -12,8 +12,15 @@ from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, Steps, run_steps, run_with_progress
 
 
-def open_cohort(path: Path) -> Generator[Progress, None, Cohort]:
+def open_cohort(
+    path: Path, read: Callable[..., Cohort] = read_cohort
+) -> Generator[Progress, None, Cohort]:
     """Read a table and open each of its slides, as `read_cohort` does.
+
+    Parameters
+    ----------
+    read
+        Reads what is no table; called like `read_cohort`.
 
     Raises
     ------
@@ -21,7 +28,7 @@ def open_cohort(path: Path) -> Generator[Progress, None, Cohort]:
         When the table itself cannot be read or lacks the columns slide and label.
     """
     meter = ProgressMeter(Stage.CHECKING, 0, "slides")
-    cohort = yield from run_with_progress(partial(read_cohort, path, open_slides=False), meter)
+    cohort = yield from run_with_progress(partial(read, path, open_slides=False), meter)
     meter.total = len(cohort.rows)
     found = yield from run_steps(_found(cohort), meter)
     problems = sorted((*cohort.problems, *found), key=lambda problem: problem.row)

@@ -1,27 +1,31 @@
 """A project as a table of labelled slides."""
 
+from pathlib import Path
+
 from napari_xmag.cohort.cohort import Cohort, check
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import CohortError, XmagError
-from napari_xmag.qupath.project import Project, ProjectEntry
+from napari_xmag.qupath.project import Project, ProjectEntry, read_project
 from napari_xmag.qupath.server import QuPathImage
 from napari_xmag.slide.open import open_slide
 
 
-def project_cohort(
-    project: Project, label_key: str, patient_key: str = "", *, open_slides: bool = True
+def read_project_cohort(
+    path: Path, *, label_key: str, patient_key: str = "", open_slides: bool = True
 ) -> Cohort:
     """Return the slides of a project with labels from the metadata of their images.
 
     Parameters
     ----------
+    path
+        The ``project.qpproj``.
     label_key
         Which metadata is the label.
     patient_key
         Which metadata is the patient; each slide is a patient of its own when empty.
     open_slides
-        Whether each slide is opened to see that it can be.
+        Whether each slide is opened to see that it can be, as for `read_cohort`.
 
     Returns
     -------
@@ -29,9 +33,12 @@ def project_cohort(
 
     Raises
     ------
+    ProjectError
+        When the project cannot be read.
     CohortError
         When no image has a key of that name.
     """
+    project = read_project(path)
     for key in filter(None, (label_key, patient_key)):
         _require_key(project, key)
     rows, altered = [], []
@@ -41,7 +48,7 @@ def project_cohort(
             slide=entry.image.path,
             label=entry.metadata.get(label_key, "").strip(),
             patient=entry.metadata.get(patient_key, "").strip() if patient_key else "",
-            mpp=_missing_mpp(entry.image) if open_slides else None,
+            mpp=_missing_mpp(entry.image),
         )
         rows.append(row)
         if entry.image.problem:

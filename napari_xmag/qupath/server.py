@@ -160,14 +160,10 @@ def _mpp(calibration: Mapping[str, Any]) -> Mpp | None:
         return None
 
 
-def open_shown(image: QuPathImage, mpp: Mpp | float | None = None) -> Slide:
+def open_shown(image: QuPathImage) -> Slide:
     """Open the picture of a file that QuPath shows: of several, the one of its size.
 
-    Parameters
-    ----------
-    mpp
-        Pixel size that the user gives, as for `open_slide`. Without it, a slide that states none
-        gets the one that QuPath was given.
+    A slide that states no pixel size gets the one that QuPath was given.
 
     Raises
     ------
@@ -184,7 +180,8 @@ def open_shown(image: QuPathImage, mpp: Mpp | float | None = None) -> Slide:
             found=f"{len(fitting)} of that size",
             hint="Analyze the slide itself instead, where each of its pictures is named.",
         )
-    slide = open_slide(image.path, mpp, fitting[0].index if fitting and len(images) > 1 else None)
+    number = fitting[0].index if fitting and len(images) > 1 else None
+    slide = open_slide(image.path, image=number)
     _take_mpp(image, slide)
     return slide
 

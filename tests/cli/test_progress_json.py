@@ -50,7 +50,7 @@ def test_it_speaks_while_the_work_is_silent(lines: Lines) -> None:
     told = lines.wait_for(4)
     assert [event["event"] for event in told[:4]] == ["started", "waiting", "waiting", "waiting"]
     assert told[1]["stage"] == "loading the model"
-    report.begin(Path("a.svs"), 1, 1)
+    report.begin(Path("a.svs"), "a.svs", 1, 1)
     report.show(tiles_done(9))
     count = len(lines.events())
     later = lines.wait_for(count + 2)[count:]
@@ -60,6 +60,7 @@ def test_it_speaks_while_the_work_is_silent(lines: Lines) -> None:
         "done": 9,
         "total": 9,
         "slide": "a.svs",
+        "name": "a.svs",
     }
     report.abandon()
     silent = lines.getvalue()
@@ -69,7 +70,7 @@ def test_it_speaks_while_the_work_is_silent(lines: Lines) -> None:
 
 def test_of_many_events_the_last_is_told(lines: Lines) -> None:
     report = JsonReport(lines)
-    report.begin(Path("a.svs"), 1, 1)
+    report.begin(Path("a.svs"), "a.svs", 1, 1)
     for done in range(1, 10):
         report.show(tiles_done(done))
     report.abandon()
@@ -80,9 +81,9 @@ def test_of_many_events_the_last_is_told(lines: Lines) -> None:
 
 def test_lines_are_ascii_and_whole(lines: Lines) -> None:
     report = JsonReport(lines)
-    report.begin(Path("Präparat\n1.svs"), 1, 1)
+    report.begin(Path("Präparat\n1.svs"), "Präparat", 1, 1)
     error = TissueError(expected="tissue", found="glass – only", hint="Look.")
-    report.fail(Path("a"), error)
+    report.fail("Präparat", error)
     report.abandon()
     assert lines.getvalue().isascii()
     failed = lines.events()[-1]

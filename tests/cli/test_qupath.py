@@ -14,7 +14,7 @@ from napari_xmag.cli import main
 from napari_xmag.qupath.install import SCRIPTS, install, script_folder
 from napari_xmag.qupath.project import read_project
 from napari_xmag.qupath.write_back import EntryNote
-from tests.qupath.projects import entry, server, write_project
+from tests.qupath.projects import entry, server, write_project, write_sections
 from tests.qupath.shapes import annotation, collection, polygon, square, write
 
 Captured = pytest.CaptureFixture[str]
@@ -65,6 +65,22 @@ def test_a_folder_of_regions(pyramid_slide: Path, tiny: str, tmp_path: Path) -> 
     assert 0 < counts[0] < counts[1]
     (regions / "b.tiff.geojson").unlink()
     assert main(["analyze", str(slides / "b.tiff"), *options, "--out", str(tmp_path / "c")]) == 1
+
+
+def test_each_picture_has_regions_of_its_own(tiny: str, tmp_path: Path, capsys: Captured) -> None:
+    slide = write_sections(tmp_path / "case.ome.tiff", (3000, 2000), (3000, 2000))
+    regions = tmp_path / "regions"
+    regions.mkdir()
+    one = write(regions / "case.ome.geojson", polygon(square(1200, 700, 300)))
+    write(regions / "case.ome#2.geojson", polygon(square(1200, 700, 900)))
+    out = tmp_path / "out"
+    options = ["analyze", str(slide), "--model", tiny, "--out", str(out), "--tissue", "whole"]
+    assert main([*options, "--regions", str(one)]) == 1
+    assert "--image" in capsys.readouterr().err
+    assert main([*options, "--regions", str(regions)]) == 0
+    counts = [len(SlideResult.load(folder).patches) for folder in sorted(out.iterdir())]
+    assert len(counts) == 2
+    assert counts[0] < counts[1]
 
 
 @pytest.mark.parametrize(

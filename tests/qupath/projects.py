@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import tifffile
+
 from napari_xmag.slide.open import open_slide
 
 BIO_FORMATS = "qupath.lib.images.servers.bioformats.BioFormatsServerBuilder"
@@ -60,4 +63,14 @@ def write_project(path: Path, *entries: Mapping[str, Any], uri: str = "") -> Pat
         "images": list(entries),
     }
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return path
+
+
+def write_sections(path: Path, *sizes: tuple[int, int]) -> Path:
+    """Write an OME-TIFF with one picture a size (width, height)."""
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for number, (width, height) in enumerate(sizes):
+            pixels = np.full((height, width, 3), 200 + number, np.uint8)
+            metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+            writer.write(pixels, photometric="rgb", tile=(256, 256), metadata=metadata)
     return path

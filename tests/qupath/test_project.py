@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from napari_xmag.errors import CohortError, ExportError, ProjectError
-from napari_xmag.qupath.cohort import project_cohort
+from napari_xmag.qupath.cohort import read_project_cohort
 from napari_xmag.qupath.metadata import image_description, image_metadata, with_description
 from napari_xmag.qupath.project import Project, read_project
 from napari_xmag.qupath.write_back import EntryNote, write_back
@@ -93,7 +93,7 @@ def test_one_odd_picture_hides_no_other(tmp_path: Path, pyramid_slide: Path) -> 
 
 
 def test_a_cohort(project: Project) -> None:
-    cohort = project_cohort(project, "label", "patient")
+    cohort = read_project_cohort(project.path, label_key="label", patient_key="patient")
     assert [(row.label, row.named_patient) for row in cohort.rows] == [
         ("Malignant", "P1"),
         ("Benign", ""),
@@ -108,7 +108,7 @@ def test_problems_are_listed(tmp_path: Path, pyramid_slide: Path) -> None:
         entry(1, rotated, metadata={"label": "A"}),
         entry(2, gone, metadata={}),
     )
-    words = " ".join(str(item) for item in project_cohort(read_project(path), "label").problems)
+    words = " ".join(str(item) for item in read_project_cohort(path, label_key="label").problems)
     assert "row 1: image 1 was rotated in QuPath" in words
     assert "row 2: no label" in words
     assert "b.svs is not there" in words
@@ -116,7 +116,7 @@ def test_problems_are_listed(tmp_path: Path, pyramid_slide: Path) -> None:
 
 def test_a_key_that_no_image_has(project: Project) -> None:
     with pytest.raises(CohortError, match=r"diagnosis.*XMAG stroma, label, patient"):
-        project_cohort(project, "diagnosis")
+        read_project_cohort(project.path, label_key="diagnosis")
 
 
 def test_the_pixel_size_that_qupath_was_given(tmp_path: Path, no_mpp_slide: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_pixel_size_that_qupath_was_given(tmp_path: Path, no_mpp_slide: Path
         tmp_path / "project.qpproj",
         entry(1, server(no_mpp_slide, mpp=0.37), metadata={"label": "A"}),
     )
-    (row,) = project_cohort(read_project(path), "label").rows
+    (row,) = read_project_cohort(path, label_key="label").rows
     assert row.mpp == pytest.approx(0.37)
 
 

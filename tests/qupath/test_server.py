@@ -10,7 +10,7 @@ from napari_xmag.geometry import Mpp
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.qupath.server import find_origin, open_shown, read_server, uri_parts, uri_path
 from napari_xmag.slide.open import open_slide
-from tests.qupath.projects import server
+from tests.qupath.projects import server, write_sections
 
 
 def test_a_plain_picture(pyramid_slide: Path) -> None:
@@ -107,8 +107,6 @@ def test_another_size_is_refused(
 def test_pixel_sizes(no_mpp_slide: Path, pyramid_slide: Path) -> None:
     with open_shown(read_server(server(no_mpp_slide, mpp=0.37))) as slide:
         assert slide.mpp == Mpp(0.37, 0.37)
-    with open_shown(read_server(server(no_mpp_slide, mpp=0.37)), mpp=0.4) as slide:
-        assert slide.mpp == Mpp(0.4, 0.4)
     with open_shown(read_server(server(pyramid_slide, mpp=0.25))) as slide:
         assert slide.mpp == Mpp(0.5, 0.5)
         assert "QuPath says 0.25" in slide.mpp_conflict
@@ -119,19 +117,6 @@ def test_pixels_without_a_unit(no_mpp_slide: Path) -> None:
     for axis in ("pixelWidth", "pixelHeight"):
         builder["metadata"]["pixelCalibration"][axis] = {"value": 1.0, "unit": "px"}
     assert read_server(builder).mpp is None
-
-
-def write_sections(path: Path, *sizes: tuple[int, int]) -> Path:
-    """Write an OME-TIFF with one picture a size (width, height)."""
-    import numpy as np
-    import tifffile
-
-    with tifffile.TiffWriter(path, ome=True) as writer:
-        for number, (width, height) in enumerate(sizes):
-            pixels = np.full((height, width, 3), 200 + number, np.uint8)
-            metadata = {"axes": "YXS", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
-            writer.write(pixels, photometric="rgb", tile=(256, 256), metadata=metadata)
-    return path
 
 
 def test_the_section_that_qupath_shows(tmp_path: Path) -> None:
