@@ -257,9 +257,9 @@ def _words(record: "RunRecord | None") -> str:
         return f"The training in {record.folder} has not ended yet."
     words = f"{record.folder}: 95 % intervals in brackets."
     if record.metrics.get("end_to_end_epoch") == 0:
-        from napari_xmag.train.report import markdown
+        from napari_xmag.train.report import tables
 
-        words += f" {markdown.chosen_epoch(0)}"
+        words += f" {tables.chosen_epoch(0)}"
     return words
 
 
