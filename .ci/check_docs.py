@@ -44,7 +44,9 @@ def _is_wide_table(line: str) -> bool:
 
 def main(root: Path = ROOT) -> int:
     """Print every problem; return 1 when there is one."""
-    found = [f"{page.relative_to(root)}:{words}" for page in pages(root) for words in problems(page)]
+    found = [
+        f"{page.relative_to(root)}:{words}" for page in pages(root) for words in problems(page)
+    ]
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
 

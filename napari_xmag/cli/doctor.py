@@ -6,11 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 from napari_xmag._about import __version__
 
-_PACKAGES = ("torch", "timm", "numpy", "scikit-image", "tifffile", "openslide-python")
+# Packages, and the modules that they bring.
+_PACKAGES = {
+    "torch": "torch",
+    "timm": "timm",
+    "numpy": "numpy",
+    "scikit-image": "skimage",
+    "tifffile": "tifffile",
+    "openslide-python": "openslide",
+}
 _QT_BINDINGS = ("PySide6", "PyQt6", "PyQt5", "PySide2")
 _WINDOW = 'pip install "napari-xmag[all]"'
 
@@ -81,8 +90,9 @@ def examine() -> Iterator[Finding]:
     """Yield what there is to say about this installation."""
     yield Finding("napari-xmag", f"{__version__} in {files('napari_xmag')}")
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")
-    for name in _PACKAGES:
-        yield _package(name)
+    for name, module in _PACKAGES.items():
+        found = _version(name, module)
+        yield Finding(name, found or "not installed", "" if found else f"pip install {name}")
     yield _window()
     yield _cluster()
     yield _plugin()
@@ -91,33 +101,28 @@ def examine() -> Iterator[Finding]:
     yield from _models()
 
 
-def _package(name: str) -> Finding:
-    found = _version(name)
-    return Finding(name, found or "not installed", "" if found else f"pip install {name}")
-
-
-def _version(name: str) -> str:
-    """Return a package's version; empty when it is not installed."""
+def _version(package: str, module: str) -> str:
+    """Return a package's version; empty when its module is not there to be imported."""
     try:
-        return version(name)
-    except PackageNotFoundError:
+        return version(package) if find_spec(module) else ""
+    except (PackageNotFoundError, ImportError):
         return ""
 
 
 def _window() -> Finding:
     """Without napari this is an installation for the command line; with it a window is wanted."""
-    napari = _version("napari")
+    napari = _version("napari", "napari")
     if not napari:
         words = "no napari: the command line and scripts work, the window does not"
         return Finding("window", words, _WINDOW, optional=True)
     for name in _QT_BINDINGS:
-        if found := _version(name):
+        if found := _version(name, name):
             return Finding("window", f"napari {napari} on {name} {found}")
     return Finding("window", f"napari {napari} without a Qt binding", _WINDOW)
 
 
 def _cluster() -> Finding:
-    found = _version("distributed")
+    found = _version("distributed", "distributed")
     if found:
         return Finding("cluster", f"dask.distributed {found}")
     words = "no dask.distributed: distill prepare works in one process"

@@ -26,7 +26,7 @@ def test_all_is_well(capsys: Captured) -> None:
 
 @pytest.mark.usefixtures("_one_model")
 def test_missing_package(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_PACKAGES", ("numpy", "unheard-of"))
+    monkeypatch.setattr(doctor, "_PACKAGES", {"numpy": "numpy", "unheard-of": "unheard"})
     assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "!!  unheard-of" in said
@@ -35,7 +35,7 @@ def test_missing_package(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> N
 
 def hide(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     """Let packages look as if they were not installed."""
-    monkeypatch.setattr(doctor, "version", lambda name: "" if name in names else "1.0")
+    monkeypatch.setattr(doctor, "_version", lambda name, _: "" if name in names else "1.0")
 
 
 @pytest.mark.usefixtures("_one_model")

@@ -1,13 +1,10 @@
 """Configurations: defaults of the recipe, values from the command line, every one documented."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
-from napari_xmag.distill.config import DistillConfig, load_config
+from napari_xmag.distill.config import load_config
 from napari_xmag.errors import ConfigError
 
 GOOD = """
@@ -87,33 +84,3 @@ def test_records_lie_beside_the_student_unless_told_otherwise(tmp_path: Path) ->
     assert load_config(write(tmp_path)).run.record_folder == tmp_path / "student-run"
     scanner_shift = load_config(write(tmp_path), ["run.records=there"])
     assert scanner_shift.run.record_folder == tmp_path / "there"
-
-
-def settings_rows(kind: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield the rows of docs/distill.md's table of settings."""
-    for name, field in kind.model_fields.items():
-        inner = field.annotation
-        if name == "more_teachers":
-            continue
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from settings_rows(inner, f"{name}.")
-        else:
-            default = "" if field.default is PydanticUndefined else said(field.default)
-            yield f"| `{prefix}{name}` | {default} | {field.description} |"
-
-
-def said(value: object) -> str:
-    """Return a default as TOML has it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, str):
-        return f'`"{value}"`'
-    return f"`{list(value)}`" if isinstance(value, tuple) else f"`{value}`"
-
-
-def test_every_setting_is_in_the_manual() -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "distill.md").read_text(encoding="utf-8")
-    missing = [row for row in settings_rows(DistillConfig) if row not in manual]
-    assert not missing, "\n".join(missing)
