@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compare ways of training on composed slides: does end to end see, and find, more?
+"""Compare ways of training on composed slides: whether end to end sees, and finds, more.
 
 usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --oral FIELDS --start DIR
        [--encoder DIR] [--sources glas osteosarcoma oral] [--seeds 0 1 2] [--granularity cells]

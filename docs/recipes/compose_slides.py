@@ -60,9 +60,11 @@ Fields = Mapping[str, Sequence[Path]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What slides are made of: the fewest and most islands, malignant ones among them, the
-    smallest and largest side of a patch in µm, how much the stains of slides differ, and whether
-    test slides come from the cases of training.
+    """What slides are made of.
+
+    The fewest and most islands, malignant ones among them, the smallest and largest side of a
+    patch in µm, how much the stains of slides differ, and whether test slides come from the cases
+    of training.
     """
 
     source: str
@@ -146,8 +148,9 @@ def glas_fields(glas: Path, draw: np.random.Generator) -> dict[str, Fields]:
 
 
 def bone_fields(folder: Path, seed: int, same_cases: bool) -> dict[str, Fields]:
-    """Return the fields of each split by label; training and test have other cases, or if
-    ``same_cases`` only other fields.
+    """Return the fields of each split by label.
+
+    Training and test have other cases, or if ``same_cases`` only other fields.
     """
     draw = np.random.default_rng([seed, 1])
     learned, judged = (CASES[seed % 2], CASES[1 - seed % 2])

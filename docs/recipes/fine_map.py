@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Do heads over cells find what is smaller than a tile, and better than heads over tiles?
+"""Compare heads over cells with heads over tiles in finding what is smaller than a tile.
 
 usage: fine_map.py OUT --glas GLAS --osteosarcoma FIELDS [--ways tiles frozen end-to-end]
        [--test 20] [--patch 100 250] [--islands 8 12] [--malignant 3 5] [--stain 0.05]

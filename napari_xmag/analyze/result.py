@@ -14,6 +14,7 @@ from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.errors import ResultError
 from napari_xmag.extras import import_extra
+from napari_xmag.filenames import PATCHES, RESULT
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.nets.decision import EVEN, describe_decision, predict_class
@@ -168,9 +169,9 @@ class SlideResult:
             When the folder cannot be written.
         """
         folder = Path(folder)
-        write_patches(self.patches, self.classes, folder / "tiles.csv")
+        write_patches(self.patches, self.classes, folder / PATCHES)
         text = json.dumps(to_json(self), indent=2, ensure_ascii=False, allow_nan=False)
-        with whole_file(folder / "result.json") as part:
+        with whole_file(folder / RESULT) as part:
             part.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
@@ -184,9 +185,9 @@ class SlideResult:
         """
         folder = Path(folder)
         try:
-            data = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+            data = json.loads((folder / RESULT).read_text(encoding="utf-8"))
             _check_format(data)
-            patches = read_tiles_csv(folder / "tiles.csv", data["classes"])
+            patches = read_tiles_csv(folder / PATCHES, data["classes"])
             if len(patches) != data["tiles"]:
                 raise ValueError(f"{len(patches)} of {data['tiles']} tiles in tiles.csv")
             return _from_json(data, patches)

@@ -19,27 +19,27 @@ class AnalyzeReport(Protocol):
     """Listens to the analysis of one slide after another."""
 
     def begin(self, path: Path, name: str, number: int, count: int) -> None:
-        """A slide is begun."""
+        """Hear that a slide is begun."""
 
     def show(self, event: "AnalyzeEvent") -> None:
-        """Something happened."""
+        """Hear what happened."""
 
     def finish(
         self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"
     ) -> None:
-        """A slide is done and written; ``notes`` are lines about what was analysed."""
+        """Hear of a slide that is written; ``notes`` are lines about what was analysed."""
 
     def fail(self, name: str, error: Exception) -> None:
-        """A slide failed."""
+        """Hear why a slide failed."""
 
     def close(self, done: int, failed: "Sequence[str]") -> None:
-        """The run is over."""
+        """Hear that the run is over."""
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
-        """Answers stand in a project now; ``backup`` is the project as it was."""
+        """Hear that answers stand in a project; ``backup`` is the project as it was."""
 
     def abandon(self) -> None:
-        """Nothing more will come, for whatever reason."""
+        """Hear that nothing more will come, for whatever reason."""
 
 
 class TextReport:

@@ -40,8 +40,9 @@ def _add_prepare(steps: Any) -> None:
         "places",
         nargs="+",
         type=Path,
-        metavar="SLIDE|FOLDER|TABLE.csv",
-        help="slides; folders of large pictures; tables tile[,mpp][,case] of such pictures",
+        metavar="SLIDE|FOLDER|TABLE",
+        help="slides; folders of large pictures; tables tile[,mpp][,case] of such pictures "
+        "(CSV or .xlsx)",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument(

@@ -68,7 +68,7 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(_: argparse.Namespace) -> int:
     """Print all findings; return 1 when one needs attention."""
     return show(examine())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xmag.cli.settings import add_config
+from napari_xmag.filenames import RESULTS_TABLE
 
 _DESCRIPTIONS = {
     "probe": "Judge encoders on labelled tiles: logistic regression and nearest neighbours on "
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path(f"xmag-{args.kind}")
     for event in show(_events(args, out)):
         if isinstance(event, RunFinished):
-            print((event.folder / "results.md").read_text(encoding="utf-8"))
+            print((event.folder / RESULTS_TABLE).read_text(encoding="utf-8"))
             print(f"Written: {event.folder}")
     return 0
 

@@ -21,9 +21,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make the slides, name each, and print where the table lies; return 0."""
-    from napari_xmag.slide.sample_cohort import COHORT_TABLE, write_sample_cohort
+    from napari_xmag.filenames import COHORT
+    from napari_xmag.slide.sample_cohort import write_sample_cohort
 
     for slide in write_sample_cohort(args.folder, args.slides):
         print(f"{slide.path.name}  {slide.label}  patient {slide.patient}", flush=True)
-    print(args.folder / COHORT_TABLE)
+    print(args.folder / COHORT)
     return 0

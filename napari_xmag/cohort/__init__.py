@@ -1,0 +1,1 @@
+"""Tables of labelled slides: read, checked, divided."""

@@ -238,7 +238,7 @@ def _one_letter_apart(one: str, two: str) -> bool:
 def _one_each(
     rows: Iterable[CohortRow], what: str, value_of: Callable[[CohortRow], str]
 ) -> list[Problem]:
-    """A patient has one label, and lies on one side of the split."""
+    """Find patients with several labels, or on several sides of the split."""
     seen: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
         if value := value_of(row):

@@ -23,6 +23,11 @@ Line = tuple[int, dict[str, str]]
 """Number of the row, as a spreadsheet counts, and its cells by the name of their column."""
 
 
+def is_table(path: Path) -> bool:
+    """Return whether a name is that of a table, also of a kind that `read_table` refuses."""
+    return path.suffix.lower() in (".csv", ".tsv", ".txt", EXCEL, *_OTHER_BOOKS)
+
+
 def read_table(path: Path, needed: Sequence[str]) -> list[Line]:
     """Read the rows that hold anything, with cells and column names stripped of blanks.
 
@@ -182,7 +187,7 @@ def _has(rows: Sequence[Sequence[Any]], needed: Sequence[str]) -> bool:
 
 def _unreadable(path: Path, error: Exception) -> CohortError:
     return CohortError(
-        expected=f"a table of labelled slides at {path}",
+        expected=f"a readable table at {path}",
         found=str(error) or type(error).__name__,
         hint="Save it as an Excel workbook (.xlsx) without password, or as CSV UTF-8.",
         causes=[error],

@@ -1,0 +1,1 @@
+"""Distilling a 5x student from a 20x teacher."""

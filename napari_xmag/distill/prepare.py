@@ -15,6 +15,7 @@ from napari_xmag.distill.sampling import PrepareConfig, sample
 from napari_xmag.distill.sources import FieldSource, Part, find_sources, parts
 from napari_xmag.errors import ConfigError, ExportError, TileReadError, XmagError
 from napari_xmag.fields.shards import FieldRecord, write_index, write_shard
+from napari_xmag.filenames import PREPARED
 from napari_xmag.files import write_json
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, finish
@@ -267,7 +268,7 @@ def _remove_leftovers(out: Path) -> None:
 
 
 def _require_same_settings(out: Path, config: PrepareConfig) -> None:
-    path = out / "prepare.json"
+    path = out / PREPARED
     wanted = config.model_dump()
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
     if found != wanted:

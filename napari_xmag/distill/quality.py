@@ -61,6 +61,6 @@ def _pen(color: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:
-    """Standard deviation of the Laplacian: what differs from the mean of the four neighbours."""
+    """Return the standard deviation of the Laplacian: how pixels differ from their neighbours."""
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     return float((around - 4 * grey[1:-1, 1:-1]).std())

@@ -29,6 +29,7 @@ from napari_xmag.fields.shards import FieldRecord, read_index
 from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.store import FieldStore
 from napari_xmag.fields.teacher_cache import cached_pairs, say_scale
+from napari_xmag.filenames import CHECKPOINT, CONFIG
 from napari_xmag.files import write_json
 from napari_xmag.learn.checkpoint import load_checkpoint
 from napari_xmag.learn.distributed import Processes, own_device, wait_for_all
@@ -40,7 +41,6 @@ from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.nets.teacher import load_teacher
 from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished
 
-CHECKPOINT = "checkpoint.safetensors"
 _GPU_THREADS = 8
 
 
@@ -170,7 +170,7 @@ def _open_records(
             "processes": processes.world,
         }
         content = {"versions": about, **config.model_dump(mode="json")}
-        write_json(folder / "config.json", content)
+        write_json(folder / CONFIG, content)
     wait_for_all(processes)
 
 

@@ -1,6 +1,5 @@
 """Where fields come from: whole slides, and large pictures of tissue with a stated pixel size."""
 
-import csv
 import math
 import re
 import zlib
@@ -8,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_xmag.errors import ConfigError, MppMissingError
+from napari_xmag.cohort.cells import is_missing, patient_of
+from napari_xmag.cohort.table import is_table, read_table
+from napari_xmag.errors import CohortError, ConfigError, GeometryError, MppMissingError
 from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
 from napari_xmag.slide.mpp import typed_mpp
 from napari_xmag.slide.picture import PICTURE_SUFFIXES
@@ -63,8 +64,8 @@ def find_sources(
     Parameters
     ----------
     places
-        Slides; pictures; folders of pictures, with their sub-folders; CSV tables
-        tile[,mpp][,case], whose tiles lie beside them.
+        Slides; pictures; folders of pictures, with their sub-folders; tables tile[,mpp][,case]
+        in any form that `napari_xmag.cohort.table.read_table` reads, whose tiles lie beside them.
     tiles_mpp
         µm per pixel of pictures; a table's column wins over it.
     case
@@ -78,6 +79,8 @@ def find_sources(
         When pictures have no pixel size; they are named.
     ConfigError
         When a folder or table holds no pictures, or a name gives no case.
+    CohortError
+        When a table cannot be read, or a row names no picture.
     """
     found: dict[Path, FieldSource] = {}
     for place in places:
@@ -121,7 +124,7 @@ def _hash(text: str) -> str:
 
 
 def _at(place: Path, mpp: float | None, case: str | None) -> Iterator[FieldSource]:
-    if place.suffix.lower() == ".csv":
+    if is_table(place):
         yield from _in_table(place, mpp, case)
     elif place.is_dir() and not is_slide(place):
         yield from _in_folder(place, mpp, case)
@@ -151,22 +154,28 @@ def _in_folder(folder: Path, mpp: float | None, case: str | None) -> Iterator[Fi
 
 
 def _in_table(table: Path, mpp: float | None, case: str | None) -> Iterator[FieldSource]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _nothing(table, [error]) from error
-    if not rows or "tile" not in rows[0]:
+    lines = read_table(table, ("tile",))
+    if not lines:
         raise _nothing(table)
-    for row in rows:
-        name = (row["tile"] or "").strip()
-        own = (row.get("case") or "").strip() or _case(name, case, Path(name).stem)
-        stated = (row.get("mpp") or "").strip()
-        try:
-            size = typed_mpp(stated) if stated else mpp
-        except ValueError:
-            size = None
+    if lacking := [str(number) for number, cells in lines if is_missing(cells["tile"])]:
+        raise CohortError(
+            expected=f"the name of a picture in each row of {table.name}",
+            found=f"none in {'row' if len(lacking) == 1 else 'rows'} {', '.join(lacking[:10])}",
+            hint="Fill in the column tile, or delete these rows.",
+        )
+    for _, cells in lines:
+        name = cells["tile"]
+        own = patient_of(cells.get("case", "")) or _case(name, case, Path(name).stem)
+        size = _written(cells.get("mpp", ""), mpp)
         yield FieldSource(table.parent / name, name, own, _stated(size))
+
+
+def _written(text: str, otherwise: float | None) -> float | None:
+    """Return the pixel size of a cell, None where it makes no sense."""
+    try:
+        return otherwise if is_missing(text) else typed_mpp(text)
+    except GeometryError:
+        return None
 
 
 def _case(name: str, pattern: str | None, own: str) -> str:
@@ -199,10 +208,9 @@ def _require_mpp(sources: Sequence[FieldSource]) -> None:
         )
 
 
-def _nothing(place: Path, causes: Sequence[Exception] = ()) -> ConfigError:
+def _nothing(place: Path) -> ConfigError:
     return ConfigError(
         expected=f"pictures in {place}",
-        found=str(causes[0]) if causes else "none",
-        hint="Name slides, a folder of pictures, or a CSV table with a column tile.",
-        causes=causes,
+        found="none",
+        hint="Name slides, a folder of pictures, or a table with a column tile.",
     )

@@ -19,6 +19,7 @@ from napari_xmag.fields.pairs import CachedPairs
 from napari_xmag.fields.shards import FieldRecord, read_index
 from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.teacher_cache import cached_pairs
+from napari_xmag.filenames import RESULTS, RESULTS_TABLE
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
 from napari_xmag.nets.device import encode, encode_bag, pick_device
@@ -138,9 +139,9 @@ def _write(
         "config": config.model_dump(mode="json"),
         "versions": program_versions(),
     }
-    write_json(out / "results.json", content)
+    write_json(out / RESULTS, content)
     rows = [(one.encoder, f"{one.whole:.3f}", f"{one.cells:.3f}") for one in found]
     figures = table(("encoder", "whole field", "cells"), rows)
     parts = (f"**{NOTICE}**", "## Agreement with the teacher", words, figures)
-    with whole_file(out / "results.md") as part:
+    with whole_file(out / RESULTS_TABLE) as part:
         part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

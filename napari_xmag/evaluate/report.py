@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
+from napari_xmag.filenames import RESULTS, RESULTS_TABLE
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
 from napari_xmag.stats.metrics import FIGURES, Interval
@@ -100,9 +101,9 @@ def write_report(
         "config": config,
         "versions": program_versions(),
     }
-    write_json(out / "results.json", content)
+    write_json(out / RESULTS, content)
     parts = [f"**{NOTICE}**", *map(table, tasks)]
-    with whole_file(out / "results.md") as unfinished:
+    with whole_file(out / RESULTS_TABLE) as unfinished:
         unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -16,6 +16,7 @@ from napari_xmag.evaluate.config import EncoderConfig, SpeedConfig
 from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.plots import plot_times
 from napari_xmag.evaluate.times import SlideTimes, StageTime, Way, write_times
+from napari_xmag.filenames import TIMES
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
 from napari_xmag.progress.events import Progress, RunFinished, Stage
@@ -78,7 +79,7 @@ def evaluate_speed(
             level = slide.levels[0]
         times.append(SlideTimes(path.name, level.width, level.height, found, analysis))
     write_times(out, config.model_dump(mode="json"), times)
-    plot_times(times, out / "times.png")
+    plot_times(times, out / TIMES)
     yield RunFinished(out, {"slides": [timed.slide for timed in times]})
     return times
 

@@ -15,7 +15,7 @@ class PatchTask(ConfigSection):
 
     name: TaskName = Field(description="Name in tables and of files.")
     tiles: AnchoredPath = Field(
-        description="Folder with a folder of pictures for each class, or a CSV table "
+        description="Folder with a folder of pictures for each class, or a table (CSV or .xlsx) "
         "tile,label[,group][,split][,mpp]."
     )
     test: AnchoredPath | None = Field(
@@ -54,7 +54,7 @@ class SlideTask(ConfigSection):
     """Labelled slides, and how they are divided."""
 
     name: TaskName = Field(description="Name in tables and of files.")
-    cohort: AnchoredPath = Field(description="CSV table slide,label[,patient][,mpp].")
+    cohort: AnchoredPath = Field(description="Table (CSV or .xlsx) slide,label[,patient][,mpp].")
     test: AnchoredPath | None = Field(
         default=None,
         description="Table of another institution: trained on all of the first, tested on this.",

@@ -1,9 +1,8 @@
 """Labelled tiles, from folders of classes or a table, and at the scale a network wants."""
 
-import csv
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.errors import CohortError
+from napari_xmag.cohort.cells import is_missing, label_of, patient_of
+from napari_xmag.cohort.table import read_table
+from napari_xmag.errors import CohortError, GeometryError
 from napari_xmag.slide.mpp import typed_mpp
 from napari_xmag.slide.picture import PICTURE_SUFFIXES
 
@@ -56,7 +57,7 @@ def _listed(place: Path, task: "PatchTask", split: str) -> list[LabelledTile]:
 
 def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
     tiles = [
-        LabelledTile(path, parent.name, _group(path, task), _mpp(None, path, task))
+        LabelledTile(path, parent.name, _group(path, task), _mpp("", path, task))
         for parent in sorted(folder.iterdir())
         if parent.is_dir() and not parent.name.startswith(".")
         for path in sorted(parent.iterdir())
@@ -66,43 +67,35 @@ def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
         raise CohortError(
             expected=f"a folder of pictures for each class in {folder}",
             found="no pictures",
-            hint="Lay them out as FOLDER/CLASS/picture.png, or name a CSV table.",
+            hint="Lay them out as FOLDER/CLASS/picture.png, or name a table (CSV or .xlsx).",
         )
     return tiles
 
 
 def _in_table(path: Path, task: "PatchTask") -> list[LabelledTile]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    lines = read_table(path, ("tile", "label"))
+    if not lines:
         raise CohortError(
-            expected=f"a folder of classes or a table of tiles at {path}",
-            found=str(error),
-            hint="Check the path of the task.",
-            causes=[error],
-        ) from error
-    if not rows or not {"tile", "label"} <= set(rows[0]):
-        raise CohortError(
-            expected=f"rows with the columns tile and label in {path.name}",
-            found=", ".join(rows[0]) if rows else "no rows",
-            hint="Name the columns tile,label[,group][,split][,mpp] in the first row.",
+            expected=f"rows with a tile and its label in {path.name}",
+            found="no rows",
+            hint="Write tile,label[,group][,split][,mpp] in the first row, then a row per tile.",
         )
-    return [_row(number, row, path, task) for number, row in enumerate(rows, 2)]
+    return [_row(number, cells, path, task) for number, cells in lines]
 
 
-def _row(number: int, row: dict[str, str], table: Path, task: "PatchTask") -> LabelledTile:
-    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
-    tile, split = table.parent / cells["tile"], cells.get("split", "").lower()
-    if not (cells["tile"] and cells["label"] and tile.is_file()) or split not in ("", *_SPLITS):
+def _row(number: int, cells: Mapping[str, str], table: Path, task: "PatchTask") -> LabelledTile:
+    tile, label = table.parent / cells["tile"], label_of(cells.get("label", ""))
+    split = cells.get("split", "").lower()
+    split = "" if is_missing(split) else split
+    if is_missing(cells["tile"]) or not (label and tile.is_file()) or split not in ("", *_SPLITS):
         raise CohortError(
             expected=f"a tile that exists, its label, and the split train, test or nothing in row "
             f"{number} of {table.name}",
             found=", ".join(f"{key}={value!r}" for key, value in cells.items()),
             hint="Correct this row.",
         )
-    group = cells.get("group") or _group(tile, task)
-    return LabelledTile(tile, cells["label"], group, _mpp(cells.get("mpp"), tile, task), split)
+    group = patient_of(cells.get("group", "")) or _group(tile, task)
+    return LabelledTile(tile, label, group, _mpp(cells.get("mpp", ""), tile, task), split)
 
 
 def _group(path: Path, task: "PatchTask") -> str:
@@ -118,18 +111,24 @@ def _group(path: Path, task: "PatchTask") -> str:
     return match.group(1 if match.re.groups else 0)
 
 
-def _mpp(text: str | None, path: Path, task: "PatchTask") -> float:
-    try:
-        value = typed_mpp(text) if text else task.mpp
-    except ValueError:
-        value = None
-    if value is None or not 0 < value < float("inf"):
+def _mpp(text: str, path: Path, task: "PatchTask") -> float:
+    if not is_missing(text):
+        try:
+            return typed_mpp(text)
+        except GeometryError as error:
+            raise CohortError(
+                expected=f"the pixel size of {path.name} in µm per pixel",
+                found=repr(text),
+                hint=f"{error.hint} It is never guessed.",
+                causes=[error],
+            ) from error
+    if task.mpp is None:
         raise CohortError(
-            expected=f"the pixel size of {path.name} in µm",
-            found=text or "none",
+            expected=f"the pixel size of {path.name} in µm per pixel",
+            found="none",
             hint=f"Set mpp in the task {task.name}, or a column mpp. It is never guessed.",
         )
-    return value
+    return task.mpp
 
 
 def _limited(tiles: list[LabelledTile], limit: int | None, seed: int) -> list[LabelledTile]:

@@ -8,6 +8,7 @@ from typing import Any
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
 from napari_xmag.evaluate.report import FORMAT
+from napari_xmag.filenames import RESULTS, RESULTS_TABLE
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
 
@@ -133,9 +134,9 @@ def write_times(out: Path, config: Mapping[str, Any], slides: Sequence[SlideTime
         "config": config,
         "versions": program_versions(),
     }
-    write_json(out / "results.json", content)
+    write_json(out / RESULTS, content)
     parts = [f"**{NOTICE}**", f"Machine: {machine()['words']}.", *map(slide_table, slides)]
-    with whole_file(out / "results.md") as unfinished:
+    with whole_file(out / RESULTS_TABLE) as unfinished:
         unfinished.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

@@ -12,20 +12,14 @@ from napari_xmag.errors import ExportError
 from napari_xmag.export.geojson import write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
+from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT
 from napari_xmag.files import safe_name, whole_folder
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.slide.base import Slide
 
 _MOST_OF_ONE_NAME = 10_000
 
-NAMES = (
-    "result.json",
-    "tiles.csv",
-    "heatmap.ome.tif",
-    "tiles.geojson",
-    "qupath.geojson.gz",
-    "overlay.png",
-)
+NAMES = (RESULT, PATCHES, HEAT_MAP, GEOJSON, QUPATH, OVERLAY)
 
 
 def export_all(
@@ -66,10 +60,10 @@ def export_all(
     _require_own(folder, str(result.slide["fingerprint"]))
     with whole_folder(folder) as part:
         result.save(part)
-        write_heatmap_ome(result, part / "heatmap.ome.tif")
-        write_geojson(result, part / "tiles.geojson", origin)
-        write_qupath(result, part / "qupath.geojson.gz", origin, verdicts)
-        write_overlay(slide, result, part / "overlay.png")
+        write_heatmap_ome(result, part / HEAT_MAP)
+        write_geojson(result, part / GEOJSON, origin)
+        write_qupath(result, part / QUPATH, origin, verdicts)
+        write_overlay(slide, result, part / OVERLAY)
     return {name: folder / name for name in NAMES}
 
 

@@ -1,0 +1,1 @@
+"""Tissue fields for distillation: stored, shown, paired with teacher features."""

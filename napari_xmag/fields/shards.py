@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_xmag.errors import ConfigError, ExportError
+from napari_xmag.filenames import INDEX
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
 
-INDEX = "index.csv"
 _NUMBERS = {"x", "y", "width", "height", "mpp"}
 
 

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 # What is only said about a teacher changes none of its features.
 _SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
-_DONE = "done.bin"
+_VIEWS, _TARGETS, _DONE, _ABOUT = "views.npy", "targets.npy", "done.bin", "about.json"
 _SAFE_AFTER = 64
 
 
@@ -79,12 +79,12 @@ def cached_pairs(
         yield from await_all(processes, Stage.TEACHER)
         if processes.first and not folder.exists():
             about = {"teacher": asdict(teacher.spec), "fields": len(records)}
-            (partial / "about.json").write_text(json.dumps(about), encoding="utf-8")
-            os.replace(partial, folder)
+            (partial / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            partial.replace(folder)
         yield from await_all(processes, Stage.TEACHER)
     return CachedPairs(
-        np.load(folder / "views.npy", mmap_mode="r"),
-        np.load(folder / "targets.npy", mmap_mode="r"),
+        np.load(folder / _VIEWS, mmap_mode="r"),
+        np.load(folder / _TARGETS, mmap_mode="r"),
         tuple(records),
     )
 
@@ -111,8 +111,8 @@ def _lay_out(
     folder.mkdir(parents=True, exist_ok=True)
     count, side, cells = len(records), spec.tile_px, spec.cells
     width = feature_width(teacher, spec, records[0].mpp)
-    _array(folder / "views.npy", np.uint8, (count, 3, side, side))
-    _array(folder / "targets.npy", np.float16, (count, cells, cells, width))
+    _array(folder / _VIEWS, np.uint8, (count, 3, side, side))
+    _array(folder / _TARGETS, np.float16, (count, cells, cells, width))
     (folder / _DONE).write_bytes(bytes(count))
 
 
@@ -171,7 +171,7 @@ class _Rows:
         def opened(name: str) -> BinaryIO:
             return self._close.enter_context((self._folder / name).open("r+b"))
 
-        starts = {name: _offset(self._folder / name) for name in ("views.npy", "targets.npy")}
+        starts = {name: _offset(self._folder / name) for name in (_VIEWS, _TARGETS)}
         self._arrays = [(opened(name), start) for name, start in starts.items()]
         self._done = opened(_DONE)
         return self

@@ -24,7 +24,7 @@ _BUCKET = 16_000_000
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process's number and how many there are; one alone is (0, 1)."""
+    """The number of this process and how many there are; one alone is (0, 1)."""
 
     rank: int = 0
     world: int = 1

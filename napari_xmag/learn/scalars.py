@@ -8,13 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from napari_xmag.filenames import SCALARS, TENSORBOARD
 from napari_xmag.files import whole_file
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
-
-TABLE = "scalars.csv"
-EVENTS = "tensorboard"
 
 _Row = dict[str, str | int | float]
 
@@ -34,8 +32,8 @@ class ScalarLog:
         self._folder = folder
         self._writer: SummaryWriter | None = None
         if not resume:
-            (folder / TABLE).unlink(missing_ok=True)
-            shutil.rmtree(folder / EVENTS, ignore_errors=True)
+            (folder / SCALARS).unlink(missing_ok=True)
+            shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
         self._rows = read_scalars(folder)
 
     def __enter__(self) -> "ScalarLog":
@@ -63,7 +61,7 @@ class ScalarLog:
         self._rows.append({"stage": stage, "epoch": epoch, **scalars})
         names = dict.fromkeys(name for row in self._rows for name in row)
         with (
-            whole_file(self._folder / TABLE) as part,
+            whole_file(self._folder / SCALARS) as part,
             part.open("w", newline="", encoding="utf-8") as stream,
         ):
             table = csv.DictWriter(stream, list(names))
@@ -81,7 +79,7 @@ class ScalarLog:
         if self._writer is None:
             from tensorboardX import SummaryWriter
 
-            self._writer = SummaryWriter(str(self._folder / EVENTS))
+            self._writer = SummaryWriter(str(self._folder / TENSORBOARD))
         for name, value in scalars.items():
             if math.isfinite(value):
                 self._writer.add_scalar(f"{stage}/{name}" if stage else name, value, epoch)
@@ -93,7 +91,7 @@ def read_scalars(folder: Path) -> list[_Row]:
 
     There is none where nothing was written yet.
     """
-    path = folder / TABLE
+    path = folder / SCALARS
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as stream:

@@ -1,0 +1,1 @@
+"""Multiple instance learning: an attention head on the features of whole slides."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
 from napari_xmag.errors import ConfigError
+from napari_xmag.filenames import CHECKPOINTS
 from napari_xmag.learn.distributed import Processes
 from napari_xmag.learn.fit import Fit, FitConfig
 from napari_xmag.learn.scalars import ScalarLog
@@ -94,7 +95,7 @@ class Workplace:
         yield from fit.run(
             batches,
             evaluate,
-            checkpoint=self.folder and self.folder / "checkpoints" / f"{stage}.safetensors",
+            checkpoint=self.folder and self.folder / CHECKPOINTS / f"{stage}.safetensors",
             resume=self.resume,
             scalars=self.scalars,
             monitor=SCORE if fit.config.patience else None,
@@ -209,7 +210,7 @@ def _logits(task: HeadTask, features: Tensor) -> NDArray[np.float64]:
 
 def head_figures(task: HeadTask, bags: Sequence[SlideBag]) -> dict[str, float]:
     """Return the validation figures of a head on features."""
-    return figures_of(task, finish(slide_logits(task, bags)), [label for _, label in bags])
+    return figures_of(finish(slide_logits(task, bags)), [label for _, label in bags])
 
 
 def fit_of(
@@ -221,6 +222,7 @@ def fit_of(
     dtype: torch.dtype,
     scales: Mapping[str, float] | None = None,
 ) -> Fit:
+    """Return the loop for a task; ``watched``: whether there are slides to validate it on."""
     # Without validation slides there is nothing to stop for.
     config = config if watched else config.model_copy(update={"patience": 0})
     return Fit(task, config, steps, partial(autocast, at.device, dtype), scales, at.processes)
@@ -241,9 +243,8 @@ def shares(
         yield everyone[processes.rank :: processes.world], weight / processes.world
 
 
-def figures_of(
-    task: HeadTask, logits: NDArray[np.float64], labels: Sequence[int]
-) -> dict[str, float]:
+def figures_of(logits: NDArray[np.float64], labels: Sequence[int]) -> dict[str, float]:
+    """Return the validation figures of class logits (N, C): loss, AUC, accuracy and `SCORE`."""
     values = torch.from_numpy(logits)
     loss = float(nn.functional.cross_entropy(values, torch.tensor(list(labels))))
     figures = slide_metrics(labels, values.softmax(1).numpy())

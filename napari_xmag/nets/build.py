@@ -8,6 +8,7 @@ import torch
 
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
+from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.markdown import table
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
@@ -47,7 +48,7 @@ def load_folder(folder: Path) -> SlideModel:
         head.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
-            expected=f"a student and a head as {folder / _folder.CONFIG} describes them",
+            expected=f"a student and a head as {folder / CONFIG} describes them",
             found=f"{type(error).__name__}: {error}",
             hint="Fetch or save the model again.",
             causes=[error],
@@ -68,10 +69,10 @@ def write_folder(model: SlideModel, folder: Path, card: Mapping[str, str]) -> Mo
     from safetensors.torch import save_file
 
     backbone = model.student.backbone.state_dict()
-    save_file(_plain(backbone), folder / _folder.WEIGHTS)
+    save_file(_plain(backbone), folder / WEIGHTS)
     head = {key: value.numpy() for key, value in _plain(model.head.state_dict()).items()}
-    save_arrays(head | _folder.range_arrays(model.info.training_range), folder / _folder.HEAD)
-    (folder / _folder.CARD).write_text(model_card(model, card), encoding="utf-8")
+    save_arrays(head | _folder.range_arrays(model.info.training_range), folder / HEAD)
+    (folder / CARD).write_text(model_card(model, card), encoding="utf-8")
     _folder.write_config(folder, _config(model))
     again = load_folder(folder)
     _require_same(model, again)

@@ -9,7 +9,8 @@ from typing import Any, cast
 from safetensors.torch import save_file
 
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.folder import CONFIG, WEIGHTS, file_sha256, replacing
+from napari_xmag.filenames import CONFIG, WEIGHTS
+from napari_xmag.nets.folder import file_sha256, replacing
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 
 SECTION = "xmag_student"

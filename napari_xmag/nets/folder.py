@@ -5,7 +5,6 @@ Needs no torch to read and check; see docs/model_format.md.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -19,13 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import ModelError
+from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.nets.decision import EVEN
 from napari_xmag.nets.info import ModelInfo, TrainingRange
 
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-HEAD = "head.safetensors"
-CARD = "README.md"
 FORMAT = 1
 
 _PINNED = (WEIGHTS, HEAD, CARD)
@@ -187,8 +183,8 @@ def replacing(target: Path, *, replace: bool) -> Iterator[Path]:
             fresh.mkdir()
             yield fresh
             if target.exists():
-                os.replace(target, Path(place) / "old")
-            os.replace(fresh, target)
+                target.replace(Path(place) / "old")
+            fresh.replace(target)
     except OSError as error:
         raise ModelError(
             expected=f"to write the model to {target}",

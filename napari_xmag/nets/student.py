@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_xmag.errors import ModelError
+from napari_xmag.filenames import CONFIG
 from napari_xmag.nets.weights import hub_folder, require_safetensors, timm_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -380,7 +381,7 @@ def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
         return ({} if known is None else known.to_dict()), dict(given)
     folder = hub_folder(place) if kind == "hf-hub" else Path(place)
     require_safetensors(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     return config.get("pretrained_cfg", config), config.get("model_args", {}) | given
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.errors import ModelError
+from napari_xmag.filenames import CONFIG, WEIGHTS
 from napari_xmag.nets import layouts
 from napari_xmag.nets.student import build_backbone
 from napari_xmag.nets.teachers import FeatureRule, TeacherSpec
-from napari_xmag.nets.weights import CONFIG, WEIGHTS, hub_folder, require_safetensors
+from napari_xmag.nets.weights import hub_folder, require_safetensors
 
 __all__ = ["FeatureRule", "Teacher", "TeacherSpec", "field_features", "load_teacher"]
 

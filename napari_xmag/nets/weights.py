@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_xmag.errors import ModelError
+from napari_xmag.filenames import CONFIG, WEIGHTS
 
 _log = logging.getLogger(__name__)
 
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 
 CONVERT = (
     "Pickled weights (.bin, .pt, .pth) can run code when opened and are never read: convert them "

@@ -1,0 +1,1 @@
+"""What long work says of itself."""

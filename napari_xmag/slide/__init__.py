@@ -1,0 +1,1 @@
+"""Whole slides: opened, read, searched for tissue, cut into tiles."""

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import ConfigError
+from napari_xmag.filenames import COHORT
 from napari_xmag.files import whole_file
 from napari_xmag.slide.sample import stained_pictures
 
 COHORT_MPP = 1.0
 """µm per pixel of the slides."""
 
-COHORT_TABLE = "cohort.csv"
 LABELS = ("even", "crowded")
 
 _FEWEST = 4
@@ -80,7 +80,7 @@ def write_sample_cohort(folder: Path, slides: int = 32, seed: int = 0) -> Iterat
                 _write(part, pixels)
         yield slide
     with (
-        whole_file(folder / COHORT_TABLE) as part,
+        whole_file(folder / COHORT) as part,
         part.open("w", newline="", encoding="utf-8") as stream,
     ):
         table = csv.writer(stream)

@@ -27,7 +27,7 @@ class _Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _over_defaults(cls, values: Any) -> Any:
-        """A part of a section changes what it names and leaves the rest as it is here."""
+        """Let a part of a section change what it names and leave the rest as it is here."""
         if not isinstance(values, dict):
             return values
         parts = {

@@ -145,7 +145,7 @@ def _judged(
             bag = TileBag(tiles, label, np.arange(len(tiles)))
             own.append(model.logits([bag], reader, thread)[0].double().cpu().numpy())
     logits = np.array([row for part in gather(own, processes) for row in part])
-    return figures_of(model.slides, logits, [label for _, label in validation])
+    return figures_of(logits, [label for _, label in validation])
 
 
 def _reads(

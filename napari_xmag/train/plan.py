@@ -138,8 +138,16 @@ def _looked(row: CohortRow, student: Student, config: TrainConfig) -> _Trial:
 
 @dataclass(frozen=True)
 class _Rates:
-    """Seconds a tile takes in each way of using it, seconds a place takes in the head's training,
-    and the bytes of activations of a chunk.
+    """What a device needs, as measured.
+
+    Attributes
+    ----------
+    encoded, learned
+        Seconds per tile, encoded or learned from.
+    placed
+        Seconds per patch in the training of the head.
+    activations
+        Bytes that a chunk keeps for the gradients.
     """
 
     encoded: float

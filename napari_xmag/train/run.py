@@ -18,6 +18,7 @@ from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.labels import require_classes
 from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
 from napari_xmag.cohort.splits import draw_split
+from napari_xmag.filenames import CONFIG, MODEL
 from napari_xmag.learn.distributed import (
     Processes,
     await_all,
@@ -58,7 +59,7 @@ from napari_xmag.train.plan import make_plan
 from napari_xmag.train.report.card import card_sections
 from napari_xmag.train.report.evaluate import REPLICATES, Report, evaluation
 from napari_xmag.train.report.report import write_report
-from napari_xmag.train.run_folder import CONFIG, MODEL, begin_folder, finished
+from napari_xmag.train.run_folder import begin_folder, finished
 from napari_xmag.train.tiles import TileStore
 
 _log = logging.getLogger(__name__)

@@ -12,16 +12,11 @@ from napari_xmag._about import __version__
 from napari_xmag.cohort.cohort import write_cohort
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ConfigError
+from napari_xmag.filenames import COHORT, CONFIG, METRICS, VERSIONS
 from napari_xmag.files import write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.train.config import TrainConfig
-
-CONFIG = "config.json"
-COHORT = "cohort.csv"
-VERSIONS = "versions.json"
-METRICS = "metrics.json"
-MODEL = "model"
 
 _LIBRARIES = ("torch", "timm", "numpy", "safetensors", "openslide-python", "tifffile")
 

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from napari_xmag.distill.sources import find_sources, parts
-from napari_xmag.errors import ConfigError, MppMissingError
+from napari_xmag.errors import CohortError, ConfigError, MppMissingError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.picture import PictureSlide
+from tests.tables import FORMS
 
 
 def picture(path: Path, side: int = 8) -> Path:
@@ -57,6 +58,34 @@ def test_a_table_says_mpp_and_case_of_each(tmp_path: Path) -> None:
     table.write_text("tile,mpp\na.png,coarse\n")
     with pytest.raises(MppMissingError, match=r"a\.png"):
         find_sources([table], tiles_mpp=0.5)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_may_have_any_form(form: str, tmp_path: Path) -> None:
+    rows = [("Tile", "mpp", "case"), ("größe.png", "0,25", "k1"), ("b.png", "NA", "n/a")]
+    table = FORMS[form](tmp_path / "tiles.csv", rows)
+    found = find_sources([table], tiles_mpp=0.5)
+    assert [(source.path, source.mpp, source.case) for source in found] == [
+        (tmp_path / "größe.png", 0.25, "k1"),
+        (tmp_path / "b.png", 0.5, "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("t.csv", "picture,mpp\na.png,1\n", "columns tile"),
+        ("t.csv", "tile,mpp\n", "none"),
+        ("t.csv", "tile,mpp\na.png,1\nNA,1\n", "row 3"),
+        ("t.ods", "PK", r"\.ods"),
+    ],
+)
+def test_a_table_that_names_no_pictures_is_refused(
+    name: str, text: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises((ConfigError, CohortError), match=words):
+        find_sources([tmp_path / name], tiles_mpp=1)
 
 
 def test_each_source_is_taken_once_and_none_has_the_key_of_another(tmp_path: Path) -> None:

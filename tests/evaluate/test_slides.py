@@ -14,6 +14,7 @@ from napari_xmag.evaluate.slides import evaluate_slides
 from napari_xmag.progress.events import RunFinished
 from tests.listener import Listener
 from tests.slides import draw_section, write_pyramid
+from tests.tables import FORMS
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,17 @@ def test_shared_patients_and_slides_are_refused(
     settings = config(tiny_encoder, {"cohort": first, "test": other})
     with pytest.raises(CohortError, match=r"benign-1.*6\.tiff"):
         list(evaluate_slides(settings, tmp_path))
+
+
+@pytest.mark.parametrize("form", ["semicolon", "unicode", "excel"])
+def test_the_table_may_have_any_form(
+    form: str, cohort: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    rows = [line.split(",") for line in cohort.read_text().splitlines()]
+    table = FORMS[form](cohort.with_name(f"{form}.csv"), rows)
+    settings = config(tiny_encoder, {"cohort": table, "folds": 3})
+    task, _ = run(settings.model_copy(update={"seeds": 1}), tmp_path)
+    assert task["counts"] == {"benign": 6, "malignant": 6}
 
 
 SLOW = (

@@ -10,6 +10,7 @@ from napari_xmag.errors import CohortError, TileReadError
 from napari_xmag.evaluate.tasks import PatchTask
 from napari_xmag.evaluate.tiles import at_scale, cut, labelled_tiles
 from napari_xmag.slide.picture import read_picture
+from tests.tables import FORMS
 
 
 @pytest.fixture
@@ -51,11 +52,30 @@ def test_table_with_its_own_groups_mpp_and_splits(folder: Path) -> None:
     assert [tile.split for tile in tiles] == ["train"] * 6 + ["test"] * 3
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_may_have_any_form(folder: Path, form: str) -> None:
+    """Labels and groups in one form each, as in a table of slides; NA says nothing."""
+    rows = [
+        ("Tile", "Label", "group", "mpp"),
+        ("benign/Case-A-b-0.png", "0", "12", "0,25"),
+        ("benign/Case-A-b-1.png", "0.0", "12.0", ""),
+        ("malignant/Case-A-m-0.png", "1,0", "13", "NA"),
+        ("malignant/Case-B-m-0.png", 1, 14, "0.25"),
+    ]
+    tiles = labelled_tiles(task(FORMS[form](folder / "forms.csv", rows)), seed=0)
+    assert [tile.label for tile in tiles] == ["0", "0", "1", "1"]
+    assert [tile.group for tile in tiles] == ["12", "12", "13", "14"]
+    assert [tile.mpp for tile in tiles] == [0.25, 0.5, 0.5, 0.25]
+    assert all(tile.path.is_file() for tile in tiles)
+
+
 @pytest.mark.parametrize(
     ("lines", "found"),
     [
         ("tile,label\nabsent.png,benign", "row 2"),
         ("picture,label\na,b", "columns tile and label"),
+        ("tile,label", "no rows"),
+        ("tile,label\nbenign/Case-A-b-0.png,NA", "row 2"),
         ("tile,label,split\nbenign/Case-A-b-0.png,benign,trian", "row 2"),
         ("tile,label,mpp\nbenign/Case-A-b-0.png,benign,-1", "never guessed"),
         ("tile,label\nbenign/Case-A-b-0.png,benign", "two classes or more"),

@@ -184,5 +184,5 @@ def test_what_a_result_is_called(tmp_path: Path) -> None:
 def test_a_dicom_folder_called_by_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dicom").mkdir()
     monkeypatch.chdir(tmp_path / "dicom")
-    assert result_name(Path(".")) == "dicom"
+    assert result_name(Path()) == "dicom"
     assert result_name(Path("..")) == tmp_path.name

@@ -21,6 +21,7 @@ from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict, write_review
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.filenames import REVIEW
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.given_mpp import fill_mpp
@@ -226,8 +227,9 @@ def tile_box(result: SlideResult, tile: int) -> Box:
 def picture_strip(
     slide: Slide, result: SlideResult, class_name: str
 ) -> Iterator[Waiting | tuple[PatchCard, ...]]:
-    """Read the pictures of the tiles that speak most for a class; without one, of the most
-    attended tiles.
+    """Read pictures of the patches that speak most for a class, or are attended to most.
+
+    The latter where no class is named.
     """
     from napari_xmag.slide.tiles import read_tiles
 
@@ -259,8 +261,8 @@ def export(
     def written() -> Exported:
         files = dict(export_all(slide, result, folder, origin, verdicts))
         if verdicts:
-            files["review.csv"] = folder / "review.csv"
-            write_review(result, verdicts, files["review.csv"])
+            files[REVIEW] = folder / REVIEW
+            write_review(result, verdicts, files[REVIEW])
         return Exported(files)
 
     yield (yield from awaited(written, "Exporting"))

@@ -78,16 +78,14 @@ def in_child(
     try:
         child.stdin.write(pickle.dumps((work, arguments)))
         child.stdin.flush()
-        yield from _heard(child, said, Waiting(stage))
+        yield from _heard(said, Waiting(stage))
     finally:
         _end(child)
         reader.join()
         child.stdout.close()
 
 
-def _heard(
-    child: "subprocess.Popen[bytes]", said: "queue.Queue[_Said | _Over]", last: Any
-) -> Generator[Any, None, None]:
+def _heard(said: "queue.Queue[_Said | _Over]", last: Any) -> Generator[Any, None, None]:
     while True:
         try:
             answer = said.get(timeout=_BEAT_SECONDS)
@@ -152,7 +150,7 @@ def serve() -> None:
 
 
 def _await_end(stream: IO[bytes], unwanted: Event) -> None:
-    """The window closes this pipe when it wants an end, and so does its own end."""
+    """Wait until the window closes this pipe: it wants an end, or has ended itself."""
     stream.read()
     unwanted.set()
 

@@ -23,6 +23,7 @@ from napari_xmag._gui.shared.section import ALARM, Words, bold
 from napari_xmag._gui.train.cohort_table import CohortTable
 from napari_xmag._gui.train.state import TrainState
 from napari_xmag.cohort.rows import SPLITS
+from napari_xmag.filenames import COHORT
 
 _TABLES = "Tables (*.csv *.tsv *.txt *.xlsx);;All files (*)"
 _EMPTY = (
@@ -213,7 +214,7 @@ class CohortPanel(QWidget):
 
     def _save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save the table", "cohort.csv", "CSV (*.csv);;Excel (*.xlsx)"
+            self, "Save the table", COHORT, "CSV (*.csv);;Excel (*.xlsx)"
         )
         if path:
             self.save_asked.emit(Path(path))

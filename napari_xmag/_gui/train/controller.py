@@ -15,12 +15,10 @@ from napari_xmag._gui.train.state import Curves, TrainState
 from napari_xmag._gui.train.worker_entry import TrainRequest
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import XmagError
+from napari_xmag.filenames import CONFIG, METRICS
 from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned, Stage
 
 _log = logging.getLogger(__name__)
-
-# As the core names them; importing them from there would import torch.
-CONFIG, METRICS = "config.json", "metrics.json"
 
 
 class TrainController:
@@ -180,7 +178,7 @@ class TrainController:
         return self.why_not() if self.state.rows else ""
 
     def free_folder(self) -> Path:
-        """Return a folder beside the chosen one that is not there yet: name-2, name-3, …"""
+        """Return a folder beside the chosen one that is not there yet, such as name-2."""
         out = self.state.out
         names = (out.with_name(f"{out.name}-{number}") for number in count(2))
         return next(folder for folder in names if not folder.exists())

@@ -26,6 +26,7 @@ from napari_xmag._gui.shared.figures import percent
 from napari_xmag._gui.shared.section import ALARM, Words, bold
 from napari_xmag._gui.train.confusion import ConfusionMatrix
 from napari_xmag.cohort.rows import TEST, TRAIN
+from napari_xmag.filenames import REPORT
 
 if TYPE_CHECKING:
     from napari_xmag.train.report.predictions import SlidePrediction
@@ -128,7 +129,7 @@ class ResultPanel(QWidget):
         there = record is not None and bool(record.predictions)
         self.body.setVisible(there)
         self.use.setEnabled(record is not None and record.model is not None)
-        self.report.setEnabled(record is not None and (record.folder / "report.md").exists())
+        self.report.setEnabled(record is not None and (record.folder / REPORT).exists())
         self.words.say(_words(record))
         if there:
             names = record.splits
@@ -183,7 +184,7 @@ class ResultPanel(QWidget):
         self.slide_asked.emit(item.slide, item.mpp)
 
     def _open_report(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._record.folder / "report.md")))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._record.folder / REPORT)))
 
     def _open(self) -> None:
         start = str(self._record.folder) if self._record is not None else ""

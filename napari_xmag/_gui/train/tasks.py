@@ -16,8 +16,9 @@ from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.splits import draw_split
 from napari_xmag.errors import XmagError
+from napari_xmag.filenames import COHORT
 from napari_xmag.progress.events import Stage
-from napari_xmag.slide.sample_cohort import COHORT_TABLE, write_sample_cohort
+from napari_xmag.slide.sample_cohort import write_sample_cohort
 
 if TYPE_CHECKING:
     from napari_xmag.progress.events import RunEvent
@@ -141,7 +142,7 @@ def make_examples(folder: Path) -> Iterator[Waiting | ExampleMade | CohortRead]:
     with closing(write_sample_cohort(folder)) as slides:
         for done, _ in enumerate(slides, 1):
             yield ExampleMade(done, 32)
-    yield from read_table(folder / COHORT_TABLE)
+    yield from read_table(folder / COHORT)
 
 
 def survey() -> Iterator[tuple["ModelEntry", ...]]:
@@ -161,7 +162,7 @@ def read_unfinished(folder: Path) -> Iterator[Waiting | Unfinished]:
 
     def read() -> Unfinished:
         from napari_xmag.train.config import TrainConfig
-        from napari_xmag.train.run_folder import COHORT, read_config
+        from napari_xmag.train.run_folder import read_config
 
         whole = folder if (folder / COHORT).exists() else folder / "fold-1"
         config = TrainConfig.model_validate(read_config(whole)["config"])

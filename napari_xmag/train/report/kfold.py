@@ -9,18 +9,17 @@ from typing import Any
 from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TEST
 from napari_xmag.errors import ResultError
+from napari_xmag.filenames import METRICS, PREDICTIONS
 from napari_xmag.files import write_json
 from napari_xmag.progress.heartbeat import Steps
 from napari_xmag.stats.metrics import mean, standard_deviation
 from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import LEVEL, SplitReport, split_reports
 from napari_xmag.train.report.predictions import (
-    TABLE,
     SlidePrediction,
     read_predictions,
     write_predictions,
 )
-from napari_xmag.train.report.record import METRICS
 from napari_xmag.train.report.report import draw_plots, sections, write_markdown
 
 FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -94,7 +93,7 @@ def summarise_folds(folders: Sequence[Path], out: Path, seed: int = 0) -> Steps[
     ExportError
         When ``out`` cannot be written.
     """
-    read = [read_predictions(folder / TABLE) for folder in folders]
+    read = [read_predictions(folder / PREDICTIONS) for folder in folders]
     classes = read[0][0]
     tested = [
         [replace(item, fold=number) for item in items if item.split == TEST]
@@ -137,7 +136,7 @@ def _require_once(
 
 def _write(out: Path, summary: FoldSummary) -> None:
     splits = {TEST: summary.together}
-    write_predictions(out / TABLE, summary.classes, summary.predictions)
+    write_predictions(out / PREDICTIONS, summary.classes, summary.predictions)
     pictures = draw_plots(out, splits, summary.classes)
     head = [
         f"# How well {len(summary.folds)} folds do",

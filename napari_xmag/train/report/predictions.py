@@ -14,8 +14,6 @@ from napari_xmag.files import whole_file
 from napari_xmag.nets.decision import EVEN, predict_class
 from napari_xmag.nets.info import softmax
 
-TABLE = "predictions.csv"
-
 _PROBABILITY, _LOGIT = "probability_", "logit_"
 _FACTS = ["slide", "patient", "split", "fold", "label", "predicted", "right", "mpp"]
 

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from napari_xmag.cohort.rows import SPLITS
 from napari_xmag.errors import ResultError
+from napari_xmag.filenames import METRICS, MODEL, PREDICTIONS, SCALARS
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.stats.metrics import confusion_matrix
-from napari_xmag.train.report.predictions import TABLE, SlidePrediction, read_predictions
-
-METRICS, MODEL = "metrics.json", "model"
+from napari_xmag.train.report.predictions import SlidePrediction, read_predictions
 
 Curve = tuple[tuple[int, float], ...]
 """A figure by epoch, from 1."""
@@ -84,8 +83,8 @@ def read_run(folder: Path) -> RunRecord:
     """
     classes: tuple[str, ...] = ()
     predictions: tuple[SlidePrediction, ...] = ()
-    if (folder / TABLE).is_file():
-        classes, predictions = read_predictions(folder / TABLE)
+    if (folder / PREDICTIONS).is_file():
+        classes, predictions = read_predictions(folder / PREDICTIONS)
     return RunRecord(folder, classes, predictions, read_metrics(folder), read_curves(folder))
 
 
@@ -125,7 +124,7 @@ def read_curves(folder: Path) -> dict[str, dict[str, Curve]]:
                 if name not in ("stage", "epoch"):
                     stage.setdefault(name, []).append((int(row["epoch"]), float(value)))
     except (OSError, KeyError, ValueError) as error:
-        raise _altered(folder / "scalars.csv", error) from error
+        raise _altered(folder / SCALARS, error) from error
     return {
         stage: {name: tuple(points) for name, points in curves.items()}
         for stage, curves in found.items()

@@ -5,16 +5,15 @@ from pathlib import Path
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TRAIN
+from napari_xmag.filenames import METRICS, PLOTS, PREDICTIONS, REPORT
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.nets.decision import describe_decision
 from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import Report, SplitReport, evaluate_predictions
-from napari_xmag.train.report.predictions import TABLE, SlidePrediction, write_predictions
-from napari_xmag.train.report.record import METRICS, RunRecord, read_curves, read_run
+from napari_xmag.train.report.predictions import SlidePrediction, write_predictions
+from napari_xmag.train.report.record import RunRecord, read_curves, read_run
 
 __all__ = ["Report", "RunRecord", "SplitReport", "evaluate_predictions", "read_run", "write_report"]
-
-REPORT, PLOTS = "report.md", "plots"
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -27,7 +26,7 @@ def write_report(folder: Path, report: Report) -> None:
     ExportError
         When the folder cannot be written.
     """
-    write_predictions(folder / TABLE, report.classes, report.predictions)
+    write_predictions(folder / PREDICTIONS, report.classes, report.predictions)
     pictures = draw_plots(folder, report.splits, report.classes)
     rule = (
         describe_decision(report.classes, report.threshold) or "the most probable class is called"
@@ -97,7 +96,7 @@ def write_markdown(
         When it cannot be written.
     """
     judged = [item for item in predictions if item.split != TRAIN]
-    note = f"Training slides stand in {TABLE} only, with all else."
+    note = f"Training slides stand in {PREDICTIONS} only, with all else."
     text = [*parts, "## Slides", note, *([tables.slides(judged)] if judged else [])]
     with whole_file(folder / REPORT) as part:
         part.write_text("\n\n".join(text) + "\n", encoding="utf-8")
