@@ -44,10 +44,12 @@ def _add_kind(kinds: Any, kind: str, words: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the tables, say where they lie; return 0."""
     from napari_xmag.cli.progress import show
-    from napari_xmag.progress.events import RunFinished
+    from napari_xmag.progress.events import RunFinished, SlideLeftOut
 
     out = args.out or Path(f"xmag-{args.kind}")
     for event in show(_events(args, out)):
+        if isinstance(event, SlideLeftOut):
+            print(event)
         if isinstance(event, RunFinished):
             print((event.folder / RESULTS_TABLE).read_text(encoding="utf-8"))
             print(f"Written: {event.folder}")

@@ -12,6 +12,7 @@ from napari_xmag.progress.events import (
     RunEvent,
     RunFinished,
     RunPlanned,
+    SlideLeftOut,
     Stage,
 )
 from napari_xmag.progress.words import describe, plan_lines
@@ -48,11 +49,17 @@ def follow(events: Generator[RunEvent, None, object]) -> int:
         if isinstance(event, EpochDone):
             scalars = "  ".join(f"{name} {value:.4g}" for name, value in event.scalars.items())
             print(f"{_of(event)}epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
+        if isinstance(event, SlideLeftOut):
+            print(f"{_fold(event.fold)}{event}", flush=True)
         if isinstance(event, RunFinished):
             print(f"Written: {event.folder}")
     return 0
 
 
 def _of(event: EpochDone) -> str:
-    fold = f"fold {event.fold}, " if event.fold else ""
+    fold = _fold(event.fold)
     return fold if event.stage is Stage.TRAINING else f"{fold}{event.stage}: "
+
+
+def _fold(number: int) -> str:
+    return f"fold {number}, " if number else ""

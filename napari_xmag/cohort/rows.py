@@ -1,5 +1,7 @@
 """One labelled slide, and the parts a cohort is divided into."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,3 +52,14 @@ class CohortRow:
     def named_patient(self) -> str:
         """The patient, or nothing where the slide stands for itself."""
         return "" if self.patient == str(self.slide) else self.patient
+
+
+def slide_names(rows: Sequence[CohortRow]) -> list[str]:
+    """Return what each slide is called: its name, and its folder where a name comes twice."""
+    names = Counter(row.slide.name for row in rows)
+    return [
+        row.slide.name
+        if names[row.slide.name] == 1
+        else f"{row.slide.parent.name}/{row.slide.name}"
+        for row in rows
+    ]

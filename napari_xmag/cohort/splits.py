@@ -1,7 +1,7 @@
 """Who trains, who chooses, who judges: always whole patients."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -47,7 +47,7 @@ def split_by_patient(
     patient_split |= _draw_all(free, shares, np.random.default_rng(seed))
     result = [replace(row, split=row.split or patient_split[row.patient]) for row in rows]
     require_no_leak(result)
-    _require_all_classes(result)
+    require_all_classes(result)
     return result
 
 
@@ -110,7 +110,7 @@ def folds_of(
         places = dict.fromkeys(judged, TEST) | _draw_all(kept, {VALIDATION: validation}, draw)
         result.append([replace(row, split=places[row.patient]) for row in rows])
         require_no_leak(result[-1])
-        _require_all_classes(result[-1])
+        require_all_classes(result[-1])
     return result
 
 
@@ -154,6 +154,29 @@ def require_no_leak(rows: Sequence[CohortRow]) -> None:
                 found=f"{', '.join(leaking)} in several",
                 hint="Put all slides of a patient in one split, and name each slide once.",
             )
+
+
+def require_all_classes(rows: Sequence[CohortRow], classes: Collection[str] = ()) -> None:
+    """Refuse a division in which nothing is learned of a class.
+
+    Parameters
+    ----------
+    classes
+        Those that must be there besides those of the rows.
+
+    Raises
+    ------
+    CohortError
+        Naming the classes.
+    """
+    wanted = {row.label for row in rows} | set(classes)
+    missing = wanted - {row.label for row in rows if row.split == TRAIN}
+    if missing:
+        raise CohortError(
+            expected="training slides of every class",
+            found=f"none of {', '.join(sorted(missing))}",
+            hint="Add slides of that class, or change the split column.",
+        )
 
 
 def _groups(rows: Sequence[CohortRow], by: Whole) -> Indices:
@@ -221,13 +244,3 @@ def _draw(
         start = len(placed)
         placed |= dict.fromkeys(order[start : start + count], name)
     return placed | dict.fromkeys(order[len(placed) :], TRAIN)
-
-
-def _require_all_classes(rows: Sequence[CohortRow]) -> None:
-    missing = {row.label for row in rows} - {row.label for row in rows if row.split == TRAIN}
-    if missing:
-        raise CohortError(
-            expected="training slides of every class",
-            found=f"none of {', '.join(sorted(missing))}",
-            hint="Add slides of that class, or change the split column.",
-        )

@@ -1,6 +1,6 @@
 """Slide tasks: an attention head on the frozen features of labelled slides."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Container, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,24 +9,25 @@ import numpy as np
 import torch
 
 from napari_xmag.cohort.opening import open_cohort
-from napari_xmag.cohort.rows import TRAIN, CohortRow
-from napari_xmag.errors import CohortError
+from napari_xmag.cohort.rows import TRAIN, CohortRow, slide_names
+from napari_xmag.errors import CohortError, TissueError
 from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
 from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import SlideTask
-from napari_xmag.mil.features import SlideFeatures, slide_features
+from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
 from napari_xmag.mil.head_training import Bags, slide_logits, train_head
 from napari_xmag.nets.info import Granularity, softmax
-from napari_xmag.progress.events import Progress, RunEvent, RunFinished, Stage
+from napari_xmag.progress.events import Progress, RunEvent, RunFinished, SlideLeftOut, Stage
 from napari_xmag.progress.heartbeat import (
     ProgressMeter,
     over_items,
     run_steps,
     run_with_progress,
 )
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.stats.folds import (
     LEAVE_ONE_OUT,
     Fold,
@@ -37,7 +38,8 @@ from napari_xmag.stats.folds import (
 )
 from napari_xmag.stats.metrics import Floats
 
-Features = dict[tuple[Path, float | None], SlideFeatures]
+SlideKey = tuple[Path, float | None]
+Features = dict[SlideKey, SlideFeatures]
 
 _METHOD = "attention head"
 
@@ -69,11 +71,38 @@ class SlideTable:
             return [(np.setdiff1d(np.arange(len(self.rows)), self.tested), self.tested)]
         return grouped_folds(self.labels, self.groups, self.task.folds, seed)
 
+    def only(self, known: Container[SlideKey]) -> "SlideTable":
+        """Return the table without the slides that are not known.
+
+        Raises
+        ------
+        CohortError
+            When nothing is left of a class.
+        """
+        kept = [i for i, row in enumerate(self.rows) if (row.slide, row.mpp) in known]
+        if len(kept) == len(self.rows):
+            return self
+        trained = kept if self.task.test is None else np.setdiff1d(kept, self.tested)
+        gone = set(range(len(self.classes))) - set(self.labels[trained].tolist())
+        if gone or not np.isin(kept, self.tested).any():
+            raise CohortError(
+                expected=f"slides with tissue of every class in task {self.task.name}",
+                found=f"none of {', '.join(self.classes[i] for i in sorted(gone)) or 'the test'}",
+                hint="Add slides.",
+            )
+        return replace(
+            self,
+            rows=[self.rows[index] for index in kept],
+            labels=self.labels[kept],
+            groups=self.groups[kept],
+            tested=np.flatnonzero(np.isin(kept, self.tested)),
+        )
+
     def judged(self) -> Rows:
         """Return the rows that are judged."""
         chosen = [self.rows[index] for index in self.tested]
         return Rows(
-            [row.slide.name for row in chosen],
+            slide_names(chosen),
             [row.patient for row in chosen],
             self.labels[self.tested],
             self.classes,
@@ -117,6 +146,8 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[RunEvent, None
         facts[settings.name] = source.facts()
         features = yield from _encode_all(tables, source, settings.granularity, config.min_tissue)
         del source  # the next network may be as large
+        _require_the_same(settings.name, tables, features, first=not any(outcomes))
+        tables = [table.only(features) for table in tables]
         for table, found in zip(tables, outcomes, strict=True):
             found.append((yield from _judge(settings.name, table, features, config)))
     reports, meter = [], ProgressMeter(Stage.WRITING, 0)
@@ -140,7 +171,8 @@ def _table(task: SlideTask) -> Generator[Progress, None, SlideTable]:
     tested = np.arange(len(rows))
     if task.test is not None:
         others = yield from _read(task.test)
-        _require_apart(task, rows, others)
+        apart = partial(_require_apart, task, rows, others)
+        yield from run_with_progress(apart, ProgressMeter(Stage.CHECKING, 0))
         tested = np.arange(len(rows), len(rows) + len(others))
         rows = [*rows, *others]
     classes = tuple(sorted(trained))
@@ -161,8 +193,9 @@ def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[
     faults = []
     if shared := {row.patient for row in rows} & {row.patient for row in others}:
         faults.append(f"the patients {', '.join(sorted(shared)[:5])} in both")
-    if same := {row.slide.resolve() for row in rows} & {row.slide.resolve() for row in others}:
-        faults.append(f"the slides {', '.join(sorted(path.name for path in same)[:5])} in both")
+    known = {slide_fingerprint(row.slide) for row in rows}
+    if same := [row.slide.name for row in others if slide_fingerprint(row.slide) in known]:
+        faults.append(f"the slides {', '.join(sorted(same)[:5])} in both")
     if unknown := {row.label for row in others} - {row.label for row in rows}:
         faults.append(f"the class {', '.join(sorted(unknown))} only to test")
     if faults:
@@ -176,9 +209,11 @@ def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[
 
 def _encode_all(
     tables: Sequence[SlideTable], source: TileSource, granularity: Granularity, min_tissue: float
-) -> Generator[Progress, None, Features]:
-    def one(slide: tuple[Path, float | None]) -> Generator[Progress, None, SlideFeatures]:
-        return slide_features(
+) -> Generator[RunEvent, None, Features]:
+    """Encode all slides; those without tissue are told and left out."""
+
+    def one(slide: SlideKey) -> Generator[Progress, None, SlideFeatures | TissueError]:
+        steps = slide_features(
             *slide,
             source.student,
             granularity=granularity,
@@ -187,10 +222,27 @@ def _encode_all(
             encoder_id=source.identity,
             batch=source.batch,
         )
+        return or_blank(steps)
 
     wanted = list(dict.fromkeys((row.slide, row.mpp) for table in tables for row in table.rows))
-    found = yield from over_items(Stage.ENCODING, wanted, one)
-    return dict(zip(wanted, found, strict=True))
+    found = dict(zip(wanted, (yield from over_items(Stage.ENCODING, wanted, one)), strict=True))
+    for (path, _), item in found.items():
+        if isinstance(item, TissueError):
+            yield SlideLeftOut(path, item.found)
+    return {key: item for key, item in found.items() if not isinstance(item, TissueError)}
+
+
+def _require_the_same(
+    encoder: str, tables: Sequence[SlideTable], features: Features, *, first: bool
+) -> None:
+    """Refuse to compare encoders on different slides: those judged already had them all."""
+    keys = [(row.slide, row.mpp) for table in tables for row in table.rows]
+    if not first and (missing := {path.name for path, mpp in keys if (path, mpp) not in features}):
+        raise CohortError(
+            expected=f"tissue in the same slides for all encoders as for {encoder}",
+            found=f"none in {', '.join(sorted(missing))} for this one",
+            hint="Take these slides out of the table.",
+        )
 
 
 def _judge(

@@ -81,7 +81,7 @@ def slide_features(
     Raises
     ------
     TissueError
-        When no tile of the slide could be read.
+        When the slide has no tissue, or none of its tiles can be read.
     XmagError
         When the slide does not open.
     """
@@ -99,6 +99,16 @@ def slide_features(
             result = yield from encoding.run(meter, thread)
             yield from run_with_progress(partial(_keep, result, place), meter, thread)
         return (yield from run_with_progress(partial(_kept, place), meter, thread))
+
+
+def or_blank(
+    steps: Generator[Progress, None, SlideFeatures],
+) -> Generator[Progress, None, SlideFeatures | TissueError]:
+    """Return the features of a slide, or for a blank one the error that says so."""
+    try:
+        return (yield from steps)
+    except TissueError as error:
+        return error
 
 
 def slide_identity(path: Path, mpp: float | None, parts: tuple[object, ...]) -> str:
@@ -162,11 +172,7 @@ class _Encoding:
                 parts.append((yield from run_with_progress(work, meter, thread)))
                 found += [tile.index for tile in batch]
         if not parts:
-            raise TissueError(
-                expected=f"tissue tiles in {self.path.name}",
-                found="none that could be read",
-                hint="Leave this slide out of the table.",
-            )
+            raise _nothing_in(self.path, len(bag.tiles.boxes))
         return (yield from run_with_progress(partial(_joined, parts, found, bag), meter, thread))
 
     def _planned(self, slide: "Slide") -> "Bag":
@@ -189,6 +195,14 @@ class _Encoding:
         features = encode_bag(self.student, pixels, self.batch, self.granularity).cpu().numpy()
         of_tissue: NDArray[np.float32] = features[tissue]
         return of_tissue
+
+
+def _nothing_in(path: Path, tiles: int) -> TissueError:
+    return TissueError(
+        expected=f"tissue in {path.name}",
+        found=f"{tiles} tiles of which none can be read" if tiles else "no tissue",
+        hint="Leave this slide out of the table.",
+    )
 
 
 def _joined(

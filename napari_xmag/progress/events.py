@@ -170,6 +170,19 @@ class RunPlanned:
 
 
 @dataclass(frozen=True, slots=True)
+class SlideLeftOut:
+    """A slide takes no part: there is nothing in it to learn from; ``fold`` as in `Progress`."""
+
+    slide: Path
+    reason: str
+    fold: int = 0
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{self.slide.name} is left out: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The model folder is written; ``metrics`` are those of its card."""
 
@@ -177,4 +190,4 @@ class RunFinished:
     metrics: Mapping[str, object] = field(default_factory=dict)
 
 
-RunEvent = Progress | EpochDone | RunPlanned | RunFinished
+RunEvent = Progress | EpochDone | RunPlanned | SlideLeftOut | RunFinished

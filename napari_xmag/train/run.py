@@ -17,7 +17,8 @@ from napari_xmag import zoo
 from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.labels import require_classes
 from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
-from napari_xmag.cohort.splits import draw_split
+from napari_xmag.cohort.splits import draw_split, require_all_classes
+from napari_xmag.errors import TissueError
 from napari_xmag.filenames import CONFIG, MODEL
 from napari_xmag.learn.distributed import (
     Processes,
@@ -28,7 +29,7 @@ from napari_xmag.learn.distributed import (
     share,
 )
 from napari_xmag.learn.scalars import ScalarLog
-from napari_xmag.mil.features import SlideFeatures, slide_features
+from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
 from napari_xmag.mil.head_training import Bags, Workplace, slide_logits, train_head
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
@@ -43,6 +44,7 @@ from napari_xmag.progress.events import (
     RunFinished,
     RunPlan,
     RunPlanned,
+    SlideLeftOut,
     Stage,
 )
 from napari_xmag.progress.heartbeat import (
@@ -202,7 +204,7 @@ def _divisions(
     for number, (rows, folder) in enumerate(zip(divisions, folders, strict=True), 1):
         with closing(_run(rows, folder, job)) as events:
             for event in events:
-                if isinstance(event, EpochDone):
+                if isinstance(event, EpochDone | SlideLeftOut):
                     yield replace(event, fold=number)
                 elif isinstance(event, Progress):
                     yield replace(event, fold=number, folds=folds)
@@ -228,14 +230,16 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
         meter = ProgressMeter(Stage.STARTING, 0)
         yield from run_with_progress(partial(beginning, resume=job.resume), meter)
     yield from await_all(job.processes, Stage.STARTING)
-    features = yield from _features(rows, job, job.encoder.student, job.encoder_id)
-    bags = Bags(rows, features, job.classes)
+    found = yield from _features(rows, job, job.encoder.student, job.encoder_id)
+    bags, left_out = _bags(rows, found, job.classes)
+    yield from left_out
     # Only the first process writes; the others must not clear what it wrote.
     with ScalarLog(out, resume=job.resume or not job.processes.first) as scalars:
         at = Workplace(
             job.device, out, job.resume, job.processes, scalars, {"encoder": job.encoder_id}
         )
         learned = yield from _learned(bags, job, at)
+        learned = replace(learned, left_out=(*left_out, *learned.left_out))
     if job.processes.first:
         seconds = round(time.monotonic() - begun)
         metrics = yield from _finish(learned, out, job, seconds)
@@ -255,12 +259,33 @@ class _Learned:
         Head and encoder.
     best
         See `napari_xmag.train.report.evaluate.Report.best_epoch`.
+    left_out
+        Slides without tissue.
     """
 
     bags: Bags
     slides: HeadTask
     student: Student
     best: int | None = None
+    left_out: tuple[SlideLeftOut, ...] = ()
+
+
+def _bags(
+    rows: Sequence[CohortRow],
+    found: Sequence[SlideFeatures | TissueError],
+    classes: tuple[str, ...],
+) -> tuple[Bags, tuple[SlideLeftOut, ...]]:
+    """Return the slides that have features, and those that have none."""
+    kept, features, left_out = [], [], []
+    for row, item in zip(rows, found, strict=True):
+        if isinstance(item, TissueError):
+            left_out.append(SlideLeftOut(row.slide, item.found))
+        else:
+            kept.append(row)
+            features.append(item)
+    if left_out:
+        require_all_classes(kept, classes)
+    return Bags(kept, features, classes), tuple(left_out)
 
 
 def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, _Learned]:
@@ -274,17 +299,19 @@ def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, 
     student = ready_on(whole.student, job.device)
     naming = partial(encoder_fingerprint, student)
     encoder_id = yield from run_with_progress(naming, ProgressMeter(Stage.ENCODING, 0))
-    features = yield from _features(bags.rows, job, student, encoder_id)
-    return _Learned(replace(bags, features=features), whole.slides, student, best)
+    found = yield from _features(bags.rows, job, student, encoder_id)
+    bags, left_out = _bags(bags.rows, found, job.classes)
+    yield from left_out
+    return _Learned(bags, whole.slides, student, best, left_out)
 
 
 def _features(
     rows: Sequence[CohortRow], job: _Job, student: Student, encoder_id: str
-) -> Generator[Progress, None, list[SlideFeatures]]:
+) -> Generator[Progress, None, list[SlideFeatures | TissueError]]:
     """Encode all slides, each process its share; all of them read what is in the cache then."""
 
-    def one(row: CohortRow) -> Generator[Progress, None, SlideFeatures]:
-        return slide_features(
+    def one(row: CohortRow) -> Generator[Progress, None, SlideFeatures | TissueError]:
+        steps = slide_features(
             row.slide,
             row.mpp,
             student,
@@ -294,6 +321,7 @@ def _features(
             encoder_id=encoder_id,
             batch=job.batch,
         )
+        return or_blank(steps)
 
     own = [rows[index] for index in share(len(rows), job.processes)]
     found = yield from over_items(Stage.ENCODING, own, one)
@@ -333,7 +361,8 @@ def _evaluate(
     meter = ProgressMeter(Stage.RESAMPLING, splits * REPLICATES, "resamples")
     steps = evaluation(bags.rows, bags.classes, logits, temperature, config.threshold, config.seed)
     report = yield from run_steps(steps, meter, thread)
-    return replace(report, best_epoch=learned.best)
+    left_out = tuple(map(str, learned.left_out))
+    return replace(report, best_epoch=learned.best, left_out=left_out)
 
 
 def _save(learned: _Learned, report: Report, out: Path, job: _Job) -> None:

@@ -11,7 +11,7 @@ import pytest
 from napari_xmag.errors import CohortError
 from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.slides import evaluate_slides
-from napari_xmag.progress.events import RunFinished
+from napari_xmag.progress.events import RunFinished, SlideLeftOut
 from tests.listener import Listener
 from tests.slides import draw_section, write_pyramid
 from tests.tables import FORMS
@@ -111,6 +111,20 @@ def test_from_one_institution_to_another(cohort: Path, tiny_encoder: Path, tmp_p
     assert {row["slide"] for row in rows} == {f"{number}.tiff" for number in range(8, 12)}
     assert task["counts"] == {"benign": 2, "malignant": 2}
     assert "trained on 8 slides of another table" in task["division"]
+
+
+def test_a_blank_slide_is_left_out_and_named(
+    cohort: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    glass = np.full((700, 900, 3), 243, np.uint8)
+    write_pyramid(cohort.with_name("blank.tiff"), glass, factors=(1,))
+    table = cohort.with_name("with-blank.csv")
+    table.write_text(cohort.read_text() + "\nblank.tiff,benign,of its own\n")
+    events = list(evaluate_slides(config(tiny_encoder, {"cohort": table, "folds": 3}), tmp_path))
+    (left,) = [event for event in events if isinstance(event, SlideLeftOut)]
+    assert left.slide.name == "blank.tiff"
+    with (tmp_path / "sections-predictions.csv").open() as stream:
+        assert len({row["slide"] for row in csv.DictReader(stream)}) == 12
 
 
 def test_shared_patients_and_slides_are_refused(

@@ -4,16 +4,19 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 
 from napari_xmag.cohort.cohort import read_cohort
-from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.cohort.rows import TRAIN, CohortRow
 from napari_xmag.cohort.splits import split_by_patient
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.progress.heartbeat import finish
+from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.plan import make_plan
+from tests.slides import write_pyramid
 from tests.train.cohorts import HEAD, WHOLE
 
 CPU = torch.device("cpu")
@@ -52,3 +55,14 @@ def test_too_little_disk_is_told_first(
     many = [row for row in rows for _ in range(1000)]
     with pytest.raises(ConfigError, match="GB of free disk space for features and tiles"):
         finish(make_plan(many, encoder.student, HEAD, CPU, tmp_path))
+
+
+@pytest.mark.parametrize("config", [HEAD, WHOLE], ids=["head", "end to end"])
+def test_slides_without_tissue_do_not_end_it(
+    encoder: Encoder, tmp_path: Path, config: TrainConfig
+) -> None:
+    glass = np.full((700, 900, 3), 243, np.uint8)
+    slides = [write_pyramid(tmp_path / f"{n}.tiff", glass + np.uint8(n)) for n in range(3)]
+    rows = [CohortRow(n, slide, "x", split=TRAIN) for n, slide in enumerate(slides)]
+    plan = finish(make_plan(rows, encoder.student, config, CPU, tmp_path / "cache"))
+    assert (plan.slides, plan.tiles) == (3, 0)

@@ -17,12 +17,20 @@ from napari_xmag.learn.fit import FitConfig
 from napari_xmag.mil.features import slide_features
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
-from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned, Stage
+from napari_xmag.progress.events import (
+    EpochDone,
+    Progress,
+    RunFinished,
+    RunPlanned,
+    SlideLeftOut,
+    Stage,
+)
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.card import read_notes
 from napari_xmag.train.run import train
 from napari_xmag.train.tiles import Indices, Pixels, SlideTiles, TileReader
+from tests.slides import write_pyramid
 from tests.train.cohorts import HEAD, WHOLE
 
 
@@ -151,6 +159,54 @@ def test_problems_stop_it_before_anything_starts(
         next(train(read_cohort(bad), encoder, tmp_path / "run", HEAD))
     assert not (tmp_path / "run").exists()
     assert isinstance(read_cohort(bad), Cohort)
+
+
+def with_blank(table: Path, folder: Path, label: str = "benign") -> Path:
+    """Write the table again with a slide of nothing but glass."""
+    glass = np.full((700, 900, 3), 243, np.uint8)
+    glass += np.random.default_rng(0).integers(0, 3, glass.shape, np.uint8)
+    write_pyramid(folder / "blank.tiff", glass)
+    heading, *rows = table.read_text().splitlines()
+    rows = [f"{table.parent}/{row}" for row in rows] + [f"blank.tiff,{label},of its own"]
+    (folder / "cohort.csv").write_text("\n".join([heading, *rows]))
+    return folder / "cohort.csv"
+
+
+@pytest.mark.parametrize("config", [HEAD, WHOLE], ids=["head", "end to end"])
+def test_a_blank_slide_is_left_out_and_named(
+    table: Path, encoder: Encoder, tmp_path: Path, config: TrainConfig
+) -> None:
+    cohort, out = read_cohort(with_blank(table, tmp_path)), tmp_path / "run"
+    events = list(train(cohort, encoder, out, config))
+    (left,) = [event for event in events if isinstance(event, SlideLeftOut)]
+    assert str(left) == "blank.tiff is left out: no tissue"
+    assert isinstance(events[-1], RunFinished)
+    assert len(_predictions(out)) == 10
+    assert json.loads((out / "metrics.json").read_text())["left_out"] == [str(left)]
+    for text in (out / "report.md", out / "model" / "README.md"):
+        assert str(left) in text.read_text()
+
+
+def test_a_blank_slide_is_left_out_of_every_fold(
+    table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    folds = HEAD.model_copy(update={"folds": 2, "fit": FitConfig(epochs=1)})
+    cohort, out = read_cohort(with_blank(table, tmp_path)), tmp_path / "run"
+    events = list(train(cohort, encoder, out, folds))
+    left = [event for event in events if isinstance(event, SlideLeftOut)]
+    assert [(event.fold, event.slide.name) for event in left] == [
+        (1, "blank.tiff"),
+        (2, "blank.tiff"),
+    ]
+    assert isinstance(events[-1], RunFinished)
+
+
+def test_a_class_of_blank_slides_only_is_told(
+    table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    cohort = read_cohort(with_blank(table, tmp_path, label="third"))
+    with pytest.raises(CohortError, match="none of third"):
+        finish(train(cohort, encoder, tmp_path / "run", HEAD))
 
 
 def test_a_run_is_not_written_over(table: Path, encoder: Encoder, tmp_path: Path) -> None:

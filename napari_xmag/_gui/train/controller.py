@@ -16,7 +16,14 @@ from napari_xmag._gui.train.worker_entry import TrainRequest
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import XmagError
 from napari_xmag.filenames import CONFIG, METRICS
-from napari_xmag.progress.events import EpochDone, Progress, RunFinished, RunPlanned, Stage
+from napari_xmag.progress.events import (
+    EpochDone,
+    Progress,
+    RunFinished,
+    RunPlanned,
+    SlideLeftOut,
+    Stage,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +54,7 @@ class TrainController:
         self.curves = Curves()
         self._job: Job | None = None
         self._finished = False
+        self._left_out: dict[Path, str] = {}
         state.events.config.connect(self._config_changes)
         self.jobs.start(tasks.survey(), self._surveyed)
 
@@ -115,6 +123,7 @@ class TrainController:
         state.outcome, state.failed, state.record, state.plan = "", False, None, None
         state.epoch = None
         self._finished = False
+        self._left_out = {}
         self.curves.clear()
         state.progress = Progress(Stage.STARTING)
         # To search all that napari and PyTorch made takes Python's collector a fifth of a second,
@@ -140,6 +149,8 @@ class TrainController:
         elif isinstance(event, EpochDone):
             state.epoch = event
             self.curves.add(event)
+        elif isinstance(event, SlideLeftOut):
+            self._left_out[event.slide] = str(event)  # once, also where folds repeat it
         elif isinstance(event, RunFinished):
             self._finished = True
 
@@ -149,12 +160,16 @@ class TrainController:
         self._let_go()
         state.progress = None
         if self._finished:
-            state.outcome = "The model is trained."
+            state.outcome = " ".join(["The model is trained.", *self._left_out_words()])
             self.open_run(state.out)
         elif cancelled:
             kept = " Its last checkpoint is kept: Resume goes on from there."
             state.outcome = f"Cancelled.{kept if self.may_resume() else ''}"
         self.ended.emit()
+
+    def _left_out_words(self) -> list[str]:
+        words = "; ".join(self._left_out.values())
+        return [f"{words}."] if words else []
 
     def _let_go(self) -> None:
         if self._job is not None:

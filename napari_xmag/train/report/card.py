@@ -119,7 +119,8 @@ def _settings(config: TrainConfig, report: Report) -> str:
         f"{report.temperature:.3g} from the validation slides. Threshold {report.threshold:.3g}: "
         f"{report.chosen}."
     )
-    return " ".join(parts)
+    parts.append(tables.left_out(report.left_out))
+    return " ".join(filter(None, parts))
 
 
 def _changes(augment: AugmentConfig) -> str:

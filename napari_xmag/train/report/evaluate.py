@@ -114,6 +114,8 @@ class Report:
     best_epoch
         Which epoch of end to end the model is; 0: none was better than the head before it; None:
         there was no choice.
+    left_out
+        Slides that took no part, and why, in words.
     """
 
     classes: tuple[str, ...]
@@ -123,6 +125,7 @@ class Report:
     threshold: float
     chosen: str
     best_epoch: int | None = None
+    left_out: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, Any]:
         """Return everything but the predictions, ready for JSON."""
@@ -133,6 +136,7 @@ class Report:
             "threshold": self.threshold,
             "threshold_chosen": self.chosen,
             "end_to_end_epoch": self.best_epoch,
+            "left_out": list(self.left_out),
             "interval_level": LEVEL,
             **{name: split.metrics() for name, split in self.splits.items()},
         }

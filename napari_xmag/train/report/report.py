@@ -38,6 +38,7 @@ def write_report(folder: Path, report: Report) -> None:
         f"Decision: {rule} (threshold {report.threshold:.3g}, {report.chosen}). "
         f"Temperature {report.temperature:.3g}.",
         "" if report.best_epoch is None else tables.chosen_epoch(report.best_epoch),
+        tables.left_out(report.left_out),
     ]
     parts = sections(report.splits, report.classes, pictures)
     write_markdown(folder, [*head, *parts], report.predictions)

@@ -27,6 +27,11 @@ def chosen_epoch(best: int) -> str:
     return f"End to end: the model is that of epoch {best}, the best one on the validation slides."
 
 
+def left_out(slides: Sequence[str]) -> str:
+    """Say which slides took no part; nothing where all did."""
+    return f"{'; '.join(slides)}." if slides else ""
+
+
 def number(value: float) -> str:
     """Return three decimals, or a dash for what cannot be had."""
     return f"{value:.3f}" if math.isfinite(value) else "–"
