@@ -1,7 +1,8 @@
 """What QuPath shows of an analysis, as its GeoJSON: drop the file on the open slide."""
 
-import gzip
 import json
+import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ PATCH_NAME = "XMAG patch"
 HOTSPOT_NAME = "XMAG hotspot"
 REVIEW_NAME = "XMAG review"
 """How the names of our objects begin, by which the script in QuPath finds them again."""
+
+_BEST, _HAS_COMMENT, _ANY_SYSTEM = 9, 16, 255
 
 Feature = dict[str, Any]
 
@@ -85,12 +88,23 @@ def write_qupath(
     ]
     text = _json(_collection(result, origin, features))
     with whole_file(Path(path)) as part:
-        # without a time stamp, so that the same result gives the same bytes
-        part.write_bytes(gzip.compress(text.encode("utf-8"), 9, mtime=0))
+        part.write_bytes(_gzip(text.encode("utf-8"), NOTICE))
 
 
 def _json(collection: Mapping[str, Any]) -> str:
     return json.dumps(collection, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _gzip(content: bytes, comment: str) -> bytes:
+    """Pack bytes, with a comment that can be read without unpacking (RFC 1952).
+
+    There is no time stamp in it, so that the same result gives the same bytes.
+    """
+    deflate = zlib.compressobj(_BEST, wbits=-zlib.MAX_WBITS)
+    head = struct.pack("<4BL2B", 0x1F, 0x8B, zlib.DEFLATED, _HAS_COMMENT, 0, 0, _ANY_SYSTEM)
+    body = deflate.compress(content) + deflate.flush()
+    tail = struct.pack("<2L", zlib.crc32(content), len(content) % 2**32)
+    return head + comment.encode("latin-1") + b"\0" + body + tail
 
 
 def _collection(result: SlideResult, origin: Origin, features: list[Feature]) -> dict[str, Any]:
