@@ -27,6 +27,7 @@ import qupath.fx.dialogs.Dialogs
 import qupath.lib.gui.QuPathGUI
 import qupath.lib.gui.prefs.PathPrefs
 import qupath.lib.images.servers.ImageServerBuilder
+import qupath.lib.images.servers.ImageServers
 import qupath.lib.io.GsonTools
 import qupath.lib.io.PathIO
 import qupath.lib.scripting.QP
@@ -85,7 +86,7 @@ if (isShown(gui, imageData)) {
 } else {
     def result = analyze(imageData, project, lastModel(gui), new XmagLog())
     importResult(imageData, project, result)
-    println "XMAG: ${result.words}"
+    println result.words
 }
 
 /** Say whether a viewer shows the image: then all changes belong to the window's own thread. */
@@ -235,6 +236,8 @@ Object requirePlain(imageData) {
 
 /** Return how QuPath itself writes an image into a project; napari-xmag checks size, series and changes. */
 String describe(server) {
+    // loading this class teaches Gson how builders are written, which opening a file may not have done
+    ImageServers.getServerBuilderFactory()
     GsonTools.getInstance().toJson(server.getBuilder(), ImageServerBuilder.ServerBuilder.class)
 }
 

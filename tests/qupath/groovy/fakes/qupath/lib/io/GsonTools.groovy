@@ -2,6 +2,7 @@ package qupath.lib.io
 
 import groovy.json.JsonOutput
 import qupath.lib.images.servers.ImageServerBuilder
+import qupath.lib.images.servers.ImageServers
 
 class GsonTools {
     static GsonTools getInstance() { new GsonTools() }
@@ -9,6 +10,6 @@ class GsonTools {
     /** QuPath names the type of a builder only when it is asked for this very class. */
     String toJson(Object builder, Class type) {
         assert type == ImageServerBuilder.ServerBuilder
-        JsonOutput.toJson(builder.json)
+        JsonOutput.toJson(ImageServers.registered ? builder.json : [:])
     }
 }
