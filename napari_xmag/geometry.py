@@ -80,21 +80,48 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One resolution level of a slide; ``downsample`` is a float and never rounded."""
+    """One resolution level of a slide.
+
+    Attributes
+    ----------
+    index
+        Its place among the slide's levels.
+    width, height
+        Pixels that show the slide; padding that the file has beyond them does not count.
+    downsample_x, downsample_y
+        Level-0 pixels per pixel of this level; floats, never rounded.
+    """
 
     index: int
     width: int
     height: int
-    downsample: float
+    downsample_x: float
+    downsample_y: float
 
     def __post_init__(self) -> None:
+        scales = self.downsample_x, self.downsample_y
         _require(
-            self.index >= 0 and self.width > 0 and self.height > 0 and self.downsample > 0,
-            "a level with a positive size and downsample",
-            f"index={self.index}, {self.width}×{self.height}, downsample={self.downsample}",
+            self.index >= 0 and self.width > 0 and self.height > 0 and min(scales) > 0,
+            "a level with a positive size and downsamples",
+            f"index={self.index}, {self.width}×{self.height}, downsamples={scales}",
         )
+
+    @property
+    def downsample(self) -> float:
+        """Geometric mean of both axes."""
+        return math.sqrt(self.downsample_x * self.downsample_y)
 
     def box(self, x: int, y: int, width: int, height: int) -> Box:
         """Return the level-0 box of a rectangle given in pixels of this level."""
-        scale = self.downsample
-        return Box(x * scale, y * scale, width * scale, height * scale)
+        across, down = self.downsample_x, self.downsample_y
+        return Box(x * across, y * down, width * across, height * down)
+
+    def place(self, box: Box) -> tuple[int, int, int, int]:
+        """Return (x, y, width, height) of a level-0 box in whole pixels of this level."""
+        across, down = self.downsample_x, self.downsample_y
+        return (
+            round(box.x / across),
+            round(box.y / down),
+            round(box.width / across),
+            round(box.height / down),
+        )

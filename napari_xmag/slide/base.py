@@ -20,6 +20,8 @@ class MppSource(StrEnum):
     VENDOR = "vendor property"
     RESOLUTION_TAG = "resolution tag"
     OME_XML = "OME-XML"
+    IMAGEJ = "ImageJ description"
+    DICOM = "DICOM header"
     USER = "user"
     REMEMBERED = "remembered from the user"
     OVERRIDE = "user, in place of the file's"

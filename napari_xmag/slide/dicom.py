@@ -1,51 +1,209 @@
-"""What OpenSlide takes on trust in a DICOM slide, checked."""
+"""DICOM files: which of them belong to one slide, and what each states."""
 
-import io
-import mmap
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
+DIRECTORY = "DICOMDIR"
+_HEADER = [
+    "ImageType", "SOPClassUID", "SOPInstanceUID", "Manufacturer", "ManufacturerModelName",
+    "SeriesInstanceUID", "SeriesNumber", "InConcatenationNumber", "ConcatenationUID",
+    "ConcatenationFrameOffsetNumber", "PyramidUID", "DimensionOrganizationType",
+    "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
+    "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation",
+    "ContainerIdentifier", "ImagedVolumeWidth", "ImagedVolumeHeight", "TotalPixelMatrixColumns",
+    "TotalPixelMatrixRows", "OpticalPathSequence", "NumberOfOpticalPaths",
+    "TotalPixelMatrixFocalPlanes", "SharedFunctionalGroupsSequence", "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
+]  # fmt: skip
 
-_PIXEL_DATA = b"\xe0\x7f\x10\x00"
-_JPEG_START = b"\xff\xd8\xff"
-_LONGEST_HEADER = 2**16
+
+def is_dicom(path: Path) -> bool:
+    """Return whether a file carries the DICOM signature."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files in a folder, largest first: that is level 0 of a slide."""
-    files = [item for item in folder.iterdir() if item.suffix.lower() == ".dcm" and item.is_file()]
-    return sorted(files, key=lambda item: (-item.stat().st_size, item.name))
+    """Return the DICOM files in a folder, by name; with a DICOMDIR those that it lists.
+
+    Files without a suffix, and those named by a UID, are known by their signature.
+    """
+    files = [item for item in sorted(folder.iterdir()) if item.is_file()]
+    found = [item for item in files if _looks_dicom(item)]
+    listed = [item for item in files if item.name.upper() == DIRECTORY]
+    for directory in listed:
+        found += [item for item in listed_files(directory) if item not in found]
+    return found
 
 
-def hides_ycbcr(path: Path, photometric: str) -> bool:
-    """Return whether a DICOM file calls its JPEG frames RGB although they hold YCbCr.
+def _looks_dicom(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if path.name.upper() == DIRECTORY or path.name.startswith("."):
+        return False
+    if suffix == ".dcm":
+        return True
+    return (suffix in _SUFFIXES or suffix[1:].isdigit()) and is_dicom(path)
 
-    Some converters copy JPEG frames and write the wrong PhotometricInterpretation. OpenSlide
-    believes it and shows pink glass and green tissue; the frame's own header knows better: JFIF is
-    always YCbCr, and only YCbCr has coarser colours than brightness.
+
+def listed_files(directory: Path) -> list[Path]:
+    """Return the files that a DICOMDIR lists and that are there.
+
+    Raises
+    ------
+    pydicom.errors.InvalidDicomError, OSError
+        When it cannot be read.
+    """
+    from pydicom import dcmread
+
+    records = dcmread(directory).get("DirectoryRecordSequence") or []
+    parts = [record.get("ReferencedFileID") for record in records]
+    paths = [directory.parent.joinpath(*([p] if isinstance(p, str) else p)) for p in parts if p]
+    return [path for path in paths if path.is_file()]
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One DICOM file of a whole slide: a level or a part of one, a label, an overview.
+
+    Attributes
+    ----------
+    path
+        The file.
+    header
+        What it states, as pydicom reads it; without per-frame groups and pixels.
+    syntax
+        UID of the transfer syntax.
+    pixels_at
+        Where the pixel data element begins, in bytes.
+    per_frame
+        Room for what is stated of each frame, read when it is needed.
+    """
+
+    path: Path
+    header: Any
+    syntax: str
+    pixels_at: int
+    per_frame: list[Any] = field(default_factory=list)
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return an integer attribute."""
+        value = self.header.get(name)
+        return default if value is None or value == "" else int(value)
+
+    def text(self, name: str) -> str:
+        """Return a text attribute; empty when it is missing."""
+        return str(self.header.get(name) or "")
+
+    @property
+    def flavor(self) -> str:
+        """The third value of ImageType: VOLUME, LABEL, OVERVIEW, THUMBNAIL."""
+        kinds: Any = self.header.get("ImageType") or ()
+        return str(kinds[2]).upper() if not isinstance(kinds, str) and len(kinds) > 2 else ""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole picture in pixels."""
+        return (
+            self.number("TotalPixelMatrixColumns", self.number("Columns")),
+            self.number("TotalPixelMatrixRows", self.number("Rows")),
+        )
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Width and height of a frame in pixels."""
+        return self.number("Columns"), self.number("Rows")
+
+    @property
+    def slide(self) -> tuple[str, str, str]:
+        """What all levels of one picture of one slide have in common."""
+        names = ("SeriesInstanceUID", "PyramidUID", "ContainerIdentifier")
+        series, pyramid, container = (self.text(name) for name in names)
+        return series, pyramid, container
+
+    @property
+    def spacing(self) -> tuple[float, float] | None:
+        """Size of a pixel in mm, as (x, y): PixelSpacing, else the imaged volume over pixels."""
+        measures = _first(self._shared(), "PixelMeasuresSequence")
+        values = None if measures is None else measures.get("PixelSpacing")
+        if values is not None and len(values) == 2 and min(map(float, values)) > 0:
+            return float(values[1]), float(values[0])
+        across = float(self.header.get("ImagedVolumeWidth") or 0)
+        down = float(self.header.get("ImagedVolumeHeight") or 0)
+        width, height = self.size
+        return (across / width, down / height) if across > 0 and down > 0 else None
+
+    @property
+    def depth(self) -> float:
+        """Where the focal plane lies in the slide, in µm, if one plane is all that there is."""
+        place = _first(self._shared(), "PlanePositionSlideSequence")
+        value = None if place is None else place.get("ZOffsetInSlideCoordinateSystem")
+        return float(value or 0)
+
+    @property
+    def optical_path(self) -> Any:
+        """The first optical path, with its objective and colour profile; or None."""
+        return _first(self.header, "OpticalPathSequence")
+
+    def _shared(self) -> Any:
+        return _first(self.header, "SharedFunctionalGroupsSequence")
+
+
+def _first(dataset: Any, name: str) -> Any:
+    items = None if dataset is None else dataset.get(name)
+    return items[0] if items else None
+
+
+def read_instances(files: Iterable[Path]) -> Iterator[Instance]:
+    """Yield the whole-slide pictures among DICOM files; all others are passed over."""
+    seen: set[str] = set()
+    for path in files:
+        instance = _read_instance(path)
+        if instance is None or instance.text("SOPClassUID") != WHOLE_SLIDE:
+            continue
+        uid = instance.text("SOPInstanceUID")
+        if uid not in seen:
+            # The same file twice, for instance beside a link and beside its target.
+            seen.add(uid)
+            yield instance
+
+
+def _read_instance(path: Path) -> Instance | None:
+    from pydicom import config, dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with path.open("rb") as file, config.disable_value_validation():
+            header = dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
+            return Instance(path, header, str(header.file_meta.TransferSyntaxUID), file.tell())
+    except (InvalidDicomError, OSError, ValueError, AttributeError, KeyError, EOFError):
+        return None  # another kind of file, or one without the beginning of DICOM
+
+
+def slide_files(path: Path) -> list[Path]:
+    """Return the files among which a slide's levels are sought.
 
     Parameters
     ----------
     path
-        A DICOM file.
-    photometric
-        The PhotometricInterpretation that the file states.
+        A folder, a DICOMDIR, or a file whose siblings belong to it; of a link, the siblings of
+        its target too.
     """
-    if photometric != "RGB":
-        return False
-    try:
-        frame = Image.open(io.BytesIO(_first_frame(path)), formats=["JPEG"])
-    except UnidentifiedImageError:
-        return False
-    if "adobe_transform" in frame.info:
-        return bool(frame.info["adobe_transform"])
-    layers = getattr(frame, "layer", [])
-    sampled = {(horizontal, vertical) for _, horizontal, vertical, _ in layers}
-    return len(layers) == 3 and ("jfif" in frame.info or len(sampled) > 1)
+    if path.is_dir():
+        return dicom_files(path)
+    if path.name.upper() == DIRECTORY:
+        return listed_files(path)
+    folders = dict.fromkeys(Path(os.path.abspath(folder)) for folder in _homes(path))
+    siblings = [item for folder in folders for item in dicom_files(folder)]
+    return [path, *(item for item in siblings if item != path)]
 
 
-def _first_frame(path: Path) -> bytes:
-    """Return the beginning of the first JPEG frame; empty where there is none."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data.find(_JPEG_START, max(0, data.find(_PIXEL_DATA)))
-        return data[start : start + _LONGEST_HEADER] if start >= 0 else b""
+def _homes(path: Path) -> Iterator[Path]:
+    yield path.parent
+    yield path.resolve().parent

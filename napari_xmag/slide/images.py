@@ -32,7 +32,7 @@ def choose_image(
         return images[number - 1]
     raise SlideOpenError(
         expected=f"the picture {wanted!r} in {path.name}",
-        found=_list_of(images),
+        found=", ".join(f"#{i.index} {i.name} ({i.width}×{i.height})" for i in images),
         hint="Give the number or the name of one of them.",
     )
 
@@ -43,9 +43,10 @@ def image_notes(
     """Say which pictures are left out where nobody chose one, and which focal plane is read."""
     notes = []
     if wanted is None and len(images) > 1:
+        sizes = ", ".join(f"#{image.index} of {image.width}×{image.height}" for image in images)
         words = (
-            f"The file holds {len(images)} pictures, and this is the first: {_list_of(images)}. "
-            "The others are slides of their own and are not part of this one."
+            f"The file holds {len(images)} pictures ({sizes} pixels). This is the first; the "
+            "others are slides of their own."
         )
         notes.append(SlideNote(NoteCode.OTHER_IMAGES, words))
     if chosen.focal_planes > 1:
@@ -57,8 +58,29 @@ def image_notes(
     return tuple(notes)
 
 
-def _list_of(images: Sequence[SlideImage]) -> str:
-    return ", ".join(
-        f"#{image.index} {image.name} ({image.width}×{image.height})".replace("  ", " ")
-        for image in images
+def damage_note(cut_off: float, levels: int = 0, complete: bool = True) -> tuple[SlideNote, ...]:
+    """Say what of a file is cut off.
+
+    Parameters
+    ----------
+    cut_off
+        Share of the slide, 0 to 1, that lies beyond the end of the file.
+    levels
+        How many coarse levels lie beyond it.
+    complete
+        Whether the file's list of pictures comes to its end.
+    """
+    words = []
+    if cut_off:
+        words.append(f"{100 * cut_off:.2g} % of the slide")
+    if levels:
+        words.append("1 coarse level" if levels == 1 else f"{levels} coarse levels")
+    if not complete:
+        words.append("the end of its list of pictures")
+    if not words:
+        return ()
+    sentence = (
+        f"The file is damaged. It ends too early; missing: {', '.join(words)}. What cannot be read "
+        "is shown hatched and takes no part in an analysis. Copy the file again from its source."
     )
+    return (SlideNote(NoteCode.DAMAGED, sentence),)

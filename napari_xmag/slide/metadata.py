@@ -9,8 +9,8 @@ from napari_xmag.slide.fingerprint import slide_fingerprint
 def slide_metadata(slide: Slide) -> dict[str, Any]:
     """Return the slide's identity and geometry as plain values for JSON.
 
-    The file's name is kept, its folder is not; neither are the label and the vendor's free text,
-    which may name a patient.
+    The file's name is kept, its folder is not; neither are the label, the vendor's free text and
+    the names of pictures, which may name a patient.
     """
     mpp = slide.mpp
     bounds = slide.bounds
@@ -21,11 +21,7 @@ def slide_metadata(slide: Slide) -> dict[str, Any]:
         "mpp_y": None if mpp is None else mpp.y,
         "mpp_source": str(slide.mpp_source),
         "mpp_conflict": slide.mpp_conflict,
-        "image": {
-            "index": slide.image.index,
-            "name": slide.image.name,
-            "count": len(slide.images),
-        },
+        "image": {"index": slide.image.index, "count": len(slide.images)},
         "notes": [{"code": str(note.code), "words": note.words} for note in slide.notes],
         "width": slide.levels[0].width,
         "height": slide.levels[0].height,

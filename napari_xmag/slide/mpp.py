@@ -22,11 +22,22 @@ PLAUSIBLE = (0.01, 20.0)
 OBJECTIVE_MPP = 10.0
 OBJECTIVE_FACTOR = 1.8
 
+# µm in each unit of length that OME, ImageJ and TIFF write; "pixel" and "reference frame" are none.
 _MICRONS = {
-    "centimeter": 1e4,
-    "inch": 25400.0,
+    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("pm", "picometer"), 1e-6),
+    **dict.fromkeys(("å", "angstrom"), 1e-4),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    "dm": 1e5,
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("in", "inch", "inches", '"'), 25400.0),
+    **dict.fromkeys(("thou", "mil"), 25.4),
+    "li": 25400.0 / 12,
+    "pt": 25400.0 / 72,
+    "ft": 12 * 25400.0,
 }
-_OME_UNITS = {"µm": 1.0, "μm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +105,57 @@ def mpp_from_resolution(x: float, y: float, unit: str) -> Mpp | None:
     x, y
         Pixels per unit.
     unit
-        "centimeter" or "inch"; anything else is no unit at all and gives None.
+        Of length, as a header writes it; anything else is no unit at all and gives None.
     """
-    microns = _MICRONS.get(unit.lower())
+    microns = microns_in(unit)
     if microns is None or x <= 0 or y <= 0:
         return None
     return plausible(microns / x, microns / y)
 
 
+def microns_in(unit: str) -> float | None:
+    """Return the µm in a unit of length, or None where it is none."""
+    text = unit.strip().strip("\x00").replace("\\u00B5", "µ").replace("\\u00b5", "µ")
+    text = text.replace("\\u03BC", "µ").replace("\\u03bc", "µ").replace("Â", "")
+    return _MICRONS.get(text.lower())
+
+
+def mpp_from_imagej(text: str, x: float, y: float) -> Mpp | None:
+    """Return the pixel size that ImageJ's description gives to the resolution tags.
+
+    Parameters
+    ----------
+    text
+        ImageJ's description, with lines such as ``unit=micron``.
+    x, y
+        Pixels per unit, from the resolution tags.
+    """
+    lines = re.findall(r"^\s*([xy]?unit)\s*=\s*(.*?)\s*$", text, re.MULTILINE)
+    units: dict[str, str] = dict(lines)
+    unit = units.get("xunit", units.get("unit", ""))
+    across, down = microns_in(unit), microns_in(units.get("yunit", unit))
+    if across is None or down is None or x <= 0 or y <= 0:
+        return None
+    return plausible(across / x, down / y)
+
+
 def mpp_from_description(text: str) -> Mpp | None:
     """Return the ``MPP = …`` of an Aperio-style image description."""
-    match = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", text)
-    return mpp_from_text(match[1], match[1]) if match else None
+    value = aperio_value(text, "MPP")
+    return mpp_from_text(value, value)
+
+
+def aperio_value(text: str, name: str) -> str | None:
+    """Return a value among the ``|name = value`` of an Aperio-style image description."""
+    match = re.search(rf"\|\s*{re.escape(name)}\s*=\s*([^|\r\n]+)", text)
+    return match[1].strip() if match else None
 
 
 def mpp_from_ome(pixels: ElementTree.Element) -> Mpp | None:
     """Return the physical size in an OME ``Pixels`` element, in any of its units."""
     sizes = []
     for axis in "XY":
-        unit = _OME_UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        unit = microns_in(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         try:
             size = float(pixels.get(f"PhysicalSize{axis}", ""))
         except ValueError:

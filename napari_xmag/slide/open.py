@@ -10,8 +10,10 @@ from typing import cast
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
-from napari_xmag.slide.dicom import dicom_files
+from napari_xmag.slide.dicom import DIRECTORY
 from napari_xmag.slide.dicom_header import is_dicom
+from napari_xmag.slide.dicom_slide import DicomSlide
+from napari_xmag.slide.find import TIFF_SUFFIXES
 from napari_xmag.slide.given_mpp import take_mpp
 from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.openslide import OpenSlideSlide
@@ -24,6 +26,7 @@ _BACKENDS: tuple[tuple[str, _Backend], ...] = (
     ("OpenSlide", OpenSlideSlide),
     ("tifffile", TiffSlide),
 )
+_DICOM: tuple[tuple[str, _Backend], ...] = (("pydicom", DicomSlide),)
 
 
 def list_images(path: str | os.PathLike[str]) -> tuple[SlideImage, ...]:
@@ -75,32 +78,36 @@ def open_slide(
 
 
 def _open_any(path: Path, image: int | str | None) -> Slide:
+    _check_readable(path)
     causes: list[BaseException] = []
-    for file in _files(path):
-        for name, backend in _BACKENDS:
-            try:
-                slide = cast(Slide, backend(file, image))
-            except Exception as error:  # noqa: BLE001
-                # Broken XML or colour profiles, sizes beyond all memory: whatever a library raises
-                # is kept as a cause, and the next one may do better.
-                causes.append(error)
-                _log.debug("%s does not open %s: %s", name, file, error)
-            else:
-                slide.path = path
-                return slide
+    for name, backend in _DICOM if _opens_as_dicom(path) else _BACKENDS:
+        try:
+            return cast(Slide, backend(path, image))
+        except Exception as error:  # noqa: BLE001
+            # Broken XML or colour profiles, sizes beyond all memory: whatever a library raises
+            # is kept as a cause, and the next one may do better.
+            causes.append(error)
+            _log.debug("%s does not open %s: %s", name, path, error)
     raise _refusal(path, causes)
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the files to try; a folder or file that may not be read is told at once."""
+def _opens_as_dicom(path: Path) -> bool:
+    """Return whether a path is DICOM; a TIFF that is both is read as what its name says."""
+    if path.is_dir() or path.name.upper() == DIRECTORY:
+        return True
+    return path.suffix.lower() not in TIFF_SUFFIXES and is_dicom(path)
+
+
+def _check_readable(path: Path) -> None:
+    """Tell at once of a file or folder that may not be read."""
     try:
         mode = path.stat().st_mode
         if S_ISDIR(mode):
-            return dicom_files(path)
+            next(path.iterdir(), None)
+            return
         if not S_ISREG(mode):  # reading from a pipe would wait for ever
             raise OSError(f"{path.name} is neither a file nor a folder")
-        with path.open("rb"):
-            return [path]
+        path.open("rb").close()
     except FileNotFoundError as error:
         raise SlideOpenError(
             expected=f"the slide {path.name}",

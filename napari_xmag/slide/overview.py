@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import ShowsScanned, Slide
+from napari_xmag.slide.damage import read_past_damage
 from napari_xmag.slide.resample import finer_level, read_resampled
 
 OVERVIEW_MPP = 8.0
@@ -16,6 +18,8 @@ OVERVIEW_MPP = 8.0
 OVERVIEW_PX = 2048
 # Read in blocks of so many source pixels a side: memory stays flat for single-level slides.
 _SOURCE_PX = 2048
+# What cannot be read is narrowed down to places of this size, in pixels of the overview.
+_SMALLEST_PX = 16
 # Below this brightness (0 to 255, the brightest colour) nothing was scanned, or nothing can be
 # seen; nuclei averaged over 8 µm never get there.
 BLACK = 30
@@ -30,8 +34,10 @@ class Overview:
     pixels
         uint8 (H, W, 3).
     usable
-        bool (H, W), True where something was scanned: within the bounds, not transparent,
-        not black.
+        bool (H, W), True where something was scanned and can be read: within the bounds, not
+        transparent, not black.
+    unreadable
+        bool (H, W), True where the file is damaged.
     scale_x, scale_y
         Level-0 pixels per pixel.
     """
@@ -40,6 +46,7 @@ class Overview:
     usable: NDArray[np.bool_]
     scale_x: float
     scale_y: float
+    unreadable: NDArray[np.bool_]
 
 
 def extremes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -61,32 +68,29 @@ def overview_size(slide: Slide) -> tuple[int, int]:
 
 
 def read_overview(slide: Slide) -> Overview:
-    """Read the whole slide at about 8 µm per pixel, block by block.
-
-    Raises
-    ------
-    TileReadError
-        When a part cannot be decoded.
-    """
+    """Read the whole slide at about 8 µm per pixel, block by block, past what is damaged."""
     width, height = overview_size(slide)
     base = slide.levels[0]
     scale_x, scale_y = base.width / width, base.height / height
     pixels = np.empty((height, width, 3), np.uint8)
-    usable = np.zeros((height, width), bool)
+    usable, unreadable = np.zeros((height, width), bool), np.zeros((height, width), bool)
     level = finer_level(slide.levels, min(scale_x, scale_y))
     side = max(16, int(_SOURCE_PX * level.downsample / max(scale_x, scale_y)))
+
+    def part(x: int, y: int, across: int, down: int) -> NDArray[np.uint8]:
+        box = Box(x * scale_x, y * scale_y, across * scale_x, down * scale_y)
+        scanned = _scanned(slide, box, across, down, level.index)
+        return np.dstack([read_resampled(slide, box, across, down), scanned.astype(np.uint8)])
+
     for rows, columns in _blocks(height, width, side):
-        box = Box(
-            columns.start * scale_x,
-            rows.start * scale_y,
-            (columns.stop - columns.start) * scale_x,
-            (rows.stop - rows.start) * scale_y,
-        )
+        place = columns.start, rows.start
         size = columns.stop - columns.start, rows.stop - rows.start
-        pixels[rows, columns] = read_resampled(slide, box, *size)
-        usable[rows, columns] = _scanned(slide, box, *size, level.index)
+        read, lost = read_past_damage(part, *place, *size, _SMALLEST_PX, channels=4)
+        pixels[rows, columns], usable[rows, columns] = read[..., :3], read[..., 3] > 0
+        unreadable[rows, columns] = lost
+    pixels[unreadable] = slide.background
     usable &= (extremes(pixels)[1] > BLACK) & _within_bounds(slide, height, width)
-    return Overview(pixels, usable, scale_x, scale_y)
+    return Overview(pixels, usable, scale_x, scale_y, unreadable)
 
 
 def _blocks(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
@@ -102,7 +106,11 @@ def _scanned(slide: Slide, box: Box, width: int, height: int, level: int) -> NDA
     """Return which overview pixels have their centre on something scanned."""
     if not isinstance(slide, ShowsScanned):
         return np.ones((height, width), bool)
-    scanned = slide.scanned(box, level)
+    try:
+        scanned = slide.scanned(box, level)
+    except TileReadError:
+        # Damage: reading the pixels tells whether a finer level has them.
+        return np.ones((height, width), bool)
     rows = ((np.arange(height) + 0.5) * scanned.shape[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * scanned.shape[1] / width).astype(int)
     return scanned[np.ix_(rows, columns)]

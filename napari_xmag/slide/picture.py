@@ -66,7 +66,7 @@ class PictureSlide(Slide):
         self.mpp: Mpp | None = Mpp(mpp, mpp)
         self._pixels = read_picture(path)
         height, width = self._pixels.shape[:2]
-        self.levels: tuple[Level, ...] = (Level(0, width, height, 1.0),)
+        self.levels: tuple[Level, ...] = (Level(0, width, height, 1.0, 1.0),)
         self.bounds = Box(0, 0, width, height)
         self.image = SlideImage(1, path.stem, width, height, self.mpp)
         self.images: tuple[SlideImage, ...] = (self.image,)

@@ -14,6 +14,8 @@ from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Level
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.color import ColorTransform
+from napari_xmag.slide.damage import hatch, read_past_damage
+from napari_xmag.slide.resample import read_resampled
 from napari_xmag.slide.tile_cache import ArrayCache
 
 _log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ LEVEL_CACHE_BYTES = 24 * 2**20
 _SMALLEST_PX = 256
 
 Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 
 def dask_pyramid(slide: Slide, color: ColorTransform | None = None) -> list[da.Array]:
@@ -36,7 +39,7 @@ def dask_pyramid(slide: Slide, color: ColorTransform | None = None) -> list[da.A
 
     Levels are the file's own until one has both sides of at most 1024 px; where the file ends
     before, further ones are made by halving when they are looked at, block by block and each
-    block once. A place that cannot be read shows the background, and a warning is logged once.
+    block once. A place that cannot be read is hatched, and a warning is logged once.
 
     Parameters
     ----------
@@ -77,8 +80,11 @@ class _Level:
         self.shape = height, width, 3
         self.chunks = chunks
 
-    def read(self, x: int, y: int, width: int, height: int) -> Pixels:
-        """Return uint8 (height, width, 3) at a place given in pixels of this level."""
+    def read(self, x: int, y: int, width: int, height: int) -> tuple[Pixels, Mask]:
+        """Return uint8 (height, width, 3) at a place given in pixels of this level.
+
+        The second value is bool (height, width), True where nothing can be read.
+        """
         raise NotImplementedError
 
     def __getitem__(self, key: tuple[Any, ...]) -> Any:
@@ -89,7 +95,8 @@ class _Level:
         if not rows or not columns:
             return np.empty((len(rows), len(columns), 3), np.uint8)[(..., *key[2:])]
         top, left = min(rows), min(columns)
-        pixels = self.read(left, top, max(columns) + 1 - left, max(rows) + 1 - top)
+        read, unreadable = self.read(left, top, max(columns) + 1 - left, max(rows) + 1 - top)
+        pixels = hatch(read, unreadable, left, top)
         inner = tuple(
             slice(None, None, part.step) if isinstance(part, slice) else 0 for part in key[:2]
         )
@@ -108,26 +115,19 @@ class _FileLevel(_Level):
         self._failed: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
 
-    def read(self, x: int, y: int, width: int, height: int) -> Pixels:
-        pixels = self._read_what_can_be(x, y, width, height)
-        return pixels if self._color is None else self._color(pixels)
+    def read(self, x: int, y: int, width: int, height: int) -> tuple[Pixels, Mask]:
+        pixels, unreadable = read_past_damage(self._part, x, y, width, height, _SMALLEST_PX)
+        return (pixels if self._color is None else self._color(pixels)), unreadable
 
-    def _read_what_can_be(self, x: int, y: int, width: int, height: int) -> Pixels:
+    def _part(self, x: int, y: int, width: int, height: int) -> Pixels:
+        box = self._level.box(x, y, width, height)
         try:
-            return self._slide.read(self._level.box(x, y, width, height), self._level.index)
+            return self._slide.read(box, self._level.index)
         except TileReadError as error:
-            if max(width, height) <= _SMALLEST_PX:
-                self._warn(x, y, error)
-                return np.full((height, width, 3), self._slide.background, np.uint8)
-        axis = int(width >= height)
-        near = (width if axis else height) // 2
-        if axis:
-            first = self._read_what_can_be(x, y, near, height)
-            second = self._read_what_can_be(x + near, y, width - near, height)
-        else:
-            first = self._read_what_can_be(x, y, width, near)
-            second = self._read_what_can_be(x, y + near, width, height - near)
-        return np.concatenate([first, second], axis=axis)
+            if max(width, height) > _SMALLEST_PX:
+                raise
+            self._warn(x, y, error)
+            return read_resampled(self._slide, box, width, height)  # a finer level may do
 
     def _warn(self, x: int, y: int, error: TileReadError) -> None:
         place = x // _SMALLEST_PX, y // _SMALLEST_PX
@@ -135,7 +135,7 @@ class _FileLevel(_Level):
             known = place in self._failed
             self._failed.add(place)
         if not known:
-            _log.warning("Background is shown in place of %s. %s", error.expected, error.found)
+            _log.warning("%s are missing: the file has %s", error.expected, error.found)
 
 
 class _HalvedLevel(_Level):
@@ -147,8 +147,8 @@ class _HalvedLevel(_Level):
         self._finer = finer
         self._cache = ArrayCache(LEVEL_CACHE_BYTES)
 
-    def read(self, x: int, y: int, width: int, height: int) -> Pixels:
-        out = np.empty((height, width, 3), np.uint8)
+    def read(self, x: int, y: int, width: int, height: int) -> tuple[Pixels, Mask]:
+        out = np.empty((height, width, 4), np.uint8)
         rows = range(y // BLOCK_PX, (y + height - 1) // BLOCK_PX + 1)
         columns = range(x // BLOCK_PX, (x + width - 1) // BLOCK_PX + 1)
         for row, column in product(rows, columns):
@@ -157,17 +157,20 @@ class _HalvedLevel(_Level):
             y1, y2 = max(y, y0), min(y + height, y0 + block.shape[0])
             x1, x2 = max(x, x0), min(x + width, x0 + block.shape[1])
             out[y1 - y : y2 - y, x1 - x : x2 - x] = block[y1 - y0 : y2 - y0, x1 - x0 : x2 - x0]
-        return out
+        return out[..., :3], out[..., 3] > 0
 
     def _block(self, row: int, column: int) -> Pixels:
+        """Return RGB and, as a fourth channel, whether something could not be read."""
         block = self._cache.get((row, column))
         if block is None:
             side = 2 * BLOCK_PX
             x, y = column * side, row * side
             width = min(side, self._finer.shape[1] - x)
             height = min(side, self._finer.shape[0] - y)
-            fine = self._finer.read(x, y, width, height)
-            block = np.array(Image.fromarray(fine).reduce(2))
+            fine, unreadable = self._finer.read(x, y, width, height)
+            lost = np.where(unreadable, 255, 0).astype(np.uint8)
+            halved = (np.asarray(Image.fromarray(part).reduce(2)) for part in (fine, lost))
+            block = np.dstack(list(halved))
             self._cache.put((row, column), block)
         return block
 

@@ -1,11 +1,13 @@
 """A level-0 box at any pixel size: the nearest finer level, resampled without aliasing."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box, Level
 from napari_xmag.slide.base import Slide
 
@@ -16,13 +18,16 @@ TOLERANCE = 0.01
 FILTER = Image.Resampling.BICUBIC
 # Shrinking by more than twice this goes through an exact average of whole blocks first.
 REDUCING_GAP = 2.0
+# A finer level stands in for a damaged one where that takes no more than so many of its pixels.
+_LARGEST_DETOUR = 2**24
 # So many output pixels beyond the edge take part in the outermost ones.
 _SUPPORT = 2
 
 
 def finer_level(levels: tuple[Level, ...], downsample: float) -> Level:
     """Return the coarsest level that is at least as fine as ``downsample``."""
-    fine = [level for level in levels if level.downsample <= downsample * (1 + TOLERANCE)]
+    most = downsample * (1 + TOLERANCE)
+    fine = [level for level in levels if max(level.downsample_x, level.downsample_y) <= most]
     return max(fine, key=lambda level: level.downsample, default=levels[0])
 
 
@@ -43,12 +48,23 @@ def read_resampled(slide: Slide, box: Box, width: int, height: int) -> NDArray[n
     Raises
     ------
     TileReadError
-        When the slide cannot be decoded there.
+        When the slide cannot be decoded there: neither on that level nor, as far as that is
+        quick, on a finer one.
     """
     level = finer_level(slide.levels, min(box.width / width, box.height / height))
-    # Per axis: a level's two downsamples differ by a rounding that one float cannot hold.
-    scale_x = slide.levels[0].width / level.width
-    scale_y = slide.levels[0].height / level.height
+    try:
+        return _from_level(slide, level, box, width, height)
+    except TileReadError as error:
+        for finer in reversed(slide.levels[: level.index]):
+            if box.width * box.height / finer.downsample**2 > _LARGEST_DETOUR:
+                break
+            with suppress(TileReadError):
+                return _from_level(slide, finer, box, width, height)
+        raise error
+
+
+def _from_level(slide: Slide, level: Level, box: Box, width: int, height: int) -> NDArray[np.uint8]:
+    scale_x, scale_y = level.downsample_x, level.downsample_y
     left, right, x0, columns = _span(box.x / scale_x, box.right / scale_x, width)
     top, bottom, y0, rows = _span(box.y / scale_y, box.bottom / scale_y, height)
     pixels = slide.read(level.box(x0, y0, columns, rows), level.index)

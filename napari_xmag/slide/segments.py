@@ -1,4 +1,4 @@
-"""Boxes of a TIFF file read straight from its tiles or strips.
+"""Boxes of a slide read straight from the tiles, strips or frames of its files.
 
 Several times faster than OpenSlide for JPEG, and exact to the pixel on every level.
 """
@@ -13,83 +13,90 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.handles import HandlePool
+from napari_xmag.slide.stored_color import StoredColor
 from napari_xmag.slide.tile_cache import ArrayCache
 
 CACHE_BYTES = 128 * 2**20
-# A compressed file in one giant block would have to be decoded whole for each look at it.
-LARGEST_SEGMENT = 2**30
 
 Pixels = NDArray[np.uint8]
+Samples = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class PageSegments:
-    """Where the segments of one TIFF page lie, and how they are decoded.
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Where the segments of one picture lie, and how they are decoded.
 
-    Made while tifffile has the file open, used long after it is closed.
+    Attributes
+    ----------
+    paths
+        The files that hold them, most often one.
+    offsets, counts
+        Place and length in bytes of each; a count of 0 means that the file leaves it out.
+    decode
+        From the bytes of a segment and its number to its samples, (H, W, S).
+    sources
+        Which of the files holds each segment; None for one file.
     """
 
-    offsets: tuple[int, ...]
-    counts: tuple[int, ...]
-    decode: Callable[..., Any]
-    tables: dict[str, Any]
+    paths: tuple[Path, ...]
+    offsets: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    decode: Callable[[bytes, int], Samples]
+    sources: NDArray[np.int64] | None = None
 
-    @classmethod
-    def of(cls, page: Any) -> "PageSegments":
-        """Take what is needed from a tifffile page or frame."""
-        key = page.keyframe
-        tables = {"jpegtables": key.jpegtables, "jpegheader": key.jpegheader}
-        return cls(tuple(page.dataoffsets), tuple(page.databytecounts), key.decode, tables)
+    def path(self, index: int) -> Path:
+        """Return the file that holds a segment."""
+        return self.paths[0 if self.sources is None else int(self.sources[index])]
+
+    def cut_off(self) -> float:
+        """Return the share of the segments, 0 to 1, that lie beyond the end of their file."""
+        sizes = np.array([path.stat().st_size for path in self.paths], np.int64)
+        ends = sizes[0 if self.sources is None else self.sources]
+        return float(((self.counts > 0) & (self.offsets + self.counts > ends)).mean())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SegmentLevel:
-    """The tiles or strips of one level.
+    """The tiles, strips or frames of one level.
 
     Attributes
     ----------
     width, height
-        Size of the level in pixels.
+        Pixels that are shown, from the corner; padding beyond them is not.
     segment_width, segment_height
-        Size of a tile, or of a strip, in pixels.
-    samples
-        1 (grey), 3 (RGB) or 4 (RGB and alpha).
+        Size of a segment in pixels.
+    columns, rows
+        How many segments lie side by side, and one above the other.
     pages
-        One TIFF page, or one for each colour where they are stored apart.
+        One, or one for each colour where they are stored apart.
+    color
+        What the samples mean.
     planes
-        How many times the whole level is repeated within a page: ``samples`` where the colours
-        lie in separate planes of one page, otherwise 1.
+        How many times the whole level is repeated within a page: 3 or 4 where the colours lie in
+        separate planes of one page, otherwise 1.
     premultiplied
         Whether colours are already multiplied by alpha.
-    inverted
-        Whether 0 is white.
     mapped
-        The pixels themselves, as (H, W, samples) or, with planes, (samples, H, W), where they
-        lie in the file uncompressed and in one piece.
+        The samples themselves, as (H, W, S) or, with planes, (S, H, W), where they lie in the
+        file uncompressed and in one piece.
     """
 
     width: int
     height: int
     segment_width: int
     segment_height: int
-    samples: int
-    pages: tuple[PageSegments, ...]
+    columns: int
+    rows: int
+    pages: tuple[Segments, ...]
+    color: StoredColor
     planes: int = 1
     premultiplied: bool = False
-    inverted: bool = False
-    mapped: Pixels | None = None
+    mapped: Samples | None = None
 
-    @property
-    def columns(self) -> int:
-        """How many segments lie side by side."""
-        return math.ceil(self.width / self.segment_width)
-
-    @property
-    def rows(self) -> int:
-        """How many segments lie one above the other."""
-        return math.ceil(self.height / self.segment_height)
+    def cut_off(self) -> float:
+        """Return the share of the level, 0 to 1, that lies beyond the end of its files."""
+        return max(page.cut_off() for page in self.pages)
 
 
 class SegmentReader:
@@ -97,24 +104,18 @@ class SegmentReader:
 
     Parameters
     ----------
-    path
-        TIFF file.
     levels
         Finest first.
     background
         RGB under transparent and missing segments.
     """
 
-    def __init__(
-        self, path: Path, levels: Sequence[SegmentLevel], background: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, levels: Sequence[SegmentLevel], background: tuple[int, int, int]) -> None:
         self.levels = tuple(levels)
         self._background = background
         self._cache = ArrayCache(CACHE_BYTES)
-        # Unbuffered: a handle reads one whole segment at a time.
-        self._files: HandlePool[FileIO] = HandlePool(
-            lambda: FileIO(path), lambda handle: handle.close()
-        )
+        paths = {path for level in levels for page in level.pages for path in page.paths}
+        self._files = {path: _file_pool(path) for path in paths}
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> Pixels:
         """Return RGB (height, width, 3) at a place given in pixels of that level.
@@ -129,7 +130,7 @@ class SegmentReader:
         if sum(pixels.shape[0] * pixels.shape[1] for _, pixels in parts) < height * width:
             out[...] = self._background
         for target, pixels in parts:
-            out[target] = self._to_rgb(pixels, self.levels[level])
+            out[target] = self._on_background(pixels, self.levels[level])
         return out
 
     def scanned(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
@@ -141,13 +142,14 @@ class SegmentReader:
 
     def close(self) -> None:
         """Close all file handles."""
-        self._files.close()
+        for pool in self._files.values():
+            pool.close()
         self._cache.clear()
 
     def _parts(
         self, level: int, x: int, y: int, width: int, height: int
     ) -> Iterator[tuple[tuple[slice, slice], Pixels]]:
-        """Yield the raw pixels of each segment in the box with their place in it."""
+        """Yield the pixels of each segment in the box with their place in it."""
         info = self.levels[level]
         left, top = max(x, 0), max(y, 0)
         right, bottom = min(x + width, info.width), min(y + height, info.height)
@@ -155,7 +157,8 @@ class SegmentReader:
             return
         if info.mapped is not None:
             place = slice(top - y, bottom - y), slice(left - x, right - x)
-            yield place, _crop_mapped(info.mapped, info.planes, left, top, right, bottom)
+            samples = _crop_mapped(info.mapped, info.planes, left, top, right, bottom)
+            yield place, info.color.to_8_bit(samples)
             return
         for row in range(top // info.segment_height, (bottom - 1) // info.segment_height + 1):
             for column in range(left // info.segment_width, (right - 1) // info.segment_width + 1):
@@ -174,8 +177,7 @@ class SegmentReader:
         pixels = self._cache.get(key)
         if pixels is None:
             info = self.levels[level]
-            index = row * info.columns + column
-            pixels = self._load(info, index)
+            pixels = self._load(info, row * info.columns + column)
             if pixels is not None:
                 self._cache.put(key, pixels)
         return pixels
@@ -189,26 +191,29 @@ class SegmentReader:
                 if part is None:
                     return None
                 parts.append(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+        samples = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+        return info.color.to_8_bit(samples)
 
-    def _decode(self, page: PageSegments, index: int) -> Pixels | None:
-        offset, count = page.offsets[index], page.counts[index]
+    def _decode(self, page: Segments, index: int) -> Samples | None:
+        offset, count = int(page.offsets[index]), int(page.counts[index])
         if count == 0:
             return None
-        with self._files.borrow() as handle:
+        with self._files[page.path(index)].borrow() as handle:
             handle.seek(offset)
             data = handle.read(count)
         if data is None or len(data) != count:
             raise OSError(f"the file ends within segment {index}")
-        decoded, _, shape = page.decode(data, index, **page.tables)
-        return None if decoded is None else np.asarray(decoded[0, : shape[1], : shape[2]])
+        return page.decode(data, index)
 
-    def _to_rgb(self, pixels: Pixels, info: SegmentLevel) -> Pixels:
-        if info.inverted:
-            pixels = 255 - pixels
+    def _on_background(self, pixels: Pixels, info: SegmentLevel) -> Pixels:
         if pixels.shape[2] != 4:
             return pixels  # one grey sample spreads over the three colours when assigned
         return over_background(pixels, self._background, info.premultiplied)
+
+
+def _file_pool(path: Path) -> HandlePool[FileIO]:
+    # Unbuffered: a handle reads one whole segment at a time.
+    return HandlePool(lambda: FileIO(path), lambda handle: handle.close())
 
 
 def over_background(
@@ -225,53 +230,14 @@ def over_background(
     return np.clip(np.rint(blended), 0, 255).astype(np.uint8)
 
 
-def segment_level(pages: Sequence[Any], path: Path) -> SegmentLevel:
-    """Describe one level that is stored in one page, or in a page for each colour.
-
-    Raises
-    ------
-    SlideOpenError
-        When the level is one compressed block too large to decode.
-    """
-    key = pages[0].keyframe
-    planes = key.samplesperpixel if key.planarconfig == 2 else 1
-    width, height = key.imagewidth, key.imagelength
-    segment = (key.tilewidth, key.tilelength) if key.is_tiled else (width, key.rowsperstrip)
-    samples = key.samplesperpixel * len(pages)
-    mapped = _map_pixels(pages, path)
-    if mapped is None and segment[0] * segment[1] * samples > LARGEST_SEGMENT:
-        raise SlideOpenError(
-            expected="a slide stored in tiles",
-            found=f"{path.name}, one compressed block of {width}×{height} pixels",
-            hint="Convert it to a tiled pyramidal TIFF (for instance with QuPath or vips).",
-        )
-    return SegmentLevel(
-        width=width,
-        height=height,
-        segment_width=segment[0],
-        segment_height=min(segment[1], height),
-        samples=samples,
-        pages=tuple(PageSegments.of(page) for page in pages),
-        planes=planes,
-        premultiplied=bool(key.extrasamples) and int(key.extrasamples[0]) == 1,
-        inverted=int(key.photometric) == 0,
-        mapped=mapped,
-    )
-
-
-def _map_pixels(pages: Sequence[Any], path: Path) -> Pixels | None:
-    """Map uncompressed pixels that lie in one piece; nothing is read yet."""
-    key = pages[0].keyframe
-    if len(pages) > 1 or key.is_tiled or key.compression != 1 or not key.is_contiguous:
-        return None
-    size = key.imagelength, key.imagewidth
-    shape = (key.samplesperpixel, *size) if key.planarconfig == 2 else (*size, key.samplesperpixel)
-    return np.memmap(path, np.uint8, "r", offset=pages[0].dataoffsets[0], shape=shape)
-
-
 def _crop_mapped(
-    mapped: Pixels, planes: int, left: int, top: int, right: int, bottom: int
-) -> Pixels:
+    mapped: Samples, planes: int, left: int, top: int, right: int, bottom: int
+) -> Samples:
     if planes > 1:
         return np.moveaxis(mapped[:, top:bottom, left:right], 0, 2)
     return mapped[top:bottom, left:right]
+
+
+def grid_size(width: int, height: int, segment_width: int, segment_height: int) -> tuple[int, int]:
+    """Return how many segments lie side by side, and one above the other."""
+    return math.ceil(width / segment_width), math.ceil(height / segment_height)

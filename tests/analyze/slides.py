@@ -56,7 +56,7 @@ class PlainSlide:
         self.notes: tuple[SlideNote, ...] = ()
         self.image = SlideImage(1, "", side * tiles, side, self.mpp)
         self.images = (self.image,)
-        self.levels = (Level(0, side * tiles, side, 1.0),)
+        self.levels = (Level(0, side * tiles, side, 1.0, 1.0),)
         self.tile_size = (256, 256)
         self.bounds = Box(0, 0, side * tiles, side)
         self.objective_power = None

@@ -74,7 +74,7 @@ def _write_ome(path: Path, pixels: np.ndarray, **metadata: object) -> Path:
             metadata={**size, **metadata},
             photometric="rgb" if pixels.shape[-1] == 3 else "minisblack",
         )
-        small = pixels[::4, ::4] if pixels.shape[-1] == 3 else pixels[:, ::4, ::4]
+        small = pixels[::4, ::4] if pixels.shape[-1] == 3 else pixels[..., ::4, ::4]
         writer.write(
             small,
             subfiletype=1,
@@ -111,7 +111,8 @@ def test_ome_with_a_plane_for_each_colour(tmp_path: Path) -> None:
             {"axes": "CYX", "Channel": {"Name": ["DAPI", "FITC", "Cy5"]}},
             "DAPI, FITC, Cy5",
         ),
-        (np.zeros((5, 600, 700), np.uint8), {"axes": "ZYX"}, "5 focus planes"),
+        (np.zeros((5, 600, 700), np.uint8), {"axes": "TYX"}, "5 time points"),
+        (np.zeros((600, 700), np.uint16), {"axes": "YX"}, "uint16"),
     ],
 )
 def test_pictures_that_are_no_brightfield_are_refused(

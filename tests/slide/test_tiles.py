@@ -25,7 +25,7 @@ class _SlowSlide:
     delay: float = 0.0
     bad: frozenset[int] = frozenset()
     reads: list[float] = field(default_factory=list)
-    levels: tuple[Level, ...] = (Level(0, 64000, 64, 1.0),)
+    levels: tuple[Level, ...] = (Level(0, 64000, 64, 1.0, 1.0),)
     bounds: Box = field(default_factory=lambda: Box(0, 0, 64000, 64))
     path: Path = Path("slow.tiff")
     mpp: Mpp | None = field(default_factory=lambda: Mpp(1, 1))
@@ -84,7 +84,9 @@ def test_plan_needs_mpp_and_sane_settings(no_mpp_slide: Path, pyramid_slide: Pat
 
 
 def test_nearest_finer_level() -> None:
-    levels = tuple(Level(index, 100, 100, scale) for index, scale in enumerate((1.0, 4.0007, 16.0)))
+    levels = tuple(
+        Level(index, 100, 100, scale, scale) for index, scale in enumerate((1.0, 4.0007, 16.0))
+    )
     assert [finer_level(levels, scale).index for scale in (0.5, 1, 3.9, 4, 8, 16, 40)] == [
         0, 0, 0, 1, 1, 2, 2,
     ]  # fmt: skip

@@ -1,0 +1,169 @@
+"""DICOM whole slides, read without trust in what is often wrong: labels of colours, sizes of
+levels, and what else lies in the folder.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import SlideOpenError
+from napari_xmag.geometry import Box, Mpp
+from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
+from napari_xmag.slide.damage import without_cut_levels
+from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_files
+from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
+from napari_xmag.slide.images import choose_image, damage_note, image_notes
+from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
+from napari_xmag.slide.scale import place_levels
+from napari_xmag.slide.segments import SegmentReader
+from napari_xmag.slide.tiff import DECODE_ERRORS, WHITE, tile_error
+
+_VOLUME = "VOLUME"
+
+
+class DicomSlide:
+    """One slide of a DICOM folder, or of the series that a file belongs to.
+
+    Parameters
+    ----------
+    path
+        Folder, DICOMDIR, or any file of a series.
+    image
+        Number or name of the picture, where there are several series or slides; the first
+        without it.
+
+    Raises
+    ------
+    SlideOpenError
+        When there is no whole slide, none that can be shown, or not the one that is wanted.
+    """
+
+    def __init__(self, path: Path, image: int | str | None = None) -> None:
+        self.path = path
+        pictures = _pictures(path)
+        self.images = tuple(_slide_image(index, p) for index, p in enumerate(pictures, 1))
+        self.image = choose_image(path, self.images, image)
+        levels = pictures[self.image.index - 1]
+        pyramid = place_levels([level.stored() for level in levels])
+        segments = [
+            replace(segment_level(levels[place]), width=level.width, height=level.height)
+            for level, place in zip(pyramid.levels, pyramid.stored, strict=True)
+        ]
+        self.levels, stored, lost = without_cut_levels(pyramid.levels, segments)
+        self._reader = SegmentReader(stored, WHITE)
+        self._describe(levels[0].first)
+        self.notes = (
+            *image_notes(self.images, self.image, image),
+            *pyramid.notes,
+            *_copies_notes(levels),
+            *damage_note(stored[0].cut_off(), lost),
+        )
+
+    def _describe(self, first: Instance) -> None:
+        self.vendor = "dicom"
+        self.background = WHITE
+        self.tile_size = first.tile
+        self.bounds = Box(0, 0, self.levels[0].width, self.levels[0].height)
+        optics = first.optical_path
+        power = None if optics is None else optics.get("ObjectiveLensPower")
+        self.objective_power: float | None = float(power) if power else None
+        self.icc_profile: bytes | None = None if optics is None else optics.get("ICCProfile")
+        self.mpp: Mpp | None = _mpp(first)
+        self.mpp_source = MppSource.NONE if self.mpp is None else MppSource.DICOM
+        statements = [StatedMpp(self.mpp, MppSource.DICOM, "DICOM header")] if self.mpp else []
+        self.mpp_conflict = find_conflict(statements, self.objective_power)
+        names = ("Manufacturer", "ManufacturerModelName", "PhotometricInterpretation")
+        self.properties: Mapping[str, str] = {
+            f"dicom.{name}": first.text(name) for name in names if first.text(name)
+        }
+
+    def read(self, box: Box, level: int) -> NDArray[np.uint8]:
+        """Read a level-0 box from one level; see :class:`napari_xmag.slide.base.Slide`."""
+        try:
+            return self._reader.read(level, *self.levels[level].place(box))
+        except DECODE_ERRORS as error:
+            raise tile_error(self.path, box, level, error) from error
+
+    def scanned(self, box: Box, level: int) -> NDArray[np.bool_]:
+        """Return where the box has tiles, as bool (H, W)."""
+        try:
+            return self._reader.scanned(level, *self.levels[level].place(box))
+        except DECODE_ERRORS as error:
+            raise tile_error(self.path, box, level, error) from error
+
+    def close(self) -> None:
+        """Close every handle."""
+        self._reader.close()
+
+
+def _pictures(path: Path) -> list[list[DicomLevel]]:
+    """Return the levels of each slide, by the order of their series.
+
+    Levels belong together by series, pyramid and container; two slides are never mixed.
+    """
+    found = list(read_instances(slide_files(path)))
+    if path.is_file() and path.name.upper() != DIRECTORY:
+        own = [instance for instance in found if instance.path == path]
+        series = {instance.text("SeriesInstanceUID") for instance in own}
+        found = [instance for instance in found if instance.text("SeriesInstanceUID") in series]
+    volumes: dict[tuple[str, str, str], list[Instance]] = {}
+    for instance in found:
+        if instance.flavor == _VOLUME:
+            volumes.setdefault(instance.slide, []).append(instance)
+    if not volumes:
+        raise _nothing(path, found)
+    groups = sorted(volumes.values(), key=lambda group: group[0].number("SeriesNumber"))
+    pictures = [find_levels(group) for group in groups]
+    usable = [levels for levels in pictures if not levels[0].problem]
+    if not usable:
+        raise _refuse(path, pictures[0][0].problem)
+    return [[level for level in levels if not level.problem] for levels in usable]
+
+
+def _nothing(path: Path, found: Sequence[Instance]) -> SlideOpenError:
+    kinds = sorted({instance.flavor or "no kind" for instance in found})
+    what = f"pictures of {', '.join(kinds)} only" if found else "none"
+    if path.is_file() and path.name.upper() != DIRECTORY:
+        what = f"a DICOM file that lacks what a whole slide needs: {what}"
+    return SlideOpenError(
+        expected=f"DICOM whole-slide pictures (ImageType VOLUME) in {path.name}",
+        found=what,
+        hint="Export the slide again as DICOM whole-slide images, and keep all its files together "
+        "in one folder.",
+    )
+
+
+def _refuse(path: Path, problem: str) -> SlideOpenError:
+    return SlideOpenError(
+        expected="a brightfield DICOM slide: RGB with up to 16 bits a colour, or grey with 8 bits",
+        found=f"{problem} in {path.name}",
+        hint="Export the slide as RGB in JPEG or JPEG 2000.",
+    )
+
+
+def _mpp(first: Instance) -> Mpp | None:
+    spacing = first.spacing
+    return None if spacing is None else plausible(1000 * spacing[0], 1000 * spacing[1])
+
+
+def _slide_image(index: int, levels: Sequence[DicomLevel]) -> SlideImage:
+    first = levels[0]
+    width, height = first.first.size
+    # Descriptions and container identifiers may name a patient: a number says as much.
+    planes = first.depths * first.planes
+    return SlideImage(index, f"series {index}", width, height, _mpp(first.first), planes)
+
+
+def _copies_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
+    return tuple(
+        SlideNote(
+            NoteCode.LEVEL_LEFT_OUT,
+            f"{level.others} more of {level.first.size[0]}×{level.first.size[1]} pixels "
+            "in the same series are left out: nothing tells how they differ from the one shown.",
+        )
+        for level in levels
+        if level.others and level.depths == 1
+    )

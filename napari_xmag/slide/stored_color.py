@@ -1,0 +1,194 @@
+"""From the samples that a file stores to 8-bit RGB."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color
+
+Pixels = NDArray[np.uint8]
+Samples = NDArray[Any]
+
+# Glass is brighter than this; where it is stored as YCbCr its chroma lies this near to the middle,
+# and where it is stored as RGB all three are bright.
+_GLASS = 215
+_NEUTRAL = 12
+_ALL_BRIGHT = 185
+_GLASS_SHARE = 0.6
+_GLASS_LEAST = 0.02
+# ITU-R BT.601, as JFIF and TIFF take it.
+_LUMA = (0.299, 0.587, 0.114)
+_FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
+
+
+class ColorModel(StrEnum):
+    """What the samples of a pixel mean."""
+
+    GREY = "grey"
+    INVERTED_GREY = "grey, 0 is white"
+    RGB = "RGB"
+    YCBCR = "YCbCr"
+    PALETTE = "palette"
+
+
+@dataclass(frozen=True, eq=False)
+class StoredColor:
+    """Turns the samples of a picture into 8 bits of grey, RGB, or RGB with alpha.
+
+    Attributes
+    ----------
+    model
+        What the samples mean.
+    peak
+        The value of full brightness; samples of 8 bits are never scaled.
+    palette
+        uint8 (N, 3) for a palette.
+    luma, black_white
+        TIFF's YCbCrCoefficients and ReferenceBlackWhite.
+    """
+
+    model: ColorModel
+    peak: int = 255
+    palette: Pixels | None = None
+    luma: tuple[float, ...] = _LUMA
+    black_white: tuple[float, ...] = _FULL_RANGE
+
+    def to_8_bit(self, samples: Samples) -> Pixels:
+        """Return uint8 (H, W, 1, 3 or 4) of samples (H, W, S)."""
+        if self.model is ColorModel.PALETTE and self.palette is not None:
+            return self.palette[np.minimum(samples[..., 0], len(self.palette) - 1)]
+        pixels = scaled_to_8_bit(samples, self.peak)
+        if self.model is ColorModel.INVERTED_GREY:
+            return 255 - pixels
+        if self.model is ColorModel.YCBCR:
+            return self._from_ycbcr(pixels)
+        return pixels
+
+    def _from_ycbcr(self, pixels: Pixels) -> Pixels:
+        if (self.luma, self.black_white) == (_LUMA, _FULL_RANGE):
+            return ycbcr_to_rgb(pixels)
+        low_y, high_y, low_cb, high_cb, low_cr, high_cr = self.black_white
+        y, cb, cr = (pixels[..., index].astype(np.float32) for index in range(3))
+        y = (y - low_y) * 255 / (high_y - low_y)
+        cb = (cb - low_cb) * 127 / (high_cb - low_cb)
+        cr = (cr - low_cr) * 127 / (high_cr - low_cr)
+        red_part, green_part, blue_part = self.luma
+        red = y + (2 - 2 * red_part) * cr
+        blue = y + (2 - 2 * blue_part) * cb
+        green = (y - red_part * red - blue_part * blue) / green_part
+        rgb = np.stack([red, green, blue], axis=2)
+        out = pixels.copy()
+        out[..., :3] = np.clip(np.rint(rgb), 0, 255)
+        return out
+
+
+def scaled_to_8_bit(samples: Samples, peak: int) -> Pixels:
+    """Return samples of more than 8 bits scaled so that ``peak`` becomes 255."""
+    if samples.dtype == np.uint8:
+        return samples
+    table = np.rint(np.arange(peak + 1) * (255 / peak)).astype(np.uint8)
+    return np.asarray(table[np.minimum(samples, peak)])
+
+
+def ycbcr_to_rgb(pixels: Pixels) -> Pixels:
+    """Return RGB of JFIF's YCbCr, uint8 (H, W, 3 or more); further samples stay."""
+    rgb = np.asarray(
+        Image.frombytes(
+            "YCbCr", pixels.shape[1::-1], np.ascontiguousarray(pixels[..., :3]).tobytes()
+        ).convert("RGB")
+    )
+    return rgb if pixels.shape[2] == 3 else np.concatenate([rgb, pixels[..., 3:]], axis=2)
+
+
+def decode_jpeg(data: bytes, tables: bytes | None, is_ycbcr: bool) -> Samples:
+    """Decode a JPEG stream of three components to RGB, (H, W, 3).
+
+    Parameters
+    ----------
+    is_ycbcr
+        What its components are; see :func:`components_are_ycbcr`.
+    """
+    model = "YCBCR" if is_ycbcr else "RGB"
+    return np.asarray(
+        imagecodecs.jpeg8_decode(data, tables=tables, colorspace=model, outcolorspace="RGB")
+    )
+
+
+def decode_jpeg2000(data: bytes, is_ycbcr: bool) -> Pixels:
+    """Decode a JPEG 2000 stream to 8 bits of grey, RGB, or RGB with alpha, (H, W, S).
+
+    Parameters
+    ----------
+    is_ycbcr
+        What its components are where the stream does not say.
+    """
+    color = jpeg2000_color(data)
+    samples = np.asarray(imagecodecs.jpeg2k_decode(data))
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    pixels = scaled_to_8_bit(samples, 2 ** (color.bits if color else 8) - 1)
+    if is_ycbcr and pixels.shape[2] >= 3 and not (color and color.undone):
+        return ycbcr_to_rgb(pixels)
+    return pixels
+
+
+def components_are_ycbcr(
+    streams: Iterable[bytes], tables: bytes | None, labelled_ycbcr: bool
+) -> bool:
+    """Return whether the components of JPEG or JPEG 2000 streams are YCbCr.
+
+    The streams' own statements come first, then the colour of glass in them, then the label.
+
+    Parameters
+    ----------
+    streams
+        Some segments of the picture.
+    tables
+        JPEG tables that belong before each of them.
+    labelled_ycbcr
+        What the file says beside the streams.
+    """
+    for stream in streams:
+        color = jpeg_color(_with_tables(stream, tables)) or jpeg2000_color(stream)
+        if color is None or color.undone:
+            continue
+        if color.is_ycbcr is not None:
+            return color.is_ycbcr
+        seen = _seen_as_ycbcr(_components(stream, tables, color.bits))
+        if seen is not None:
+            return seen
+    return labelled_ycbcr
+
+
+def _with_tables(stream: bytes, tables: bytes | None) -> bytes:
+    """Return a JPEG stream with the markers of its tables in front."""
+    if not tables or not stream.startswith(b"\xff\xd8"):
+        return stream
+    return tables.removesuffix(b"\xff\xd9") + stream[2:]
+
+
+def _components(stream: bytes, tables: bytes | None, bits: int) -> Pixels:
+    """Return the components as they are stored."""
+    if stream.startswith(b"\xff\xd8"):
+        return scaled_to_8_bit(decode_jpeg(stream, tables, is_ycbcr=False), 2**bits - 1)
+    return decode_jpeg2000(stream, is_ycbcr=False)
+
+
+def _seen_as_ycbcr(components: Pixels) -> bool | None:
+    """Return what the glass in a picture says of its components; None where there is none."""
+    if components.shape[2] < 3:
+        return False
+    first, second, third = (components[..., index].astype(np.int16) for index in range(3))
+    bright = first >= _GLASS
+    if bright.mean() < _GLASS_LEAST:
+        return None
+    neutral = (abs(second - 128) <= _NEUTRAL) & (abs(third - 128) <= _NEUTRAL)
+    if neutral[bright].mean() >= _GLASS_SHARE:
+        return True
+    white = (second >= _ALL_BRIGHT) & (third >= _ALL_BRIGHT)
+    return False if white[bright].mean() >= _GLASS_SHARE else None

@@ -1,0 +1,255 @@
+"""The tiles and strips of TIFF pages, with a decoder that knows their colours."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from napari_xmag.errors import SlideOpenError
+from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size
+from napari_xmag.slide.stored_color import (
+    ColorModel,
+    Samples,
+    StoredColor,
+    components_are_ycbcr,
+    decode_jpeg,
+    decode_jpeg2000,
+)
+
+# A compressed file in one giant block would have to be decoded whole for each look at it.
+LARGEST_SEGMENT = 2**30
+
+_JPEG = frozenset({7, 33007})
+# 33003 is Aperio's YCbCr, whatever the photometric tag beside it says.
+_APERIO_YCBCR = 33003
+_JPEG_2000 = frozenset({_APERIO_YCBCR, 33004, 33005, 34712})
+# Their decoders return RGB by themselves: WebP, JPEG XL, JPEG XR.
+_RGB_BY_THEMSELVES = frozenset({34927, 50001, 34934, 22610, 50002, 52546})
+_YCBCR = 6
+_MODELS = {
+    0: ColorModel.INVERTED_GREY,
+    1: ColorModel.GREY,
+    2: ColorModel.RGB,
+    3: ColorModel.PALETTE,
+    _YCBCR: ColorModel.YCBCR,
+}
+# So many segments are looked at for their colours.
+_SAMPLES = 5
+
+_Decode = Callable[[bytes, int], Samples]
+
+
+def color_problem(page: Any) -> str:
+    """Return why the colours of a page cannot become 8-bit RGB, or an empty text."""
+    if int(page.photometric) not in _MODELS:
+        return f"a picture of another kind of colour ({page.photometric!s})"
+    if page.dtype not in (np.uint8, np.uint16):
+        return f"pixels of type {page.dtype}"
+    grey = int(page.photometric) in (0, 1)
+    if grey and page.dtype != np.uint8:
+        return f"grey pixels of type {page.dtype}"
+    if _is_subsampled(page) and page.compression not in _JPEG | _JPEG_2000:
+        plain = page.dtype == np.uint8 and page.predictor in (None, 1) and page.planarconfig == 1
+        return "" if plain else "subsampled YCbCr of a kind that cannot be decoded"
+    return ""
+
+
+def segment_level(pages: Sequence[Any], path: Path) -> SegmentLevel:
+    """Describe one level that is stored in one page, or in a page for each colour.
+
+    Raises
+    ------
+    SlideOpenError
+        When the level is one compressed block too large to decode.
+    """
+    key = pages[0].keyframe
+    planes = key.samplesperpixel if key.planarconfig == 2 else 1
+    width, height = key.imagewidth, key.imagelength
+    segment = (key.tilewidth, key.tilelength) if key.is_tiled else (width, key.rowsperstrip)
+    mapped = _map_samples(pages, path)
+    if mapped is None and segment[0] * segment[1] * key.samplesperpixel > LARGEST_SEGMENT:
+        raise SlideOpenError(
+            expected="a slide stored in tiles",
+            found=f"{path.name}, one compressed block of {width}×{height} pixels",
+            hint="Convert it to a tiled pyramidal TIFF (for instance with QuPath or vips).",
+        )
+    columns, rows = grid_size(width, height, segment[0], min(segment[1], height))
+    parts = [_segments(page, path, columns * rows * planes) for page in pages]
+    return SegmentLevel(
+        width=width,
+        height=height,
+        segment_width=segment[0],
+        segment_height=min(segment[1], height),
+        columns=columns,
+        rows=rows,
+        pages=tuple(part for part, _ in parts),
+        color=parts[0][1] if len(pages) == 1 else StoredColor(ColorModel.RGB),
+        planes=planes,
+        premultiplied=bool(key.extrasamples) and int(key.extrasamples[0]) == 1,
+        mapped=mapped,
+    )
+
+
+def _segments(page: Any, path: Path, number: int) -> tuple[Segments, StoredColor]:
+    """Return where the segments of a page lie; what a cut table lacks lies beyond the end."""
+    listed = min(len(page.dataoffsets), len(page.databytecounts), number)
+    offsets, counts = np.full(number, path.stat().st_size), np.ones(number, np.int64)
+    offsets[:listed] = page.dataoffsets[:listed]
+    counts[:listed] = page.databytecounts[:listed]
+    decode, color = _decoder(page, path, offsets, counts)
+    return Segments((path,), offsets, counts, decode), color
+
+
+def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode, StoredColor]:
+    """Return what decodes a segment, and what its samples then mean."""
+    key = page.keyframe
+    colors = key.samplesperpixel >= 3 and key.planarconfig == 1
+    by_streams = key.compression in _JPEG and key.samplesperpixel == 3
+    by_streams |= key.compression in _JPEG_2000
+    if not (colors and by_streams):
+        subsampled = _is_subsampled(key) and key.compression not in _JPEG
+        return _subsampled(key) if subsampled else _by_tifffile(key), _stored_color(key)
+    labelled = int(key.photometric) == _YCBCR or key.compression == _APERIO_YCBCR
+    is_ycbcr = components_are_ycbcr(_some(path, offsets, counts), key.jpegtables, labelled)
+    decode = _jpeg if key.compression in _JPEG else _jpeg_2000
+    return decode(key, is_ycbcr), StoredColor(ColorModel.RGB, _peak(key))
+
+
+def _some(path: Path, offsets: Any, counts: Any) -> Iterator[bytes]:
+    """Yield a few segments from all over a page; those that are cut short are passed over."""
+    present = np.flatnonzero(counts)
+    chosen = present[np.linspace(0, len(present) - 1, _SAMPLES).astype(int)] if len(present) else []
+    with path.open("rb") as file:
+        for index in dict.fromkeys(chosen):
+            file.seek(int(offsets[index]))
+            data = file.read(int(counts[index]))
+            if len(data) == counts[index]:
+                yield data
+
+
+def _jpeg(key: Any, is_ycbcr: bool) -> _Decode:
+    tables = key.jpegtables
+    size = _segment_size(key)
+
+    def decode(data: bytes, index: int) -> Samples:
+        width, height = size(index)
+        return decode_jpeg(data, tables, is_ycbcr)[:height, :width]
+
+    return decode
+
+
+def _jpeg_2000(key: Any, is_ycbcr: bool) -> _Decode:
+    size = _segment_size(key)
+
+    def decode(data: bytes, index: int) -> Samples:
+        width, height = size(index)
+        return decode_jpeg2000(data, is_ycbcr)[:height, :width]
+
+    return decode
+
+
+def _by_tifffile(key: Any) -> _Decode:
+    decode_segment = key.decode
+    tables = {"jpegtables": key.jpegtables, "jpegheader": key.jpegheader}
+
+    def decode(data: bytes, index: int) -> Samples:
+        decoded, _, shape = decode_segment(data, index, **tables)
+        return np.asarray(decoded[0, : shape[1], : shape[2]])
+
+    return decode
+
+
+def _subsampled(key: Any) -> _Decode:
+    """Return a decoder of YCbCr with coarser chroma, which tifffile leaves to others.
+
+    TIFF stores it in units: the brightness of a few pixels, then one Cb and one Cr for them all.
+    """
+    decompress = None if key.compression == 1 else tifffile.TIFF.DECOMPRESSORS[key.compression]
+    across, down = key.subsampling or (2, 2)
+    size = _segment_size(key)
+
+    def decode(data: bytes, index: int) -> Samples:
+        width, height = size(index)
+        columns, rows = grid_size(width, height, across, down)
+        unit = across * down + 2
+        raw = data if decompress is None else decompress(data, out=rows * columns * unit)
+        units = np.frombuffer(raw, np.uint8)[: rows * columns * unit].reshape(rows, columns, unit)
+        blocks = units[..., :-2].reshape(rows, columns, down, across).swapaxes(1, 2)
+        chroma = units[..., -2:].repeat(down, axis=0).repeat(across, axis=1)
+        luma = blocks.reshape(rows * down, columns * across, 1)
+        return np.concatenate([luma, chroma], axis=2)[:height, :width]
+
+    return decode
+
+
+def _segment_size(key: Any) -> Callable[[int], tuple[int, int]]:
+    """Return what gives the (width, height) of a segment by its number."""
+    if key.is_tiled:
+        return lambda _: (key.tilewidth, key.tilelength)
+    width, length, strip = key.imagewidth, key.imagelength, key.rowsperstrip
+    strips = -(-length // strip)
+    return lambda index: (width, min(strip, length - index % strips * strip))
+
+
+def _stored_color(key: Any) -> StoredColor:
+    model = _MODELS[int(key.photometric)]
+    decoded = key.compression in _RGB_BY_THEMSELVES or (
+        key.compression in _JPEG and key.planarconfig == 1
+    )
+    if model is ColorModel.YCBCR and decoded:
+        model = ColorModel.RGB
+    if model is not ColorModel.YCBCR:
+        return StoredColor(model, _peak(key), _palette(key))
+    luma = _ratios(key, "YCbCrCoefficients", StoredColor.luma)
+    black_white = _ratios(key, "ReferenceBlackWhite", StoredColor.black_white)
+    return StoredColor(model, _peak(key), luma=luma, black_white=black_white)
+
+
+def _peak(key: Any) -> int:
+    """Return the value of full brightness: what the file states, or all bits set."""
+    full = int(2 ** min(int(key.bitspersample), 16) - 1)
+    for name in ("SMaxSampleValue", "MaxSampleValue"):
+        tag = key.tags.get(name)
+        value = None if tag is None else np.max(tag.value)
+        if value is not None and 255 < value < full:
+            return int(value)
+    return full
+
+
+def _palette(key: Any) -> Any:
+    if int(key.photometric) != 3 or key.colormap is None:
+        return None
+    table = np.asarray(key.colormap).T
+    # Some writers fill the 16-bit table with 8-bit values.
+    return (table if table.max() <= 255 else table >> 8).astype(np.uint8)
+
+
+def _ratios(key: Any, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+    tag = key.tags.get(name)
+    if tag is None:
+        return default
+    values = np.asarray(tag.value, np.float64)
+    ratios = values.reshape(-1, 2)[:, 0] / values.reshape(-1, 2)[:, 1]
+    if len(ratios) != len(default):
+        return default
+    return tuple(round(float(ratio), 6) for ratio in ratios)
+
+
+def _is_subsampled(page: Any) -> bool:
+    return int(page.photometric) == _YCBCR and bool(page.is_subsampled)
+
+
+def _map_samples(pages: Sequence[Any], path: Path) -> Samples | None:
+    """Map uncompressed samples that lie in one piece; nothing is read yet."""
+    key = pages[0].keyframe
+    contiguous = key.compression == 1 and key.is_contiguous and key.bitspersample in (8, 16)
+    if len(pages) > 1 or key.is_tiled or not contiguous or _is_subsampled(key):
+        return None
+    size = key.imagelength, key.imagewidth
+    shape = (key.samplesperpixel, *size) if key.planarconfig == 2 else (*size, key.samplesperpixel)
+    dtype = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
+    if path.stat().st_size < pages[0].dataoffsets[0] + dtype.itemsize * int(np.prod(shape)):
+        return None  # cut short: strip by strip, what is there can still be read
+    return np.memmap(path, dtype, "r", offset=pages[0].dataoffsets[0], shape=shape)

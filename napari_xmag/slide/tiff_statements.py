@@ -1,0 +1,109 @@
+"""What TIFF pages and OME-XML state of pixel sizes and channels."""
+
+import logging
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from napari_xmag.geometry import Mpp
+from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.mpp import (
+    StatedMpp,
+    mpp_from_description,
+    mpp_from_imagej,
+    mpp_from_ome,
+    mpp_from_resolution,
+)
+
+_log = logging.getLogger(__name__)
+
+PixelsElement = ElementTree.Element
+_UNITS = {2: "inch", 3: "centimeter"}
+
+
+def tag_value(page: Any, name: str) -> Any:
+    """Return the value of a TIFF tag, or None."""
+    tag = page.tags.get(name)
+    return None if tag is None else tag.value
+
+
+def statements_of_page(page: Any) -> list[StatedMpp]:
+    """Return every pixel size that a page states, the most trustworthy first."""
+    text = str(tag_value(page, "ImageDescription") or "")
+    where = "Aperio header" if text.startswith("Aperio") else "image description"
+    density = _density(page)
+    found = [(mpp_from_description(text), MppSource.VENDOR, where)]
+    if density is not None and text.startswith("ImageJ="):
+        found.append((mpp_from_imagej(text, *density), MppSource.IMAGEJ, "ImageJ description"))
+    found.append((_resolution(page), MppSource.RESOLUTION_TAG, "resolution tag"))
+    return [StatedMpp(mpp, source, place) for mpp, source, place in found if mpp is not None]
+
+
+def statements_of_ome(pixels: PixelsElement | None, page: Any) -> list[StatedMpp]:
+    """Return what OME-XML, and then a page's resolution tags, state."""
+    found = [
+        (None if pixels is None else mpp_from_ome(pixels), MppSource.OME_XML, "OME-XML"),
+        (_resolution(page), MppSource.RESOLUTION_TAG, "resolution tag"),
+    ]
+    return [StatedMpp(mpp, source, place) for mpp, source, place in found if mpp is not None]
+
+
+def page_spacing(page: Any) -> tuple[float, float] | None:
+    """Return the size of a page's pixels in whatever unit its resolution tags have."""
+    density = _density(page)
+    if density is None:
+        return None
+    # Without a unit, two levels of one file still tell their ratio.
+    unit = {2: 2.54}.get(int(tag_value(page, "ResolutionUnit") or 0), 1.0)
+    return unit / density[0], unit / density[1]
+
+
+def _density(page: Any) -> tuple[float, float] | None:
+    """Return the resolution tags, in pixels per unit."""
+    x, y = tag_value(page, "XResolution"), tag_value(page, "YResolution")
+    if not x or not y or not x[0] or not x[1] or not y[0] or not y[1]:
+        return None
+    return x[0] / x[1], y[0] / y[1]
+
+
+def _resolution(page: Any) -> Mpp | None:
+    density = _density(page)
+    if density is None:
+        return None
+    unit = _UNITS.get(int(tag_value(page, "ResolutionUnit") or 0), "")
+    return mpp_from_resolution(*density, unit)
+
+
+def ome_pixels(file: Any, series: Sequence[Any]) -> list[PixelsElement | None]:
+    """Return the OME ``Pixels`` element of each series, in their common order."""
+    elements = iter(_all_pixels(file))
+    found: list[PixelsElement | None] = []
+    for item in series:
+        first = item.pages[0]
+        key = None if first is None else first.keyframe
+        size = None if key is None else (str(key.imagewidth), str(key.imagelength))
+        found.append(next((e for e in elements if (e.get("SizeX"), e.get("SizeY")) == size), None))
+    return found
+
+
+def _all_pixels(file: Any) -> Iterator[PixelsElement]:
+    try:
+        root = ElementTree.fromstring(file.ome_metadata or "")
+    except ElementTree.ParseError as error:
+        _log.warning("The OME-XML of %s cannot be read: %s", file.filename, error)
+        return
+    for element in root.iter():
+        if element.tag.endswith("Pixels") and element.get("SizeX"):
+            yield element
+
+
+def channel_problem(pixels: PixelsElement | None) -> str:
+    """Three grey planes are RGB unless their names or dyes say that they are not."""
+    channels = [] if pixels is None else [item for item in pixels if item.tag.endswith("Channel")]
+    if any(item.get("Fluor") or item.get("EmissionWavelength") for item in channels):
+        return "3 fluorescence channels"
+    names = [(item.get("Name") or "").strip() for item in channels]
+    initials = [name[:1].lower() for name in names if name]
+    if initials not in ([], ["r", "g", "b"]):
+        return f"3 channels named {', '.join(names)}"
+    return ""
