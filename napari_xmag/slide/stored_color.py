@@ -8,7 +8,6 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color
 
@@ -25,6 +24,12 @@ _GLASS_LEAST = 0.02
 # ITU-R BT.601, as JFIF and TIFF take it.
 _LUMA = (0.299, 0.587, 0.114)
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
+_CHROMA = np.arange(256) - 128
+_RED_OF_CR = np.rint(1.402 * _CHROMA).astype(np.int16)
+_BLUE_OF_CB = np.rint(1.772 * _CHROMA).astype(np.int16)
+# In 1/65536, so that both parts are rounded once.
+_GREEN_OF_CB = np.rint(-0.344136 * 65536 * _CHROMA).astype(np.int32) + 32768
+_GREEN_OF_CR = np.rint(-0.714136 * 65536 * _CHROMA).astype(np.int32)
 
 
 class ColorModel(StrEnum):
@@ -98,12 +103,12 @@ def scaled_to_8_bit(samples: Samples, peak: int) -> Pixels:
 
 def ycbcr_to_rgb(pixels: Pixels) -> Pixels:
     """Return RGB of JFIF's YCbCr, uint8 (H, W, 3 or more); further samples stay."""
-    rgb = np.asarray(
-        Image.frombytes(
-            "YCbCr", pixels.shape[1::-1], np.ascontiguousarray(pixels[..., :3]).tobytes()
-        ).convert("RGB")
-    )
-    return rgb if pixels.shape[2] == 3 else np.concatenate([rgb, pixels[..., 3:]], axis=2)
+    luma, cb, cr = (pixels[..., index] for index in range(3))
+    out = pixels.copy()
+    green = (_GREEN_OF_CB[cb] + _GREEN_OF_CR[cr]) >> 16
+    for channel, shift in enumerate((_RED_OF_CR[cr], green, _BLUE_OF_CB[cb])):
+        out[..., channel] = np.clip(luma + shift, 0, 255)
+    return out
 
 
 def decode_jpeg(data: bytes, tables: bytes | None, is_ycbcr: bool) -> Samples:
