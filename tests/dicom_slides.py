@@ -18,9 +18,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from tests.dicom import WHOLE_SLIDE
 from tests.slides import Pixels
 
-WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 TILE = 256
 
 

@@ -6,50 +6,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
+from napari_xmag.slide.dicom_header import DICOM_SUFFIXES, is_dicom, may_be_dicom
+
 DIRECTORY = "DICOMDIR"
 _HEADER = [
-    "ImageType", "SOPClassUID", "SOPInstanceUID", "Manufacturer", "ManufacturerModelName",
-    "SeriesInstanceUID", "SeriesNumber", "InConcatenationNumber", "ConcatenationUID",
-    "ConcatenationFrameOffsetNumber", "PyramidUID", "DimensionOrganizationType",
+    "ImageType", "SOPInstanceUID", "Manufacturer", "ManufacturerModelName",
+    "InConcatenationNumber", "ConcatenationUID",
+    "ConcatenationFrameOffsetNumber", "DimensionOrganizationType",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
     "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation",
-    "ContainerIdentifier", "ImagedVolumeWidth", "ImagedVolumeHeight", "TotalPixelMatrixColumns",
+    "ImagedVolumeWidth", "ImagedVolumeHeight", "TotalPixelMatrixColumns",
     "TotalPixelMatrixRows", "OpticalPathSequence", "NumberOfOpticalPaths",
     "TotalPixelMatrixFocalPlanes", "SharedFunctionalGroupsSequence", "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 ]  # fmt: skip
 
 
-def is_dicom(path: Path) -> bool:
-    """Return whether a file carries the DICOM signature."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM files in a folder, by name; with a DICOMDIR those that it lists.
-
-    Files without a suffix, and those named by a UID, are known by their signature.
-    """
+    """Return the DICOM files in a folder, by name; with a DICOMDIR those that it lists too."""
     files = [item for item in sorted(folder.iterdir()) if item.is_file()]
     found = [item for item in files if _looks_dicom(item)]
-    listed = [item for item in files if item.name.upper() == DIRECTORY]
-    for directory in listed:
+    for directory in (item for item in files if item.name.upper() == DIRECTORY):
         found += [item for item in listed_files(directory) if item not in found]
     return found
 
 
 def _looks_dicom(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if path.name.upper() == DIRECTORY or path.name.startswith("."):
+    if path.name.upper() == DIRECTORY or path.name.startswith(".") or not may_be_dicom(path):
         return False
-    if suffix == ".dcm":
-        return True
-    return (suffix in _SUFFIXES or suffix[1:].isdigit()) and is_dicom(path)
+    return path.suffix.lower() in DICOM_SUFFIXES or is_dicom(path)
 
 
 def listed_files(directory: Path) -> list[Path]:
@@ -102,10 +87,10 @@ class Instance:
         return str(self.header.get(name) or "")
 
     @property
-    def flavor(self) -> str:
-        """The third value of ImageType: VOLUME, LABEL, OVERVIEW, THUMBNAIL."""
+    def is_level(self) -> bool:
+        """Whether it is a level: the third value of ImageType is VOLUME."""
         kinds: Any = self.header.get("ImageType") or ()
-        return str(kinds[2]).upper() if not isinstance(kinds, str) and len(kinds) > 2 else ""
+        return not isinstance(kinds, str) and len(kinds) > 2 and str(kinds[2]).upper() == "VOLUME"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -119,13 +104,6 @@ class Instance:
     def tile(self) -> tuple[int, int]:
         """Width and height of a frame in pixels."""
         return self.number("Columns"), self.number("Rows")
-
-    @property
-    def slide(self) -> tuple[str, str, str]:
-        """What all levels of one picture of one slide have in common."""
-        names = ("SeriesInstanceUID", "PyramidUID", "ContainerIdentifier")
-        series, pyramid, container = (self.text(name) for name in names)
-        return series, pyramid, container
 
     @property
     def spacing(self) -> tuple[float, float] | None:
@@ -160,18 +138,15 @@ def _first(dataset: Any, name: str) -> Any:
     return items[0] if items else None
 
 
-def read_instances(files: Iterable[Path]) -> Iterator[Instance]:
-    """Yield the whole-slide pictures among DICOM files; all others are passed over."""
-    seen: set[str] = set()
+def read_instances(files: Iterable[Path]) -> list[Instance]:
+    """Return the levels among the files of a slide, each once; what is no DICOM is passed over."""
+    found: dict[str, Instance] = {}
     for path in files:
         instance = _read_instance(path)
-        if instance is None or instance.text("SOPClassUID") != WHOLE_SLIDE:
-            continue
-        uid = instance.text("SOPInstanceUID")
-        if uid not in seen:
-            # The same file twice, for instance beside a link and beside its target.
-            seen.add(uid)
-            yield instance
+        if instance is not None:
+            # The same file twice, for instance beside a link and beside its target, is one.
+            found.setdefault(instance.text("SOPInstanceUID"), instance)
+    return list(found.values())
 
 
 def _read_instance(path: Path) -> Instance | None:

@@ -9,7 +9,9 @@ DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
 
 _ALSO_DICOM = ("", ".ima")
 _WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"  # VL Whole Slide Microscopy Image Storage
-_SOP_CLASS, _SOP_INSTANCE, _SERIES = 0x00080016, 0x00080018, 0x0020000E
+_IMAGE_TYPE, _SOP_CLASS, _SOP_INSTANCE = 0x00080008, 0x00080016, 0x00080018
+_PYRAMID, _SERIES, _CONTAINER = 0x00080019, 0x0020000E, 0x00400512
+_ASIDES = frozenset({"LABEL", "OVERVIEW", "THUMBNAIL", "LOCALIZER"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +26,44 @@ class DicomHeader:
         SOPInstanceUID: this file.
     series
         SeriesInstanceUID: the files of one slide have the same.
+    pyramid, container
+        PyramidUID and ContainerIdentifier, which tell the slides of one series apart.
+    flavor
+        The third value of ImageType: VOLUME, LABEL, OVERVIEW, THUMBNAIL.
     """
 
     kind: str
     instance: str
     series: str
+    pyramid: str = ""
+    container: str = ""
+    flavor: str = ""
 
     @property
     def is_whole_slide(self) -> bool:
         """Whether it is a level, label or overview of a whole slide."""
         return self.kind == _WHOLE_SLIDE
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether it is a label or overview of a slide, which is no slide itself."""
+        return self.is_whole_slide and self.flavor in _ASIDES
+
+    @property
+    def slide(self) -> str:
+        """What all levels of one slide have in common, and no two slides have."""
+        return " ".join(filter(None, (self.series, self.pyramid, self.container)))
+
 
 @dataclass(frozen=True, slots=True)
 class DicomSeries:
-    """Files of one slide in one folder, the largest (level 0) first."""
+    """Files of one slide, the largest (level 0) first, its label and overviews last.
+
+    Attributes
+    ----------
+    uid
+        Of the series, with what else tells its slides apart.
+    """
 
     uid: str
     files: tuple[Path, ...]
@@ -78,29 +103,42 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
             return None
         stream.seek(0)
         try:
-            found = read_partial(stream, stop_when=lambda tag, *_: int(tag) > _SERIES)
+            found = read_partial(stream, stop_when=lambda tag, *_: int(tag) > _CONTAINER)
         except (InvalidDicomError, EOFError, ValueError, LookupError, NotImplementedError):
             return None
     # Unconverted: pydicom warns of every UID that is a digit too long.
-    raw = [found.get_item(tag) for tag in (_SOP_CLASS, _SOP_INSTANCE, _SERIES)]
-    return DicomHeader(*(_text(item.value if item is not None else None) for item in raw))
+    tags = _SOP_CLASS, _SOP_INSTANCE, _SERIES, _PYRAMID, _CONTAINER, _IMAGE_TYPE
+    raw = (found.get_item(tag) for tag in tags)
+    texts = [_text(item.value if item is not None else None) for item in raw]
+    kinds = texts.pop().upper().split("\\")
+    texts.append(kinds[2].strip() if len(kinds) > 2 else "")
+    return DicomHeader(*texts)
 
 
 def dicom_series(files: Iterable[Path]) -> tuple[DicomSeries, ...]:
     """Return the files grouped by slide, in the order of their first names.
 
-    Files that are no whole slides are left out; those that cannot be read form a series without a
-    UID, so that opening it says what is wrong with them.
+    Files that are no whole slides are left out, and labels without a slide. Where no slide is
+    found, files that cannot be read form a series without a UID, so that opening it says what is
+    wrong with them.
     """
-    groups: dict[str, list[tuple[int, str, Path]]] = defaultdict(list)
+    slides: dict[str, list[tuple[int, str, Path]]] = defaultdict(list)
+    series: dict[str, str] = {}
+    asides: list[tuple[DicomHeader, Path]] = []
     for file in sorted(files):
         header = _header_or_none(file)
-        if header is None or header.is_whole_slide:
-            uid, instance = (header.series, header.instance) if header else ("", "")
-            groups[uid].append((-file.stat().st_size, instance, file))
-    return tuple(
-        DicomSeries(uid, tuple(file for *_, file in sorted(group))) for uid, group in groups.items()
-    )
+        if header is not None and header.is_aside:
+            asides.append((header, file))
+        elif header is None or header.is_whole_slide:
+            uid, instance = (header.slide, header.instance) if header else ("", "")
+            slides[uid].append((-file.stat().st_size, instance, file))
+            series.setdefault(header.series if header else "", uid)
+    if len(slides) > 1:
+        slides.pop("", None)
+    own = {uid: [file for *_, file in sorted(group)] for uid, group in slides.items()}
+    for header, file in asides:
+        own.get(series.get(header.series, ""), []).append(file)
+    return tuple(DicomSeries(uid, tuple(files)) for uid, files in own.items())
 
 
 def _header_or_none(file: Path) -> DicomHeader | None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
+from napari_xmag.slide.base import MppSource, NoteCode, Slide, SlideImage, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_files
+from napari_xmag.slide.dicom_header import dicom_series
 from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
@@ -21,10 +22,8 @@ from napari_xmag.slide.scale import place_levels
 from napari_xmag.slide.segments import SegmentReader
 from napari_xmag.slide.tiff import DECODE_ERRORS, WHITE, tile_error
 
-_VOLUME = "VOLUME"
 
-
-class DicomSlide:
+class DicomSlide(Slide):
     """One slide of a DICOM folder, or of the series that a file belongs to.
 
     Parameters
@@ -43,10 +42,10 @@ class DicomSlide:
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
-        pictures = _pictures(path)
-        self.images = tuple(_slide_image(index, p) for index, p in enumerate(pictures, 1))
+        pictures = dict(_pictures(path))
+        self.images = tuple(_slide_image(number, levels) for number, levels in pictures.items())
         self.image = choose_image(path, self.images, image)
-        levels = pictures[self.image.index - 1]
+        levels = pictures[self.image.index]
         pyramid = place_levels([level.stored() for level in levels])
         segments = [
             replace(segment_level(levels[place]), width=level.width, height=level.height)
@@ -99,40 +98,33 @@ class DicomSlide:
         self._reader.close()
 
 
-def _pictures(path: Path) -> list[list[DicomLevel]]:
-    """Return the levels of each slide, by the order of their series.
-
-    Levels belong together by series, pyramid and container; two slides are never mixed.
-    """
-    found = list(read_instances(slide_files(path)))
+def _pictures(path: Path) -> list[tuple[int, list[DicomLevel]]]:
+    """Return number and levels of each slide; levels of two slides are never mixed."""
+    series = dicom_series(slide_files(path))
     if path.is_file() and path.name.upper() != DIRECTORY:
-        own = [instance for instance in found if instance.path == path]
-        series = {instance.text("SeriesInstanceUID") for instance in own}
-        found = [instance for instance in found if instance.text("SeriesInstanceUID") in series]
-    volumes: dict[tuple[str, str, str], list[Instance]] = {}
-    for instance in found:
-        if instance.flavor == _VOLUME:
-            volumes.setdefault(instance.slide, []).append(instance)
-    if not volumes:
-        raise _nothing(path, found)
-    groups = sorted(volumes.values(), key=lambda group: group[0].number("SeriesNumber"))
-    pictures = [find_levels(group) for group in groups]
-    usable = [levels for levels in pictures if not levels[0].problem]
+        series = tuple(one for one in series if path in one.files)
+    pictures = []
+    for number, one in enumerate(series, 1):
+        instances = [item for item in read_instances(one.files) if item.is_level]
+        if instances:
+            pictures.append((number, find_levels(instances)))
+    if not pictures:
+        raise _nothing(path)
+    usable = [(number, levels) for number, levels in pictures if not levels[0].problem]
     if not usable:
-        raise _refuse(path, pictures[0][0].problem)
-    return [[level for level in levels if not level.problem] for levels in usable]
+        raise _refuse(path, pictures[0][1][0].problem)
+    return [(n, [level for level in levels if not level.problem]) for n, levels in usable]
 
 
-def _nothing(path: Path, found: Sequence[Instance]) -> SlideOpenError:
-    kinds = sorted({instance.flavor or "no kind" for instance in found})
-    what = f"pictures of {', '.join(kinds)} only" if found else "none"
-    if path.is_file() and path.name.upper() != DIRECTORY:
-        what = f"a DICOM file that lacks what a whole slide needs: {what}"
+def _nothing(path: Path) -> SlideOpenError:
+    single = path.is_file() and path.name.upper() != DIRECTORY
     return SlideOpenError(
-        expected=f"DICOM whole-slide pictures (ImageType VOLUME) in {path.name}",
-        found=what,
-        hint="Export the slide again as DICOM whole-slide images, and keep all its files together "
-        "in one folder.",
+        expected="the levels of a DICOM whole slide (ImageType VOLUME)",
+        found=f"{path.name}, a DICOM file that lacks what a level needs"
+        if single
+        else f"none in {path.name}",
+        hint="Choose the folder that holds all files of one slide, or export the slide again as "
+        "DICOM whole-slide images.",
     )
 
 

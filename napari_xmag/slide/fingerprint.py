@@ -65,7 +65,7 @@ def _series(path: Path, image: int) -> DicomSeries | None:
     if header is None or not header.is_whole_slide:
         return None
     siblings = dicom_series(item for item in path.parent.iterdir() if _is_dicom_file(item))
-    return next(series for series in siblings if series.uid == header.series)
+    return next((series for series in siblings if series.uid == header.slide), None)
 
 
 def _is_dicom_file(path: Path) -> bool:

@@ -28,8 +28,9 @@ def choose_image(
         if wanted == image.name and wanted:
             return image
     number = int(wanted) if str(wanted).strip().isdecimal() else 0
-    if 1 <= number <= len(images):
-        return images[number - 1]
+    for image in images:
+        if image.index == number:
+            return image
     raise SlideOpenError(
         expected=f"the picture {wanted!r} in {path.name}",
         found=", ".join(f"#{i.index} {i.name} ({i.width}×{i.height})" for i in images),

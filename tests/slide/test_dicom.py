@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.fileset import FileSet
 
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, NoteCode
-from napari_xmag.slide.open import is_slide, list_images, open_slide
+from napari_xmag.slide.find import is_slide
+from napari_xmag.slide.open import list_images, open_slide
 from tests.dicom_slides import TILE, jpeg2000_frame, to_ycbcr, write_dicom
 from tests.slide.test_scale import assert_in_place, marked, padded
 from tests.slides import Pixels, draw_section, shrink
@@ -102,7 +103,7 @@ def test_label_and_overview_are_no_slides(tmp_path: Path) -> None:
     assert len(slide.images) == 1
     np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
     (tmp_path / "slide.dcm").unlink()
-    with pytest.raises(SlideOpenError, match="LABEL, OVERVIEW, THUMBNAIL only"):
+    with pytest.raises(SlideOpenError, match="levels of a DICOM whole slide"):
         open_slide(tmp_path)
 
 
@@ -313,9 +314,6 @@ def test_frames_are_found_with_and_without_a_table(tmp_path: Path, table: str) -
 @pytest.mark.parametrize("kind", ["jpeg2000", "native"])
 def test_a_file_that_was_cut_opens_and_says_so(tmp_path: Path, kind: str) -> None:
     path = write_dicom(tmp_path / "a.dcm", [PICTURE], kind=kind)
-    if kind == "jpeg2000":
-        header = dcmread(path)
-        header.PixelData = header.PixelData
     path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
     slide = open_slide(path)
     (note,) = slide.notes
