@@ -53,20 +53,24 @@ def read_resampled(slide: Slide, box: Box, width: int, height: int) -> NDArray[n
     """
     level = finer_level(slide.levels, min(box.width / width, box.height / height))
     try:
-        return _from_level(slide, level, box, width, height)
+        return _from_level(slide, level, box, width, height, _SUPPORT)
     except TileReadError as error:
-        for finer in reversed(slide.levels[: level.index]):
+        # The damage may lie in the margin only, or only on this level.
+        for finer in reversed(slide.levels[: level.index + 1]):
             if box.width * box.height / finer.downsample**2 > _LARGEST_DETOUR:
                 break
             with suppress(TileReadError):
-                return _from_level(slide, finer, box, width, height)
+                return _from_level(slide, finer, box, width, height, 0)
         raise error
 
 
-def _from_level(slide: Slide, level: Level, box: Box, width: int, height: int) -> NDArray[np.uint8]:
+def _from_level(
+    slide: Slide, level: Level, box: Box, width: int, height: int, support: int
+) -> NDArray[np.uint8]:
+    """Read a box from one level, with so many output pixels beyond its edges."""
     scale_x, scale_y = level.downsample_x, level.downsample_y
-    left, right, x0, columns = _span(box.x / scale_x, box.right / scale_x, width)
-    top, bottom, y0, rows = _span(box.y / scale_y, box.bottom / scale_y, height)
+    left, right, x0, columns = _span(box.x / scale_x, box.right / scale_x, width, support)
+    top, bottom, y0, rows = _span(box.y / scale_y, box.bottom / scale_y, height, support)
     pixels = slide.read(level.box(x0, y0, columns, rows), level.index)
     if (left, top, columns, rows) == (0, 0, width, height) and right == width and bottom == height:
         return pixels
@@ -75,11 +79,12 @@ def _from_level(slide: Slide, level: Level, box: Box, width: int, height: int) -
     return np.array(image.resize((width, height), FILTER, box=crop, reducing_gap=REDUCING_GAP))
 
 
-def _span(start: float, end: float, size: int) -> tuple[float, float, int, int]:
+def _span(start: float, end: float, size: int, support: int) -> tuple[float, float, int, int]:
     """Return one axis of a crop: its edges within the pixels to read, their start and number."""
     if math.isclose(start, round(start), abs_tol=1e-6) and math.isclose(end - start, size):
         return 0.0, float(size), round(start), size
-    margin = math.ceil(_SUPPORT * max(1.0, (end - start) / size))
-    first = math.floor(start) - margin
-    number = math.ceil(end) + margin - first
-    return start - first, end - first, first, number
+    margin = math.ceil(support * max(1.0, (end - start) / size))
+    # Rounding must not reach for a pixel beyond an edge that lies between two.
+    first = math.floor(start + 1e-6) - margin
+    number = math.ceil(end - 1e-6) + margin - first
+    return max(0.0, start - first), min(float(number), end - first), first, number

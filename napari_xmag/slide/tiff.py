@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.slide.base import MppSource, NoteCode, Slide, SlideImage
+from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.mpp import aperio_value, find_conflict
@@ -93,20 +93,23 @@ class TiffSlide(Slide):
         }
 
     def _try_decoding(self) -> None:
-        """Read one pixel of the smallest level: a missing codec must be known at once."""
-        if any(note.code is NoteCode.DAMAGED for note in self.notes):
-            return
-        last = self.levels[-1]
-        try:
-            self._reader.read(last.index, 0, 0, 1, 1)
-        except DECODE_ERRORS as error:
-            self.close()
-            raise SlideOpenError(
-                expected="a picture that can be decoded",
-                found=f"a compression in {self.path.name} that cannot ({error})",
-                hint="Convert the file, for instance with QuPath or vips.",
-                causes=[error],
-            ) from error
+        """Read a pixel here and there: a missing codec must be known at once."""
+        errors: list[BaseException] = []
+        for level in reversed(self.levels):
+            for x, y in ((0, 0), (level.width // 2, level.height // 2)):
+                try:
+                    self._reader.read(level.index, x, y, 1, 1)
+                except DECODE_ERRORS as error:
+                    errors.append(error)
+                else:
+                    return  # what cannot be read elsewhere is damaged
+        self.close()
+        raise SlideOpenError(
+            expected="a picture that can be decoded",
+            found=f"a compression in {self.path.name} that cannot ({errors[0]})",
+            hint="Convert the file, for instance with QuPath or vips.",
+            causes=errors,
+        ) from errors[0]
 
     def read(self, box: Box, level: int) -> NDArray[np.uint8]:
         """Read a level-0 box from one level; see :class:`napari_xmag.slide.base.Slide`."""

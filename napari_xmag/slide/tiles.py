@@ -85,6 +85,9 @@ def plan_tiles(
 ) -> TileGrid:
     """Lay a grid over the slide's bounds and keep the tiles that hold tissue.
 
+    What is damaged in the file counts as tissue: whether a tile there can be read shows when it
+    is, and those that cannot are counted.
+
     Parameters
     ----------
     mpp
@@ -113,7 +116,7 @@ def plan_tiles(
         for row in range(rows)
         for column in range(columns)
     ]
-    fractions = mask.fractions(boxes)
+    fractions = mask.fractions(boxes) + mask.unreadable_fractions(boxes)
     kept = np.flatnonzero((fractions >= min_tissue) & (fractions > 0))
     return TileGrid(
         boxes=tuple(boxes[index] for index in kept),

@@ -1,6 +1,7 @@
 """Tissue that the user chose: all that was scanned, what was painted, or regions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from napari_xmag.slide.tissue.mask import TissueMask
 def whole_slide(slide: Slide) -> TissueMask:
     """Take everything that was scanned: the bounds without black and transparent areas."""
     overview = read_overview(slide)
-    return TissueMask(overview.usable, overview.scale_x, overview.scale_y, "whole")
+    scales = overview.scale_x, overview.scale_y
+    return TissueMask(overview.usable, *scales, "whole", unreadable=overview.unreadable)
 
 
 def painted(slide: Slide, pixels: NDArray[np.bool_]) -> TissueMask:
@@ -36,9 +38,13 @@ def painted(slide: Slide, pixels: NDArray[np.bool_]) -> TissueMask:
             found=f"one of {width}×{height}",
             hint="Paint on the mask of this slide.",
         )
-    usable = resized(read_overview(slide).usable, height, width)
+    overview = read_overview(slide)
+    usable, lost = (
+        resized(part, height, width) & pixels.astype(bool)
+        for part in (overview.usable, overview.unreadable)
+    )
     scales = base.width / width, base.height / height
-    return TissueMask(pixels.astype(bool) & usable, *scales, "painted")
+    return TissueMask(usable, *scales, "painted", unreadable=lost)
 
 
 def tissue_in_polygons(
@@ -73,8 +79,8 @@ def tissue_in_polygons(
         inside[fill(rows, columns, inside.shape)] = True
     if not inside.any():
         raise _no_region(f"{len(polygons)} regions, none of them on the slide")
-    pixels = within.pixels & inside
-    return TissueMask(pixels, within.scale_x, within.scale_y, "regions", within.findings)
+    lost = None if within.unreadable is None else within.unreadable & inside
+    return replace(within, pixels=within.pixels & inside, method="regions", unreadable=lost)
 
 
 def _no_region(found: str) -> TissueError:

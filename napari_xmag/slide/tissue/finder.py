@@ -32,6 +32,8 @@ MOST_DOUBTFUL = 0.03
 def find_tissue(slide: Slide) -> TissueMask:
     """Find tissue: what is coloured against the slide's own glass, and has texture.
 
+    What is damaged in the file is neither tissue nor glass, but ``unreadable``.
+
     Glass is whatever bright, smooth colour dominates the slide. Pen marks are known by their shape
     and by their lack of texture at the scale of cells, not by their colour. Black and transparent
     areas, specks and holes are removed by their area in µm².
@@ -44,8 +46,6 @@ def find_tissue(slide: Slide) -> TissueMask:
     ------
     MppMissingError
         When the slide has no mpp.
-    TileReadError
-        When the overview cannot be read.
     """
     mpp = require_mpp(slide)
     overview = read_overview(slide)
@@ -65,7 +65,8 @@ def find_tissue(slide: Slide) -> TissueMask:
         left_out=_share(left_out, stained),
         kept=_share((marks.strokes | marks.doubtful) & ~left_out, stained),
     )
-    return TissueMask(tissue, overview.scale_x, overview.scale_y, "auto", findings)
+    scales = overview.scale_x, overview.scale_y
+    return TissueMask(tissue, *scales, "auto", findings, overview.unreadable)
 
 
 def _stained(staining: Staining, usable: Mask) -> Mask:

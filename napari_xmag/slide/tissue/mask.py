@@ -46,6 +46,8 @@ class TissueMask:
         "auto", "whole", "painted" or "regions".
     findings
         What was noticed where the program found the tissue, "auto" and "regions"; None otherwise.
+    unreadable
+        bool (H, W), where the file is damaged so that nobody knows what is there; None for nowhere.
     """
 
     pixels: NDArray[np.bool_]
@@ -53,6 +55,7 @@ class TissueMask:
     scale_y: float
     method: str
     findings: TissueFindings | None = None
+    unreadable: NDArray[np.bool_] | None = None
 
     def fraction(self, box: Box) -> float:
         """Return how much of a level-0 box is tissue, 0 to 1; exact for edges within pixels."""
@@ -60,16 +63,25 @@ class TissueMask:
 
     def fractions(self, boxes: Sequence[Box]) -> NDArray[np.float64]:
         """Return the tissue fraction of each box, float (N,)."""
+        return self._fractions(boxes, self._sums)
+
+    def unreadable_fractions(self, boxes: Sequence[Box]) -> NDArray[np.float64]:
+        """Return the part of each box that is unreadable, float (N,)."""
+        if self.unreadable is None:
+            return np.zeros(len(boxes))
+        return self._fractions(boxes, _summed(self.unreadable))
+
+    def _fractions(self, boxes: Sequence[Box], sums: NDArray[np.float64]) -> NDArray[np.float64]:
         if not boxes:
             return np.zeros(0)
         edges = np.array([(box.x, box.right, box.y, box.bottom) for box in boxes])
         left, right = edges[:, 0] / self.scale_x, edges[:, 1] / self.scale_x
         top, bottom = edges[:, 2] / self.scale_y, edges[:, 3] / self.scale_y
         inside = (
-            self._sum(right, bottom)
-            - self._sum(left, bottom)
-            - self._sum(right, top)
-            + self._sum(left, top)
+            _sum(sums, right, bottom)
+            - _sum(sums, left, bottom)
+            - _sum(sums, right, top)
+            + _sum(sums, left, top)
         )
         fractions = inside / ((right - left) * (bottom - top))
         # Rounded, so that sums of many pixels cannot make tissue out of nothing.
@@ -81,18 +93,26 @@ class TissueMask:
 
     @cached_property
     def _sums(self) -> NDArray[np.float64]:
-        height, width = self.pixels.shape
-        sums = np.zeros((height + 1, width + 1))
-        sums[1:, 1:] = self.pixels.cumsum(0, dtype=np.float64).cumsum(1)
-        return sums
+        return _summed(self.pixels)
 
-    def _sum(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the tissue left of x and above y, in mask pixels, linear within a pixel."""
-        height, width = self.pixels.shape
-        x, y = np.clip(x, 0, width), np.clip(y, 0, height)
-        x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
-        x1, y1 = np.minimum(x0 + 1, width), np.minimum(y0 + 1, height)
-        u, v = x - x0, y - y0
-        upper = self._sums[y0, x0] * (1 - u) + self._sums[y0, x1] * u
-        lower = self._sums[y1, x0] * (1 - u) + self._sums[y1, x1] * u
-        return np.asarray(upper * (1 - v) + lower * v)
+
+def _summed(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how many pixels are True above and left of each corner, (H + 1, W + 1)."""
+    height, width = pixels.shape
+    sums = np.zeros((height + 1, width + 1))
+    sums[1:, 1:] = pixels.cumsum(0, dtype=np.float64).cumsum(1)
+    return sums
+
+
+def _sum(
+    sums: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the pixels left of x and above y, in mask pixels, linear within a pixel."""
+    height, width = sums.shape[0] - 1, sums.shape[1] - 1
+    x, y = np.clip(x, 0, width), np.clip(y, 0, height)
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    x1, y1 = np.minimum(x0 + 1, width), np.minimum(y0 + 1, height)
+    u, v = x - x0, y - y0
+    upper = sums[y0, x0] * (1 - u) + sums[y0, x1] * u
+    lower = sums[y1, x0] * (1 - u) + sums[y1, x1] * u
+    return np.asarray(upper * (1 - v) + lower * v)
