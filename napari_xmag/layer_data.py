@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
 METADATA_KEY = "napari-xmag"
-"""The one key of ``layer.metadata`` that is ours; it holds a dict with "role" and "path"."""
+"""The one key of ``layer.metadata`` that is ours: a dict with "role", "path" and "image"."""
 
 SLIDE_ROLE = "slide"
 MAP_ROLE = "attention map"
@@ -43,14 +43,15 @@ LayerData = tuple[Any, dict[str, Any], str]
 def slide_layer_data(slide: Slide) -> LayerData:
     """Return a slide as a multiscale image in µm, read only where it is looked at.
 
-    Without mpp the layer is in pixels until :func:`calibrate` is called.
+    Of a file with several pictures, each is called by its number: ``case #2``. Without mpp the
+    layer is in pixels until :func:`calibrate` is called.
     """
     arguments = {
-        "name": slide.path.name,
+        "name": slide_title(slide),
         "rgb": True,
         "multiscale": True,
         "contrast_limits": (0, 255),
-        "metadata": layer_metadata(slide.path, SLIDE_ROLE),
+        "metadata": layer_metadata(slide.path, SLIDE_ROLE, slide.image.index),
         **_slide_placement(slide.mpp),
     }
     return dask_pyramid(slide), arguments, "image"
@@ -101,10 +102,10 @@ def map_arguments(slide: Slide, picture: HeatMap) -> dict[str, Any]:
     """
     mpp = require_mpp(slide)
     return {
-        "name": f"Heat map – {slide.path.name}",
+        "name": f"Heat map – {slide_title(slide)}",
         "rgb": False,
         "interpolation2d": "nearest",
-        "metadata": layer_metadata(slide.path, MAP_ROLE),
+        "metadata": layer_metadata(slide.path, MAP_ROLE, slide.image.index),
         "scale": picture.scale_um(mpp),
         "translate": picture.translate_um(mpp),
         "units": ("um", "um"),
@@ -139,10 +140,10 @@ def tissue_layer_data(slide: Slide, mask: TissueMask) -> LayerData:
     """
     mpp = require_mpp(slide)
     arguments = {
-        "name": f"Tissue – {slide.path.name}",
+        "name": f"Tissue – {slide_title(slide)}",
         "opacity": _TISSUE_OPACITY,
         "colormap": {0: "transparent", 1: _TISSUE_COLOR, None: _TISSUE_COLOR},
-        "metadata": layer_metadata(slide.path, TISSUE_ROLE),
+        "metadata": layer_metadata(slide.path, TISSUE_ROLE, slide.image.index),
         "scale": (mask.scale_y * mpp.y, mask.scale_x * mpp.x),
         # The first mask pixel's corner, not its centre, lies on the slide's corner.
         "translate": ((mask.scale_y - 1) / 2 * mpp.y, (mask.scale_x - 1) / 2 * mpp.x),
@@ -151,9 +152,17 @@ def tissue_layer_data(slide: Slide, mask: TissueMask) -> LayerData:
     return mask.pixels.astype(np.uint8), arguments, "labels"
 
 
-def layer_metadata(path: Path, role: str) -> dict[str, dict[str, str]]:
-    """Return the metadata of a layer that belongs to a slide."""
-    return {METADATA_KEY: {"role": role, "path": str(path)}}
+def slide_title(slide: Slide) -> str:
+    """Return what a slide is called: its file's name; one of several pictures has its number."""
+    if len(slide.images) == 1:
+        return slide.path.name
+    stem = slide.path.name if slide.path.is_dir() else slide.path.stem
+    return f"{stem} #{slide.image.index}"
+
+
+def layer_metadata(path: Path, role: str, image: int = 1) -> dict[str, dict[str, Any]]:
+    """Return the metadata of a layer that belongs to a slide, of a file's picture by its number."""
+    return {METADATA_KEY: {"role": role, "path": str(path), "image": image}}
 
 
 def calibrate(layer: "Image", mpp: Mpp) -> None:
@@ -183,6 +192,11 @@ def slide_path(layer: "Layer") -> Path | None:
     """
     ours = layer.metadata.get(METADATA_KEY, {})
     return Path(ours["path"]) if ours.get("role") == SLIDE_ROLE else None
+
+
+def slide_image(layer: "Layer") -> int:
+    """Return which picture of the file a slide's layer shows, from 1."""
+    return int(layer.metadata.get(METADATA_KEY, {}).get("image", 1))
 
 
 def slide_layers(viewer: "ViewerModel") -> "list[Image]":

@@ -3,7 +3,7 @@
 from napari.layers import Layer
 from napari.utils.notifications import show_info
 
-from napari_xmag.layer_data import METADATA_KEY, slide_path
+from napari_xmag.layer_data import METADATA_KEY, slide_image, slide_path
 from napari_xmag.slide.color import srgb_transform
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.pyramid import dask_pyramid
@@ -17,7 +17,7 @@ def toggle_true_colors(layer: Layer) -> None:
     if path is None:
         show_info("Select the layer of a slide first.")
         return
-    slide = open_slide(path)
+    slide = open_slide(path, image=slide_image(layer))
     ours = layer.metadata[METADATA_KEY]
     transform = None if ours.get("colors") == TRUE_COLORS else srgb_transform(slide)
     if transform is None and "colors" not in ours:

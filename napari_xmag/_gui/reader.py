@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tifffile
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info, show_warning
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.layer_data import LayerData, slide_layer_data
+from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
 from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.tiff import DECODE_ERRORS
+from napari_xmag.slide.tiff_directories import count_directories
+from napari_xmag.slide.tiff_pictures import slide_pictures
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -29,7 +33,10 @@ def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | 
 
 
 def read_slides(path: PathOrPaths) -> list[LayerData]:
-    """Open slides as lazy layers, one for each path.
+    """Open slides as lazy layers: one for each path, or for each picture of a file with several.
+
+    Of several pictures only the first is visible. What must be known of a slide, such as damage,
+    is shown as a notification.
 
     Raises
     ------
@@ -37,16 +44,35 @@ def read_slides(path: PathOrPaths) -> list[LayerData]:
         When a file cannot be read. It is shown as a notification too, since napari's dialog
         for a remembered reader leaves the reason out.
     """
-    return [_read(Path(item)) for item in _each(path)]
+    return [layer for item in _each(path) for layer in _read(Path(item))]
 
 
-def _read(path: Path) -> LayerData:
+def _read(path: Path) -> list[LayerData]:
     try:
-        return slide_layer_data(open_slide(path))
+        first = open_slide(path)
+        others = [open_slide(path, image=image.index) for image in first.images[1:]]
     except SlideOpenError as error:
         _log.error("%s", error.details())
         show_error(str(error))
         raise
+    slides = [first, *others]
+    _tell(slides)
+    layers = [slide_layer_data(slide) for slide in slides]
+    for _, arguments, _ in layers[1:]:
+        arguments["visible"] = False
+    return layers
+
+
+def _tell(slides: Sequence[Slide]) -> None:
+    name, count = slides[0].path.name, len(slides)
+    if count > 1:
+        show_info(
+            f"{name} holds {count} pictures. Each is a slide of its own and has a layer of its "
+            "own; only the first is visible."
+        )
+    notes = [note for slide in slides for note in slide.notes]
+    for words in dict.fromkeys(n.words for n in notes if n.code is not NoteCode.OTHER_IMAGES):
+        show_warning(f"{name}: {words}")
 
 
 def _each(path: PathOrPaths) -> list[Path]:
@@ -66,13 +92,19 @@ def _is_for_us(path: Path) -> bool:
 
 
 def _is_whole_slide_tiff(path: Path) -> bool:
-    """Tell 8-bit RGB that is tiled, pyramidal or large from all other TIFFs."""
+    """Tell RGB that is tiled, pyramidal or large from all other TIFFs."""
+    try:
+        pages, _ = count_directories(path)
+    except SlideOpenError:
+        return True  # directories in a circle would hold up any other reader
+    except (tifffile.TiffFileError, OSError):
+        return False
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            page = series.keyframe
-            is_rgb = page.photometric in (2, 6) and page.dtype == "uint8"
-            is_whole = page.is_tiled or series.is_pyramidal or max(page.shape) > _LARGE
-            return is_rgb and is_whole
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError):
+            pictures = slide_pictures(file, path, pages)
+    except (tifffile.TiffFileError, *DECODE_ERRORS):
         return False
+    largest = max(pictures, key=lambda picture: picture.area)
+    page = largest.page
+    is_rgb = int(page.photometric) in (2, 6)
+    return is_rgb and (page.is_tiled or len(largest.levels) > 1 or max(page.shape) > _LARGE)

@@ -160,16 +160,16 @@ def test_the_hot_tile_lies_on_the_square(
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Box]]:
     """Record every read of a slide as (level, box)."""
-    from napari_xmag.slide.openslide import OpenSlideSlide
+    from napari_xmag.slide.tiff import TiffSlide
 
     reads: list[tuple[int, Box]] = []
-    original = OpenSlideSlide.read
+    original = TiffSlide.read
 
-    def read(self: OpenSlideSlide, box: Box, level: int) -> NDArray[np.uint8]:
+    def read(self: TiffSlide, box: Box, level: int) -> NDArray[np.uint8]:
         reads.append((level, box))
         return original(self, box, level)
 
-    monkeypatch.setattr(OpenSlideSlide, "read", read)
+    monkeypatch.setattr(TiffSlide, "read", read)
     return reads
 
 

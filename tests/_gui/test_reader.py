@@ -151,12 +151,12 @@ def test_a_broken_slide_says_why(tmp_path: Path) -> None:
 def test_opening_reads_no_pixels_of_a_single_level_slide(
     single_level_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_xmag.slide.openslide import OpenSlideSlide
+    from napari_xmag.slide.tiff import TiffSlide
 
     def read(*_: object) -> None:
         pytest.fail("pixels were read while opening")
 
-    monkeypatch.setattr(OpenSlideSlide, "read", read)
+    monkeypatch.setattr(TiffSlide, "read", read)
     assert len(open_with_napari(single_level_slide)[0]) > 1
 
 
@@ -198,3 +198,54 @@ def test_real_slides(
 def test_a_real_broken_dicom_says_why(real_slides: Path) -> None:
     with pytest.raises(SlideOpenError, match="DICOM"):
         open_with_napari(real_slides / "broken-no-image-type.dcm")
+
+
+def write_sections(path: Path) -> Path:
+    """Write an OME-TIFF of a macro picture and two sections."""
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for name, width in (("macro", 100), ("section 1", 640), ("section 2", 700)):
+            writer.write(
+                draw_section(width, 500), photometric="rgb", tile=(256, 256),
+                metadata={"axes": "YXS", "Name": name, "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5},
+            )  # fmt: skip
+    return path
+
+
+def test_each_picture_of_a_file_is_a_layer_and_the_first_is_visible(tmp_path: Path) -> None:
+    path = write_sections(tmp_path / "case.ome.tif")
+    first, second = read([str(path)], stack=False, plugin_name="napari-xmag")
+    assert first[1]["name"] == "case.ome #1"
+    assert second[1]["name"] == "case.ome #2"
+    assert first[1].get("visible", True)
+    assert second[1]["visible"] is False
+    assert [layer[0][0].shape[1] for layer in (first, second)] == [640, 700]
+    assert [layer[1]["metadata"][METADATA_KEY]["image"] for layer in (first, second)] == [1, 2]
+    assert "2 pictures" in notification_manager.records[-1].message
+
+
+def test_damage_is_told_in_the_window(single_level_slide: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.tif"
+    data = single_level_slide.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    levels = open_with_napari(path)[0]
+    assert levels[0].shape == (2600, 3000, 3)
+    record = notification_manager.records[-1]
+    assert str(record.severity) == "warning"
+    assert "damaged" in record.message
+    assert "cut.tif" in record.message
+
+
+def test_deep_colours_are_taken(tmp_path: Path) -> None:
+    deep = draw_section(600, 500).astype(np.uint16) * 257
+    path = plain(tmp_path, deep, tile=(256, 256), photometric="rgb")
+    levels = open_with_napari(path)[0]
+    np.testing.assert_array_equal(np.asarray(levels[0]), draw_section(600, 500))
+
+
+def test_directories_in_a_circle_are_refused_in_words(tmp_path: Path) -> None:
+    path = plain(tmp_path, draw_section(300, 200), tile=(256, 256), photometric="rgb")
+    data = path.read_bytes()
+    end = 8 + 2 + 12 * int.from_bytes(data[8:10], "little")
+    path.write_bytes(data[:end] + (8).to_bytes(4, "little") + data[end + 4 :])
+    with pytest.raises(SlideOpenError, match="circle"):
+        open_with_napari(path)

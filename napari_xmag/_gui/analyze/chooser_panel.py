@@ -130,7 +130,7 @@ class ChooserPanel(QWidget):
 
     def show_slides(self, sessions: Sequence[SlideSession], current: SlideSession | None) -> None:
         """Offer the slides of the viewer."""
-        self.slides.offer([(session.path.name, session) for session in sessions], current)
+        self.slides.offer([(session.layer.name, session) for session in sessions], current)
         if not sessions:
             self.slides.setPlaceholderText("No slide is open")
         self.show_session(current)

@@ -118,8 +118,8 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
         face_color="transparent",
         edge_color=_MARK_COLOR,
         edge_width=max(box.width, box.height) / 40,
-        name=f"Tile – {session.path.name}",
-        metadata=layer_metadata(session.path, "marked tile"),
+        name=f"Tile – {session.layer.name}",
+        metadata=layer_metadata(session.path, "marked tile", session.image),
         **placed(session.layer, tuple(session.layer.scale), (0.0, 0.0)),
     )
     add_quietly(viewer, session.mark_layer)

@@ -11,7 +11,7 @@ from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error, tell_warning
 from napari_xmag.errors import XmagError
-from napari_xmag.layer_data import calibrate, is_calibrated, slide_path
+from napari_xmag.layer_data import calibrate, is_calibrated, slide_image, slide_path
 
 _MADE_LAYERS = ("map_layer", "tissue_layer", "regions_layer", "mark_layer")
 
@@ -51,7 +51,7 @@ class Slides:
     def open(self, session: SlideSession, mpp: float | None = None) -> None:
         """Open a slide's file in a thread; with ``mpp``, give it that size and remember it."""
         self._jobs.start(
-            tasks.open_for_window(session.path, mpp),
+            tasks.open_for_window(session.path, session.image, mpp),
             partial(self._opened, session),
             fail=partial(self._not_opened, session),
         )
@@ -91,12 +91,16 @@ class Slides:
 
     def _take(self, layer: Layer) -> None:
         path = slide_path(layer)
-        if path is None or any(session.path == path for session in self._state.sessions):
+        if path is None:
             return
-        session = SlideSession(path, layer)
+        image = slide_image(layer)
+        if any((known.path, known.image) == (path, image) for known in self._state.sessions):
+            return
+        session = SlideSession(path, layer, image=image)
         self._state.sessions = (*self._state.sessions, session)
-        # It lies on top of the others, so it is what the user looks at.
-        self._state.current = session
+        if layer.visible or self._state.current is None:
+            # It lies on top of the others, so it is what the user looks at.
+            self._state.current = session
         self.open(session)
 
     def _removed(self, event: object) -> None:

@@ -88,6 +88,8 @@ class SlideSession:
         The slide's file or folder.
     layer
         Its picture in the viewer.
+    image
+        Which picture of the file it is, from 1.
     slide
         Opened a moment after the layer was seen; None until then.
     passport
@@ -121,6 +123,7 @@ class SlideSession:
     path: Path
     layer: "Image"
     slide: Slide | None = None
+    image: int = 1
     slide_metadata: Mapping[str, Any] | None = None
     problem: str = ""
     tissue: TissueChoice = TissueChoice.AUTO

@@ -137,11 +137,13 @@ class ModelShelf:
             return self._model
 
 
-def open_for_window(path: Path, mpp: float | None = None) -> Iterator[Waiting | Opened]:
-    """Open a slide; with ``mpp``, give it that size and remember it."""
+def open_for_window(
+    path: Path, image: int = 1, mpp: float | None = None
+) -> Iterator[Waiting | Opened]:
+    """Open a picture of a slide file; with ``mpp``, give it that size and remember it."""
 
     def opened() -> Opened:
-        slide = open_slide(path)
+        slide = open_slide(path, image=image)
         note = "" if mpp is None else fill_mpp(slide, Mpp(mpp, mpp))
         return Opened(slide, slide_metadata(slide), note)
 

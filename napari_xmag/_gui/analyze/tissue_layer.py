@@ -38,11 +38,11 @@ def new_regions(viewer: ViewerModel, session: SlideSession) -> Shapes:
     """Add an empty layer for regions of this slide, with the polygon tool in hand."""
     layer = Shapes(
         ndim=2,
-        name=f"Regions – {session.path.name}",
+        name=f"Regions – {session.layer.name}",
         edge_color=_REGION_COLOR,
         face_color="transparent",
         edge_width=max(session.layer.data[0].shape[:2]) / 400,
-        metadata=layer_metadata(session.path, "regions"),
+        metadata=layer_metadata(session.path, "regions", session.image),
         **placed(session.layer, tuple(session.layer.scale), (0.0, 0.0)),
     )
     session.regions_layer = layer
