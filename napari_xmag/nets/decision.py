@@ -1,4 +1,4 @@
-"""Which class is called, given its probabilities; needs no torch."""
+"""Which class is predicted, given the probabilities; needs no torch."""
 
 from collections.abc import Sequence
 
@@ -6,19 +6,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EVEN = 0.5
-"""The threshold at which the more probable of two classes is called."""
+"""The threshold at which the more probable of two classes is predicted."""
 
 
 def predict_class(probabilities: ArrayLike, threshold: float = EVEN) -> NDArray[np.intp]:
-    """Return the index of the class that is called.
+    """Return the index of the class that is predicted.
 
     Parameters
     ----------
     probabilities
         Float (..., C), calibrated.
     threshold
-        Of two classes, the second is called when its probability lies above it. Of more, the most
-        probable one is called whatever the threshold.
+        Of two classes, the second is predicted when its probability lies above it. Of more, the
+        most probable one is predicted whatever the threshold.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def predict_class(probabilities: ArrayLike, threshold: float = EVEN) -> NDArray[
 
 
 def describe_decision(classes: Sequence[str], threshold: float) -> str:
-    """Return for instance "malignant is called above 63 %"; nothing where the likeliest is."""
+    """Return for instance "malignant is predicted above 63 %"; nothing where the likeliest is."""
     if len(classes) != 2 or threshold == EVEN:
         return ""
-    return f"{classes[1]} is called above {100 * threshold:.3g} %"
+    return f"{classes[1]} is predicted above {100 * threshold:.3g} %"

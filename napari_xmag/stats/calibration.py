@@ -1,4 +1,4 @@
-"""What the validation slides settle: the temperature, the threshold, and how far chances hold.
+"""What the validation slides decide: temperature and threshold; and how calibrated a model is.
 
 Temperature scaling and the expected calibration error are those of Guo et al. 2017,
 arXiv 1706.04599; the threshold is the one of the largest Youden index (1950).
@@ -18,17 +18,17 @@ _BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Slides of about the same confidence: its mean, the share that is right, and how many."""
+    """Slides of about the same confidence: its mean, their accuracy, and how many there are."""
 
     confidence: float
-    right: float
+    accuracy: float
     slides: int
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """Return the temperature ≥ 1 that makes the labels most likely.
 
-    Few validation slides that are all right would drive the temperature towards zero and every
+    Few validation slides that are all correct would drive the temperature towards zero and every
     probability to certainty, so probabilities are only ever softened.
 
     Parameters
@@ -86,7 +86,7 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
     sensitivity = np.array([(scores[truth == 1] > cut).mean() for cut in low])
     specificity = np.array([(scores[truth == 0] <= cut).mean() for cut in low])
     index = sensitivity + specificity
-    if index.max() <= 1:  # no better than calling all slides alike
+    if index.max() <= 1:  # no better than predicting one class for all slides
         return EVEN
     best = np.isclose(index, index.max())
     widest = int(np.argmax(np.where(best, high - low, -np.inf)))
@@ -94,7 +94,7 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 
 def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[ReliabilityBin, ...]:
-    """Return how often the most probable class is right, in ten bins of its probability.
+    """Return how often the most probable class is the true one, in ten bins of its probability.
 
     Bins without a slide are left out.
 
@@ -119,7 +119,7 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Reliabilit
 
 
 def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
-    """Return the expected calibration error: the mean gap of confidence and share right."""
+    """Return the expected calibration error: the mean gap of confidence and accuracy."""
     slides: NDArray[np.float64] = np.array([item.slides for item in bins], np.float64)
-    gaps = np.array([abs(item.confidence - item.right) for item in bins])
+    gaps = np.array([abs(item.confidence - item.accuracy) for item in bins])
     return float((slides * gaps).sum() / slides.sum()) if len(bins) else float("nan")

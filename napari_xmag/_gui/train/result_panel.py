@@ -154,7 +154,7 @@ class ResultPanel(QWidget):
         split = self.splits.currentData()
         if self._cell is None:
             found = [item for item in self._record.predictions if item.split == split]
-            wrong = sum(not item.right for item in found)
+            wrong = sum(not item.correct for item in found)
             self.listing.say(f"All {len(found)} slides, {wrong} called wrong. Click one to see it.")
         else:
             found = list(self._record.slides(split, *self._cell))
@@ -162,7 +162,7 @@ class ResultPanel(QWidget):
             self.listing.say(
                 f"{len(found)} slides of {truth} called {predicted}. Click one to see it."
             )
-        self._fill(sorted(found, key=lambda item: (item.right, -max(item.probabilities))))
+        self._fill(sorted(found, key=lambda item: (item.correct, -max(item.probabilities))))
 
     def _fill(self, found: Sequence["SlidePrediction"]) -> None:
         self._listed = list(found)
@@ -173,7 +173,7 @@ class ResultPanel(QWidget):
             for column, text in enumerate(texts):
                 cell = QTableWidgetItem(text)
                 cell.setToolTip(f"{item.slide}\nClick to open it with its heat map.")
-                if not item.right:
+                if not item.correct:
                     cell.setForeground(ALARM.lighter(140))
                 self.slides.setItem(line, column, cell)
 

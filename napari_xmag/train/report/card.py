@@ -1,4 +1,4 @@
-"""What the model card says of training: data, settings, figures, origin of the encoder."""
+"""What the model card says about training: data, settings, performance, origin of the encoder."""
 
 import json
 from collections import Counter
@@ -18,7 +18,7 @@ from napari_xmag.train.report.evaluate import Report
 def card_sections(
     rows: Sequence[CohortRow], config: TrainConfig, encoder: Encoder, report: Report
 ) -> dict[str, str]:
-    """Return the sections of a model card that training knows, heading to Markdown.
+    """Return the sections of a model card that a training can fill in, heading to Markdown.
 
     Parameters
     ----------
@@ -28,21 +28,21 @@ def card_sections(
     splits = report.splits
     return {
         "Training data": _slides_table(rows),
-        "Figures on slides": f"{tables.ONLY_TEST}\n\n{tables.figures(splits)}",
+        "Performance": f"{tables.ONLY_TEST}\n\n{tables.figures(splits)}",
         "Sensitivity and specificity": tables.rates(splits),
-        "Confusion": tables.confusion(splits, report.classes),
+        "Confusion matrix": tables.confusion(splits, report.classes),
         "Calibration": tables.calibration(splits),
         "Training": _settings(config, report),
     } | origin_sections(encoder)
 
 
 def origin_sections(encoder: Encoder) -> dict[str, str]:
-    """Return what the card says of where the encoder comes from: licences, distillation."""
+    """Return what the card says about the origin of the encoder: licences, distillation."""
     sections = {}
     if teachers := encoder.origin.get("teachers"):
         sections["Licence of the encoder's teacher"] = "\n\n".join(
-            f"The encoder learned from {teacher['name']} ({teacher['licence']}). May it be passed "
-            f"on? {teacher['students_may_be_shared'].capitalize()}. {teacher['terms']}"
+            f"The encoder was distilled from {teacher['name']} ({teacher['licence']}). May it be "
+            f"shared? {teacher['students_may_be_shared'].capitalize()}. {teacher['terms']}"
             for teacher in teachers
         )
     if encoder.origin:
@@ -101,40 +101,40 @@ def _sites(rows: Sequence[CohortRow]) -> str:
 
 def _settings(config: TrainConfig, report: Report) -> str:
     parts = [
-        f"Head on frozen features: {_course(config.head_fit)}, {config.batch_size} slides a batch, "
-        f"dropout {config.dropout:g}."
+        f"Head on frozen features: {_course(config.head_fit)}, {config.batch_size} slides per "
+        f"batch, dropout {config.dropout:g}."
     ]
     if config.mode == "end-to-end":
         together = config.end_to_end
         tiles = "all tiles" if config.tiles_per_epoch is None else f"{config.tiles_per_epoch} tiles"
         parts.append(
             f"Then encoder and head end to end on {tiles} of each slide: {_course(together.fit)}, "
-            f"{together.batch_size} slides a batch, the encoder at {together.encoder_rate:g} of "
-            f"that rate, layer decay {together.layer_decay:g}. {_changes(config.augment)}"
+            f"{together.batch_size} slides per batch, the encoder at {together.encoder_rate:g} "
+            f"times that rate, layer decay {together.layer_decay:g}. {_changes(config.augment)}"
         )
         if report.best_epoch is not None:
             parts.append(tables.chosen_epoch(report.best_epoch))
     parts.append(
-        f"Slides divided by {config.split_by}, seed {config.seed}. Temperature "
-        f"{report.temperature:.3g} from the validation slides. Threshold {report.threshold:.3g}: "
-        f"{report.chosen}."
+        f"Slides split by {config.split_by}, seed {config.seed}. Temperature "
+        f"{report.temperature:.3g}, from the validation slides. Threshold "
+        f"{report.threshold:.3g}: {report.chosen}."
     )
     parts.append(tables.left_out(report.left_out))
     return " ".join(filter(None, parts))
 
 
 def _changes(augment: AugmentConfig) -> str:
-    """Say how tiles were changed."""
+    """Say how tiles were augmented."""
     parts = [
-        *(["turned and mirrored"] if augment.turns else []),
-        *([f"stains changed by {augment.stain:g}"] if augment.stain else []),
+        *(["rotated and mirrored"] if augment.turns else []),
+        *([f"stain jitter {augment.stain:g}"] if augment.stain else []),
         *(
             [f"{100 * augment.blur_share:g} % of the slides blurred by up to {augment.blur:g} px"]
             if augment.blur_share
             else []
         ),
     ]
-    return f"Tiles: {', '.join(parts)}." if parts else "Tiles unchanged."
+    return f"Augmentation of tiles: {', '.join(parts)}." if parts else "No augmentation."
 
 
 def _course(fit: FitConfig) -> str:

@@ -1,4 +1,4 @@
-"""What a training says at the end: how well its model does on each split, and of which slides."""
+"""How well a model does on each split, and its prediction for each slide."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ REPLICATES = 2000
 
 @dataclass(frozen=True)
 class RocCurve:
-    """One class against the rest: share of others called it, share of its own, and the area."""
+    """One class against the rest: false and true positive rates, and the area."""
 
     false_positive: tuple[float, ...]
     true_positive: tuple[float, ...]
@@ -55,13 +55,13 @@ class SplitReport:
         ``auc`` (one class against the rest, mean over classes), ``accuracy``,
         ``balanced_accuracy``, ``f1``, each with its 95 % bootstrap interval.
     resampled
-        What was drawn for the intervals: ``row`` (slides), or ``group`` (patients) where some have
-        several slides.
+        What was resampled for the intervals: ``row`` (slides), or ``group`` (patients) where some
+        have several slides.
     sensitivity, specificity
-        Of each class against the rest, by the class that is called, with Wilson's interval on the
-        number of patients.
+        Of each class against the rest, by the predicted class, with Wilson's interval on the number
+        of patients.
     confusion
-        Counts: row is the true class, column the one called.
+        Counts: row is the true class, column the predicted one.
     error_before, error_after
         Expected calibration error without and with the temperature.
     reliable_before, reliable_after
@@ -112,8 +112,8 @@ class Report:
     chosen
         How the threshold came about, in words.
     best_epoch
-        Which epoch of end to end the model is; 0: none was better than the head before it; None:
-        there was no choice.
+        Which end-to-end epoch the model is; 0: none was better than the head alone; None: there
+        was no choice.
     left_out
         Slides that took no part, and why, in words.
     """
@@ -175,7 +175,7 @@ def evaluation(
     temperature
         Divides the logits.
     threshold
-        Above it the second of two classes is called; None: chosen on the validation slides.
+        Above it the second of two classes is predicted; None: chosen on the validation slides.
     seed
         Seed of the bootstrap.
 
@@ -208,13 +208,13 @@ def _threshold(
     rows: Sequence[CohortRow], classes: tuple[str, ...], probabilities: NDArray[np.float64]
 ) -> tuple[float, str]:
     if len(classes) != 2:
-        return EVEN, "none: of several classes the most probable one is called"
+        return EVEN, "the most probable of several classes"
     chosen = np.array([row.split == VALIDATION for row in rows], bool)
     labels = np.array([classes.index(row.label) for row in rows], np.intp)[chosen]
     threshold = choose_threshold(probabilities[chosen], labels)
     if threshold == EVEN:
-        return EVEN, f"even: {len(labels)} validation slides are too few to choose another"
-    return threshold, f"largest sensitivity + specificity on {len(labels)} validation slides"
+        return EVEN, f"not adjusted: {len(labels)} validation slides are too few"
+    return threshold, f"maximizes sensitivity + specificity on {len(labels)} validation slides"
 
 
 def _split(

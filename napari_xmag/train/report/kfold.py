@@ -1,4 +1,4 @@
-"""Several trainings of one cohort, in each of which other patients were tested, taken together."""
+"""The folds of a cross-validation taken together: each patient was tested once."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,14 +27,14 @@ FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "
 
 @dataclass(frozen=True)
 class FoldSummary:
-    """How well a way of training does on slides that it did not see.
+    """How well a way of training does on slides that it was not trained on.
 
     Attributes
     ----------
     classes
         Names, in the order of all class-wise values.
     predictions
-        Of every slide, by the one model that did not learn from its patient; ``fold`` says which.
+        Of every slide, by the one model that was not trained on its patient; ``fold`` says which.
     folds
         Each fold's figures on its test slides.
     together
@@ -128,7 +128,7 @@ def _require_once(
     ]
     if faults:
         raise ResultError(
-            expected="the folds of one training, in which every slide is tested once",
+            expected="the folds of one training, in which each slide is tested once",
             found=", ".join(faults),
             hint="Name the folders of one training in folds.",
         )
@@ -139,13 +139,13 @@ def _write(out: Path, summary: FoldSummary) -> None:
     write_predictions(out / PREDICTIONS, summary.classes, summary.predictions)
     pictures = draw_plots(out, splits, summary.classes)
     head = [
-        f"# How well {len(summary.folds)} folds do",
+        f"# Performance in {len(summary.folds)}-fold cross-validation",
         f"**{NOTICE}**",
-        "Each slide is predicted by the model that did not learn from its patient.",
+        "Each slide is predicted by the model that was not trained on its patient.",
         "## Fold by fold",
         tables.mean_and_spread(summary.values(), _names(summary.classes)),
-        "All predictions taken together, below, mix models that put their probabilities on "
-        "different scales.",
+        "Below, the predictions of all folds are pooled. The probabilities of different models are "
+        "not on the same scale, so the pooled AUC can be lower than the mean over folds.",
     ]
     parts = [*head, *sections(splits, summary.classes, pictures)]
     write_markdown(out, parts, summary.predictions)

@@ -1,8 +1,8 @@
-"""Pictures of how well a model does: ROC, confusion, calibration, and the course of a training."""
+"""Plots of how well a model does: ROC, confusion matrix, calibration, training curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +10,6 @@ from napari_xmag.plotting import COLORS, GREY, new_figure, save_figure
 from napari_xmag.stats.calibration import ReliabilityBin
 from napari_xmag.stats.metrics import wilson
 from napari_xmag.train.report.evaluate import LEVEL, SplitReport
-
-if TYPE_CHECKING:
-    pass
 
 _PANEL = 3.9
 _LONGEST = 20
@@ -65,14 +62,14 @@ def _roc_panel(panel: Any, split: SplitReport) -> None:
             markeredgecolor="white",
             markersize=8,
         )
-    panel.set(xlabel="1 − specificity", ylabel="sensitivity")
+    panel.set(xlabel="1 − specificity", ylabel="Sensitivity")
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     panel.grid(alpha=0.25)
     if split.roc:
-        title = "AUC (● as called)"
+        title = "AUC (● at the threshold)"
         panel.legend(loc="lower right", fontsize="small", title=title, title_fontsize="small")
     else:
-        panel.text(0.5, 0.5, "one class only", ha="center", color=GREY)
+        panel.text(0.5, 0.5, "only one class", ha="center", color=GREY)
 
 
 def _confusion_panel(panel: Any, split: SplitReport, classes: Sequence[str]) -> None:
@@ -87,7 +84,7 @@ def _confusion_panel(panel: Any, split: SplitReport, classes: Sequence[str]) -> 
     turned = {"rotation": 30, "ha": "right"} if sum(map(len, classes)) > 30 else {}
     panel.set_xticks(places, [_short(name) for name in classes], fontsize="small", **turned)
     panel.set_yticks(places, [_short(name) for name in classes], fontsize="small")
-    panel.set(xlabel="called", ylabel="is")
+    panel.set(xlabel="Predicted class", ylabel="True class")
     panel.tick_params(length=0)
 
 
@@ -98,13 +95,13 @@ def _short(name: str) -> str:
 def _calibration_panel(panel: Any, split: SplitReport) -> None:
     panel.plot([0, 1], [0, 1], linestyle=":", color=GREY, linewidth=1)
     ways = (
-        (split.reliable_before, split.error_before, "raw", GREY),
+        (split.reliable_before, split.error_before, "uncalibrated", GREY),
         (split.reliable_after, split.error_after, "calibrated", COLORS[0]),
     )
     for bins, error, name, color in ways:
         _reliability(panel, bins, f"{name}: ECE {error:.3f}", color)
     low = min(item.confidence for item in (*split.reliable_before, *split.reliable_after))
-    panel.set(xlabel="probability of the likeliest class", ylabel="share right")
+    panel.set(xlabel="Predicted probability", ylabel="Observed accuracy")
     panel.set(xlim=(low - 0.05, 1.02), ylim=(-0.02, 1.02))
     panel.grid(alpha=0.25)
     panel.legend(loc="lower right", fontsize="small")
@@ -113,8 +110,8 @@ def _calibration_panel(panel: Any, split: SplitReport) -> None:
 def _reliability(panel: Any, bins: Sequence[ReliabilityBin], label: str, color: str) -> None:
     """Draw points that grow with their number of slides, and how sure each share is."""
     x = [item.confidence for item in bins]
-    y = [item.right for item in bins]
-    ends = [wilson(item.right, item.slides, LEVEL) for item in bins]
+    y = [item.accuracy for item in bins]
+    ends = [wilson(item.accuracy, item.slides, LEVEL) for item in bins]
     panel.vlines(x, [end.low for end in ends], [end.high for end in ends], color=color, alpha=0.35)
     total = sum(item.slides for item in bins)
     sizes = [25 + 150 * item.slides / total for item in bins]
@@ -146,9 +143,9 @@ def plot_curves(
                 x, y = zip(*figures[name], strict=True)
                 mark = "o" if len(x) == 1 else ""
                 panel.plot(x, y, color=COLORS[number], marker=mark, label=name.replace("_", " "))
-            panel.set_ylabel("AUC" if kind == "auc" else kind)
+            panel.set_ylabel("AUC" if kind == "auc" else "Loss")
             panel.grid(alpha=0.25)
             if drawn:
                 panel.legend(fontsize="small")
-        panels[1, column].set_xlabel("epoch")
+        panels[1, column].set_xlabel("Epoch")
     save_figure(figure, path)

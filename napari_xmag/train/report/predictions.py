@@ -1,4 +1,4 @@
-"""What a model says of each slide of a cohort, as a table that is written and read again."""
+"""What a model predicts for each slide of a cohort, as a table that can be read again."""
 
 import csv
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ from napari_xmag.nets.decision import EVEN, predict_class
 from napari_xmag.nets.info import softmax
 
 _PROBABILITY, _LOGIT = "probability_", "logit_"
-_FACTS = ["slide", "patient", "split", "fold", "label", "predicted", "right", "mpp"]
+_FACTS = ["slide", "patient", "split", "fold", "label", "predicted", "correct", "mpp"]
 
 
 @dataclass(frozen=True, slots=True)
 class SlidePrediction:
-    """What a model says of a slide, beside what is known.
+    """What a model predicts for a slide, beside what is known.
 
     Attributes
     ----------
     slide
         Its path.
     patient
-        Whom it belongs to; the slide itself where nobody is named.
+        The patient; the slide itself where none is named.
     split
         ``train``, ``validation`` or ``test``.
     label, predicted
-        The class it has, and the one it is called.
+        The true class, and the predicted one.
     logits, probabilities
         One for each class; the probabilities are calibrated.
     mpp
@@ -51,8 +51,8 @@ class SlidePrediction:
     fold: int = 0
 
     @property
-    def right(self) -> bool:
-        """Whether the slide is called what it is."""
+    def correct(self) -> bool:
+        """Whether the predicted class is the true one."""
         return self.predicted == self.label
 
 
@@ -110,9 +110,10 @@ def write_predictions(
         writer.writerow([*_FACTS, *chances, *logits])
         for item in predictions:
             patient = "" if item.patient == str(item.slide) else item.patient
-            mpp, right = "" if item.mpp is None else item.mpp, "yes" if item.right else "no"
+            mpp = "" if item.mpp is None else item.mpp
+            correct = "yes" if item.correct else "no"
             facts = [item.slide, patient, item.split, item.fold, item.label, item.predicted]
-            writer.writerow([*facts, right, mpp, *item.probabilities, *item.logits])
+            writer.writerow([*facts, correct, mpp, *item.probabilities, *item.logits])
 
 
 def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction, ...]]:
@@ -135,7 +136,7 @@ def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction
         raise ResultError(
             expected=f"the predictions of a training in {path.parent}",
             found=f"{type(error).__name__}: {error}",
-            hint=f"Choose the folder of a training whose {path.name} is unaltered.",
+            hint=f"Choose a training folder whose {path.name} was not edited.",
             causes=[error],
         ) from error
 

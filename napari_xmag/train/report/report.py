@@ -1,4 +1,4 @@
-"""The files in which a training says how well its model does."""
+"""The files that tell how well a trained model does."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,14 +29,15 @@ def write_report(folder: Path, report: Report) -> None:
     write_predictions(folder / PREDICTIONS, report.classes, report.predictions)
     pictures = draw_plots(folder, report.splits, report.classes)
     rule = (
-        describe_decision(report.classes, report.threshold) or "the most probable class is called"
+        describe_decision(report.classes, report.threshold)
+        or "the most probable class is predicted"
     )
     head = [
-        "# How well the model does",
+        "# Performance of the model",
         f"**{NOTICE}**",
         tables.ONLY_TEST,
-        f"Decision: {rule} (threshold {report.threshold:.3g}, {report.chosen}). "
-        f"Temperature {report.temperature:.3g}.",
+        f"Decision: {rule} (threshold {report.threshold:.3g}; {report.chosen}). "
+        f"Temperature: {report.temperature:.3g}.",
         "" if report.best_epoch is None else tables.chosen_epoch(report.best_epoch),
         tables.left_out(report.left_out),
     ]
@@ -48,21 +49,21 @@ def write_report(folder: Path, report: Report) -> None:
 def sections(
     splits: Mapping[str, SplitReport], classes: Sequence[str], pictures: Sequence[Path]
 ) -> list[str]:
-    """Return the parts of a report that tell of splits, with the pictures among them."""
+    """Return the parts of a report about splits, with the pictures among them."""
     shown = {path.stem: f"![{path.stem}]({PLOTS}/{path.name})" for path in pictures}
     parts = [
-        "## Figures",
+        "## Performance",
         tables.figures(splits),
         shown.get("roc", ""),
         "## Sensitivity and specificity",
         tables.rates(splits),
-        "## Confusion",
+        "## Confusion matrix",
         tables.confusion(splits, classes),
         shown.get("confusion", ""),
         "## Calibration",
         tables.calibration(splits),
         shown.get("calibration", ""),
-        *(["## Course of the training", shown["curves"]] if "curves" in shown else []),
+        *(["## Training curves", shown["curves"]] if "curves" in shown else []),
     ]
     return [part for part in parts if part]
 
@@ -89,7 +90,7 @@ def draw_plots(
 def write_markdown(
     folder: Path, parts: Sequence[str], predictions: Sequence[SlidePrediction]
 ) -> None:
-    """Write report.md: the parts, then the slides that the model did not learn from.
+    """Write report.md: the parts, then the slides that the model was not trained on.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def write_markdown(
         When it cannot be written.
     """
     judged = [item for item in predictions if item.split != TRAIN]
-    note = f"Training slides stand in {PREDICTIONS} only, with all else."
+    note = f"Training slides are listed in {PREDICTIONS} only."
     text = [*parts, "## Slides", note, *([tables.slides(judged)] if judged else [])]
     with whole_file(folder / REPORT) as part:
         part.write_text("\n\n".join(text) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Figures of a training as Markdown, for its report and for the model card alike."""
+"""Figures of a training as Markdown, for its report and its model card alike."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from napari_xmag.train.report.predictions import SlidePrediction
 Splits = Mapping[str, SplitReport]
 
 ONLY_TEST = (
-    "Only the figures of the test slides say anything about other slides: the model learned from "
-    "the training slides, and the validation slides chose its best epoch, temperature and "
-    "threshold."
+    "Only the test slides estimate how well the model does on new slides. It was trained on the "
+    "training slides, and its epoch, temperature and threshold were chosen on the validation "
+    "slides."
 )
 
 
@@ -21,10 +21,10 @@ def chosen_epoch(best: int) -> str:
     """Say which epoch of end to end the model is; 0 for the head before it."""
     if best == 0:
         return (
-            "End to end: no epoch was better on the validation slides than the head before it, so "
-            "encoder and head are as they were then."
+            "End-to-end training did not improve on the head alone (validation slides): the model "
+            "is the encoder as it was before, with that head."
         )
-    return f"End to end: the model is that of epoch {best}, the best one on the validation slides."
+    return f"The model is that of end-to-end epoch {best}, the best one on the validation slides."
 
 
 def left_out(slides: Sequence[str]) -> str:
@@ -50,13 +50,13 @@ def figures(splits: Splits, what: str = "split") -> str:
         [name, split.slides, split.patients, *(with_interval(split.figures[key]) for key in names)]
         for name, split in splits.items()
     ]
-    drawn = {"patients" if split.resampled == "group" else "slides" for split in splits.values()}
+    units = {"patients" if split.resampled == "group" else "slides" for split in splits.values()}
     heading = [what, "slides", "patients", "AUC", "balanced accuracy", "accuracy"]
     return (
         table(heading, rows)
-        + "\n\nAUC: one class against the rest, mean over classes. In brackets 95 % intervals, "
-        f"from redrawing {' or '.join(sorted(drawn))} {REPLICATES:,} times; one of 1.000 … 1.000 "
-        "says that no drawing met an error, not that there are none."
+        + "\n\nAUC: each class against the rest, averaged over the classes. In brackets: 95 % CI "
+        f"from {REPLICATES:,} bootstrap resamples of the {' or '.join(sorted(units))}. An interval "
+        "of 1.000 … 1.000 means that no resample contained an error, not that the model makes none."
     )
 
 
@@ -75,7 +75,7 @@ def rates(splits: Splits) -> str:
     ]
     return (
         table(["split", "class", "slides", "sensitivity", "specificity"], rows)
-        + "\n\n95 % intervals after Wilson, on the number of patients."
+        + "\n\nIn brackets: Wilson 95 % CI, computed from the number of patients."
     )
 
 
@@ -86,25 +86,26 @@ def confusion(splits: Splits, classes: Sequence[str]) -> str:
         for name, split in splits.items()
         for label, counts in zip(classes, split.confusion, strict=True)
     ]
-    return table(["split", "is", *(f"called {label}" for label in classes)], rows)
+    heading = ["split", "true class", *(f"predicted {label}" for label in classes)]
+    return table(heading, rows)
 
 
 def calibration(splits: Splits) -> str:
-    """Return the expected calibration error without and with the temperature."""
+    """Return the expected calibration error before and after temperature scaling."""
     rows = [
         [name, number(split.error_before), number(split.error_after)]
         for name, split in splits.items()
     ]
     return (
-        table(["split", "raw", "with temperature"], rows)
-        + "\n\nExpected calibration error (Guo et al. 2017), ten bins: how far the stated "
-        "probability and the share that is right lie apart. Few slides alone make it large."
+        table(["split", "uncalibrated", "calibrated"], rows)
+        + "\n\nExpected calibration error (Guo et al. 2017) in ten bins: the mean difference "
+        "between predicted probability and observed accuracy. Few slides make it large by chance."
     )
 
 
 def slides(predictions: Sequence[SlidePrediction]) -> str:
-    """Return the table of slides, the wrong ones first, then by split and name."""
-    ordered = sorted(predictions, key=lambda item: (item.right, item.split, item.slide.name))
+    """Return the table of slides, the errors first, then by split and name."""
+    ordered = sorted(predictions, key=lambda item: (item.correct, item.split, item.slide.name))
     rows = [
         [
             item.slide.name,
@@ -112,11 +113,12 @@ def slides(predictions: Sequence[SlidePrediction]) -> str:
             item.label,
             item.predicted,
             " / ".join(f"{value:.3f}" for value in item.probabilities),
-            "right" if item.right else "**wrong**",
+            "correct" if item.correct else "**error**",
         ]
         for item in ordered
     ]
-    return table(["slide", "split", "is", "called", "probabilities", ""], rows)
+    heading = ["slide", "split", "true class", "predicted class", "probabilities", ""]
+    return table(heading, rows)
 
 
 def mean_and_spread(folds: Sequence[Mapping[str, float]], names: Mapping[str, str]) -> str:

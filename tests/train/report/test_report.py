@@ -51,7 +51,7 @@ def test_figures_by_hand() -> None:
     # two patients, both right: Wilson leaves room for errors, which a bootstrap cannot
     assert test.sensitivity["malignant"].low == pytest.approx(0.342, abs=1e-3)
     assert test.roc["malignant"].auc == pytest.approx(5 / 6)
-    right = [item.right for item in found.predictions]
+    right = [item.correct for item in found.predictions]
     assert right == [True, True, False, True, True]
 
 
