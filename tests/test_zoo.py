@@ -265,7 +265,7 @@ def test_a_threshold_is_kept_and_an_older_model_has_none(folder: Path) -> None:
     model.info = replace(model.info, threshold=0.63)
     save_model(model, folder, replace=True)
     assert load_model(folder).info.threshold == 0.63
-    assert "malignant is called above 63 %" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "malignant is predicted above 63 %" in (folder / "README.md").read_text(encoding="utf-8")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del config["xmag"]["threshold"]
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -93,7 +93,7 @@ def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str
     lines = [
         name,
         f"  prediction  {words or 'none'}",
-        *([f"  called      {result.predicted} ({result.rule})"] if result.rule else []),
+        *([f"  class       {result.predicted} ({result.rule})"] if result.rule else []),
         *(f"  warning     {flag.words}" for flag in result.flags),
         *(f"  {note}" for note in notes),
         f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.0f} tiles/s",

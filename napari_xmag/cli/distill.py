@@ -34,7 +34,7 @@ def _add_prepare(steps: Any) -> None:
         "prepare",
         help="sample tissue fields of slides and large pictures",
         description="Sample tissue fields at an exact pixel size into tar shards (webdataset "
-        "layout) with an index. What is done already is kept: start it again after a break.",
+        "layout) with an index. After an interruption, run it again: finished slides are kept.",
     )
     parser.add_argument(
         "places",
@@ -49,15 +49,18 @@ def _add_prepare(steps: Any) -> None:
         "--tiles-mpp",
         type=mpp_option,
         metavar="MPP",
-        help="µm per pixel of the pictures; never guessed",
+        help="µm per pixel of the pictures (never guessed)",
     )
     parser.add_argument(
         "--case",
         metavar="REGEX",
-        help="what of a name tells the case (first bracket, or all of it), whose fields are held "
-        "out together; without it each slide and each sub-folder of pictures is one",
+        help="regular expression that finds the case in a name (its first group, or the whole "
+        "match); the fields of a case are held out together; default: each slide and each "
+        "subfolder of pictures is a case",
     )
-    parser.add_argument("--per-slide", type=int, default=200, help="most fields of a slide (200)")
+    parser.add_argument(
+        "--per-slide", type=int, default=200, help="largest number of fields per slide (200)"
+    )
     parser.add_argument(
         "--field-px", type=int, default=1024, help="side of a field: 1024 for 256-px tiles, or 896"
     )
@@ -65,9 +68,14 @@ def _add_prepare(steps: Any) -> None:
         "--field-mpp", type=mpp_option, default=0.5, help="µm per pixel (0.5 is 20x)"
     )
     parser.add_argument(
-        "--stride", type=float, default=1.0, help="step of candidates in field sides (1)"
+        "--stride",
+        type=float,
+        default=1.0,
+        help="step between candidate fields, in sides of a field (1)",
     )
-    parser.add_argument("--min-tissue", type=float, default=0.6, help="least tissue (0.6)")
+    parser.add_argument(
+        "--min-tissue", type=float, default=0.6, help="smallest share of tissue in a field (0.6)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes on this machine (1)"
@@ -83,15 +91,16 @@ def _add_run(steps: Any) -> None:
     parser = steps.add_parser(
         "run",
         help="distil a student",
-        description="Distil a student as a TOML file says (docs/distill.md explains each value).",
+        description="Distil a student as configured in a TOML file (docs/distill.md explains each "
+        "value).",
     )
     add_config(parser, "fit.epochs=3")
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
-        "--resume", action="store_true", help="go on after the last epoch of a broken run"
+        "--resume", action="store_true", help="continue an interrupted run after its last epoch"
     )
     again.add_argument(
-        "--restart", action="store_true", help="begin anew where there is a checkpoint"
+        "--restart", action="store_true", help="start over even if there is a checkpoint"
     )
 
 
@@ -152,14 +161,17 @@ def _teachers() -> int:
     from napari_xmag.cli.columns import columns
     from napari_xmag.nets.teachers import TEACHERS
 
-    rows = [("name", "feature", "tile", "mpp", "login", "licence", "pass students on?")]
+    rows = [("name", "feature", "tile", "mpp", "login", "licence", "share students?")]
     for name, spec in TEACHERS.items():
         feature = f"{spec.feature} {spec.width}"
         login = "yes" if spec.gated else "no"
         tile, mpp = f"{spec.tile_px} px", f"{spec.mpp:g}"
         rows.append((name, feature, tile, mpp, login, spec.licence, str(spec.sharing)))
     print(columns(rows))
-    print("\nAny timm name, hf-hub:OWNER/NAME or local-dir:FOLDER serves as well. Terms in words:")
+    print(
+        "\nAny timm name, hf-hub:OWNER/NAME or local-dir:FOLDER can be a teacher, too. Terms of "
+        "use:"
+    )
     for name, spec in TEACHERS.items():
         print(f"- {name}: {spec.terms}")
     return 0

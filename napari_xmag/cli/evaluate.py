@@ -9,14 +9,14 @@ from napari_xmag.cli.settings import add_config
 from napari_xmag.filenames import RESULTS_TABLE
 
 _DESCRIPTIONS = {
-    "probe": "Judge encoders on labelled tiles: logistic regression and nearest neighbours on "
+    "probe": "Evaluate encoders on labelled tiles: logistic regression and nearest neighbours on "
     "frozen features.",
-    "slides": "Judge encoders on labelled slides: an attention head on frozen features, in folds "
-    "by patient or from one institution to another.",
-    "agreement": "Say how much of a teacher's features students hold, on cases held out.",
-    "robustness": "Compare features of pictures with those of the same pictures in another stain, "
-    "focus, compression and light.",
-    "speed": "Time the way of a slide at 5x, and beside it at 20x.",
+    "slides": "Evaluate encoders on labelled slides: an attention head on frozen features, "
+    "cross-validated by patient or trained at one institution and tested at another.",
+    "agreement": "Measure how much of a teacher's features students retain, on held-out cases.",
+    "robustness": "Compare features of pictures with those of the same pictures under changes of "
+    "stain, focus, compression and brightness.",
+    "speed": "Time the analysis of a slide at 5x and at 20x.",
 }
 
 
@@ -24,8 +24,8 @@ def add_parser(subparsers: Any) -> None:
     """Add the command and its kinds."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="judge encoders on tiles and slides, and time them",
-        description="Judge encoders on tiles and slides, and time them (docs/evaluate.md).",
+        help="evaluate encoders on tiles and slides, and time them",
+        description="Evaluate encoders on tiles and slides, and time them (docs/evaluate.md).",
     )
     parser.set_defaults(run=run)
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
@@ -37,7 +37,7 @@ def _add_kind(kinds: Any, kind: str, words: str) -> None:
     parser = kinds.add_parser(kind, help=words, description=f"{words} See docs/evaluate.md.")
     add_config(parser, "tasks.0.folds=3")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the results (default: xmag-KIND)"
+        "--out", type=Path, metavar="DIR", help="folder for the results (default: xmag-KIND)"
     )
 
 

@@ -22,17 +22,22 @@ def add_parser(subparsers: Any) -> None:
         "cohort", type=Path, metavar="COHORT", help="the table, or project.qpproj of QuPath"
     )
     qupath_cohort.add_options(parser)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the run's folder")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for the results"
+    )
     parser.add_argument(
         "--mode",
         choices=("head", "end-to-end"),
-        help="head: frozen encoder (minutes); end-to-end: then the encoder with it",
+        help="head: frozen encoder (minutes); end-to-end: afterwards encoder and head together",
     )
     parser.add_argument(
-        "--encoder", type=Path, metavar="DIR", help="where learning starts (the bundled model's)"
+        "--encoder",
+        type=Path,
+        metavar="DIR",
+        help="initial encoder (default: that of the bundled model)",
     )
-    parser.add_argument("--folds", type=int, metavar="K", help="train K times, test each patient")
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--folds", type=int, metavar="K", help="K-fold cross-validation by patient")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(
         "--config", type=Path, metavar="FILE.toml", help="settings, explained in docs/train.md"
     )
@@ -45,13 +50,15 @@ def add_parser(subparsers: Any) -> None:
         help="change a setting, such as end_to_end.fit.epochs=5; may be repeated",
     )
     _add_short_forms(parser)
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep features for other runs")
-    parser.add_argument("--card", type=Path, metavar="FILE.md", help="more sections for the card")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="store features for other runs")
     parser.add_argument(
-        "--tile-mpp", type=mpp_option, help="for an encoder that does not say its mpp"
+        "--card", type=Path, metavar="FILE.md", help="additional sections for the model card"
     )
     parser.add_argument(
-        "--tile-px", type=int, help="for an encoder that does not say its tile size"
+        "--tile-mpp", type=mpp_option, help="for an encoder that does not state its mpp"
+    )
+    parser.add_argument(
+        "--tile-px", type=int, help="for an encoder that does not state its tile size"
     )
     parser.set_defaults(run=run)
 
@@ -59,10 +66,10 @@ def add_parser(subparsers: Any) -> None:
 def _add_short_forms(parser: Any) -> None:
     """Add flags for settings that are often given."""
     parser.add_argument("--name", help="name of the model (my-model)")
-    parser.add_argument("--display-name", help="name for people")
-    parser.add_argument("--description", help="one sentence for the model chooser")
+    parser.add_argument("--display-name", help="name that is shown")
+    parser.add_argument("--description", help="one sentence about the model")
     parser.add_argument(
-        "--demonstration", action="store_true", default=None, help="mark as demonstration model"
+        "--demonstration", action="store_true", default=None, help="mark as a demonstration model"
     )
     parser.add_argument("--licence", help="licence of the weights")
     parser.add_argument(
@@ -70,10 +77,10 @@ def _add_short_forms(parser: Any) -> None:
         "--attends",
         dest="granularity",
         choices=("cells", "tiles"),
-        help="what the head weighs: the cells of each tile (a finer map), or whole tiles",
+        help="patches that the head weighs: the cells of each tile (a finer map), or whole tiles",
     )
-    parser.add_argument("--epochs", type=int, help="of the head (fit.epochs)")
-    parser.add_argument("--lr", type=float, help="highest learning rate of the head (fit.lr)")
+    parser.add_argument("--epochs", type=int, help="epochs of the head (fit.epochs)")
+    parser.add_argument("--lr", type=float, help="peak learning rate of the head (fit.lr)")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"))
 

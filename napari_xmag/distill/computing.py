@@ -24,7 +24,7 @@ def learning_autocast(device: torch.device, precision: LearningPrecision) -> Cal
     dtype = pick_dtype(device, precision)
     if dtype == torch.float16 and device.type != "cuda":
         raise ConfigError(
-            expected="a number type in which the device learns",
+            expected="a precision in which the device can train",
             found=f"float16 on {device.type}",
             hint="Set run.precision to bfloat16, float32 or auto.",
         )
@@ -44,7 +44,7 @@ def recompute_activations(student: Student) -> None:
         backbone.set_grad_checkpointing(True)
     except (AssertionError, AttributeError, NotImplementedError) as error:
         raise ConfigError(
-            expected="a student whose activations can be computed again",
+            expected="a student that supports gradient checkpointing",
             found=f"{student.architecture}, for which timm cannot",
             hint="Set student.checkpointing to false, or choose another network.",
             causes=[error],
@@ -66,7 +66,7 @@ def share_batch_norms(
         return
     if device.type != "cuda":
         raise ConfigError(
-            expected="batch norms that see the batches of all processes",
+            expected="batch norms over the batches of all processes",
             found=f"a student with batch norms in {processes.world} processes on {device.type}",
             hint="Set student.freeze_norm to true, or use one process.",
         )

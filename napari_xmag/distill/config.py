@@ -18,35 +18,35 @@ from napari_xmag.nets.teacher_config import TeacherConfig
 class DataConfig(ConfigSection):
     """Where the fields are and which slides are held out."""
 
-    fields: AnchoredPath = Field(description="Folder made by distill prepare.")
+    fields: AnchoredPath = Field(description="Folder written by distill prepare.")
     targets: Literal["cached", "online"] = Field(
         default="cached",
-        description="cached: the teachers see each field once, as it is; their features are kept. "
-        "online (as published): they see each view with the flips and colours that the student "
-        "sees, which takes the teachers' time in each epoch and no disk.",
+        description="cached: the teachers see each field once, unchanged, and their features are "
+        "stored. online (as published): they see each view with the same flips and colours as the "
+        "student, which costs the teachers' time in every epoch but no disk space.",
     )
     cache: AnchoredPath | None = Field(
         default=None,
-        description="Folder for the student's views and the teachers' features, when cached.",
+        description="Folder for the student's views and the teachers' features, if cached.",
     )
     validation: tuple[str, ...] = Field(
         default=(),
-        description="Cases or slides held out, by name; * and ? stand for anything. All slides of "
-        "a case are held out together. Empty: one case in eight.",
+        description="Names of cases or slides to hold out; * and ? are wildcards. All slides of a "
+        "case are held out together. Empty: one case in eight.",
     )
     validation_fields: int = Field(
         default=2000,
         ge=1,
-        description="Look at so many held-out fields after each epoch, evenly spread.",
+        description="Number of held-out fields to validate on after each epoch, evenly spread.",
     )
     agreement_fields: int = Field(
         default=256,
         ge=0,
-        description="Training fields from which the agreement with the teachers is measured after "
-        "each epoch (docs/distill.md); 0: it is not.",
+        description="Number of training fields for measuring the agreement with the teachers "
+        "after each epoch (docs/distill.md); 0: not measured.",
     )
     limit: int | None = Field(
-        default=None, ge=1, description="Use at most so many fields (for trials)."
+        default=None, ge=1, description="Use at most this many fields (for trial runs)."
     )
 
     @model_validator(mode="after")
@@ -60,46 +60,52 @@ class StudentConfig(ConfigSection):
     """The network that learns."""
 
     start: NetworkSource = Field(description="timm name, local-dir:FOLDER or hf-hub:OWNER/NAME.")
-    pretrained: bool = Field(default=False, description="For a plain timm name: fetch its weights.")
+    pretrained: bool = Field(
+        default=False, description="For a plain timm name: download its pretrained weights."
+    )
     mpp: float = Field(default=2.0, gt=0, description="µm per pixel of its tiles (2.0 is 5x).")
     tile_px: int = Field(
-        default=256, ge=16, description="Side of its tiles; must pool exactly to cells."
+        default=256,
+        ge=16,
+        description="Side of its tiles in pixels; its token grid must pool exactly to the cells.",
     )
-    cells: int = Field(default=4, ge=1, description="Cells a side, one for each teacher tile.")
+    cells: int = Field(default=4, ge=1, description="Cells per side, one for each teacher tile.")
     mean: tuple[float, float, float] = Field(
-        default=(0.485, 0.456, 0.406), description="Of RGB in 0…1."
+        default=(0.485, 0.456, 0.406), description="Of RGB values from 0 to 1."
     )
     std: tuple[float, float, float] = Field(
-        default=(0.229, 0.224, 0.225), description="Of RGB in 0…1."
+        default=(0.229, 0.224, 0.225), description="Of RGB values from 0 to 1."
     )
     embedding: Literal["avg", "cls"] = Field(
-        default="avg", description="Mean of the tokens, or CLS token."
+        default="avg", description="Mean of the tokens, or the class token."
     )
     layers: int = Field(
         default=1,
         ge=1,
-        description="How many of its last layers are read side by side (blocks of a transformer, "
-        "stages of other networks). 1 as published; 2 or 3 keep what the last layer puts aside.",
+        description="Number of last layers whose features are concatenated (blocks of a "
+        "transformer, stages of other networks). 1 as published; 2 or 3 keep what the last layer "
+        "discards.",
     )
     arguments: dict[str, Any] = Field(
-        default={}, description="More arguments of timm.create_model."
+        default={}, description="Further arguments of timm.create_model."
     )
     freeze_norm: bool = Field(
         default=True,
-        description="Batch norms of the student keep the statistics they started with. Statistics "
-        "of a few slides harm a network that was trained on much more; a student that starts from "
-        "random weights needs its own (false). Layer norms have none.",
+        description="Keep the initial statistics of the batch norms. The statistics of a few "
+        "slides harm a network that was trained on far more; a student with random initial "
+        "weights needs its own (false). Layer norms have none.",
     )
     checkpointing: bool = Field(
         default=False,
-        description="Compute the student's activations again instead of keeping them: about a "
-        "third slower, in a fraction of the memory. Larger batches then fit on a GPU.",
+        description="Recompute the student's activations instead of storing them (gradient "
+        "checkpointing): about a third slower, in a fraction of the memory, so that larger "
+        "batches fit on a GPU.",
     )
     lr_scale: float = Field(
         default=1.0,
         gt=0,
-        description="Learning rate of the student as a share of fit.lr, at which its projection "
-        "heads learn. Below 1 it keeps more of what it started from.",
+        description="Learning rate of the student relative to fit.lr, the rate of its projection "
+        "heads. Below 1 it keeps more of its initial weights.",
     )
 
     def spec(self) -> StudentSpec:
@@ -118,51 +124,53 @@ class StudentConfig(ConfigSection):
 class LossConfig(ConfigSection):
     """Weights of the two losses."""
 
-    global_weight: float = Field(default=1.0, ge=0, description="Weight of the whole field's loss.")
-    local_weight: float = Field(default=0.5, ge=0, description="Weight of the cells' loss.")
+    global_weight: float = Field(
+        default=1.0, ge=0, description="Weight of the loss of the whole field."
+    )
+    local_weight: float = Field(default=0.5, ge=0, description="Weight of the loss of the cells.")
     center: Literal["none", "all", "slide"] = Field(
         default="all",
-        description="Mean teacher feature that is taken off before cosines are taken: none (as "
-        "published), that of all training fields, or that of the field's own slide. Features after "
-        "a ReLU all point the same way; without their mean the cosine sees what differs. Without "
-        "that of the slide, its stain and scanner are no short cut either.",
+        description="Mean teacher feature that is subtracted before the cosine: none (as "
+        "published), that of all training fields, or that of the field's own slide. Features "
+        "after a ReLU all point in about the same direction; without their mean the cosine "
+        "compares what differs. Without that of the slide, stain and scanner are no shortcut "
+        "either.",
     )
 
 
 class RunConfig(ConfigSection):
     """The run itself."""
 
-    out: AnchoredPath = Field(description="Folder of the student to write.")
+    out: AnchoredPath = Field(description="Folder to write the student to.")
     records: AnchoredPath | None = Field(
         default=None,
-        description="Folder of checkpoint, scalars.csv, tensorboard and config.json; none: beside "
-        "the student's, with -run after its name.",
+        description="Folder for checkpoint, scalars.csv, tensorboard and config.json; none: next "
+        "to the student's folder, with -run appended to its name.",
     )
-    batch_size: int = Field(
-        default=64, ge=2, description="Fields in a batch, those of all processes together."
+    batch_size: int = Field(default=64, ge=2, description="Fields per batch, over all processes.")
+    seed: int = Field(
+        default=0, description="Seed of the order, the views and the initial weights."
     )
-    seed: int = Field(default=0, description="Seed of order, views and new weights.")
     keep: Literal["last", "best"] = Field(
         default="last",
-        description="Which epoch's student is written: the last one's, or that with the best "
-        "agreement on held-out slides (always so with fit.patience).",
+        description="Which epoch's student is written: the last one, or the one with the best "
+        "agreement on held-out slides (always the best if fit.patience is set).",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
     precision: LearningPrecision = Field(
         default="auto",
-        description="auto: bfloat16 where the device computes so, else float16 on CUDA, else "
+        description="auto: bfloat16 where the device supports it, else float16 on CUDA, else "
         "float32. Losses are scaled in float16.",
     )
     compile: bool = Field(
         default=False,
-        description="Let torch.compile make the student faster; it needs a compiler (on CUDA "
-        "Triton), and minutes at the start.",
+        description="Speed up the student by torch.compile, which needs a compiler (Triton on "
+        "CUDA) and takes minutes at the start.",
     )
     threads: int | None = Field(
         default=None,
         ge=0,
-        description="Threads that read fields ahead; none: 8 with a GPU, 0 on a CPU, which has "
-        "no time to spare.",
+        description="Number of threads that prefetch fields; none: 8 with a GPU, 0 on a CPU.",
     )
     licence: str = Field(default="not stated", description="Licence of the student's weights.")
 

@@ -96,7 +96,7 @@ def prepare(
     config = config or PrepareConfig()
     if workers < 1:
         raise ConfigError(
-            expected="one worker or more", found=str(workers), hint="Correct --workers."
+            expected="at least one worker", found=str(workers), hint="Correct --workers."
         )
     sources = find_sources(places, tiles_mpp=tiles_mpp, case=config.case)
     _require_same_settings(out, config)
@@ -215,7 +215,7 @@ def _failure(name: str, error: BaseException) -> SlidePrepared:
 def _broke_off(source: FieldSource, error: Exception) -> TileReadError:
     """Fields of this source are in the shard already: all of the shard is given up."""
     return TileReadError(
-        expected=f"{source.name} to its end",
+        expected=f"to read {source.name} to its end",
         found=str(error),
         hint="Check the file, or leave it out.",
         causes=[error],
@@ -275,7 +275,7 @@ def _require_same_settings(out: Path, config: PrepareConfig) -> None:
         differing = sorted(key for key in wanted if found.get(key) != wanted[key])
         raise ConfigError(
             expected=f"the settings with which the fields in {out} were made",
-            found=f"another {', '.join(differing)}",
+            found=f"different values of {', '.join(differing)}",
             hint="Use the same settings, or another folder.",
         )
     write_json(path, wanted)

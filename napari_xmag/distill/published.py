@@ -46,7 +46,7 @@ def import_student(
     if folder.exists():
         raise ModelError(
             expected=f"a new folder {folder}",
-            found="that it exists already",
+            found="an existing one",
             hint="Choose another folder.",
         )
     state = plain_names(read_state(checkpoint))

@@ -157,8 +157,8 @@ def _open_records(
         raise ConfigError(
             expected="a new run",
             found=f"{checkpoint} of an earlier one, after epoch {epoch}",
-            hint="Go on with it: --resume. Begin anew and overwrite it: --restart. Or choose "
-            "another run.out.",
+            hint="Continue it with --resume, overwrite it with --restart, or choose another "
+            "run.out.",
         )
     wait_for_all(processes)
     if processes.first:
@@ -259,7 +259,7 @@ def _loaders(
         raise ConfigError(
             expected=f"a batch that {processes.world} processes share evenly",
             found=f"{size} fields",
-            hint="Choose a run.batch_size that can be divided so.",
+            hint="Choose a run.batch_size that is a multiple of the number of processes.",
         )
     online = config.data.targets == "online"
     center = yield from slide_centers(

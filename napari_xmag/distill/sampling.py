@@ -41,26 +41,28 @@ class PrepareConfig(BaseModel):
         description="Side of a field: 4 times the student's tile (1024, or 896).",
     )
     per_slide: int = Field(
-        default=200, ge=1, description="Most fields of one slide, or of one picture."
+        default=200, ge=1, description="Largest number of fields per slide or picture."
     )
     stride: float = Field(
         default=1.0,
         gt=0,
         le=1,
-        description="Step between candidates, in field sides; below 1 they overlap.",
+        description="Step between candidate fields, in sides of a field; below 1 they overlap.",
     )
     min_tissue: float = Field(
-        default=0.6, ge=0, le=1, description="Least share of tissue in a field."
+        default=0.6, ge=0, le=1, description="Smallest share of tissue in a field."
     )
     quality: int = Field(
         default=90, ge=50, le=100, description="JPEG quality of the stored fields."
     )
-    seed: int = Field(default=0, description="Seed of the sampling; each slide draws for itself.")
+    seed: int = Field(
+        default=0, description="Seed of the sampling; each slide is sampled independently."
+    )
     case: str | None = Field(
         default=None,
-        description="Regular expression for a name that gives the case, whose fields are held out "
-        "together: its first bracket, or all that it matches. None: each slide, each sub-folder of "
-        "pictures.",
+        description="Regular expression that finds the case in a name: its first group, or the "
+        "whole match. The fields of a case are held out together. None: each slide and each "
+        "subfolder of pictures is a case.",
     )
 
     @field_validator("case")
@@ -69,7 +71,7 @@ class PrepareConfig(BaseModel):
         try:
             re.compile(pattern or "")
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from error
+            raise ValueError(f"not a regular expression: {error}") from error
         return pattern
 
 
@@ -123,13 +125,13 @@ def sample(
         _say_scale(source, slide, config)
         boxes = candidates(slide, find_tissue(slide), config)
         if not boxes and is_picture(source):
-            rejected["no tissue field"] += 1
+            rejected["without tissue"] += 1
             return
         if not boxes:
             raise ConfigError(
                 expected=f"tissue fields of {config.field_px} px at {config.mpp} µm/px",
                 found=f"none in {source.name}",
-                hint="Leave it out, or lower the least share of tissue.",
+                hint="Leave it out, or lower the smallest share of tissue.",
             )
         # Drawn by name, so that a slide gives the same fields in whatever company.
         draw = np.random.default_rng([config.seed, zlib.crc32(source.name.encode())])
@@ -141,7 +143,7 @@ def _say_scale(source: FieldSource, slide: Slide, config: PrepareConfig) -> None
     """Warn when fields are enlarged: what the teacher would see at 20x is not there."""
     enlarged = require_mpp(slide).mean / config.mpp
     if enlarged > _ENLARGED:
-        _log.warning("%s is enlarged %.1f times: it lacks that detail.", source.name, enlarged)
+        _log.warning("%s is magnified %.1f times: it has no such detail.", source.name, enlarged)
 
 
 def _open(source: FieldSource) -> Slide:

@@ -140,7 +140,7 @@ def _in_folder(folder: Path, mpp: float | None, case: str | None) -> Iterator[Fi
         raise ConfigError(
             expected=f"pictures in the folder {folder}",
             found=f"slides, such as {slides[0]}",
-            hint=f"Name slides themselves: {folder}/*{Path(slides[0]).suffix}",
+            hint=f"Give the slides themselves: {folder}/*{Path(slides[0]).suffix}",
         )
     pictures = [path for path in files if path.suffix.lower() in PICTURE_SUFFIXES]
     if not pictures:
@@ -185,7 +185,7 @@ def _case(name: str, pattern: str | None, own: str) -> str:
     if match is None:
         raise ConfigError(
             expected=f"the case of {name}",
-            found=f"that {pattern!r} does not match its name",
+            found=f"a name that {pattern!r} does not match",
             hint="Correct --case.",
         )
     return match.group(1 if match.re.groups else 0)
@@ -203,8 +203,8 @@ def _require_mpp(sources: Sequence[FieldSource]) -> None:
         raise MppMissingError(
             expected="the pixel size (µm per pixel) of every picture",
             found=f"none for {', '.join(lacking[:3])}{more}",
-            hint="Give it: --tiles-mpp, or the column mpp of a table. Whole slides in TIFF are "
-            "named one by one (FOLDER/*.tif).",
+            hint="Set --tiles-mpp, or fill in the column mpp of a table. Name whole slides in "
+            "TIFF format one by one (FOLDER/*.tif).",
         )
 
 
@@ -212,5 +212,5 @@ def _nothing(place: Path) -> ConfigError:
     return ConfigError(
         expected=f"pictures in {place}",
         found="none",
-        hint="Name slides, a folder of pictures, or a table with a column tile.",
+        hint="Give slides, a folder of pictures, or a table with a column tile.",
     )

@@ -93,7 +93,7 @@ def _outcome(future: Any) -> Any:
             return error
     if future.status == "error":
         return future.exception()
-    raise _unreachable("that its connection broke")
+    raise _unreachable("a broken connection")
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def _unreachable(found: str, *causes: BaseException) -> XmagError:
     return ConfigError(
         expected="a dask scheduler that answers",
         found=found,
-        hint="Start one (dask scheduler) with workers (dask worker ADDRESS), then give the same "
-        "command again: what is done is kept.",
+        hint="Start one (dask scheduler) with workers (dask worker ADDRESS), then repeat the "
+        "command: finished slides are kept.",
         causes=causes,
     )

@@ -1,4 +1,4 @@
-"""How much of a teacher's features students hold, on cases that nothing was fitted on."""
+"""How much of a teacher's features students retain, on held-out cases."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -51,7 +51,7 @@ class Agreement:
 def evaluate_agreement(
     config: AgreementConfig, out: Path
 ) -> Generator[Progress | RunFinished, None, list[Agreement]]:
-    """Judge students by what their features hold of the teacher's; see `agreement`.
+    """Evaluate how much of the teacher's features students retain; see `agreement`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def evaluate_agreement(
     Raises
     ------
     ConfigError
-        When the fields do not serve, or do not fit a student's tile.
+        When the fields are unusable, or do not fit a student's tile.
     ModelError
         When teacher or student does not load.
     """
@@ -82,7 +82,7 @@ def evaluate_agreement(
         del source  # the next network may be as large
     words = (
         f"Teacher {config.teacher.spec().origin()['name']}. Fitted on {len(training)} fields, "
-        f"judged on all {len(testing)} of the {len(cases)} cases held out: {', '.join(cases)}."
+        f"tested on all {len(testing)} of the {len(cases)} cases held out: {', '.join(cases)}."
     )
     _write(out, config, found, facts, words)
     yield RunFinished(out, {"encoders": [asdict(one) for one in found]})
@@ -99,9 +99,9 @@ def _pairs(
     spec = source.student.spec
     if spec.cells < 2:
         raise ConfigError(
-            expected="a student with cells, each of which has learned one teacher tile",
-            found=f"{spec.cells} in a tile",
-            hint="Compare it by evaluate probe instead.",
+            expected="a student with one cell for each teacher tile",
+            found=f"{spec.cells} cell per tile",
+            hint="Compare it with evaluate probe instead.",
         )
     cache = config.cache or out / "cache"
     return (yield from cached_pairs(config.fields, records, teacher, spec, cache))

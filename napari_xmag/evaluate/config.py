@@ -19,36 +19,37 @@ class EncoderConfig(ConfigSection):
 
     name: str = Field(min_length=1, description="Name in tables and plots.")
     model: NameOrFolder | None = Field(
-        default=None, description="A slide model of the zoo, by name or folder: its student."
+        default=None, description="A slide model, by name or folder: its student is used."
     )
     student: AnchoredPath | None = Field(
-        default=None, description="Folder of a distilled student, or of a plain timm network."
+        default=None, description="Folder of a distilled student or of a plain timm network."
     )
     teacher: TeacherConfig | None = Field(
-        default=None, description="A teacher, described as for distillation."
+        default=None, description="A teacher, specified as for distillation."
     )
     shape: str | None = Field(
         default=None,
-        description="An architecture with random weights, for speed only: a known teacher "
-        "(uni2-h) or a timm name.",
+        description="An architecture with random weights, only for measuring speed: a known "
+        "teacher (uni2-h) or a timm name.",
     )
     mpp: float | None = Field(
         default=None,
         gt=0,
-        description="µm per pixel at which it sees tissue. Known teachers and most folders say it "
-        "themselves; other teachers, shapes and plain timm networks need it.",
+        description="µm per pixel of its tiles. Known teachers and most folders state it; other "
+        "teachers, shapes and plain timm networks need it.",
     )
     tile_px: int | None = Field(default=None, ge=16, description="Side of its tiles at that mpp.")
     layers: int = Field(
         default=1,
         ge=1,
-        description="How many of its last layers are read side by side, for a plain timm network; "
-        "distilled students say it themselves.",
+        description="For a plain timm network: number of last layers whose features are "
+        "concatenated. Distilled students state it.",
     )
     granularity: Granularity = Field(
         validation_alias=AliasChoices("granularity", "attends"),
         default="tiles",
-        description="What the head of a slide task weighs: tiles, or the cells of each (students).",
+        description="Patches that the head of a slide task weighs: whole tiles, or their cells "
+        "(students only).",
     )
 
     @model_validator(mode="after")
@@ -58,7 +59,7 @@ class EncoderConfig(ConfigSection):
             raise ValueError("name exactly one of model, student, teacher and shape")
         sizes = (self.mpp is not None, self.tile_px is not None)
         if self.model is not None and any(sizes):
-            raise ValueError("a model states its own mpp and tile_px: leave them out")
+            raise ValueError("a model states mpp and tile_px itself: leave them out")
         if self.layers > 1 and not (self.student and all(sizes)):
             raise ValueError("layers are for a plain timm network with mpp and tile_px")
         if self.shape and not all(sizes):
@@ -79,22 +80,23 @@ class MachineConfig(ConfigSection):
 
     device: str = Field(default="auto", description="auto, cpu, cuda, mps.")
     precision: Precision = Field(
-        default="float32", description="auto uses half precision where the device gains by it."
+        default="float32",
+        description="auto uses half precision on devices that are faster with it.",
     )
     batch_size: int | None = Field(
-        default=None, ge=1, description="Tiles encoded at once; none: what suits the device."
+        default=None, ge=1, description="Tiles encoded at once; none: as many as suit the device."
     )
 
 
 class BootstrapConfig(ConfigSection):
     """How sure the figures are."""
 
-    replicates: int = Field(default=1000, ge=10, description="Resampled tables.")
-    level: float = Field(default=0.95, gt=0, lt=1, description="Share that an interval covers.")
+    replicates: int = Field(default=1000, ge=10, description="Number of bootstrap resamples.")
+    level: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
     unit: Literal["auto", "row", "group"] = Field(
         default="auto",
         description="What is resampled: tiles (or slides), or whole groups (patients). auto: "
-        "groups where there are at least 20.",
+        "groups if there are at least 20.",
     )
 
 
@@ -102,24 +104,30 @@ class ProbeConfig(ConfigSection):
     """The classifiers that are put on frozen features."""
 
     methods: tuple[Literal["linear", "knn"], ...] = Field(
-        default=("linear", "knn"), min_length=1, description="Which ones."
+        default=("linear", "knn"), min_length=1, description="Probes to train."
     )
     strengths: tuple[float, ...] = Field(
         default=(1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0),
         min_length=1,
-        description="C of the logistic regression; the best is chosen by cross-validation inside "
-        "the training data.",
+        description="Values of C for the logistic regression; the best is chosen by "
+        "cross-validation within the training data.",
     )
-    inner_folds: int = Field(default=5, ge=2, description="Folds of that choice, at most.")
-    neighbors: int = Field(default=20, ge=1, description="Of the kNN classifier.")
-    most_iterations: int = Field(default=2000, ge=1, description="Of the logistic regression.")
+    inner_folds: int = Field(
+        default=5, ge=2, description="Largest number of folds for that choice."
+    )
+    neighbors: int = Field(default=20, ge=1, description="Neighbours of the kNN classifier.")
+    most_iterations: int = Field(
+        default=2000, ge=1, description="Largest number of iterations of the logistic regression."
+    )
 
 
 class EvaluateConfig(ConfigSection):
     """What all evaluations have."""
 
-    seed: int = Field(default=0, description="Seed of folds, draws and bootstrap.")
-    cache: AnchoredPath | None = Field(default=None, description="Folder that keeps features.")
+    seed: int = Field(default=0, description="Seed of folds, subsets and bootstrap.")
+    cache: AnchoredPath | None = Field(
+        default=None, description="Folder where features are stored."
+    )
     machine: MachineConfig = MachineConfig()
 
 
@@ -128,7 +136,7 @@ class ComparisonConfig(EvaluateConfig):
 
     encoders: tuple[EncoderConfig, ...] = Field(min_length=1, description="Networks to compare.")
     reference: str | None = Field(
-        default=None, description="Encoder against which differences are stated; none: the first."
+        default=None, description="Encoder that the others are compared with; none: the first."
     )
     bootstrap: BootstrapConfig = BootstrapConfig()
 
@@ -140,7 +148,7 @@ class ComparisonConfig(EvaluateConfig):
         if self.reference is not None and self.reference not in names:
             raise ValueError(f"reference {self.reference!r} is none of {', '.join(names)}")
         if any(encoder.shape for encoder in self.encoders):
-            raise ValueError("a shape has random weights: it says something of speed only")
+            raise ValueError("a shape has random weights: use it for speed only")
         return self
 
     @property
@@ -164,15 +172,17 @@ class PatchConfig(ComparisonConfig):
 class AgreementConfig(EvaluateConfig):
     """``evaluate agreement``."""
 
-    fields: AnchoredPath = Field(description="Folder made by distill prepare.")
+    fields: AnchoredPath = Field(description="Folder written by distill prepare.")
     validation: tuple[str, ...] = Field(
         default=(), description="Cases or slides held out, as in a distillation."
     )
-    limit: int | None = Field(default=None, ge=1, description="Use at most so many fields.")
+    limit: int | None = Field(default=None, ge=1, description="Use at most this many fields.")
     training_fields: int = Field(
-        default=600, ge=2, description="Fields of training cases that the regression is fitted on."
+        default=600,
+        ge=2,
+        description="Number of fields of training cases for fitting the regression.",
     )
-    teacher: TeacherConfig = Field(description="Whose features are predicted.")
+    teacher: TeacherConfig = Field(description="The teacher whose features are predicted.")
     encoders: tuple[EncoderConfig, ...] = Field(min_length=1, description="Students to compare.")
 
     @model_validator(mode="after")
@@ -189,13 +199,13 @@ class ShiftsConfig(ConfigSection):
     """Changes of the pictures; an empty list leaves a kind out."""
 
     stain: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(0.05, 0.1, 0.2), description="HED jitter; 0.05 is called light, 0.2 strong."
+        default=(0.05, 0.1, 0.2), description="Strength of HED jitter; 0.05 is light, 0.2 strong."
     )
     blur: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        default=(0.5, 1.0, 2.0), description="Standard deviation of a Gaussian, in µm."
+        default=(0.5, 1.0, 2.0), description="Standard deviation of a Gaussian blur, in µm."
     )
     jpeg: tuple[Annotated[int, Field(ge=1, le=95)], ...] = Field(
-        default=(70, 40, 20), description="Quality of a JPEG."
+        default=(70, 40, 20), description="JPEG quality."
     )
     brightness: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         default=(0.1, 0.2), description="Share by which it is raised or lowered."
@@ -213,7 +223,7 @@ class RobustnessConfig(PatchConfig):
     @model_validator(mode="after")
     def _something_shifts(self) -> Self:
         if not any(self.shifts.model_dump().values()):
-            raise ValueError("name one shift or more")
+            raise ValueError("name at least one shift")
         return self
 
 
@@ -221,19 +231,22 @@ class SlidesConfig(ComparisonConfig):
     """``evaluate slides``."""
 
     tasks: tuple[SlideTask, ...] = Field(min_length=1, description="Slide tasks.")
-    seeds: int = Field(default=3, ge=1, description="Repetitions, each with folds of its own.")
+    seeds: int = Field(default=3, ge=1, description="Repetitions, each with its own folds.")
     min_tissue: float = Field(
-        default=0.2, ge=0, le=1, description="Least share of tissue in a tile."
+        default=0.2, ge=0, le=1, description="Smallest share of tissue in a tile."
     )
     hidden: int = Field(
         default=DEFAULT_HEAD.hidden, ge=1, description="Width of the gated attention."
     )
     dropout: float = Field(
-        default=DEFAULT_HEAD.dropout, ge=0, lt=1, description="Share of feature values dropped."
+        default=DEFAULT_HEAD.dropout,
+        ge=0,
+        lt=1,
+        description="Share of feature values that are dropped at random in training.",
     )
-    batch_size: int = Field(default=DEFAULT_HEAD.batch_size, ge=1, description="Slides in a batch.")
+    batch_size: int = Field(default=DEFAULT_HEAD.batch_size, ge=1, description="Slides per batch.")
     class_weights: bool = Field(
-        default=DEFAULT_HEAD.class_weights, description="Rare classes count more."
+        default=DEFAULT_HEAD.class_weights, description="Weight classes by their inverse frequency."
     )
     fit: FitConfig = DEFAULT_HEAD.fit
 
@@ -261,24 +274,25 @@ class SpeedConfig(EvaluateConfig):
     mpp: float | None = Field(
         default=None, gt=0, description="µm per pixel, for slides that do not state it."
     )
-    coarse: EncoderConfig = Field(description="The student's way, at 5x.")
+    coarse: EncoderConfig = Field(description="The student's pipeline, at 5x.")
     fine: EncoderConfig | None = Field(
-        default=None, description="The way it is compared with, at 20x; none: only the first."
+        default=None,
+        description="The pipeline that it is compared with, at 20x; none: only the first.",
     )
     budget_seconds: float = Field(
         default=60.0,
         gt=0,
-        description="A stage that takes longer is measured so long and extrapolated, which the "
-        "table says.",
+        description="Longest measurement of one stage; what takes longer is extrapolated and "
+        "marked in the table.",
     )
     min_tissue: float = Field(
-        default=0.2, ge=0, le=1, description="Least share of tissue in a tile."
+        default=0.2, ge=0, le=1, description="Smallest share of tissue in a tile."
     )
-    workers: int | None = Field(default=None, ge=1, description="Reading threads.")
+    workers: int | None = Field(default=None, ge=1, description="Number of reading threads.")
     analysis: bool = Field(
         default=True,
-        description="Where coarse names a slide model: also time the whole analysis as the window "
-        "runs it.",
+        description="If coarse names a slide model: also time the complete analysis, as the "
+        "window runs it.",
     )
     machine: MachineConfig = MachineConfig(precision="auto")
 

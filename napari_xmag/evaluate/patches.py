@@ -67,13 +67,13 @@ class PatchTable:
     def rows(self) -> Rows:
         """Return the judged rows."""
         names = [f"{tile.path.parent.name}/{tile.path.name}" for tile in self.tiles]
-        # a group is called as its first tile calls it
-        called: dict[int, str] = {}
+        # a group is named as its first tile names it
+        named: dict[int, str] = {}
         for tile, name, group in zip(self.tiles, names, self.groups, strict=True):
-            called.setdefault(int(group), name if tile.group == str(tile.path) else tile.group)
+            named.setdefault(int(group), name if tile.group == str(tile.path) else tile.group)
         return Rows(
             [names[row] for row in self.judged],
-            [called[int(group)] for group in self.groups[self.judged]],
+            [named[int(group)] for group in self.groups[self.judged]],
             self.labels[self.judged],
             self.classes,
             "tile",
@@ -83,7 +83,7 @@ class PatchTable:
 def evaluate_patches(
     config: PatchConfig, out: Path
 ) -> Generator[Progress | RunFinished, None, list[TaskReport]]:
-    """Judge encoders by what simple classifiers reach on their features.
+    """Evaluate encoders by the performance of simple classifiers on their features.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def evaluate_patches(
     Raises
     ------
     CohortError, ConfigError
-        When the tiles of a task do not serve.
+        When the tiles of a task are unusable.
     TileReadError
         When one of them cannot be decoded.
     ModelError
@@ -133,7 +133,7 @@ def over_tasks(
     Raises
     ------
     CohortError, ConfigError
-        When the tiles of a task do not serve.
+        When the tiles of a task are unusable.
     TileReadError
         When one of them cannot be decoded.
     ModelError
@@ -190,12 +190,12 @@ def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tu
     contrary = len(np.unique(np.stack([copies, labels]), axis=1).T) - len(np.unique(copies))
     if across:
         notes.append(
-            f"{across} pictures lie in train and in test byte for byte: figures are too good."
+            f"Identical pictures in train and test: {across}. The performance is overestimated."
         )
     elif twice:
-        notes.append(f"{twice} pictures are exact copies of others; copies share a fold.")
+        notes.append(f"Pictures identical to another: {twice}. Copies are kept in one fold.")
     if contrary:
-        notes.append(f"{contrary} exact copies have another class than their original.")
+        notes.append(f"Identical pictures with different labels: {contrary}.")
     return tuple(notes)
 
 
@@ -254,14 +254,14 @@ def probe_folds(
 
 
 def division(table: PatchTable) -> str:
-    """Say how rows to train on and to judge were parted."""
+    """Say how the tiles were divided for training and testing."""
     groups = len(np.unique(table.groups))
-    grouped = f" of {groups} groups" if groups < len(table.tiles) else ""
+    grouped = f" by group ({groups} groups)" if groups < len(table.tiles) else ""
     if len(table.folds) == 1:
-        return f"Trained on {len(table.folds[0][0])} others."
+        return f"Trained on {len(table.folds[0][0])} other tiles."
     if table.task.folds == LEAVE_ONE_OUT:
-        return f"Each of {groups} groups judged by what was trained on the others."
-    return f"{len(table.folds)} folds{grouped}, each judged by what was trained on the others."
+        return f"Leave-one-group-out cross-validation over {groups} groups."
+    return f"{len(table.folds)}-fold cross-validation{grouped}."
 
 
 def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -269,8 +269,8 @@ def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) ->
     largest = max(tile.mpp for tile in table.tiles)
     factors = {name: largest / facts["mpp"] for name, facts in encoders.items()}
     return [
-        f"{name} sees these pictures enlarged {factor:.1f} times "
-        f"({largest:g} µm/px brought to {encoders[name]['mpp']:g}): detail that they lack."
+        f"{name} sees these pictures magnified {factor:.1f} times "
+        f"({largest:g} µm/px resampled to {encoders[name]['mpp']:g}), without additional detail."
         for name, factor in factors.items()
         if factor > _ENLARGED
     ]
@@ -279,4 +279,4 @@ def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) ->
 def _probe_notes(outcomes: Sequence[Outcome]) -> list[str]:
     stopped = [outcome.encoder for outcome in outcomes if not outcome.facts.get("converged", True)]
     names = ", ".join(dict.fromkeys(stopped))
-    return [f"The logistic regression stopped before it had converged: {names}."] if stopped else []
+    return [f"The logistic regression did not converge: {names}."] if stopped else []

@@ -39,7 +39,7 @@ def _plot_task(task: TaskReport, path: Path) -> None:
         panel.set_xlim(right=1.005)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(-0.6, len(names) - 0.4)
-    figure.suptitle(f"{task.name}: {task.rows} rows")
+    figure.suptitle(f"{task.name} (N = {task.rows})")
     save_figure(figure, path)
 
 
@@ -64,7 +64,7 @@ def plot_times(slides: Sequence[SlideTimes], path: Path) -> None:
     panels = figure.subplots(len(slides), 1, squeeze=False)[:, 0]
     for panel, times in zip(panels, slides, strict=True):
         _times_panel(panel, times)
-    panels[-1].set_xlabel("seconds")
+    panels[-1].set_xlabel("Seconds")
     save_figure(figure, path)
 
 

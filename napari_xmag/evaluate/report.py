@@ -112,14 +112,14 @@ def task_table(task: TaskReport) -> str:
     counts = ", ".join(f"{number} {name}" for name, number in task.counts.items())
     parts = [
         f"## {task.name}",
-        f"{task.rows} rows ({counts}). {task.division}",
+        f"N = {task.rows} ({counts}). {task.division}",
         _figures([(entry, entry.figures) for entry in task.entries]),
     ]
     compared = [(entry, entry.above) for entry in task.entries if entry.above]
     if compared:
         # an entry without a difference is the reference
         reference = next(entry.encoder for entry in task.entries if not entry.above)
-        parts.append(f"Above {reference}, on the same rows and draws:")
+        parts.append(f"Difference from {reference}, on the same resamples:")
         parts.append(_figures(compared, "+"))
     return "\n\n".join([*parts, *(f"- {note}" for note in task.notes)])
 
@@ -134,9 +134,9 @@ def _figures(entries: Sequence[tuple[Entry, Mapping[str, Interval]]], sign: str 
 
 def _cell(value: Interval, sign: str) -> str:
     if not np.isfinite(value.value):
-        return "none"
+        return "–"
     ends = f"{value.low:{sign}.3f} … {value.high:{sign}.3f}"
-    return f"{value.value:{sign}.3f} ({ends if np.isfinite(value.low) else 'no interval'})"
+    return f"{value.value:{sign}.3f} ({ends if np.isfinite(value.low) else 'no CI'})"
 
 
 def write_predictions(

@@ -75,17 +75,17 @@ class RobustnessTask:
 
 
 _PANELS: tuple[tuple[str, Callable[[ShiftEntry], float]], ...] = (
-    ("stability (centred cosine)", lambda entry: entry.stability),
-    ("nearest original is its own", lambda entry: entry.recognised),
-    ("change of AUC", lambda entry: entry.change.value),
+    ("Feature stability (centred cosine)", lambda entry: entry.stability),
+    ("Original retrieved (top 1)", lambda entry: entry.recognised),
+    ("Change in AUC", lambda entry: entry.change.value),
 )
 
 
 def task_tables(task: RobustnessTask) -> str:
     """Return a task as Markdown: stability, and what a probe loses, with means over shifts."""
     intro = (
-        f"{task.rows} pictures, changed as another laboratory or scanner might. "
-        f"Linear probe on originals: {task.division}"
+        f"{task.rows} pictures, altered as by another laboratory or scanner. "
+        f"Linear probe trained on the originals: {task.division}"
     )
     alike = _table(
         task,
@@ -108,9 +108,10 @@ def task_tables(task: RobustnessTask) -> str:
         [
             f"## {task.name}",
             intro,
-            "Stability of features (centred cosine) / share whose nearest original is its own:",
+            "Feature stability (centred cosine) / share of pictures whose nearest original is "
+            "their own:",
             alike,
-            f"Change of the probe's AUC, with its interval. AUC on originals: {originals}.",
+            f"Change in the AUC of the probe, with its CI. AUC on the originals: {originals}.",
             lost,
             *(f"- {note}" for note in task.notes),
         ]
@@ -122,7 +123,7 @@ def _table(
 ) -> str:
     names = task.encoders
     rows = [[shift, *(cell(task.entry(name, shift)) for name in names)] for shift in task.shifts]
-    rows.append(["mean of all", *map(mean, names)])
+    rows.append(["mean", *map(mean, names)])
     return table(["shift", *names], rows)
 
 

@@ -111,7 +111,7 @@ class SlideTable:
 
 
 def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[RunEvent, None, list[TaskReport]]:
-    """Judge encoders by an attention head (Ilse et al. 2018, arXiv 1802.04712) on their features.
+    """Evaluate encoders by an attention head on their features (Ilse et al., arXiv 1802.04712).
 
     No slide that is judged, and no other slide of its patient, has a part in the training: neither
     in the weights nor in when it stops (a fixed number of epochs, averaged weights).
@@ -202,8 +202,8 @@ def _require_apart(task: SlideTask, rows: Sequence[CohortRow], others: Sequence[
         raise CohortError(
             expected=f"a test table of other patients with the same classes in task {task.name}",
             found=" and ".join(faults),
-            hint="Correct the tables. Different patients of one name: put the institution's name "
-            "before it.",
+            hint="Correct the tables. If different patients share a name, put the name of the "
+            "institution in front.",
         )
 
 
@@ -290,13 +290,10 @@ def _fold(
 
 def _division(table: SlideTable, seeds: int) -> str:
     patients = len(np.unique(table.groups[table.tested]))
-    again = f" Mean of {seeds} runs with other seeds." if seeds > 1 else ""
+    again = f" Mean of {seeds} runs with different seeds." if seeds > 1 else ""
     if table.task.test is not None:
         trained = len(table.rows) - len(table.tested)
         return f"{patients} patients; trained on {trained} slides of another table.{again}"
     if table.task.folds == LEAVE_ONE_OUT:
-        return f"Each of {patients} patients judged by what was trained on the others.{again}"
-    return (
-        f"{patients} patients in {table.task.folds} folds, each judged by what was trained on the "
-        f"others.{again}"
-    )
+        return f"Leave-one-patient-out cross-validation over {patients} patients.{again}"
+    return f"{table.task.folds}-fold cross-validation by patient ({patients} patients).{again}"

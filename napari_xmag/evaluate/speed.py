@@ -1,4 +1,4 @@
-"""The clock: a slide's way at 5x, and beside it the way at 20x, stage by stage in one run."""
+"""How long a slide takes at 5x and at 20x, stage by stage in one run."""
 
 import time
 from collections.abc import Generator
@@ -183,7 +183,7 @@ def _no_tissue(path: Path) -> TissueError:
     return TissueError(
         expected=f"tissue tiles in {path.name}",
         found="none",
-        hint="Time another slide, or lower min_tissue.",
+        hint="Choose another slide, or lower min_tissue.",
     )
 
 

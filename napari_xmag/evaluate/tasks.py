@@ -19,24 +19,25 @@ class PatchTask(ConfigSection):
         "tile,label[,group][,split][,mpp]."
     )
     test: AnchoredPath | None = Field(
-        default=None, description="The same for test tiles; none: folds, or the table's splits."
+        default=None,
+        description="The same for test tiles; none: folds, or the splits of the table.",
     )
     mpp: float | None = Field(
-        default=None, gt=0, description="µm per pixel of the tiles; a column mpp wins over it."
+        default=None, gt=0, description="µm per pixel of the tiles; a column mpp takes precedence."
     )
     group: str | None = Field(
         default=None,
-        description="Regular expression for the file name that gives the group (patient, case): "
-        "its first bracket, or all that it matches. A column group wins over it.",
+        description="Regular expression that finds the group (patient, case) in a file name: its "
+        "first group, or the whole match. A column group takes precedence.",
     )
-    folds: Folds = Field(default=5, description="Number of folds, where there are no test tiles.")
+    folds: Folds = Field(default=5, description="Number of folds, if there are no test tiles.")
     crops: Literal["grid", "center"] = Field(
         default="grid",
-        description="Where a picture is larger than a tile: features of tiles that cover all of "
-        "it are averaged, or one tile at the centre is taken.",
+        description="For pictures larger than a tile: average the features of a grid of tiles, or "
+        "use one tile at the centre.",
     )
     limit: int | None = Field(
-        default=None, ge=1, description="At most so many tiles of a class, drawn by seed."
+        default=None, ge=1, description="Largest number of tiles per class, drawn at random."
     )
 
     @model_validator(mode="after")
@@ -46,7 +47,7 @@ class PatchTask(ConfigSection):
         try:
             re.compile(self.group or "")
         except re.error as error:
-            raise ValueError(f"group is no regular expression: {error}") from error
+            raise ValueError(f"group is not a regular expression: {error}") from error
         return self
 
 
@@ -57,6 +58,9 @@ class SlideTask(ConfigSection):
     cohort: AnchoredPath = Field(description="Table (CSV or .xlsx) slide,label[,patient][,mpp].")
     test: AnchoredPath | None = Field(
         default=None,
-        description="Table of another institution: trained on all of the first, tested on this.",
+        description="Table of another institution: trained on all slides of the first, tested on "
+        "this one.",
     )
-    folds: Folds = Field(default=5, description="Folds by patient, where there is no test table.")
+    folds: Folds = Field(
+        default=5, description="Number of folds by patient, if there is no test table."
+    )

@@ -105,7 +105,7 @@ def _group(path: Path, task: "PatchTask") -> str:
     if match is None:
         raise CohortError(
             expected=f"a group for {path.name}",
-            found=f"that {task.group!r} does not match its name",
+            found=f"a name that {task.group!r} does not match",
             hint=f"Correct the group of the task {task.name}.",
         )
     return match.group(1 if match.re.groups else 0)

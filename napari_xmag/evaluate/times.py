@@ -175,9 +175,9 @@ def slide_table(times: SlideTimes) -> str:
         rows.append((f"{stage}, s", [_cell(item) for item in found], [i.seconds for i in found]))
     marks = ["about " if way.extrapolated else "" for way in ways]
     sums = {
-        "one after the other, s": [way.seconds for way in ways],
-        "reading beside encoding, s": [way.overlapped for way in ways],
-        "slides a minute": [60 / way.seconds for way in ways],
+        "sequential, s": [way.seconds for way in ways],
+        "reading while encoding, s": [way.overlapped for way in ways],
+        "slides per minute": [60 / way.seconds for way in ways],
     }
     for name, values in sums.items():
         cells = [f"{mark}{short(value)}" for mark, value in zip(marks, values, strict=True)]
@@ -189,7 +189,7 @@ def slide_table(times: SlideTimes) -> str:
     ]
     if times.analysis:
         named = [(name.replace("_", " "), short(v)) for name, v in times.analysis.items()]
-        parts += ["The whole analysis, as the window runs it:", table(("", ""), named)]
+        parts += ["The complete analysis, as the window runs it:", table(("", ""), named)]
     return "\n\n".join(parts)
 
 

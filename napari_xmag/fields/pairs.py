@@ -217,7 +217,7 @@ def require_size(field: NDArray[np.uint8], spec: StudentSpec, mpp: float) -> Non
         raise ConfigError(
             expected=f"fields of {wanted} px, which is what a tile of {spec.tile_px} px shows",
             found=f"{field.shape[1]}×{field.shape[0]} px",
-            hint=f"Prepare fields anew with --field-px {wanted}.",
+            hint=f"Prepare the fields again with --field-px {wanted}.",
         )
 
 
@@ -231,7 +231,7 @@ def require_fit(records: Sequence[FieldRecord], spec: StudentSpec) -> None:
     """
     if not records:
         raise ConfigError(
-            expected="fields to learn from", found="none", hint="Run distill prepare first."
+            expected="fields for training", found="none", hint="Run distill prepare first."
         )
     pixels = spec.tile_px * spec.mpp / records[0].mpp
     if abs(pixels - round(pixels)) > 1e-6 or round(pixels) % spec.cells:

@@ -151,7 +151,7 @@ def read_index(folder: Path) -> list[FieldRecord]:
         raise ConfigError(
             expected=f"a folder of fields with its {INDEX}",
             found=f"{type(error).__name__}: {error} in {path}",
-            hint="Make it with: napari-xmag distill prepare SLIDES --out FOLDER",
+            hint="Create it with: napari-xmag distill prepare SLIDES --out FOLDER",
             causes=[error],
         ) from error
 
@@ -173,7 +173,7 @@ def decode_field(data: bytes, record: FieldRecord) -> NDArray[np.uint8]:
         When it is not what the index says.
     """
     if hashlib.sha256(data).hexdigest() != record.sha256:
-        raise broken_field(record, "another content than the index says")
+        raise broken_field(record, "a content that differs from the index")
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 

@@ -59,7 +59,7 @@ def evenly_spaced(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
 
 def _bad_split(found: str) -> ConfigError:
     return ConfigError(
-        expected="slides to learn from and others held out for validation",
+        expected="slides for training and others held out for validation",
         found=found,
         hint="Correct data.validation, or prepare more slides.",
     )

@@ -97,7 +97,7 @@ def say_scale(teacher: Teacher, spec: StudentSpec) -> None:
     seen = spec.tile_px * spec.mpp / spec.cells / side
     if abs(seen / made_for - 1) > 0.02:
         _log.warning(
-            "The teacher %s sees tissue at %.3g µm/px; it was made for %g.",
+            "The teacher %s sees tissue at %.3g µm/px; it was trained at %g.",
             teacher.spec.title,
             seen,
             made_for,

@@ -45,8 +45,8 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[st
             raise ExportError(
                 expected=f"to write {path.name} in {path.parent}",
                 found=str(error),
-                hint="Make room, or choose a folder that you may write to, and resume: "
-                "the last checkpoint is whole.",
+                hint="Free some disk space, or choose a folder that you may write to, and resume: "
+                "the last checkpoint is intact.",
                 causes=(error,),
             ) from error
 

@@ -244,8 +244,8 @@ class Fit:
     def _require_monitor(self, monitor: str | None) -> None:
         if self.config.patience and monitor is None:
             raise ConfigError(
-                expected="a figure to watch, to stop when it grows no more",
-                found=f"patience {self.config.patience} and nothing to watch",
+                expected="a validation score for early stopping",
+                found=f"patience {self.config.patience} and no validation slides",
                 hint="Hold out slides for validation, or set patience to 0.",
             )
 
@@ -254,7 +254,7 @@ class Fit:
             return
         if monitor not in means:
             raise ConfigError(
-                expected=f"the figure {monitor!r} after each epoch",
+                expected=f"the score {monitor!r} after each epoch",
                 found=f"only {', '.join(means)}",
                 hint="Hold out slides for validation, or keep the last epoch.",
             )

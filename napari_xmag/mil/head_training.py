@@ -181,8 +181,8 @@ def step_count(slides: int, batch_size: int, processes: Processes) -> int:
     """
     if min(slides, batch_size) < processes.world:
         raise ConfigError(
-            expected=f"a training slide in each step for each of {processes.world} processes",
-            found=f"{slides} training slides and {batch_size} slides in a batch",
+            expected=f"a training slide per step for each of {processes.world} processes",
+            found=f"{slides} training slides and {batch_size} slides per batch",
             hint="Start fewer processes, or raise batch_size.",
         )
     return max(1, min(-(-slides // batch_size), slides // processes.world))

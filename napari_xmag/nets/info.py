@@ -157,7 +157,7 @@ class ModelInfo:
     granularity
         What the head weighs: "tiles", or "cells" for a map as fine as the cells of the student.
     threshold
-        Of two classes, the second is called above this calibrated probability; see
+        Of two classes, the second is predicted above this calibrated probability; see
         `nets.decision.predict_class`.
     """
 

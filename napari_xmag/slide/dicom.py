@@ -174,7 +174,7 @@ def slide_files(path: Path) -> list[Path]:
         return dicom_files(path)
     if path.name.upper() == DIRECTORY:
         return listed_files(path)
-    folders = dict.fromkeys(Path(os.path.abspath(folder)) for folder in _homes(path))
+    folders = dict.fromkeys(Path(os.path.abspath(folder)) for folder in _homes(path))  # noqa: PTH100 - links stay
     siblings = [item for folder in folders for item in dicom_files(folder)]
     return [path, *(item for item in siblings if item != path)]
 

@@ -185,7 +185,7 @@ def _some(path: Path, offsets: Any, counts: Any) -> Iterator[bytes]:
 
 
 def _unwrapped(decode: Callable[[bytes], Any]) -> _Decode:
-    def of_frame(data: bytes, index: int) -> Samples:
+    def of_frame(data: bytes, _: int) -> Samples:
         samples = np.asarray(decode(unwrap(data)))
         return samples[..., None] if samples.ndim == 2 else samples
 
@@ -210,7 +210,7 @@ def _native(instance: Instance) -> _Decode:
     planar = instance.number("PlanarConfiguration") == 1
     halved = instance.text("PhotometricInterpretation") == "YBR_FULL_422"
 
-    def decode(data: bytes, index: int) -> Samples:
+    def decode(data: bytes, _: int) -> Samples:
         values = np.frombuffer(data, dtype)
         if halved:
             return _from_422(values.reshape(height, width // 2, 4))

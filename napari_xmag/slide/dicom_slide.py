@@ -1,5 +1,6 @@
-"""DICOM whole slides, read without trust in what is often wrong: labels of colours, sizes of
-levels, and what else lies in the folder.
+"""DICOM whole slides, read without trust in what is often wrong.
+
+That is: labels of colours, sizes of levels, and what else lies in the folder.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

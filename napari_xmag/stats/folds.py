@@ -74,7 +74,7 @@ def grouped_folds(
         if len(missing) or not len(test):
             raise ConfigError(
                 expected="every class among the training rows of each fold",
-                found="a fold without one of them: too few groups have it",
+                found="a fold that lacks one, because too few groups have it",
                 hint="Use fewer folds, another seed, or more groups of that class.",
             )
     return result
@@ -91,12 +91,12 @@ def _require_enough(
         raise ConfigError(
             expected=f"at least {wanted} groups",
             found=str(groups),
-            hint="Use fewer folds, or check how groups are named.",
+            hint="Use fewer folds, or check the names of the groups.",
         )
     if not isinstance(folds, str) and fewest < folds:
         raise ConfigError(
             expected=f"at least {folds} rows of each class for {folds} folds",
-            found=f"{fewest} of the rarest",
+            found=f"{fewest} of the rarest class",
             hint="Use fewer folds, or more of that class.",
         )
 

@@ -16,7 +16,7 @@ from napari_xmag.progress.heartbeat import Steps
 Floats = NDArray[np.float64]
 
 FIGURES = ("auc", "accuracy", "balanced_accuracy", "f1")
-"""AUC one class against the rest, mean over classes; F1 likewise the mean over classes."""
+"""AUC: one class against the rest, mean over classes; F1: mean over classes."""
 
 # A block of weights takes a fraction of a second.
 _CELLS_AT_ONCE = 500_000
@@ -52,7 +52,7 @@ def figures(
     weights
         Float (B, N), how often each row counts.
     predicted
-        Int (N,), class that each row is called; None: the most probable one.
+        Int (N,), the predicted class of each row; None: the most probable one.
 
     Returns
     -------

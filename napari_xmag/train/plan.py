@@ -90,7 +90,7 @@ def make_plan(
         raise ConfigError(
             expected=f"{plan.disk_gb} GB of free disk space for features and tiles",
             found=f"{plan.disk_free_gb} GB free at {cache}",
-            hint="Choose another place for the cache, or lower end_to_end.store_gb.",
+            hint="Choose another folder for the cache, or lower end_to_end.store_gb.",
         )
     return plan
 

@@ -54,7 +54,7 @@ def begin_folder(
         if not resume:
             raise ConfigError(
                 expected=f"an empty folder for a new run at {out}",
-                found="a run",
+                found="an earlier run",
                 hint="Choose another folder, or resume that run.",
             )
         found = read_config(out)

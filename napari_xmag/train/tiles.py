@@ -263,7 +263,7 @@ def _read(slide: "Slide", tiles: SlideTiles, index: int) -> Pixels:
 
 def _unreadable(tiles: SlideTiles, index: int, error: str) -> TileReadError:
     return TileReadError(
-        expected=f"tile {index} of {tiles.path.name}, which could be read before",
+        expected=f"to read tile {index} of {tiles.path.name} again",
         found=error,
-        hint="See whether the file is still whole and its disk connected; then resume.",
+        hint="Check that the file is intact and its disk connected, then resume.",
     )

@@ -132,7 +132,7 @@ def test_the_threshold_of_the_model_decides(tmp_path: Path) -> None:
     plain = make_result()
     assert plain.rule == ""
     strict = dataclasses.replace(plain, model={**plain.model, "threshold": 0.625})
-    assert (strict.predicted, strict.rule) == ("benign", "malignant is called above 62.5 %")
+    assert (strict.predicted, strict.rule) == ("benign", "malignant is predicted above 62.5 %")
     strict.save(tmp_path)
     assert SlideResult.load(tmp_path).predicted == "benign"
     assert json.loads((tmp_path / "result.json").read_text())["predicted"] == "benign"

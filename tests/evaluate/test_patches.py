@@ -60,7 +60,7 @@ def test_colors_are_told_apart_in_grouped_folds(
     assert content["encoders"]["tiny"]["mpp"] == 2.0
     words = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
     assert "3 folds of 12 groups" in words
-    assert "Above tiny" in words
+    assert "Difference from tiny" in words
     assert (tmp_path / "out" / "colors.png").stat().st_size > 5000
 
 
@@ -116,8 +116,8 @@ def test_copies_share_a_fold_and_contrary_ones_are_told(
     shutil.copy(folder / "pink" / "pi0_0.png", folder / "purple" / "pu0_99.png")
     content = run(config(folder, tiny_encoder, folds=3), tmp_path / "out")
     assert content["tasks"][0]["notes"] == [
-        "1 pictures are exact copies of others; copies share a fold.",
-        "1 exact copies have another class than their original.",
+        "Pictures identical to another: 1. Copies are kept in one fold.",
+        "Identical pictures with different labels: 1.",
     ]
     with (tmp_path / "out" / "colors-predictions.csv").open(newline="") as stream:
         rows = {row["tile"]: row for row in csv.DictReader(stream)}
@@ -130,7 +130,7 @@ def test_enlarged_pictures_are_told(
     colored_tiles: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     (task,) = run(config(colored_tiles, tiny_encoder, mpp=4.0), tmp_path)["tasks"]
-    assert any("enlarged 2.0 times" in note for note in task["notes"])
+    assert any("magnified 2.0 times" in note for note in task["notes"])
 
 
 def test_a_teacher_at_two_scales_gives_two_answers(

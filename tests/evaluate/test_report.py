@@ -21,17 +21,17 @@ def report(value: float, low: float = NAN) -> TaskReport:
 
 def test_table_says_figures_differences_and_notes() -> None:
     words = task_table(report(0.9, 0.85))
-    assert "9 rows (4 a, 5 b). Trained on 20." in words
+    assert "N = 9 (4 a, 5 b). Trained on 20." in words
     assert words.count("| student | linear |") == 2
     assert "0.900 (0.850 … 0.950)" in words
-    assert "Above teacher" in words
+    assert "Difference from teacher" in words
     assert "-0.050 (-0.100 … +0.000)" in words
     assert words.endswith("- Note.")
 
 
 def test_what_cannot_be_had_is_none_in_words_and_null_in_json(tmp_path: Path) -> None:
     assert "| teacher | linear | none |" in task_table(report(NAN))
-    assert "0.900 (no interval)" in task_table(report(0.9))
+    assert "0.900 (no CI)" in task_table(report(0.9))
     write_report(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {}, task_table)
     content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     figure = content["tasks"][0]["entries"][0]["figures"]["auc"]

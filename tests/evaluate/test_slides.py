@@ -67,7 +67,7 @@ def test_folds_by_patient(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> N
     task, rows = run(config(tiny_encoder, {"cohort": cohort, "folds": 3}), tmp_path)
     assert task["rows"] == 12
     assert task["entries"][0]["figures"]["auc"]["value"] > 0.9
-    assert "6 patients in 3 folds" in task["division"]
+    assert "3-fold cross-validation by patient (6 patients)" in task["division"]
     for seed in ("0", "1"):
         judged = [row for row in rows if row["run"] == seed]
         assert len({row["slide"] for row in judged}) == len(judged) == 12

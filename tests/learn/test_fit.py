@@ -303,7 +303,7 @@ def test_the_best_may_be_the_last() -> None:
 
 
 def test_nothing_to_watch_is_said() -> None:
-    with pytest.raises(ConfigError, match="patience 2 and nothing to watch"):
+    with pytest.raises(ConfigError, match="patience 2 and no validation slides"):
         list(fit(Line(), patience=2).run(batches))
     with pytest.raises(ConfigError, match=r"'auc'.*train_loss"):
         list(fit(Line()).run(batches, monitor="auc"))

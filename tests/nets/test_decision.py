@@ -20,4 +20,4 @@ def test_the_most_probable_of_more_classes_is_called() -> None:
 def test_words() -> None:
     assert describe_decision(("a", "b"), 0.5) == ""
     assert describe_decision(("a", "b", "c"), 0.7) == ""
-    assert describe_decision(("a", "b"), 0.123) == "b is called above 12.3 %"
+    assert describe_decision(("a", "b"), 0.123) == "b is predicted above 12.3 %"

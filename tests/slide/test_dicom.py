@@ -1,7 +1,6 @@
 """DICOM slides: levels, series, planes and colours, as they are and as they are mislabelled."""
 
 import gc
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -153,7 +152,7 @@ def test_companions_are_sought_beside_a_link_s_target(tmp_path: Path) -> None:
     write_dicom(real / "level0.dcm", [PICTURE], kind="native")
     write_dicom(real / "level1.dcm", [shrink(PICTURE, 2)], kind="native", mpp=1.0)
     link = links / "slide.dcm"
-    os.symlink(real / "level0.dcm", link)
+    link.symlink_to(real / "level0.dcm")
     slide = open_slide(link)
     assert slide.path == link
     assert len(slide.levels) == 2

@@ -130,7 +130,7 @@ def _require_once(
         raise ResultError(
             expected="the folds of one training, in which each slide is tested once",
             found=", ".join(faults),
-            hint="Name the folders of one training in folds.",
+            hint="Name the fold folders of one training.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a training left in its folder, read for the window; works while it is unfinished, too."""
+"""What a training wrote to its folder, read for the window; also while it is unfinished."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Curve = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training as its folder tells it.
+    """A training, as read from its folder.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class RunRecord:
         )
 
     def confusion(self, split: str) -> NDArray[np.int64]:
-        """Return counts (C, C): row is the true class, column the one called."""
+        """Return counts (C, C): row is the true class, column the predicted one."""
         items = [item for item in self.predictions if item.split == split]
         truth = [self.classes.index(item.label) for item in items]
         calls = [self.classes.index(item.predicted) for item in items]
@@ -133,8 +133,8 @@ def read_curves(folder: Path) -> dict[str, dict[str, Curve]]:
 
 def _altered(path: Path, error: Exception) -> ResultError:
     return ResultError(
-        expected=f"the folder of a training in {path.parent}",
+        expected=f"a training folder at {path.parent}",
         found=f"{path.name}: {error}",
-        hint="Choose a folder that a training wrote, unaltered.",
+        hint="Choose a training folder whose files were not edited.",
         causes=[error],
     )

@@ -76,8 +76,8 @@ def test_the_models_threshold_decides_and_is_told(
     assert bars[0] == bars[1]
     assert 0.025 < bars[0]["malignant"] < 0.98
     assert told == [
-        "Prediction: benign (malignant is called above 98 %).",
-        "Prediction: malignant (malignant is called above 2.5 %).",
+        "Prediction: benign (malignant is predicted above 98 %).",
+        "Prediction: malignant (malignant is predicted above 2.5 %).",
     ]
 
     # A model that calls the likeliest has no rule to tell.

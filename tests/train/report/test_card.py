@@ -30,8 +30,8 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
     card = card_sections(rows, config, encoder, report)
     assert "| test | 2 | 2 | 2 |" in card["Training data"]
     assert "test: site 0, site 1, site 2." in card["Training data"]
-    assert "Only the figures of the test slides" in card["Figures on slides"]
-    assert "| test | 4 | 2 | 0.500 (" in card["Figures on slides"]
+    assert "Only the test slides estimate" in card["Performance"]
+    assert "| test | 4 | 2 | 0.500 (" in card["Performance"]
     assert "| test | b | 2 | 0.500 (" in card["Sensitivity and specificity"]
     assert "| test | b | 1 | 1 |" in card["Confusion"]
     before, after = report.splits["test"].error_before, report.splits["test"].error_after
@@ -43,7 +43,10 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
         "Threshold 0.625: given",
     ):
         assert words in card["Training"]
-    for epoch, words in ((3, "that of epoch 3"), (0, "as they were then")):
+    for epoch, words in (
+        (3, "that of end-to-end epoch 3"),
+        (0, "did not improve on the head alone"),
+    ):
         chosen = replace(report, best_epoch=epoch)
         assert words in card_sections(rows, config, encoder, chosen)["Training"]
     assert "big (CC-BY-NC-4.0)" in card["Licence of the encoder's teacher"]

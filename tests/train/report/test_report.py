@@ -51,8 +51,8 @@ def test_figures_by_hand() -> None:
     # two patients, both right: Wilson leaves room for errors, which a bootstrap cannot
     assert test.sensitivity["malignant"].low == pytest.approx(0.342, abs=1e-3)
     assert test.roc["malignant"].auc == pytest.approx(5 / 6)
-    right = [item.correct for item in found.predictions]
-    assert right == [True, True, False, True, True]
+    correct = [item.correct for item in found.predictions]
+    assert correct == [True, True, False, True, True]
 
 
 def test_slides_of_one_patient_count_as_one_for_the_interval() -> None:
@@ -102,7 +102,7 @@ def test_a_model_that_calls_all_slides_malignant_gets_a_threshold() -> None:
     rows, logits = many(shift=4.0)
     found = evaluate_predictions(rows, CLASSES, logits, 1.0)
     assert 0.99 < found.threshold < 1
-    assert found.chosen == "largest sensitivity + specificity on 10 validation slides"
+    assert found.chosen == "maximizes sensitivity + specificity on 10 validation slides"
     assert found.splits["test"].figures["balanced_accuracy"].value == 1
     assert (
         evaluate_predictions(rows, CLASSES, logits, 1.0, 0.5)
