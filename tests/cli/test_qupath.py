@@ -11,11 +11,13 @@ import pytest
 
 from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import main
+from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.qupath.install import SCRIPTS, install, script_folder
 from napari_xmag.qupath.project import read_project
 from napari_xmag.qupath.write_back import EntryNote
 from tests.qupath.projects import entry, server, write_project, write_sections
 from tests.qupath.shapes import annotation, collection, polygon, square, write
+from tests.train.cohorts import tiny_encoder, write_slides
 
 Captured = pytest.CaptureFixture[str]
 
@@ -236,6 +238,32 @@ def test_training_asks_for_the_key_of_the_label(
     assert "--label-key" in capsys.readouterr().err
     assert main(["train", str(project), "--label-key", "diagnosis", *out]) == 1
     assert "metadata diagnosis" in capsys.readouterr().err
+
+
+def test_training_from_a_project(tmp_path: Path, capsys: Captured) -> None:
+    table = write_slides(tmp_path)
+    lines = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    entries = [
+        entry(
+            number,
+            server(tmp_path / slide, size=(900, 700)),
+            metadata={"diagnosis": label, "case": patient},
+        )
+        for number, (slide, label, patient) in enumerate(lines, 1)
+    ]
+    project = write_project(tmp_path / "project" / "project.qpproj", *entries)
+    tiny_encoder(tmp_path / "encoder")
+    keys = ["--label-key", "diagnosis", "--patient-key", "case", "--out", str(tmp_path / "run")]
+    options = ["--encoder", str(tmp_path / "encoder"), "--epochs", "2", "--device", "cpu"]
+    assert main(["train", str(project), *keys, *options, "--set", "hidden=16"]) == 0
+    assert "Written" in capsys.readouterr().out
+    assert list((tmp_path / "run").rglob("head.safetensors"))
+    # the table that the run keeps names the same slides, labels and patients
+    (kept,) = (tmp_path / "run").glob("cohort.csv")
+    rows = read_cohort(kept, open_slides=False).rows
+    assert sorted((row.slide.name, row.label, row.patient) for row in rows) == sorted(
+        map(tuple, lines)
+    )
 
 
 # ---- the script
