@@ -236,6 +236,7 @@ def test_the_wheel_holds_models_and_types_but_no_tests(built: Path) -> None:
     names = set(ZipFile(wheel).namelist())
     assert "napari_xmag/py.typed" in names
     assert "napari_xmag/napari.yaml" in names
+    assert "napari_xmag/qupath/scripts/Analyze_slide.groovy" in names
     for model in MODELS:
         assert f"napari_xmag/models/{model}/config.json" in names
     assert not [name for name in names if name.startswith("tests/")]

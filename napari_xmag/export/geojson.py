@@ -14,10 +14,19 @@ from napari_xmag._about import NOTICE
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
+from napari_xmag.analyze.table import PatchTable
 from napari_xmag.export.palette import heat_colors
 from napari_xmag.files import whole_file
+from napari_xmag.geometry import Box
 from napari_xmag.qupath.classes import XMAG, class_color
-from napari_xmag.qupath.features import annotation, box_geometry, feature_id, tile
+from napari_xmag.qupath.features import (
+    DECIMALS,
+    annotation,
+    box_geometry,
+    feature_id,
+    rectangle,
+    tile,
+)
 from napari_xmag.qupath.geometry import geometry_json, shown_box, shown_shape
 from napari_xmag.qupath.hotspots import RULE, hotspots
 from napari_xmag.qupath.origin import Origin, result_frame
@@ -27,7 +36,7 @@ HOTSPOT_NAME = "XMAG hotspot"
 REVIEW_NAME = "XMAG review"
 """How the names of our objects begin, by which the script in QuPath finds them again."""
 
-_BEST, _HAS_COMMENT, _ANY_SYSTEM = 9, 16, 255
+_HAS_COMMENT, _ANY_SYSTEM = 16, 255
 
 Feature = dict[str, Any]
 
@@ -100,7 +109,7 @@ def _gzip(content: bytes, comment: str) -> bytes:
 
     There is no time stamp in it, so that the same result gives the same bytes.
     """
-    deflate = zlib.compressobj(_BEST, wbits=-zlib.MAX_WBITS)
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     head = struct.pack("<4BL2B", 0x1F, 0x8B, zlib.DEFLATED, _HAS_COMMENT, 0, 0, _ANY_SYSTEM)
     body = deflate.compress(content) + deflate.flush()
     tail = struct.pack("<2L", zlib.crc32(content), len(content) % 2**32)
@@ -147,19 +156,27 @@ def _patches(result: SlideResult, origin: Origin) -> list[Feature]:
         },
     }
     features = []
-    for index in range(len(table)):
-        box = shown_box(table.box(index), frame)
+    for index, (left, top, right, bottom) in enumerate(_shown_edges(table, frame)):
         column, row = int(table.column[index]), int(table.row[index])
-        if box is not None:
+        if left < right and top < bottom:
             feature = tile(
                 feature_id(identity, "patch", column, row),
-                box_geometry(box),
+                rectangle(left, top, right, bottom),
                 f"{PATCH_NAME} {column}, {row}",
                 colors[index],
                 {name: values[index] for name, values in columns.items()},
             )
             features.append(feature)
     return features
+
+
+def _shown_edges(table: PatchTable, frame: Box) -> list[list[float]]:
+    """Return left, top, right and bottom of what QuPath shows of each patch, in its pixels."""
+    edges = np.stack([table.x, table.y, table.x + table.width, table.y + table.height], axis=1)
+    corner = [frame.x, frame.y, frame.x, frame.y]
+    far = [frame.width, frame.height, frame.width, frame.height]
+    shown: list[list[float]] = np.clip(edges - corner, 0, far).round(DECIMALS).tolist()
+    return shown
 
 
 def _shortest(values: NDArray[np.float32]) -> list[float]:

@@ -1,6 +1,7 @@
 """Objects as QuPath writes them into GeoJSON, in keys and types that 0.4 to 0.7 read."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -9,7 +10,7 @@ from napari_xmag.qupath.classes import RGB, classification
 
 _NAMESPACE = UUID("7a5d0d5c-6f0a-5c39-9d7e-3a2c9a1a7c11")
 # QuPath itself rounds coordinates to a hundredth of a pixel
-_DECIMALS = 2
+DECIMALS = 2
 
 
 def feature_id(identity: str, kind: str, column: int, row: int = 0) -> str:
@@ -27,14 +28,23 @@ def feature_id(identity: str, kind: str, column: int, row: int = 0) -> str:
     column, row
         Its place, or its number.
     """
-    base = uuid5(_NAMESPACE, f"{identity}/{kind}").int >> 48 << 48
+    base = _base(identity, kind)
     return str(UUID(int=base | column << 24 | row, version=5))
 
 
+@lru_cache(maxsize=64)
+def _base(identity: str, kind: str) -> int:
+    return uuid5(_NAMESPACE, f"{identity}/{kind}").int >> 48 << 48
+
+
 def box_geometry(box: Box) -> dict[str, Any]:
+    """Return a box as a GeoJSON polygon."""
+    edges = (round(edge, DECIMALS) for edge in (box.x, box.y, box.right, box.bottom))
+    return rectangle(*edges)
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> dict[str, Any]:
     """Return a rectangle as a GeoJSON polygon."""
-    left, right = round(box.x, _DECIMALS), round(box.right, _DECIMALS)
-    top, bottom = round(box.y, _DECIMALS), round(box.bottom, _DECIMALS)
     ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
     return {"type": "Polygon", "coordinates": [ring]}
 
