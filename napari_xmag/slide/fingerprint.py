@@ -60,7 +60,7 @@ def _series(path: Path, image: int) -> DicomSeries | None:
     path = path.resolve()
     if path.is_dir():
         found = dicom_series(item for item in path.iterdir() if _is_dicom_file(item))
-        return found[min(image, len(found)) - 1] if found else None
+        return found[image - 1] if image <= len(found) else None
     header = read_dicom_header(path) if may_be_dicom(path) else None
     if header is None or not header.is_whole_slide:
         return None

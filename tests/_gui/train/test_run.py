@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from napari_xmag.progress.events import Stage
 from napari_xmag.zoo import check_model
 from tests._gui.desk import QUICK, Desk, heard
+from tests.slides import write_pyramid
 
 pytestmark = pytest.mark.window
 
@@ -156,3 +157,17 @@ def test_a_new_training_goes_to_a_folder_of_its_own(
     desk.widget.controller.cancel()
     desk.wait(lambda: not desk.widget.controller.busy)
     assert (tmp_path / "run" / "config.json").read_text() == "{}"
+
+
+def test_a_blank_slide_is_named_at_the_end(desk: Desk, cohort_table: Path) -> None:
+    glass = np.full((700, 900, 3), 243, np.uint8)
+    write_pyramid(cohort_table.parent / "blank.tiff", glass)
+    lines = cohort_table.read_text().splitlines()
+    more = cohort_table.with_name("with-blank.csv")
+    more.write_text("\n".join([*lines, "blank.tiff,benign,of its own"]))
+    desk.load(more)
+    desk.set(**QUICK)
+    desk.press()
+    desk.finish()
+    said = "The model is trained. blank.tiff is left out: no tissue."
+    assert desk.widget.state.outcome == said
