@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -155,7 +154,6 @@ def _report(progress: str) -> "AnalyzeReport":
 
 def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.cli.slides import words_of_skipped
     from napari_xmag.cli.targets import WriteBack, check_shown, find_targets
     from napari_xmag.export.folder import ResultFolders
 
@@ -169,8 +167,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     )
     _require_folder(args.out)
     found, targets = find_targets(args.slides)
-    for line in words_of_skipped(found):
-        print(line, file=sys.stderr)
+    report.found(found)
     check_shown(targets)
     within = regions.RegionsChoice.of(args, len(targets))
     answers = WriteBack(args.write_back)
@@ -276,7 +273,7 @@ class _Job:
         elif self.args.override_mpp is not None:
             words = override_mpp(slide, Mpp(self.args.override_mpp, self.args.override_mpp))
         if words:
-            print(f"{name}: {words}", file=sys.stderr)
+            self.report.warn(name, words)
         return slide
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli.progress_line import ProgressLine
+from napari_xmag.cli.slides import words_of_skipped
 from napari_xmag.progress.words import duration
 
 if TYPE_CHECKING:
@@ -13,16 +14,23 @@ if TYPE_CHECKING:
 
     from napari_xmag.analyze.events import AnalyzeEvent
     from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.slide.find import FoundSlides
 
 
 class AnalyzeReport(Protocol):
     """Listens to the analysis of one slide after another."""
+
+    def found(self, found: "FoundSlides") -> None:
+        """Folders were searched; what was left out is named."""
 
     def begin(self, path: Path, name: str, number: int, count: int) -> None:
         """Hear that a slide is begun."""
 
     def show(self, event: "AnalyzeEvent") -> None:
         """Hear what happened."""
+
+    def warn(self, name: str, words: str) -> None:
+        """Something about a slide must be known, and stops nothing."""
 
     def finish(
         self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"
@@ -48,6 +56,11 @@ class TextReport:
     def __init__(self) -> None:
         self._line = ProgressLine()
 
+    def found(self, found: "FoundSlides") -> None:
+        """Print what was left out."""
+        for line in words_of_skipped(found):
+            print(line, file=sys.stderr)
+
     def begin(self, path: Path, name: str, number: int, count: int) -> None:
         """Start a line."""
         self._line = ProgressLine(f"[{number}/{count}] {name}")
@@ -55,6 +68,11 @@ class TextReport:
     def show(self, event: "AnalyzeEvent") -> None:
         """Renew the line."""
         self._line.show(event)
+
+    def warn(self, name: str, words: str) -> None:
+        """Print the warning."""
+        self._line.clear()
+        print(f"{name}: {words}", file=sys.stderr)
 
     def finish(
         self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"

@@ -14,6 +14,7 @@ from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.slide.find import FoundSlides
 
 _BEAT_SECONDS = 0.4
 _LEAST_SECONDS = 0.1
@@ -44,6 +45,12 @@ class JsonReport:
         self._beat = threading.Thread(target=self._repeat, name="xmag-progress", daemon=True)
         self._beat.start()
 
+    def found(self, found: "FoundSlides") -> None:
+        """Write what was left out below the folders."""
+        parts = (("skipped", found.skipped), ("not_searched", found.unread))
+        left = {key: [{"path": str(s.path), "why": s.why} for s in which] for key, which in parts}
+        self._say({"event": "found", **left})
+
     def begin(self, path: Path, name: str, number: int, count: int) -> None:
         """Name the slide."""
         self._slide = {"slide": str(path), "name": name}
@@ -63,6 +70,10 @@ class JsonReport:
         told = last or isinstance(event, SlidePlanned)
         if told or time.monotonic() - self._spoke >= _LEAST_SECONDS:
             self._say(content)
+
+    def warn(self, name: str, words: str) -> None:
+        """Write a warning."""
+        self._say({"event": "warning", "message": words})
 
     def finish(self, name: str, result: "SlideResult", folder: Path, notes: Sequence[str]) -> None:
         """Write the answer, and what QuPath keeps of it."""

@@ -1,11 +1,14 @@
 """What the command line says of the slides that it found, and of what it left out."""
 
-from napari_xmag.slide.find import FoundSlides, Skipped
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_xmag.slide.find import FoundSlides, Skipped
 
 _NAMED = 5
 
 
-def words_of_skipped(found: FoundSlides) -> list[str]:
+def words_of_skipped(found: "FoundSlides") -> list[str]:
     """Return a line for each kind of what was left out below the folders, with names."""
     by_reason: dict[str, list[Skipped]] = {}
     for skipped in found.skipped:
@@ -24,7 +27,7 @@ def words_of_skipped(found: FoundSlides) -> list[str]:
     return lines
 
 
-def _names(skipped: list[Skipped]) -> str:
+def _names(skipped: "list[Skipped]") -> str:
     names = [str(item.path) for item in skipped[:_NAMED]]
     more = len(skipped) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

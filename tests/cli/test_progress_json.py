@@ -12,6 +12,7 @@ import pytest
 from napari_xmag.analyze import TilesDone, Waiting
 from napari_xmag.cli.progress_json import JsonReport
 from napari_xmag.errors import TissueError
+from napari_xmag.slide.find import FoundSlides, Skipped
 
 
 class Lines(io.StringIO):
@@ -93,6 +94,18 @@ def test_lines_are_ascii_and_whole(lines: Lines) -> None:
         "glass – only",
         "Look.",
     )
+
+
+def test_what_was_left_out_is_told(lines: Lines) -> None:
+    report = JsonReport(lines)
+    hidden, locked = Skipped(Path(".trash"), "hidden"), Skipped(Path("locked"), "Permission denied")
+    report.found(FoundSlides((), (hidden,), (locked,)))
+    report.warn("a.svs", "The file states 0.5 µm per pixel.")
+    report.abandon()
+    told = {event["event"]: event for event in lines.events()}
+    assert told["found"]["skipped"] == [{"path": ".trash", "why": "hidden"}]
+    assert told["found"]["not_searched"] == [{"path": "locked", "why": "Permission denied"}]
+    assert "states 0.5 µm" in told["warning"]["message"]
 
 
 def test_a_heartbeat_is_told(lines: Lines) -> None:
