@@ -111,23 +111,35 @@ def write_aperio(
 def write_leica(
     path: Path,
     pixels: Pixels,
-    *,
+    *more: tuple[Pixels, tuple[int, int]],
     mpp: float = 0.5,
     slide_size: tuple[int, int] = (6000, 5000),
     offset: tuple[int, int] = (1501, 2003),
     factors: Sequence[int] = (1, 4),
+    more_factors: Sequence[int] | None = None,
 ) -> Path:
-    """Write what OpenSlide reads as a Leica SCN: one scanned part of a larger slide, with bounds.
+    """Write what OpenSlide reads as a Leica SCN: scanned parts of a larger slide, with bounds.
 
-    ``slide_size`` and ``offset`` are in level-0 pixels; all outside the scanned part is
-    transparent.
+    ``slide_size`` and ``offset`` are in level-0 pixels; all outside the scanned parts is
+    transparent. ``more`` are further parts with their offsets, in levels of their own where
+    ``more_factors`` says so: OpenSlide refuses such a file.
     """
-    width = pixels.shape[1]
     overview = np.full((TILE * slide_size[1] // slide_size[0], TILE, 3), 240, np.uint8)
-    levels = [shrink(pixels, factor) if factor > 1 else pixels for factor in factors]
+    parts = [(pixels, offset, factors)]
+    parts += [(part, place, more_factors or factors) for part, place in more]
+    pyramids = [
+        [shrink(part, factor) if factor > 1 else part for factor in steps]
+        for part, _, steps in parts
+    ]
+    places = [place for _, place, _ in parts]
+    xml = _leica_xml(overview, pyramids, places, mpp, slide_size)
+    sizes = [mpp * slide_size[0] / TILE]
+    sizes += [
+        mpp * pyramid[0].shape[1] / level.shape[1] for pyramid in pyramids for level in pyramid
+    ]
+    pages = [overview, *(level for pyramid in pyramids for level in pyramid)]
     with tifffile.TiffWriter(path, bigtiff=True) as writer:
-        for index, level in enumerate([overview, *levels]):
-            factor = width / level.shape[1]
+        for index, (level, size) in enumerate(zip(pages, sizes, strict=True)):
             writer.write(
                 level,
                 tile=(TILE, TILE),
@@ -135,31 +147,32 @@ def write_leica(
                 compression="jpeg",
                 compressionargs={"level": 95},
                 metadata=None,
-                resolution=(1e4 / mpp / factor, 1e4 / mpp / factor),
+                resolution=(1e4 / size, 1e4 / size),
                 resolutionunit="CENTIMETER",
-                description=_leica_xml([overview], levels, mpp, slide_size, offset)
-                if index == 0
-                else None,
+                description=xml if index == 0 else None,
             )
     return path
 
 
 def _leica_xml(
-    overview: Sequence[Pixels],
-    levels: Sequence[Pixels],
+    overview: Pixels,
+    pyramids: Sequence[Sequence[Pixels]],
+    places: Sequence[tuple[int, int]],
     mpp: float,
     slide_size: tuple[int, int],
-    offset: tuple[int, int],
 ) -> str:
     """Return the description of an SCN file, in nanometres."""
     nanometres = [round(side * mpp * 1000) for side in slide_size]
-    size = levels[0].shape[1] * mpp * 1000, levels[0].shape[0] * mpp * 1000
-    place = offset[0] * mpp * 1000, offset[1] * mpp * 1000
+    images = _leica_image([overview], 0, tuple(nanometres), (0, 0), 0.6)
+    page = 1
+    for levels, (x, y) in zip(pyramids, places, strict=True):
+        size = levels[0].shape[1] * mpp * 1000, levels[0].shape[0] * mpp * 1000
+        images += _leica_image(levels, page, size, (x * mpp * 1000, y * mpp * 1000), 20)
+        page += len(levels)
     return (
         '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">'
         f'<collection name="slide" sizeX="{nanometres[0]}" sizeY="{nanometres[1]}">'
-        + _leica_image(overview, 0, tuple(nanometres), (0, 0), 0.6)
-        + _leica_image(levels, 1, size, place, 20)
+        + images
         + "</collection></scn>"
     )
 

@@ -156,6 +156,7 @@ def _read_instance(path: Path) -> Instance | None:
     try:
         with path.open("rb") as file, config.disable_value_validation():
             header = dcmread(file, stop_before_pixels=True, specific_tags=list(_HEADER))
+            header.walk(lambda *_: None)  # converts all values, while nothing warns of them
             return Instance(path, header, str(header.file_meta.TransferSyntaxUID), file.tell())
     except (InvalidDicomError, OSError, ValueError, AttributeError, KeyError, EOFError):
         return None  # another kind of file, or one without the beginning of DICOM

@@ -176,6 +176,7 @@ def _per_frame(part: Instance) -> Sequence[Any]:
         tags = ["PerFrameFunctionalGroupsSequence"]
         with config.disable_value_validation():
             header = dcmread(part.path, stop_before_pixels=True, specific_tags=tags)
+            header.walk(lambda *_: None)  # converts all values, while nothing warns of them
         known.append(header.get("PerFrameFunctionalGroupsSequence") or ())
     items: Sequence[Any] = known[0]
     return items

@@ -15,11 +15,12 @@ from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
-from napari_xmag.slide.mpp import aperio_value, find_conflict
+from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
 from napari_xmag.slide.segments import SegmentLevel, SegmentReader
 from napari_xmag.slide.tiff_directories import count_directories
-from napari_xmag.slide.tiff_pictures import TiffPicture, slide_pictures
+from napari_xmag.slide.tiff_picture import TiffPicture
+from napari_xmag.slide.tiff_pictures import slide_pictures
 from napari_xmag.slide.tiff_segments import segment_level
 from napari_xmag.slide.tiff_statements import tag_value
 
@@ -82,8 +83,7 @@ class TiffSlide(Slide):
         self.tile_size = (page.tilewidth, page.tilelength) if page.is_tiled else (0, 0)
         self.vendor = _vendor(file)
         self.background = WHITE
-        text = str(tag_value(page, "ImageDescription") or "")
-        self.objective_power = _number(aperio_value(text, "AppMag"))
+        self.objective_power = picture.objective
         self.mpp_conflict = find_conflict(statements, self.objective_power)
         self.icc_profile: bytes | None = tag_value(page, "InterColorProfile")
         names = ("ImageDescription", "Software", "Make", "Model", "DateTime")
@@ -171,11 +171,3 @@ def _vendor(file: Any) -> str:
         "is_imagej": "ImageJ TIFF",
     }
     return next((name for kind, name in kinds.items() if getattr(file, kind)), "TIFF")
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if value > 0 else None

@@ -16,9 +16,13 @@ from tests.slides import draw_section
 SOME = Box(1000, 800, 64, 64)
 
 
-@pytest.mark.parametrize("backend", [OpenSlideSlide, TiffSlide])
-def test_a_with_block_closes_the_slide(backend: type, pyramid_slide: Path) -> None:
-    with backend(pyramid_slide) as slide:
+@pytest.mark.parametrize(
+    ("backend", "name"), [(OpenSlideSlide, "bounds_slide"), (TiffSlide, "pyramid_slide")]
+)
+def test_a_with_block_closes_the_slide(
+    backend: type, name: str, request: pytest.FixtureRequest
+) -> None:
+    with backend(request.getfixturevalue(name)) as slide:
         assert slide.read(SOME, 0).shape == (64, 64, 3)
     with pytest.raises(TileReadError, match="closed"):
         slide.read(SOME, 0)

@@ -169,8 +169,8 @@ def test_dicom_folder_or_any_of_its_files(real_slides: Path) -> None:
 def test_broken_dicom_is_explained(real_slides: Path) -> None:
     with pytest.raises(SlideOpenError, match="DICOM file that lacks") as caught:
         open_slide(real_slides / "broken-no-image-type.dcm")
-    assert len(caught.value.causes) == 2
-    assert "image flavor" in caught.value.details()
+    assert "ImageType VOLUME" in str(caught.value)
+    assert caught.value.causes
 
 
 @pytest.mark.real_data

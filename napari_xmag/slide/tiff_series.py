@@ -1,0 +1,194 @@
+"""Pictures of TIFFs that describe their pages: OME-TIFF, ImageJ, Leica SCN, tifffile's own."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.mpp import StatedMpp, plausible
+from napari_xmag.slide.scale import StoredLevel, place_levels
+from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
+from napari_xmag.slide.tiff_statements import (
+    PixelsElement,
+    channel_problem,
+    ome_pixels,
+    statements_of_ome,
+    statements_of_page,
+)
+
+_AXES = {"C": "channels", "T": "time points"}
+# Axes that only say that there are several pictures.
+_UNNAMED_AXES = frozenset("QIRP")
+# No tissue is scanned through a weaker objective than this.
+_MACRO_POWER = 2.0
+
+
+def series_pictures(file: tifffile.TiffFile) -> Iterator[TiffPicture]:
+    """Yield the pictures of a TIFF that describes its pages."""
+    series = file.series
+    if file.is_ome:
+        yield from _ome_pictures(file, series)
+    elif file.is_scn:
+        yield from _scn_pictures(file, series)
+    else:
+        for item in series:
+            yield from _series_pictures(item, None)
+
+
+def _ome_pictures(file: tifffile.TiffFile, series: Sequence[Any]) -> Iterator[TiffPicture]:
+    """Yield pictures; an Image that is a coarser level of the one before becomes that."""
+    last: TiffPicture | None = None
+    for item, pixels in zip(series, ome_pixels(file, series), strict=True):
+        for picture in _series_pictures(item, pixels):
+            if last is not None and _add_resolution(picture, last):
+                continue
+            if last is not None:
+                yield last
+            last = picture
+    if last is not None:
+        yield last
+
+
+def _add_resolution(picture: TiffPicture, finer: TiffPicture) -> bool:
+    """Add a picture to one whose field it states to show in coarser pixels; return whether."""
+    if not picture.statements or not finer.statements or picture.problem:
+        return False
+    coarse, fine = picture.statements[0].mpp, finer.statements[0].mpp
+    if min(coarse.x / fine.x, coarse.y / fine.y) < 1.5 or _root(picture) != _root(finer):
+        return False
+    levels = [
+        StoredLevel(p.page.imagewidth, p.page.imagelength, *tile_size(p.page), (mpp.x, mpp.y))
+        for p, mpp in ((finer, fine), (picture, coarse))
+    ]
+    placed = place_levels(levels).levels
+    if len(placed) < 2:
+        return False
+    beyond = levels[1].width - placed[1].width, levels[1].height - placed[1].height
+    if any(more > max(1, tile) for more, tile in zip(beyond, tile_size(picture.page), strict=True)):
+        return False
+    finer.levels[0].spacing = fine.x, fine.y
+    finer.levels.append(TiffLevel(picture.levels[0].pages, (coarse.x, coarse.y)))
+    return True
+
+
+def _root(picture: TiffPicture) -> str:
+    """Return a name without the number of its resolution."""
+    return re.sub(r"[\s_#:.-]*(resolution|level)?[\s_#:.-]*\d*$", "", picture.name.lower())
+
+
+def _scn_pictures(file: tifffile.TiffFile, series: Sequence[Any]) -> Iterator[TiffPicture]:
+    """Yield the scanned regions of a Leica SCN that OpenSlide cannot put together."""
+    root = ElementTree.fromstring(file.pages.first.description)
+    images = [
+        (collection, image)
+        for collection in root.findall("{*}collection")
+        for image in collection.findall("{*}image")
+        if image.find("{*}pixels/{*}dimension") is not None
+    ]
+    for (collection, image), item in zip(images, series, strict=True):
+        for picture in _series_pictures(item, None):
+            source = image.findtext(".//{*}illuminationSource", "brightfield")
+            picture.objective = _float(image.findtext(".//{*}objective"))
+            if source != "brightfield":
+                picture.problem = f"a picture in {source} light"
+            if _is_macro(collection, image, picture.objective):
+                picture.name = "macro"
+            stated = _scn_mpp(image)
+            picture.statements = stated or picture.statements
+            yield picture
+
+
+def _is_macro(
+    collection: ElementTree.Element, image: ElementTree.Element, power: float | None
+) -> bool:
+    """Return whether a picture shows the whole glass."""
+    view = image.find("{*}view")
+    size = [collection.get("sizeX"), collection.get("sizeY")]
+    whole = view is not None and [view.get("sizeX"), view.get("sizeY")] == size
+    return whole or (power is not None and power < _MACRO_POWER)
+
+
+def _scn_mpp(image: ElementTree.Element) -> list[StatedMpp]:
+    """Return the pixel size: the region in nanometres over its pixels."""
+    view, pixels = image.find("{*}view"), image.find("{*}pixels")
+    if view is None or pixels is None:
+        return []
+    sizes = [_float(item.get(f"size{axis}")) for axis in "XY" for item in (view, pixels)]
+    if not all(sizes):
+        return []
+    across, columns, down, rows = (size or 1.0 for size in sizes)
+    mpp = plausible(across / columns / 1000, down / rows / 1000)
+    return [] if mpp is None else [StatedMpp(mpp, MppSource.VENDOR, "Leica header")]
+
+
+def _float(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+def _series_pictures(series: Any, pixels: PixelsElement | None) -> Iterator[TiffPicture]:
+    """Yield the pictures of one tifffile series, of which unnamed axes hold several."""
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    leading = [axis for axis in series.axes if axis not in "YXS" and sizes[axis] > 1]
+    several = [axis for axis in leading if axis in _UNNAMED_AXES]
+    first = series.pages[0]
+    problem = _series_problem(series, sizes, leading, pixels)
+    if first is None or first.keyframe is None:
+        return
+    statements = statements_of_page(first.keyframe) if pixels is None else []
+    statements = statements or statements_of_ome(pixels, first.keyframe)
+    for number in range(int(np.prod([sizes[axis] for axis in several]))):
+        levels = [TiffLevel(_plane_pages(level, leading, sizes, number)) for level in series.levels]
+        if not problem and any(page is None for level in levels for page in level.pages):
+            problem = "pictures that lie in other files"
+        name = str(series.name or "")
+        planes = sizes.get("Z", 1)
+        yield TiffPicture(name, levels, statements, planes, problem=problem)
+
+
+def _plane_pages(level: Any, leading: list[str], sizes: dict[str, int], number: int) -> list[Any]:
+    """Return the pages of one picture: the middle focal plane, all its colours."""
+    pages = np.empty(len(level.pages), object)
+    pages[:] = list(level.pages)
+    shape = [sizes[axis] for axis in leading]
+    if pages.size != int(np.prod(shape)):
+        return [level.pages[0]]
+    grid = pages.reshape(shape)
+    several = np.unravel_index(
+        number, [sizes[axis] for axis in leading if axis in _UNNAMED_AXES] or [1]
+    )
+    wanted = iter(several)
+    chosen: list[Any] = []
+    for axis in leading:
+        if axis == "Z":
+            chosen.append(sizes["Z"] // 2)
+        else:
+            chosen.append(next(wanted) if axis in _UNNAMED_AXES else slice(None))
+    return list(np.atleast_1d(np.asarray(grid[tuple(chosen)], object)).ravel())
+
+
+def _series_problem(
+    series: Any, sizes: dict[str, int], leading: list[str], pixels: PixelsElement | None
+) -> str:
+    """Return why a series is no slide, or an empty text."""
+    first = series.pages[0]
+    if first is None:
+        return "pictures that lie in other files"
+    others = [axis for axis in leading if axis != "Z" and axis not in _UNNAMED_AXES]
+    samples = sizes.get("S", 1)
+    if others == ["C"] and sizes["C"] == 3 and samples == 1:
+        return channel_problem(pixels) or (
+            "" if series.dtype == np.uint8 else f"3 channels of type {series.dtype}"
+        )
+    if others:
+        return ", ".join(f"{sizes[axis]} {_AXES.get(axis, 'pictures')}" for axis in others)
+    stacked = len(series.pages) != int(np.prod([sizes[axis] for axis in leading]))
+    if stacked and leading:
+        return "several planes of which only the first is described"
+    return page_problem(first.keyframe)
