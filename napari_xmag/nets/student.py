@@ -297,7 +297,7 @@ class Student(nn.Module):
         side = round(patches.shape[1] ** 0.5)
         if side * side != patches.shape[1]:
             raise _unsuitable(f"{patches.shape[1]} tokens, which form no square grid")
-        grid = patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+        grid = patches.transpose(1, 2).unflatten(2, (side, side))
         return _Layer(tokens[:, : self._prefix], grid)
 
     def _embedding(self, layer: _Layer) -> Tensor:
@@ -368,7 +368,7 @@ class Student(nn.Module):
 
 
 def _without_prefix(grid: Tensor) -> _Layer:
-    return _Layer(grid.new_empty(len(grid), 0, grid.shape[1]), grid)
+    return _Layer(grid.new_empty(grid.shape[0], 0, grid.shape[1]), grid)
 
 
 def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
