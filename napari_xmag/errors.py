@@ -65,6 +65,10 @@ class ModelError(XmagError, ValueError):
     """A model folder that is missing, altered, incomplete or unsuitable."""
 
 
+class GraphError(ModelError):
+    """A network that cannot run as a graph; PyTorch can still run it."""
+
+
 class ConfigError(XmagError, ValueError):
     """A setting out of its range."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_xmag.errors import ModelError
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.info import ModelInfo
+from napari_xmag.nets.stored import StoredModel
 
 if TYPE_CHECKING:
     import torch
@@ -140,6 +141,22 @@ def load_model(
     from napari_xmag.nets.build import load_folder
 
     return load_folder(find_model(name_or_folder)).to(device).eval()
+
+
+def open_model(name_or_folder: str | Path | None = None) -> StoredModel:
+    """Open a slide model, checked; its networks are loaded when they are needed.
+
+    Parameters
+    ----------
+    name_or_folder
+        A name that `list_models` knows, or a folder; None for the default.
+
+    Raises
+    ------
+    ModelError
+        When it is unknown, missing, altered or unsafe.
+    """
+    return StoredModel.open(find_model(name_or_folder))
 
 
 def save_model(

@@ -54,8 +54,9 @@ class ScoreAccumulator:
             self.seconds["first_tiles"] = time.perf_counter() - self.began
         self.scores.append(scores)
         self.analyzed += scores.tiles
-        self.feature_sum = self.feature_sum + scores.feature_sum
-        return self._event(scores.indices, scores.attention_logit, scores.patch_evidence)
+        found = scores.of_patches
+        self.feature_sum = self.feature_sum + found.feature_sum
+        return self._event(scores.indices, found.attention_logit, found.patch_evidence)
 
     def add_unreadable(self, index: int, reason: str) -> TilesDone:
         """Take in a tile that could not be read and return the event that tells of it."""
@@ -67,8 +68,8 @@ class ScoreAccumulator:
     def stop(self, lanes: int) -> None:
         """Settle the seconds; ``lanes`` batches were encoded side by side."""
         wall = time.perf_counter() - self.began
-        encode = sum(scores.encode_seconds for scores in self.scores) / lanes
-        head = sum(scores.head_seconds for scores in self.scores) / lanes
+        encode = sum(scores.of_patches.encode_seconds for scores in self.scores) / lanes
+        head = sum(scores.of_patches.head_seconds for scores in self.scores) / lanes
         self.seconds |= {
             "read_wait": max(0.0, wall - encode - head),
             "encode": encode,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,18 @@ from napari_xmag.analyze.provenance import model_facts, program_versions
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.table import PatchTable
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.info import ModelInfo
+from napari_xmag.nets.pooling import pool_scores
 from napari_xmag.slide.bag import Bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.metadata import slide_metadata
 from napari_xmag.slide.tiles import TileGrid
 from napari_xmag.slide.tissue import TissueMask
 
-if TYPE_CHECKING:
-    from napari_xmag.nets.model import SlideModel
-
 
 def build_result(
     slide: Slide,
-    model: "SlideModel",
+    info: ModelInfo,
     bag: Bag,
     mask: TissueMask,
     accumulator: ScoreAccumulator,
@@ -43,8 +42,8 @@ def build_result(
     ModelError
         When the model gave values that are not numbers.
     """
-    info, grid = model.info, bag.patches
-    patches, logits = _pooled(model, grid, accumulator)
+    grid = bag.patches
+    patches, logits = _pooled(info, grid, accumulator)
     raw, calibrated = info.probabilities(logits) if len(patches) else ((), ())
     return SlideResult(
         patches=patches,
@@ -57,7 +56,7 @@ def build_result(
         logits=tuple(map(float, logits)),
         probabilities_raw=tuple(map(float, raw)),
         probabilities=tuple(map(float, calibrated)),
-        flags=_flags(slide, model, mask, accumulator, patches),
+        flags=_flags(slide, info, mask, accumulator, patches),
         unreadable=tuple(
             UnreadableTile(bag.tiles.boxes[index], reason)
             for index, reason in accumulator.unreadable
@@ -72,21 +71,17 @@ def build_result(
 
 
 def _pooled(
-    model: "SlideModel", grid: TileGrid, accumulator: ScoreAccumulator
-) -> tuple[PatchTable, NDArray[np.float32]]:
-    """Turn the scores of all tiles into attention, evidence and logits, by the head itself."""
-    import torch
-
+    info: ModelInfo, grid: TileGrid, accumulator: ScoreAccumulator
+) -> tuple[PatchTable, NDArray[np.float64]]:
+    """Turn the scores of all tiles into attention, evidence and logits, as the head would."""
     if not accumulator.scores:
-        return PatchTable.empty(accumulator.classes), np.empty(0, np.float32)
+        return PatchTable.empty(accumulator.classes), np.empty(0)
     indices = np.concatenate([scores.indices for scores in accumulator.scores])
-    logit = np.concatenate([scores.attention_logit for scores in accumulator.scores])
-    evidence = np.concatenate([scores.patch_evidence for scores in accumulator.scores])
+    logit = np.concatenate([scores.of_patches.attention_logit for scores in accumulator.scores])
+    evidence = np.concatenate([scores.of_patches.patch_evidence for scores in accumulator.scores])
     if not (np.isfinite(logit).all() and np.isfinite(evidence).all()):
-        raise _not_numbers(model.info.display_name)
-    with torch.inference_mode():
-        pooled = model.head.pool(torch.from_numpy(logit), torch.from_numpy(evidence))
-    attention, weighted, logits = (part.numpy() for part in pooled)
+        raise _not_numbers(info.display_name)
+    attention, weighted, logits = pool_scores(logit, evidence)
     boxes = [grid.boxes[index] for index in indices]
     table = PatchTable(
         x=np.array([box.x for box in boxes]),
@@ -96,8 +91,8 @@ def _pooled(
         column=grid.columns[indices].astype(np.int64),
         row=grid.rows[indices].astype(np.int64),
         attention_logit=logit,
-        attention=attention.astype(np.float32),
-        evidence=weighted.astype(np.float32),
+        attention=attention,
+        evidence=weighted,
     )
     return table, logits
 
@@ -112,12 +107,12 @@ def _not_numbers(name: str) -> ModelError:
 
 def _flags(
     slide: Slide,
-    model: "SlideModel",
+    info: ModelInfo,
     mask: TissueMask,
     accumulator: ScoreAccumulator,
     patches: PatchTable,
 ) -> tuple[flags.Flag, ...]:
-    mpp, info = require_mpp(slide), model.info
+    mpp = require_mpp(slide)
     found = flags.tissue_flags(accumulator.total, accumulator.analyzed, mask.area_um2(mpp) / 1e6)
     found += flags.unreadable_flags(accumulator.total, len(accumulator.unreadable))
     if len(patches) and info.training_range is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.analyze.accumulator import ScoreAccumulator
 from napari_xmag.analyze.build_result import build_result
+from napari_xmag.analyze.encoder import EncoderLanes, Scores
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
@@ -21,8 +22,7 @@ from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
 
 if TYPE_CHECKING:
-    from napari_xmag.analyze.encoder import EncoderLanes, Scores
-    from napari_xmag.nets.model import SlideModel
+    from napari_xmag.analyze.encoder import AnyModel
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _Answer = TypeVar("_Answer")
 
 def analyze(
     slide: Slide,
-    model: "SlideModel",
+    model: "AnyModel",
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
 ) -> Generator[AnalyzeEvent, None, None]:
@@ -74,7 +74,7 @@ def analyze(
 
 def analyze_slide(
     slide: Slide,
-    model: "SlideModel",
+    model: "AnyModel",
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
     listen: Callable[[AnalyzeEvent], None] | None = None,
@@ -99,7 +99,11 @@ class _Analysis:
     """One run; lives as long as its generator."""
 
     def __init__(
-        self, slide: Slide, model: "SlideModel", settings: AnalyzeSettings, mask: TissueMask | None
+        self,
+        slide: Slide,
+        model: "AnyModel",
+        settings: AnalyzeSettings,
+        mask: TissueMask | None,
     ) -> None:
         self._slide = slide
         self._model = model
@@ -116,9 +120,6 @@ class _Analysis:
             aside.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, aside: ThreadPoolExecutor) -> Generator[AnalyzeEvent, None, None]:
-        # here, so that whoever only shows results never loads torch
-        from napari_xmag.analyze.encoder import EncoderLanes
-
         clock = _Clock()
         preparing = aside.submit(EncoderLanes, self._model, self._settings)
         mask = yield from _awaited(aside.submit(self._find_mask), "finding the tissue")
@@ -137,7 +138,7 @@ class _Analysis:
         accumulator.seconds["total"] = clock.total()
         used = self._settings_used(encoder, mask)
         assembled = aside.submit(
-            build_result, self._slide, self._model, bag, mask, accumulator, used
+            build_result, self._slide, self._model.info, bag, mask, accumulator, used
         )
         result = yield from _awaited(assembled, "summing up")
         _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
@@ -161,7 +162,7 @@ class _Analysis:
         )
 
     def _tiles(
-        self, bag: Bag, encoder: "EncoderLanes", accumulator: ScoreAccumulator
+        self, bag: Bag, encoder: EncoderLanes, accumulator: ScoreAccumulator
     ) -> Generator[AnalyzeEvent, None, None]:
         batch: list[Tile] = []
         with closing(self._read(bag.tiles)) as tiles:
@@ -170,18 +171,18 @@ class _Analysis:
                     yield self._said(accumulator.add_unreadable(tile.index, tile.error))
                 elif tile is not None:
                     batch.append(tile)
-                if len(batch) >= encoder.batch_size:
+                if len(batch) >= encoder.engine.batch_size:
                     self._submit(encoder, batch, bag)
                     batch = []
-                yield from self._collect(accumulator, most_pending=2 * encoder.lanes)
+                yield from self._collect(accumulator, most_pending=2 * encoder.engine.lanes)
                 if time.perf_counter() - self._spoke > _BEAT_SECONDS:
                     yield self._said(Waiting("reading", accumulator.done, accumulator.total))
         if batch:
             self._submit(encoder, batch, bag)
         yield from self._collect(accumulator, most_pending=0)
-        accumulator.stop(encoder.lanes)
+        accumulator.stop(encoder.engine.lanes)
 
-    def _submit(self, encoder: "EncoderLanes", batch: list[Tile], bag: Bag) -> None:
+    def _submit(self, encoder: EncoderLanes, batch: list[Tile], bag: Bag) -> None:
         members = bag.members[[tile.index for tile in batch]]
         self._pending.append(encoder.submit(batch, members))
 
@@ -208,12 +209,13 @@ class _Analysis:
         self._spoke = time.perf_counter()
         return event
 
-    def _settings_used(self, encoder: "EncoderLanes", mask: TissueMask) -> dict[str, Any]:
+    def _settings_used(self, encoder: EncoderLanes, mask: TissueMask) -> dict[str, Any]:
         return {
             **asdict(self._settings),
-            "device": str(encoder.device),
-            "batch_size": encoder.batch_size,
-            "precision": encoder.precision,
+            "engine": encoder.engine.name,
+            "device": encoder.engine.device,
+            "batch_size": encoder.engine.batch_size,
+            "precision": encoder.engine.precision,
             "tissue": mask.method,
         }
 

@@ -1,13 +1,13 @@
 """Where a result comes from: programs and model."""
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from napari_xmag._about import __version__
 from napari_xmag.nets.info import ModelInfo
 
-_PACKAGES = ("numpy", "openslide-python", "tifffile", "timm", "torch")
+_PACKAGES = ("numpy", "onnxruntime", "openslide-python", "tifffile", "timm", "torch")
 
 
 def program_versions() -> dict[str, str]:
@@ -17,10 +17,18 @@ def program_versions() -> dict[str, str]:
     return {
         "napari-xmag": __version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in _PACKAGES},
+        **{name: package_version(name) for name in _PACKAGES},
         "openslide": openslide.__library_version__,
         "system": f"{platform.system()} {platform.machine()}",
     }
+
+
+def package_version(name: str) -> str:
+    """Return the version of an installed package; "missing" where it is not."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def model_facts(info: ModelInfo) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from napari_xmag.errors import ConfigError
+from napari_xmag.nets.engines.base import EngineChoice
 from napari_xmag.nets.info import Precision
 
 TissueChoice = Literal["auto", "whole"]
@@ -28,6 +29,8 @@ class AnalyzeSettings:
         `analyze` comes before both.
     precision
         ``"auto"`` uses half precision where the device gains by it, ``"float32"`` never does.
+    engine
+        ``"torch"`` or ``"graph"``; ``"auto"`` takes the graph on a CPU that computes in float32.
 
     Raises
     ------
@@ -41,13 +44,15 @@ class AnalyzeSettings:
     min_tissue: float = 0.2
     tissue: TissueChoice = "auto"
     precision: Precision = "auto"
+    engine: EngineChoice = "auto"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "workers"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"{name} of 1 or more", value)
         _require(0 <= self.min_tissue <= 1, "min_tissue from 0 to 1", self.min_tissue)
-        for name, choices in (("tissue", TissueChoice), ("precision", Precision)):
+        chosen = (("tissue", TissueChoice), ("precision", Precision), ("engine", EngineChoice))
+        for name, choices in chosen:
             value, known = getattr(self, name), get_args(choices)
             _require(value in known, f"{name} to be {' or '.join(known)}", value)
 

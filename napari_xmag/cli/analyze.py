@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_xmag.cli.analyze_report import AnalyzeReport
     from napari_xmag.cli.targets import Target, WriteBack
     from napari_xmag.export.folder import ResultFolders
-    from napari_xmag.nets.model import SlideModel
+    from napari_xmag.nets.stored import StoredModel
     from napari_xmag.slide.base import Slide
 
 _log = logging.getLogger(__name__)
@@ -134,6 +134,13 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         help="auto is faster where the device allows; float32 is the same everywhere "
         "(default: auto)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "torch", "graph"),
+        default="auto",
+        help="what runs the network: PyTorch, or a graph of it that is faster on CPUs and made on "
+        "first use (default: auto)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -164,6 +171,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
         min_tissue=args.min_tissue,
         tissue="whole" if args.tissue == "whole" else "auto",
         precision=args.precision,
+        engine=args.engine,
     )
     _require_folder(args.out)
     found, targets = find_targets(args.slides)
@@ -191,14 +199,16 @@ def _require_folder(out: Path) -> None:
         )
 
 
-def _load(args: argparse.Namespace) -> "SlideModel":
+def _load(args: argparse.Namespace) -> "StoredModel":
     """Load what all slides need; a fault here is wrong usage."""
-    from napari_xmag.nets.device import pick_device
-    from napari_xmag.zoo import load_model
+    from napari_xmag.zoo import open_model
 
-    pick_device(args.device)
+    if args.device not in ("auto", "cpu"):
+        from napari_xmag.nets.device import pick_device
+
+        pick_device(args.device)
     try:
-        return load_model(args.model)
+        return open_model(args.model)
     except ModelError as error:
         raise ConfigError(
             expected=error.expected, found=error.found, hint=error.hint, causes=(error,)
@@ -211,7 +221,7 @@ class _Job:
 
     args: argparse.Namespace
     settings: "AnalyzeSettings"
-    model: "SlideModel"
+    model: "StoredModel"
     folders: "ResultFolders"
     within: regions.RegionsChoice
     report: "AnalyzeReport"

@@ -24,6 +24,8 @@ from napari_xmag.nets.info import ModelInfo, TrainingRange
 
 FORMAT = 1
 
+# How a student is read out, in the xmag section.
+_READOUT = ("mpp", "tile_px", "cells", "embedding", "layers", "mean", "std")
 _PINNED = (WEIGHTS, HEAD, CARD)
 _UNSAFE = {".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -46,12 +48,15 @@ class FolderContent:
         The ``xmag`` section of its config.
     head
         Tensors of the attention head by name.
+    encoder_fingerprint
+        Hash of all that decides the student's features.
     """
 
     folder: Path
     info: ModelInfo
     xmag: Mapping[str, Any]
     head: Arrays
+    encoder_fingerprint: str
 
 
 def read_folder(folder: Path, *, verify: bool = True) -> FolderContent:
@@ -91,7 +96,7 @@ def read_folder(folder: Path, *, verify: bool = True) -> FolderContent:
         raise _refused(
             folder, f"an incomplete or unreadable description ({error!r})", _FETCH_AGAIN, error
         ) from error
-    return FolderContent(folder, info, xmag, head)
+    return FolderContent(folder, info, xmag, head, _encoder_fingerprint(config))
 
 
 _FETCH_AGAIN = "Fetch or save the model again."
@@ -234,6 +239,15 @@ def _check_files(folder: Path, xmag: Mapping[str, Any], *, verify: bool) -> None
                 f"an altered {name}: its SHA-256 is not the one in {CONFIG}",
                 _FETCH_AGAIN,
             )
+
+
+def _encoder_fingerprint(config: Mapping[str, Any]) -> str:
+    """Return a hash of the network and of how it is read out, whatever head weighs it."""
+    network = {key: value for key, value in config.items() if key != "xmag"}
+    xmag = config["xmag"]
+    readout = {key: xmag.get(key) for key in _READOUT}
+    stated = json.dumps([network, readout, xmag["files"][WEIGHTS]], sort_keys=True)
+    return hashlib.sha256(stated.encode()).hexdigest()
 
 
 def _read_head(folder: Path) -> tuple[Arrays, Arrays]:

@@ -297,7 +297,7 @@ class Student(nn.Module):
         side = round(patches.shape[1] ** 0.5)
         if side * side != patches.shape[1]:
             raise _unsuitable(f"{patches.shape[1]} tokens, which form no square grid")
-        grid = patches.transpose(1, 2).unflatten(2, (side, side))
+        grid = patches.transpose(1, 2).reshape(patches.shape[0], -1, side, side)
         return _Layer(tokens[:, : self._prefix], grid)
 
     def _embedding(self, layer: _Layer) -> Tensor:

@@ -1,0 +1,55 @@
+"""Networks in memory, for an engine to run."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
+from napari_xmag.nets.info import Granularity
+from napari_xmag.nets.model import SlideModel
+from napari_xmag.nets.student import Student
+
+
+@dataclass(frozen=True, eq=False)
+class LiveNetworks:
+    """A student and perhaps a head as they are in memory now; see `Networks`."""
+
+    own_student: Student
+    granularity: Granularity
+    own_head: AttentionHead | None = None
+
+    @classmethod
+    def of_model(cls, model: SlideModel) -> "LiveNetworks":
+        """Take the networks of a slide model."""
+        return cls(model.student, model.info.granularity, model.head)
+
+    def fingerprint(self) -> str:
+        """Return a hash of weights, specification and make of the student."""
+        student = self.own_student
+        make = type(student.backbone)
+        # two networks may have the same weights and do other things with them
+        parts = (
+            encoder_fingerprint(student),
+            make.__module__,
+            make.__qualname__,
+            sorted(student.model_args.items()),
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def student(self) -> Student:
+        """Return the student."""
+        return self.own_student
+
+    def head(self) -> AttentionHead | None:
+        """Return the head."""
+        return self.own_head
+
+    def head_arrays(self) -> dict[str, NDArray[Any]] | None:
+        """Return the head's tensors by name."""
+        if self.own_head is None:
+            return None
+        state = self.own_head.state_dict()
+        return {name: tensor.detach().float().cpu().numpy() for name, tensor in state.items()}

@@ -1,0 +1,145 @@
+"""Which engine runs a network on this machine; loads torch only where it is needed."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from napari_xmag.errors import ConfigError, ExportError, ModelError
+from napari_xmag.nets.accelerators import accelerator_possible, cpu_multiplies_bfloat16
+from napari_xmag.nets.engines.base import Engine, EngineChoice
+from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
+from napari_xmag.nets.engines.graph_engine import GraphEngine
+from napari_xmag.nets.engines.head_graph import HeadGraph
+from napari_xmag.nets.engines.runtime import require_runtime
+from napari_xmag.nets.info import Granularity, Precision
+
+if TYPE_CHECKING:
+    from napari_xmag.nets.abmil import AttentionHead
+    from napari_xmag.nets.student import Student
+
+_log = logging.getLogger(__name__)
+
+
+class Networks(Protocol):
+    """A student, and perhaps a head, for an engine to run: in memory, or in a folder for now."""
+
+    @property
+    def granularity(self) -> Granularity:
+        """What is taken of a tile."""
+
+    def fingerprint(self) -> str:
+        """Return a hash of all that decides the student's features."""
+
+    def student(self) -> "Student":
+        """Return the student; loads torch."""
+
+    def head(self) -> "AttentionHead | None":
+        """Return the head; loads torch."""
+
+    def head_arrays(self) -> Mapping[str, NDArray[Any]] | None:
+        """Return the head's tensors by name; loads no torch that is not loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How a network is run.
+
+    Parameters
+    ----------
+    engine
+        Which one; auto takes the graph on a CPU that computes in float32, else torch.
+    device
+        As in `pick_device`.
+    batch_size
+        Tiles at once; found by trying when None.
+    precision
+        As in `pick_dtype`.
+    """
+
+    engine: EngineChoice = "auto"
+    device: str = "auto"
+    batch_size: int | None = None
+    precision: Precision = "auto"
+
+
+def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
+    """Open the engine that suits settings and machine.
+
+    Where a graph is wanted and none is kept, it is made of the student, which takes some seconds,
+    and kept.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such device, or the graph engine is asked for on a GPU.
+    GraphError
+        When the graph engine is asked for, but cannot run the network.
+    ModelError
+        When the networks do not load.
+    """
+    if not _graph_suits(settings):
+        return _open_torch(networks, settings)
+    try:
+        require_runtime()
+        graph = _graph_of(networks)
+        arrays = networks.head_arrays()
+        head = None if arrays is None else HeadGraph(arrays)
+        return GraphEngine(graph, head, settings.batch_size)
+    except (ModelError, ExportError) as error:
+        if settings.engine == "graph":
+            raise
+        _log.info("PyTorch runs the network. %s", error)
+        return _open_torch(networks, settings)
+
+
+def _graph_suits(settings: EngineSettings) -> bool:
+    if settings.engine == "torch":
+        return False
+    asked = settings.engine == "graph"
+    if settings.device == "auto" and asked:
+        return True
+    if settings.device != "cpu" and not (settings.device == "auto" and not accelerator_possible()):
+        from napari_xmag.nets.device import pick_device
+
+        if pick_device(settings.device).type != "cpu":
+            return _refused(asked, f"the device {settings.device}", "runs on the CPU")
+    return asked or settings.precision == "float32" or not cpu_multiplies_bfloat16()
+
+
+def _refused(asked: bool, found: str, does: str) -> bool:
+    if asked:
+        raise ConfigError(
+            expected=f"settings of the engine graph, which {does}",
+            found=found,
+            hint="Leave the engine on auto.",
+        )
+    return False
+
+
+def _graph_of(networks: Networks) -> Path:
+    name = graph_name(networks.fingerprint(), networks.granularity)
+    kept = kept_graph(name)
+    if kept is not None:
+        return kept
+    from napari_xmag.nets.engines.convert import convert
+
+    _log.info("Converting the network for this CPU, once")
+    return keep_graph(name, partial(convert, networks.student(), networks.granularity))
+
+
+def _open_torch(networks: Networks, settings: EngineSettings) -> Engine:
+    from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
+    from napari_xmag.nets.engines.torch_engine import TorchEngine
+
+    device = pick_device(settings.device)
+    student = ready_on(networks.student(), device)
+    if settings.batch_size is None:
+        batch = DeviceBatch.find(student, device, settings.precision)
+    else:
+        batch = DeviceBatch(device, settings.batch_size, settings.precision)
+    return TorchEngine(student, networks.granularity, batch, networks.head())

@@ -1,0 +1,90 @@
+"""A slide model in its folder, whose networks are loaded when they are needed; needs no torch."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_xmag.errors import ModelError
+from napari_xmag.nets.folder import Arrays, FolderContent, read_folder
+from napari_xmag.nets.info import Granularity, ModelInfo
+
+if TYPE_CHECKING:
+    from napari_xmag.nets.abmil import AttentionHead
+    from napari_xmag.nets.model import SlideModel
+    from napari_xmag.nets.student import Student
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """A checked model folder; serves engines as `Networks`, of which a kept graph needs no torch.
+
+    Attributes
+    ----------
+    content
+        What the folder states.
+    """
+
+    content: FolderContent
+
+    @classmethod
+    def open(cls, folder: Path) -> "StoredModel":
+        """Read and check a model folder.
+
+        Raises
+        ------
+        ModelError
+            When it is no complete, unaltered slide model.
+        """
+        return cls(read_folder(folder))
+
+    @property
+    def info(self) -> ModelInfo:
+        """Classes, mpp, calibration and origin."""
+        return self.content.info
+
+    @property
+    def cells(self) -> int:
+        """Patches that the head weighs along a side of each tile; 1 for whole tiles."""
+        return int(self.content.xmag["cells"]) if self.granularity == "cells" else 1
+
+    @property
+    def granularity(self) -> Granularity:
+        """What the head weighs."""
+        return self.info.granularity
+
+    def fingerprint(self) -> str:
+        """Return a hash of all in the folder that decides the student's features."""
+        return self.content.encoder_fingerprint
+
+    def head_arrays(self) -> Arrays:
+        """Return the head's tensors by name."""
+        return self.content.head
+
+    def student(self) -> "Student":
+        """Return the student, on the CPU; see `model`."""
+        return self.model.student
+
+    def head(self) -> "AttentionHead":
+        """Return the head, on the CPU; see `model`."""
+        return self.model.head
+
+    @cached_property
+    def model(self) -> "SlideModel":
+        """The model with its networks, on the CPU; loads torch.
+
+        Raises
+        ------
+        ModelError
+            When the weights do not fit the description, or the folder holds another model by now.
+        """
+        from napari_xmag.nets.build import load_folder
+
+        model = load_folder(self.content.folder)
+        if model.info.sha256 != self.info.sha256:
+            raise ModelError(
+                expected=f"the model {self.info.name} in {self.content.folder} as it was opened",
+                found="another one by now",
+                hint="Start again.",
+            )
+        return model
