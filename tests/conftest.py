@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_xmag.nets.engines import graph_cache
 from napari_xmag.slide.sample import sample_slide
 from tests.slides import draw_section, write_aperio, write_leica, write_pyramid
 
@@ -14,6 +15,18 @@ from tests.slides import draw_section, write_aperio, write_leica, write_pyramid
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep settings and models of whoever runs the tests out of them, and the other way round."""
     monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path / "xmag-home"))
+
+
+@pytest.fixture(scope="session")
+def session_graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the graphs that all tests share: converting a network takes seconds."""
+    return tmp_path_factory.mktemp("graphs")
+
+
+@pytest.fixture(autouse=True)
+def _shared_graphs(session_graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convert each network once for all tests."""
+    monkeypatch.setattr(graph_cache, "graphs_folder", lambda: session_graphs)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from tests.analyze.slides import Disturbed, PlainSlide, damaged, everything
 from tests.nets.students import tiny_model
 
 EXACT = AnalyzeSettings(precision="float32")
+TORCH = AnalyzeSettings(precision="float32", engine="torch")
+GRAPH = AnalyzeSettings(engine="graph")
 
 
 @pytest.fixture
@@ -173,7 +176,7 @@ def test_cancel_while_encoding(plain: PlainSlide, monkeypatch: pytest.MonkeyPatc
         return forward(images)
 
     monkeypatch.setattr(model.student.backbone, "forward_features", slow)
-    events = analyze(plain, model, AnalyzeSettings(), everything(plain))
+    events = analyze(plain, model, TORCH, everything(plain))
     assert any(isinstance(event, Waiting) and event.stage == "encoding" for event in events)
     start = time.perf_counter()
     events.close()
@@ -183,7 +186,7 @@ def test_cancel_while_encoding(plain: PlainSlide, monkeypatch: pytest.MonkeyPatc
 
 def test_cancel_while_looking_for_tissue(section: Slide) -> None:
     slow = Disturbed(section, lambda box: time.sleep(0.4))
-    events = analyze(slow, orange_model())
+    events = analyze(slow, orange_model(), TORCH)
     assert next(events) == Waiting("finding the tissue")
     start = time.perf_counter()
     events.close()
@@ -193,7 +196,7 @@ def test_cancel_while_looking_for_tissue(section: Slide) -> None:
 
 def test_cancel_gives_torch_its_threads_back(plain: PlainSlide) -> None:
     before = torch.get_num_threads()
-    events = analyze(plain, orange_model(), AnalyzeSettings(), everything(plain))
+    events = analyze(plain, orange_model(), TORCH, everything(plain))
     assert any(isinstance(event, TilesDone) for event in events)
     events.close()
     seen: list[int] = []
@@ -212,7 +215,7 @@ def test_reading_never_runs_far_ahead(plain: PlainSlide, monkeypatch: pytest.Mon
         return forward(images)
 
     monkeypatch.setattr(model.student.backbone, "forward_features", slow)
-    ahead, settings = [], AnalyzeSettings(batch_size=4)
+    ahead, settings = [], AnalyzeSettings(batch_size=4, engine="torch")
     for event in analyze(plain, model, settings, everything(plain)):
         if isinstance(event, TilesDone):
             ahead.append(plain.reads - event.done)
@@ -308,9 +311,9 @@ def test_memory_that_does_not_suffice_halves_the_batch(
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return forward(images)
 
-    expected = analyze_slide(section, model, EXACT)
+    expected = analyze_slide(section, model, TORCH)
     monkeypatch.setattr(model.student.backbone, "forward_features", small_memory)
-    result = analyze_slide(section, model, AnalyzeSettings(precision="float32", batch_size=16))
+    result = analyze_slide(section, model, replace(TORCH, batch_size=16))
     assert result.settings["batch_size"] <= 2
     np.testing.assert_allclose(
         result.patches.attention, expected.patches.attention, rtol=1e-3, atol=1e-6
@@ -332,6 +335,7 @@ def test_whole_slide_takes_more(section: Slide) -> None:
         {"min_tissue": 1.5},
         {"tissue": "some"},
         {"precision": "8"},
+        {"engine": "steam"},
     ],
 )
 def test_settings_are_checked(wrong: dict[str, object]) -> None:

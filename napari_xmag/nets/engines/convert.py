@@ -93,7 +93,7 @@ def convert(student: Student, granularity: Granularity, path: Path) -> None:
         program.save(path, external_data=False)
     except _CONVERSION_ERRORS as error:
         raise _not_converted(student, error) from error
-    _require_same(own, granularity, path)
+    require_same(own, granularity, path)
     _log.info("Converted the network to a graph in %.1f s", time.perf_counter() - begun)
 
 
@@ -133,10 +133,16 @@ def _not_converted(student: Student, error: Exception) -> ModelError:
     )
 
 
-def _require_same(student: Student, granularity: Granularity, graph: Path) -> None:
-    """Compare graph and student on noise, which reaches every part of the network."""
+def require_same(student: Student, granularity: Granularity, graph: Path) -> None:
+    """Compare a graph with its student on noise, which reaches every part of the network.
+
+    Raises
+    ------
+    GraphError
+        When their features differ.
+    """
     side = student.spec.tile_px
-    pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
     batch = DeviceBatch(_CPU, 1, "float32")
     expected = TorchEngine(student, granularity, batch).encode(pixels)
     difference = largest_difference(expected, GraphEngine(graph).encode(pixels))

@@ -63,8 +63,12 @@ def kept_graph(name: str) -> Path | None:
     about = _about(folder)
     if about is None:
         return None
-    if isinstance(about.get("refused"), dict):
-        raise GraphError(**about["refused"])
+    if "refused" in about:
+        raise GraphError(
+            expected="a network that can be converted to a graph",
+            found=f"that it could not be: {about['refused']}",
+            hint="Choose the engine torch.",
+        )
     if about.get("sha256") != file_sha256(folder / _GRAPH):
         _log.warning("The graph in %s was altered: it will be made anew", folder)
         return None
@@ -76,8 +80,10 @@ def kept_graph(name: str) -> Path | None:
 def _about(folder: Path) -> dict[str, Any] | None:
     """Return what is known of a graph; None where there is none, or not all of it."""
     try:
-        about: dict[str, Any] = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about: Any = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return None
+    if not isinstance(about, dict):
         return None
     complete = "refused" in about or (folder / _GRAPH).is_file()
     return about if complete else None
@@ -106,8 +112,7 @@ def keep_graph(name: str, write: Callable[[Path], None]) -> Path:
             about = {"sha256": file_sha256(part / _GRAPH), "made_with": facts}
             write_json(part / _ABOUT, about)
     except GraphError as error:
-        refused = {"expected": error.expected, "found": error.found, "hint": error.hint}
-        write_json(folder / _ABOUT, {"refused": refused, "made_with": facts})
+        write_json(folder / _ABOUT, {"refused": error.found, "made_with": facts})
         raise
     _forget_oldest(keep=folder)
     return folder / _GRAPH

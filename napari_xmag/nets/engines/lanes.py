@@ -65,6 +65,12 @@ class EngineLanes:
         future.add_done_callback(self._running.discard)
         return future
 
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode tiles in all lanes and wait for them; see `Engine.encode`."""
+        parts = np.array_split(pixels, max(1, min(self.engine.lanes, len(pixels))))
+        futures = [self.submit(self.engine.encode, part) for part in parts]
+        return np.concatenate([future.result() for future in futures])
+
     def close(self) -> None:
         """Drop what waits, and give what runs a moment to end."""
         self._pool.shutdown(wait=False, cancel_futures=True)

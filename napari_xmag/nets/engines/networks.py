@@ -1,16 +1,22 @@
 """Networks in memory, for an engine to run."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from napari_xmag.errors import GraphError
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
+from napari_xmag.nets.engines.convert import require_same
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,15 @@ class LiveNetworks:
     def head(self) -> AttentionHead | None:
         """Return the head."""
         return self.own_head
+
+    def agree_with(self, graph: Path) -> bool:
+        """Compare on a tile: the fingerprint does not know the code of a class of one's own."""
+        try:
+            require_same(self.own_student, self.granularity, graph)
+        except GraphError as error:
+            _log.info("The graph that was kept is another network's. %s", error)
+            return False
+        return True
 
     def head_arrays(self) -> dict[str, NDArray[Any]] | None:
         """Return the head's tensors by name."""
