@@ -116,8 +116,8 @@ def photograph_slide(window: Photographer, path: Path) -> None:
     window.take("after")
     window.widget.state.view = HeatMapView.EVIDENCE
     window.wait(lambda: session.cards)
-    window.widget.strip.tiles[0].picture.click()
-    window.widget.strip.tiles[0].right.click()
+    window.widget.strip.patches[0].picture.click()
+    window.widget.strip.patches[0].right.click()
     window.scroll(1)
     window.take("review")
     window.widget.state.view = HeatMapView.RANK

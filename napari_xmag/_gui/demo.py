@@ -15,11 +15,12 @@ from qtpy.QtWidgets import QApplication
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
+from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.export import export_all
 from napari_xmag.export.folder import ResultFolders, result_name
-from napari_xmag.slide.base import require_mpp
+from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.sample import sample_slide
@@ -57,38 +58,41 @@ def run_demo(
     _, widget = viewer.window.add_plugin_dock_widget("napari-xmag", WIDGET)
     _settle()  # the dock takes room, and the slide shall fit what is left
     viewer.open(str(path), plugin="napari-xmag")
-    session = _open(widget, mpp)
-    _analyze(widget, session)
-    export_all(session.slide, session.result, folder)
-    _wait(lambda: bool(session.cards) or not len(session.result.patches), _SECONDS_TO_SHOW)
+    session, slide = _open(widget, mpp)
+    result = _analyze(widget, session)
+    export_all(slide, result, folder)
+    _wait(lambda: bool(session.cards) or not len(result.patches), _SECONDS_TO_SHOW)
     _settle()
     viewer.screenshot(str(folder / SCREENSHOT), canvas_only=False, flash=False)
     return session
 
 
-def _open(widget: AnalyzeWidget, mpp: float | None) -> SlideSession:
+def _open(widget: AnalyzeWidget, mpp: float | None) -> tuple[SlideSession, Slide]:
     """Wait until the slide can be analysed; give its pixel size as a person would."""
     session = widget.state.current
+    if session is None:
+        raise _failure("a whole slide", "no slide in the viewer")
     _wait(lambda: session.slide is not None or bool(session.problem), _SECONDS_TO_OPEN)
-    if mpp is not None and session.slide is not None and session.slide.mpp is None:
+    if mpp is not None and session.slide is not None and session.mpp is None:
         asked = widget.chooser.pixel_size
         asked.field.setValue(mpp)
         asked.button.click()
-        _wait(lambda: session.slide.mpp is not None, _SECONDS_TO_OPEN)
+        _wait(lambda: session.mpp is not None, _SECONDS_TO_OPEN)
     if session.slide is not None:
         require_mpp(session.slide)
     _wait(widget.run.button.isEnabled, _SECONDS_TO_OPEN)
-    if not widget.run.button.isEnabled():
+    if session.slide is None or not widget.run.button.isEnabled():
         raise _failure("a slide and a model that are ready", widget.run.button.toolTip())
-    return session
+    return session, session.slide
 
 
-def _analyze(widget: AnalyzeWidget, session: SlideSession) -> None:
+def _analyze(widget: AnalyzeWidget, session: SlideSession) -> SlideResult:
     """Click, and wait for the result."""
     widget.run.button.click()
     _wait(lambda: bool(session.result or session.outcome), _SECONDS_TO_ANALYZE)
     if session.result is None:
         raise _failure("the analysis of the slide", session.outcome)
+    return session.result
 
 
 def _failure(wanted: str, found: str) -> ConfigError:
@@ -113,6 +117,8 @@ def _settle() -> None:
 def report(session: SlideSession, folder: Path) -> str:
     """Return what came out of the demo, and where it lies, in words for the terminal."""
     result = session.result
+    if result is None:
+        return f"{session.path.name}: {session.outcome or 'no result'}"
     lines = [f"{session.path.name}: {result.tiles_read} tiles, {len(result.patches)} patches"]
     lines += [
         f"  {name}: {probability:.0%}"

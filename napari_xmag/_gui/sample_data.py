@@ -17,7 +17,7 @@ CMU_SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 def colon_sample() -> list[LayerData]:
     """Open the built-in sample slide; it needs no download."""
     if not (cache_folder() / SAMPLE_NAME).exists():
-        show_info("Making the sample slide: this takes some seconds, once.")
+        show_info("Creating the sample slide. This takes a few seconds, the first time only.")
     return read_slides(sample_slide())
 
 
@@ -50,7 +50,7 @@ def fetch_cmu() -> Path:
         raise SlideOpenError(
             expected=f"the sample slide {CMU_NAME} from openslide.cs.cmu.edu",
             found=f"that it could not be fetched ({type(error).__name__})",
-            hint="Check the connection, or take the built-in sample, which needs none.",
+            hint="Check the connection, or use the built-in sample, which needs none.",
             causes=[error],
         ) from error
     return Path(path)

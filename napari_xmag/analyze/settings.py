@@ -1,18 +1,20 @@
 """How an analysis is run, checked before it starts."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.engines.base import EngineChoice
-from napari_xmag.nets.info import Precision
+from napari_xmag.nets.info import PRECISION_NAMES, Precision
 
 TissueChoice = Literal["auto", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyzeSettings:
-    """What the user may choose.
+    """What the user may choose; the annotations say how a form asks for it.
 
     Parameters
     ----------
@@ -39,12 +41,57 @@ class AnalyzeSettings:
     """
 
     device: str = "auto"
-    batch_size: int | None = None
-    workers: int | None = None
-    min_tissue: float = 0.2
+    batch_size: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            title="Batch size",
+            description="Number of tiles encoded at once. Automatic: as many as suit the device; "
+            "fewer if memory runs out.",
+            json_schema_extra={"unit": "tiles", "suggested": 16},
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            title="Reading threads",
+            description="Number of threads that read tiles. More can help if the slide is on a "
+            "network drive. Automatic: chosen for this computer.",
+            json_schema_extra={"suggested": 4},
+        ),
+    ] = None
+    min_tissue: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            title="Minimum tissue",
+            description="A tile is analysed if at least this fraction of it is tissue (0 to 1). "
+            "Lower values take in more of the tissue's border.",
+        ),
+    ] = 0.2
     tissue: TissueChoice = "auto"
-    precision: Precision = "auto"
-    engine: EngineChoice = "auto"
+    precision: Annotated[
+        Precision,
+        Field(
+            title="Numerical precision",
+            description="Automatic: half precision on devices that are faster with it. Full: "
+            "float32, which gives nearly the same numbers on every device.",
+            json_schema_extra={"choices": PRECISION_NAMES},
+        ),
+    ] = "auto"
+    engine: Annotated[
+        EngineChoice,
+        Field(
+            title="Engine",
+            description="What runs the network. Automatic: the faster one for this device. Graph: "
+            "an optimised graph for processors, made on first use. PyTorch: always available.",
+            json_schema_extra={
+                "choices": {"auto": "Automatic", "torch": "PyTorch", "graph": "Graph"}
+            },
+        ),
+    ] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "workers"):

@@ -21,47 +21,50 @@ class FitConfig(BaseModel):
         default=5e-4,
         title="Learning rate",
         gt=0,
-        description="Highest learning rate, reached after the warm-up.",
+        description="Highest learning rate, reached at the end of the warm-up.",
     )
     weight_decay: float = Field(
         default=0.05,
         title="Weight decay",
         ge=0,
-        description="AdamW weight decay; biases and norms have none.",
+        description="Weight decay of AdamW; biases and normalisation layers have none.",
     )
     warmup: float = Field(
         default=0.1,
         title="Warm-up",
         ge=0,
         lt=1,
-        description="Share of all steps in which the rate rises from zero.",
+        description="Fraction of all steps over which the learning rate rises from zero.",
     )
     clip: float = Field(
         default=1.0,
-        title="Largest gradient",
+        title="Gradient clipping",
         gt=0,
-        description="Largest gradient norm; longer ones are scaled.",
+        description="Largest norm of a gradient; larger gradients are scaled down to it.",
     )
     ema_decay: float = Field(
         default=0.999,
-        title="Averaging of weights",
+        title="Weight averaging",
         ge=0,
         lt=1,
-        description="Decay of the moving average of weights, which becomes the model; "
-        "it rises to this value over the first steps.",
+        description="Decay of the moving average of the weights, from 0 (no averaging) to just "
+        "below 1. The averaged weights become the model. The decay rises to this value over the "
+        "first steps.",
     )
     accumulate: int = Field(
         default=1,
         title="Batches per step",
         ge=1,
-        description="Batches whose gradients are averaged before one step: a larger batch in the "
-        "same memory.",
+        description="Batches whose gradients are averaged before each step: the effect of a "
+        "larger batch in the same memory.",
     )
     patience: int = Field(
         default=0,
-        title="Patience",
+        title="Early stopping",
+        json_schema_extra={"unit": "epochs"},
         ge=0,
-        description="Stop after so many epochs without a better validation figure; 0: never.",
+        description="Training stops after this many epochs without a better validation result. "
+        "0: never.",
     )
 
 

@@ -20,6 +20,17 @@ Precision = Literal["auto", "float32"]
 LearningPrecision = Literal[Precision, "bfloat16", "float16"]
 """How a network learns."""
 
+DEVICE_NAMES = {
+    "auto": "Automatic",
+    "cuda": "Graphics card (CUDA)",
+    "mps": "Apple graphics (MPS)",
+    "cpu": "Processor (CPU)",
+}
+"""Devices as people call them."""
+
+PRECISION_NAMES = {"auto": "Automatic", "float32": "Full (float32)"}
+"""Precisions as people call them."""
+
 _PRIOR_SLIDES = 10.0
 _FALSE_ALARMS = 0.02
 _MIN_SLIDES = 3

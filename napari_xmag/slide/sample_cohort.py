@@ -7,7 +7,7 @@ learns nothing about any disease.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,9 @@ class SampleSlide:
     patient: str
 
 
-def write_sample_cohort(folder: Path, slides: int = 32, seed: int = 0) -> Iterator[SampleSlide]:
+def write_sample_cohort(
+    folder: Path, slides: int = 32, seed: int = 0
+) -> Generator[SampleSlide, None, None]:
     """Write labelled slides and their table; each slide is yielded when it lies there.
 
     Parameters

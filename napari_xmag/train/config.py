@@ -1,24 +1,43 @@
 """Every setting of a training on labelled slides, each with its meaning.
 
-``title`` is its name for people, ``basic`` says that a form shows it first, ``unit`` stands behind
-a number. ``only`` names another setting and the value without which this one is not used,
-``suggested`` is where a form begins when an empty setting gets a value.
+``title`` is its name for people, ``basic`` says that a form shows it first, ``unit`` is that of a
+number, ``choices`` are names of values for people. ``only`` names another setting and the value
+without which this one is not used. Where there may be no value, ``absent`` says what that means
+(else "automatic"), and ``suggested`` is where a form begins when a value is given.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
-from napari_xmag.nets.info import Granularity, Precision
+from napari_xmag.nets.folder import check_name
+from napari_xmag.nets.info import DEVICE_NAMES, PRECISION_NAMES, Granularity, Precision
 
 BASIC: dict[str, Any] = {"basic": True}
 END_TO_END: dict[str, Any] = {"only": {"mode": "end-to-end"}}
 
 
-def _unit(name: str, *, basic: bool = False) -> dict[str, Any]:
-    return {"unit": name, **(BASIC if basic else {})}
+def _unit(name: str) -> dict[str, Any]:
+    return {"unit": name}
+
+
+def _choices(names: Mapping[str, str]) -> dict[str, Any]:
+    return {"choices": dict(names)}
+
+
+def _checked(name: str) -> str:
+    check_name(name)  # else a training of hours would end with a model that cannot be saved
+    return name
 
 
 class _Section(BaseModel):
@@ -43,28 +62,29 @@ class AugmentConfig(_Section):
 
     turns: bool = Field(
         default=True,
-        title="Turn tiles",
-        description="Each tile is turned by quarters and mirrored at random: tissue has no top.",
+        title="Rotate and flip",
+        description="Each tile is rotated by a multiple of 90° and flipped at random: tissue has "
+        "no upright orientation.",
     )
     stain: float = Field(
         default=0.05,
         ge=0,
         le=1,
-        title="Stain differences",
-        description="How much stronger or weaker haematoxylin and eosin are made at random, once "
-        "for each slide and epoch: 0.05 is light, 0.2 strong, 0 none.",
+        title="Stain variation",
+        description="How strongly haematoxylin and eosin are varied at random, once per slide and "
+        "epoch: 0 is none, 0.05 mild, 0.2 strong.",
     )
     blur_share: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        title="Slides out of focus",
-        description="Share of slides that are blurred in an epoch.",
+        title="Share of blurred slides",
+        description="Fraction of slides that are blurred in an epoch, as if out of focus.",
     )
     blur: float = Field(
         default=1.0,
         gt=0,
-        title="Strongest blur",
+        title="Maximum blur",
         description="Standard deviation of the strongest blur.",
         json_schema_extra=_unit("px"),
     )
@@ -77,51 +97,50 @@ class EndToEndConfig(_Section):
         default=FitConfig(
             epochs=10, lr=2e-4, weight_decay=0.05, warmup=0.2, ema_decay=0.99, patience=4
         ),
-        title="Course of the training",
-        description="Epochs, learning rate of the head, and what else the optimiser needs.",
+        title="Optimiser",
+        description="Epochs, learning rate of the head, and the other settings of the optimiser.",
     )
     head_epochs: int = Field(
         default=20,
         ge=1,
-        title="Epochs of the head before",
-        description="The encoder joins after so many epochs of the head. A head that knows the "
-        "training slides by heart has no error left from which an encoder could learn.",
+        title="Head-only epochs",
+        description="Number of epochs in which only the head learns, before the encoder joins. A "
+        "head that fits the training slides perfectly leaves the encoder no error to learn from.",
     )
     encoder_rate: float = Field(
         default=0.1,
         ge=0,
-        title="Learning rate of the encoder",
-        description="The encoder's rate as a share of the head's. It knows tissue already and "
-        "should change little; 0 leaves it as it is.",
+        title="Encoder learning rate",
+        description="Learning rate of the encoder as a fraction of the head's. The encoder knows "
+        "tissue already and should change little; 0 leaves it as it is.",
     )
     layer_decay: float = Field(
         default=0.9,
         gt=0,
         le=1,
-        title="Decay by layer",
-        description="Each layer learns at this share of the rate of the layer after it: the first "
-        "layers see edges and colours, which need no change.",
+        title="Layer-wise decay",
+        description="Each layer learns at this fraction of the rate of the layer after it: the "
+        "first layers see edges and colours, which need little change.",
     )
     batch_size: int = Field(
         default=2,
         ge=1,
-        title="Slides in a batch",
-        description="Slides that make one step together. Memory does not depend on it.",
-        json_schema_extra=_unit("slides"),
+        title="Slides per batch",
+        description="Number of slides in one training step. Memory does not depend on it.",
     )
     chunk: int | None = Field(
         default=None,
         ge=1,
         title="Tiles at once",
-        description="Tiles that are in memory at once; empty: what suits the device. It is halved "
-        "where memory runs out. The result does not depend on it.",
-        json_schema_extra=_unit("tiles") | {"suggested": 32},
+        description="Number of tiles in memory at once. Automatic: as many as suit the device; "
+        "half as many if memory runs out. The result does not depend on it.",
+        json_schema_extra={"suggested": 32},
     )
     store_gb: float = Field(
         default=20.0,
         ge=0,
-        title="Disk for tiles",
-        description="Tiles are kept on disk up to this size while it trains; those of further "
+        title="Disk space for tiles",
+        description="Tiles are kept on disk during training, up to this size. Those of the other "
         "slides are read from the slides again each time.",
         json_schema_extra=_unit("GB"),
     )
@@ -130,32 +149,35 @@ class EndToEndConfig(_Section):
 class TrainConfig(_Section):
     """How a slide model is trained."""
 
-    name: str = Field(
+    name: Annotated[str, AfterValidator(_checked)] = Field(
         default="my-model",
-        title="Name",
-        description="Name of the model: letters, digits, dot, dash.",
+        title="Model name",
+        description="Letters, digits, dots, dashes and underscores.",
         json_schema_extra=BASIC,
     )
     mode: Literal["head", "end-to-end"] = Field(
         default="head",
-        title="What learns",
-        description="head: only the part that weighs the tiles (minutes). end-to-end: then the "
-        "encoder with it, on every tile of every slide (hours without a graphics card).",
-        json_schema_extra=BASIC,
+        title="What to train",
+        description="Head only: the part that weighs the patches (takes minutes). Head and "
+        "encoder: the whole model end to end, on every tile of every slide (takes hours without a "
+        "graphics card).",
+        json_schema_extra=BASIC | _choices({"head": "Head only", "end-to-end": "Head and encoder"}),
     )
     granularity: Granularity = Field(
         validation_alias=AliasChoices("granularity", "attends"),
         default="cells",
-        title="The map shows",
-        description="What the head weighs: whole tiles, or their cells (a finer map).",
-        json_schema_extra=BASIC,
+        title="Detail of the map",
+        description="What the model weighs, and the heat map shows, as one patch. Coarse: a whole "
+        "tile. Fine: a cell, which is a small part of a tile.",
+        json_schema_extra=BASIC | _choices({"tiles": "Coarse (tiles)", "cells": "Fine (cells)"}),
     )
     validation: float = Field(
         default=0.2,
         ge=0,
         lt=1,
         title="Validation share",
-        description="Share of patients that choose temperature, threshold and the best epoch.",
+        description="Fraction of patients used to choose the best epoch, the temperature and the "
+        "decision threshold.",
         json_schema_extra=BASIC,
     )
     test: float = Field(
@@ -163,124 +185,133 @@ class TrainConfig(_Section):
         ge=0,
         lt=1,
         title="Test share",
-        description="Share of patients held out for the figures.",
+        description="Fraction of patients held out to measure the performance.",
         json_schema_extra=BASIC,
     )
     folds: int = Field(
         default=0,
         ge=0,
-        title="Folds",
-        description="From 2 on: as many trainings, so that each patient is tested once. "
-        "0: a single training.",
+        title="Cross-validation folds",
+        description="2 or more: as many models are trained, and each patient is tested once. "
+        "0: a single model.",
         json_schema_extra=BASIC,
     )
     split_by: Literal["patient", "site"] = Field(
         default="patient",
         title="Hold out",
-        description="patient: patients are drawn. site: whole sites are held out for the test (one "
-        "for each fold), which shows how the model does elsewhere.",
+        description="Patients: drawn at random. Whole sites: held out for the test (one for each "
+        "fold), which shows how the model performs elsewhere.",
+        json_schema_extra=_choices({"patient": "Patients", "site": "Whole sites"}),
     )
     threshold: float | None = Field(
         default=None,
         gt=0,
         lt=1,
-        title="Threshold",
-        description="Probability from which a slide counts as the second of two classes; empty: "
+        title="Decision threshold",
+        description="Probability above which the second of two classes is predicted. Automatic: "
         "chosen on the validation slides.",
+        json_schema_extra={"suggested": 0.5},
     )
     display_name: str = Field(
-        default="", title="Shown name", description="Name for people; empty: the name."
+        default="",
+        title="Display name",
+        description="Name that is shown to users. Empty: the model name.",
     )
     description: str = Field(
-        default="", title="Description", description="One sentence for the model chooser."
+        default="",
+        title="Description",
+        description="One sentence for the list of models.",
     )
     demonstration: bool = Field(
         default=False,
-        title="Demonstration",
-        description="Mark it as a demonstration model.",
+        title="Demonstration model",
+        description="Every prediction of a demonstration model carries a warning.",
     )
     licence: str = Field(
         default="",
         title="Licence",
-        description="Licence of the weights; empty: that of the encoder.",
+        description="Licence of the weights. Empty: that of the encoder.",
     )
     hidden: int = Field(
         default=DEFAULT_HEAD.hidden,
         ge=1,
-        title="Width of the head",
-        description="Width of the gated attention.",
+        title="Width of the attention",
+        description="Number of hidden units in the gated attention of the head.",
     )
     dropout: float = Field(
         default=DEFAULT_HEAD.dropout,
         ge=0,
         lt=1,
         title="Dropout",
-        description="Share of feature values that are dropped at random while it learns.",
+        description="Fraction of feature values that are dropped at random during training.",
     )
     batch_size: int = Field(
         default=DEFAULT_HEAD.batch_size,
         ge=1,
-        title="Slides in a batch, head",
-        description="Slides in a batch while only the head learns.",
-        json_schema_extra=_unit("slides"),
+        title="Slides per batch (head)",
+        description="Number of slides in one training step while only the head learns.",
     )
     min_tissue: float = Field(
         default=0.2,
         ge=0,
         le=1,
-        title="Least tissue",
-        description="Least share of tissue in a tile or cell.",
+        title="Minimum tissue",
+        description="A tile or cell is used if at least this fraction of it is tissue (0 to 1).",
     )
     tiles_per_epoch: int | None = Field(
         default=None,
         ge=1,
-        title="Tiles of a slide",
-        description="Most tiles of a slide that take part in an epoch end to end, drawn anew each "
-        "time; empty: every tile.",
-        json_schema_extra=_unit("tiles") | END_TO_END | {"suggested": 200},
+        title="Tiles per slide",
+        description="Largest number of tiles of a slide used in an end-to-end epoch; they are "
+        "drawn anew in each epoch. All: every tile is used.",
+        json_schema_extra=END_TO_END | {"suggested": 200, "absent": "all"},
     )
     class_weights: bool = Field(
         default=DEFAULT_HEAD.class_weights,
         title="Balance classes",
-        description="Rare classes count more, so that all count alike.",
+        description="Slides of rare classes count more, so that all classes count equally.",
     )
     label_smoothing: float = Field(
         default=DEFAULT_HEAD.label_smoothing,
         ge=0,
         lt=1,
         title="Label smoothing",
-        description="Share of a label that is spread over all classes, against overconfidence.",
+        description="Fraction of each label that is spread over all classes, which makes the "
+        "model less overconfident.",
     )
     seed: int = Field(
         default=0,
         ge=0,
-        title="Seed",
-        description="Seed of split, order, changes of tiles and new weights.",
+        title="Random seed",
+        description="Determines the split, the order of the slides, the augmentation and the "
+        "initial weights.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto",
         title="Device",
-        description="Where it computes; auto: the fastest there is.",
+        description="Where the training runs. Automatic: the fastest device of this computer.",
+        json_schema_extra=_choices(DEVICE_NAMES),
     )
     precision: Precision = Field(
         default="auto",
-        title="Precision",
-        description="auto: half precision where the device computes so. float32: full precision.",
+        title="Numerical precision",
+        description="Automatic: half precision on devices that support it. Full: float32.",
+        json_schema_extra=_choices(PRECISION_NAMES),
     )
     fit: FitConfig = Field(
         default=DEFAULT_HEAD.fit,
-        title="Course of the head's training",
-        description="Epochs, learning rate, and what else the optimiser needs.",
+        title="Training of the head",
+        description="Epochs, learning rate, and the other settings of the optimiser.",
     )
     augment: AugmentConfig = Field(
         default=AugmentConfig(),
-        title="Changes of tiles",
-        description="How tiles are changed at random while the encoder learns.",
+        title="Augmentation",
+        description="Random changes of tiles while the encoder learns.",
         json_schema_extra=END_TO_END,
     )
     end_to_end: EndToEndConfig = Field(
         default=EndToEndConfig(),
-        title="End to end",
+        title="End-to-end training",
         description="How encoder and head learn together.",
         json_schema_extra=END_TO_END,
     )

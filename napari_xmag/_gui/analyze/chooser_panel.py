@@ -16,15 +16,11 @@ from qtpy.QtWidgets import (
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
+from napari_xmag.nets.info import DEVICE_NAMES
 from napari_xmag.slide.base import BY_HAND
 from napari_xmag.slide.mpp import PLAUSIBLE
 
-_DEVICES = {
-    "auto": "Automatic",
-    "cuda": "Graphics card (CUDA)",
-    "mps": "Apple graphics (MPS)",
-    "cpu": "Processor (CPU)",
-}
+_MODEL_TIP = "The model that analyses the slide."
 
 
 class PixelSizeField(QDoubleSpinBox):
@@ -39,9 +35,9 @@ class PixelSizeField(QDoubleSpinBox):
         self.setRange(0.0, PLAUSIBLE[1])
         self.setSingleStep(0.05)
         self.setSuffix(" µm per pixel")
-        self.setSpecialValueText("not known yet")
+        self.setSpecialValueText("not set")
 
-    def validate(self, text: str, position: int) -> object:
+    def validate(self, text: str, position: int) -> Any:
         return super().validate(text.replace(",", "."), position)
 
     def valueFromText(self, text: str) -> float:
@@ -60,11 +56,11 @@ class PixelSizePanel(QWidget):
         self._why = Words()
         self.field = PixelSizeField()
         self.field.setToolTip(
-            "The side of one pixel of the scan at full resolution. A 40x scan has about 0.25 µm, a "
-            "20x scan about 0.5 µm; the scanner's software or the laboratory knows the exact value."
+            "Width of one pixel at full resolution: about 0.25 µm for a 40x scan, 0.5 µm for a 20x "
+            "scan. The scanner's software or your laboratory can give the exact value."
         )
         self.button = QPushButton("Use")
-        self.button.setToolTip("Take this pixel size, now and whenever this slide is opened again.")
+        self.button.setToolTip("Use this pixel size now and whenever this slide is opened again.")
         self.button.clicked.connect(self._give)
         self.field.valueChanged.connect(lambda value: self.button.setEnabled(value >= PLAUSIBLE[0]))
         row = QHBoxLayout()
@@ -84,12 +80,14 @@ class PixelSizePanel(QWidget):
             return
         if slide.mpp is None:
             self._why.say(
-                "This file does not say how large its pixels are. The model must see tissue at a "
-                "known magnification, so please give the size:"
+                "This file does not state its pixel size, which the model needs to see the tissue "
+                "at the right magnification. Please enter it:"
             )
             self.field.setValue(0.0)
         elif by_hand:
-            self._why.say("The file states no pixel size; this one was given by hand:")
+            self._why.say(
+                "This file does not state its pixel size. The value below was entered by hand:"
+            )
             self.field.setValue(slide.mpp.x)
 
     def _give(self) -> None:
@@ -106,9 +104,11 @@ class ChooserPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slides = Chooser("The slides that are open in the viewer. Drop a slide file on it.")
-        self.models = Chooser("What judges the slide.")
-        self.devices = Chooser("Where the model runs. Automatic takes a graphics card if it can.")
+        self.slides = Chooser(
+            "Slides open in the viewer. To open another, drop its file on the window."
+        )
+        self.models = Chooser(_MODEL_TIP)
+        self.devices = Chooser("Where the model runs. Automatic: a graphics card if there is one.")
         self.about_model = Words()
         self.about_slide = Words()
         self.pixel_size = PixelSizePanel()
@@ -132,15 +132,16 @@ class ChooserPanel(QWidget):
         """Offer the slides of the viewer."""
         self.slides.offer([(session.layer.name, session) for session in sessions], current)
         if not sessions:
-            self.slides.setPlaceholderText("No slide is open")
+            self.slides.setPlaceholderText("No slide open")
         self.show_session(current)
 
     def show_session(self, session: SlideSession | None) -> None:
-        """Say what stands in the way of analysing the slide."""
+        """Say why the slide cannot be analysed, if so."""
         self.pixel_size.show_session(session)
         if session is None:
             self.about_slide.say(
-                "Open a whole slide: drop its file on the window, or File > Open Sample > XMAG."
+                "Open a whole slide: drop its file on the window, or choose File > Open Sample > "
+                "XMAG."
             )
         elif session.problem:
             self.about_slide.say(f"This slide cannot be analysed: {session.problem}.")
@@ -153,15 +154,15 @@ class ChooserPanel(QWidget):
         """Offer models; those that cannot be used say why instead."""
         usable = [entry for entry in entries if not entry.problem]
         self.models.offer([(entry.info.display_name, entry.name) for entry in usable], chosen)
-        self.models.setPlaceholderText("No model is installed")
+        self.models.setPlaceholderText("No model installed")
         entry = next((entry for entry in usable if entry.name == chosen), None)
         self.about_model.say(_about(entry) if entry is not None else "")
         broken = "\n".join(f"{e.name}: {e.problem}" for e in entries if e.problem)
-        self.models.setToolTip(f"What judges the slide.\n{broken}".strip())
+        self.models.setToolTip(f"{_MODEL_TIP}\n{broken}".strip())
 
     def show_devices(self, names: Sequence[str], chosen: str) -> None:
         """Offer the devices of this machine."""
-        self.devices.offer([(_DEVICES.get(name, name), name) for name in names], chosen)
+        self.devices.offer([(DEVICE_NAMES.get(name, name), name) for name in names], chosen)
 
 
 def _row(text: str, chooser: Chooser) -> QHBoxLayout:
@@ -175,12 +176,14 @@ def _row(text: str, chooser: Chooser) -> QHBoxLayout:
 
 
 def _what_to_know(session: SlideSession) -> str:
-    conflict = session.slide.mpp_conflict
-    words = [f"Pixel size: {conflict}"] if conflict else []
-    return "\n".join(words + [note.words for note in session.slide.notes])
+    slide = session.slide
+    if slide is None:
+        return ""
+    words = [f"Pixel size: {slide.mpp_conflict}"] if slide.mpp_conflict else []
+    return "\n".join(words + [note.words for note in slide.notes])
 
 
 def _about(entry: Any) -> str:
     info = entry.info
-    kind = "Demonstration model: do not rely on its answers.\n" if info.demonstration else ""
-    return f"{kind}Tells {' from '.join(info.classes)}; looks at {info.mpp:g} µm per pixel."
+    kind = "Demonstration model: do not rely on its predictions.\n" if info.demonstration else ""
+    return f"{kind}Classes: {', '.join(info.classes)}. Works at {info.mpp:g} µm per pixel."

@@ -111,6 +111,8 @@ class Controller:
     def set_pixel_size(self, mpp: float) -> None:
         """Take the pixel size of the current slide from the user; old results do not hold then."""
         session = self.state.current
+        if session is None:
+            return
         self.cancel(session)
         session.result, session.scores, session.outcome = None, None, ""
         session.cards, session.cards_for = None, None
@@ -146,11 +148,19 @@ class Controller:
         if session.slide is None or session.problem:
             raise ConfigError(
                 expected="a slide that can be analysed",
-                found=session.problem or "one that is still being opened",
+                found=session.problem or "one that is still opening",
                 hint="Choose another slide, or wait a moment.",
             )
+        state = self.state
+        if state.settings is None:
+            raise ConfigError(
+                expected="valid advanced settings",
+                found=state.settings_problem,
+                hint="Correct them under Advanced.",
+            )
+        settings = replace(state.settings, device=state.device)
         return tasks.AnalyzeRequest(
-            session.slide, self.state.model, self.state.device, self._tissue_request(session)
+            session.slide, state.model, settings, self._tissue_request(session)
         )
 
     def _tissue_request(self, session: SlideSession) -> tasks.TissueRequest:
@@ -168,7 +178,8 @@ class Controller:
 
     def cancel(self, session: SlideSession | None = None) -> None:
         """End the run of a slide (the current one) within a moment; what was there comes back."""
-        run = self.runs.get(session or self.state.current)
+        session = session or self.state.current
+        run = self.runs.get(session) if session is not None else None
         if run is not None and run.job is not None:
             run.session.progress = SlideProgress("Cancelling")
             run.job.stop()
@@ -203,8 +214,9 @@ class Controller:
             event.seconds_left,
             event.unreadable,
         )
-        session.scores = run.live.add(event)
-        self.paint(session)
+        if run.live is not None:
+            session.scores = run.live.add(event)
+            self.paint(session)
 
     def _finish(self, run: _Run, result: SlideResult) -> None:
         run.finished = True
@@ -226,7 +238,7 @@ class Controller:
         cancelled, run.job = run.job is not None and run.job.stopping, None
         if run.finished:
             return
-        run.session.outcome = "Cancelled." if cancelled else "An error ended the analysis."
+        run.session.outcome = "Cancelled." if cancelled else "The analysis ended with an error."
         if run.before is not None or run.live is None:
             self._take_result(run.session, run.before)
 
@@ -237,15 +249,17 @@ class Controller:
             self._picture(self.state.current)
 
     def _picture(self, session: SlideSession) -> None:
-        """Read the tiles of the strip, by attention or by evidence as the map shows it."""
-        result = session.result
+        """Read the patches of the strip, by attention or by evidence as the map shows it."""
+        slide, result = session.slide, session.result
         by_class = self.state.view is HeatMapView.EVIDENCE
         wanted = self.class_of(session) if by_class else ""
-        if result is None or not len(result.patches) or session.cards_for == wanted:
+        if slide is None or result is None or not len(result.patches):
+            return
+        if session.cards_for == wanted:
             return
         session.cards, session.cards_for = None, wanted
         self.jobs.start(
-            tasks.picture_strip(session.slide, result, wanted),
+            tasks.picture_strip(slide, result, wanted),
             partial(self._pictured, session, result, wanted),
         )
 
@@ -278,29 +292,37 @@ class Controller:
 
     def paint(self, session: SlideSession) -> None:
         """Bring a slide's map layer up to date; without values it has none."""
-        if session.scores is not None and session.layer in self.viewer.layers:
-            show_map(self.viewer, session, session.scores, self.look(session))
+        slide, scores = session.slide, session.scores
+        there = session.layer in self.viewer.layers
+        if scores is not None and slide is not None and slide.mpp is not None and there:
+            show_map(self.viewer, session, slide, scores, self.look(session))
         elif session.map_layer in self.viewer.layers:
             self.viewer.layers.remove(session.map_layer)
 
-    def go_to(self, tile: int, canvas_px: int) -> None:
-        """Move the camera to a tile of the current result and outline it."""
+    def go_to(self, patch: int, canvas_px: int) -> None:
+        """Move the camera to a patch of the current result and outline it."""
         session = self.state.current
-        box = tasks.tile_box(session.result, tile)
+        if session is None or session.result is None or session.mpp is None:
+            return
+        box = tasks.patch_box(session.result, patch)
         mark_patch(self.viewer, session, box)
-        look_at(self.viewer, session, box, canvas_px)
+        look_at(self.viewer, session, session.mpp, box, canvas_px)
 
-    def judge(self, tile: int, verdict: Verdict | None) -> None:
-        """Keep what the pathologist says of a tile; None takes it back."""
+    def judge(self, patch: int, verdict: Verdict | None) -> None:
+        """Keep what the pathologist says of a patch; None takes it back."""
         session = self.state.current
-        kept = {key: value for key, value in session.verdicts.items() if key != tile}
-        session.verdicts = kept if verdict is None else {**kept, tile: verdict}
+        if session is None or session.result is None:
+            return
+        kept = {key: value for key, value in session.verdicts.items() if key != patch}
+        session.verdicts = kept if verdict is None else {**kept, patch: verdict}
 
     # tissue
 
     def choose_tissue(self, choice: TissueChoice) -> None:
         """Take a part of the slide for the next run; a painted mask needs one to paint on."""
         session = self.state.current
+        if session is None:
+            return
         session.tissue = choice
         if choice is TissueChoice.PAINTED and session.tissue_layer is None:
             self._outline(session, tasks.TissueRequest(TissueChoice.AUTO))
@@ -308,6 +330,8 @@ class Controller:
     def show_tissue(self) -> None:
         """Show the chosen part as a layer to repaint; a painted one is never thrown away."""
         session = self.state.current
+        if session is None:
+            return
         if session.tissue is TissueChoice.PAINTED and session.tissue_layer is not None:
             session.tissue_layer.visible = True
             self.viewer.layers.selection.active = session.tissue_layer
@@ -318,19 +342,24 @@ class Controller:
             tell_error(error)
 
     def _outline(self, session: SlideSession, request: tasks.TissueRequest) -> None:
-        if session.slide is None or session.slide.mpp is None:
+        if session.slide is None or session.mpp is None:
             return
         self.jobs.start(tasks.outline(session.slide, request), partial(self._outlined, session))
 
     def _outlined(self, session: SlideSession, event: object) -> None:
-        if not isinstance(event, TissueMask) or session.layer not in self.viewer.layers:
+        slide = session.slide
+        if not isinstance(event, TissueMask) or slide is None or slide.mpp is None:
             return
-        layer = tissue_layer.show_tissue(self.viewer, session, event)
+        if session.layer not in self.viewer.layers:
+            return
+        layer = tissue_layer.show_tissue(self.viewer, session, slide, event)
         layer.events.paint.connect(lambda: setattr(session, "tissue", TissueChoice.PAINTED))
 
     def draw_regions(self) -> None:
         """Put a polygon tool into the user's hand."""
         session = self.state.current
+        if session is None:
+            return
         session.tissue = TissueChoice.REGIONS
         own = session.regions_layer
         if own is None or own not in self.viewer.layers:
@@ -343,10 +372,13 @@ class Controller:
     def export(self, folder: Path, origin: str) -> None:
         """Write all exports of the current result and say where they are."""
         session = self.state.current
+        if session is None or session.slide is None or session.result is None:
+            return
+        path = session.path
         work = tasks.export(session.slide, session.result, folder, origin, session.verdicts)
 
         def done(event: object) -> None:
             if isinstance(event, tasks.Exported):
-                tell(f"{len(event.files)} files of {session.path.name} are in {folder}")
+                tell(f"{len(event.files)} files for {path.name} were saved in {folder}")
 
         self.jobs.start(work, done)

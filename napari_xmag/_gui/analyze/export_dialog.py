@@ -2,102 +2,99 @@
 
 from pathlib import Path
 
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QDialog,
-    QDialogButtonBox,
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QRadioButton,
-    QVBoxLayout,
-    QWidget,
-)
+from pydantic import BaseModel, ConfigDict, Field
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from napari_xmag._about import NOTICE
+from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.section import Words, bold
+from napari_xmag._gui.shared.wheel import guard_wheel
 from napari_xmag.export import Origin
 
 _FILES = (
     "result.json – prediction, warnings, slide, model and settings\n"
-    "tiles.csv – every tile with its attention and evidence\n"
+    "tiles.csv – attention and evidence of every patch\n"
     "heatmap.ome.tif – the maps, placed in µm\n"
-    "qupath.geojson.gz – map, hotspots and your ticks for QuPath: drop it on the open slide\n"
+    "qupath.geojson.gz – map, hotspots and marked patches for QuPath: drop it on the open slide\n"
     "tiles.geojson – the patches alone, for other programs\n"
-    "overlay.png – a picture with legend and scale bar\n"
-    "review.csv – your ticks, where you made some"
+    "overlay.png – a picture of the map with legend and scale bar\n"
+    "review.csv – the patches that you marked, if any"
 )
 
 
+class ExportSettings(BaseModel):
+    """What is asked before an export."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path = Field(
+        default=Path.home() / "xmag-results",
+        title="Folder",
+        description="All files are saved in this folder, which is created if needed.",
+        json_schema_extra={"basic": True},
+    )
+    origin: Origin = Field(
+        default=Origin.BOUNDS,
+        title="Slide in QuPath",
+        description="Only part of this slide was scanned. QuPath crops it to that part, unless it "
+        "is opened with --no-crop; the patches must be placed to match.",
+        json_schema_extra={
+            "basic": True,
+            "choices": {
+                Origin.BOUNDS: "Cropped to the scanned part (as QuPath opens it)",
+                Origin.SLIDE: "Not cropped (--no-crop, or other programs)",
+            },
+        },
+    )
+
+
 class ExportDialog(QDialog):
-    """Asks for a folder.
+    """Asks for the settings of an export.
 
     Parameters
     ----------
     folder
-        Suggested folder; the slide's own folder is made in it.
+        Suggested folder.
     has_bounds
         Whether the slide's scanned part begins elsewhere than at its corner, so that QuPath's
         origin matters.
     parent
         The window.
+
+    Attributes
+    ----------
+    settings
+        What was chosen, once it is accepted.
     """
 
     def __init__(self, folder: Path, has_bounds: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Export the analysis")
-        self.setMinimumWidth(460)
-        self.path = QLineEdit(str(folder))
-        self.path.setToolTip("Everything is written into this folder, which is made if needed.")
-        browse = QPushButton("Browse …")
-        browse.clicked.connect(self._browse)
-        row = QHBoxLayout()
-        row.addWidget(self.path, 1)
-        row.addWidget(browse)
+        self.setMinimumWidth(520)
+        self.settings: ExportSettings | None = None
+        self.form = SettingsForm(ExportSettings, omit=() if has_bounds else ("origin",))
+        self.form.set_values({"folder": folder})
         layout = QVBoxLayout(self)
-        layout.addWidget(bold(QLabel("Folder")))
-        layout.addLayout(row)
-        layout.addWidget(bold(QLabel("Files")))
-        layout.addWidget(Words(_FILES))
-        layout.addWidget(self._origins(has_bounds))
-        layout.addWidget(bold(QLabel(NOTICE)))
-        layout.addWidget(self._buttons())
-
-    def _origins(self, has_bounds: bool) -> QWidget:
-        box = QWidget()
-        layout = QVBoxLayout(box)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(bold(QLabel("This slide in QuPath")))
-        self.bounds = QRadioButton("as QuPath opens it (cropped to the scanned part)")
-        self.slide = QRadioButton("not cropped (opened with --no-crop), or other programs")
-        self._group = QButtonGroup(self)
-        for button in (self.bounds, self.slide):
-            self._group.addButton(button)
-            layout.addWidget(button)
-        self.bounds.setChecked(True)
-        # Without bounds both mean the same: one question less.
-        box.setVisible(has_bounds)
-        return box
+        for widget in (
+            self.form,
+            bold(QLabel("Files")),
+            Words(_FILES),
+            bold(QLabel(NOTICE)),
+            self._buttons(),
+        ):
+            layout.addWidget(widget)
+        guard_wheel(self)
 
     def _buttons(self) -> QDialogButtonBox:
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        write = buttons.addButton("Export", QDialogButtonBox.ButtonRole.AcceptRole)
-        write.setDefault(True)
+        export = buttons.addButton("Export", QDialogButtonBox.ButtonRole.AcceptRole)
+        export.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         return buttons
 
-    def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder for the export", self.path.text())
-        if chosen:
-            self.path.setText(chosen)
-
-    def folder(self) -> Path:
-        """Return the chosen folder."""
-        return Path(self.path.text()).expanduser()
-
-    def origin(self) -> Origin:
-        """Return from where QuPath counts."""
-        return Origin.BOUNDS if self.bounds.isChecked() else Origin.SLIDE
+    def accept(self) -> None:
+        """Close with the settings; stay open and say what is wrong where something is."""
+        self.settings, _ = self.form.read()
+        if self.settings is not None:
+            super().accept()

@@ -1,10 +1,11 @@
-"""From a reviewed slide to a row of the Train table: right as predicted, or what it really is."""
+"""From a reviewed slide to a row of the Train table: its true diagnosis."""
 
 from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_xmag._gui.shared.chooser import LabelBox
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
@@ -25,22 +26,19 @@ class LabelPanel(QWidget):
         super().__init__()
         self._result: SlideResult | None = None
         self.words = Words()
-        self.label = QComboBox()
-        self.label.setEditable(True)
-        self.label.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.label.setToolTip(
-            "What this slide shows in truth: the predicted class if it is right, another one, or a "
-            "new name."
+        self.label = LabelBox(
+            "The true diagnosis of this slide: the predicted class if it is right, another class, "
+            "or a new one."
         )
         self.button = QPushButton("Add to training")
-        self.button.setToolTip("Put this slide with this label into the table of the Train widget.")
+        self.button.setToolTip("Add this slide, with this label, to the table in the Train panel.")
         self.button.clicked.connect(lambda: self.given.emit(self.label.currentText().strip()))
         self.label.editTextChanged.connect(
             lambda text: self.button.setEnabled(bool(text.strip()) and self._result is not None)
         )
         row = QHBoxLayout()
         row.setSpacing(6)
-        row.addWidget(QLabel("Truly"))
+        row.addWidget(QLabel("True diagnosis"))
         row.addWidget(self.label, 1)
         row.addWidget(self.button)
         layout = QVBoxLayout(self)
@@ -60,8 +58,8 @@ class LabelPanel(QWidget):
         self.show_verdicts({})
 
     def show_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
-        """Say what was ticked."""
+        """Say how many patches were marked."""
         right = sum(verdict is Verdict.RIGHT for verdict in verdicts.values())
         wrong = len(verdicts) - right
-        ticked = f" You ticked {right} right and {wrong} wrong." if verdicts else ""
-        self.words.say(f"Is the prediction right? Then it can be trained on.{ticked}")
+        marked = f" Patches you marked: {right} right and {wrong} wrong." if verdicts else ""
+        self.words.say(f"Use this slide to train a model.{marked}")

@@ -27,28 +27,28 @@ class LegendWords:
 
 
 def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> LegendWords:
-    """Say what a view's colours mean for these tiles."""
+    """Say what a view's colours mean for these patches."""
     low, high = map_limits(view, scores.values(view, class_name))
     if view is HeatMapView.RANK:
         return LegendWords(
             "Attention (rank)",
-            "least looked at",
-            "most looked at",
-            "Each patch's place among the patches of this slide. Half of them are always above "
-            "the middle, even where nothing stands out.",
+            "least attention",
+            "most attention",
+            "The patches of this slide ranked by attention. Half of them are always in the upper "
+            "half, even if nothing stands out.",
         )
     if view is HeatMapView.RAW:
         return LegendWords(
             "Attention (raw)",
             "0 %",
             f"{100 * high:.3g} %",
-            "Each patch's share of the model's attention; all patches together make 100 %.",
+            "Share of the model's attention that each patch receives. All patches add up to 100 %.",
         )
     return LegendWords(
         f"Evidence for “{class_name}”",
         f"{_signed(low)} against",
         f"for {_signed(high)}",
-        f"What each patch adds to the score of “{class_name}”; their sum is the slide's score.",
+        f"What each patch adds to the score of “{class_name}”. The sum is the score of the slide.",
     )
 
 

@@ -1,7 +1,8 @@
-"""The heat map as one napari layer over its slide, and the tile that is pointed at."""
+"""The heat map as one napari layer over its slide, and the patch that is pointed at."""
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,9 +15,10 @@ from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag.analyze.heatmap import HeatMapView, heat_map
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
+from napari_xmag.slide.base import Slide
 
 _MARK_COLOR = "#ffe600"
-_MARK_PART = 3  # the marked tile fills one part in so many of the canvas
+_MARK_PART = 3  # the marked patch fills one part in so many of the canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> ND
 
 
 def show_map(
-    viewer: ViewerModel, session: SlideSession, scores: PatchScores, look: MapLook
+    viewer: ViewerModel, session: SlideSession, slide: Slide, scores: PatchScores, look: MapLook
 ) -> None:
     """Make or update the session's map layer.
 
@@ -54,7 +56,7 @@ def show_map(
     low, high = map_limits(look.view, values)
     picture = heat_map(scores.grid, hide_below(values, high, look.threshold))
     layer = session.map_layer
-    arguments = map_arguments(session.slide, picture)
+    arguments = map_arguments(slide, picture)
     place = placed(session.layer, arguments["scale"], arguments["translate"])
     if layer is None or layer.data.shape != picture.pixels.shape:
         _drop(viewer, layer)
@@ -73,7 +75,7 @@ def show_map(
 
 def placed(
     slide_layer: Image, scale: tuple[float, float], translate: tuple[float, float]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return layer arguments that put something over the slide, wherever the slide was moved."""
     return {
         "scale": scale,
@@ -107,7 +109,7 @@ def _drop(viewer: ViewerModel, layer: Layer | None) -> None:
 
 
 def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
-    """Outline a tile, once for each slide."""
+    """Outline a patch; the one outlined before is not any more."""
     # A shape's corner lies on pixel corners, half a pixel before the first pixel's centre.
     left, top, right, bottom = (v - 0.5 for v in (box.x, box.y, box.right, box.bottom))
     corners = np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
@@ -118,17 +120,16 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
         face_color="transparent",
         edge_color=_MARK_COLOR,
         edge_width=max(box.width, box.height) / 40,
-        name=f"Tile – {session.layer.name}",
-        metadata=layer_metadata(session.path, "marked tile", session.image),
+        name=f"Patch – {session.layer.name}",
+        metadata=layer_metadata(session.path, "marked patch", session.image),
         **placed(session.layer, tuple(session.layer.scale), (0.0, 0.0)),
     )
     add_quietly(viewer, session.mark_layer)
 
 
-def look_at(viewer: ViewerModel, session: SlideSession, box: Box, canvas_px: int) -> None:
-    """Move the camera so that a tile lies in the middle, with some of what is around it."""
+def look_at(viewer: ViewerModel, session: SlideSession, mpp: Mpp, box: Box, canvas_px: int) -> None:
+    """Move the camera so that a patch lies in the middle, with some of what is around it."""
     x, y = box.center
     camera = viewer.scene.camera
     camera.center = (0.0, *session.layer.data_to_world((y - 0.5, x - 0.5)))
-    mpp: Mpp = session.slide.mpp
     camera.zoom = canvas_px / (_MARK_PART * max(box.width * mpp.x, box.height * mpp.y))

@@ -3,13 +3,16 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
+from superqt.utils import qthrottled
 
 from napari_xmag._gui.analyze.legend import Legend
+from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.heatmap import HeatMapView
 
+_PAINT_MS = 50  # a dragged slider moves faster than a large map can be painted
 _VIEWS = {
     HeatMapView.RANK: "Attention (rank)",
     HeatMapView.RAW: "Attention (raw)",
@@ -27,11 +30,13 @@ class MapPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.views = Chooser("What the colours of the map mean.")
+        self.views = Chooser("What the colours of the map show.")
         self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.RANK)
-        self.classes = Chooser("Show what speaks for this class, and what against it.")
-        self.opacity = _percent_slider("How strongly the map covers the tissue.", 50)
-        self.threshold = _percent_slider("Hide patches weaker than this part of the scale.", 0)
+        self.classes = Chooser("Show which patches speak for this class, and which against it.")
+        self.opacity = _percent_slider("How opaque the map is.", 50)
+        self.threshold = _percent_slider(
+            "Hide patches below this percentage of the colour scale.", 0
+        )
         self.legend = Legend()
         self.empty = Words("The heat map fills in while the slide is analysed.")
         self._controls = QWidget()
@@ -40,8 +45,8 @@ class MapPanel(QWidget):
         self._form.setVerticalSpacing(5)
         self._form.addRow("View", self.views)
         self._form.addRow("Class", self.classes)
-        self._form.addRow("Opacity, %", self.opacity)
-        self._form.addRow("Hide below, %", self.threshold)
+        self._form.addRow("Opacity (%)", self.opacity)
+        self._form.addRow("Hide below (%)", self.threshold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.empty)
@@ -55,8 +60,16 @@ class MapPanel(QWidget):
             lambda _: self.view_chosen.emit(HeatMapView(self.views.currentData()))
         )
         self.classes.activated.connect(lambda _: self.class_chosen.emit(self.classes.currentData()))
-        self.opacity.valueChanged.connect(lambda value: self.opacity_set.emit(value / 100))
-        self.threshold.valueChanged.connect(lambda value: self.threshold_set.emit(value / 100))
+        self.opacity.valueChanged.connect(self._set_opacity)
+        self.threshold.valueChanged.connect(self._set_threshold)
+
+    @qthrottled(timeout=_PAINT_MS)
+    def _set_opacity(self, percent: int) -> None:
+        self.opacity_set.emit(percent / 100)
+
+    @qthrottled(timeout=_PAINT_MS)
+    def _set_threshold(self, percent: int) -> None:
+        self.threshold_set.emit(percent / 100)
 
     def show_session(
         self, session: SlideSession | None, view: HeatMapView, class_name: str, threshold: float
@@ -67,17 +80,17 @@ class MapPanel(QWidget):
         self.empty.setVisible(not shown)
         self._controls.setVisible(shown)
         self.legend.setVisible(shown)
-        if not shown:
+        if session is None or scores is None or not shown:
             return
         self.views.setCurrentIndex(list(_VIEWS).index(view))
         self.classes.offer([(name, name) for name in scores.classes], class_name)
         by_class = view is HeatMapView.EVIDENCE
         self._form.setRowVisible(self.classes, by_class)
-        self.legend.show_map(scores, view, class_name, threshold, _note(session))
+        self.legend.show_map(scores, view, class_name, threshold, _note(session, scores))
 
 
-def _note(session: SlideSession) -> str:
-    if session.scores.final:
+def _note(session: SlideSession, scores: PatchScores) -> str:
+    if scores.final:
         return ""
     return " – filling in" if session.progress is not None else " – incomplete"
 
@@ -91,31 +104,33 @@ def _percent_slider(tip: str, value: int) -> QLabeledSlider:
 
 
 def hover_words(session: SlideSession, x: float, y: float) -> str:
-    """Return one line about the square at a level-0 position; empty on glass."""
+    """Return one line about the patch at a level-0 position; empty on glass."""
     scores = session.scores
-    tile = scores.tile_at(x, y) if scores is not None else None
-    if tile is None:
+    patch = scores.patch_at(x, y) if scores is not None else None
+    if scores is None or patch is None:
         return ""
     parts = [
-        f"rank {100 * scores.rank[tile]:.0f} %",
-        f"attention {100 * scores.attention[tile]:.2g} %",
+        f"rank {100 * scores.rank[patch]:.0f} %",
+        f"attention {100 * scores.attention[patch]:.2g} %",
     ]
     parts += [
         f"{name} {value:+.2g}".replace("-", "−")
-        for name, value in zip(scores.classes, scores.evidence[tile], strict=True)
+        for name, value in zip(scores.classes, scores.evidence[patch], strict=True)
     ]
     return " · ".join(parts)
 
 
 class HoverLine(QLabel):
-    """Says what the model thinks of the patch under the mouse."""
+    """Shows the values of the patch under the mouse."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setToolTip("The patch under the mouse: rank, share of attention, evidence by class.")
+        self.setToolTip(
+            "The patch under the mouse: rank and share of attention, evidence for each class."
+        )
         self.say("")
 
     def say(self, words: str) -> None:
         """Show values, or where to find them."""
-        self.setText(words or "Point at the map to read a patch's values.")
+        self.setText(words or "Point at the map to see the values of a patch.")

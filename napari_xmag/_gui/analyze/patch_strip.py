@@ -1,8 +1,8 @@
-"""The foremost tiles, side by side: click to go there, tick right or wrong."""
+"""The foremost patches, side by side: click to go there, mark as right or wrong."""
 
 import numpy as np
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QImage, QPixmap, QWheelEvent
+from qtpy.QtGui import QColor, QIcon, QImage, QPixmap, QWheelEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -21,7 +21,7 @@ _SIDE = 104
 
 
 class PatchButton(QWidget):
-    """One tile: picture, place and value, two ticks."""
+    """One patch: its picture, place and value, and two buttons to mark it."""
 
     clicked = Signal(int)
     judged = Signal(int, object)
@@ -40,11 +40,9 @@ class PatchButton(QWidget):
             f"QPushButton:hover, QPushButton:focus {{ border-color: {ACCENT.name()}; }}"
         )
         rank = f"evidence for “{class_name}”" if class_name else "attention"
-        self.picture.setToolTip(
-            f"Number {card.place} in {rank} ({self._value}). Click to go there."
-        )
-        self.picture.setAccessibleName(f"Tile number {card.place}")
-        self.picture.clicked.connect(lambda: self.clicked.emit(card.tile))
+        self.picture.setToolTip(f"Patch {card.place} by {rank} ({self._value}). Click to go there.")
+        self.picture.setAccessibleName(f"Patch {card.place}")
+        self.picture.clicked.connect(lambda: self.clicked.emit(card.patch))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -52,8 +50,8 @@ class PatchButton(QWidget):
         layout.addLayout(self._ticks(verdict))
 
     def _ticks(self, verdict: Verdict | None) -> QHBoxLayout:
-        self.right = self._tick("✓", Verdict.RIGHT, "The model is right to look here.", ACCENT)
-        self.wrong = self._tick("✗", Verdict.WRONG, "The model should not look here.", ALARM)
+        self.right = self._tick("✓", Verdict.RIGHT, "Right: the model should look here.", ACCENT)
+        self.wrong = self._tick("✗", Verdict.WRONG, "Wrong: the model should not look here.", ALARM)
         self.right.setChecked(verdict is Verdict.RIGHT)
         self.wrong.setChecked(verdict is Verdict.WRONG)
         label = QLabel(f"{self.card.place}  ·  {self._value}")
@@ -64,12 +62,12 @@ class PatchButton(QWidget):
         row.addWidget(self.wrong)
         return row
 
-    def _tick(self, sign: str, verdict: Verdict, tip: str, color: object) -> QToolButton:
+    def _tick(self, sign: str, verdict: Verdict, tip: str, color: QColor) -> QToolButton:
         button = QToolButton()
         button.setText(sign)
         button.setCheckable(True)
-        button.setToolTip(f"{tip} Kept with the result and exported.")
-        button.setAccessibleName(f"Tile {self.card.place} {verdict}")
+        button.setToolTip(f"{tip} Saved in exports.")
+        button.setAccessibleName(f"Patch {self.card.place} {verdict}")
         button.setFixedSize(24, 22)
         button.setStyleSheet(
             "QToolButton { border: 1px solid #808080; border-radius: 3px; }"
@@ -81,28 +79,28 @@ class PatchButton(QWidget):
     def _judge(self, verdict: Verdict | None) -> None:
         self.right.setChecked(verdict is Verdict.RIGHT)
         self.wrong.setChecked(verdict is Verdict.WRONG)
-        self.judged.emit(self.card.tile, verdict)
+        self.judged.emit(self.card.patch, verdict)
 
 
 class _SidewaysScroll(QScrollArea):
-    """A mouse wheel moves along the strip."""
+    """A mouse wheel moves along the strip, and at its ends the panel again."""
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         bar = self.horizontalScrollBar()
-        turn = event.angleDelta().y() or event.angleDelta().x()
-        bar.setValue(bar.value() - turn)
-        event.accept()
+        before = bar.value()
+        bar.setValue(before - (event.angleDelta().y() or event.angleDelta().x()))
+        event.setAccepted(bar.value() != before)
 
 
 class PatchStrip(QWidget):
-    """The tiles to review, and what they have in common."""
+    """The patches to review, and what they have in common."""
 
     clicked = Signal(int)
     judged = Signal(int, object)
 
     def __init__(self) -> None:
         super().__init__()
-        self.tiles: list[PatchButton] = []
+        self.patches: list[PatchButton] = []
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(6)
@@ -124,30 +122,35 @@ class PatchStrip(QWidget):
         self.show_session(None)
 
     def show_session(self, session: SlideSession | None) -> None:
-        """Show the tiles of a slide with their ticks."""
-        for tile in self.tiles:
-            self._row.removeWidget(tile)
-            discard(tile)
-        cards = session.cards or () if session is not None else ()
-        self.tiles = [
-            PatchButton(card, session.cards_for or "", session.verdicts.get(card.tile))
-            for card in cards
-        ]
-        for place, tile in enumerate(self.tiles):
-            tile.clicked.connect(self.clicked)
-            tile.judged.connect(self.judged)
-            self._row.insertWidget(place, tile)
-        self._scroll.setVisible(bool(cards))
+        """Show the patches of a slide as they are marked."""
+        for patch in self.patches:
+            self._row.removeWidget(patch)
+            discard(patch)
+        self.patches = _buttons(session) if session is not None else []
+        for place, patch in enumerate(self.patches):
+            patch.clicked.connect(self.clicked)
+            patch.judged.connect(self.judged)
+            self._row.insertWidget(place, patch)
+        self._scroll.setVisible(bool(self.patches))
         self.words.say(_words(session))
+
+
+def _buttons(session: SlideSession) -> list[PatchButton]:
+    shown, verdicts = session.cards_for or "", session.verdicts
+    return [PatchButton(card, shown, verdicts.get(card.patch)) for card in session.cards or ()]
 
 
 def _words(session: SlideSession | None) -> str:
     shown = session.cards_for if session is not None else None
-    if shown is not None and session.cards is None:
-        return "Reading the tiles …"
+    if session is None or shown is None:
+        return "Patches appear here when the slide has been analysed."
+    if session.cards is None:
+        return "Reading the patches …"
     if not shown:
-        return "Where the model looked most."
-    return f"What speaks most for “{shown}”." if session.cards else f"Nothing speaks for “{shown}”."
+        return "The patches with the most attention."
+    if not session.cards:
+        return f"No patch speaks for “{shown}”."
+    return f"The patches that speak most for “{shown}”."
 
 
 def _attention_words(card: PatchCard) -> str:

@@ -13,7 +13,7 @@ _BAR_PX = 8
 
 
 class ClassBar(QWidget):
-    """One class: its name, its probability as a number and as a bar; the one called is marked.
+    """One class: its name, its probability as a number and as a bar; the predicted one is marked.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class ClassBar(QWidget):
         Class.
     probability
         0 to 1.
-    called
+    predicted
         Whether this is the slide's prediction.
     """
 
@@ -82,7 +82,7 @@ class FlagRow(QFrame):
 
 
 class PredictionPanel(QWidget):
-    """Shows what the model thinks of the whole slide, and why to doubt it."""
+    """Shows what the model predicts for the whole slide, and reasons to doubt it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def _bars(result: SlideResult) -> list[ClassBar]:
 
 def _note(result: SlideResult | None) -> str:
     if result is None:
-        return "Appears when the last tile is in."
+        return "The prediction appears when all tiles have been analysed."
     if not result.probabilities:
         return "No prediction: no tile could be analysed."
     return f"Prediction: {result.predicted} ({result.rule})." if result.rule else ""

@@ -50,7 +50,7 @@ class RunPanel(QWidget):
     def allow(self, allowed: bool, why_not: str = "") -> None:
         """Let the button be pressed, or say why it cannot."""
         self.button.setEnabled(allowed or self._running)
-        tip = "Run the model over the tissue of this slide (Esc ends it)."
+        tip = "Run the model on the tissue of this slide (Esc cancels)."
         self.button.setToolTip(tip if allowed else why_not)
 
     def _dress(self, running: bool) -> None:

@@ -1,4 +1,4 @@
-"""What is known of each tile, while the run goes on and after it: one form for map and hover."""
+"""What is known of each patch, while the run goes on and after it: one form for map and hover."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,20 +14,20 @@ from napari_xmag.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class PatchScores:
-    """Values of all tiles at one moment.
+    """Values of all patches at one moment.
 
     Attributes
     ----------
     grid
-        Where the T tiles lie.
+        Where the T patches lie.
     classes
         Names of the C classes.
     attention
-        float32 (T,), sums to 1 over the tiles known so far; NaN for the others.
+        float32 (T,), sums to 1 over the patches known so far; NaN for the others.
     evidence
-        float32 (T, C), what each tile adds to each class's logit.
+        float32 (T, C), what each patch adds to each class's logit.
     final
-        Whether the last tile is in.
+        Whether the last patch is in.
     """
 
     grid: GridLike
@@ -39,28 +39,28 @@ class PatchScores:
     @classmethod
     def of(cls, result: SlideResult) -> "PatchScores":
         """Take the values of a finished analysis."""
-        tiles = result.patches
-        return cls(result, result.classes, tiles.attention, tiles.evidence, final=True)
+        patches = result.patches
+        return cls(result, result.classes, patches.attention, patches.evidence, final=True)
 
     @cached_property
     def rank(self) -> NDArray[np.float32]:
-        """Share of tiles with less attention, 0 to 1, (T,)."""
+        """Share of patches with less attention, 0 to 1, (T,)."""
         return attention_rank(self.attention)
 
     @cached_property
     def known(self) -> int:
-        """Number of tiles that have a value."""
+        """Number of patches that have a value."""
         return int(np.isfinite(self.attention).sum())
 
     @cached_property
     def patches(self) -> NDArray[np.int64]:
-        """Index of the tile at each place of the grid (rows, columns), -1 for glass."""
+        """Index of the patch at each place of the grid (rows, columns), -1 for glass."""
         patches = np.full(self.grid.shape, -1, np.int64)
         patches[self.grid.rows, self.grid.columns] = np.arange(len(self.attention))
         return patches
 
     def values(self, view: HeatMapView, class_name: str) -> NDArray[np.float32]:
-        """Return what a view shows of each tile, (T,)."""
+        """Return what a view shows of each patch, (T,)."""
         if view is HeatMapView.RANK:
             return self.rank
         if view is HeatMapView.RAW:
@@ -73,8 +73,8 @@ class PatchScores:
             )
         return self.evidence[:, self.classes.index(class_name)]
 
-    def tile_at(self, x: float, y: float) -> int | None:
-        """Return the index of the tile at a level-0 position, None on glass."""
+    def patch_at(self, x: float, y: float) -> int | None:
+        """Return the index of the patch at a level-0 position, None on glass."""
         grid = self.grid
         column = int(np.floor((x - grid.origin_x) / grid.stride_x))
         row = int(np.floor((y - grid.origin_y) / grid.stride_y))
@@ -86,12 +86,12 @@ class PatchScores:
 
 
 class LiveScores:
-    """Gathers the tiles of a running analysis.
+    """Gathers the patches of a running analysis.
 
     Parameters
     ----------
     plan
-        Says where the tiles lie.
+        Says where the patches lie.
     classes
         Names of the model's classes.
     """
@@ -99,12 +99,12 @@ class LiveScores:
     def __init__(self, plan: SlidePlanned, classes: tuple[str, ...]) -> None:
         self._grid = plan.grid
         self._classes = classes
-        tiles = len(plan.grid.boxes)
-        self._logit = np.full(tiles, np.nan, np.float32)
-        self._score = np.full((tiles, len(classes)), np.nan, np.float32)
+        patches = len(plan.grid.boxes)
+        self._logit = np.full(patches, np.nan, np.float32)
+        self._score = np.full((patches, len(classes)), np.nan, np.float32)
 
     def add(self, event: TilesDone) -> PatchScores:
-        """Take some tiles in and return what is known now."""
+        """Take some patches in and return what is known now."""
         self._logit[event.indices] = event.attention_logit
         self._score[event.indices] = event.patch_evidence
         attention = self._attention()

@@ -10,12 +10,14 @@ from napari_xmag._gui.shared.section import discard
 from napari_xmag.analyze.result import SlideResult
 
 _STAGES = {
-    "tissue": "find tissue",
-    "model": "prepare model",
-    "plan": "plan tiles",
-    "first_tiles": "until first tiles",
-    "read_wait": "wait for reading",
-    "total": "all",
+    "tissue": "finding tissue",
+    "model": "preparing the model",
+    "plan": "planning tiles",
+    "first_tiles": "first tiles",
+    "read_wait": "waiting for reading",
+    "encode": "encoding",
+    "head": "attention",
+    "total": "total",
 }
 
 
@@ -67,12 +69,12 @@ def _slide_rows(metadata: Mapping[str, Any] | None) -> dict[str, str]:
         "File": metadata["path"],
         "Vendor": metadata["vendor"],
         "Pixel size": _pixel_size(metadata),
-        "Conflict": metadata["mpp_conflict"],
+        "Pixel size conflict": metadata["mpp_conflict"],
         "Objective": f"{power:g}x" if power else "not stated",
         "Size": _size(metadata),
         "Levels": _levels(metadata),
-        "Scanned": _bounds(metadata),
-        "Colour": "ICC profile in the file" if metadata["icc"] else "no ICC profile",
+        "Scanned area": _bounds(metadata),
+        "Colour profile": "ICC profile in the file" if metadata["icc"] else "none",
         "Fingerprint": metadata["fingerprint"][:12],
     }
     return {name: words for name, words in rows.items() if words}
@@ -104,7 +106,7 @@ def _bounds(metadata: Mapping[str, Any]) -> str:
     bounds = metadata["bounds"]
     whole = (0, 0, metadata["width"], metadata["height"])
     if (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == whole:
-        return "the whole picture"
+        return "whole slide"
     size = f"{bounds['width']:.0f} × {bounds['height']:.0f}"
     return f"{size} pixels from ({bounds['x']:.0f}, {bounds['y']:.0f})"
 

@@ -1,6 +1,7 @@
 """The slides of a viewer: found by their layers' metadata, opened, followed until they go."""
 
 from functools import partial
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
@@ -86,7 +87,7 @@ class Slides:
         layers = [session.layer, *(getattr(session, name) for name in _MADE_LAYERS)]
         return [layer for layer in layers if layer is not None]
 
-    def _inserted(self, event: object) -> None:
+    def _inserted(self, event: Any) -> None:
         self._take(event.value)
 
     def _take(self, layer: Layer) -> None:
@@ -103,7 +104,7 @@ class Slides:
             self._state.current = session
         self.open(session)
 
-    def _removed(self, event: object) -> None:
+    def _removed(self, event: Any) -> None:
         layer = event.value
         for session in self._state.sessions:
             for name in _MADE_LAYERS:

@@ -14,6 +14,8 @@ from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
+from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import Slide
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class TissueChoice(StrEnum):
     AUTO = "Find tissue automatically"
     WHOLE = "Whole slide"
     REGIONS = "Only inside my shapes"
-    PAINTED = "The mask that I painted"
+    PAINTED = "My painted mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,11 @@ class SlideProgress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PatchCard:
-    """A tile of the strip: its picture and its values.
+    """A patch of the strip: its picture and its values.
 
     Attributes
     ----------
-    tile
+    patch
         Index in the result's table.
     place
         1 for the foremost.
@@ -71,7 +73,7 @@ class PatchCard:
         uint8 (H, W, 3); None when it could not be read.
     """
 
-    tile: int
+    patch: int
     place: int
     value: float
     pixels: NDArray[np.uint8] | None
@@ -92,8 +94,8 @@ class SlideSession:
         Which picture of the file it is, from 1.
     slide
         Opened a moment after the layer was seen; None until then.
-    passport
-        What the slide says of itself.
+    slide_metadata
+        What the slide's file states about the slide.
     problem
         Why it cannot be analysed, in words; empty when it can.
     tissue
@@ -103,16 +105,16 @@ class SlideSession:
     outcome
         How the last run ended, when it did not end with a result.
     scores
-        Latest values of the tiles.
+        Latest values of the patches.
     result
         The last finished analysis.
     cards_for
-        What the strip shows: the tiles that speak most for this class, or the most attended ones
-        where it is empty. None before there is a result.
+        What the strip shows: the patches that speak most for this class, or those with the most
+        attention where it is empty. None before there is a result.
     cards
-        These tiles, the foremost first; None while they are read.
+        These patches, the foremost first; None while they are read.
     verdicts
-        Right or wrong by tile index; kept with ``result``.
+        Right or wrong by index of the patch; kept with ``result``.
     map_layer, tissue_layer, regions_layer, mark_layer
         Layers made for this slide, while they are in the viewer.
     """
@@ -139,6 +141,11 @@ class SlideSession:
     regions_layer: "Shapes | None" = None
     mark_layer: "Shapes | None" = None
 
+    @property
+    def mpp(self) -> Mpp | None:
+        """Pixel size of the slide; None until it is open and its pixel size is known."""
+        return self.slide.mpp if self.slide is not None else None
+
 
 @evented(connect_child_events=False)
 @dataclass(eq=False)
@@ -155,6 +162,8 @@ class WindowState:
         What the model chooser offers.
     model, device
         Chosen names; ``model`` is empty until the models are known.
+    settings, settings_problem
+        All else that an analysis depends on; None and the reason while a setting is wrong.
     view, class_name
         What the map shows; an empty class stands for the predicted one.
     opacity, threshold
@@ -170,6 +179,8 @@ class WindowState:
     devices: tuple[str, ...] = ("auto",)
     model: str = ""
     device: str = "auto"
+    settings: AnalyzeSettings | None = field(default_factory=AnalyzeSettings)
+    settings_problem: str = ""
     view: HeatMapView = HeatMapView.RANK
     class_name: str = ""
     opacity: float = 0.5

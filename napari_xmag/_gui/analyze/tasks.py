@@ -1,9 +1,9 @@
 """The work that threads do for the window: generators that know neither widget nor viewer."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-STRIP_TILES = 10
+STRIP_PATCHES = 10
 STRIP_PX = 224
 
 
@@ -112,7 +112,7 @@ class AnalyzeRequest:
 
     slide: Slide
     model: str
-    device: str
+    settings: AnalyzeSettings
     tissue: TissueRequest
 
 
@@ -139,7 +139,7 @@ class ModelShelf:
 
 def open_for_window(
     path: Path, image: int = 1, mpp: float | None = None
-) -> Iterator[Waiting | Opened]:
+) -> Generator[Waiting | Opened, None, None]:
     """Open a picture of a slide file; with ``mpp``, give it that size and remember it."""
 
     def opened() -> Opened:
@@ -150,14 +150,14 @@ def open_for_window(
     yield (yield from awaited(opened, "Opening the slide"))
 
 
-def survey() -> Iterator[Surveyed]:
+def survey() -> Generator[Surveyed, None, None]:
     """List models and devices."""
     from napari_xmag.zoo import list_models
 
     yield Surveyed(tuple(list_models()), _devices())
 
 
-def preload(shelf: ModelShelf, name: str) -> Iterator[ModelReady]:
+def preload(shelf: ModelShelf, name: str) -> Generator[ModelReady, None, None]:
     """Load a model before it is asked for: importing PyTorch alone takes seconds.
 
     What finding tissue imports is loaded too, since an import holds up the window's thread.
@@ -179,12 +179,14 @@ def _devices() -> tuple[str, ...]:
     return (*found, "cpu")
 
 
-def outline(slide: Slide, request: TissueRequest) -> Iterator[Waiting | TissueMask]:
+def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueMask, None, None]:
     """Find the tissue, to be shown."""
     yield (yield from awaited(lambda: request.mask(slide), "Finding tissue"))
 
 
-def run(request: AnalyzeRequest, shelf: ModelShelf) -> Iterator[ModelReady | AnalyzeEvent]:
+def run(
+    request: AnalyzeRequest, shelf: ModelShelf
+) -> Generator[ModelReady | AnalyzeEvent, None, None]:
     """Load the model, find the tissue, analyse; the last event is ``Finished``."""
     model = yield from awaited(lambda: shelf.load(request.model), "Loading the model")
     yield ModelReady(model)
@@ -192,21 +194,21 @@ def run(request: AnalyzeRequest, shelf: ModelShelf) -> Iterator[ModelReady | Ana
     whole = request.tissue.choice is TissueChoice.WHOLE
     if request.tissue.choice in (TissueChoice.REGIONS, TissueChoice.PAINTED):
         mask = yield from awaited(lambda: request.tissue.mask(request.slide), "Reading the mask")
-    settings = AnalyzeSettings(device=request.device, tissue="whole" if whole else "auto")
+    settings = replace(request.settings, tissue="whole" if whole else "auto")
     events = analyze(request.slide, model, settings, mask=mask)
     with closing(paced(events)) as calm:
         yield from calm
 
 
 def foremost(
-    result: SlideResult, values: NDArray[np.floating], count: int = STRIP_TILES
+    result: SlideResult, values: NDArray[np.floating], count: int = STRIP_PATCHES
 ) -> NDArray[np.int64]:
     """Return the indices of the patches with the largest values above zero, the first first.
 
     Of patches less than half a tile apart only the first is taken: ten pictures of one gland would
     hide all other evidence.
     """
-    tiles, mpp = result.patches, result.mpp
+    patches, mpp = result.patches, result.mpp
     apart = result.model["tile_px"] * result.model["mpp"] / 2
     left = np.argsort(-values, kind="stable")
     left = left[values[left] > 0]
@@ -214,21 +216,21 @@ def foremost(
     while len(left) and len(chosen) < count:
         first = left[0]
         chosen.append(int(first))
-        across = np.abs(tiles.x[left] - tiles.x[first]) * mpp.x
-        down = np.abs(tiles.y[left] - tiles.y[first]) * mpp.y
+        across = np.abs(patches.x[left] - patches.x[first]) * mpp.x
+        down = np.abs(patches.y[left] - patches.y[first]) * mpp.y
         left = left[np.maximum(across, down) >= 0.99 * apart]
     return np.array(chosen, np.int64)
 
 
-def tile_box(result: SlideResult, tile: int) -> Box:
-    """Return the level-0 box of a tile."""
-    tiles = result.patches
-    return Box(*(float(c[tile]) for c in (tiles.x, tiles.y, tiles.width, tiles.height)))
+def patch_box(result: SlideResult, patch: int) -> Box:
+    """Return the level-0 box of a patch."""
+    table = result.patches
+    return Box(*(float(c[patch]) for c in (table.x, table.y, table.width, table.height)))
 
 
 def picture_strip(
     slide: Slide, result: SlideResult, class_name: str
-) -> Iterator[Waiting | tuple[PatchCard, ...]]:
+) -> Generator[Waiting | tuple[PatchCard, ...], None, None]:
     """Read pictures of the patches that speak most for a class, or are attended to most.
 
     The latter where no class is named.
@@ -238,15 +240,15 @@ def picture_strip(
     view = HeatMapView.EVIDENCE if class_name else HeatMapView.RAW
     values = view_values(result, view, class_name)
     chosen = foremost(result, values)
-    boxes = [tile_box(result, int(tile)) for tile in chosen]
+    boxes = [patch_box(result, int(patch)) for patch in chosen]
     cards: list[PatchCard] = []
-    with closing(read_tiles(slide, boxes, STRIP_PX, workers=1)) as tiles:
-        for read in tiles:
+    with closing(read_tiles(slide, boxes, STRIP_PX, workers=1)) as pictures:
+        for read in pictures:
             if read is None:
-                yield Waiting("Reading tiles")
+                yield Waiting("Reading patches")
                 continue
-            tile = int(chosen[read.index])
-            cards.append(PatchCard(tile, read.index + 1, float(values[tile]), read.pixels))
+            patch = int(chosen[read.index])
+            cards.append(PatchCard(patch, read.index + 1, float(values[patch]), read.pixels))
     yield tuple(sorted(cards, key=lambda card: card.place))
 
 
@@ -256,7 +258,7 @@ def export(
     folder: Path,
     origin: str,
     verdicts: Mapping[int, Verdict],
-) -> Iterator[Waiting | Exported]:
+) -> Generator[Waiting | Exported, None, None]:
     """Write all exports, and the verdicts where there are some."""
     from napari_xmag.export import export_all
 

@@ -9,6 +9,7 @@ from napari_xmag._gui.analyze.map_layer import placed
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag.errors import TissueError
 from napari_xmag.layer_data import METADATA_KEY, layer_metadata, tissue_layer_data
+from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask
 
 _REGION_COLOR = "#00a087"
@@ -16,9 +17,11 @@ _CLOSED = ("polygon", "rectangle", "ellipse")
 _ELLIPSE_POINTS = 90
 
 
-def show_tissue(viewer: ViewerModel, session: SlideSession, mask: TissueMask) -> Labels:
+def show_tissue(
+    viewer: ViewerModel, session: SlideSession, slide: Slide, mask: TissueMask
+) -> Labels:
     """Make or replace the session's tissue layer, ready for repainting."""
-    pixels, arguments, _ = tissue_layer_data(session.slide, mask)
+    pixels, arguments, _ = tissue_layer_data(slide, mask)
     place = placed(session.layer, arguments["scale"], arguments["translate"])
     if session.tissue_layer in viewer.layers:
         viewer.layers.remove(session.tissue_layer)
@@ -53,7 +56,7 @@ def new_regions(viewer: ViewerModel, session: SlideSession) -> Shapes:
 
 def is_ours(layer: Layer, role: str) -> bool:
     """Say whether the window made this layer for that purpose."""
-    return layer.metadata.get(METADATA_KEY, {}).get("role") == role
+    return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == role)
 
 
 def regions_layers(viewer: ViewerModel, session: SlideSession) -> list[Shapes]:
@@ -66,7 +69,7 @@ def regions_layers(viewer: ViewerModel, session: SlideSession) -> list[Shapes]:
         for layer in viewer.layers
         if isinstance(layer, Shapes)
         and layer.visible
-        and not is_ours(layer, "marked tile")
+        and not is_ours(layer, "marked patch")
         and not is_ours(layer, "regions")
     ]
 
@@ -89,21 +92,24 @@ def polygons_of(viewer: ViewerModel, session: SlideSession) -> tuple[NDArray[np.
         raise TissueError(
             expected="at least one closed shape drawn on the slide",
             found="none",
-            hint="Press “Draw regions” and outline what should be analysed.",
+            hint="Press “Draw regions” and outline the part to be analysed.",
         )
     return tuple(polygons)
 
 
-def _level0(vertices: NDArray, layer: Shapes, session: SlideSession) -> NDArray[np.float64]:
+def _level0(
+    vertices: NDArray[np.float64], layer: Shapes, session: SlideSession
+) -> NDArray[np.float64]:
     slide = session.layer
     rows = [slide.world_to_data(layer.data_to_world(vertex))[-2:] for vertex in vertices]
     # napari counts from the centre of the first pixel, the core from its corner.
     return np.asarray(rows, np.float64)[:, ::-1] + 0.5
 
 
-def _ellipse(corners: NDArray) -> NDArray[np.float64]:
+def _ellipse(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return points on the ellipse inside a rectangle given by its corners (4, 2)."""
     center = corners.mean(0)
     across, down = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     angle = np.linspace(0, 2 * np.pi, _ELLIPSE_POINTS, endpoint=False)[:, None]
-    return center + np.cos(angle) * across + np.sin(angle) * down
+    outline: NDArray[np.float64] = center + np.cos(angle) * across + np.sin(angle) * down
+    return outline

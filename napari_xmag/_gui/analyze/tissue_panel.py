@@ -9,9 +9,9 @@ from napari_xmag._gui.shared.section import Words
 
 _HINTS = {
     TissueChoice.AUTO: "",
-    TissueChoice.WHOLE: "Everything that was scanned, glass too. Takes longer.",
-    TissueChoice.REGIONS: "Only tissue inside closed shapes. Draw them, or use your own layer.",
-    TissueChoice.PAINTED: "Repaint it with the brush or eraser of the layer controls.",
+    TissueChoice.WHOLE: "Everything that was scanned, including glass. Takes longer.",
+    TissueChoice.REGIONS: "Only tissue inside closed shapes. Draw them, or use a layer of yours.",
+    TissueChoice.PAINTED: "Edit the mask with the brush and the eraser in the layer controls.",
 }
 
 
@@ -24,15 +24,17 @@ class TissuePanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.choice = Chooser("Which part of the slide the model looks at.")
+        self.choice = Chooser("Which part of the slide is analysed.")
         self.choice.offer([(str(choice), choice) for choice in TissueChoice], TissueChoice.AUTO)
         self.show_button = QPushButton("Show tissue")
         self.show_button.setToolTip(
-            "Outline the tissue as a layer. What the outline misses, or should leave out (pen "
-            "marks, folds), can be repainted before the analysis."
+            "Show the tissue as a layer. Before the analysis you can paint in what it misses and "
+            "erase what it should leave out (pen marks, folds)."
         )
         self.draw_button = QPushButton("Draw regions")
-        self.draw_button.setToolTip("Outline regions click by click; a double click closes one.")
+        self.draw_button.setToolTip(
+            "Outline regions with mouse clicks; a double click closes the outline."
+        )
         self.hint = Words()
         self.choice.activated.connect(
             lambda _: self.chosen.emit(TissueChoice(self.choice.currentData()))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import napari
 from psygnal import EmissionInfo
@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
 from napari_xmag._gui.analyze.controller import Controller
-from napari_xmag._gui.analyze.export_dialog import ExportDialog
+from napari_xmag._gui.analyze.export_dialog import ExportDialog, ExportSettings
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
 from napari_xmag._gui.analyze.patch_strip import PatchStrip
@@ -31,8 +31,10 @@ from napari_xmag._gui.analyze.slide_metadata_panel import SlideMetadataPanel
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_panel import TissuePanel
 from napari_xmag._gui.shared.dock import Docked
+from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
+from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.export.folder import ResultFolders, result_name
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class AnalyzeWidget(Docked):
         self.state = WindowState()
         self.chooser = ChooserPanel()
         self.tissue = TissuePanel()
+        self.settings = SettingsForm(AnalyzeSettings, omit=("device", "tissue"))
         self.run = RunPanel()
         self.prediction = PredictionPanel()
         self.map = MapPanel()
@@ -65,7 +68,7 @@ class AnalyzeWidget(Docked):
         self.hover = HoverLine()
         self.export_button = QPushButton("Export …")
         self.export_button.setToolTip(
-            "Write the prediction, the maps and the tiles to files, for a report or for QuPath."
+            "Save the prediction, the maps and the patches to files, for a report or for QuPath."
         )
         self._lay_out()
         self.controller = Controller(napari_viewer, self.state)
@@ -100,7 +103,7 @@ class AnalyzeWidget(Docked):
         self.setMinimumWidth(320)
 
     def sizeHint(self) -> QSize:
-        """Ask for room in which three tiles of the strip lie side by side."""
+        """Ask for room in which three patches of the strip lie side by side."""
         return QSize(384, 760)
 
     def _sections(self) -> list[QWidget]:
@@ -110,17 +113,18 @@ class AnalyzeWidget(Docked):
         for title, panel in (
             ("Prediction", self.prediction),
             ("Heat map", self.map),
-            ("Places to review", self.strip),
-            ("This slide as an example", self.label),
+            ("Patches to review", self.strip),
+            ("Add this slide to training", self.label),
         ):
             column.addWidget(_section(title, panel))
         return [
             self.chooser,
             _section("Tissue", self.tissue),
+            self.settings,
             self.run,
             self.results,
             self.export_button,
-            _section("Slide passport", self.slide_metadata, folded=True),
+            _section("Slide information", self.slide_metadata, folded=True),
         ]
 
     # wires
@@ -132,6 +136,7 @@ class AnalyzeWidget(Docked):
         self.chooser.device_chosen.connect(lambda name: setattr(state, "device", name))
         self.chooser.pixel_size.given.connect(control.set_pixel_size)
         self.tissue.chosen.connect(control.choose_tissue)
+        self.settings.changed.connect(self._read_settings)
         self.tissue.show_asked.connect(control.show_tissue)
         self.tissue.draw_asked.connect(control.draw_regions)
         self.run.analyze_asked.connect(control.analyze)
@@ -239,10 +244,12 @@ class AnalyzeWidget(Docked):
         if session.problem:
             return session.problem
         if session.slide is None:
-            return "The slide is still being opened."
+            return "The slide is still opening."
         if session.slide.mpp is None:
-            return "Give the pixel size of the slide first."
-        return "" if self.state.model else "The models are still being looked up."
+            return "Enter the pixel size of the slide first."
+        if self.state.settings is None:
+            return f"Correct the advanced settings first: {self.state.settings_problem}"
+        return "" if self.state.model else "Looking for models …"
 
     def _show_result(self) -> None:
         session = self.state.current
@@ -257,7 +264,8 @@ class AnalyzeWidget(Docked):
         self.strip.show_session(self.state.current)
 
     def _show_verdicts(self) -> None:
-        self.label.show_verdicts(self.state.current.verdicts)
+        if self.state.current is not None:
+            self.label.show_verdicts(self.state.current.verdicts)
 
     def _show_map(self) -> None:
         session, state = self.state.current, self.state
@@ -284,11 +292,17 @@ class AnalyzeWidget(Docked):
 
     # acting
 
-    def _go_to(self, tile: int) -> None:
-        canvas = self.main_window().centralWidget()
-        self.controller.go_to(tile, min(canvas.width(), canvas.height()))
+    def _read_settings(self) -> None:
+        self.state.settings, self.state.settings_problem = self.settings.read()
+        self._show_progress()
 
-    def _hover(self, viewer: object, event: object) -> None:
+    def _go_to(self, patch: int) -> None:
+        window = self.main_window()
+        canvas = window.centralWidget() if window is not None else None
+        if canvas is not None:
+            self.controller.go_to(patch, min(canvas.width(), canvas.height()))
+
+    def _hover(self, viewer: object, event: Any) -> None:
         session = self.state.current
         if session is None or session.scores is None:
             return
@@ -296,20 +310,26 @@ class AnalyzeWidget(Docked):
         self.hover.say(hover_words(session, x + 0.5, y + 0.5))
 
     def _add_to_training(self, label: str) -> None:
-        train = open_train(self.viewer, self.main_window())
-        train.add(self.state.current.path, label)
+        session = self.state.current
+        if session is not None:
+            open_train(self.viewer, self.main_window()).add(session.path, label)
 
     def _export(self) -> None:
         session = self.state.current
-        bounds = session.slide.bounds
-        mark = session.slide_metadata["fingerprint"]
+        if session is None or session.slide is None or session.slide_metadata is None:
+            return
+        bounds, mark = session.slide.bounds, session.slide_metadata["fingerprint"]
         folders = ResultFolders(Path.home() / "xmag-results")
         folder = folders.suggest(result_name(session.path, session.slide.image.index), mark)
         dialog = ExportDialog(folder, bool(bounds.x or bounds.y), self)
-        dialog.accepted.connect(lambda: self.controller.export(dialog.folder(), dialog.origin()))
+        dialog.accepted.connect(lambda: self._save_export(dialog.settings))
         dialog.finished.connect(dialog.deleteLater)
         self.export_dialog = dialog
         dialog.open()  # not exec: the window stays alive behind it
+
+    def _save_export(self, settings: ExportSettings | None) -> None:
+        if settings is not None:
+            self.controller.export(settings.folder, settings.origin)
 
     # the end
 
@@ -326,9 +346,9 @@ class AnalyzeWidget(Docked):
         self.controller.close()
 
 
-def _section(title: str, panel: QWidget, folded: bool | None = None) -> Section:
-    section = Section(title, folded)
-    section.content.addWidget(panel)
+def _section(title: str, panel: QWidget, *, folded: bool = False) -> Section:
+    section = Section(title, folded=folded)
+    section.add(panel)
     return section
 
 

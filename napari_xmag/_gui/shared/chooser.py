@@ -1,4 +1,4 @@
-"""A combo box for narrow docks."""
+"""Combo boxes for narrow docks."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
+    QLineEdit,
     QSizePolicy,
     QStyle,
     QStyleOptionComboBox,
@@ -54,3 +55,14 @@ class Chooser(QComboBox):
         self.setCurrentIndex(values.index(chosen) if chosen in values else -1)
         self.blockSignals(False)
         self.setEnabled(bool(choices))
+
+
+class LabelBox(QComboBox):
+    """Offers the labels in use, and takes a new one."""
+
+    def __init__(self, tip: str) -> None:
+        super().__init__()
+        self.line = QLineEdit()
+        self.setLineEdit(self.line)
+        self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.setToolTip(tip)

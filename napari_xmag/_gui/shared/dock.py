@@ -6,6 +6,8 @@ import napari
 from qtpy.QtCore import QEvent, QObject, QTimer, Slot
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
 
+from napari_xmag._gui.shared.wheel import guard_wheel
+
 _CLOSE_BUTTON = "QTitleBarCloseButton"  # as napari names it
 _GUARDED = "xmagGuarded"
 
@@ -55,9 +57,9 @@ class Docked(QWidget):
         """Answer that the dock is put away; the menu that opened it shows it again."""
 
     def may_close(self, place: QMainWindow | QDockWidget) -> bool:
-        """Say whether the user may close window or dock now; False when he is asked about it.
+        """Say whether the user may close window or dock now; False when the user is asked about it.
 
-        Where his answer is yes, `close_place` closes the same place.
+        Where the answer is yes, `close_place` closes the same place.
         """
         return True
 
@@ -79,6 +81,8 @@ class Docked(QWidget):
         """Notice when the widget comes into a dock, and when it is taken out of it."""
         if event.type() == QEvent.Type.ParentChange:
             self._watch_parents()
+        elif event.type() == QEvent.Type.Polish:  # all that it holds is made by now
+            guard_wheel(self)
         return super().event(event)
 
     def _watch_parents(self) -> None:
@@ -133,6 +137,8 @@ class Docked(QWidget):
     def _closes(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(watched, QDockWidget):
             self.dock_hides()
+        elif not isinstance(watched, QMainWindow):
+            return False
         elif not watched.isVisible():
             self.shut_down()
         elif _shows_canvas(watched) and not self.may_close(watched):
@@ -145,7 +151,6 @@ class Docked(QWidget):
 
 def _shows_canvas(window: QMainWindow) -> bool:
     """Tell a user who closes the window from a program, which puts the canvas away before."""
-    return any(
-        isinstance(child, QWidget) and child.isVisible()
-        for child in window.centralWidget().children()
-    )
+    canvas = window.centralWidget()
+    children = canvas.children() if canvas is not None else []
+    return any(isinstance(child, QWidget) and child.isVisible() for child in children)

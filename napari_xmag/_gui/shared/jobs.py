@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from threading import Event as Flag
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal, Slot
@@ -24,14 +24,14 @@ REPAINT_SECONDS = 0.25
 """The window hears of new tiles at most this often."""
 
 
-class _Worker(GeneratorWorker):
+class _Worker(GeneratorWorker[Any, None, None]):
     """Walks a generator and closes it in the same thread, however the walk ends.
 
     superqt's own walk leaves the generator open when it is told to quit, and takes any
     RuntimeError (PyTorch raises nothing else) for a deleted worker, after which it says nothing.
     """
 
-    def __init__(self, events: Iterator[object]) -> None:
+    def __init__(self, events: Generator[object, None, Any]) -> None:
         super().__init__(_each, events)
         self._events = events
         self.over = Flag()
@@ -51,7 +51,7 @@ class _Worker(GeneratorWorker):
                 del event  # what was handed over must not be kept alive here
 
 
-def _each(events: Iterator[object]) -> Iterator[object]:
+def _each(events: Generator[object, None, Any]) -> Generator[object, None, None]:
     yield from events
 
 
@@ -72,14 +72,16 @@ class Job(QObject):
     failed = Signal(object)
     ended = Signal()
 
-    def __init__(self, events: Iterator[object], forget: Callable[["Job"], None]) -> None:
+    def __init__(
+        self, events: Generator[object, None, Any], forget: Callable[["Job"], None]
+    ) -> None:
         super().__init__()
         self._forget = forget
         self._worker = _Worker(events)
         self._worker.yielded.connect(self._hear)
         self._worker.errored.connect(self._fail)
         self._worker.warned.connect(self._warn)
-        self._worker.finished.connect(self._end)
+        self._worker.finished.connect(self._end)  # type: ignore[arg-type]  # it carries nothing
         self._deaf = False
         self.stopping = False
 
@@ -112,7 +114,7 @@ class Job(QObject):
             self.failed.emit(error)
 
     @Slot(tuple)
-    def _warn(self, warning: tuple) -> None:
+    def _warn(self, warning: tuple[object, ...]) -> None:
         _log.warning("%s", warning[0])
 
     @Slot()
@@ -139,8 +141,8 @@ class Jobs:
 
     def start(
         self,
-        events: Iterator[object],
-        hear: Callable[[object], None],
+        events: Generator[object, None, Any],
+        hear: Callable[[Any], None],
         end: Callable[[], None] | None = None,
         fail: Callable[[Exception], None] | None = None,
     ) -> Job:
@@ -179,8 +181,8 @@ def _nothing() -> None:
 
 
 def paced(
-    events: Iterable[AnalyzeEvent], seconds: float = REPAINT_SECONDS
-) -> Iterator[AnalyzeEvent]:
+    events: Generator[AnalyzeEvent, None, None], seconds: float = REPAINT_SECONDS
+) -> Generator[AnalyzeEvent, None, None]:
     """Pass events on, but join the tiles that come within ``seconds`` of one another.
 
     A fast GPU finishes far more batches than a window can paint, and Qt's queue has no bound.

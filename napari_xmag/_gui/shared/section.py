@@ -1,8 +1,11 @@
 """Parts that all panels are made of: titled, foldable sections and wrapped text."""
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QFont, QPalette
-from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from typing import TypeVar
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QFont, QIcon, QPalette
+from qtpy.QtWidgets import QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
 ACCENT = QColor("#1c9c86")
 """Fill of buttons and bars: white text on it and it on both themes keep their contrast."""
@@ -11,7 +14,10 @@ ALARM = QColor("#c2571a")
 """Border of warnings and of the cancelling button."""
 
 
-def bold(widget: QWidget, larger: float = 0.0) -> QWidget:
+_AnyWidget = TypeVar("_AnyWidget", bound=QWidget)
+
+
+def bold(widget: _AnyWidget, larger: float = 0.0) -> _AnyWidget:
     """Make a widget's text bold and ``larger`` points bigger; return the widget."""
     font = QFont(widget.font())
     font.setBold(True)
@@ -26,11 +32,15 @@ def text_color(widget: QWidget, strength: float = 1.0) -> QColor:
     palette = widget.palette()
     text = palette.color(QPalette.ColorRole.WindowText)
     ground = palette.color(QPalette.ColorRole.Window)
-    mixed = [
+    red, green, blue = (
         round(strength * a + (1 - strength) * b)
-        for a, b in zip(text.getRgb()[:3], ground.getRgb()[:3], strict=True)
-    ]
-    return QColor(*mixed)
+        for a, b in (
+            (text.red(), ground.red()),
+            (text.green(), ground.green()),
+            (text.blue(), ground.blue()),
+        )
+    )
+    return QColor(red, green, blue)
 
 
 def discard(widget: QWidget) -> None:
@@ -39,8 +49,17 @@ def discard(widget: QWidget) -> None:
     widget.deleteLater()
 
 
+def clear(layout: QLayout) -> None:
+    """Take all widgets out of a layout and off the screen."""
+    while layout.count():
+        item = layout.takeAt(0)
+        widget = item.widget() if item is not None else None
+        if widget is not None:
+            discard(widget)
+
+
 class Words(QLabel):
-    """Wrapped, selectable text that hides when it is empty."""
+    """Wrapped text that hides when it is empty."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
@@ -56,55 +75,61 @@ class Words(QLabel):
         self.setVisible(bool(text))
 
 
-class Section(QWidget):
-    """A title over a content, which can be folded away.
+_WHOLE_WIDTH = Qt.AlignmentFlag(0)
+
+
+class Section(QCollapsible):
+    """A titled part of a panel, which can be folded away.
 
     Parameters
     ----------
     title
         Shown in bold.
     folded
-        None for a section that cannot be folded, else how it begins.
+        How it begins.
     """
 
-    toggled = Signal(bool)
-
-    def __init__(self, title: str, folded: bool | None = None) -> None:
-        super().__init__()
+    def __init__(self, title: str, *, folded: bool = False) -> None:
+        super().__init__(title)
+        self._title = title
+        self.setDuration(0)
+        layout = self.layout()
+        if layout is not None:
+            layout.setContentsMargins(0, 4, 0, 4)
+            layout.setSpacing(4)
+        button = bold(self.toggleButton())
+        button.setAccessibleName(title)
+        button.setStyleSheet(_TITLE_STYLE)
         self.body = QWidget()
-        self.content = QVBoxLayout(self.body)
-        self.content.setContentsMargins(0, 0, 0, 0)
-        self.content.setSpacing(5)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 4)
-        layout.setSpacing(4)
-        self.title = QLabel(title) if folded is None else self._fold_button(title, folded)
-        bold(self.title)
-        layout.addWidget(self.title)
-        layout.addWidget(self.body)
+        self._column = QVBoxLayout(self.body)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(5)
+        discard(self.content())
+        self.setContent(self.body)
+        self.toggled.connect(self._unfold)
+        self._unfold(False)
+        if not folded:
+            self.expand(animate=False)
 
-    def _fold_button(self, title: str, folded: bool) -> QToolButton:
-        button = QToolButton()
-        button.setText(title)
-        button.setCheckable(True)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        button.setStyleSheet("QToolButton { border: none; text-align: left; padding: 2px 0px; }")
-        button.toggled.connect(self._open)
-        button.setChecked(not folded)
-        button.setArrowType(_arrow(not folded))
-        self.body.setVisible(not folded)
-        return button
+    def add(self, widget: QWidget, side: Qt.AlignmentFlag = _WHOLE_WIDTH) -> None:
+        """Put a widget below the others, over the whole width or on one side."""
+        self._column.addWidget(widget, alignment=side)
 
-    def _open(self, opened: bool) -> None:
-        self.sender().setArrowType(_arrow(opened))
-        self.body.setVisible(opened)
-        self.toggled.emit(opened)
+    def _unfold(self, unfolded: bool) -> None:
+        # superqt's arrows are pictures in the colour that text has before napari's theme is there.
+        self.toggleButton().setIcon(QIcon())
+        self.setText(f"{'▾' if unfolded else '▸'}  {self._title}")
+        # Its height follows what it holds, which comes and goes; and Tab must not reach into what
+        # is folded.
+        self.body.setMaximumHeight(_ANY_HEIGHT)
+        self.body.setVisible(unfolded)
 
 
-def _arrow(opened: bool) -> Qt.ArrowType:
-    return Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
-
+_ANY_HEIGHT = (1 << 24) - 1  # Qt's own limit
+_TITLE_STYLE = (
+    "QPushButton { background: transparent; border: none; text-align: left; padding: 3px 0px; }"
+    f"QPushButton:hover, QPushButton:focus {{ color: {ACCENT.lighter(150).name()}; }}"
+)
 
 BUTTON_STYLE = (
     "QPushButton {{ background-color: {fill}; color: white; border-radius: 4px; padding: 9px; }}"

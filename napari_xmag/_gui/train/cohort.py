@@ -1,8 +1,9 @@
 """The cohort of the Train widget: rows come, change and go, and are checked behind the window."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.train import tasks
@@ -48,16 +49,16 @@ class CohortKeeper:
 
     def make_examples(self, folder: Path) -> None:
         """Make example slides and take their table."""
-        self._begin("Making example slides …", tasks.make_examples(folder))
+        self._begin("Creating example slides …", tasks.make_examples(folder))
 
-    def _begin(self, words: str, work: object) -> None:
+    def _begin(self, words: str, work: Generator[object, None, None]) -> None:
         self._state.busy_words = words
         self._state.note = ""
         self._jobs.start(work, self._hear_rows, self._rows_end, self._tell)
 
     def _hear_rows(self, event: object) -> None:
         if isinstance(event, tasks.ExampleMade):
-            self._state.busy_words = f"Making example slides: {event.done} of {event.total}"
+            self._state.busy_words = f"Creating example slides: {event.done} of {event.total}"
         elif isinstance(event, tasks.CohortRead):
             self._seen.clear()  # whoever opens a table again may have mended its slides
             self._state.table = event.path
@@ -98,21 +99,22 @@ class CohortKeeper:
 
     def edit(self, number: int, column: str, text: str) -> None:
         """Change one cell; what cannot be a pixel size is refused in words."""
-        value: object = text
+        value: str | float | None = text
         if column == "mpp":
             try:
                 value = None if is_missing(text) else typed_mpp(text)
             except GeometryError as error:
-                self._state.note = f"{text!r} is no pixel size. {error.hint}"
+                self._state.note = f"“{text}” is not a pixel size. {error.hint}"
                 return
+        change: dict[str, Any] = {column: value}
         rows = self._state.rows
-        self.take(replace(row, **{column: value}) if row.row == number else row for row in rows)
+        self.take(replace(row, **change) if row.row == number else row for row in rows)
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Take rows out; the slides themselves stay where they are."""
         self.take(row for row in self._state.rows if row.row not in set(numbers))
 
-    def take(self, rows: Sequence[CohortRow]) -> None:
+    def take(self, rows: Iterable[CohortRow]) -> None:
         """Make these the rows, and look for problems."""
         self._state.rows = tuple(rows)
         self.examine()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -18,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_xmag._gui.shared.chooser import Chooser
-from napari_xmag._gui.shared.section import ALARM, Words, bold
+from napari_xmag._gui.shared.chooser import Chooser, LabelBox
+from napari_xmag._gui.shared.section import ALARM, Words, bold, clear
 from napari_xmag._gui.train.cohort_table import CohortTable
 from napari_xmag._gui.train.state import TrainState
 from napari_xmag.cohort.rows import SPLITS
@@ -27,9 +26,10 @@ from napari_xmag.filenames import COHORT
 
 _TABLES = "Tables (*.csv *.tsv *.txt *.xlsx);;All files (*)"
 _EMPTY = (
-    "Open a table with the columns slide and label (CSV or Excel; patient, split, site and mpp are "
-    "optional), or open slides in the viewer and add them one by one. To try it without slides of "
-    "your own, make example slides: they are synthetic and train nothing of use."
+    "Open a table (CSV or Excel) with the columns slide and label; patient, split, site and mpp "
+    "are optional columns. Or open slides in the viewer and add them one by one. To try training "
+    "without slides of your own, create example slides: they are synthetic, and a model trained on "
+    "them has no medical use."
 )
 _LINES_SHOWN = 5
 _ROW_ROLE = Qt.ItemDataRole.UserRole
@@ -81,12 +81,12 @@ class CohortPanel(QWidget):
         self.open_button.setToolTip("Read slides and labels from a CSV or Excel table.")
         self.open_button.clicked.connect(self._open)
         self.save_button = QPushButton("Save table …")
-        self.save_button.setToolTip("Keep slides and labels as a CSV or Excel table.")
+        self.save_button.setToolTip("Save slides and labels as a CSV or Excel table.")
         self.save_button.clicked.connect(self._save)
         self.examples_button = QPushButton("Example slides …")
         self.examples_button.setToolTip(
-            "Write 32 small synthetic slides of two classes and their table into a folder, to try "
-            "a training with. They show no disease."
+            "Create 32 small synthetic slides of two classes and their table in a folder, to try "
+            "out training. They show no disease."
         )
         self.examples_button.clicked.connect(self._examples)
         row = QHBoxLayout()
@@ -98,7 +98,9 @@ class CohortPanel(QWidget):
     def _summary(self) -> QHBoxLayout:
         self.summary = bold(Words())
         self.remove_button = QPushButton("Remove rows")
-        self.remove_button.setToolTip("Take the selected rows out; the slides stay where they are.")
+        self.remove_button.setToolTip(
+            "Remove the selected rows from the table. The slide files are not deleted."
+        )
         self.remove_button.clicked.connect(
             lambda: self.removal_asked.emit(self.table.selected_rows())
         )
@@ -112,19 +114,16 @@ class CohortPanel(QWidget):
     def _adder(self) -> QGridLayout:
         self.slides = Chooser("A slide that is open in the viewer.")
         self.slides.currentIndexChanged.connect(lambda _: self._suggest())
-        self.label = QComboBox()
-        self.label.setEditable(True)
-        self.label.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.label.lineEdit().setPlaceholderText("label")
-        self.label.setToolTip("What this slide shows: one of the labels, or a new one.")
+        self.label = LabelBox("Label of this slide: one of those in use, or a new one.")
         self.label.editTextChanged.connect(lambda _: self._allow_adding())
-        self.label.lineEdit().returnPressed.connect(self._add)
+        self.label.line.setPlaceholderText("label")
+        self.label.line.returnPressed.connect(self._add)
         self.add_button = QPushButton("Add")
-        self.add_button.setToolTip("Put this slide with this label into the table.")
+        self.add_button.setToolTip("Add this slide, with this label, to the table.")
         self.add_button.clicked.connect(self._add)
         grid = QGridLayout()
         grid.setSpacing(6)
-        grid.addWidget(bold(QLabel("Add the slide in the viewer")), 0, 0, 1, 3)
+        grid.addWidget(bold(QLabel("Add a slide from the viewer")), 0, 0, 1, 3)
         grid.addWidget(self.slides, 1, 0)
         grid.addWidget(self.label, 1, 1)
         grid.addWidget(self.add_button, 1, 2)
@@ -161,7 +160,7 @@ class CohortPanel(QWidget):
         self.show_summary(state)
 
     def show_summary(self, state: TrainState) -> None:
-        """Say in a line how the cohort stands."""
+        """Summarise the cohort in one line."""
         count = len(state.problems)
         color = f"color: {ALARM.lighter(140).name()};" if count else ""
         self.summary.setStyleSheet(color)
@@ -176,7 +175,7 @@ class CohortPanel(QWidget):
         self._predicted = predicted
         chosen = slides[-1] if slides else None
         self.slides.offer([(path.name, path) for path in slides], chosen)
-        self.slides.setPlaceholderText("" if slides else "No slide is open")
+        self.slides.setPlaceholderText("" if slides else "No slide open")
         self._suggest()
 
     def _suggest(self) -> None:
@@ -252,34 +251,39 @@ class CountsGrid(QWidget):
         self._fill(sorted({label for label, _ in cells}), columns, patients)
 
     def _fill(self, labels: Sequence[str], columns: Sequence[str], patients: int) -> None:
-        while (item := self._grid.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        clear(self._grid)
         self.setVisible(bool(labels))
         if not labels:
             return
-        heading = [f"{patients} patients", *(name or "not divided yet" for name in columns), "all"]
+        heading = [
+            _count(patients, "patient"),
+            *(name or "not split yet" for name in columns),
+            "total",
+        ]
         lines = [heading]
         for label in labels:
             counts = [self.cells.get((label, name), 0) for name in columns]
             lines.append([label, *map(str, counts), str(sum(counts))])
         for line, texts in enumerate(lines):
             for column, text in enumerate(texts):
-                label = QLabel(text)
+                cell = QLabel(text)
                 side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
-                label.setAlignment(side)
-                label.setEnabled(line > 0)
-                self._grid.addWidget(label, line, column)
+                cell.setAlignment(side)
+                cell.setEnabled(line > 0)
+                self._grid.addWidget(cell, line, column)
         self._grid.setColumnStretch(0, 1)
 
 
 def _summary_words(state: TrainState) -> str:
     if not state.rows:
         return ""
-    slides = len(state.rows)
     done, total = state.checked
     checking = f", {done} of {total} checked" if done < total else ""
     count = len(state.problems)
-    problems = f", {count} problem{'s' * (count != 1)}" if count else ""
+    problems = f", {_count(count, 'problem')}" if count else ""
     good = " · no problems found" if not checking and not count else ""
-    return f"{slides} slide{'s' * (slides != 1)}{checking}{problems}{good}"
+    return f"{_count(len(state.rows), 'slide')}{checking}{problems}{good}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,10 +1,17 @@
 """The table of labelled slides: edited in place, its problems in colour."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import QAbstractItemModel, QAbstractTableModel, QModelIndex, Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtCore import (
+    QAbstractItemModel,
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
+from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -23,16 +30,20 @@ from napari_xmag.cohort.rows import SPLITS, CohortRow
 COLUMNS = ("slide", "label", "patient", "split", "site", "mpp")
 _HEADINGS = ("Slide", "Label", "Patient", "Split", "Site", "µm/px")
 _TIPS = (
-    "The slide's file.",
-    "What the whole slide shows: the class that the model shall learn. Double click to change it.",
-    "Whose slide it is. All slides of one patient stay on one side of the split. Empty: the slide "
-    "stands for a patient of its own.",
-    "Training, validation or test. Grey: drawn by chance, the same share of each class.",
-    "The hospital or scanner, where that matters.",
-    "Size of a pixel, for slides whose file does not say it.",
+    "Slide file.",
+    "Label of the whole slide: the class that the model will learn. Double-click to change it.",
+    "Patient of the slide. All slides of a patient go into the same split. Empty: the slide counts "
+    "as a patient of its own.",
+    "Training, validation or test. Grey: assigned at random, with the same share of each class.",
+    "Hospital or laboratory, where that matters.",
+    "Pixel size, for slides whose file does not state it.",
 )
 _WIDTHS = (150, 84, 66, 80, 66, 56)
 _OPTIONAL = ("site", "mpp")
+
+_AT_RANDOM = "(at random)"
+
+_Index = QModelIndex | QPersistentModelIndex
 
 
 class CohortModel(QAbstractTableModel):
@@ -48,8 +59,8 @@ class CohortModel(QAbstractTableModel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._state: TrainState | None = None
         self._rows: Sequence[CohortRow] = ()
+        self._drawn_splits: Mapping[int, str] = {}
         self._problems: dict[int, list[Problem]] = {}
 
     def show_rows(self, state: TrainState) -> None:
@@ -57,21 +68,22 @@ class CohortModel(QAbstractTableModel):
         same = len(state.rows) == len(self._rows)
         if not same:
             self.beginResetModel()
-        self._state, self._rows = state, state.rows
-        self._take_problems()
+        self._rows = state.rows
+        self._take_problems(state)
         if same:
             self._repaint()
         else:
             self.endResetModel()
 
-    def show_problems(self) -> None:
+    def show_problems(self, state: TrainState) -> None:
         """Show what is known by now of problems and splits."""
-        self._take_problems()
+        self._take_problems(state)
         self._repaint()
 
-    def _take_problems(self) -> None:
+    def _take_problems(self, state: TrainState) -> None:
+        self._drawn_splits = state.drawn
         self._problems = defaultdict(list)
-        for problem in self._state.problems:
+        for problem in state.problems:
             self._problems[problem.row].append(problem)
 
     def _repaint(self) -> None:
@@ -94,15 +106,15 @@ class CohortModel(QAbstractTableModel):
 
     # what Qt asks
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:
+    def rowCount(self, parent: _Index | None = None) -> int:
         """Return the number of slides."""
         return len(self._rows)
 
-    def columnCount(self, parent: QModelIndex | None = None) -> int:
+    def columnCount(self, parent: _Index | None = None) -> int:
         """Return the number of columns."""
         return len(COLUMNS)
 
-    def flags(self, index: QModelIndex) -> Qt.ItemFlag:
+    def flags(self, index: _Index) -> Qt.ItemFlag:
         """Let all but the slide itself be edited."""
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsEditable if index.column() else flags
@@ -118,7 +130,7 @@ class CohortModel(QAbstractTableModel):
             return _TIPS[section] if across else self._tip(self._rows[section])
         return None
 
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """Return text, colour and tooltip of a cell."""
         row, name = self._rows[index.row()], COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
@@ -133,9 +145,7 @@ class CohortModel(QAbstractTableModel):
             return QColor("#9a9a9a")
         return None
 
-    def setData(
-        self, index: QModelIndex, value: object, role: int = Qt.ItemDataRole.EditRole
-    ) -> bool:
+    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Hand a changed cell on; the state shows it when it took it."""
         row, name = self._rows[index.row()], COLUMNS[index.column()]
         text = str(value).strip()
@@ -148,7 +158,7 @@ class CohortModel(QAbstractTableModel):
         return "\n".join(f"{p.words}.\n{p.hint}." for p in self._problems.get(row.row, ()))
 
     def _drawn(self, row: CohortRow, name: str) -> str:
-        return self._state.drawn.get(row.row, "") if name == "split" else ""
+        return self._drawn_splits.get(row.row, "") if name == "split" else ""
 
 
 def _text(row: CohortRow, name: str) -> str:
@@ -164,16 +174,18 @@ def _text(row: CohortRow, name: str) -> str:
 class _Choices(QStyledItemDelegate):
     """Edits a cell by a list of choices; labels may be new ones."""
 
-    def createEditor(
-        self, parent: QWidget, option: QStyleOptionViewItem, index: QModelIndex
-    ) -> QWidget:
+    def __init__(self, table: "CohortTable") -> None:
+        super().__init__(table)
+        self._cohort = table.cohort
+
+    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: _Index) -> QWidget:
         name = COLUMNS[index.column()]
         if name not in ("label", "split"):
             return super().createEditor(parent, option, index)
         box = QComboBox(parent)
         box.setEditable(name == "label")
-        box.addItems(index.model().labels() if name == "label" else ["", *SPLITS])
-        box.setItemText(0, box.itemText(0) or "(draw)")
+        box.addItems(self._cohort.labels() if name == "label" else ["", *SPLITS])
+        box.setItemText(0, box.itemText(0) or _AT_RANDOM)
         box.activated.connect(lambda _: self._done(box))
         return box
 
@@ -181,16 +193,16 @@ class _Choices(QStyledItemDelegate):
         self.commitData.emit(box)
         self.closeEditor.emit(box)
 
-    def setEditorData(self, editor: QWidget, index: QModelIndex) -> None:
+    def setEditorData(self, editor: QWidget, index: _Index) -> None:
         if isinstance(editor, QComboBox):
             editor.setCurrentText(str(index.data(Qt.ItemDataRole.EditRole)))
         else:
             super().setEditorData(editor, index)
 
-    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: QModelIndex) -> None:
+    def setModelData(self, editor: QWidget, model: QAbstractItemModel, index: _Index) -> None:
         if isinstance(editor, QComboBox):
             text = editor.currentText()
-            model.setData(index, "" if text == "(draw)" else text)
+            model.setData(index, "" if text == _AT_RANDOM else text)
         else:
             super().setModelData(editor, model, index)
 
@@ -229,7 +241,7 @@ class CohortTable(QTableView):
 
     def show_problems(self, state: TrainState) -> None:
         """Show what is known by now of problems and splits."""
-        self.cohort.show_problems()
+        self.cohort.show_problems(state)
         self._choose_columns(state)
 
     def _choose_columns(self, state: TrainState) -> None:
@@ -251,7 +263,7 @@ class CohortTable(QTableView):
             self.selectRow(place)
             self.scrollTo(self.cohort.index(place, 0))
 
-    def keyPressEvent(self, event: object) -> None:
+    def keyPressEvent(self, event: QKeyEvent) -> None:
         """Remove rows with the Delete key."""
         deletes = event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
         if deletes and self.selected_rows():

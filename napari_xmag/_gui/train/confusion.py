@@ -1,4 +1,4 @@
-"""Which classes are taken for which: a table of counts whose cells can be clicked."""
+"""A confusion matrix whose cells can be clicked."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,18 +6,18 @@ from functools import partial
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
-from napari_xmag._gui.shared.section import ACCENT, ALARM
+from napari_xmag._gui.shared.section import ACCENT, ALARM, bold, clear
 
 _LEAST, _MOST = 0.12, 0.75
 
 
 class ConfusionMatrix(QWidget):
-    """Counts of slides by true class (rows) and called class (columns).
+    """Counts of slides by true class (rows) and predicted class (columns).
 
     Attributes
     ----------
     clicked
-        True class and called class of the cell.
+        True class and predicted class of the cell.
     cells
         Buttons by these two.
     """
@@ -33,18 +33,17 @@ class ConfusionMatrix(QWidget):
 
     def show_counts(self, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
         """Show a table; the diagonal, where the model is right, is green."""
-        while (item := self._grid.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        clear(self._grid)
         self.cells = {}
-        predicted = QLabel("called by the model")
+        predicted = bold(QLabel("Predicted class"))
         predicted.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._grid.addWidget(predicted, 0, 1, 1, max(len(classes), 1))
+        self._grid.addWidget(bold(_heading("True class", Qt.AlignmentFlag.AlignRight)), 1, 0)
         for column, name in enumerate(classes, 1):
             self._grid.addWidget(_heading(name, Qt.AlignmentFlag.AlignCenter), 1, column)
             self._grid.setColumnStretch(column, 1)
         for line, (name, row) in enumerate(zip(classes, counts, strict=True)):
-            truth = _heading(f"truly {name}", Qt.AlignmentFlag.AlignRight)
+            truth = _heading(name, Qt.AlignmentFlag.AlignRight)
             self._grid.addWidget(truth, line + 2, 0)
             for column, count in enumerate(row):
                 cell = self._cell(name, classes[column], count, sum(row))
@@ -66,7 +65,7 @@ class ConfusionMatrix(QWidget):
         button.setCheckable(True)
         button.setAutoExclusive(True)
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        words = f"{count} of {of} slides of {truth} are called {predicted}"
+        words = f"{count} of {of} slides labelled {truth} are predicted as {predicted}"
         button.setToolTip(f"{words} ({share:.0%}). Click to list them.")
         button.setAccessibleName(words)
         button.clicked.connect(partial(self._click, truth, predicted))

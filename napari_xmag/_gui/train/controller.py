@@ -4,11 +4,11 @@ import gc
 import logging
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_xmag._gui.shared.jobs import Job, Jobs
-from napari_xmag._gui.shared.notices import in_words
 from napari_xmag._gui.train import tasks
 from napari_xmag._gui.train.cohort import CohortKeeper
 from napari_xmag._gui.train.state import Curves, TrainState
@@ -24,6 +24,10 @@ from napari_xmag.progress.events import (
     SlideLeftOut,
     Stage,
 )
+
+if TYPE_CHECKING:
+    from napari_xmag.train.report.record import RunRecord
+    from napari_xmag.zoo import ModelEntry
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +74,7 @@ class TrainController:
 
     # settings
 
-    def _surveyed(self, entries: object) -> None:
+    def _surveyed(self, entries: "tuple[ModelEntry, ...]") -> None:
         self.state.encoders = entries
         if not self.state.encoder and entries:
             self.state.encoder = entries[0].name
@@ -83,16 +87,16 @@ class TrainController:
         """Say why no training can begin; empty when one can."""
         state = self.state
         if not state.rows:
-            return "Name your slides first: open a table, or add the slide in the viewer."
+            return "Add slides first: open a table, or add slides from the viewer."
         if state.problems:
-            return "Correct the problems of the table first."
+            return "Correct the problems in the table first."
         if state.checked[0] < state.checked[1]:
             return "The slides are still being checked."
         if state.draw_problem:
-            return f"The slides cannot be divided: {state.draw_problem}"
+            return f"The slides cannot be split: {state.draw_problem}"
         if state.config is None:
             return f"Correct the settings first: {state.config_problem}"
-        return "" if state.encoder else "The models are still being looked up."
+        return "" if state.encoder else "Looking for models …"
 
     # training
 
@@ -119,6 +123,8 @@ class TrainController:
 
     def _start(self, *, resume: bool) -> None:
         state = self.state
+        if state.config is None:
+            return
         request = TrainRequest(state.rows, state.encoder, state.out, state.config, resume)
         state.outcome, state.failed, state.record, state.plan = "", False, None, None
         state.epoch = None
@@ -163,7 +169,7 @@ class TrainController:
             state.outcome = " ".join(["The model is trained.", *self._left_out_words()])
             self.open_run(state.out)
         elif cancelled:
-            kept = " Its last checkpoint is kept: Resume goes on from there."
+            kept = " Its last checkpoint is kept: Resume continues from there."
             state.outcome = f"Cancelled.{kept if self.may_resume() else ''}"
         self.ended.emit()
 
@@ -187,9 +193,9 @@ class TrainController:
     def why_no_resume(self) -> str:
         """Say why no training can go on; empty when one can."""
         if self.busy:  # asked at each step, when a disk far away must not be
-            return "A training is under way."
+            return "A training is running."
         if not self.may_resume():
-            return "The folder of the results holds no unfinished training."
+            return "The output folder contains no unfinished training."
         return self.why_not() if self.state.rows else ""
 
     def free_folder(self) -> Path:
@@ -201,11 +207,11 @@ class TrainController:
     def _tell(self, error: Exception) -> None:
         if isinstance(error, XmagError):
             _log.error("%s", error.details(), exc_info=error)
-            words = in_words(error)
+            words = str(error)
         else:
-            _log.error("Unforeseen error", exc_info=error)
-            words = f"Something unforeseen happened ({type(error).__name__}): {error}. The log "
-            words += "says more; please report it."
+            _log.error("Unexpected error", exc_info=error)
+            words = f"Unexpected error ({type(error).__name__}): {error}. The log has the details; "
+            words += "please report it."
         self.state.failed = True
         self.state.outcome = words
 
@@ -215,7 +221,7 @@ class TrainController:
         """Show a training that is finished."""
         self.jobs.start(tasks.read_record(folder), self._read)
 
-    def _read(self, event: object) -> None:
+    def _read(self, event: "Waiting | RunRecord") -> None:
         if not isinstance(event, Waiting):
             self.state.record = event
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from superqt.utils import QSignalThrottler
 
 from napari_xmag._gui.shared.section import ACCENT, text_color
 from napari_xmag._gui.train.state import Curves
@@ -34,7 +35,9 @@ class Line:
         return _COLORS.get(self.name, _OTHER)
 
 
-def decimate(values: NDArray[np.float64], columns: int) -> tuple[NDArray, NDArray]:
+def decimate(
+    values: NDArray[np.float64], columns: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return places and values of at most two points for each column of the screen.
 
     Parameters
@@ -195,15 +198,10 @@ class CurvesPanel(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.loss, 1)
         layout.addWidget(self.auc, 1)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
-        self._timer.timeout.connect(self.redraw)
-        curves.changed.connect(self._touch)
-
-    def _touch(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
+        self._soon = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
+        self._soon.setTimeout(REDRAW_MS)
+        self._soon.triggered.connect(self.redraw)
+        curves.changed.connect(self._soon.throttle)
 
     def redraw(self) -> None:
         """Draw what is known by now."""
@@ -215,8 +213,8 @@ class CurvesPanel(QWidget):
 
     def let_go(self) -> None:
         """Follow the curves no longer."""
-        self._timer.stop()
-        self._curves.changed.disconnect(self._touch)
+        self._soon.cancel()
+        self._curves.changed.disconnect(self._soon.throttle)
 
 
 def _lines(curves: Curves) -> dict[str, list[Line]]:

@@ -1,10 +1,9 @@
-"""What a training came to: figures with their intervals, mistakes, and the slides behind them."""
+"""The result of a training: performance with intervals, mistakes, and the slides behind them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.figures import percent
-from napari_xmag._gui.shared.section import ALARM, Words, bold
+from napari_xmag._gui.shared.section import ALARM, Words, bold, clear
 from napari_xmag._gui.train.confusion import ConfusionMatrix
 from napari_xmag.cohort.rows import TEST, TRAIN
 from napari_xmag.filenames import REPORT
@@ -32,16 +31,17 @@ if TYPE_CHECKING:
     from napari_xmag.train.report.predictions import SlidePrediction
     from napari_xmag.train.report.record import RunRecord
 
-_EMPTY = "Figures and mistakes of a training appear here when it has ended."
-_FEW = "⚠  Only {count} slides: figures of so few say little, whatever their intervals."
+_EMPTY = "The result of a training appears here when it has finished."
+_FEW = "⚠  Only {count} slides: too few to judge the model, whatever the intervals."
 _ENOUGH = 20
-_COLUMNS = ("Slide", "Label", "Called", "Probability")
+_COLUMNS = ("Slide", "Label", "Predicted", "Probability")
 _FIGURES = (
-    ("auc", "AUC", "How well the probability orders the slides: 1 is perfect, 0.5 is chance."),
+    ("auc", "AUC", "How well the probability separates the classes: 1 is perfect, 0.5 is chance."),
     (
         "balanced_accuracy",
         "Balanced accuracy",
-        "Share of right calls, the mean over the classes: rare classes count as much as others.",
+        "Share of correct predictions, averaged over the classes, so that rare classes count as "
+        "much as common ones.",
     ),
 )
 
@@ -69,7 +69,9 @@ class ResultPanel(QWidget):
         self._cell: tuple[str, str] | None = None
         self._listed: list[SlidePrediction] = []
         self.words = Words(_EMPTY)
-        self.splits = Chooser("Which slides are counted. Only test slides tell of new patients.")
+        self.splits = Chooser(
+            "Slides to judge the model on. Only test slides tell how it performs on new patients."
+        )
         self.splits.activated.connect(lambda _: self._show_split())
         self.figures = FiguresGrid()
         self.few = Words()
@@ -92,13 +94,13 @@ class ResultPanel(QWidget):
 
     def _buttons(self) -> QHBoxLayout:
         self.use = QPushButton("Use in Analyze")
-        self.use.setToolTip("Put the model among yours and choose it in Analyze slide.")
+        self.use.setToolTip("Add the model to your models and select it in Analyze slide.")
         self.use.clicked.connect(self.use_asked)
         self.report = QPushButton("Report")
-        self.report.setToolTip("Open the report with all figures and plots (report.md).")
+        self.report.setToolTip("Open the report with all results and plots (report.md).")
         self.report.clicked.connect(self._open_report)
         self.open = QPushButton("Open training …")
-        self.open.setToolTip("Show a training that ended before: choose its folder.")
+        self.open.setToolTip("Show an earlier training: choose its folder.")
         self.open.clicked.connect(self._open)
         row = QHBoxLayout()
         for button in (self.use, self.report, self.open):
@@ -111,12 +113,12 @@ class ResultPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         choice = QHBoxLayout()
-        choice.addWidget(bold(QLabel("Figures on")))
+        choice.addWidget(bold(QLabel("Performance on")))
         choice.addWidget(self.splits, 1)
         column.addLayout(choice)
         column.addWidget(self.figures)
         column.addWidget(self.few)
-        column.addWidget(bold(QLabel("Which is taken for which")))
+        column.addWidget(bold(QLabel("Confusion matrix")))
         column.addWidget(self.matrix)
         column.addWidget(self.listing)
         column.addWidget(self.slides, 1)
@@ -126,23 +128,25 @@ class ResultPanel(QWidget):
     def show_record(self, record: "RunRecord | None") -> None:
         """Show a training, or that there is none."""
         self._record, self._cell = record, None
-        there = record is not None and bool(record.predictions)
-        self.body.setVisible(there)
+        self.body.setVisible(record is not None and bool(record.predictions))
         self.use.setEnabled(record is not None and record.model is not None)
         self.report.setEnabled(record is not None and (record.folder / REPORT).exists())
         self.words.say(_words(record))
-        if there:
+        if record is not None and record.predictions:
             names = record.splits
             chosen = TEST if TEST in names else names[-1]
             self.splits.offer([(_split_words(name), name) for name in names], chosen)
             self._show_split()
 
     def _show_split(self) -> None:
-        split = self.splits.currentData()
-        self.figures.show_metrics(self._record.metrics.get(split, {}), self._record.classes)
-        self.matrix.show_counts(self._record.classes, self._record.confusion(split))
+        record, split = self._record, self.splits.currentData()
+        if record is None:
+            return
+        counts = record.confusion(split)
+        self.figures.show_metrics(record.metrics.get(split, {}), record.classes)
+        self.matrix.show_counts(record.classes, counts.tolist())
         self._cell = None
-        count = int(np.sum(self._record.confusion(split)))
+        count = int(counts.sum())
         self.few.say(_FEW.format(count=count) if count < _ENOUGH else "")
         self._list_slides()
 
@@ -151,24 +155,30 @@ class ResultPanel(QWidget):
         self._list_slides()
 
     def _list_slides(self) -> None:
-        split = self.splits.currentData()
+        record, split = self._record, self.splits.currentData()
+        if record is None:
+            return
         if self._cell is None:
-            found = [item for item in self._record.predictions if item.split == split]
+            found = [item for item in record.predictions if item.split == split]
             wrong = sum(not item.correct for item in found)
-            self.listing.say(f"All {len(found)} slides, {wrong} called wrong. Click one to see it.")
-        else:
-            found = list(self._record.slides(split, *self._cell))
-            truth, predicted = self._cell
             self.listing.say(
-                f"{len(found)} slides of {truth} called {predicted}. Click one to see it."
+                f"{len(found)} slides, {wrong} predicted wrongly. Click a slide to open it."
             )
-        self._fill(sorted(found, key=lambda item: (item.correct, -max(item.probabilities))))
+        else:
+            truth, predicted = self._cell
+            found = list(record.slides(split, truth, predicted))
+            self.listing.say(
+                f"{len(found)} slides labelled {truth}, predicted as {predicted}. Click a slide to "
+                "open it."
+            )
+        found.sort(key=lambda item: (item.correct, -max(item.probabilities)))
+        self._fill(found, record.classes)
 
-    def _fill(self, found: Sequence["SlidePrediction"]) -> None:
-        self._listed = list(found)
+    def _fill(self, found: list["SlidePrediction"], classes: Sequence[str]) -> None:
+        self._listed = found
         self.slides.setRowCount(len(found))
         for line, item in enumerate(found):
-            chance = item.probabilities[self._record.classes.index(item.predicted)]
+            chance = item.probabilities[classes.index(item.predicted)]
             texts = (item.slide.name, item.label, item.predicted, percent(chance))
             for column, text in enumerate(texts):
                 cell = QTableWidgetItem(text)
@@ -184,7 +194,9 @@ class ResultPanel(QWidget):
         self.slide_asked.emit(item.slide, item.mpp)
 
     def _open_report(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._record.folder / REPORT)))
+        if self._record is not None:
+            report = self._record.folder / REPORT
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(report)))
 
     def _open(self) -> None:
         start = str(self._record.folder) if self._record is not None else ""
@@ -194,7 +206,7 @@ class ResultPanel(QWidget):
 
 
 class FiguresGrid(QWidget):
-    """Figures of one split, each with its interval."""
+    """Performance on one split, each figure with its interval."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,9 +219,7 @@ class FiguresGrid(QWidget):
 
     def show_metrics(self, metrics: Mapping[str, Any], classes: Sequence[str]) -> None:
         """Show the figures of metrics.json."""
-        while (item := self._grid.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        clear(self._grid)
         self.lines = {}
         for key, title, tip in _FIGURES:
             low, high = metrics.get("intervals", {}).get(key, (None, None))
@@ -219,7 +229,7 @@ class FiguresGrid(QWidget):
                 rate = metrics.get(key, {}).get(name, {})
                 self._add(title, _figure(rate.get("value"), rate.get("low"), rate.get("high")), tip)
         if metrics:
-            tip = "By how much the probabilities are off, on average; 0 is perfect."
+            tip = "Average difference between probability and observed accuracy; 0 is perfect."
             self._add("Calibration error", _figure(metrics.get("error_after"), None, None), tip)
             self._add("Slides", f"{metrics['slides']} ({metrics['patients']} patients)", "")
 
@@ -238,15 +248,19 @@ def _rates(name: str) -> tuple[tuple[str, str, str], ...]:
         (
             "sensitivity",
             f"Sensitivity, {name}",
-            f"Share of the slides of {name} that are called so.",
+            f"Share of the slides labelled {name} that are predicted as {name}.",
         ),
-        ("specificity", f"Specificity, {name}", f"Share of all others that are not called {name}."),
+        (
+            "specificity",
+            f"Specificity, {name}",
+            f"Share of all other slides that are not predicted as {name}.",
+        ),
     )
 
 
 def _figure(value: float | None, low: float | None, high: float | None) -> str:
     if value is None or value != value:
-        return "not known"
+        return "not available"
     interval = f"  ({low:.2f} to {high:.2f})" if low is not None and low == low else ""
     return f"{value:.3f}{interval}"
 
@@ -255,8 +269,8 @@ def _words(record: "RunRecord | None") -> str:
     if record is None:
         return _EMPTY
     if not record.predictions:
-        return f"The training in {record.folder} has not ended yet."
-    words = f"{record.folder}: 95 % intervals in brackets."
+        return f"The training in {record.folder} has not finished yet."
+    words = f"{record.folder}. In brackets: 95 % confidence intervals."
     if record.metrics.get("end_to_end_epoch") == 0:
         from napari_xmag.train.report import tables
 
@@ -266,7 +280,7 @@ def _words(record: "RunRecord | None") -> str:
 
 def _split_words(name: str) -> str:
     if name == TRAIN:
-        return "training slides (learned by heart: no measure)"
+        return "training slides (seen during training: not a performance estimate)"
     return f"{name} slides"
 
 

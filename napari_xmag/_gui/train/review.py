@@ -47,7 +47,7 @@ class Reviewer:
         name = check_model(folder).name
         add = partial(self._widget.controller.add_model, folder)
         if (user_folder() / name).exists():
-            words = f"A model named {name} is among yours already. Replace it by this one?"
+            words = f"You already have a model named {name}. Replace it with this one?"
             self._widget.ask("Replace the model?", words, "Replace", add)
         else:
             add()

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold
+from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold, clear
 from napari_xmag.progress.events import Progress, RunPlan
 from napari_xmag.progress.words import describe, plan_lines
 
@@ -95,11 +95,11 @@ class TrainRunPanel(QWidget):
         self.button.setEnabled(self._running or not why_not)
         if not self._running:
             self.words.say(why_not)
-        tip = "End the training; its last checkpoint stays." if self._running else why_not
+        tip = "Stop the training. Its last checkpoint is kept." if self._running else why_not
         self.button.setToolTip(tip or "Train a model on these slides.")
         self.resume.setEnabled(not why_no_resume)
         self.resume.setToolTip(
-            why_no_resume or "Go on with the training in the folder, from its last checkpoint."
+            why_no_resume or "Continue the training in the output folder from its last checkpoint."
         )
 
     def _dress(self, running: bool) -> None:
@@ -115,7 +115,7 @@ class TrainRunPanel(QWidget):
 
 
 class PlanGrid(QWidget):
-    """Facts that a training tells before it starts, and its latest figures."""
+    """Facts that a training tells before it starts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,9 +132,7 @@ class PlanGrid(QWidget):
         if texts == self.facts:
             return
         self.facts = texts
-        while (item := self._grid.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        clear(self._grid)
         for line, (name, text) in enumerate(texts.items()):
             label = QLabel(name)
             label.setAlignment(Qt.AlignmentFlag.AlignTop)

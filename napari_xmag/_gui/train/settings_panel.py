@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -18,15 +17,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.section import Words, bold
-from napari_xmag._gui.train.form import SettingsForm
 from napari_xmag._gui.train.state import TrainState
+from napari_xmag.train.config import TrainConfig
 
-_OTHER = "Another folder …"
+_OTHER = "Other folder …"
 
 
 class SettingsPanel(QWidget):
-    """Edits encoder, folder of the run, and the settings of a class.
+    """Edits encoder, folder of the run, and the settings of a training.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class SettingsPanel(QWidget):
     encoder_chosen = Signal(str)
     out_chosen = Signal(object)
 
-    def __init__(self, settings: type[BaseModel]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.form = SettingsForm(settings)
+        self.form = SettingsForm(TrainConfig)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 6, 8, 6)
@@ -61,15 +61,15 @@ class SettingsPanel(QWidget):
 
     def _places(self) -> QGridLayout:
         self.encoders = Chooser(
-            "The network that sees the tiles. The new model begins with the encoder of one of your "
-            "models, or of a folder made by napari-xmag distill."
+            "The network that encodes the tiles. The new model starts with the encoder of one of "
+            "your models, or from a folder made by napari-xmag distill."
         )
         self.encoders.activated.connect(self._choose_encoder)
         self.about = Words()
         self.out = QLineEdit()
         self.out.setToolTip(
-            "Everything is written into this folder, which is made if needed: the model, the "
-            "report, and the checkpoints from which a training can go on."
+            "Folder for the model, the report, and the checkpoints from which a training can be "
+            "resumed. It is created if needed."
         )
         self.out.editingFinished.connect(self._choose_out)
         self.browse = QPushButton("Browse …")
@@ -82,24 +82,22 @@ class SettingsPanel(QWidget):
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
-        for line, (text, item) in enumerate((("Encoder", self.encoders), ("Results in", row))):
-            grid.addWidget(QLabel(text), 2 * line, 0)
-            if isinstance(item, QWidget):
-                grid.addWidget(item, 2 * line, 1)
-            else:
-                grid.addLayout(item, 2 * line, 1)
+        grid.addWidget(QLabel("Encoder"), 0, 0)
+        grid.addWidget(self.encoders, 0, 1)
         grid.addWidget(self.about, 1, 1)
+        grid.addWidget(QLabel("Output folder"), 2, 0)
+        grid.addLayout(row, 2, 1)
         return grid
 
     def show_places(self, state: TrainState) -> None:
         """Show encoder and folder."""
-        choices = [(f"of {entry.info.display_name}", entry.name) for entry in state.encoders]
+        choices = [(entry.info.display_name, entry.name) for entry in state.encoders]
         names = [entry.name for entry in state.encoders]
         if state.encoder and state.encoder not in names:
             choices.append((Path(state.encoder).name, state.encoder))
         self.encoders.offer([*choices, (_OTHER, "")], state.encoder)
         info = next((e.info for e in state.encoders if e.name == state.encoder), None)
-        words = f"Sees {info.tile_px} px tiles at {info.mpp:g} µm per pixel." if info else ""
+        words = f"Encodes tiles of {info.tile_px} px at {info.mpp:g} µm per pixel." if info else ""
         self.about.say(words or state.encoder)
         if not self.out.hasFocus():
             self.out.setText(str(state.out))
@@ -107,7 +105,7 @@ class SettingsPanel(QWidget):
     def _choose_encoder(self, _: int) -> None:
         chosen = self.encoders.currentData()
         if not chosen:
-            chosen = QFileDialog.getExistingDirectory(self, "Folder of an encoder or a model")
+            chosen = QFileDialog.getExistingDirectory(self, "Folder of an encoder or model")
         self.encoder_chosen.emit(chosen)
 
     def _choose_out(self) -> None:
@@ -116,6 +114,6 @@ class SettingsPanel(QWidget):
             self.out_chosen.emit(Path(text).expanduser())
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of the training", self.out.text())
+        chosen = QFileDialog.getExistingDirectory(self, "Output folder", self.out.text())
         if chosen:
             self.out_chosen.emit(Path(chosen))

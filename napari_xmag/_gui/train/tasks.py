@@ -1,7 +1,7 @@
 """The work that threads do for the Train widget: generators that know no widget."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,7 +84,7 @@ def key_of(row: CohortRow) -> SlideKey:
     return row.slide, row.mpp
 
 
-def read_table(path: Path) -> Iterator[Waiting | CohortRead]:
+def read_table(path: Path) -> Generator[Waiting | CohortRead, None, None]:
     """Read a table; its slides are not opened yet."""
     cohort = yield from awaited(lambda: read_cohort(path, open_slides=False), "Reading")
     kept = {row.row for row in cohort.rows}
@@ -96,7 +96,7 @@ def examine(
     rows: Sequence[CohortRow],
     config: "TrainConfig | None",
     known: Mapping[SlideKey, tuple[Problem, ...]],
-) -> Iterator[CohortChecked | SlidesChecked]:
+) -> Generator[CohortChecked | SlidesChecked, None, None]:
     """Look for problems: first those that need no slide, then slide by slide those not known."""
     yield _checked(rows, config)
     waiting = [row for row in rows if key_of(row) not in known]
@@ -137,7 +137,7 @@ def _checked(rows: Sequence[CohortRow], config: "TrainConfig | None") -> CohortC
     return CohortChecked(problems, drawn, "")
 
 
-def make_examples(folder: Path) -> Iterator[Waiting | ExampleMade | CohortRead]:
+def make_examples(folder: Path) -> Generator[Waiting | ExampleMade | CohortRead, None, None]:
     """Make labelled example slides, then read their table."""
     with closing(write_sample_cohort(folder)) as slides:
         for done, _ in enumerate(slides, 1):
@@ -145,19 +145,19 @@ def make_examples(folder: Path) -> Iterator[Waiting | ExampleMade | CohortRead]:
     yield from read_table(folder / COHORT)
 
 
-def survey() -> Iterator[tuple["ModelEntry", ...]]:
+def survey() -> Generator[tuple["ModelEntry", ...], None, None]:
     """List the models whose encoder can be taken."""
     from napari_xmag.zoo import list_models
 
     yield tuple(entry for entry in list_models() if not entry.problem)
 
 
-def run(request: TrainRequest) -> Iterator["Waiting | RunEvent"]:
+def run(request: TrainRequest) -> Generator["Waiting | RunEvent", None, None]:
     """Train in a process of its own; the last event is ``Finished``."""
     return in_child(trained, request, stage=Stage.LOADING.words)
 
 
-def read_unfinished(folder: Path) -> Iterator[Waiting | Unfinished]:
+def read_unfinished(folder: Path) -> Generator[Waiting | Unfinished, None, None]:
     """Read slides and settings of a training that has not ended."""
 
     def read() -> Unfinished:
@@ -174,7 +174,7 @@ def read_unfinished(folder: Path) -> Iterator[Waiting | Unfinished]:
     yield (yield from awaited(read, "Reading the training"))
 
 
-def read_record(folder: Path) -> Iterator["Waiting | RunRecord"]:
+def read_record(folder: Path) -> Generator["Waiting | RunRecord", None, None]:
     """Read what a training has written."""
 
     def read() -> "RunRecord":
@@ -185,7 +185,7 @@ def read_record(folder: Path) -> Iterator["Waiting | RunRecord"]:
     yield (yield from awaited(read, "Reading the training"))
 
 
-def add_model(folder: Path) -> Iterator["Waiting | ModelEntry"]:
+def add_model(folder: Path) -> Generator["Waiting | ModelEntry", None, None]:
     """Copy a model among the user's own, in place of one of its name."""
     from napari_xmag import zoo
 

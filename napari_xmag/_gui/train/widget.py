@@ -30,9 +30,8 @@ from napari_xmag._gui.train.run_panel import PlanGrid, TrainRunPanel
 from napari_xmag._gui.train.settings_panel import SettingsPanel
 from napari_xmag._gui.train.state import TrainState
 from napari_xmag.layer_data import slide_layers, slide_path
-from napari_xmag.train.config import TrainConfig
 
-_CLOSE = "Closing ends the training; its last checkpoint is kept, and Resume goes on from there."
+_CLOSE = "Closing stops the training. Its last checkpoint is kept, and Resume continues from there."
 
 
 class TrainWidget(Docked):
@@ -52,7 +51,7 @@ class TrainWidget(Docked):
         self.state = TrainState()
         self.controller = TrainController(self.state)
         self.cohort = CohortPanel()
-        self.settings = SettingsPanel(TrainConfig)
+        self.settings = SettingsPanel()
         self.plan = PlanGrid()
         self.curves = CurvesPanel(self.controller.curves)
         self.result = ResultPanel()
@@ -91,7 +90,7 @@ class TrainWidget(Docked):
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 6, 6, 0)
         column.setSpacing(6)
-        self.idle = Words("Plan, progress and curves of a training appear here.")
+        self.idle = Words("The plan, progress and learning curves of a training appear here.")
         self.plan_title = bold(QLabel("Plan"))
         for widget in (self.idle, self.plan_title, self.plan):
             column.addWidget(widget)
@@ -159,9 +158,10 @@ class TrainWidget(Docked):
         self._show_run()
 
     def show_slides(self) -> None:
-        """Offer the slides of the viewer, with what a model said of them."""
+        """Offer the slides of the viewer, with what a model predicted for them."""
         paths = [slide_path(layer) for layer in slide_layers(self.viewer)]
-        self.cohort.show_slides(paths, self.reviewer.predictions())
+        slides = [path for path in paths if path is not None]
+        self.cohort.show_slides(slides, self.reviewer.predictions())
 
     def _show_places(self) -> None:
         self.settings.show_places(self.state)
@@ -187,8 +187,7 @@ class TrainWidget(Docked):
     # acting
 
     def _read_settings(self) -> None:
-        config, words = self.settings.form.read()
-        self.state.config_problem = words
+        config, self.state.config_problem = self.settings.form.read()
         self.state.config = config
 
     def _choose_encoder(self, name: str) -> None:
@@ -204,10 +203,10 @@ class TrainWidget(Docked):
         if self.controller.holds_run():
             fresh = self.controller.free_folder()
             self.ask(
-                "Begin a new training?",
-                f"{self.state.out} holds an earlier training, which stays as it is. Shall the new "
-                f"one go to {fresh.name} beside it?",
-                "Begin",
+                "Start a new training?",
+                f"{self.state.out} already contains a training, which is kept. Save the new "
+                f"training to {fresh.name} instead?",
+                "Start",
                 lambda: self._begin_in(fresh),
             )
         else:
@@ -260,14 +259,14 @@ class TrainWidget(Docked):
         """Ask before a training is ended by closing the window or the dock."""
         if not self.controller.busy:
             return True
-        self.ask("A training is running", _CLOSE, "End it and close", lambda: self._leave(place))
+        self.ask("A training is running", _CLOSE, "Stop and close", lambda: self._leave(place))
         return False
 
     def _leave(self, place: QMainWindow | QDockWidget) -> None:
         if self.controller.busy:
             self._leaves = place
             self.controller.cancel()
-        else:  # it ended while he thought about it
+        else:  # it ended before the user answered
             self.close_place(place)
 
     def _training_ended(self) -> None:
@@ -280,7 +279,7 @@ class TrainWidget(Docked):
     def dock_hides(self) -> None:
         """Tell where a training is found that goes on out of sight."""
         if self.controller.busy:
-            tell("The training goes on. Plugins > XMAG > Train (XMAG) shows it again.")
+            tell("The training continues. Plugins > XMAG > Train (XMAG) shows it again.")
 
     def let_go(self) -> None:
         """End all work and let go of the viewer."""

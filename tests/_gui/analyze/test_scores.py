@@ -43,9 +43,9 @@ def test_tile_under_a_point(run) -> None:
     scores, tiles = PatchScores.of(result), result.patches
     for tile in range(len(tiles)):
         inside = tiles.x[tile] + 1, tiles.y[tile] + tiles.height[tile] - 1
-        assert scores.tile_at(*inside) == tile
-    assert scores.tile_at(-5, 10) is None
-    assert scores.tile_at(10, 1e9) is None
+        assert scores.patch_at(*inside) == tile
+    assert scores.patch_at(-5, 10) is None
+    assert scores.patch_at(10, 1e9) is None
 
 
 def test_unknown_class_is_refused(run) -> None:

@@ -43,7 +43,7 @@ def test_analyze_to_the_end(window: Window, aperio_slide: Path) -> None:
     assert window.widget.run.button.text() == "Analyze slide"
     assert window.widget.export_button.isEnabled()
     assert window.widget.slide_metadata.rows["Vendor"] == "aperio"
-    assert "Time: all" in window.widget.slide_metadata.rows
+    assert "Time: total" in window.widget.slide_metadata.rows
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_broken_model_is_told_and_the_button_comes_back(
     window.wait(lambda: window.session.progress is None)
 
     (told,) = notification_manager.records
-    assert told.message.startswith("Needed ")
+    assert told.message.startswith("Expected ")
     assert "model.safetensors" in told.message
     assert window.widget.run.button.isEnabled()
     assert "error" in window.widget.run.words.text()
@@ -295,9 +295,9 @@ def test_raw_attention_and_threshold(window: Window, aperio_slide: Path) -> None
 def test_click_on_the_strip_moves_the_camera(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    strip = window.widget.strip.tiles
+    strip = window.widget.strip.patches
     attention = session.result.patches.attention
-    order = [tile.card.tile for tile in strip]
+    order = [tile.card.patch for tile in strip]
     assert len(order) == 10
     assert attention[order].tolist() == sorted(attention, reverse=True)[:10]
 
@@ -318,39 +318,39 @@ def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
     strip, state = window.widget.strip, window.widget.state
-    attended = [tile.card.tile for tile in strip.tiles]
-    strip.tiles[0].right.click()
-    assert strip.words.text() == "Where the model looked most."
+    attended = [tile.card.patch for tile in strip.patches]
+    strip.patches[0].right.click()
+    assert strip.words.text() == "The patches with the most attention."
 
     state.view = HeatMapView.RAW
-    assert [tile.card.tile for tile in strip.tiles] == attended  # still by attention
+    assert [tile.card.patch for tile in strip.patches] == attended  # still by attention
     for number, name in enumerate(session.result.classes):
         state.view, state.class_name = HeatMapView.EVIDENCE, name
         window.wait(lambda: session.cards is not None)
         evidence = session.result.patches.evidence[:, number]
         best = [float(value) for value in sorted(evidence, reverse=True)[:10] if value > 0]
-        assert [tile.card.value for tile in strip.tiles] == best
+        assert [tile.card.value for tile in strip.patches] == best
         assert f"“{name}”" in strip.words.text()
         assert all(
-            tile.right.isChecked() == (tile.card.tile == attended[0]) for tile in strip.tiles
+            tile.right.isChecked() == (tile.card.patch == attended[0]) for tile in strip.patches
         )
 
     state.view = HeatMapView.RANK
     window.wait(lambda: session.cards is not None)
-    assert [tile.card.tile for tile in strip.tiles] == attended
-    assert strip.tiles[0].right.isChecked()
+    assert [tile.card.patch for tile in strip.patches] == attended
+    assert strip.patches[0].right.isChecked()
 
 
 def test_ticks_are_kept_and_exported(window: Window, aperio_slide: Path, tmp_path: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    first, second, third = window.widget.strip.tiles[:3]
+    first, second, third = window.widget.strip.patches[:3]
     first.right.click()
     second.wrong.click()
     third.right.click()
     third.right.click()  # taken back
 
-    verdicts = {first.card.tile: Verdict.RIGHT, second.card.tile: Verdict.WRONG}
+    verdicts = {first.card.patch: Verdict.RIGHT, second.card.patch: Verdict.WRONG}
     assert session.verdicts == verdicts
     window.widget.controller.export(tmp_path / "out", "slide")
     window.wait((tmp_path / "out" / "review.csv").exists)
@@ -365,7 +365,7 @@ def test_export_writes_all_files_and_says_where(
     notification_manager.records.clear()
     window.widget.export_button.click()
     dialog = window.widget.export_dialog
-    dialog.path.setText(str(tmp_path / "out"))
+    dialog.form.set_values({"folder": tmp_path / "out"})
     dialog.accept()
     window.wait(lambda: notification_manager.records)
 
@@ -383,7 +383,7 @@ def test_failed_export_is_told(window: Window, aperio_slide: Path, tmp_path: Pat
     (tmp_path / "file").write_text("in the way")
     window.widget.controller.export(tmp_path / "file" / "out", "slide")
     window.wait(lambda: notification_manager.records)
-    assert notification_manager.records[-1].message.startswith("Needed ")
+    assert notification_manager.records[-1].message.startswith("Expected ")
 
 
 def test_repainted_tissue_changes_the_tiles(window: Window, aperio_slide: Path) -> None:

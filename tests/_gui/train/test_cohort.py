@@ -117,7 +117,7 @@ def test_what_is_no_pixel_size_is_refused(desk: Desk, cohort_table: Path) -> Non
     desk.load(cohort_table)
     edit(desk, 0, "mpp", "40x")
     assert desk.widget.state.rows[0].mpp is None
-    assert "'40x' is no pixel size" in desk.widget.cohort.note.text()
+    assert "“40x” is not a pixel size" in desk.widget.cohort.note.text()
     edit(desk, 0, "mpp", "0,25")
     assert desk.widget.state.rows[0].mpp == 0.25
 

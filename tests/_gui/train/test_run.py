@@ -49,7 +49,7 @@ def test_train_cancel_resume_and_finish(desk: Desk, cohort_table: Path, tmp_path
     assert state.outcome == "The model is trained."
     assert widget.pages.currentWidget() is widget.result
     assert not widget.run.resume.isEnabled()
-    assert widget.result.figures.lines["AUC"] != "not known"
+    assert widget.result.figures.lines["AUC"] != "not available"
 
 
 def test_encoder_and_head_train_end_to_end(desk: Desk, cohort_table: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_words(
     desk.wait(lambda: not desk.widget.controller.busy)
     words = desk.widget.run.message.words.text()
     assert desk.widget.state.failed
-    assert words.startswith("⚠  Needed ")
+    assert words.startswith("⚠  Expected ")
     assert desk.widget.run.button.text() == "Train"
     assert desk.widget.run.button.isEnabled()
 
@@ -151,7 +151,7 @@ def test_a_new_training_goes_to_a_folder_of_its_own(
     desk.press()
     question = desk.widget.question
     assert "run-2" in question.text()
-    next(button for button in question.buttons() if button.text() == "Begin").click()
+    next(button for button in question.buttons() if button.text() == "Start").click()
     assert desk.widget.state.out == tmp_path / "run-2"
     assert desk.widget.controller.busy
     desk.widget.controller.cancel()

@@ -92,7 +92,7 @@ def test_a_reviewed_slide_becomes_a_row(window: Window, trained: Desk, no_mpp_sl
     window.widget.controller.set_pixel_size(0.5)
     window.wait(lambda: session.slide.mpp is not None)
     window.analyze()
-    window.widget.strip.tiles[0].right.click()
+    window.widget.strip.patches[0].right.click()
     panel = window.widget.label
     assert "1 right and 0 wrong" in panel.words.text()
     assert panel.label.currentText() == session.result.predicted
