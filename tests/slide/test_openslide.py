@@ -1,6 +1,5 @@
 """Scanners' own formats: scanned regions are pictures of their own; links find companions."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +115,7 @@ def test_companions_are_sought_beside_a_link_s_target(tmp_path: Path) -> None:
     real.mkdir()
     links.mkdir()
     link = links / "slide.vms"
-    os.symlink(write_vms(real, draw_section(640, 480)), link)
+    link.symlink_to(write_vms(real, draw_section(640, 480)))
     slide = open_slide(link)
     assert slide.path == link
     seen = slide.read(Box(0, 0, 640, 480), 0).astype(int)
