@@ -1,12 +1,13 @@
 # napari-xmag. Two commands do everything on a fresh machine:
 #   make demo              analyse the built-in sample slide, and say where the results lie
 #   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
-#   make test              run all tests
+#   make test              run all tests (WORKERS=0 in one process)
 # For developers: make check (lint, types, tests), make lint, make docs, make setup, make clean.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= demo-results
+WORKERS ?= 2
 
 # Without a display a virtual one is used, and the demo ends after its screenshot.
 ifeq ($(shell uname),Darwin)
@@ -34,7 +35,7 @@ demo: setup
 		$(if $(MPP),--mpp $(MPP)) --out "$(RESULTS)" $(STAY)
 
 test: setup
-	$(WINDOW) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check

@@ -1,6 +1,14 @@
-"""Tables in Markdown, for every report and card."""
+"""Markdown for every report and card: tables, and lines of a length that people can read."""
 
+import re
+import textwrap
 from collections.abc import Sequence
+
+LINE = 120
+"""Longest line of wrapped text."""
+
+_ITEM = re.compile(r"\s*([-*]|\d+\.)\s+")
+_FENCE = re.compile(r"\s*(```|~~~)")
 
 
 def table(heading: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
@@ -19,3 +27,22 @@ def table(heading: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
 
 def _cell(value: object) -> str:
     return " ".join(str(value).replace("|", "\\|").splitlines())
+
+
+def wrapped(text: str) -> str:
+    """Break the long lines of a text; those of tables, headings and code stay as they are."""
+    lines, fenced = [], False
+    for line in text.split("\n"):
+        fence = bool(_FENCE.match(line))
+        fenced ^= fence
+        kept = fenced or fence or line.startswith(("|", "#", "    "))
+        lines += [line] if kept or len(line) <= LINE else _broken(line)
+    return "\n".join(lines)
+
+
+def _broken(line: str) -> list[str]:
+    item = _ITEM.match(line)
+    indent = " " * item.end() if item else ""
+    return textwrap.wrap(
+        line, LINE, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

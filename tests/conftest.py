@@ -3,12 +3,26 @@
 import os
 from pathlib import Path
 
+# Several workers share the cores: torch, here and in what tests start, takes this one's share.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // workers))
+
 import numpy as np
 import pytest
 
 from napari_xmag.nets.engines import graph_cache
 from napari_xmag.slide.sample import sample_slide
 from tests.slides import draw_section, write_aperio, write_leica, write_pyramid
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a module on one worker, and those of windows: they share a display."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    windows = Path(__file__).parent / "_gui"
+    for item in items:
+        group = "windows" if windows in item.path.parents else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)

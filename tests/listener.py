@@ -75,3 +75,66 @@ def _resolve(place: str) -> Any:
     except ModuleNotFoundError:
         module, _, attribute = place.rpartition(".")
         return getattr(_resolve(module), attribute)
+
+
+class Gate:
+    """Holds up work until it is opened: what goes on meanwhile does not wait for that work.
+
+    Attributes
+    ----------
+    reached
+        Set when something is held up.
+    passed
+        How many have come through.
+    overdue
+        Whether anything was held up until nobody could expect the gate to open any more: whoever
+        was to open it waited for the work instead.
+    """
+
+    def __init__(self, let_through: int = 0) -> None:
+        self.reached = threading.Event()
+        self.passed = 0
+        self.overdue = False
+        self._free = let_through
+        self._open = False
+        self._news = threading.Condition()
+
+    def hold(self, *_: object) -> None:
+        """Come through, or wait."""
+        with self._news:
+            if not (self._open or self._free):
+                self.reached.set()
+            if not self._news.wait_for(lambda: self._open or self._free, _PATIENCE):
+                self.overdue = True
+            self._free = max(self._free - 1, 0)
+            self.passed += 1
+
+    def close(self) -> None:
+        """Let nothing through any more."""
+        with self._news:
+            self._open, self._free = False, 0
+
+    def open(self) -> None:
+        """Let everything through."""
+        with self._news:
+            self._open = True
+            self._news.notify_all()
+
+
+class Clock:
+    """Time that goes on only when told to; stands for the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return what the clock says."""
+        return self.now
+
+
+def threads_end(prefix: str = "xmag") -> bool:
+    """Wait until no thread of that name is left; False when one does not end."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(prefix):
+            thread.join(_PATIENCE)
+    return not any(thread.name.startswith(prefix) for thread in threading.enumerate())

@@ -9,7 +9,7 @@ import torch
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
-from napari_xmag.markdown import table
+from napari_xmag.markdown import table, wrapped
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.decision import describe_decision
@@ -114,7 +114,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         "The backbone alone, in Python: "
         '`timm.create_model("local-dir:<this folder>", pretrained=True)`.',
     ]
-    return "\n\n".join(parts) + "\n"
+    return wrapped("\n\n".join(parts)) + "\n"
 
 
 def _card_data(info: ModelInfo) -> "ModelCardData":

@@ -1,6 +1,7 @@
 """A window with a small model of random weights."""
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from napari import Viewer
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 
+from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.train.widget import TrainWidget
 from napari_xmag.zoo import save_model
 from tests._gui.desk import Desk
-from tests._gui.window import Window
+from tests._gui.window import Window, paused
 from tests.nets.students import tiny_model
 from tests.train.cohorts import write_slides
 
@@ -40,17 +42,24 @@ def models(tmp_path: Path, tiny_folder: Path) -> Path:
 
 @pytest.fixture
 def window(
-    make_napari_viewer: Callable[..., Viewer], qtbot: QtBot, models: Path
+    make_napari_viewer: Callable[..., Viewer],
+    qtbot: QtBot,
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Window]:
     """A shown viewer with the widget docked, the small model chosen."""
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1400, 900)
     widget = AnalyzeWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Analyze slide")
-    opened = Window(viewer, widget, qtbot)
+    go_on = threading.Event()
+    go_on.set()
+    monkeypatch.setattr(tasks, "analyze", paused(tasks.analyze, go_on))
+    opened = Window(viewer, widget, qtbot, go_on)
     opened.wait(lambda: widget.state.model)
     widget.controller.choose_model("tiny")
     yield opened
+    go_on.set()
     widget.shut_down()
 
 

@@ -8,8 +8,8 @@ from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.train.widget import TrainWidget
 from napari_xmag.progress.events import Progress
+from tests._gui.window import PATIENCE
 
-PATIENCE = 60_000
 QUICK = {
     "name": "learned",
     "hidden": 16,

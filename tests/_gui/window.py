@@ -1,22 +1,22 @@
 """What the tests of the window share: opening slides in it and waiting for it."""
 
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from napari import Viewer
-from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
-from napari_xmag.geometry import Box
-from napari_xmag.slide.base import Slide
+from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
 
-SECONDS = 1000
-PATIENCE = 30 * SECONDS
+Analyze = Callable[..., Iterator[AnalyzeEvent]]
+
+PATIENCE = 300_000
+"""Milliseconds after which a test gives up: none is judged by how long a slow machine takes."""
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Window:
     viewer: Viewer
     widget: AnalyzeWidget
     bot: QtBot
+    go_on: threading.Event
 
     @property
     def session(self) -> SlideSession:
@@ -57,21 +58,24 @@ class Window:
         return session
 
     def start(self) -> SlideSession:
-        """Start to analyse the slide that is shown, as slow to read as one on a poor network."""
+        """Analyse the slide that is shown until some tiles are done; ``go_on`` lets it go on."""
         session = self.session
-        assert session.slide is not None
-        slow_down(session.slide)
+        self.go_on.clear()
         self.press()
-        self.wait(lambda: session.scores is not None and not session.scores.final)
+        self.wait(lambda: session.scores is not None)
+        assert not session.scores.final
         return session
 
 
-def slow_down(slide: Slide, seconds: float = 0.03) -> None:
-    """Let every reading of a slide take longer."""
-    read = type(slide).read
+def paused(analyze: Analyze, go_on: threading.Event) -> Analyze:
+    """Return an analysis that waits after its first tiles, as if reading took long."""
 
-    def slowly(box: Box, level: int) -> NDArray[np.uint8]:
-        time.sleep(seconds)
-        return read(slide, box, level)
+    def slow(*given: object, **settings: object) -> Iterator[AnalyzeEvent]:
+        with closing(analyze(*given, **settings)) as events:
+            for event in events:
+                yield event
+                if isinstance(event, TilesDone):
+                    while not go_on.wait(0.01):
+                        yield Waiting("reading", event.done, event.total)
 
-    slide.read = slowly
+    return slow

@@ -1,7 +1,6 @@
 """Slides that misbehave on purpose."""
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage, SlideNote
+from tests.listener import Gate
 
 
 class Disturbed:
@@ -46,7 +46,7 @@ def damaged(area: Box) -> Callable[[Box], None]:
 class PlainSlide:
     """A pink slide of any size that takes no memory, and counts how often it is read."""
 
-    def __init__(self, path: Any, tiles: int, seconds: float = 0.0) -> None:
+    def __init__(self, path: Any, tiles: int, gate: Gate | None = None) -> None:
         side = 256
         self.path = path
         self.vendor = "test"
@@ -63,14 +63,14 @@ class PlainSlide:
         self.background = (255, 255, 255)
         self.properties: dict[str, str] = {}
         self.icc_profile = None
-        self.seconds = seconds
+        self.gate = gate or Gate(let_through=1_000_000)
         self.reads = 0
         self._lock = threading.Lock()
 
     def read(self, box: Box, level: int) -> NDArray[np.uint8]:
         with self._lock:
             self.reads += 1
-        time.sleep(self.seconds)
+        self.gate.hold()
         return np.full((round(box.height), round(box.width), 3), (222, 160, 194), np.uint8)
 
     def close(self) -> None:

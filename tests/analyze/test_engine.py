@@ -1,8 +1,8 @@
 """A run from the first event to the last, and what can go wrong in between."""
 
 import threading
-import time
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from napari_xmag.slide.base import MppSource, Slide
 from tests.analyze.conftest import Found
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import Disturbed, PlainSlide, damaged, everything
+from tests.listener import Gate, threads_end
 from tests.nets.students import tiny_model
 
 EXACT = AnalyzeSettings(precision="float32")
@@ -43,16 +44,6 @@ def plain(tmp_path: Path) -> PlainSlide:
 
 def codes(result: object) -> set[str]:
     return {flag.code for flag in result.flags}  # type: ignore[attr-defined]
-
-
-def threads_end(seconds: float = 1.0) -> bool:
-    """Return whether no thread of ours is left before the time is up."""
-    deadline = time.perf_counter() + seconds
-    while any(thread.name.startswith("xmag") for thread in threading.enumerate()):
-        if time.perf_counter() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
@@ -129,8 +120,9 @@ def test_result_says_where_it_comes_from(found: Found) -> None:
     assert {"tissue", "plan", "model", "read_wait", "encode", "head", "total"} <= set(
         result.seconds
     )
-    stages = sum(seconds for name, seconds in result.seconds.items() if name not in NOT_A_STAGE)
-    assert stages == pytest.approx(result.seconds["total"], rel=0.25, abs=0.2)
+    stages = [seconds for name, seconds in result.seconds.items() if name not in NOT_A_STAGE]
+    assert all(seconds >= 0 for seconds in stages)
+    assert 0 < sum(stages) <= result.seconds["total"] + 0.001 * len(stages)
     assert {"napari-xmag", "torch", "openslide", "numpy"} <= set(result.versions)
 
 
@@ -138,60 +130,58 @@ NOT_A_STAGE = {"total", "first_tiles"}
 
 
 def test_slow_reading_is_full_of_heartbeats(plain: PlainSlide) -> None:
-    plain.seconds = 0.7
-    gaps, last = [], time.perf_counter()
-    stages = set()
+    plain.gate = Gate()
     events = analyze(plain, orange_model(), AnalyzeSettings(workers=1), everything(plain))
-    for event in events:
-        gaps.append(time.perf_counter() - last)
-        last = time.perf_counter()
-        stages |= {event.stage} if isinstance(event, Waiting) else set()
-        if len(gaps) > 12:
-            break
+    heard = (event for event in events if isinstance(event, Waiting) and event.stage == "reading")
+    assert len(list(islice(heard, 3))) == 3
+    plain.gate.open()
     events.close()
-    assert max(gaps) < 0.5
-    assert "reading" in stages
+    assert not plain.gate.overdue
 
 
-def test_cancel_while_reading(plain: PlainSlide) -> None:
-    plain.seconds = 0.3
+def test_cancel_while_reading_waits_for_no_reader(plain: PlainSlide) -> None:
     events = analyze(plain, orange_model(), AnalyzeSettings(workers=4), everything(plain))
     assert any(isinstance(event, TilesDone) for event in events)
-    start = time.perf_counter()
+    plain.gate.close()
+    assert plain.gate.reached.wait(60)
     events.close()
-    assert time.perf_counter() - start < 1
-    time.sleep(0.5)
     reads = plain.reads
-    time.sleep(0.7)
-    assert plain.reads == reads < 600
+    plain.gate.open()
     assert threads_end()
+    assert plain.reads == reads < 600
+    assert not plain.gate.overdue
 
 
-def test_cancel_while_encoding(plain: PlainSlide, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = orange_model()
+def test_cancel_while_encoding_ends_with_the_batch(
+    plain: PlainSlide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, gate = orange_model(), Gate()
     forward = model.student.backbone.forward_features
 
-    def slow(images: torch.Tensor) -> torch.Tensor:
-        time.sleep(0.3)
+    def held(images: torch.Tensor) -> torch.Tensor:
+        gate.hold()
         return forward(images)
 
-    monkeypatch.setattr(model.student.backbone, "forward_features", slow)
-    events = analyze(plain, model, TORCH, everything(plain))
+    monkeypatch.setattr(model.student.backbone, "forward_features", held)
+    settings = AnalyzeSettings(batch_size=8, precision="float32", engine="torch")
+    events = analyze(plain, model, settings, everything(plain))
     assert any(isinstance(event, Waiting) and event.stage == "encoding" for event in events)
-    start = time.perf_counter()
+    gate.open()
     events.close()
-    assert time.perf_counter() - start < 1
     assert threads_end()
+    assert gate.passed <= 4  # of 75 batches, those that were under way
+    assert not gate.overdue
 
 
 def test_cancel_while_looking_for_tissue(section: Slide) -> None:
-    slow = Disturbed(section, lambda box: time.sleep(0.4))
-    events = analyze(slow, orange_model(), TORCH)
+    gate = Gate()
+    events = analyze(Disturbed(section, gate.hold), orange_model(), TORCH)
     assert next(events) == Waiting("finding the tissue")
-    start = time.perf_counter()
+    assert gate.reached.wait(60)
     events.close()
-    assert time.perf_counter() - start < 1
-    assert threads_end(5)  # the block that is being read ends first
+    gate.open()
+    assert threads_end()
+    assert not gate.overdue
 
 
 def test_cancel_gives_torch_its_threads_back(plain: PlainSlide) -> None:
@@ -207,20 +197,22 @@ def test_cancel_gives_torch_its_threads_back(plain: PlainSlide) -> None:
 
 
 def test_reading_never_runs_far_ahead(plain: PlainSlide, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = orange_model()
+    model, gate = orange_model(), Gate()
     forward = model.student.backbone.forward_features
 
-    def slow(images: torch.Tensor) -> torch.Tensor:
-        time.sleep(0.02)
+    def held(images: torch.Tensor) -> torch.Tensor:
+        gate.hold()
         return forward(images)
 
-    monkeypatch.setattr(model.student.backbone, "forward_features", slow)
-    ahead, settings = [], AnalyzeSettings(batch_size=4, engine="torch")
-    for event in analyze(plain, model, settings, everything(plain)):
-        if isinstance(event, TilesDone):
-            ahead.append(plain.reads - event.done)
+    monkeypatch.setattr(model.student.backbone, "forward_features", held)
+    settings = AnalyzeSettings(batch_size=4, engine="torch")
+    events = analyze(plain, model, settings, everything(plain))
+    waiting = (event for event in events if isinstance(event, Waiting) and event.total)
+    assert len(list(islice(waiting, 6))) == 6
     # 256 tiles read ahead, and some batches on their way
-    assert max(ahead) < 256 + 4 * 4 * 8
+    assert plain.reads < 256 + 4 * 4 * 8
+    gate.open()
+    assert isinstance(list(events)[-1], SlideFinished)
     assert plain.reads == 600
 
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from napari_xmag.evaluate import features as features_module
 from napari_xmag.evaluate.config import MANUAL, PatchConfig
 from napari_xmag.evaluate.patches import evaluate_patches
 from napari_xmag.progress.events import Progress, RunFinished
+from tests.listener import Gate
 
 
 def config(tiles: Path, *encoders: Path, **task: Any) -> PatchConfig:
@@ -158,15 +158,19 @@ def test_a_teacher_at_two_scales_gives_two_answers(
 def test_closing_the_generator_stops_it(
     colored_tiles: Path, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slowly(*arguments: Any, **settings: Any) -> Any:
-        time.sleep(0.6)  # longer than the generator stays silent
+    gate = Gate()
+
+    def held(*arguments: Any, **settings: Any) -> Any:
+        gate.hold()
         return encode(*arguments, **settings)
 
     encode = features_module.encode
-    monkeypatch.setattr(features_module, "encode", slowly)
+    monkeypatch.setattr(features_module, "encode", held)
     events = evaluate_patches(config(colored_tiles, tiny_encoder), tmp_path / "out")
-    assert isinstance(next(events), Progress)
+    assert any(gate.reached.is_set() for event in events if isinstance(event, Progress))
+    gate.open()
     events.close()
+    assert gate.passed == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,18 +18,17 @@ from napari_xmag.learn.fit_config import FitConfig, warmup_cosine
 from napari_xmag.learn.optimizer import parameter_groups
 from napari_xmag.learn.scalars import ScalarLog, read_scalars
 from napari_xmag.progress.events import EpochDone, Progress, Stage
+from tests.listener import Clock, Gate, Listener
 
 
 class Line(nn.Module):
     """Fits y = 3 x."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
-        self.seconds = seconds
 
     def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        time.sleep(self.seconds)
         return {"loss": ((self.weight - 3) * batch).pow(2).mean(), "output": self.weight * batch}
 
 
@@ -93,31 +91,34 @@ def test_the_same_twice() -> None:
     assert results[0] == results[1]
 
 
-def test_slow_steps_still_give_two_events_a_second() -> None:
-    runner = fit(Line(seconds=0.8), epochs=1)
-    last = begun = time.monotonic()
-    gaps = []
-    for event in runner.run(lambda epoch: iter([torch.ones(2)] * 2)):
-        gaps.append(time.monotonic() - last)
-        last = time.monotonic()
-        assert isinstance(event, Progress | EpochDone)
-    assert last - begun > 1.5
-    assert max(gaps) < 0.5
+def test_slow_steps_are_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = Listener()
+    listener.slow_down(monkeypatch, f"{__name__}.Line.forward", f"{__name__}.unchanged")
+    runner = fit(Line(), epochs=1)
+    listener.listen(runner.run(batches, lambda _: unchanged()))
+    assert len(listener.called) == 2
+    assert not listener.silent
+    assert all(isinstance(event, Progress | EpochDone) for event in listener.events)
+
+
+def unchanged() -> dict[str, float]:
+    return {"auc": 0.5}
 
 
 def test_closing_stops_before_the_next_step() -> None:
-    seen = []
+    gate = Gate()
 
-    def watched(epoch: int) -> Iterator[Tensor]:
-        for number in range(100):
-            seen.append(number)
-            yield torch.ones(2)
+    class Held(Line):
+        def forward(self, batch: Tensor) -> dict[str, Tensor]:
+            gate.hold()
+            return super().forward(batch)
 
-    events = fit(Line(seconds=0.6), epochs=1).run(watched)
+    events = fit(Held(), epochs=1).run(lambda epoch: iter([torch.ones(2)] * 100))
     next(events)
+    assert gate.reached.wait(60)
+    gate.open()
     events.close()
-    time.sleep(0.7)
-    assert seen == [0]
+    assert gate.passed == 1
 
 
 def test_an_infinite_loss_is_refused_and_the_weights_stay() -> None:
@@ -127,11 +128,19 @@ def test_an_infinite_loss_is_refused_and_the_weights_stay() -> None:
     assert task.weight.item() == 0
 
 
-def test_many_short_steps_give_events_too() -> None:
-    runner = Fit(Line(seconds=0.02), FitConfig(epochs=1), 60, nullcontext)
+def test_many_short_steps_give_events_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("napari_xmag.progress.heartbeat.time", clock)
+
+    class Short(Line):
+        def forward(self, batch: Tensor) -> dict[str, Tensor]:
+            clock.now += 0.02
+            return super().forward(batch)
+
+    runner = Fit(Short(), FitConfig(epochs=1), 60, nullcontext)
     events = list(runner.run(lambda epoch: iter([torch.ones(2)] * 60)))
     beats = [event for event in events if isinstance(event, Progress)]
-    assert 3 <= len(beats) < 30
+    assert 3 <= len(beats) <= 5  # 1.2 seconds, an event each quarter
     assert [event.done for event in beats] == sorted(event.done for event in beats)
     assert beats[-1].done > 30
 
@@ -321,9 +330,11 @@ def test_figures_go_into_the_table(tmp_path: Path) -> None:
     ]
 
 
-def test_progress_counts_what_batches_hold() -> None:
-    runner = fit(Line(seconds=0.1), epochs=1)
-    seen = [e for e in runner.run(batches, count=(8, "fields")) if isinstance(e, Progress)]
+def test_progress_counts_what_batches_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = Listener()
+    listener.slow_down(monkeypatch, f"{__name__}.Line.forward")
+    listener.listen(fit(Line(), epochs=1).run(batches, count=(8, "fields")))
+    seen = [event for event in listener.events if isinstance(event, Progress)]
     assert {(e.total, e.unit) for e in seen} == {(40, "fields")}
     assert {e.done % 8 for e in seen} == {0}
 

@@ -15,21 +15,11 @@ from napari_xmag.progress.heartbeat import (
     run_steps,
     run_with_progress,
 )
-from tests.listener import Listener
+from tests.listener import Clock, Listener
 
 
 def nothing() -> str:
     return "done"
-
-
-class Clock:
-    """Time that goes on only when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Tiles: exact mpp, exact place, the same from every level; bad ones marked; threads that stop."""
 
-import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,14 +13,15 @@ from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.resample import finer_level
 from napari_xmag.slide.tiles import plan_tiles, read_tile, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
+from tests.listener import Gate, threads_end
 from tests.slides import draw_section, write_pyramid
 
 
 @dataclass
 class _SlowSlide:
-    """A slide that takes its time, counts its readers and has bad places."""
+    """A slide whose readers may be held up, and are counted; it has bad places."""
 
-    delay: float = 0.0
+    gate: Gate = field(default_factory=lambda: Gate(10_000))
     bad: frozenset[int] = frozenset()
     reads: list[float] = field(default_factory=list)
     levels: tuple[Level, ...] = (Level(0, 64000, 64, 1.0, 1.0),)
@@ -32,7 +31,7 @@ class _SlowSlide:
 
     def read(self, box: Box, level: int) -> NDArray[np.uint8]:
         self.reads.append(box.x)
-        time.sleep(self.delay)
+        self.gate.hold()
         if int(box.x) // 64 in self.bad:
             raise TileReadError(expected="pixels", found="a broken tile", hint="None.")
         return np.full((round(box.height), round(box.width), 3), int(box.x) // 64, np.uint8)
@@ -146,30 +145,30 @@ def test_prefetch_is_bounded() -> None:
     slide = _SlowSlide()
     tiles = read_tiles(slide, _boxes(500), 64, workers=2, ahead=10)
     assert next(tiles) is not None
-    time.sleep(0.2)
-    assert len(slide.reads) <= 11
     tiles.close()
+    assert threads_end("xmag-tiles")
+    assert len(slide.reads) <= 11
 
 
 def test_heartbeat_while_nothing_comes() -> None:
-    tiles = read_tiles(_SlowSlide(delay=0.3), _boxes(2), 64, workers=1, poll_seconds=0.05)
-    beats = list(tiles)
-    assert beats[0] is None
-    assert [tile.index for tile in beats if tile] == [0, 1]
+    gate = Gate()
+    tiles = read_tiles(_SlowSlide(gate), _boxes(2), 64, workers=1, poll_seconds=0.01)
+    assert next(tiles) is None
+    assert next(tiles) is None
+    gate.open()
+    assert [tile.index for tile in tiles if tile] == [0, 1]
 
 
-def test_closing_stops_the_threads() -> None:
-    slide = _SlowSlide(delay=0.05)
+def test_closing_stops_the_threads_and_does_not_wait_for_them() -> None:
+    gate = Gate(let_through=1)
+    slide = _SlowSlide(gate)
     tiles = read_tiles(slide, _boxes(500), 64, workers=3, ahead=100)
     next(tiles)
-    start = time.perf_counter()
     tiles.close()
-    assert time.perf_counter() - start < 0.5
-    time.sleep(0.3)
-    number = len(slide.reads)
-    time.sleep(0.2)
-    assert len(slide.reads) == number < 50
-    assert not [item for item in threading.enumerate() if item.name.startswith("xmag-tiles")]
+    gate.open()
+    assert threads_end("xmag-tiles")
+    assert not gate.overdue
+    assert len(slide.reads) <= 1 + 3
 
 
 def test_no_boxes_no_tiles() -> None:

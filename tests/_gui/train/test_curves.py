@@ -7,6 +7,7 @@ from pytestqt.qtbot import QtBot
 from napari_xmag._gui.train.curves import CurvesPanel, decimate, nice_ticks
 from napari_xmag._gui.train.state import Curves
 from napari_xmag.progress.events import EpochDone, Stage
+from tests._gui.window import PATIENCE
 
 
 def test_decimated_curves_keep_their_extremes() -> None:
@@ -42,7 +43,7 @@ def test_many_epochs_are_one_redraw(qtbot: QtBot) -> None:
         if epoch > 500:
             scalars |= {"validation_loss": 2 / epoch, "validation_auc": 0.9}
         curves.add(EpochDone(epoch, 1000, scalars, Stage.HEAD if epoch < 300 else Stage.END_TO_END))
-    qtbot.waitUntil(lambda: panel.redraws > 0, timeout=3000)
+    qtbot.waitUntil(lambda: panel.redraws > 0, timeout=PATIENCE)
     assert panel.redraws == 1
     training, validation = panel.loss.lines
     assert (training.name, validation.name) == ("training", "validation")

@@ -151,7 +151,7 @@ def test_closing_during_a_training_asks_and_ends_cleanly(
     main.close()
     agree_to_close(training)
     qtbot.waitUntil(lambda: not main.isVisible(), timeout=PATIENCE)
-    assert job.wait(0)
+    assert job.wait(PATIENCE / 1000)
     assert not widget.controller.busy
     assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
     main.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, True)
@@ -178,7 +178,7 @@ def test_closing_the_dock_during_a_training_asks(
     widget.destroyed.connect(lambda: gone.append(True))
     agree_to_close(training)
     training.wait(lambda: gone)
-    assert job.wait(0)
+    assert job.wait(PATIENCE / 1000)
     assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
 
 
