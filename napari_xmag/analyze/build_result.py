@@ -114,6 +114,7 @@ def _flags(
 ) -> tuple[flags.Flag, ...]:
     mpp = require_mpp(slide)
     found = flags.tissue_flags(accumulator.total, accumulator.analyzed, mask.area_um2(mpp) / 1e6)
+    found += flags.finder_flags(mask)
     found += flags.unreadable_flags(accumulator.total, len(accumulator.unreadable))
     if len(patches) and info.training_range is not None:
         mean = accumulator.feature_sum / len(patches)

@@ -8,9 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.base import BY_HAND, MppSource, SlideNote
+from napari_xmag.slide.tissue import TissueFindings, TissueMask
 
 LITTLE_TISSUE_TILES = 10
 """Fewer tiles than this, and a slide-level answer rests on very little."""
+
+NEARLY_ALL = 0.95
+NEARLY_NONE = 0.002
+"""Above and below these parts of what was scanned, the tissue finder may have gone wrong."""
+
+MANY_MARKS = 0.03
+"""More pen and smears than this part of what is not glass is worth a look."""
 
 ALIKE_RATIO = 1.1
 """Highest attention over lowest below which a map says nothing."""
@@ -21,6 +29,9 @@ class FlagCode(StrEnum):
 
     NO_TISSUE = "no_tissue"
     LITTLE_TISSUE = "little_tissue"
+    NEARLY_ALL_TISSUE = "nearly_all_tissue"
+    NEARLY_NO_TISSUE = "nearly_no_tissue"
+    PEN_MARKS = "pen_marks"
     DEGENERATE_MAP = "degenerate_map"
     UNREADABLE_TILES = "unreadable_tiles"
     NOTHING_READABLE = "nothing_readable"
@@ -72,6 +83,46 @@ def tissue_flags(planned: int, analyzed: int, area_mm2: float) -> list[Flag]:
         )
         return [Flag(FlagCode.LITTLE_TISSUE, words)]
     return []
+
+
+def finder_flags(mask: TissueMask) -> list[Flag]:
+    """Say what was noticed while the program found the tissue, so that somebody looks."""
+    findings = mask.findings
+    if findings is None:
+        return []
+    flags = []
+    if mask.method == "auto" and findings.tissue >= NEARLY_ALL:
+        words = (
+            f"Nearly everything that was scanned ({100 * findings.tissue:.3g} %) was taken for "
+            "tissue. If the slide shows glass, it was not recognised: look at the tissue outline, "
+            "and repaint it."
+        )
+        flags.append(Flag(FlagCode.NEARLY_ALL_TISSUE, words))
+    elif mask.method == "auto" and 0 < findings.tissue <= NEARLY_NONE:
+        words = (
+            f"Only {100 * findings.tissue:.2g} % of what was scanned was taken for tissue. Look at "
+            "the tissue outline: repaint it, or analyze the whole slide."
+        )
+        flags.append(Flag(FlagCode.NEARLY_NO_TISSUE, words))
+    return flags + _mark_flags(findings)
+
+
+def _mark_flags(findings: TissueFindings) -> list[Flag]:
+    """Say how much of what is not glass looks like pen, and whether it is part of the tissue."""
+    if findings.kept > 0:
+        words = (
+            f"{100 * findings.kept:.2g} % of what was found is as smooth as pen or a smear. It may "
+            "be tissue all the same and was kept: look at the tissue outline, and erase what is "
+            "none."
+        )
+    elif findings.pen + findings.smears > MANY_MARKS:
+        words = (
+            f"Pen marks and smears, {100 * (findings.pen + findings.smears):.2g} % of what is not "
+            "glass, were left out. Look at the tissue outline, and paint in what is tissue."
+        )
+    else:
+        return []
+    return [Flag(FlagCode.PEN_MARKS, words)]
 
 
 def unreadable_flags(planned: int, unreadable: int) -> list[Flag]:

@@ -14,6 +14,8 @@ from napari_xmag.slide.damage import read_past_damage
 from napari_xmag.slide.resample import finer_level, read_resampled
 
 OVERVIEW_MPP = 8.0
+# A slide of more pixels than this, over 5 × 4 cm, is seen at coarser ones: memory stays bounded.
+MOST_PIXELS = 2**25
 # Without mpp the longer side is made this long.
 OVERVIEW_PX = 2048
 # Read in blocks of so many source pixels a side: memory stays flat for single-level slides.
@@ -57,13 +59,15 @@ def extremes(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.u
 
 
 def overview_size(slide: Slide) -> tuple[int, int]:
-    """Return (width, height) of the overview, in pixels."""
+    """Return (width, height) of the overview, in pixels; never more than about `MOST_PIXELS`."""
     base = slide.levels[0]
     if slide.mpp is None:
         scale = max(1.0, max(base.width, base.height) / OVERVIEW_PX)
         return max(1, round(base.width / scale)), max(1, round(base.height / scale))
     width = base.width * slide.mpp.x / OVERVIEW_MPP
     height = base.height * slide.mpp.y / OVERVIEW_MPP
+    shrink = max(1.0, math.sqrt(width * height / MOST_PIXELS))
+    width, height = width / shrink, height / shrink
     return max(1, round(width)), max(1, round(height))
 
 

@@ -1,11 +1,20 @@
 """Connected areas of pixels: small ones out, narrow ones out, edges off."""
 
 import math
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
+
+_Value = TypeVar("_Value", bound=np.generic)
+
+COARSE = 2
+"""The coarse grid has every other pixel of the overview, about 16 µm apart."""
+
+# Pixels that are counted at once.
+_AT_ONCE = 2**20
 
 
 def without_small(pixels: Mask, least: float) -> Mask:
@@ -15,9 +24,42 @@ def without_small(pixels: Mask, least: float) -> Mask:
     labels, number = label(pixels)
     if not number:
         return pixels
-    keep = np.bincount(labels.ravel()) >= max(1, math.ceil(least))
+    keep = _sizes(labels, number) >= max(1, math.ceil(least))
     keep[0] = False
     return np.asarray(keep[labels])
+
+
+def lines(pixels: Mask, radius: int, least: float) -> Mask:
+    """Return the areas of ``least`` pixels and more that are nowhere wider than twice ``radius``.
+
+    They are long, then.
+    """
+    from scipy.ndimage import label
+
+    labels, number = label(pixels, np.ones((3, 3)))
+    narrow = _sizes(labels, number) >= least
+    narrow[np.unique(labels[shrunk(pixels, radius)])] = False
+    narrow[0] = False
+    return np.asarray(narrow[labels])
+
+
+def mostly(pixels: Mask, part: Mask) -> Mask:
+    """Return the connected areas of ``pixels`` of which ``part`` covers more than half."""
+    from scipy.ndimage import label
+
+    labels, number = label(pixels)
+    covered = _sizes(np.where(part, labels, 0), number)
+    chosen = 2 * covered > _sizes(labels, number)
+    chosen[0] = False
+    return np.asarray(chosen[labels])
+
+
+def _sizes(labels: NDArray[np.int32], number: int) -> NDArray[np.int64]:
+    """Return how many pixels each label has; row by row, as counting copies to 64 bits."""
+    sizes = np.zeros(number + 1, np.int64)
+    for rows in np.array_split(labels, -(-labels.size // _AT_ONCE)):
+        sizes += np.bincount(rows.ravel(), minlength=number + 1)
+    return sizes
 
 
 def shrunk(pixels: Mask, radius: int) -> Mask:
@@ -32,6 +74,16 @@ def grown(pixels: Mask, radius: int) -> Mask:
     from scipy.ndimage import maximum_filter
 
     return np.asarray(maximum_filter(pixels, 2 * radius + 1, mode="nearest"))
+
+
+def coarse(plane: NDArray[_Value]) -> NDArray[_Value]:
+    """Return every other pixel across and down."""
+    return np.ascontiguousarray(plane[::COARSE, ::COARSE])
+
+
+def fine(pixels: Mask, height: int, width: int) -> Mask:
+    """Return what `coarse` was made of, as far as it can be known."""
+    return pixels.repeat(COARSE, axis=0).repeat(COARSE, axis=1)[:height, :width]
 
 
 def resized(pixels: Mask, height: int, width: int) -> Mask:

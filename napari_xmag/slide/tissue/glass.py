@@ -15,9 +15,12 @@ Floats = NDArray[np.float32]
 _REDUCE = 2
 # A pixel whose neighbours differ by more than this shows an edge or tissue.
 _ROUGH = 5
-# Colours are counted in steps of so many of the 256 levels.
+# Colours are counted on so many pixels, in steps of so many levels, from the darkest level that a
+# colour of glass can have.
+_COUNTED = 2**15
 _STEP = 4
-_STEPS = 256 // _STEP
+_FLOOR = 96
+_STEPS = (256 - _FLOOR) // _STEP
 # Glass is at least so bright, and never as colourful as this part of its brightness.
 _DARKEST = 140
 _TINT = 0.3
@@ -29,6 +32,8 @@ _DIMMER = 0.85
 # Least part of what was scanned, and of what is smooth.
 _LEAST = 0.001
 _LEAST_SMOOTH = 0.02
+# Of the colours that are at least so common beside the commonest, the brightest is the glass.
+_COMMON = 0.3
 # Pure white is what scanners fill in where they did not scan; true glass beside it wins, if it
 # covers this part of it.
 _WHITE = 253
@@ -38,6 +43,7 @@ _DRIFT = 6.0
 _FIT_PIXELS = 2**14
 _FIT_LEAST = 500
 _FIT_GAIN = 1.2
+_FIT_PINKER = 0.012
 # Terms of the surface in each round: sloping, then curved.
 _ROUNDS = (3, 3, 3, 6, 6)
 _RIDGE = 1e-3
@@ -86,28 +92,33 @@ def find_glass(overview: Overview) -> Glass:
     White where nothing on the slide can be glass.
     """
     pixels, usable = _reduced(overview)
-    smooth = usable & (roughness(pixels) <= _ROUGH)
+    smooth = usable & (roughness(planes_of(pixels)) <= _ROUGH)
     color = _dominant(pixels[smooth], int(usable.sum()))
     if color is None:
-        return Glass(np.full(3, 255, np.float32), 0.0, _flat(np.full(3, 255, np.float32)))
+        white = np.full(3, 255, np.float32)
+        return Glass(white, 0.0, _flat(white))
     surface, near = _fitted(pixels, smooth, color)
     return Glass(surface[0], near * float(smooth.sum() / usable.sum()), surface)
 
 
-def roughness(pixels: Colors) -> NDArray[np.uint8]:
-    """Return how much the neighbours on either side of a pixel differ at most, uint8 (H, W).
+def planes_of(pixels: Colors) -> list[NDArray[np.uint8]]:
+    """Return each colour of a picture by itself, which NumPy handles much faster."""
+    return [np.ascontiguousarray(pixels[..., channel]) for channel in range(3)]
 
-    Neighbours across and down, in any of the three colours; uint8 (H, W, 3) goes in.
+
+def roughness(planes: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return by how much the neighbours on either side of a pixel differ, uint8 (H, W).
+
+    The largest of the differences across and down, in any of the colours.
     """
-    rough = np.zeros(pixels.shape[:2], np.uint8)
-    for before, after, middle in (
-        (pixels[:, :-2], pixels[:, 2:], rough[:, 1:-1]),
-        (pixels[:-2], pixels[2:], rough[1:-1]),
-    ):
-        for channel in range(3):
-            one = np.ascontiguousarray(before[..., channel])
-            two = np.ascontiguousarray(after[..., channel])
-            np.maximum(middle, np.maximum(one, two) - np.minimum(one, two), out=middle)
+    rough = np.zeros(planes[0].shape, np.uint8)
+    for plane in planes:
+        for before, after, middle in (
+            (plane[:, :-2], plane[:, 2:], rough[:, 1:-1]),
+            (plane[:-2], plane[2:], rough[1:-1]),
+        ):
+            differ = np.maximum(before, after) - np.minimum(before, after)
+            np.maximum(middle, differ, out=middle)
     return rough
 
 
@@ -122,8 +133,11 @@ def _reduced(overview: Overview) -> tuple[Colors, NDArray[np.bool_]]:
 
 def _dominant(colors: Colors, scanned: int) -> Floats | None:
     """Return the glass colour among smooth pixels (N, 3), or None when none can be glass."""
-    counts, members = _peaks(colors)
     least = max(1.0, _LEAST * scanned, _LEAST_SMOOTH * len(colors))
+    step = 1 + len(colors) // _COUNTED
+    colors = colors[::step]
+    counts, members = _peaks(colors[colors.min(axis=1) >= _FLOOR])
+    counts *= step
     brightest, darkest = members.max(axis=1), members.min(axis=1)
     pink = _pinkness(members)
     possible = (counts >= least) & (members.mean(axis=1) >= _DARKEST)
@@ -138,7 +152,9 @@ def _dominant(colors: Colors, scanned: int) -> Floats | None:
     white = members.min(axis=1) >= _WHITE
     if white.any() and not white.all() and counts[~white].max() >= _BESIDE_WHITE * counts.max():
         counts, members = counts[~white], members[~white]
-    return np.asarray(members[np.argmax(counts)], np.float32)
+    # Very pale tissue is nearly as common, but never as bright.
+    members = members[counts >= _COMMON * counts.max()]
+    return np.asarray(members[np.argmax(members.mean(axis=1))], np.float32)
 
 
 def _pinkness(colors: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -148,10 +164,10 @@ def _pinkness(colors: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _peaks(colors: Colors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how often each colour occurs, and its mean (N, 3), neighbouring steps together."""
+    """Return how often each bright colour occurs, and its mean (N, 3), neighbours together."""
     from scipy.ndimage import uniform_filter
 
-    steps = (colors // _STEP).astype(np.int64)
+    steps = ((colors - np.uint8(_FLOOR)) // _STEP).astype(np.int64)
     places = (steps[:, 0] * _STEPS + steps[:, 1]) * _STEPS + steps[:, 2]
     cube = (_STEPS,) * 3
     counts = np.bincount(places, minlength=_STEPS**3).astype(np.float64)
@@ -177,6 +193,8 @@ def _fitted(pixels: Colors, smooth: NDArray[np.bool_], color: Floats) -> tuple[F
     values = pixels[rows, columns].astype(np.float32)
     near = _near(values, color)
     even = _flat(np.median(values[near], axis=0) if near.any() else color)
+    if _FIT_GAIN * near.sum() > len(values):
+        return even, float(near.mean())
     terms = np.stack(
         [np.broadcast_to(t, rows.shape) for t in _terms(_axis(width)[columns], _axis(height)[rows])]
     ).T.astype(np.float32)
@@ -187,8 +205,9 @@ def _fitted(pixels: Colors, smooth: NDArray[np.bool_], color: Floats) -> tuple[F
             break
         surface = _solved(terms[follows, :number], values[follows])
     follows = _near(values, terms @ surface)
-    # A surface bends to anything: it must explain much that one colour does not.
-    if follows.sum() < max(_FIT_LEAST, _FIT_GAIN * near.sum()):
+    # A surface bends to anything: it must explain much that one colour does not, and no tissue.
+    pinker = _pinkness((terms @ surface) / even[0]).max() > _FIT_PINKER
+    if pinker or follows.sum() < max(_FIT_LEAST, _FIT_GAIN * near.sum()):
         surface, follows = even, near
     return surface, float(follows.mean())
 

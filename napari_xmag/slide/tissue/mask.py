@@ -20,15 +20,16 @@ class TissueFindings:
         Colour of the glass, 0 to 255 each; white where the slide shows none.
     tissue
         Part of what was scanned that is tissue.
-    left_out
-        Part of what is not glass that was left out as pen marks and smears.
+    pen, smears
+        Parts of what is not glass that were left out, as a pen's strokes and as smears.
     kept
         Part of what is not glass that has no more texture than ink, and was kept all the same.
     """
 
     glass: tuple[float, float, float]
     tissue: float
-    left_out: float
+    pen: float
+    smears: float
     kept: float
 
 

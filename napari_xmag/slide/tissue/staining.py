@@ -1,20 +1,24 @@
 """How strongly each place of a slide is coloured, against the slide's own glass."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from napari_xmag.slide.overview import Overview, extremes
-from napari_xmag.slide.tissue.glass import Glass, roughness
+from napari_xmag.slide.overview import Overview
+from napari_xmag.slide.tissue.areas import COARSE
+from napari_xmag.slide.tissue.glass import Glass, planes_of, roughness
 
-Mask = NDArray[np.bool_]
+Plane = NDArray[np.uint8]
 
-# Rows worked on at a time, so that memory stays small beside the pictures.
-_ROWS = 256
-# Below this brightness, 0 to 1, colourfulness is noise.
-_DARK = 0.15
+# Rows worked on at a time: they stay in the processor's cache, and memory stays small.
+_ROWS = 128
+# Rows around them that smoothing and the comparison of neighbours need.
+_MARGIN = 2
+# Below this brightness, 0 to 255, colourfulness is noise.
+_DARK = 38
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,48 +27,70 @@ class Staining:
 
     Attributes
     ----------
-    pixels
-        uint8 (H, W, 3), noise smoothed.
     saturation
-        Colourfulness, float32 (H, W), 0 to 1; glass is 0 whatever its tint.
+        Colourfulness, uint8 (H, W), 255 being pure; glass is 0 whatever its tint.
     darkness
-        What even the brightest colour lacks, float32 (H, W), 0 to 1; stains of one colour have
-        none, grey and black have.
+        What even the brightest colour lacks, uint8 (H, W); stains of one colour have none, grey and
+        black have.
     rough
         Largest difference of neighbours, uint8 (H, W).
+    coarse
+        uint8 (H / 2, W / 2, 3): the picture on the coarse grid, noise smoothed.
     """
 
-    pixels: NDArray[np.uint8]
-    saturation: NDArray[np.float32]
-    darkness: NDArray[np.float32]
-    rough: NDArray[np.uint8]
+    saturation: Plane
+    darkness: Plane
+    rough: Plane
+    coarse: NDArray[np.uint8]
 
 
 def measure_staining(overview: Overview, glass: Glass) -> Staining:
-    """Measure colour and texture of an overview."""
-    smoothed = np.asarray(Image.fromarray(overview.pixels).filter(ImageFilter.BoxBlur(1)))
-    height, width = overview.usable.shape
-    saturation = np.empty((height, width), np.float32)
-    darkness = np.empty((height, width), np.float32)
+    """Measure colour and texture of an overview, noise smoothed."""
+    shape = height, width = overview.usable.shape
+    saturation, darkness, rough = (np.empty(shape, np.uint8) for _ in range(3))
+    coarse = np.empty((-(-height // COARSE), -(-width // COARSE), 3), np.uint8)
+    for rows, seen in _smoothed(overview.pixels):
+        inner = slice(rows.start - seen.start, rows.stop - seen.start)
+        planes = planes_of(seen.pixels)
+        rough[rows] = roughness(planes)[inner]
+        coarse[rows.start // COARSE : -(-rows.stop // COARSE)] = seen.pixels[inner][
+            ::COARSE, ::COARSE
+        ]
+        bare = [plane[inner] for plane in _without_glass(planes, glass, seen.start, height)]
+        brightest = np.maximum(np.maximum(bare[0], bare[1]), bare[2])
+        chroma = brightest - np.minimum(np.minimum(bare[0], bare[1]), bare[2])
+        # In whole numbers, which is several times faster.
+        saturation[rows] = chroma.astype(np.uint16) * 255 // np.maximum(brightest, _DARK)
+        np.subtract(255, brightest, out=darkness[rows])
+    return Staining(saturation, darkness, rough, coarse)
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    start: int
+    pixels: NDArray[np.uint8]
+
+
+def _smoothed(pixels: NDArray[np.uint8]) -> Iterator[tuple[slice, _Band]]:
+    """Yield rows of a picture, and the smoothed picture of them and of the rows around them."""
+    height = len(pixels)
     for start in range(0, height, _ROWS):
         stop = min(start + _ROWS, height)
-        seen = _through_glass(smoothed[start:stop], glass, start, height)
-        darkest, brightest = extremes(seen)
-        chroma = (brightest - darkest).astype(np.float32)
-        saturation[start:stop] = chroma / np.maximum(brightest, np.float32(255 * _DARK))
-        darkness[start:stop] = 1 - brightest / np.float32(255)
-    return Staining(smoothed, saturation, darkness, roughness(smoothed))
+        first, last = max(0, start - _MARGIN), min(height, stop + _MARGIN)
+        band = Image.fromarray(pixels[first:last]).filter(ImageFilter.BoxBlur(1))
+        yield slice(start, stop), _Band(first, np.asarray(band))
 
 
-def _through_glass(
-    pixels: NDArray[np.uint8], glass: Glass, start: int, height: int
-) -> NDArray[np.uint8]:
-    """Return rows of a picture as if its glass were white, uint8."""
-    rows, width = pixels.shape[:2]
+def _without_glass(planes: list[Plane], glass: Glass, start: int, height: int) -> list[Plane]:
+    """Return rows of each colour as if the glass were white."""
     if glass.even:
         # A table per colour is much faster than dividing millions of pixels.
-        steps = np.arange(256, dtype=np.float32)[:, None]
-        tables = np.clip(np.rint(255 * steps / glass.color), 0, 255).astype(np.uint8)
-        return np.stack([tables[:, i][pixels[..., i]] for i in range(3)], axis=2)
+        steps = np.arange(256, dtype=np.float32)
+        tables = [np.minimum(np.rint(255 * steps / color), 255) for color in glass.color]
+        return [t.astype(np.uint8)[p] for t, p in zip(tables, planes, strict=True)]
+    rows, width = planes[0].shape
     colors = glass.rows(start, start + rows, height, width)
-    return np.clip(np.rint(pixels * (255 / colors)), 0, 255).astype(np.uint8)
+    return [
+        np.minimum(np.rint(plane * (255 / colors[..., i])), 255).astype(np.uint8)
+        for i, plane in enumerate(planes)
+    ]
