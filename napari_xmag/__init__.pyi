@@ -13,8 +13,10 @@ from .errors import ConfigError as ConfigError
 from .errors import DependencyError as DependencyError
 from .errors import ExportError as ExportError
 from .errors import GeometryError as GeometryError
+from .errors import GraphError as GraphError
 from .errors import ModelError as ModelError
 from .errors import MppMissingError as MppMissingError
+from .errors import ProjectError as ProjectError
 from .errors import ResultError as ResultError
 from .errors import SlideOpenError as SlideOpenError
 from .errors import TileReadError as TileReadError

@@ -62,8 +62,7 @@ class Window:
         session = self.session
         self.go_on.clear()
         self.press()
-        self.wait(lambda: session.scores is not None)
-        assert not session.scores.final
+        self.wait(lambda: session.scores is not None and not session.scores.final)
         return session
 
 
