@@ -95,7 +95,7 @@ def find_marks(
     strokes, doubtful = _by_color(staining.coarse, everything, strokes, doubtful, glass)
     # Haze fades into glass: what is vivid beside it is tissue.
     pale = colored & (staining.saturation < VIVID)
-    return Marks(_with_rim(strokes, colored), _with_rim(doubtful, pale))
+    return Marks(_with_rim(strokes, colored) & colored, _with_rim(doubtful, pale) & colored)
 
 
 def _suspect(area: SmoothArea, coarse_um2: float) -> bool:
