@@ -83,3 +83,122 @@ def test_most_files_hold_one(pyramid_slide: Path, aperio_slide: Path) -> None:
         assert open_slide(path, image=1).notes == ()
         with pytest.raises(SlideOpenError):
             open_slide(path, image=2)
+
+
+def write_pages(path: Path, *pages: tuple[np.ndarray, dict[str, object]]) -> Path:
+    """Write a plain TIFF, a page after another, each with options of its own."""
+    with tifffile.TiffWriter(path) as writer:
+        for pixels, options in pages:
+            writer.write(pixels, photometric="rgb", metadata=None, **options)
+    return path
+
+
+TILED: dict[str, object] = {"tile": (128, 128), "compression": "adobe_deflate"}
+
+
+def test_pages_of_a_plain_file_are_pictures(tmp_path: Path) -> None:
+    first, second = draw_section(700, 500, seed=1), draw_section(640, 620, seed=2)
+    path = write_pages(
+        tmp_path / "pages.tif",
+        (first, TILED),
+        (first[::2, ::2], {**TILED, "subfiletype": 1}),
+        (second, TILED),
+        (second[::2, ::2], {**TILED, "subfiletype": 1}),
+        (draw_section(300, 200), {"description": "label"}),
+        (draw_section(320, 100), {}),  # not tiled, beside pictures that are: a thumbnail
+    )
+    images = list_images(path)
+    assert [(image.width, image.height) for image in images] == [(700, 500), (640, 620)]
+    for number, picture in ((1, first), (2, second)):
+        slide = open_slide(path, image=number)
+        height, width = picture.shape[:2]
+        np.testing.assert_array_equal(slide.read(Box(0, 0, width, height), 0), picture)
+        assert len(slide.levels) == 2
+        np.testing.assert_array_equal(slide.read(Box(0, 0, width, height), 1), picture[::2, ::2])
+
+
+def test_a_smaller_page_is_a_level_only_where_it_says_so(tmp_path: Path) -> None:
+    picture = draw_section(800, 600, seed=1)
+    stated = [{"resolution": (d, d), "resolutionunit": "CENTIMETER"} for d in (20000, 5000)]
+    pages = [(picture, {**TILED, **stated[0]}), (picture[::4, ::4], {**TILED, **stated[1]})]
+    slide = open_slide(write_pages(tmp_path / "levels.tif", *pages))
+    assert [level.downsample for level in slide.levels] == [1, 4]
+    assert len(slide.images) == 1
+    # Another section of the same proportions says nothing of the kind.
+    other = draw_section(400, 300, seed=2)
+    path = write_pages(tmp_path / "sections.tif", (picture, TILED), (other, TILED))
+    assert len(list_images(path)) == 2
+    np.testing.assert_array_equal(open_slide(path, image=2).read(Box(0, 0, 400, 300), 0), other)
+
+
+def test_a_small_section_of_the_same_pixel_size_is_a_picture(tmp_path: Path) -> None:
+    path = tmp_path / "small.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for width, mpp in ((2600, 0.5), (300, 0.5), (280, 12.0)):
+            size = {f"PhysicalSize{axis}": mpp for axis in "XY"}
+            writer.write(
+                draw_section(width, width), photometric="rgb", tile=(256, 256),
+                compression="adobe_deflate", metadata={"axes": "YXS", **size},
+            )  # fmt: skip
+    # The one of coarse pixels shows the glass as a whole.
+    assert [image.width for image in list_images(path)] == [2600, 300]
+
+
+def test_pictures_without_a_name_for_their_axis(tmp_path: Path) -> None:
+    stack = np.stack([draw_section(400, 300, seed=seed) for seed in range(3)])
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, stack, photometric="rgb", tile=(128, 128))
+    assert len(list_images(path)) == 3
+    for number in (1, 2, 3):
+        seen = open_slide(path, image=number).read(Box(0, 0, 400, 300), 0)
+        np.testing.assert_array_equal(seen, stack[number - 1])
+
+
+@pytest.mark.parametrize("kind", ["ome", "imagej", "planes of colours"])
+def test_the_middle_focal_plane_is_read_and_said(tmp_path: Path, kind: str) -> None:
+    stack = np.stack([np.full((300, 400, 3), value, np.uint8) for value in (10, 60, 110, 160, 210)])
+    stack[2] = draw_section(400, 300)
+    path = tmp_path / "z.ome.tif"
+    if kind == "imagej":
+        tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "ZYXS"})
+    elif kind == "ome":
+        tifffile.imwrite(path, stack, ome=True, photometric="rgb", metadata={"axes": "ZYXS"})
+    else:
+        planes = np.moveaxis(stack, 3, 1)
+        tifffile.imwrite(path, planes, ome=True, metadata={"axes": "ZCYX"})
+    slide = open_slide(path)
+    assert slide.image.focal_planes == 5
+    assert [note.code for note in slide.notes] == [NoteCode.FOCAL_PLANES]
+    np.testing.assert_array_equal(slide.read(Box(0, 0, 400, 300), 0), stack[2])
+
+
+def test_focal_planes_of_an_aperio_slide(tmp_path: Path) -> None:
+    planes = [draw_section(700, 500, seed=seed) for seed in range(3)]
+    path = tmp_path / "z.svs"
+    with tifffile.TiffWriter(path) as writer:
+        for factor in (1, 4):
+            for plane in planes:
+                writer.write(
+                    plane[::factor, ::factor], photometric="rgb", metadata=None, **TILED,
+                    description="Aperio Image Library v12\n700x500 (128x128)|AppMag = 20|MPP = 0.5",
+                )  # fmt: skip
+    slide = open_slide(path)
+    assert slide.image.focal_planes == 3
+    assert "middle" in slide.notes[0].words
+    for level, factor in enumerate((1, 4)):
+        seen = slide.read(Box(0, 0, 700, 500), level)
+        np.testing.assert_array_equal(seen, planes[1][::factor, ::factor])
+
+
+def test_channels_of_a_qptiff_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "fluorescence.qptiff"
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(4):
+            writer.write(
+                np.zeros((300, 400), np.uint8), photometric="minisblack", tile=(128, 128),
+                metadata=None, software="PerkinElmer-QPI",
+                description="<PerkinElmer-QPI-ImageDescription><ImageType>FullResolution"
+                "</ImageType></PerkinElmer-QPI-ImageDescription>",
+            )  # fmt: skip
+    with pytest.raises(SlideOpenError, match="4 grey pictures of one size"):
+        open_slide(path)
