@@ -1,5 +1,6 @@
 """Slides that OpenSlide reads: NDPI, MRXS, SCN, BIF, VMS, VMU, CZI, Philips, Sakura, Trestle."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 import openslide
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,13 +25,16 @@ from napari_xmag.slide.mpp import (
 )
 from napari_xmag.slide.scale import Pyramid, StoredLevel, place_levels
 from napari_xmag.slide.segments import over_background
-from napari_xmag.slide.tiff import tile_error
+from napari_xmag.slide.tiff import DECODE_ERRORS, tile_error
+
+_log = logging.getLogger(__name__)
 
 CACHE_BYTES = 128 * 2**20
 # OpenSlide reads these too, but only the first of several pictures, only 8 bits of deeper pixels,
 # and it believes labels of colour spaces that are wrong; our own readers do better.
 _READ_BY_OTHERS = frozenset({"aperio", "generic-tiff", "dicom"})
 
+_HAMAMATSU = "hamamatsu"
 _Error = openslide.OpenSlideError
 
 
@@ -98,8 +103,9 @@ class OpenSlideSlide(Slide):
         self.mpp_source = statements[0].source if statements else MppSource.NONE
         self.mpp_conflict = find_conflict(statements, self.objective_power)
         self._regions = _regions(properties) or [whole]
+        planes = _focal_planes(self._file) if self.vendor == _HAMAMATSU else 1
         self.images = tuple(
-            SlideImage(index, "", round(region.width), round(region.height), self.mpp)
+            SlideImage(index, "", round(region.width), round(region.height), self.mpp, planes)
             for index, region in enumerate(self._regions, 1)
         )
         profile = handle.color_profile
@@ -157,6 +163,20 @@ def _open_beside(path: Path) -> tuple[Path, openslide.OpenSlide]:
         if target == path.absolute():
             raise
         return target, openslide.OpenSlide(target)
+
+
+def _focal_planes(path: Path) -> int:
+    """Return how many focal planes an NDPI has, of which OpenSlide reads that at depth 0."""
+    if path.suffix.lower() != ".ndpi":
+        return 1
+    try:
+        with tifffile.TiffFile(path) as file:
+            tags = [page.ndpi_tags or {} for page in file.pages]
+    except (tifffile.TiffFileError, *DECODE_ERRORS) as error:
+        _log.warning("The focal planes of %s cannot be counted: %s", path, error)
+        return 1
+    scanned = [tag for tag in tags if float(tag.get("Magnification", 0)) > 0]
+    return max(1, len({tag.get("ZOffsetFromSlideCenter", 0) for tag in scanned}))
 
 
 def _pyramid(handle: openslide.OpenSlide) -> Pyramid:

@@ -1,5 +1,8 @@
 """Scanners' own formats: scanned regions are pictures of their own; links find companions."""
 
+import io
+import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +123,56 @@ def test_companions_are_sought_beside_a_link_s_target(tmp_path: Path) -> None:
     assert slide.path == link
     seen = slide.read(Box(0, 0, 640, 480), 0).astype(int)
     assert np.abs(seen - draw_section(640, 480)).mean() < 5
+
+
+def write_ndpi(path: Path, pages: Sequence[tuple[float, int, np.ndarray]]) -> Path:
+    """Write a Hamamatsu NDPI: for each page its lens (-1 for the macro), its depth and pixels.
+
+    An NDPI is a TIFF whose offsets have four more bytes: behind the place of the next directory,
+    and for all entries together behind that.
+    """
+    body = bytearray(b"II*\0" + bytes(8))
+    link = 4
+    for lens, depth, pixels in pages:
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(
+            stream, "JPEG", quality=95, restart_marker_blocks=4, subsampling=0
+        )
+        strip = len(body)
+        body += stream.getvalue()
+        bits, make, density = len(body), len(body) + 6, len(body) + 16
+        body += struct.pack("<3H10s2I", 8, 8, 8, b"Hamamatsu", 20000, 1)
+        height, width = pixels.shape[:2]
+        entries = [
+            (256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, bits), (259, 3, 1, 7),
+            (262, 3, 1, 6), (271, 2, 10, make), (273, 4, 1, strip), (277, 3, 1, 3),
+            (278, 4, 1, height), (279, 4, 1, len(stream.getvalue())), (282, 5, 1, density),
+            (283, 5, 1, density), (296, 3, 1, 3), (65420, 4, 1, 1),
+            (65421, 11, 1, struct.unpack("<I", struct.pack("<f", lens))[0]),
+            (65424, 9, 1, depth & 0xFFFFFFFF),
+        ]  # fmt: skip
+        body[link : link + 8] = struct.pack("<Q", len(body))
+        body += struct.pack("<H", len(entries))
+        for entry in entries:
+            body += struct.pack("<2H2I", *entry)
+        link = len(body)
+        body += bytes(8 + 4 * len(entries))
+    path.write_bytes(body)
+    return path
+
+
+def test_focal_planes_of_an_ndpi_are_named(tmp_path: Path) -> None:
+    picture = draw_section(1024, 768, seed=1)
+    pages = [
+        (20.0, -2000, np.full_like(picture, 50)), (20.0, 0, picture),
+        (20.0, 2000, np.full_like(picture, 200)), (5.0, 0, picture[::4, ::4]),
+        (-1.0, 0, picture[::6, ::6]),
+    ]  # fmt: skip
+    slide = open_slide(write_ndpi(tmp_path / "z.ndpi", pages))
+    assert slide.vendor == "hamamatsu"
+    assert slide.image.focal_planes == 3
+    assert [note.code for note in slide.notes] == [NoteCode.FOCAL_PLANES]
+    seen = slide.read(Box(0, 0, 1024, 768), 0).astype(int)
+    assert np.abs(seen - picture).mean() < 4
+    plain = open_slide(write_ndpi(tmp_path / "plain.ndpi", [pages[1], pages[3], pages[4]]))
+    assert plain.notes == ()
