@@ -37,4 +37,5 @@ from .train.run import train as train
 from .zoo import find_model as find_model
 from .zoo import list_models as list_models
 from .zoo import load_model as load_model
+from .zoo import open_model as open_model
 from .zoo import save_model as save_model

@@ -108,3 +108,5 @@ def test_models_say_in_one_line_what_they_are():
         "<Student vit_tiny_patch16_224: tiles of 64 px at 2 µm/px"
     )
     assert len(repr(model.info)) < 500
+    name = "xmag-mobilenet-glas-demo: benign, malignant; cells of tiles of 256 px at 2 µm/px"
+    assert repr(napari_xmag.open_model()) == f"<StoredModel {name}>"

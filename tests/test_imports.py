@@ -1,6 +1,7 @@
 """What an import may load, tried in fresh processes; and which room may know which."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,23 @@ def test_no_circle_of_imports(imports: dict[str, set[str]]) -> None:
     # The facade is loaded before any of its modules; what it hands out it imports on first use.
     own["napari_xmag"] = set()
     TopologicalSorter(own).prepare()
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[2].partition(".")[0]
+
+
+def test_rooms_import_only_rooms_below_them(imports: dict[str, set[str]]) -> None:
+    """The floors are those of the page on architecture, the last of them shared by all."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = re.findall(r"^- ((?:`[\w./]+`[,\s]*)+):", page, re.MULTILINE)
+    floors = [re.findall(r"`(\w+)(?:/|\.py)`", line) for line in rooms]
+    floor_of = {room: number for number, floor in enumerate(floors) for room in floor}
+    lowest = len(floors) - 1
+    for name, wanted in imports.items():
+        for other in {*map(room_of, wanted & imports.keys())} - {room_of(name), ""}:
+            above, below = floor_of[room_of(name)], floor_of[other]
+            assert above < below or above == below == lowest, f"{name} imports {other}"
 
 
 def test_distill_evaluate_and_train_know_nothing_of_one_another(

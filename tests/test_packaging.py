@@ -171,7 +171,7 @@ def names_of(requirements: list[str]) -> set[str]:
 BASE = names_of(PROJECT["dependencies"])
 EXTRAS = {name: names_of(items) for name, items in PROJECT["optional-dependencies"].items()}
 # Needed, though nothing imports them.
-UNSEEN = {"imagecodecs", "openslide-bin", "pyside6"}
+UNSEEN = {"onnxscript", "openslide-bin", "pyside6"}
 # Brought by a package that is declared: of its own interface, or only where it has it.
 BROUGHT = {"annotated-types": "pydantic", "triton": "torch"}
 

@@ -219,6 +219,13 @@ class ModelInfo:
                 hint="Correct the model's description.",
             )
 
+    @property
+    def summary(self) -> str:
+        """Name, classes, and what the head weighs, in one line."""
+        weighed = "cells of " if self.granularity == "cells" else ""
+        tiles = f"{weighed}tiles of {self.tile_px} px at {self.mpp:g} µm/px"
+        return f"{self.name}: {', '.join(self.classes)}; {tiles}"
+
     def probabilities(self, logits: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return raw and calibrated class probabilities (..., C) of class logits (..., C)."""
         values = np.asarray(logits, dtype=np.float64)

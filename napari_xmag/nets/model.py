@@ -45,10 +45,7 @@ class SlideModel(nn.Module):
         self.info = info
 
     def __repr__(self) -> str:
-        info = self.info
-        weighed = "cells of " if info.granularity == "cells" else ""
-        tiles = f"{weighed}tiles of {info.tile_px} px at {info.mpp:g} µm/px"
-        return f"<{type(self).__name__} {info.name}: {', '.join(info.classes)}; {tiles}>"
+        return f"<{type(self).__name__} {self.info.summary}>"
 
     @property
     def cells(self) -> int:

@@ -38,6 +38,9 @@ class StoredModel:
         """
         return cls(read_folder(folder))
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.info.summary}>"
+
     @property
     def info(self) -> ModelInfo:
         """Classes, mpp, calibration and origin."""
