@@ -49,12 +49,16 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; importing them loads no torch."""
     parser = argparse.ArgumentParser(
         prog="napari-xmag",
-        description=f"Whole-slide analysis with a compact 5x student. {NOTICE}",
-        epilog="Each command explains itself: napari-xmag COMMAND --help",
+        description=f"Whole-slide analysis with a compact student at 5x. {NOTICE}",
+        epilog="Help on a command: napari-xmag COMMAND --help",
     )
     parser.add_argument("--version", action="version", version=f"napari-xmag {__version__}")
     parser.add_argument(
-        "-v", "--verbose", action="count", default=0, help="tell more in the log; twice for all"
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="more log messages; twice for all of them",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _DESCRIPTION = f"""\
-Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each,
+Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each slide,
 DIR/<slide name>/ receives
 
-  result.json       prediction, warnings, and all that is needed to trace them
-  tiles.csv         place, attention and evidence of every patch of the map
-  heatmap.ome.tif   the same as a picture of exact numbers, placed in µm
-  qupath.geojson.gz the map, its hotspots and measurements for QuPath: drop it on the open slide
+  result.json       prediction, warnings, and everything needed to trace them
+  tiles.csv         position, attention and evidence of every patch of the map
+  heatmap.ome.tif   the same as exact pixel values, placed in µm
+  qupath.geojson.gz map, hotspots and measurements for QuPath: drop it on the open slide
   tiles.geojson     the patches alone, for any program that reads GeoJSON
   overlay.png       the heat map over the slide
 
-A second slide of that name gets <slide name>-2; the second picture of a file <slide name>#2.
+A second slide of the same name gets <slide name>-2; the second picture of a file <slide name>#2.
 
 {NOTICE}"""
 
@@ -53,7 +53,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "analyze",
-        help="predict, map and export slides",
+        help="analyze slides: prediction, heat map, exports",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -76,7 +76,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--image",
         metavar="N|NAME",
-        help="only this picture of files that hold several (default: each of them)",
+        help="only this picture of files with several pictures (default: each of them)",
     )
     _add_mpp_options(parser)
     parser.add_argument(
@@ -86,13 +86,13 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--write-back",
         action="store_true",
-        help="put the answers into the images' metadata in project.qpproj (closed in QuPath)",
+        help="write the predictions into the metadata of project.qpproj (close it in QuPath)",
     )
     parser.add_argument(
         "--progress",
         choices=("text", "json"),
         default="text",
-        help="json: events for a program, one a line (docs/qupath.md; default: text)",
+        help="json: events for other programs, one per line (docs/qupath.md; default: text)",
     )
     _add_machine_options(parser)
     parser.set_defaults(run=run)
@@ -104,19 +104,23 @@ def _add_mpp_options(parser: argparse.ArgumentParser) -> None:
         "--mpp",
         type=mpp_option,
         metavar="X",
-        help="µm per pixel, for slides that do not state it; remembered for them",
+        help="µm per pixel of slides that do not state it; remembered for them",
     )
     given.add_argument(
         "--override-mpp",
         type=mpp_option,
         metavar="X",
-        help="µm per pixel, for all slides: in place of what they state, too",
+        help="µm per pixel of all slides, in place of what they state",
     )
 
 
 def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--min-tissue", type=float, default=0.2, metavar="SHARE", help="of a tile (default: 0.2)"
+        "--min-tissue",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="least share of tissue in a tile (default: 0.2)",
     )
     parser.add_argument(
         "--batch-size",
@@ -125,13 +129,16 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         help="tiles encoded at once (default: what suits the device)",
     )
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="reading threads (default: one a core, at most 4)"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="reading threads (default: one per core, at most 4)",
     )
     parser.add_argument(
         "--precision",
         choices=("auto", "float32"),
         default="auto",
-        help="auto is faster where the device allows; float32 is the same everywhere "
+        help="auto: half precision where it is faster; float32: the same result everywhere "
         "(default: auto)",
     )
     parser.add_argument(

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> None:
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     _add_prepare(steps)
     _add_run(steps)
-    steps.add_parser("teachers", help="the known teachers, and what their licences allow")
+    steps.add_parser("teachers", help="list the known teachers, and what their licences allow")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,10 +62,16 @@ def _add_prepare(steps: Any) -> None:
         "--per-slide", type=int, default=200, help="largest number of fields per slide (200)"
     )
     parser.add_argument(
-        "--field-px", type=int, default=1024, help="side of a field: 1024 for 256-px tiles, or 896"
+        "--field-px",
+        type=int,
+        default=1024,
+        help="side of a field: 1024 for tiles of 256 px, 896 for 224 px (default: 1024)",
     )
     parser.add_argument(
-        "--field-mpp", type=mpp_option, default=0.5, help="µm per pixel (0.5 is 20x)"
+        "--field-mpp",
+        type=mpp_option,
+        default=0.5,
+        help="µm per pixel of a field (default: 0.5, which is 20x)",
     )
     parser.add_argument(
         "--stride",
@@ -78,7 +84,7 @@ def _add_prepare(steps: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes on this machine (1)"
+        "--workers", type=int, default=1, metavar="N", help="processes on this machine (default: 1)"
     )
     parser.add_argument(
         "--scheduler",

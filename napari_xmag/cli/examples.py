@@ -9,13 +9,13 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "examples",
-        help="make labelled example slides to try a training with",
+        help="make labelled example slides to try training with",
         description="Make slides of the classes even and crowded, and their table cohort.csv. "
         "They are synthetic: a model learns from them how training works, and nothing about any "
         "disease (docs/train.md).",
     )
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--slides", type=int, default=32, help="how many (32)")
+    parser.add_argument("--slides", type=int, default=32, help="number of slides (default: 32)")
     parser.set_defaults(run=run)
 
 

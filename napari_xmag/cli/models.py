@@ -18,23 +18,23 @@ def add_parser(subparsers: Any) -> None:
     """Add the command and its steps."""
     parser = subparsers.add_parser(
         "models",
-        help="list, check, add or fetch slide models; import a published student",
-        description="List, check, add or fetch slide models (docs/model_format.md), or import a "
+        help="list, check, add or download slide models; import a published student",
+        description="List, check, add or download slide models (docs/model_format.md), or import a "
         "published student (docs/teachers.md).",
     )
     parser.set_defaults(run=run)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     every = steps.add_parser(
-        "list", help="all models; what is wrong with those that cannot be used"
+        "list", help="list all models, and what is wrong with those that cannot be used"
     )
     every.add_argument("--json", action="store_true", help="for programs, on one line")
     check = steps.add_parser("check", help="compare every file of models with its SHA-256")
     check.add_argument(
         "models", nargs="*", metavar="MODEL", help="names or folders; all models when none is given"
     )
-    add = steps.add_parser("add", help="copy a model folder among your own models")
+    add = steps.add_parser("add", help="copy a model folder to your own models")
     add.add_argument("folder", type=Path, metavar="DIR")
-    pull = steps.add_parser("pull", help="fetch a model from the Hugging Face hub")
+    pull = steps.add_parser("pull", help="download a model from the Hugging Face hub")
     pull.add_argument("source", metavar="hf-hub:OWNER/NAME[@REVISION]")
     for step in (add, pull):
         step.add_argument("--replace", action="store_true", help="replace a model of that name")
@@ -64,21 +64,26 @@ def run(args: argparse.Namespace) -> int:
 def _add_import(steps: Any) -> None:
     parser = steps.add_parser(
         "import",
-        help="make a student folder of a published checkpoint, such as AI4PATH/XMAG's",
-        description="Make a student folder of a published checkpoint; napari-xmag train makes a "
-        "slide model of it.",
+        help="make a student folder from a published checkpoint, such as AI4PATH/XMAG's",
+        description="Make a student folder from a published checkpoint; napari-xmag train makes a "
+        "slide model from it.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR")
     parser.add_argument(
-        "--layout", choices=["dinov2"], default="dinov2", help="names of its weights (dinov2)"
+        "--layout",
+        choices=["dinov2"],
+        default="dinov2",
+        help="how its weights are named (default: dinov2)",
     )
     parser.add_argument(
-        "--mpp", type=mpp_option, default=2.0, help="µm per pixel of its tiles (2.0)"
+        "--mpp", type=mpp_option, default=2.0, help="µm per pixel of its tiles (default: 2.0)"
     )
-    parser.add_argument("--tile-px", type=int, default=224, help="side of its tiles (224)")
     parser.add_argument(
-        "--licence", default="not stated", help="of its weights, as its authors state it"
+        "--tile-px", type=int, default=224, help="side of its tiles in pixels (default: 224)"
+    )
+    parser.add_argument(
+        "--licence", default="not stated", help="licence of its weights, as stated by its authors"
     )
 
 

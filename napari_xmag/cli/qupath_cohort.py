@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what says which metadata of a project is which."""
     parser.add_argument(
-        "--label-key", metavar="KEY", help="with project.qpproj: the images' metadata that labels"
+        "--label-key",
+        metavar="KEY",
+        help="with project.qpproj: the metadata key that holds the label",
     )
     parser.add_argument(
-        "--patient-key", metavar="KEY", help="with project.qpproj: the metadata that is the patient"
+        "--patient-key",
+        metavar="KEY",
+        help="with project.qpproj: the metadata key that holds the patient",
     )
 
 

@@ -39,7 +39,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--folds", type=int, metavar="K", help="K-fold cross-validation by patient")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE.toml", help="settings, explained in docs/train.md"
+        "--config", type=Path, metavar="FILE.toml", help="settings, explained in docs/settings.md"
     )
     parser.add_argument(
         "--set",
@@ -65,7 +65,7 @@ def add_parser(subparsers: Any) -> None:
 
 def _add_short_forms(parser: Any) -> None:
     """Add flags for settings that are often given."""
-    parser.add_argument("--name", help="name of the model (my-model)")
+    parser.add_argument("--name", help="name of the model (default: my-model)")
     parser.add_argument("--display-name", help="name that is shown")
     parser.add_argument("--description", help="one sentence about the model")
     parser.add_argument(
@@ -81,7 +81,7 @@ def _add_short_forms(parser: Any) -> None:
     )
     parser.add_argument("--epochs", type=int, help="epochs of the head (fit.epochs)")
     parser.add_argument("--lr", type=float, help="peak learning rate of the head (fit.lr)")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="seed of split, order and weights")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"))
 
 
