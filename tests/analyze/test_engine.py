@@ -21,8 +21,12 @@ from napari_xmag.analyze import (
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished
 from napari_xmag.errors import ConfigError, ModelError, MppMissingError
 from napari_xmag.geometry import Box
+from napari_xmag.nets.engines.base import EngineChoice
+from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
+from napari_xmag.nets.stored import StoredModel
 from napari_xmag.slide.base import MppSource, Slide
+from napari_xmag.zoo import load_model, save_model
 from tests.analyze.conftest import Found
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import Disturbed, PlainSlide, damaged, everything
@@ -97,11 +101,43 @@ def dropping_model() -> SlideModel:
     return model
 
 
-def test_batch_size_changes_nothing(section: Slide) -> None:
-    results = [
-        analyze_slide(
-            section, orange_model(), AnalyzeSettings(precision="float32", batch_size=size)
+@pytest.mark.parametrize("granularity", ["tiles", "cells"])
+def test_engines_give_one_map_and_one_answer(section: Slide, granularity: Granularity) -> None:
+    model = orange_model(granularity=granularity)
+    in_torch, as_graph = (analyze_slide(section, model, how) for how in (TORCH, GRAPH))
+    assert [result.settings["engine"] for result in (in_torch, as_graph)] == ["torch", "graph"]
+    assert as_graph.settings["precision"] == "float32"
+    for column in ("x", "y"):
+        np.testing.assert_array_equal(
+            getattr(as_graph.patches, column), getattr(in_torch.patches, column)
         )
+    for column in ("attention_logit", "attention", "evidence"):
+        np.testing.assert_allclose(
+            getattr(as_graph.patches, column), getattr(in_torch.patches, column), atol=1e-3
+        )
+    np.testing.assert_allclose(as_graph.probabilities, in_torch.probabilities, atol=1e-3)
+    assert codes(as_graph) == codes(in_torch)
+
+
+def test_model_in_its_folder_gives_what_it_gives_in_memory(section: Slide, tmp_path: Path) -> None:
+    save_model(tiny_model(), tmp_path / "tiny")
+    model = load_model(tmp_path / "tiny")
+    stored = StoredModel.open(tmp_path / "tiny")
+    results = [
+        analyze_slide(section, one, how) for one in (model, stored) for how in (TORCH, GRAPH)
+    ]
+    assert len({result.model["sha256"] for result in results}) == 1
+    for result in results[1:]:
+        np.testing.assert_allclose(
+            result.patches.attention, results[0].patches.attention, atol=1e-3
+        )
+        np.testing.assert_allclose(result.probabilities, results[0].probabilities, atol=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["torch", "graph"])
+def test_batch_size_changes_nothing(section: Slide, engine: EngineChoice) -> None:
+    results = [
+        analyze_slide(section, orange_model(), AnalyzeSettings(engine=engine, batch_size=size))
         for size in (1, 7)
     ]
     np.testing.assert_allclose(
