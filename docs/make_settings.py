@@ -96,12 +96,20 @@ def item(name: str, field: FieldInfo, default: object) -> str:
         parts.append(f"*{field.title}*")
     words = field.description or "More of them, each with the same settings."
     return textwrap.fill(
-        f"{' '.join(parts)}: {words}",
+        f"{' '.join(parts)}: {words}{choices(field)}",
         WIDTH,
         subsequent_indent="  ",
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def choices(field: FieldInfo) -> str:
+    """Return what the window calls each value of a choice, as a sentence."""
+    extra = field.json_schema_extra
+    names = extra.get("choices", {}) if isinstance(extra, dict) else {}
+    shown = ", ".join(f'`"{value}"` ({name})' for value, name in names.items())
+    return f" Values: {shown}." if shown else ""
 
 
 def said(value: object) -> str:

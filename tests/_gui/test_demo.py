@@ -14,7 +14,14 @@ from napari_xmag.errors import MppMissingError
 
 pytestmark = [pytest.mark.window, pytest.mark.usefixtures("models")]
 MakeViewer = Callable[..., Viewer]
-EXPORTS = {"result.json", "tiles.csv", "heatmap.ome.tif", "tiles.geojson", "overlay.png"}
+EXPORTS = {
+    "result.json",
+    "tiles.csv",
+    "heatmap.ome.tif",
+    "qupath.geojson.gz",
+    "tiles.geojson",
+    "overlay.png",
+}
 
 
 def test_it_analyses_exports_and_takes_a_picture(

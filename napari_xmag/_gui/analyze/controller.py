@@ -292,10 +292,9 @@ class Controller:
 
     def paint(self, session: SlideSession) -> None:
         """Bring a slide's map layer up to date; without values it has none."""
-        slide, scores = session.slide, session.scores
-        there = session.layer in self.viewer.layers
-        if scores is not None and slide is not None and slide.mpp is not None and there:
-            show_map(self.viewer, session, slide, scores, self.look(session))
+        scores, there = session.scores, session.layer in self.viewer.layers
+        if scores is not None and session.mpp is not None and there:
+            show_map(self.viewer, session, scores, self.look(session))
         elif session.map_layer in self.viewer.layers:
             self.viewer.layers.remove(session.map_layer)
 

@@ -15,7 +15,6 @@ from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag.analyze.heatmap import HeatMapView, heat_map
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
-from napari_xmag.slide.base import Slide
 
 _MARK_COLOR = "#ffe600"
 _MARK_PART = 3  # the marked patch fills one part in so many of the canvas
@@ -45,13 +44,16 @@ def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> ND
 
 
 def show_map(
-    viewer: ViewerModel, session: SlideSession, slide: Slide, scores: PatchScores, look: MapLook
+    viewer: ViewerModel, session: SlideSession, scores: PatchScores, look: MapLook
 ) -> None:
-    """Make or update the session's map layer.
+    """Make or update the session's map layer; a slide that is not open has none.
 
     A layer of the right size is filled in place: replacing its data would make napari measure all
     layers anew a few times a second.
     """
+    slide = session.slide
+    if slide is None:
+        return
     values = scores.values(look.view, look.class_name)
     low, high = map_limits(look.view, values)
     picture = heat_map(scores.grid, hide_below(values, high, look.threshold))

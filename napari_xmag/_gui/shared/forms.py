@@ -165,8 +165,7 @@ class SettingsForm(QWidget, Generic[Settings]):
             place = result
             for name in path[:-1]:
                 place = place.setdefault(name, {})
-            value = widget.value
-            place[path[-1]] = value.strip() if isinstance(value, str) else value
+            place[path[-1]] = _entered(widget.value)
         return result
 
     def set_values(self, values: Mapping[str, Any]) -> None:
@@ -209,6 +208,13 @@ class SettingsForm(QWidget, Generic[Settings]):
     def _reset(self) -> None:
         self.set_values(self._default)
         self.changed.emit()
+
+
+def _entered(value: Any) -> Any:
+    """Return a value without the spaces around it, and no path of nothing but spaces."""
+    if isinstance(value, Path):
+        return value if value.name.strip() or not value.name else None
+    return value.strip() if isinstance(value, str) else value
 
 
 def _words(message: str) -> str:
