@@ -108,7 +108,7 @@ def choices(field: FieldInfo) -> str:
     """Return what the window calls each value of a choice, as a sentence."""
     extra = field.json_schema_extra
     names = extra.get("choices", {}) if isinstance(extra, dict) else {}
-    shown = ", ".join(f'`"{value}"` ({name})' for value, name in names.items())
+    shown = ", ".join(f'`"{value}"` = {name}' for value, name in names.items())
     return f" Values: {shown}." if shown else ""
 
 
