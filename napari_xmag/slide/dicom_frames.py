@@ -33,7 +33,7 @@ _RLE = f"{_LITTLE}.5"
 _LABELS_YCBCR = {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420"}
 _GREY = {"MONOCHROME1": ColorModel.INVERTED_GREY, "MONOCHROME2": ColorModel.GREY}
 # So many frames are looked at for their colours.
-_SAMPLES = 5
+_SAMPLES = 9
 
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 _Decode = Callable[[bytes, int], Samples]

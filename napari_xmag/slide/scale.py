@@ -63,9 +63,10 @@ class Pyramid:
 def place_levels(stored: Sequence[StoredLevel]) -> Pyramid:
     """Find the scale of each level for each axis, and crop what is padding.
 
-    What a level states counts where its pixels can cover the slide at that scale. Otherwise the
-    ratio of sizes counts where both axes agree, or where a level is padded to whole tiles in just
-    one way. A level whose scale remains unknown is left out with a note.
+    What a level states counts where its pixels cover the slide at that scale, with less than a
+    tile to spare. Otherwise the ratio of sizes counts where both axes agree, or where a level is
+    padded to whole tiles in just one way. A level whose scale remains unknown is left out with a
+    note.
 
     Parameters
     ----------
@@ -108,10 +109,18 @@ def _scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
     stated = _stated_scales(base, item)
     if stated is None:
         return _scales_of_sizes(base, item)
-    beyond_x = item.width - base.width / stated[0] >= max(2, item.tile_width)
-    beyond_y = item.height - base.height / stated[1] >= max(2, item.tile_height)
-    # A level that looks unpadded, and would be padded by more than a tile: which one is wrong?
-    return None if (beyond_x or beyond_y) and _alike(base, item) else stated
+    covered = base.width / stated[0], base.height / stated[1]
+    spare = item.width - covered[0], item.height - covered[1]
+    if spare[0] < max(2, item.tile_width) and spare[1] < max(2, item.tile_height):
+        return stated
+    whole_tiles = (
+        item.tile_width
+        and item.tile_height
+        and not (item.width % item.tile_width or item.height % item.tile_height)
+    )
+    mostly = covered[0] > 0.5 * item.width and covered[1] > 0.5 * item.height
+    # Padding of more than a tile, or a wrong statement: where both may be, nobody knows.
+    return None if whole_tiles and mostly and _alike(base, item) else _scales_of_sizes(base, item)
 
 
 def _stated_scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:

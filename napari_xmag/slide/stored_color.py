@@ -14,13 +14,13 @@ from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]
 
-# Glass is brighter than this; where it is stored as YCbCr its chroma lies this near to the middle,
-# and where it is stored as RGB all three are bright.
+# Glass is brighter than this; where it is stored as YCbCr its chroma lies near to the middle, and
+# where it is stored as RGB all three are bright. Against a label of RGB more is asked for: bright
+# red tissue may come near to neutral chroma, but not all of it and not so near.
 _GLASS = 215
-_NEUTRAL = 12
 _ALL_BRIGHT = 185
-_GLASS_SHARE = 0.6
 _GLASS_LEAST = 0.02
+_NEUTRAL = {True: (12, 0.6), False: (8, 0.9)}
 # ITU-R BT.601, as JFIF and TIFF take it.
 _LUMA = (0.299, 0.587, 0.114)
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
@@ -147,7 +147,7 @@ def components_are_ycbcr(
 ) -> bool:
     """Return whether the components of JPEG or JPEG 2000 streams are YCbCr.
 
-    The streams' own statements come first, then the colour of glass in them, then the label.
+    The streams' own statements come first, then the colour of glass in any of them, then the label.
 
     Parameters
     ----------
@@ -158,16 +158,18 @@ def components_are_ycbcr(
     labelled_ycbcr
         What the file says beside the streams.
     """
+    seen = set()
     for stream in streams:
         color = jpeg_color(_with_tables(stream, tables)) or jpeg2000_color(stream)
         if color is None or color.undone:
             continue
         if color.is_ycbcr is not None:
             return color.is_ycbcr
-        seen = _seen_as_ycbcr(_components(stream, tables, color.bits))
-        if seen is not None:
-            return seen
-    return labelled_ycbcr
+        verdict = _seen_as_ycbcr(_components(stream, tables, color.bits), labelled_ycbcr)
+        if verdict is False:
+            return False  # white glass is the surest sign of all
+        seen.add(verdict)
+    return labelled_ycbcr or True in seen
 
 
 def _with_tables(stream: bytes, tables: bytes | None) -> bytes:
@@ -184,7 +186,7 @@ def _components(stream: bytes, tables: bytes | None, bits: int) -> Pixels:
     return decode_jpeg2000(stream, is_ycbcr=False)
 
 
-def _seen_as_ycbcr(components: Pixels) -> bool | None:
+def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
     """Return what the glass in a picture says of its components; None where there is none."""
     if components.shape[2] < 3:
         return False
@@ -192,8 +194,9 @@ def _seen_as_ycbcr(components: Pixels) -> bool | None:
     bright = first >= _GLASS
     if bright.mean() < _GLASS_LEAST:
         return None
-    neutral = (abs(second - 128) <= _NEUTRAL) & (abs(third - 128) <= _NEUTRAL)
-    if neutral[bright].mean() >= _GLASS_SHARE:
-        return True
     white = (second >= _ALL_BRIGHT) & (third >= _ALL_BRIGHT)
-    return False if white[bright].mean() >= _GLASS_SHARE else None
+    if white[bright].mean() >= 0.5:
+        return False
+    near, share = _NEUTRAL[labelled_ycbcr]
+    neutral = (abs(second - 128) <= near) & (abs(third - 128) <= near)
+    return True if neutral[bright].mean() >= share else None

@@ -36,7 +36,7 @@ _MODELS = {
     _YCBCR: ColorModel.YCBCR,
 }
 # So many segments are looked at for their colours.
-_SAMPLES = 5
+_SAMPLES = 9
 
 _Decode = Callable[[bytes, int], Samples]
 

@@ -49,13 +49,13 @@ def statements_of_ome(pixels: PixelsElement | None, page: Any) -> list[StatedMpp
 
 
 def page_spacing(page: Any) -> tuple[float, float] | None:
-    """Return the size of a page's pixels in whatever unit its resolution tags have."""
+    """Return the size of a page's pixels in cm, as its resolution tags state it; else None.
+
+    Even an absurd size, such as that of a printer's dots, tells the ratio of two levels.
+    """
     density = _density(page)
-    if density is None:
-        return None
-    # Without a unit, two levels of one file still tell their ratio.
-    unit = {2: 2.54}.get(int(tag_value(page, "ResolutionUnit") or 0), 1.0)
-    return unit / density[0], unit / density[1]
+    unit = {2: 2.54, 3: 1.0}.get(int(tag_value(page, "ResolutionUnit") or 0))
+    return None if density is None or unit is None else (unit / density[0], unit / density[1])
 
 
 def _density(page: Any) -> tuple[float, float] | None:

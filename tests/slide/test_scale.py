@@ -41,6 +41,9 @@ def level(width: int, height: int, spacing: float | None = None, tile: int = 256
         # No whole number: 2.5.
         (level(840, 560, 1.25), 2.5, (840, 560)),
         (level(1024, 768, 1.25), 2.5, (840, 560)),
+        # Printer's dots, or twice the scale, while the size fits to the pixel.
+        (level(525, 350, 352.8), 4, (525, 350)),
+        (level(525, 350, 4.0), 4, (525, 350)),
         # Every level states the resolution of the finest one: that cannot be.
         (level(525, 350, 0.5), 4, (525, 350)),
         # Nothing stated: sizes that agree, rounded up or down ...
@@ -70,7 +73,7 @@ def test_scale_of_a_level(
         level(525, 525),  # other proportions
         level(700, 256),  # padded on one axis only, and cut on the other
         level(256, 256),  # one tile: 16, 32, ... all fit
-        level(525, 350, 4.0),  # looks unpadded, yet states twice the scale
+        level(1536, 1024, 0.875),  # whole tiles of the right proportions, yet states another scale
     ],
 )
 def test_a_level_of_unknown_scale_is_left_out_and_named(item: StoredLevel) -> None:
@@ -184,6 +187,18 @@ def test_a_level_of_other_proportions_is_left_out(tmp_path: Path) -> None:
     assert len(slide.levels) == 1
     assert [note.code for note in slide.notes] == [NoteCode.LEVEL_LEFT_OUT]
     assert_in_place(slide)
+
+
+def test_tags_without_a_unit_state_no_scale(tmp_path: Path) -> None:
+    """The finest level states its size in cm, the coarse one has the numbers of no statement."""
+    path = tmp_path / "mixed.tif"
+    with tifffile.TiffWriter(path) as writer:
+        options = {"photometric": "rgb", "tile": (256, 256), "metadata": None}
+        writer.write(marked(), resolution=(20000, 20000), resolutionunit="CENTIMETER", **options)
+        writer.write(marked()[::7, ::8], subfiletype=1, **options)
+    slide = open_slide(path)
+    assert len(slide.levels) == 1
+    assert [note.code for note in slide.notes] == [NoteCode.LEVEL_LEFT_OUT]
 
 
 def test_padding_shows_as_background_and_is_not_scanned(tmp_path: Path) -> None:

@@ -193,6 +193,17 @@ def test_without_glass_the_label_counts() -> None:
     assert not components_are_ycbcr([stream], None, labelled_ycbcr=False)
 
 
+def test_red_tissue_is_not_taken_for_ycbcr() -> None:
+    """Bright salmon has nearly the chroma of glass in YCbCr, if one takes RGB for that."""
+    rng = np.random.default_rng(1)
+    salmon = np.clip(rng.normal((228, 124, 134), 7, (64, 64, 3)), 0, 255).astype(np.uint8)
+    glass = np.full((64, 64, 3), 243, np.uint8)
+    red, white = (jpeg2000(part, ycbcr=False, transform=False) for part in (salmon, glass))
+    assert not components_are_ycbcr([red], None, labelled_ycbcr=False)
+    # One piece of glass settles it, wherever it lies.
+    assert not components_are_ycbcr([red, red, white], None, labelled_ycbcr=True)
+
+
 def units(pixels: Pixels, across: int, down: int) -> bytes:
     """Return YCbCr as TIFF stores it with coarser chroma: an independent, slow writer."""
     ycbcr = to_ycbcr(pixels)
