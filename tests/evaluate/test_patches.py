@@ -59,7 +59,7 @@ def test_colors_are_told_apart_in_grouped_folds(
     assert content["notice"].startswith("Research use only")
     assert content["encoders"]["tiny"]["mpp"] == 2.0
     words = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
-    assert "3 folds of 12 groups" in words
+    assert "3-fold cross-validation by group (12 groups)" in words
     assert "Difference from tiny" in words
     assert (tmp_path / "out" / "colors.png").stat().st_size > 5000
 
@@ -105,7 +105,7 @@ def test_train_and_test_folders_with_copies_across_are_reported(
     content = run(config(colored_tiles, tiny_encoder, test=test, group=None), tmp_path / "out")
     (task,) = content["tasks"]
     assert task["rows"] == 12
-    assert "12 pictures lie in train and in test" in task["notes"][0]
+    assert "Identical pictures in train and test: 12" in task["notes"][0]
 
 
 def test_copies_share_a_fold_and_contrary_ones_are_told(
@@ -160,12 +160,13 @@ def test_closing_the_generator_stops_it(
 ) -> None:
     gate = Gate()
 
-    def held(*arguments: Any, **settings: Any) -> Any:
+    def held(*arguments: Any) -> Any:
         gate.hold()
-        return encode(*arguments, **settings)
+        return part(*arguments)
 
-    encode = features_module.encode
-    monkeypatch.setattr(features_module, "encode", held)
+    part = features_module._part
+    monkeypatch.setattr(features_module, "_part", held)
+    monkeypatch.setattr(features_module, "_PART", 8)  # of 48 tiles
     events = evaluate_patches(config(colored_tiles, tiny_encoder), tmp_path / "out")
     assert any(gate.reached.is_set() for event in events if isinstance(event, Progress))
     gate.open()
@@ -198,7 +199,7 @@ def test_command(
     [
         ({"encoders": []}, "encoders"),
         ({"encoders": [{"name": "a"}]}, "exactly one of"),
-        ({"encoders": [{"name": "a", "model": "m", "mpp": 1.0}]}, "states its own"),
+        ({"encoders": [{"name": "a", "model": "m", "mpp": 1.0}]}, "states mpp and tile_px itself"),
         ({"encoders": [{"name": "a", "student": "s", "mpp": 1.0}]}, "together"),
         ({"encoders": [{"name": "a", "teacher": {"name": "resnet10t"}}]}, "needs mpp"),
         ({"encoders": [{"name": "a", "model": "m"}] * 2}, "name of its own"),

@@ -30,7 +30,7 @@ def test_table_says_figures_differences_and_notes() -> None:
 
 
 def test_what_cannot_be_had_is_none_in_words_and_null_in_json(tmp_path: Path) -> None:
-    assert "| teacher | linear | none |" in task_table(report(NAN))
+    assert "| teacher | linear | – |" in task_table(report(NAN))
     assert "0.900 (no CI)" in task_table(report(0.9))
     write_report(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {}, task_table)
     content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))

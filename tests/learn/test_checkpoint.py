@@ -39,7 +39,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(tmp_path: Path) -> No
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(ExportError, match=r"c\.safetensors.*free space|Make room"):
+        with pytest.raises(ExportError, match=r"c\.safetensors.*free space|Free some disk space"):
             save_checkpoint(path, {"a": torch.ones(100_000)}, {"epoch": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

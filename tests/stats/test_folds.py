@@ -49,7 +49,7 @@ def test_too_few_groups_or_rows_or_a_class_of_one_group_are_refused() -> None:
         grouped_folds(LABELS, GROUPS, 13, seed=0)
     with pytest.raises(ConfigError, match="of each class for 5"):
         grouped_folds([0] * 20 + [1] * 4, np.arange(24), 5, seed=0)
-    with pytest.raises(ConfigError, match="without one of them"):
+    with pytest.raises(ConfigError, match="a fold that lacks one"):
         grouped_folds([0, 0, 1, 1, 0, 0], [0, 0, 1, 1, 2, 2], "leave-one-group-out", seed=0)
 
 

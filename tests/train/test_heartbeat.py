@@ -12,7 +12,7 @@ from tests.listener import Listener
 from tests.train.cohorts import WHOLE
 
 SLOW = (
-    "napari_xmag.cohort.opening.read_cohort",
+    "napari_xmag.cohort.cohort.read_table",
     "napari_xmag.cohort.problems.slide_problems",
     "napari_xmag.train.run.draw_split",
     "napari_xmag.train.run.ready_on",

@@ -33,7 +33,7 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
     assert "Only the test slides estimate" in card["Performance"]
     assert "| test | 4 | 2 | 0.500 (" in card["Performance"]
     assert "| test | b | 2 | 0.500 (" in card["Sensitivity and specificity"]
-    assert "| test | b | 1 | 1 |" in card["Confusion"]
+    assert "| test | b | 1 | 1 |" in card["Confusion matrix"]
     before, after = report.splits["test"].error_before, report.splits["test"].error_after
     assert f"| test | {before:.3f} | {after:.3f} |" in card["Calibration"]
     for words in (
