@@ -4,7 +4,6 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.dicom import Instance
+from napari_xmag.slide.segments import some_segments
 from napari_xmag.slide.stored_color import (
     ColorModel,
     Samples,
@@ -32,8 +32,6 @@ _JPEG_XL = {f"{_LITTLE}.4.{number}" for number in (110, 111, 112)}
 _RLE = f"{_LITTLE}.5"
 _LABELS_YCBCR = {"YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420"}
 _GREY = {"MONOCHROME1": ColorModel.INVERTED_GREY, "MONOCHROME2": ColorModel.GREY}
-# So many frames are looked at for their colours.
-_SAMPLES = 9
 
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 _Decode = Callable[[bytes, int], Samples]
@@ -163,25 +161,13 @@ def frame_decoder(
         jpeg = instance.syntax in _JPEG
         decode = imagecodecs.jpeg8_decode if jpeg else imagecodecs.jpeg2k_decode
         return _unwrapped(decode), StoredColor(grey, peak)
-    streams = _some(instance.path, offsets, counts)
+    streams = map(unwrap, some_segments(instance.path, offsets, counts))
     is_ycbcr = components_are_ycbcr(streams, None, labelled)
     if instance.syntax in _JPEG:
         decode = partial(decode_jpeg, tables=None, is_ycbcr=is_ycbcr)
     else:
         decode = partial(decode_jpeg2000, is_ycbcr=is_ycbcr)
     return _unwrapped(decode), StoredColor(ColorModel.RGB, peak)
-
-
-def _some(path: Path, offsets: Any, counts: Any) -> Iterator[bytes]:
-    """Yield a few frames from all over the picture; those cut short are passed over."""
-    present = np.flatnonzero(counts)
-    chosen = present[np.linspace(0, len(present) - 1, _SAMPLES).astype(int)] if len(present) else []
-    with path.open("rb") as file:
-        for index in dict.fromkeys(chosen):
-            file.seek(int(offsets[index]))
-            data = file.read(int(counts[index]))
-            if len(data) == counts[index]:
-                yield unwrap(data)
 
 
 def _unwrapped(decode: Callable[[bytes], Any]) -> _Decode:

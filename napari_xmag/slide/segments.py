@@ -18,6 +18,8 @@ from napari_xmag.slide.stored_color import StoredColor
 from napari_xmag.slide.tile_cache import ArrayCache
 
 CACHE_BYTES = 128 * 2**20
+# So many segments are looked at where colours must be told by them.
+_SAMPLES = 9
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]
@@ -241,3 +243,17 @@ def _crop_mapped(
 def grid_size(width: int, height: int, segment_width: int, segment_height: int) -> tuple[int, int]:
     """Return how many segments lie side by side, and one above the other."""
     return math.ceil(width / segment_width), math.ceil(height / segment_height)
+
+
+def some_segments(
+    path: Path, offsets: NDArray[np.int64], counts: NDArray[np.int64]
+) -> Iterator[bytes]:
+    """Yield a few segments from all over a picture; those that are cut short are passed over."""
+    present = np.flatnonzero(counts)
+    chosen = present[np.linspace(0, len(present) - 1, _SAMPLES).astype(int)] if len(present) else []
+    with path.open("rb") as file:
+        for index in dict.fromkeys(chosen):
+            file.seek(int(offsets[index]))
+            data = file.read(int(counts[index]))
+            if len(data) == counts[index]:
+                yield data

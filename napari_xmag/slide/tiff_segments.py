@@ -1,6 +1,6 @@
 """The tiles and strips of TIFF pages, with a decoder that knows their colours."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size
+from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size, some_segments
 from napari_xmag.slide.stored_color import (
     ColorModel,
     Samples,
@@ -35,8 +35,6 @@ _MODELS = {
     3: ColorModel.PALETTE,
     _YCBCR: ColorModel.YCBCR,
 }
-# So many segments are looked at for their colours.
-_SAMPLES = 9
 
 _Decode = Callable[[bytes, int], Samples]
 
@@ -112,21 +110,9 @@ def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode,
         subsampled = _is_subsampled(key) and key.compression not in _JPEG
         return _subsampled(key) if subsampled else _by_tifffile(key), _stored_color(key)
     labelled = int(key.photometric) == _YCBCR or key.compression == _APERIO_YCBCR
-    is_ycbcr = components_are_ycbcr(_some(path, offsets, counts), key.jpegtables, labelled)
+    is_ycbcr = components_are_ycbcr(some_segments(path, offsets, counts), key.jpegtables, labelled)
     decode = _jpeg if key.compression in _JPEG else _jpeg_2000
     return decode(key, is_ycbcr), StoredColor(ColorModel.RGB, _peak(key))
-
-
-def _some(path: Path, offsets: Any, counts: Any) -> Iterator[bytes]:
-    """Yield a few segments from all over a page; those that are cut short are passed over."""
-    present = np.flatnonzero(counts)
-    chosen = present[np.linspace(0, len(present) - 1, _SAMPLES).astype(int)] if len(present) else []
-    with path.open("rb") as file:
-        for index in dict.fromkeys(chosen):
-            file.seek(int(offsets[index]))
-            data = file.read(int(counts[index]))
-            if len(data) == counts[index]:
-                yield data
 
 
 def _jpeg(key: Any, is_ycbcr: bool) -> _Decode:
