@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_xmag.analyze import SlideResult, analyze_slide
@@ -27,10 +28,12 @@ class Found:
 
 
 def with_square(width: int, height: int, mpp: float, x: int, y: int) -> tuple[Pixels, Box]:
-    """Draw a section with an orange square as large as a tile."""
+    """Draw a section with an orange square as large as a tile, with the texture of tissue."""
     pixels = draw_section(width, height)
     side = round(TILE_UM / mpp)
-    pixels[y : y + side, x : x + side] = ORANGE
+    grain = np.random.default_rng(0).integers(-40, 41, (side // 16 + 1, side // 16 + 1))
+    texture = np.kron(grain, np.ones((16, 16), int))[:side, :side, None]
+    pixels[y : y + side, x : x + side] = np.clip(np.array(ORANGE) + texture, 0, 255)
     return pixels, Box(x, y, side, side)
 
 
