@@ -19,7 +19,7 @@ from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles
-from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
+from napari_xmag.slide.tissue import TissueChoice, TissueMask, find_tissue, whole_slide
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.encoder import AnyModel
@@ -147,7 +147,7 @@ class _Analysis:
     def _find_mask(self) -> TissueMask:
         if self._mask is not None:
             return self._mask
-        find = whole_slide if self._settings.tissue == "whole" else find_tissue
+        find = whole_slide if self._settings.tissue is TissueChoice.WHOLE else find_tissue
         return find(self._slide)
 
     def _plan(self, mask: TissueMask) -> Bag:
@@ -216,7 +216,7 @@ class _Analysis:
             "device": encoder.engine.device,
             "batch_size": encoder.engine.batch_size,
             "precision": encoder.engine.precision,
-            "tissue": mask.method,
+            "tissue": str(mask.method),
         }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.base import BY_HAND, MppSource, SlideNote
-from napari_xmag.slide.tissue import TissueFindings, TissueMask
+from napari_xmag.slide.tissue import TissueChoice, TissueFindings, TissueMask
 
 LITTLE_TISSUE_TILES = 10
 """Fewer tiles than this, and a slide-level answer rests on very little."""
@@ -91,14 +91,14 @@ def finder_flags(mask: TissueMask) -> list[Flag]:
     if findings is None:
         return []
     flags = []
-    if mask.method == "auto" and findings.tissue >= NEARLY_ALL:
+    if mask.method == TissueChoice.AUTO and findings.tissue >= NEARLY_ALL:
         words = (
             f"Nearly everything that was scanned ({100 * findings.tissue:.3g} %) was taken for "
             "tissue. If the slide shows glass, it was not recognised: look at the tissue outline, "
             "and repaint it."
         )
         flags.append(Flag(FlagCode.NEARLY_ALL_TISSUE, words))
-    elif mask.method == "auto" and 0 < findings.tissue <= NEARLY_NONE:
+    elif mask.method == TissueChoice.AUTO and 0 < findings.tissue <= NEARLY_NONE:
         words = (
             f"Only {100 * findings.tissue:.2g} % of what was scanned was taken for tissue. Look at "
             "the tissue outline: repaint it, or analyze the whole slide."

@@ -1,15 +1,14 @@
 """How an analysis is run, checked before it starts."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
 from pydantic import Field
 
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.engines.base import EngineChoice
 from napari_xmag.nets.info import PRECISION_NAMES, Precision
-
-TissueChoice = Literal["auto", "whole"]
+from napari_xmag.slide.tissue.mask import TissueChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,8 @@ class AnalyzeSettings:
     min_tissue
         A tile is analysed when at least this share of it is tissue, 0 to 1.
     tissue
-        ``"auto"`` finds the tissue, ``"whole"`` takes everything that was scanned; a mask given to
-        `analyze` comes before both.
+        ``AUTO`` finds the tissue, ``WHOLE`` takes everything that was scanned (their values serve
+        as well); a mask given to `analyze` comes before both.
     precision
         ``"auto"`` uses half precision where the device gains by it, ``"float32"`` never does.
     engine
@@ -71,7 +70,7 @@ class AnalyzeSettings:
             "Lower values take in more of the tissue's border.",
         ),
     ] = 0.2
-    tissue: TissueChoice = "auto"
+    tissue: TissueChoice = TissueChoice.AUTO
     precision: Annotated[
         Precision,
         Field(
@@ -98,10 +97,14 @@ class AnalyzeSettings:
             value = getattr(self, name)
             _require(value is None or value >= 1, f"{name} of 1 or more", value)
         _require(0 <= self.min_tissue <= 1, "min_tissue from 0 to 1", self.min_tissue)
-        chosen = (("tissue", TissueChoice), ("precision", Precision), ("engine", EngineChoice))
-        for name, choices in chosen:
-            value, known = getattr(self, name), get_args(choices)
-            _require(value in known, f"{name} to be {' or '.join(known)}", value)
+        self._require_known("tissue", (TissueChoice.AUTO, TissueChoice.WHOLE))
+        object.__setattr__(self, "tissue", TissueChoice(self.tissue))
+        self._require_known("precision", get_args(Precision))
+        self._require_known("engine", get_args(EngineChoice))
+
+    def _require_known(self, name: str, known: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        _require(value in known, f"{name} to be {' or '.join(known)}", value)
 
 
 def _require(valid: bool, expected: str, found: object) -> None:

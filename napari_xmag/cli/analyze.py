@@ -170,13 +170,14 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     from napari_xmag.analyze.settings import AnalyzeSettings
     from napari_xmag.cli.targets import WriteBack, check_shown, find_targets
     from napari_xmag.export.folder import ResultFolders
+    from napari_xmag.slide.tissue import TissueChoice
 
     settings = AnalyzeSettings(
         device=args.device,
         batch_size=args.batch_size,
         workers=args.workers,
         min_tissue=args.min_tissue,
-        tissue="whole" if args.tissue == "whole" else "auto",
+        tissue=TissueChoice.WHOLE if args.tissue == "whole" else TissueChoice.AUTO,
         precision=args.precision,
         engine=args.engine,
     )

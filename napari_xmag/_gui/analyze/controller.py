@@ -12,7 +12,7 @@ from napari_xmag._gui.analyze import tasks, tissue_layer
 from napari_xmag._gui.analyze.map_layer import MapLook, look_at, mark_patch, show_map
 from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
 from napari_xmag._gui.analyze.slides import Slides
-from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, TissueChoice, WindowState
+from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.notices import tell, tell_error
 from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
@@ -20,7 +20,7 @@ from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ConfigError, XmagError
-from napari_xmag.slide.tissue import TissueMask
+from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry

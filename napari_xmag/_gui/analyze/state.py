@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +16,12 @@ from napari_xmag.analyze.review import Verdict
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import TissueChoice
 
 if TYPE_CHECKING:
     from typing import ClassVar
 
     from napari.layers import Image, Labels, Shapes
-
-
-class TissueChoice(StrEnum):
-    """Which part of the slide is analysed."""
-
-    AUTO = "Find tissue automatically"
-    WHOLE = "Whole slide"
-    REGIONS = "Only inside my shapes"
-    PAINTED = "My painted mask"
 
 
 @dataclass(frozen=True, slots=True)

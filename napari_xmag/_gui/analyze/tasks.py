@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag._gui.analyze.state import PatchCard, TissueChoice
+from napari_xmag._gui.analyze.state import PatchCard
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag.analyze.engine import analyze
@@ -28,6 +28,7 @@ from napari_xmag.slide.given_mpp import fill_mpp
 from napari_xmag.slide.metadata import slide_metadata
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import (
+    TissueChoice,
     TissueMask,
     find_tissue,
     painted,
@@ -194,7 +195,7 @@ def run(
     whole = request.tissue.choice is TissueChoice.WHOLE
     if request.tissue.choice in (TissueChoice.REGIONS, TissueChoice.PAINTED):
         mask = yield from awaited(lambda: request.tissue.mask(request.slide), "Reading the mask")
-    settings = replace(request.settings, tissue="whole" if whole else "auto")
+    settings = replace(request.settings, tissue=TissueChoice.WHOLE if whole else TissueChoice.AUTO)
     events = analyze(request.slide, model, settings, mask=mask)
     with closing(paced(events)) as calm:
         yield from calm

@@ -3,10 +3,17 @@
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_xmag._gui.analyze.state import SlideSession, TissueChoice
+from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
+from napari_xmag.slide.tissue import TissueChoice
 
+_NAMES = {
+    TissueChoice.AUTO: "Find tissue automatically",
+    TissueChoice.WHOLE: "Whole slide",
+    TissueChoice.REGIONS: "Only inside my shapes",
+    TissueChoice.PAINTED: "My painted mask",
+}
 _HINTS = {
     TissueChoice.AUTO: "",
     TissueChoice.WHOLE: "Everything that was scanned, including glass. Takes longer.",
@@ -25,7 +32,7 @@ class TissuePanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.choice = Chooser("Which part of the slide is analysed.")
-        self.choice.offer([(str(choice), choice) for choice in TissueChoice], TissueChoice.AUTO)
+        self.choice.offer([(name, choice) for choice, name in _NAMES.items()], TissueChoice.AUTO)
         self.show_button = QPushButton("Show tissue")
         self.show_button.setToolTip(
             "Show the tissue as a layer. Before the analysis you can paint in what it misses and "
@@ -57,5 +64,5 @@ class TissuePanel(QWidget):
         self.setEnabled(ready)
         if session is None:
             return
-        self.choice.setCurrentIndex(list(TissueChoice).index(session.tissue))
+        self.choice.setCurrentIndex(list(_NAMES).index(session.tissue))
         self.hint.say(_HINTS[session.tissue])

@@ -11,14 +11,14 @@ from napari_xmag.slide.base import Slide
 from napari_xmag.slide.overview import read_overview
 from napari_xmag.slide.tissue.areas import resized
 from napari_xmag.slide.tissue.finder import find_tissue
-from napari_xmag.slide.tissue.mask import TissueMask
+from napari_xmag.slide.tissue.mask import TissueChoice, TissueMask
 
 
 def whole_slide(slide: Slide) -> TissueMask:
     """Take everything that was scanned: the bounds without black and transparent areas."""
     overview = read_overview(slide)
     scales = overview.scale_x, overview.scale_y
-    return TissueMask(overview.usable, *scales, "whole", unreadable=overview.unreadable)
+    return TissueMask(overview.usable, *scales, TissueChoice.WHOLE, unreadable=overview.unreadable)
 
 
 def painted(slide: Slide, pixels: NDArray[np.bool_]) -> TissueMask:
@@ -44,7 +44,7 @@ def painted(slide: Slide, pixels: NDArray[np.bool_]) -> TissueMask:
         for part in (overview.usable, overview.unreadable)
     )
     scales = base.width / width, base.height / height
-    return TissueMask(usable, *scales, "painted", unreadable=lost)
+    return TissueMask(usable, *scales, TissueChoice.PAINTED, unreadable=lost)
 
 
 def tissue_in_polygons(
@@ -80,7 +80,9 @@ def tissue_in_polygons(
     if not inside.any():
         raise _no_region(f"{len(polygons)} regions, none of them on the slide")
     lost = None if within.unreadable is None else within.unreadable & inside
-    return replace(within, pixels=within.pixels & inside, method="regions", unreadable=lost)
+    return replace(
+        within, pixels=within.pixels & inside, method=TissueChoice.REGIONS, unreadable=lost
+    )
 
 
 def _no_region(found: str) -> TissueError:

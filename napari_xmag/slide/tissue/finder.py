@@ -18,7 +18,7 @@ from napari_xmag.slide.tissue.areas import (
     without_small,
 )
 from napari_xmag.slide.tissue.glass import find_glass
-from napari_xmag.slide.tissue.mask import TissueFindings, TissueMask
+from napari_xmag.slide.tissue.mask import TissueChoice, TissueFindings, TissueMask
 from napari_xmag.slide.tissue.pen import Marks, find_marks
 from napari_xmag.slide.tissue.staining import Staining, measure_staining
 
@@ -83,7 +83,7 @@ def find_tissue(slide: Slide) -> TissueMask:
         kept=_share((marks.strokes | marks.doubtful) & ~left_out, stained),
     )
     scales = overview.scale_x, overview.scale_y
-    return TissueMask(tissue, *scales, "auto", findings, overview.unreadable)
+    return TissueMask(tissue, *scales, TissueChoice.AUTO, findings, overview.unreadable)
 
 
 def _stained(staining: Staining, usable: Mask, hole: float) -> Mask:

@@ -2,12 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.geometry import Box, Mpp
+
+
+class TissueChoice(StrEnum):
+    """Which part of a slide is tissue, and who says so.
+
+    Attributes
+    ----------
+    AUTO
+        What the program finds.
+    WHOLE
+        Everything that was scanned.
+    REGIONS
+        What the program finds inside regions.
+    PAINTED
+        What somebody painted.
+    """
+
+    AUTO = "auto"
+    WHOLE = "whole"
+    REGIONS = "regions"
+    PAINTED = "painted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +66,9 @@ class TissueMask:
     scale_x, scale_y
         Level-0 pixels per mask pixel.
     method
-        "auto", "whole", "painted" or "regions".
+        How it came about.
     findings
-        What was noticed where the program found the tissue, "auto" and "regions"; None otherwise.
+        What was noticed where the program found the tissue (AUTO, REGIONS); None otherwise.
     unreadable
         bool (H, W), where the file is damaged so that nobody knows what is there; None for nowhere.
     """
@@ -54,7 +76,7 @@ class TissueMask:
     pixels: NDArray[np.bool_]
     scale_x: float
     scale_y: float
-    method: str
+    method: TissueChoice
     findings: TissueFindings | None = None
     unreadable: NDArray[np.bool_] | None = None
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_xmag._gui.analyze.state import TissueChoice
 from napari_xmag.analyze.review import Verdict
+from napari_xmag.slide.tissue import TissueChoice
 from tests._gui.window import Window
 
 pytestmark = pytest.mark.window

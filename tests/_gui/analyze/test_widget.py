@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_xmag._gui.analyze.state import TissueChoice
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict, read_review
 from napari_xmag.slide.mpp_store import remembered_mpp
+from napari_xmag.slide.tissue import TissueChoice
 from napari_xmag.zoo import save_model
 from tests._gui.window import PATIENCE, Window
 from tests.nets.students import tiny_model
