@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ExportError
-from napari_xmag.export.geojson import write_geojson, write_qupath
+from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
 from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT
@@ -58,13 +59,20 @@ def export_all(
     """
     folder = Path(folder)
     _require_own(folder, str(result.slide["fingerprint"]))
-    with whole_folder(folder) as part:
+    with whole_folder(folder) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
+        # Drawing and packing leave Python to the GeoJSON files meanwhile.
+        pictures = aside.submit(_write_pictures, slide, result, part)
         result.save(part)
-        write_heatmap_ome(result, part / HEAT_MAP)
-        write_geojson(result, part / GEOJSON, origin)
-        write_qupath(result, part / QUPATH, origin, verdicts)
-        write_overlay(slide, result, part / OVERLAY)
+        patches = patch_features(result, Origin(origin))
+        write_geojson(result, part / GEOJSON, origin, patches=patches)
+        write_qupath(result, part / QUPATH, origin, verdicts, patches=patches)
+        pictures.result()
     return {name: folder / name for name in NAMES}
+
+
+def _write_pictures(slide: Slide, result: SlideResult, folder: Path) -> None:
+    write_heatmap_ome(result, folder / HEAT_MAP)
+    write_overlay(slide, result, folder / OVERLAY)
 
 
 def result_name(slide: Path, image: int = 1) -> str:

@@ -3,7 +3,7 @@
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,11 @@ Feature = dict[str, Any]
 
 
 def write_geojson(
-    result: SlideResult, path: Path | str, origin: Origin | str = Origin.BOUNDS
+    result: SlideResult,
+    path: Path | str,
+    origin: Origin | str = Origin.BOUNDS,
+    *,
+    patches: Sequence[Feature] | None = None,
 ) -> None:
     """Write the patches alone, as plain GeoJSON that any program can read.
 
@@ -54,6 +58,8 @@ def write_geojson(
         File to write.
     origin
         Where (0, 0) lies; see `Origin`. The file states it.
+    patches
+        As of `patch_features`, where they were made before.
 
     Raises
     ------
@@ -61,7 +67,8 @@ def write_geojson(
         When the file cannot be written.
     """
     origin = Origin(origin)
-    text = _json(_collection(result, origin, _patches(result, origin)))
+    features = patch_features(result, origin) if patches is None else patches
+    text = _json(_collection(result, origin, features))
     with whole_file(Path(path)) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -71,6 +78,8 @@ def write_qupath(
     path: Path | str,
     origin: Origin | str = Origin.BOUNDS,
     verdicts: Mapping[int, Verdict] | None = None,
+    *,
+    patches: Sequence[Feature] | None = None,
 ) -> None:
     """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed places.
 
@@ -79,7 +88,7 @@ def write_qupath(
 
     Parameters
     ----------
-    result, path, origin
+    result, path, origin, patches
         As for `write_geojson`.
     verdicts
         What the user said of patches, by index in ``result.patches``.
@@ -91,7 +100,7 @@ def write_qupath(
     """
     origin = Origin(origin)
     features = [
-        *_patches(result, origin),
+        *(patch_features(result, origin) if patches is None else patches),
         *_hotspots(result, origin),
         *_reviewed(result, origin, verdicts or {}),
     ]
@@ -116,7 +125,7 @@ def _gzip(content: bytes, comment: str) -> bytes:
     return head + comment.encode("latin-1") + b"\0" + body + tail
 
 
-def _collection(result: SlideResult, origin: Origin, features: list[Feature]) -> dict[str, Any]:
+def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]) -> dict[str, Any]:
     frame = result_frame(result.slide, origin)
     place = f"at level-0 pixel ({frame.x:g}, {frame.y:g}) of the file"
     return {
@@ -142,7 +151,8 @@ def _identity(result: SlideResult) -> str:
     return f"{result.slide['fingerprint']}/{result.model['sha256']}"
 
 
-def _patches(result: SlideResult, origin: Origin) -> list[Feature]:
+def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
+    """Return the patches of a result as GeoJSON features, coloured and measured."""
     table, frame, identity = result.patches, result_frame(result.slide, origin), _identity(result)
     rank = attention_rank(table.attention)
     colors = heat_colors(rank).tolist()

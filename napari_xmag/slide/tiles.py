@@ -111,17 +111,15 @@ def plan_tiles(
     # A sliver that only rounding leaves beyond the last tile is no tile.
     columns = max(1, math.ceil(bounds.width / stride_x - 1e-6))
     rows = max(1, math.ceil(bounds.height / stride_y - 1e-6))
-    boxes = [
-        Box(bounds.x + column * stride_x, bounds.y + row * stride_y, stride_x, stride_y)
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    fractions = mask.fractions(boxes) + mask.unreadable_fractions(boxes)
-    kept = np.flatnonzero((fractions >= min_tissue) & (fractions > 0))
+    x = bounds.x + stride_x * np.arange(columns + 1, dtype=np.float64)
+    y = bounds.y + stride_y * np.arange(rows + 1, dtype=np.float64)
+    fractions = mask.grid_fractions(x, y) + mask.unreadable_grid_fractions(x, y)
+    kept_rows, kept_columns = np.nonzero((fractions >= min_tissue) & (fractions > 0))
+    corners = zip(x[kept_columns].tolist(), y[kept_rows].tolist(), strict=True)
     return TileGrid(
-        boxes=tuple(boxes[index] for index in kept),
-        columns=kept % columns,
-        rows=kept // columns,
+        boxes=tuple(Box(left, top, stride_x, stride_y) for left, top in corners),
+        columns=kept_columns,
+        rows=kept_rows,
         mpp=mpp,
         tile_px=tile_px,
         stride_x=stride_x,

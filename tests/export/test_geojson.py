@@ -14,7 +14,9 @@ from napari_xmag.analyze import Flag, FlagCode, SlideResult
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.review import Verdict
 from napari_xmag.export import write_geojson, write_qupath
+from napari_xmag.export.geojson import patch_features
 from napari_xmag.export.palette import heat_colors
+from napari_xmag.qupath.origin import Origin
 from tests.analyze.test_result import make_result
 from tests.qupath.schema import check_collection
 
@@ -40,6 +42,15 @@ def written(result: SlideResult, path: Path, **options: Any) -> Any:
 
 def annotations(content: Any) -> list[Any]:
     return [item for item in content["features"] if item["properties"]["objectType"] != "tile"]
+
+
+def test_patches_that_were_made_before_give_the_same_files(tmp_path: Path) -> None:
+    result = make_result()
+    made = patch_features(result, Origin.SLIDE)
+    for write in (write_geojson, write_qupath):
+        write(result, tmp_path / "anew", Origin.SLIDE)
+        write(result, tmp_path / "made", Origin.SLIDE, patches=made)
+        assert (tmp_path / "made").read_bytes() == (tmp_path / "anew").read_bytes()
 
 
 def test_patches_are_qupath_tiles_with_colours_and_measurements(path: Path) -> None:

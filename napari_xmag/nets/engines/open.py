@@ -89,7 +89,7 @@ def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
         return _open_torch(networks, settings)
     try:
         require_runtime()
-        graph = _graph_of(networks)
+        graph = graph_of(networks)
         arrays = networks.head_arrays()
         head = None if arrays is None else HeadGraph(arrays)
         return GraphEngine(graph, head, settings.batch_size)
@@ -124,7 +124,16 @@ def _refused(asked: bool, found: str, does: str) -> bool:
     return False
 
 
-def _graph_of(networks: Networks) -> Path:
+def graph_of(networks: Networks) -> Path:
+    """Return the graph of a student: the one that is kept, or one that is made now and kept.
+
+    Raises
+    ------
+    GraphError
+        When the network cannot be converted.
+    ExportError
+        When the graph cannot be written.
+    """
     name = graph_name(networks.fingerprint(), networks.granularity)
     kept = kept_graph(name)
     if kept is not None and networks.agree_with(kept):

@@ -86,15 +86,7 @@ class TissueMask:
 
     def fractions(self, boxes: Sequence[Box]) -> NDArray[np.float64]:
         """Return the tissue fraction of each box, float (N,)."""
-        return self._fractions(boxes, self._sums)
-
-    def unreadable_fractions(self, boxes: Sequence[Box]) -> NDArray[np.float64]:
-        """Return the part of each box that is unreadable, float (N,)."""
-        if self.unreadable is None:
-            return np.zeros(len(boxes))
-        return self._fractions(boxes, _summed(self.unreadable))
-
-    def _fractions(self, boxes: Sequence[Box], sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = self._sums
         if not boxes:
             return np.zeros(0)
         edges = np.array([(box.x, box.right, box.y, box.bottom) for box in boxes])
@@ -107,8 +99,33 @@ class TissueMask:
             + _sum(sums, left, top)
         )
         fractions = inside / ((right - left) * (bottom - top))
-        # Rounded, so that sums of many pixels cannot make tissue out of nothing.
-        return np.asarray(np.clip(np.round(fractions, 9), 0.0, 1.0))
+        return _share(fractions)
+
+    def grid_fractions(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the tissue fraction of each place of a grid, float (R, C).
+
+        Parameters
+        ----------
+        x, y
+            Level-0 edges of its columns, float (C + 1,), and rows, (R + 1,).
+        """
+        return self._grid(self._sums, x, y)
+
+    def unreadable_grid_fractions(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the part of each place that is unreadable; see `grid_fractions`."""
+        if self.unreadable is None:
+            return np.zeros((len(y) - 1, len(x) - 1))
+        return self._grid(_summed(self.unreadable), x, y)
+
+    def _grid(
+        self, sums: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        x, y = x / self.scale_x, y / self.scale_y
+        corners = _sum(sums, *np.meshgrid(x, y))
+        inside = np.diff(np.diff(corners, axis=0), axis=1)
+        return _share(inside / np.outer(np.diff(y), np.diff(x)))
 
     def area_um2(self, mpp: Mpp) -> float:
         """Return the area of the tissue in µm²."""
@@ -125,6 +142,11 @@ def _summed(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = pixels.cumsum(0, dtype=np.float64).cumsum(1)
     return sums
+
+
+def _share(fractions: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Rounded, so that sums of many pixels cannot make tissue out of nothing.
+    return np.asarray(np.clip(np.round(fractions, 9), 0.0, 1.0))
 
 
 def _sum(
