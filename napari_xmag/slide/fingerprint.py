@@ -5,12 +5,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from napari_xmag.slide.dicom_header import (
-    DicomSeries,
-    dicom_series,
-    may_be_dicom,
-    read_dicom_header,
-)
+from napari_xmag.slide.dicom import DIRECTORY, slide_files
+from napari_xmag.slide.dicom_header import DicomSeries, dicom_series, is_dicom, may_be_dicom
 
 _WHOLE = 4 * 2**20
 """A slide of so few bytes is hashed whole, in some milliseconds."""
@@ -56,20 +52,19 @@ def slide_fingerprint(path: Path, image: int = 1) -> str:
 
 
 def _series(path: Path, image: int) -> DicomSeries | None:
-    """Return the DICOM series that a path means, or None."""
-    path = path.resolve()
-    if path.is_dir():
-        found = dicom_series(item for item in path.iterdir() if _is_dicom_file(item))
-        return found[image - 1] if image <= len(found) else None
-    header = read_dicom_header(path) if may_be_dicom(path) else None
-    if header is None or not header.is_whole_slide:
+    """Return the files of one slide of a DICOM path, numbered as opening it does, or None."""
+    from pydicom.errors import InvalidDicomError
+
+    is_folder = path.is_dir()
+    if not is_folder and not (may_be_dicom(path) and is_dicom(path)):
         return None
-    siblings = dicom_series(item for item in path.parent.iterdir() if _is_dicom_file(item))
-    return next((series for series in siblings if series.uid == header.slide), None)
-
-
-def _is_dicom_file(path: Path) -> bool:
-    return may_be_dicom(path) and path.is_file()
+    try:
+        found = dicom_series(slide_files(path))
+    except InvalidDicomError:  # a damaged index: opening it says so
+        return None
+    if not is_folder and path.name.upper() != DIRECTORY:
+        found = tuple(series for series in found if path in series.files)
+    return found[image - 1] if image <= len(found) else None
 
 
 def _files(path: Path) -> list[Path]:

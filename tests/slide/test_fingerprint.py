@@ -143,6 +143,21 @@ def test_two_series_in_a_folder_are_two_slides_wherever_they_lie(tmp_path: Path)
     assert slide_fingerprint(tmp_path / "both" / "2.dcm") == second
 
 
+def test_an_index_lists_slides_in_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [
+        write_header(tmp_path / "DICOM" / name / "I0", series=name, more=100)
+        for name in ("1.2.3", "1.2.4")
+    ]
+    write_header(tmp_path / "DICOMDIR", kind="")
+    monkeypatch.setattr("napari_xmag.slide.dicom.listed_files", lambda _: files)
+    marks = [slide_fingerprint(file) for file in files]
+    assert marks[0] != marks[1]
+    for path in (tmp_path, tmp_path / "DICOMDIR"):
+        assert [slide_fingerprint(path, image) for image in (1, 2)] == marks
+
+
 @pytest.mark.real_data
 def test_real_slides_all_differ(real_slides: Path) -> None:
     marks = [slide_fingerprint(path) for path in sorted(real_slides.iterdir())]
