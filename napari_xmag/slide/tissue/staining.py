@@ -16,7 +16,11 @@ Plane = NDArray[np.uint8]
 # Rows worked on at a time: they stay in the processor's cache, and memory stays small.
 _ROWS = 128
 # Rows around them that smoothing and the comparison of neighbours need.
-_MARGIN = 2
+_MARGIN = 3
+# What has less than one part in so many of the colour of a neighbour, up to so many pixels away, is
+# glass: the picture is blurred a little, and tissue would spread over its edge.
+_RIM = 3
+_RIM_RADIUS = 2
 # Below this brightness, 0 to 255, colourfulness is noise.
 _DARK = 38
 
@@ -56,12 +60,14 @@ def measure_staining(overview: Overview, glass: Glass) -> Staining:
         coarse[rows.start // COARSE : -(-rows.stop // COARSE)] = seen.pixels[inner][
             ::COARSE, ::COARSE
         ]
-        bare = [plane[inner] for plane in _without_glass(planes, glass, seen.start, height)]
+        bare = _without_glass(planes, glass, seen.start, height)
         brightest = np.maximum(np.maximum(bare[0], bare[1]), bare[2])
         chroma = brightest - np.minimum(np.minimum(bare[0], bare[1]), bare[2])
         # In whole numbers, which is several times faster.
-        saturation[rows] = chroma.astype(np.uint16) * 255 // np.maximum(brightest, _DARK)
-        np.subtract(255, brightest, out=darkness[rows])
+        colorful = chroma.astype(np.uint16) * 255 // np.maximum(brightest, _DARK)
+        colorful[colorful * _RIM < _largest(colorful, _RIM_RADIUS)] = 0
+        saturation[rows] = colorful[inner]
+        np.subtract(255, brightest[inner], out=darkness[rows])
     return Staining(saturation, darkness, rough, coarse)
 
 
@@ -94,3 +100,15 @@ def _without_glass(planes: list[Plane], glass: Glass, start: int, height: int) -
         np.minimum(np.rint(plane * (255 / colors[..., i])), 255).astype(np.uint8)
         for i, plane in enumerate(planes)
     ]
+
+
+def _largest(values: NDArray[np.uint16], radius: int) -> NDArray[np.uint16]:
+    """Return the largest value up to ``radius`` pixels across and down from each."""
+    for axis in (0, 1):
+        largest = values.copy()
+        for step in range(1, radius + 1):
+            for here, there in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
+                near, far = (here, there) if axis == 0 else (np.s_[:, here], np.s_[:, there])
+                np.maximum(largest[near], values[far], out=largest[near])
+        values = largest
+    return values
