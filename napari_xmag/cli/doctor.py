@@ -16,6 +16,8 @@ _PACKAGES = {
     "torch": "torch",
     "timm": "timm",
     "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "onnxscript": "onnxscript",
     "scikit-image": "skimage",
     "tifffile": "tifffile",
     "openslide-python": "openslide",

@@ -1,6 +1,10 @@
 """Which engine is taken, and what happens where it cannot run."""
 
+import json
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -188,6 +192,33 @@ class _NoTorch:
 
     def head_arrays(self) -> Any:
         return self.stored.head_arrays()
+
+
+def test_command_with_a_kept_graph_imports_no_torch(
+    pyramid_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setattr(graph_cache, "graphs_folder", lambda: home / "graphs")
+    save_model(tiny_model(), tmp_path / "tiny")
+    open_engine(StoredModel.open(tmp_path / "tiny"), EngineSettings(engine="graph"))
+    command = ["analyze", str(pyramid_slide), "--model", str(tmp_path / "tiny"), "--device", "cpu"]
+    command += ["--precision", "float32", "--engine", "graph", "--out", str(tmp_path / "out")]
+    code = (
+        "import sys\n"
+        "from napari_xmag.cli import main\n"
+        f"status = main({command!r})\n"
+        "print('LOADED', status, *{name.split('.')[0] for name in sys.modules})"
+    )
+    environment = {**os.environ, "NAPARI_XMAG_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    status, *loaded = done.stdout.split("LOADED")[1].split()
+    assert status == "0", done.stderr
+    assert "onnxruntime" in loaded
+    assert not set(loaded) & {"torch", "timm"}
+    result = json.loads((tmp_path / "out" / pyramid_slide.stem / "result.json").read_text())
+    assert result["settings"]["engine"] == "graph"
 
 
 def test_stored_model_needs_its_networks_once(tmp_path: Path) -> None:
