@@ -44,6 +44,8 @@ LINE_UM2 = 30_000.0
 # is attached to tissue, and what lies by itself.
 MOST_ATTACHED = 0.03
 MOST_ALONE = 0.2
+# Nobody draws over so much of a slide: what looks like a pen is kept then, and flagged.
+MOST_PEN = 0.3
 
 
 def find_tissue(slide: Slide) -> TissueMask:
@@ -101,7 +103,8 @@ def _stained(staining: Staining, usable: Mask, hole: float) -> Mask:
 
 def _left_out(marks: Marks, stained: Mask, least: float) -> Mask:
     """Return which marks are no tissue; those that would leave nothing else stay."""
-    left_out = marks.strokes
+    drawn = _share(marks.strokes, stained) <= MOST_PEN
+    left_out = marks.strokes if drawn else np.zeros_like(stained)
     if marks.doubtful.any():
         alone = mostly(stained, marks.doubtful)
         if _share(alone, stained) <= MOST_ALONE:
