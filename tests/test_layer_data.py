@@ -20,11 +20,10 @@ from napari_xmag.layer_data import (
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import TissueMask
-from tests.analyze.orange_model import TILE_UM, orange_model
+from tests.analyze.orange_model import TILE_UM, orange_model, orange_tissue
 from tests.slides import draw_section, write_pyramid
 
 MPP_X, MPP_Y = 0.5, 0.4
-ORANGE = (250, 140, 40)
 # In pixels of level 0; neither at a tile's corner nor at the same number in x and y.
 SQUARE = Box(1301, 703, round(TILE_UM / MPP_X), round(TILE_UM / MPP_Y))
 
@@ -34,7 +33,9 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slide]:
     """A section with an orange square and pixels that are wider than high."""
     pixels = draw_section(3000, 2200)
     x, y = int(SQUARE.x), int(SQUARE.y)
-    pixels[y : y + int(SQUARE.height), x : x + int(SQUARE.width)] = ORANGE
+    pixels[y : y + int(SQUARE.height), x : x + int(SQUARE.width)] = orange_tissue(
+        int(SQUARE.width), int(SQUARE.height)
+    )
     path = tmp_path_factory.mktemp("layers") / "square.tiff"
     with open_slide(write_pyramid(path, pixels, mpp=(MPP_X, MPP_Y))) as slide:
         yield slide

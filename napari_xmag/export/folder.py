@@ -60,19 +60,22 @@ def export_all(
     folder = Path(folder)
     _require_own(folder, str(result.slide["fingerprint"]))
     with whole_folder(folder) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
-        # Drawing and packing leave Python to the GeoJSON files meanwhile.
-        pictures = aside.submit(_write_pictures, slide, result, part)
-        result.save(part)
-        patches = patch_features(result, Origin(origin))
-        write_geojson(result, part / GEOJSON, origin, patches=patches)
-        write_qupath(result, part / QUPATH, origin, verdicts, patches=patches)
-        pictures.result()
+        # Drawing and packing leave Python to the tables meanwhile. They stay in this thread: they
+        # read the slide, which may take long, and Ctrl-C ends only what runs here.
+        tables = aside.submit(_write_tables, result, part, Origin(origin), verdicts)
+        write_heatmap_ome(result, part / HEAT_MAP)
+        write_overlay(slide, result, part / OVERLAY)
+        tables.result()
     return {name: folder / name for name in NAMES}
 
 
-def _write_pictures(slide: Slide, result: SlideResult, folder: Path) -> None:
-    write_heatmap_ome(result, folder / HEAT_MAP)
-    write_overlay(slide, result, folder / OVERLAY)
+def _write_tables(
+    result: SlideResult, folder: Path, origin: Origin, verdicts: Mapping[int, Verdict] | None
+) -> None:
+    result.save(folder)
+    patches = patch_features(result, origin)
+    write_geojson(result, folder / GEOJSON, origin, patches=patches)
+    write_qupath(result, folder / QUPATH, origin, verdicts, patches=patches)
 
 
 def result_name(slide: Path, image: int = 1) -> str:

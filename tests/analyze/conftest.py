@@ -5,17 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from napari_xmag.analyze import SlideResult, analyze_slide
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
-from tests.analyze.orange_model import TILE_UM, orange_model
+from tests.analyze.orange_model import TILE_UM, orange_model, orange_tissue
 from tests.slides import Pixels, draw_section, write_leica, write_pyramid
-
-ORANGE = (250, 140, 40)
 
 
 @dataclass(frozen=True)
@@ -31,9 +28,7 @@ def with_square(width: int, height: int, mpp: float, x: int, y: int) -> tuple[Pi
     """Draw a section with an orange square as large as a tile, with the texture of tissue."""
     pixels = draw_section(width, height)
     side = round(TILE_UM / mpp)
-    grain = np.random.default_rng(0).integers(-40, 41, (side // 16 + 1, side // 16 + 1))
-    texture = np.kron(grain, np.ones((16, 16), int))[:side, :side, None]
-    pixels[y : y + side, x : x + side] = np.clip(np.array(ORANGE) + texture, 0, 255)
+    pixels[y : y + side, x : x + side] = orange_tissue(side, side)
     return pixels, Box(x, y, side, side)
 
 

@@ -1,6 +1,8 @@
 """A model without chance: it attends to orange, and calls a slide with orange "orange"."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_xmag.nets.abmil import AttentionHead
@@ -11,6 +13,9 @@ from napari_xmag.nets.student import Student, StudentSpec
 TILE_PX = 64
 MPP = 2.0
 TILE_UM = TILE_PX * MPP
+
+_ORANGE = (250, 140, 40)
+_GRAIN_PX = 16
 
 
 class MeanColor(nn.Module):
@@ -59,3 +64,11 @@ def orange_model(
         granularity=granularity,
     )
     return SlideModel(student, head, info).eval()
+
+
+def orange_tissue(width: int, height: int) -> NDArray[np.uint8]:
+    """Return orange pixels (height, width, 3) with the texture of tissue: ink has none."""
+    shape = height // _GRAIN_PX + 1, width // _GRAIN_PX + 1
+    grain = np.random.default_rng(0).integers(-40, 41, shape)
+    texture = np.kron(grain, np.ones((_GRAIN_PX, _GRAIN_PX), int))[:height, :width, None]
+    return np.clip(np.array(_ORANGE) + texture, 0, 255).astype(np.uint8)

@@ -58,7 +58,7 @@ def test_command_imports_and_timm_can_rebuild_it(
     network = timm.create_model(f"local-dir:{folder}", pretrained=True)
     assert network.pos_embed.shape == (1, 1 + 16**2, 128)
     assert main(["models", "import", str(path), "--out", str(folder)]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "found an existing one" in capsys.readouterr().err
 
 
 def test_pickled_checkpoint_writes_nothing(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_two_teachers_and_their_licences_reach_the_card(
     assert [teacher["name"] for teacher in encoder.origin["teachers"]] == ["teacher", "second"]
     card = origin_sections(encoder)
     words = card["Licence of the encoder's teacher"]
-    assert "teacher (CC-TEST). May it be passed on? Ask first." in words
+    assert "teacher (CC-TEST). May it be shared? Ask first." in words
     assert "second (not stated)" in words
     assert str(tmp_path) not in words
 

@@ -44,7 +44,7 @@ def test_agreement_on_the_cases_held_out(fields: Path, tiny_encoder: Path, tmp_p
     content: dict[str, Any] = json.loads((out / "results.json").read_text(encoding="utf-8"))
     (found,) = content["agreement"]
     assert (
-        "Fitted on 20 fields, judged on all 10 of the 1 cases held out: c1" in content["division"]
+        "Fitted on 20 fields, tested on all 10 of the 1 cases held out: c1" in content["division"]
     )
     # A cell of one colour shows a student of half that scale what the teacher sees of it.
     assert 0.2 < found["cells"] <= 1

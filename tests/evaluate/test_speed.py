@@ -51,7 +51,7 @@ def test_both_ways_on_one_slide(pyramid_slide: Path, tiny_encoder: Path, tmp_pat
         )
     assert found["ratio"]["seconds"] == pytest.approx(fine_way["seconds"] / coarse["seconds"])
     words = (tmp_path / "results.md").read_text(encoding="utf-8")
-    assert "slides a minute" in words
+    assert "slides per minute" in words
     assert "about" not in words
     assert (tmp_path / "times.png").exists()
 

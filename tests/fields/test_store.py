@@ -25,9 +25,10 @@ def test_any_field_in_any_order_from_many_threads(tmp_path: Path) -> None:
 def test_a_missing_or_altered_field_is_named(tmp_path: Path) -> None:
     first, second, third = records(tmp_path)
     altered, unknown = replace(first, sha256="0"), replace(second, key="none")
-    scanner_shift = replace(third, shard="gone.tar")
-    store = FieldStore(tmp_path, [altered, unknown, scanner_shift])
-    with pytest.raises(ConfigError, match=f"{first.key} in s.tar, but found another content"):
+    elsewhere = replace(third, shard="gone.tar")
+    store = FieldStore(tmp_path, [altered, unknown, elsewhere])
+    message = f"{first.key} in s.tar, but found a content that differs"
+    with pytest.raises(ConfigError, match=message):
         store.read(0)
     with pytest.raises(ConfigError, match=r"none in s\.tar"):
         store.read(1)

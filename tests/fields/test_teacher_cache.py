@@ -59,7 +59,7 @@ def test_teacher_at_another_scale_than_its_own_is_said(
     assert not caplog.records
     teacher.spec = replace(teacher.spec, tile_px=28)
     run(tmp_path, rows, teacher)
-    assert "Mean sees tissue at 0.571 µm/px; it was made for 0.5" in caplog.text
+    assert "Mean sees tissue at 0.571 µm/px; it was trained at 0.5" in caplog.text
     assert network.calls == 8
 
 

@@ -23,5 +23,5 @@ def test_an_encoder_that_was_not_kept_is_said(
 
     panel.show_record(RunRecord(tmp_path, ("benign", "malignant"), (slide,), metrics, {}))
 
-    assert ("no epoch was better" in panel.words.text()) == said
+    assert ("did not improve on the head alone" in panel.words.text()) == said
     assert "95 % confidence intervals" in panel.words.text()

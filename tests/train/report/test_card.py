@@ -38,7 +38,7 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
     assert f"| test | {before:.3f} | {after:.3f} |" in card["Calibration"]
     for words in (
         "64 tiles of each slide",
-        "stains changed by 0.05",
+        "stain jitter 0.05",
         "Temperature 1.25",
         "Threshold 0.625: given",
     ):
