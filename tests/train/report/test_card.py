@@ -50,4 +50,4 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
         chosen = replace(report, best_epoch=epoch)
         assert words in card_sections(rows, config, encoder, chosen)["Training"]
     assert "big (CC-BY-NC-4.0)" in card["Licence of the encoder's teacher"]
-    assert "May it be passed on? No. Ask its makers." in card["Licence of the encoder's teacher"]
+    assert "May it be shared? No. Ask its makers." in card["Licence of the encoder's teacher"]
