@@ -14,7 +14,7 @@ from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.tiff import DECODE_ERRORS
+from napari_xmag.slide.segment_slide import DECODE_ERRORS
 from napari_xmag.slide.tiff_directories import count_directories
 from napari_xmag.slide.tiff_pictures import slide_pictures
 

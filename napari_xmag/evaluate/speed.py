@@ -75,7 +75,7 @@ def evaluate_speed(
         del source  # the next network may be as large
     times = []
     for path, found, analysis in zip(config.slides, ways, analyses, strict=True):
-        with closing(open_slide(path, config.mpp)) as slide:
+        with open_slide(path, config.mpp) as slide:
             level = slide.levels[0]
         times.append(SlideTimes(path.name, level.width, level.height, found, analysis))
     write_times(out, config.model_dump(mode="json"), times)
@@ -106,7 +106,7 @@ def _analyze(path: Path, config: SpeedConfig) -> dict[str, float]:
         if isinstance(event, TilesDone) and not first:
             first.append(time.perf_counter() - begun)
 
-    with closing(open_slide(path, config.mpp)) as slide:
+    with open_slide(path, config.mpp) as slide:
         result = analyze_slide(slide, model, settings, listen=listen)
     total = time.perf_counter() - begun
     return {
@@ -134,7 +134,7 @@ def peak_memory_gb() -> float:
 def _find_tissue(path: Path, config: SpeedConfig) -> tuple[TissueMask, float]:
     """Open a slide and find its tissue: the same step, and the same seconds, for both ways."""
     begun = time.perf_counter()
-    with closing(open_slide(path, config.mpp)) as slide:
+    with open_slide(path, config.mpp) as slide:
         return find_tissue(slide), time.perf_counter() - begun
 
 
@@ -148,7 +148,7 @@ def _way(
     spec = source.student.spec
     name = settings.name
     stages: dict[str, StageTime] = {}
-    with closing(open_slide(path, config.mpp)) as slide:
+    with open_slide(path, config.mpp) as slide:
         mask, seconds = found
         begun = time.perf_counter()
         grid = plan_tiles(

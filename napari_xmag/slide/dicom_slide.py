@@ -7,12 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.slide.base import MppSource, NoteCode, Slide, SlideImage, SlideNote
+from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_files
 from napari_xmag.slide.dicom_header import dicom_series
@@ -20,11 +17,12 @@ from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_leve
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
 from napari_xmag.slide.scale import place_levels
+from napari_xmag.slide.segment_slide import SegmentSlide
 from napari_xmag.slide.segments import SegmentReader
-from napari_xmag.slide.tiff import DECODE_ERRORS, WHITE, tile_error
+from napari_xmag.slide.tiff import WHITE
 
 
-class DicomSlide(Slide):
+class DicomSlide(SegmentSlide):
     """One slide of a DICOM folder, or of the series that a file belongs to.
 
     Parameters
@@ -79,24 +77,6 @@ class DicomSlide(Slide):
         self.properties: Mapping[str, str] = {
             f"dicom.{name}": first.text(name) for name in names if first.text(name)
         }
-
-    def read(self, box: Box, level: int) -> NDArray[np.uint8]:
-        """Read a level-0 box from one level; see :class:`napari_xmag.slide.base.Slide`."""
-        try:
-            return self._reader.read(level, *self.levels[level].place(box))
-        except DECODE_ERRORS as error:
-            raise tile_error(self.path, box, level, error) from error
-
-    def scanned(self, box: Box, level: int) -> NDArray[np.bool_]:
-        """Return where the box has tiles, as bool (H, W)."""
-        try:
-            return self._reader.scanned(level, *self.levels[level].place(box))
-        except DECODE_ERRORS as error:
-            raise tile_error(self.path, box, level, error) from error
-
-    def close(self) -> None:
-        """Close every handle."""
-        self._reader.close()
 
 
 def _pictures(path: Path) -> list[tuple[int, list[DicomLevel]]]:

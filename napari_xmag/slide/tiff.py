@@ -1,22 +1,20 @@
 """TIFF and its relatives: plain and pyramidal TIFF, Aperio SVS, OME-TIFF, QPTIFF, ImageJ."""
 
-import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
-from napari_xmag.errors import SlideOpenError, TileReadError
+from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.slide.base import MppSource, Slide, SlideImage
+from napari_xmag.slide.base import MppSource, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
+from napari_xmag.slide.segment_slide import DECODE_ERRORS, SegmentSlide
 from napari_xmag.slide.segments import SegmentLevel, SegmentReader
 from napari_xmag.slide.tiff_directories import count_directories
 from napari_xmag.slide.tiff_picture import TiffPicture
@@ -25,19 +23,9 @@ from napari_xmag.slide.tiff_segments import segment_level
 from napari_xmag.slide.tiff_statements import tag_value
 
 WHITE = (255, 255, 255)
-# Whatever a damaged file can make the decoders raise.
-DECODE_ERRORS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    struct.error,
-)
 
 
-class TiffSlide(Slide):
+class TiffSlide(SegmentSlide):
     """A TIFF that holds brightfield pictures: RGB(A) of 8 or 16 bits, or grey of 8 bits.
 
     Parameters
@@ -110,34 +98,6 @@ class TiffSlide(Slide):
             hint="Convert the file, for instance with QuPath or vips.",
             causes=errors,
         ) from errors[0]
-
-    def read(self, box: Box, level: int) -> NDArray[np.uint8]:
-        """Read a level-0 box from one level; see :class:`napari_xmag.slide.base.Slide`."""
-        try:
-            return self._reader.read(level, *self.levels[level].place(box))
-        except DECODE_ERRORS as error:
-            raise tile_error(self.path, box, level, error) from error
-
-    def scanned(self, box: Box, level: int) -> NDArray[np.bool_]:
-        """Return where the box has pixels that are not transparent, as bool (H, W)."""
-        try:
-            return self._reader.scanned(level, *self.levels[level].place(box))
-        except DECODE_ERRORS as error:
-            raise tile_error(self.path, box, level, error) from error
-
-    def close(self) -> None:
-        """Close every handle."""
-        self._reader.close()
-
-
-def tile_error(path: Path, box: Box, level: int, error: BaseException) -> TileReadError:
-    """Return the error that says which part of which slide could not be read."""
-    return TileReadError(
-        expected=f"the pixels at x={box.x:.0f}, y={box.y:.0f} on level {level}",
-        found=f"a part of {path.name} that cannot be decoded ({error})",
-        hint="The file may be damaged there; the rest of the slide can still be read.",
-        causes=[error],
-    )
 
 
 def _slide_image(index: int, picture: TiffPicture) -> SlideImage:

@@ -4,7 +4,6 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -110,7 +109,7 @@ def _looked(row: CohortRow, student: Student, config: TrainConfig) -> _Trial:
 
     spec, begun = student.spec, time.perf_counter()
     cells = spec.cells if config.granularity == "cells" else 1
-    with closing(open_slide(row.slide, mpp=row.mpp)) as slide:
+    with open_slide(row.slide, mpp=row.mpp) as slide:
         bag = plan_bag(
             slide,
             find_tissue(slide),
