@@ -1,0 +1,1 @@
+"""Patch features of slides, encoded once and kept on disk; needs no torch."""

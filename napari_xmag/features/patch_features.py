@@ -1,0 +1,219 @@
+"""Features of a slide's patches as they lie on disk; docs/features.md describes the layout."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag._about import NOTICE
+from napari_xmag.errors import ResultError
+from napari_xmag.features.key import FeatureKey
+from napari_xmag.nets.folder import file_sha256
+
+FORMAT, VERSION = "napari-xmag patch features", 1
+FEATURES, PLACES, ABOUT = "features.npy", "places.npy", "about.json"
+
+EXACT = "float32"
+"""The precision in which every device gives nearly the same features."""
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class PatchFeatures:
+    """Features of the P patches of a slide, and where they lie; a `GridLike`.
+
+    Attributes
+    ----------
+    features
+        float16 (P, D), mapped from the file.
+    columns, rows
+        int64 (P,), place of each patch on the grid.
+    shape
+        Rows and columns of the whole grid, glass included.
+    key
+        Slide, encoder and grid.
+    precision
+        Number type of the encoder's arithmetic.
+    names
+        The slide's file name and the encoder's name, for people.
+    mpp
+        Level-0 µm per pixel, x and y.
+    unreadable
+        Patches that have no features because their tile could not be read, by (column, row), and
+        the reason.
+    """
+
+    features: NDArray[np.float16]
+    columns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    shape: tuple[int, int]
+    key: FeatureKey
+    precision: str
+    names: tuple[str, str]
+    mpp: tuple[float, float]
+    unreadable: Mapping[Place, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def __repr__(self) -> str:
+        slide, encoder = self.names
+        return f"<{type(self).__name__} of {slide} by {encoder}: {self.features.shape}>"
+
+    @property
+    def stride_x(self) -> float:
+        """Level-0 pixels from one column to the next."""
+        return self.key.stride_x
+
+    @property
+    def stride_y(self) -> float:
+        """Level-0 pixels from one row to the next."""
+        return self.key.stride_y
+
+    @property
+    def origin_x(self) -> float:
+        """Left edge of column 0 in level-0 pixels."""
+        return self.key.origin_x
+
+    @property
+    def origin_y(self) -> float:
+        """Top edge of row 0 in level-0 pixels."""
+        return self.key.origin_y
+
+    def corners(self) -> NDArray[np.float64]:
+        """Return left, top, right, bottom of each patch in level-0 pixels, float (P, 4)."""
+        left = self.origin_x + self.columns * self.stride_x
+        top = self.origin_y + self.rows * self.stride_y
+        return np.stack([left, top, left + self.stride_x, top + self.stride_y], axis=1)
+
+    def where(
+        self, columns: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> NDArray[np.int64] | None:
+        """Return which rows of features describe these patches; None when one is missing."""
+        index = np.full(self.shape, -1, np.int64)
+        index[self.rows, self.columns] = np.arange(len(self))
+        inside = (rows < self.shape[0]) & (columns < self.shape[1]) & (rows >= 0) & (columns >= 0)
+        if not inside.all():
+            return None
+        found = index[rows, columns]
+        return None if (found < 0).any() else found
+
+    @classmethod
+    def load(cls, folder: Path) -> "PatchFeatures":
+        """Read what `FeatureWriter` wrote, and check it.
+
+        Raises
+        ------
+        ResultError
+            When the folder holds no features, not all of them, or altered ones.
+        """
+        try:
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            _check(folder, about)
+            places = np.load(folder / PLACES, allow_pickle=False).astype(np.int64)
+            return _from_about(about, mapped(folder), places)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ResultError(
+                expected=f"the features of a slide, whole and unaltered, in {folder}",
+                found=f"{type(error).__name__}: {error}",
+                hint="Remove the folder and encode the slide again.",
+                causes=[error],
+            ) from error
+
+
+def about_json(kept: PatchFeatures, sha256: Mapping[str, str]) -> dict[str, Any]:
+    """Return all but the arrays, ready for JSON."""
+    key, (rows, columns) = kept.key, kept.shape
+    patches, length = kept.features.shape
+    return {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "notice": NOTICE,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "slide": {
+            "name": kept.names[0],
+            "fingerprint": key.slide,
+            "image": key.image,
+            "mpp_x": kept.mpp[0],
+            "mpp_y": kept.mpp[1],
+        },
+        "encoder": {
+            "name": kept.names[1],
+            "fingerprint": key.encoder,
+            "granularity": key.granularity,
+            "mpp": key.mpp,
+            "tile_px": key.tile_px,
+            "precision": kept.precision,
+        },
+        "grid": {
+            "rows": rows,
+            "columns": columns,
+            "stride_x": key.stride_x,
+            "stride_y": key.stride_y,
+            "origin_x": key.origin_x,
+            "origin_y": key.origin_y,
+        },
+        "patches": patches,
+        "dimensions": length,
+        "unreadable": [
+            {"column": column, "row": row, "reason": reason}
+            for (column, row), reason in kept.unreadable.items()
+        ],
+        "sha256": dict(sha256),
+    }
+
+
+def mapped(folder: Path) -> NDArray[np.float16]:
+    """Return the features in a folder without reading them."""
+    features: NDArray[np.float16] = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+    return features
+
+
+def _check(folder: Path, about: Any) -> None:
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise ValueError(f"{ABOUT} is not from this program")
+    if about["format_version"] > VERSION:
+        raise ValueError(f"format version {about['format_version']}, newer than this program")
+    for name in (FEATURES, PLACES):
+        if file_sha256(folder / name) != about["sha256"][name]:
+            raise ValueError(f"{name} was altered: its SHA-256 is not the one in {ABOUT}")
+
+
+def _from_about(
+    about: Mapping[str, Any], features: NDArray[np.float16], places: NDArray[np.int64]
+) -> PatchFeatures:
+    slide, encoder, grid = about["slide"], about["encoder"], about["grid"]
+    wanted = about["patches"], about["dimensions"]
+    if features.shape != wanted or places.shape != (len(features), 2):
+        raise ValueError(f"arrays of {features.shape} and {places.shape} instead of {wanted}")
+    if features.dtype != np.float16:
+        raise ValueError(f"features of {features.dtype} instead of float16")
+    key = FeatureKey(
+        slide["fingerprint"],
+        slide["image"],
+        encoder["fingerprint"],
+        encoder["granularity"],
+        encoder["mpp"],
+        encoder["tile_px"],
+        grid["stride_x"],
+        grid["stride_y"],
+        grid["origin_x"],
+        grid["origin_y"],
+    )
+    return PatchFeatures(
+        features,
+        places[:, 0],
+        places[:, 1],
+        (grid["rows"], grid["columns"]),
+        key,
+        encoder["precision"],
+        (slide["name"], encoder["name"]),
+        (slide["mpp_x"], slide["mpp_y"]),
+        {(item["column"], item["row"]): item["reason"] for item in about["unreadable"]},
+    )

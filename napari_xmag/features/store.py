@@ -1,0 +1,155 @@
+"""The store of patch features: found by slide and encoder, capped on disk, oldest out."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from napari_xmag.errors import ResultError
+from napari_xmag.features.key import FeatureKey
+from napari_xmag.features.patch_features import EXACT, PatchFeatures
+from napari_xmag.features.writer import PART, FeatureWriter, told_plainly
+from napari_xmag.slide.mpp_store import HOME_VARIABLE
+from napari_xmag.slide.tiles import TileGrid
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_BYTES = 20 * 2**30
+"""What the user's own store may take: some four hundred large slides."""
+
+_DAY = 24 * 3600.0
+
+
+def user_store_folder() -> Path:
+    """Return where features are kept; the variable NAPARI_XMAG_HOME moves it."""
+    home = os.environ.get(HOME_VARIABLE)
+    return (Path(home) if home else user_cache_path("napari-xmag")) / "features"
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Features of many slides in one folder, a folder for each slide, encoder and grid.
+
+    Several processes may share it: what one writes appears whole, and who reads a folder that
+    another removes encodes anew.
+
+    Parameters
+    ----------
+    folder
+        Where; made when something is written.
+    most_bytes
+        What all may take together; None for no limit. What was not used for longest goes first.
+    """
+
+    folder: Path
+    most_bytes: int | None = None
+
+    @classmethod
+    def of_user(cls, most_bytes: int = DEFAULT_BYTES) -> "FeatureStore":
+        """Return the store that all analyses of this user share."""
+        return cls(user_store_folder(), most_bytes)
+
+    def place(self, key: FeatureKey) -> Path:
+        """Return the folder of a slide's features, whether they are there or not."""
+        return self.folder / key.name
+
+    def find(self, key: FeatureKey, *, exact: bool = False) -> PatchFeatures | None:
+        """Return the features of a slide; None when there are none, or none that can be trusted.
+
+        Parameters
+        ----------
+        exact
+            Take only those that were computed in full precision.
+        """
+        folder = self.place(key)
+        if not folder.is_dir():
+            return None
+        try:
+            kept = PatchFeatures.load(folder)
+            if kept.key != key:
+                raise ResultError(
+                    expected="features of this slide and encoder",
+                    found=f"those of {kept.names[0]} by {kept.names[1]}",
+                    hint="Remove the folder.",
+                )
+        except ResultError as error:
+            _log.warning("Kept features are not used and will be made anew. %s", error)
+            return None
+        if exact and kept.precision != EXACT:
+            return None
+        with suppress(OSError):  # a store that others wrote may be read-only
+            os.utime(folder)
+        return kept
+
+    def entries(self) -> Iterator[PatchFeatures]:
+        """Yield all that is in the store.
+
+        Raises
+        ------
+        ResultError
+            When something in it is damaged.
+        """
+        for folder in sorted(self._folders()):
+            if not folder.name.startswith(PART):
+                yield PatchFeatures.load(folder)
+
+    def writer(
+        self,
+        key: FeatureKey,
+        patches: TileGrid,
+        *,
+        precision: str,
+        names: tuple[str, str],
+        mpp: tuple[float, float],
+    ) -> FeatureWriter:
+        """Return what takes the features of a slide; see `FeatureWriter`.
+
+        Raises
+        ------
+        ExportError
+            When the folder cannot be written.
+        """
+        with told_plainly(self.place(key)):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return FeatureWriter(
+            self.place(key), key, patches, precision=precision, names=names, mpp=mpp
+        )
+
+    def make_room(self, keep: FeatureKey | None = None) -> None:
+        """Remove what was not used for longest until the rest is within the limit.
+
+        Parameters
+        ----------
+        keep
+            Stays, whatever its age.
+        """
+        dated = []
+        for folder in self._folders():
+            with suppress(OSError):  # another process may have removed it just now
+                dated.append((folder.stat().st_mtime, folder, _bytes_of(folder)))
+        taken = 0
+        for used, folder, size in sorted(dated, reverse=True):
+            taken += size
+            left_over = folder.name.startswith(PART) and used < time.time() - _DAY
+            too_much = self.most_bytes is not None and taken > self.most_bytes
+            is_kept = folder.name.startswith(PART) or (keep and folder == self.place(keep))
+            if left_over or (too_much and not is_kept):
+                shutil.rmtree(folder, ignore_errors=True)
+                _log.info("Removed %s: not used for long", folder)
+
+    def _folders(self) -> list[Path]:
+        return (
+            [item for item in self.folder.iterdir() if item.is_dir()]
+            if self.folder.is_dir()
+            else []
+        )
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
