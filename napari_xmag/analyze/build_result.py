@@ -12,6 +12,7 @@ from napari_xmag.analyze.accumulator import ScoreAccumulator
 from napari_xmag.analyze.provenance import model_facts, program_versions
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.table import PatchTable
+from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.info import ModelInfo
 from napari_xmag.nets.pooling import pool_scores
@@ -67,6 +68,7 @@ def build_result(
         seconds=dict(accumulator.seconds),
         versions=program_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        tissue=tissue_used(slide, mask),
     )
 
 

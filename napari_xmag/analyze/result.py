@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag._about import NOTICE
+from napari_xmag.analyze.abstain import MOST_UNREADABLE, NO_ANSWER, deciding_flags, reasons
 from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
+from napari_xmag.analyze.tissue_used import describe_tissue
 from napari_xmag.errors import ResultError
 from napari_xmag.extras import import_extra
 from napari_xmag.filenames import PATCHES, RESULT
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.nets.decision import EVEN, describe_decision, predict_class
+from napari_xmag.nets.decision import EVEN, close_classes, describe_decision, predict_class
 
 if TYPE_CHECKING:
     import pandas
@@ -70,6 +72,8 @@ class SlideResult:
         Wall seconds by stage.
     created
         When the analysis ended, ISO 8601 with time zone.
+    tissue
+        Which part of the slide was analysed: ``choice`` (a `TissueChoice`) and ``area_mm2``.
     """
 
     patches: PatchTable
@@ -90,10 +94,59 @@ class SlideResult:
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
     created: str
+    tissue: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> str | None:
+        """The class that the result stands for; None where it abstains."""
+        return None if self.abstained else self.predicted
+
+    @property
+    def abstained(self) -> tuple[str, ...]:
+        """Why no answer is given, in sentences; empty where one is."""
+        return reasons(self._deciding, predicted=self.predicted is not None)
+
+    @property
+    def uncertain(self) -> tuple[str, ...]:
+        """The two classes that are too close to call; empty where none are, or there is none."""
+        if self.answer is None:
+            return ()
+        return tuple(self.classes[i] for i in close_classes(self.probabilities, self.threshold))
+
+    @property
+    def headline(self) -> str:
+        """The answer in a few words, as every export and the window say it."""
+        if self.answer is None:
+            return NO_ANSWER
+        return f"Uncertain: {' or '.join(self.uncertain)}" if self.uncertain else self.answer
+
+    @property
+    def warnings(self) -> tuple[Flag, ...]:
+        """The flags that are no reason to abstain, but to be careful."""
+        deciding = self._deciding
+        return tuple(flag for flag in self.flags if flag not in deciding)
+
+    @property
+    def _deciding(self) -> tuple[Flag, ...]:
+        lost = len(self.unreadable)
+        mostly_lost = bool(lost) and lost > MOST_UNREADABLE * (lost + self.tiles_read)
+        sample = bool(self.slide.get("sample"))
+        return deciding_flags(self.flags, sample=sample, mostly_lost=mostly_lost)
+
+    @property
+    def tissue_words(self) -> str:
+        """Which part of the slide was analysed, in words."""
+        return describe_tissue(self.tissue, self.settings)
+
+    @property
+    def model_words(self) -> str:
+        """The model with its version: its name and the first digits of its SHA-256."""
+        name = self.model.get("display_name") or self.model["name"]
+        return f"{name} ({self.model['name']}, {str(self.model['sha256'])[:12]})"
 
     @property
     def predicted(self) -> str | None:
-        """The predicted class, by the model's threshold; None when no tile was read."""
+        """The class by the model's threshold alone, whatever the flags say; see `answer`."""
         if not self.probabilities:
             return None
         return self.classes[int(predict_class(self.probabilities, self.threshold))]
@@ -137,10 +190,10 @@ class SlideResult:
         return self.grid_shape
 
     def __repr__(self) -> str:
-        chosen = "no prediction"
-        if self.predicted is not None:
-            share = self.probabilities[self.classes.index(self.predicted)]
-            chosen = f"{self.predicted} {share:.0%}"
+        chosen = self.headline[:1].lower() + self.headline[1:]
+        if self.answer is not None and not self.uncertain:
+            share = self.probabilities[self.classes.index(self.answer)]
+            chosen = f"{self.answer} {share:.0%}"
         counts = (_count(len(self.patches), "patch", "es"), _count(len(self.flags), "flag", "s"))
         return f"<{type(self).__name__} {self.slide['path']}: {chosen}, {', '.join(counts)}>"
 
@@ -213,12 +266,17 @@ def to_json(result: SlideResult) -> dict[str, Any]:
         "slide": dict(result.slide),
         "model": dict(result.model),
         "classes": list(result.classes),
+        "headline": result.headline,
+        "answer": result.answer,
+        "abstained": list(result.abstained),
+        "uncertain": list(result.uncertain),
         "predicted": result.predicted,
         "probability_of": by_class,
         "logits": list(result.logits),
         "probabilities_raw": list(result.probabilities_raw),
         "probabilities": list(result.probabilities),
         "flags": [asdict(flag) for flag in result.flags],
+        "tissue": {**result.tissue, "words": result.tissue_words},
         "tiles": len(result.patches),
         "unreadable": [{**asdict(tile.box), "reason": tile.reason} for tile in result.unreadable],
         "grid": {
@@ -267,6 +325,7 @@ def _from_json(data: Mapping[str, Any], patches: PatchTable) -> SlideResult:
         seconds=data["seconds"],
         versions=data["versions"],
         created=data["created"],
+        tissue={k: v for k, v in data.get("tissue", {}).items() if k != "words"},
     )
 
 

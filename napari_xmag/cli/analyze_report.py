@@ -110,9 +110,12 @@ def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str
     tiles = "1 tile" if count == 1 else f"{count} tiles"
     lines = [
         name,
-        f"  prediction  {words or 'none'}",
-        *([f"  class       {result.predicted} ({result.rule})"] if result.rule else []),
-        *(f"  warning     {flag.words}" for flag in result.flags),
+        f"  prediction  {result.headline}{f' ({result.rule})' if result.rule else ''}",
+        *(f"  abstained   {reason}" for reason in result.abstained),
+        f"  scores      {words or 'none'}",
+        *(f"  warning     {flag.words}" for flag in result.warnings),
+        f"  model       {result.model_words}",
+        f"  tissue      {result.tissue_words}",
         *(f"  {note}" for note in notes),
         f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.0f} tiles/s",
         f"  written to  {folder}",

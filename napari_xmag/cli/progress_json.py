@@ -83,6 +83,9 @@ class JsonReport:
             {
                 "event": "finished",
                 "folder": str(folder.absolute()),
+                "headline": result.headline,
+                "answer": result.answer,
+                "abstained": list(result.abstained),
                 "predicted": result.predicted,
                 "probabilities": dict(zip(result.classes, result.probabilities, strict=False)),
                 "flags": [{"code": str(flag.code), "words": flag.words} for flag in result.flags],

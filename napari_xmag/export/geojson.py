@@ -135,7 +135,10 @@ def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]
             "notice": NOTICE,
             "slide": result.slide["path"],
             "model": result.model["name"],
-            "predicted": result.predicted,
+            "headline": result.headline,
+            "answer": result.answer,
+            "abstained": list(result.abstained),
+            "tissue": result.tissue_words,
             "hotspots": RULE,
             "units": "level-0 pixels",
             "origin": str(origin),
@@ -195,7 +198,7 @@ def _shortest(values: NDArray[np.float32]) -> list[float]:
 
 
 def _hotspots(result: SlideResult, origin: Origin) -> list[Feature]:
-    frame, name = result_frame(result.slide, origin), result.predicted or ""
+    frame, name = result_frame(result.slide, origin), result.answer or ""
     features = []
     for number, spot in enumerate(hotspots(result), 1):
         area = shown_shape(spot.shape, frame)
@@ -215,7 +218,7 @@ def _hotspots(result: SlideResult, origin: Origin) -> list[Feature]:
 def _reviewed(
     result: SlideResult, origin: Origin, verdicts: Mapping[int, Verdict]
 ) -> list[Feature]:
-    frame, name = result_frame(result.slide, origin), result.predicted or "reviewed"
+    frame, name = result_frame(result.slide, origin), result.answer or "reviewed"
     features = []
     for index, verdict in sorted(verdicts.items()):
         box = shown_box(result.patches.box(index), frame)

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from napari_xmag._about import NOTICE
+from napari_xmag.analyze.bars import Band, band_words, class_bars
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font, shortened, width, wrapped
@@ -13,6 +14,8 @@ PANEL_WIDTH = 400
 INK = (31, 35, 40)
 _FAINT = (101, 109, 118)
 _BAR = (45, 105, 180)
+_OTHER = (150, 158, 168)
+_UNSURE = (250, 222, 160)
 _TROUGH = (232, 235, 239)
 _AMBER = (191, 120, 0)
 _RED = (176, 24, 36)
@@ -60,8 +63,8 @@ def panel(
     if len(result.patches):
         _legend(column, view, class_name, ends)
     column.gap(20)
-    for flag in result.flags:
-        column.warning(flag.words)
+    for words in (*result.abstained, *(flag.words for flag in result.warnings)):
+        column.warning(words)
     small = _Column()
     _origin(small, result)
     height = max(column.y + small.y + _NOTICE_HEIGHT + 30, least_height)
@@ -99,12 +102,19 @@ class _Column:
         self._draw.text((PANEL_WIDTH, self.y), right, color, font(size), anchor="ra")
         self.y += round(size * 1.5)
 
-    def bar(self, share: float) -> None:
+    def bar(self, share: float, color: tuple[int, int, int], band: Band | None = None) -> None:
+        """Draw a share; of a class with a threshold, with the mark and the uncertain band."""
         box = (0, self.y, PANEL_WIDTH - 1, self.y + 10)
         self._draw.rounded_rectangle(box, radius=5, fill=_TROUGH)
+        if band is not None:
+            left, right = (round((PANEL_WIDTH - 1) * edge) for edge in (band.low, band.high))
+            self._draw.rectangle((left, self.y, right, self.y + 10), fill=_UNSURE)
         filled = round((PANEL_WIDTH - 1) * share)
         if filled >= 1:
-            self._draw.rounded_rectangle((0, self.y, max(filled, 10), self.y + 10), 5, _BAR)
+            self._draw.rounded_rectangle((0, self.y, max(filled, 10), self.y + 10), 5, color)
+        if band is not None:
+            at = round((PANEL_WIDTH - 1) * band.threshold)
+            self._draw.rectangle((at - 1, self.y - 4, at + 1, self.y + 14), fill=INK)
         self.y += 22
 
     def strip(self, colors: np.ndarray) -> None:
@@ -122,22 +132,21 @@ class _Column:
 
 def _heading(column: _Column, result: SlideResult) -> None:
     column.text(shortened(str(result.slide["path"]), 21, PANEL_WIDTH), 21)
-    column.text(f"Model: {result.model['display_name']}", 14, _FAINT)
+    column.text(f"Model: {result.model_words}", 14, _FAINT)
+    column.text(f"Analysed: {result.tissue_words}", 14, _FAINT)
     column.gap(20)
 
 
 def _prediction(column: _Column, result: SlideResult) -> None:
-    if result.predicted is None:
-        column.text("No prediction", 18)
+    column.text(result.headline, 18, INK if result.answer else _RED)
+    if not result.probabilities:
         return
-    column.text(f"Prediction: {result.predicted}", 18)
     column.gap(8)
-    ranked = sorted(zip(result.probabilities, result.classes, strict=True), reverse=True)
-    for share, name in ranked:
-        column.ends(name, f"{100 * share:.1f} %", 15, INK)
-        column.bar(share)
-    if result.rule:
-        column.text(result.rule, 13, _FAINT)
+    for name, share, band in class_bars(result):
+        column.ends(name, f"{100 * share:.1f} %", 15, INK if result.answer else _FAINT)
+        column.bar(share, _BAR if name == result.answer else _OTHER, band)
+    for words in band_words(result):
+        column.text(words, 13, _FAINT)
     side = f"{result.stride_x * result.mpp.x:.4g}"
     patches = "1 patch" if len(result.patches) == 1 else f"{len(result.patches):,} patches"
     column.text(f"From {patches} of {side} µm", 13, _FAINT)
@@ -158,7 +167,7 @@ def _origin(column: _Column, result: SlideResult) -> None:
     mpp = result.mpp.mean
     column.text(f"Pixel size {mpp:.4g} µm ({result.slide['mpp_source']})", 12, _FAINT)
     made = f"napari-xmag {result.versions['napari-xmag']} · {result.created[:10]}"
-    column.text(f"{made} · model {result.model['sha256'][:12]}", 12, _FAINT)
+    column.text(made, 12, _FAINT)
 
 
 def _notice(image: Image.Image) -> None:

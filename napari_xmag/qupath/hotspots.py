@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from napari_xmag.analyze.flags import FlagCode
 from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.qupath.outlines import connected, outline
@@ -17,7 +16,8 @@ MOST = 20
 RULE = (
     f"Patches with positive evidence for the predicted class that are among the strongest "
     f"{STRONGEST_SHARE:.0%} of the slide; joined where they share a side; at least "
-    f"{LEAST_UM2 / 1e6:g} mm²; the {MOST} with the most evidence."
+    f"{LEAST_UM2 / 1e6:g} mm²; the {MOST} with the most evidence. None where there is no reliable "
+    "prediction."
 )
 """Which places are hotspots, in words."""
 
@@ -44,11 +44,11 @@ class Hotspot:
 def hotspots(result: SlideResult) -> list[Hotspot]:
     """Return the hotspots for the predicted class by `RULE`, the strongest first.
 
-    There are none without a prediction, or where the map is flagged as one that says nothing.
+    There are none where the result abstains: its map is no reason to look anywhere.
     """
-    if result.predicted is None or _says_nothing(result):
+    if result.answer is None:
         return []
-    evidence = view_values(result, HeatMapView.EVIDENCE, result.predicted)
+    evidence = view_values(result, HeatMapView.EVIDENCE, result.answer)
     least = np.quantile(evidence, 1 - STRONGEST_SHARE)
     chosen = np.flatnonzero((evidence > 0) & (evidence >= least))
     spots = [
@@ -57,10 +57,6 @@ def hotspots(result: SlideResult) -> list[Hotspot]:
         if len(part) * _patch_um2(result) >= LEAST_UM2
     ]
     return sorted(spots, key=lambda spot: -spot.evidence)[:MOST]
-
-
-def _says_nothing(result: SlideResult) -> bool:
-    return any(flag.code == FlagCode.DEGENERATE_MAP for flag in result.flags)
 
 
 def _patch_um2(result: SlideResult) -> float:

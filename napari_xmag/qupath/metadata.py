@@ -8,7 +8,6 @@ from napari_xmag.analyze.result import SlideResult
 PREFIX = "XMAG "
 """How the keys of our metadata begin."""
 
-NO_PREDICTION = "no prediction"
 _PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE = (
     f"{PREFIX}{name}" for name in ("prediction", "model", "warnings", "analyzed", "notice")
 )
@@ -19,15 +18,15 @@ _LINE = "XMAG: "
 def image_metadata(result: SlideResult) -> dict[str, str]:
     """Return keys and values for the metadata of an image in a project.
 
-    Everything is there in each case: no prediction leaves the words "no prediction", not the
-    prediction of an earlier run.
+    Everything is there in each case: a result that abstains leaves the words "No reliable
+    prediction", not the prediction of an earlier run.
     """
     shares = {
         _class_key(name): f"{share:.3f}"
         for name, share in zip(result.classes, result.probabilities, strict=False)
     }
     return {
-        _PREDICTION: result.predicted or NO_PREDICTION,
+        _PREDICTION: result.headline,
         **shares,
         _MODEL: f"{result.model['name']} ({str(result.model['sha256'])[:12]})",
         _WARNINGS: " ".join(flag.words for flag in result.flags) or "none",
@@ -53,9 +52,9 @@ def image_description(result: SlideResult) -> str:
         f"{name} {share:.3f}"
         for name, share in zip(result.classes, result.probabilities, strict=False)
     )
-    answer = f"{result.predicted} ({shares})" if result.predicted else NO_PREDICTION
     model = result.model.get("display_name") or result.model["name"]
-    return f"{_LINE}{answer}, by {model}. {NOTICE}"
+    numbers = f" ({shares})" if shares else ""
+    return f"{_LINE}{result.headline}{numbers}, by {model}. {NOTICE}"
 
 
 def with_description(old: str, line: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.fingerprint import slide_fingerprint
+from napari_xmag.slide.sample import is_sample
 
 
 def slide_metadata(slide: Slide) -> dict[str, Any]:
@@ -37,5 +38,6 @@ def slide_metadata(slide: Slide) -> dict[str, Any]:
         },
         "objective_power": slide.objective_power,
         "icc": slide.icc_profile is not None,
+        "sample": is_sample(slide),
         "fingerprint": slide_fingerprint(slide.path, slide.image.index),
     }

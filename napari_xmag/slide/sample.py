@@ -23,11 +23,17 @@ from napari_xmag.slide.mpp_store import HOME_VARIABLE
 if TYPE_CHECKING:
     import tifffile
 
+    from napari_xmag.slide.base import Slide
+
 SAMPLE_NAME = "colon-sample-1.tif"
 """The number rises when the picture changes, so that an old copy is not taken for the new one."""
 
 SAMPLE_MPP = 0.5
 """µm per pixel; the source names none, so this follows from the size of its nuclei (about 5 µm)."""
+
+SAMPLE_WORDS = "napari-xmag sample: a picture of scikit-image, mirrored and stained anew"
+EXAMPLE_WORDS = "napari-xmag example, made by the computer"
+"""What the files of the slides that the program makes say of themselves."""
 
 _WIDTH, _HEIGHT, _TILE = 12288, 8192, 512
 _GLASS = 243.0
@@ -75,6 +81,12 @@ def sample_slide(folder: Path | None = None) -> Path:
     return path
 
 
+def is_sample(slide: "Slide") -> bool:
+    """Return whether this program made the slide: then it shows no patient's tissue."""
+    stated = (SAMPLE_WORDS, EXAMPLE_WORDS)
+    return any(text.startswith(stated) for text in slide.properties.values())
+
+
 def _write(path: Path) -> None:
     """Write the pyramid, one row of tiles at a time, so that little memory is needed."""
     import tifffile
@@ -103,9 +115,7 @@ def _write_level(
         subfiletype=1 if level else 0,
         resolution=(1e4 / mpp, 1e4 / mpp),
         resolutionunit="CENTIMETER",
-        description="napari-xmag sample: a picture of scikit-image, mirrored and stained anew"
-        if not level
-        else None,
+        description=SAMPLE_WORDS if not level else None,
         metadata=None,
     )
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import COHORT
 from napari_xmag.files import whole_file
-from napari_xmag.slide.sample import stained_pictures
+from napari_xmag.slide.sample import EXAMPLE_WORDS, stained_pictures
 
 COHORT_MPP = 1.0
 """µm per pixel of the slides."""
@@ -170,6 +170,6 @@ def _write(path: Path, pixels: _Pixels) -> None:
                 subfiletype=int(level > 0),
                 resolution=(1e4 / mpp, 1e4 / mpp),
                 resolutionunit="CENTIMETER",
-                description="napari-xmag example, made by the computer" if not level else None,
+                description=EXAMPLE_WORDS if not level else None,
                 metadata=None,
             )

@@ -120,7 +120,7 @@ def test_without_pandas_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyP
 
 def test_a_result_says_in_one_line_what_it_is() -> None:
     assert repr(make_result()) == "<SlideResult Präparat 7.svs: malignant 60%, 50 patches, 1 flag>"
-    assert "no prediction, 0 patches" in repr(make_result(0))
+    assert "no reliable prediction, 0 patches" in repr(make_result(0))
 
 
 def test_predicted_class() -> None:

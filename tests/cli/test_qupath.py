@@ -175,7 +175,7 @@ def test_a_project_is_analyzed_and_written_back(
         read_project(project).entries, ("pyramid", "bounds"), ("bounds", "slide"), strict=True
     ):
         result = SlideResult.load(out / name)
-        assert found.metadata["XMAG prediction"] == result.predicted
+        assert found.metadata["XMAG prediction"] == result.headline
         assert found.metadata["label"] in "AB"
         assert found.description.endswith(EntryNote.of(result).description)
         tiles = json.loads((out / name / "tiles.geojson").read_text())

@@ -182,7 +182,7 @@ def test_what_is_written_of_a_result() -> None:
     assert metadata["XMAG notice"] == "Research use only. Not for diagnosis."
     assert "given by hand" in metadata["XMAG warnings"]
     nothing = image_metadata(make_result(0))
-    assert nothing["XMAG prediction"] == "no prediction"
+    assert nothing["XMAG prediction"] == "No reliable prediction"
     assert "XMAG malignant" not in nothing
     assert set(image_metadata(make_result(classes=("model", "a")))) >= {"XMAG class model"}
 
@@ -193,4 +193,4 @@ def test_a_description_keeps_the_users_words() -> None:
     once = with_description("mine", line)
     assert with_description(once, line) == once == f"mine\n{line}"
     assert with_description("", line) == line
-    assert image_description(make_result(0)).startswith("XMAG: no prediction")
+    assert image_description(make_result(0)).startswith("XMAG: No reliable prediction")

@@ -1,0 +1,48 @@
+"""The bars of a result: a probability for each class, and where the decision lies on it."""
+
+from dataclasses import dataclass
+
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.nets.decision import uncertain_band
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Where the decision lies on the bar of a class, as probabilities.
+
+    Attributes
+    ----------
+    threshold
+        The class is predicted above it.
+    low, high
+        Between them it is uncertain.
+    """
+
+    threshold: float
+    low: float
+    high: float
+
+
+def class_bars(result: SlideResult) -> list[tuple[str, float, Band | None]]:
+    """Return name, calibrated probability and decision of each class.
+
+    Of two classes, the one that the threshold is about comes first, whatever its probability: its
+    bar and the mark on it show why the answer is what it is. Of more, the most probable is first.
+    """
+    bars = list(zip(result.classes, result.probabilities, strict=False))
+    if len(result.classes) == 2 and bars:
+        (other, rest), (asked, share) = bars
+        band = Band(result.threshold, *uncertain_band(result.threshold))
+        return [(asked, share, band), (other, rest, None)]
+    return [(name, share, None) for name, share in sorted(bars, key=lambda bar: -bar[1])]
+
+
+def band_words(result: SlideResult) -> list[str]:
+    """Return how the class is chosen, in sentences; empty where the likeliest of many is."""
+    if len(result.classes) != 2 or not result.probabilities:
+        return []
+    low, high = uncertain_band(result.threshold)
+    return [
+        f"The mark is the threshold: {result.classes[1]} above {100 * result.threshold:.3g} %, "
+        f"uncertain from {100 * low:.0f} to {100 * high:.0f} %."
+    ]

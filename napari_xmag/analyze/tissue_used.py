@@ -1,0 +1,48 @@
+"""Which part of a slide an analysis looked at, as a result keeps it and as people read it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.slide.tissue import TissueChoice, TissueMask
+
+_WORDS = {
+    TissueChoice.AUTO: "tissue found by the program",
+    TissueChoice.WHOLE: "everything that was scanned",
+    TissueChoice.REGIONS: "tissue within regions drawn by hand",
+    TissueChoice.PAINTED: "tissue painted by hand",
+}
+
+
+def tissue_used(slide: Slide, mask: TissueMask) -> dict[str, Any]:
+    """Return what a result keeps of its mask, ready for JSON."""
+    area = mask.area_um2(require_mpp(slide)) / 1e6
+    return {"choice": str(mask.method), "area_mm2": area}
+
+
+def describe_tissue(tissue: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Return for instance "tissue within 3 regions of case.geojson, 12.3 mm²".
+
+    Parameters
+    ----------
+    tissue
+        As of `tissue_used`; may be empty in a result of an earlier version.
+    settings
+        Of the result; name the file of the regions where there was one.
+    """
+    choice = tissue.get("choice") or settings.get("tissue")
+    words = _WORDS.get(TissueChoice(choice), "") if choice in set(TissueChoice) else ""
+    regions = settings.get("regions")
+    if isinstance(regions, Mapping):
+        words = _regions_words(regions)
+    area = tissue.get("area_mm2")
+    parts = [words or "part of the slide", "" if area is None else f"{area:.3g} mm²"]
+    return ", ".join(filter(None, parts))
+
+
+def _regions_words(regions: Mapping[str, Any]) -> str:
+    counts = dict(regions.get("classes") or {})
+    number = sum(int(count) for count in counts.values())
+    named = ", ".join(name for name in counts if name)
+    shapes = "1 region" if number == 1 else f"{number} regions"
+    return f"tissue within {shapes} of {regions.get('file')}" + (f" ({named})" if named else "")
