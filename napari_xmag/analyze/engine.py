@@ -16,9 +16,11 @@ from napari_xmag.analyze.encoder import EncoderLanes, Scores
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.nets.engines.base import Engine
+from napari_xmag.nets.engines.lanes import usable_cores
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles
+from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles, tiles_ahead
 from napari_xmag.slide.tissue import TissueChoice, TissueMask, find_tissue, whole_slide
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BEAT_SECONDS = 0.25
+_MOST_READERS = 16
 _Answer = TypeVar("_Answer")
 
 
@@ -165,7 +168,7 @@ class _Analysis:
         self, bag: Bag, encoder: EncoderLanes, accumulator: ScoreAccumulator
     ) -> Generator[AnalyzeEvent, None, None]:
         batch: list[Tile] = []
-        with closing(self._read(bag.tiles)) as tiles:
+        with closing(self._read(bag.tiles, encoder.engine)) as tiles:
             for tile in tiles:
                 if tile is not None and tile.pixels is None:
                     yield self._said(accumulator.add_unreadable(tile.index, tile.error))
@@ -186,10 +189,19 @@ class _Analysis:
         members = bag.members[[tile.index for tile in batch]]
         self._pending.append(encoder.submit(batch, members))
 
-    def _read(self, grid: TileGrid) -> Generator[Tile | None, None, None]:
-        workers = self._settings.workers
+    def _read(self, grid: TileGrid, engine: Engine) -> Generator[Tile | None, None, None]:
+        workers, ahead = self._settings.workers, tiles_ahead(grid.tile_px)
+        if engine.device != "cpu":
+            # all cores are free to read, and each lane takes a whole batch at once
+            workers = workers or min(_MOST_READERS, usable_cores())
+            ahead = max(ahead, engine.lanes * engine.batch_size)
         return read_tiles(
-            self._slide, grid.boxes, grid.tile_px, workers=workers, poll_seconds=_BEAT_SECONDS
+            self._slide,
+            grid.boxes,
+            grid.tile_px,
+            workers=workers,
+            ahead=ahead,
+            poll_seconds=_BEAT_SECONDS,
         )
 
     def _collect(

@@ -31,7 +31,8 @@ class AnalyzeSettings:
     precision
         ``"auto"`` uses half precision where the device gains by it, ``"float32"`` never does.
     engine
-        ``"torch"`` or ``"graph"``; ``"auto"`` takes the graph on a CPU that computes in float32.
+        ``"torch"``, ``"graph"`` or ``"compiled"``; ``"auto"`` takes the graph on a CPU that
+        computes in float32, else torch.
 
     Raises
     ------
@@ -85,9 +86,16 @@ class AnalyzeSettings:
         Field(
             title="Engine",
             description="What runs the network. Automatic: the faster one for this device. Graph: "
-            "an optimised graph for processors, made on first use. PyTorch: always available.",
+            "an optimised graph for processors, made on first use. PyTorch: always available. "
+            "Compiled: PyTorch, made for this GPU in a minute; pays for large networks and many "
+            "slides.",
             json_schema_extra={
-                "choices": {"auto": "Automatic", "torch": "PyTorch", "graph": "Graph"}
+                "choices": {
+                    "auto": "Automatic",
+                    "torch": "PyTorch",
+                    "graph": "Graph",
+                    "compiled": "Compiled",
+                }
             },
         ),
     ] = "auto"

@@ -143,10 +143,11 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--engine",
-        choices=("auto", "torch", "graph"),
+        choices=("auto", "torch", "graph", "compiled"),
         default="auto",
-        help="what runs the network: PyTorch, or a graph of it that is faster on CPUs and made on "
-        "first use (default: auto)",
+        help="what runs the network: PyTorch; a graph of it that is faster on CPUs and made on "
+        "first use; or PyTorch compiled for a GPU, which takes a minute and pays for large "
+        "networks and many slides (default: auto)",
     )
 
 

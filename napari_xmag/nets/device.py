@@ -16,6 +16,7 @@ from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.nets.info import Granularity, LearningPrecision, Precision
 from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.nets.student import Student, StudentOutput
+from napari_xmag.nets.upload import upload
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +128,8 @@ class DeviceBatch:
         Tiles at once, now.
     halvings
         How often the memory did not suffice.
+    fill
+        Whether fewer tiles are filled up to the size: a compiled network is made for one size.
     """
 
     def __init__(
@@ -140,6 +143,7 @@ class DeviceBatch:
         self.dtype = pick_dtype(device, precision)
         self.size = size or (_CPU_BATCH if device.type == "cpu" else 4 * _FIRST_TRIAL)
         self.halvings = 0
+        self.fill = False
 
     @classmethod
     def find(
@@ -185,7 +189,8 @@ class DeviceBatch:
     def _rate(self, student: Student) -> float:
         """Tiles per second with this size; 0 when it does not fit."""
         side = student.spec.tile_px
-        pixels = np.zeros((self.size, side, side, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+        pixels = np.repeat(noise, self.size, axis=0)
         trial = DeviceBatch(self.device, self.size)
         trial.dtype = self.dtype
         encode(student, pixels, trial).cpu()
@@ -313,10 +318,13 @@ def _try_encode(
 ) -> Tensor | BaseException:
     try:
         with torch.inference_mode(), autocast(batch.device, batch.dtype):
+            tiles = upload(pixels, batch.device)
+            if batch.fill:
+                missing = batch.size - len(pixels)
+                tiles = nn.functional.pad(tiles, (0, 0, 0, 0, 0, 0, 0, missing))
             # (B, H, W, 3) seen as (B, 3, H, W) is channels-last without a copy.
-            images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
-            output: StudentOutput = student(images.to(batch.device))
-            return read(output).float()
+            output: StudentOutput = student(tiles.permute(0, 3, 1, 2))
+            return read(output)[: len(pixels)].float()
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.engines.base import Engine
 from napari_xmag.nets.folder import Arrays, FolderContent, read_folder
 from napari_xmag.nets.info import Granularity, ModelInfo
 
@@ -40,6 +41,11 @@ class StoredModel:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.info.summary}>"
+
+    @cached_property
+    def engines(self) -> dict[object, Engine]:
+        """The engines that were opened for its networks, by settings."""
+        return {}
 
     @property
     def info(self) -> ModelInfo:

@@ -154,6 +154,11 @@ def read_tile(slide: Slide, box: Box, tile_px: int) -> NDArray[np.uint8]:
     return read_resampled(slide, box, tile_px, tile_px)
 
 
+def tiles_ahead(tile_px: int) -> int:
+    """Return how many tiles are read ahead: as many as fit 48 MiB, at most 256."""
+    return min(256, AHEAD_BYTES // (3 * tile_px**2))
+
+
 def read_tiles(
     slide: Slide,
     boxes: Sequence[Box],
@@ -172,7 +177,7 @@ def read_tiles(
     workers
         Threads; by default one for each core, at most 4.
     ahead
-        Most tiles in work or waiting; by default as many as fit 48 MiB, at most 256.
+        Most tiles in work or waiting; by default see `tiles_ahead`.
     poll_seconds
         After so long without a tile, None is yielded so that the caller can answer a Cancel.
 
@@ -181,13 +186,13 @@ def read_tiles(
     One :class:`Tile` for each box, unreadable ones too; None when none came in time.
     """
     workers = max(1, workers or min(4, os.cpu_count() or 1))
-    ahead = ahead or min(256, AHEAD_BYTES // (3 * tile_px**2))
+    ahead = max(ahead or tiles_ahead(tile_px), workers)
     jobs = iter(enumerate(boxes))
     waiting: deque[Future[Tile]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="xmag-tiles")
     try:
         while True:
-            room = max(ahead, workers) - len(waiting)
+            room = ahead - len(waiting)
             waiting.extend(
                 pool.submit(_read, slide, index, box, tile_px) for index, box in islice(jobs, room)
             )

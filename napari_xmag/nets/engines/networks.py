@@ -32,6 +32,11 @@ class LiveNetworks:
         """Take the networks of a slide model."""
         return cls(model.student, model.info.granularity, model.head)
 
+    @property
+    def engines(self) -> None:
+        """Nothing is kept: the networks may learn on."""
+        return None
+
     def fingerprint(self) -> str:
         """Return a hash of weights, specification and make of the student."""
         student = self.own_student

@@ -32,6 +32,10 @@ class Networks(Protocol):
     def granularity(self) -> Granularity:
         """What is taken of a tile."""
 
+    @property
+    def engines(self) -> "dict[object, Engine] | None":
+        """The engines that were opened for them, by settings; None if the networks may change."""
+
     def fingerprint(self) -> str:
         """Return a hash of all that decides the student's features."""
 
@@ -55,7 +59,8 @@ class EngineSettings:
     Parameters
     ----------
     engine
-        Which one; auto takes the graph on a CPU that computes in float32, else torch.
+        Which one; auto takes the graph on a CPU that computes in float32, else torch. Compiled
+        becomes torch, with a line in the log, where the network cannot be compiled.
     device
         As in `pick_device`.
     batch_size
@@ -74,7 +79,7 @@ def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
     """Open the engine that suits settings and machine.
 
     Where a graph is wanted and none is kept, it is made of the student, which takes some seconds,
-    and kept.
+    and kept. Networks in a folder keep their engine too, for the next slide.
 
     Raises
     ------
@@ -85,6 +90,15 @@ def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
     ModelError
         When the networks do not load.
     """
+    kept = networks.engines
+    if kept is None:
+        return _open(networks, settings)
+    if settings not in kept:
+        kept[settings] = _open(networks, settings)
+    return kept[settings]
+
+
+def _open(networks: Networks, settings: EngineSettings) -> Engine:
     if not _graph_suits(settings):
         return _open_torch(networks, settings)
     try:
@@ -101,7 +115,7 @@ def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
 
 
 def _graph_suits(settings: EngineSettings) -> bool:
-    if settings.engine == "torch":
+    if settings.engine in ("torch", "compiled"):
         return False
     asked = settings.engine == "graph"
     if settings.device == "auto" and asked:
@@ -154,4 +168,11 @@ def _open_torch(networks: Networks, settings: EngineSettings) -> Engine:
         batch = DeviceBatch.find(student, device, settings.precision)
     else:
         batch = DeviceBatch(device, settings.batch_size, settings.precision)
-    return TorchEngine(student, networks.granularity, batch, networks.head())
+    head = networks.head()
+    if settings.engine == "compiled":
+        from napari_xmag.nets.engines.compiled import compiled
+
+        fast = compiled(student, networks.granularity, batch)
+        if fast is not None:
+            return TorchEngine(fast, networks.granularity, batch, head, "compiled")
+    return TorchEngine(student, networks.granularity, batch, head)

@@ -1,7 +1,7 @@
 """The student and the head as PyTorch runs them, on any device."""
 
+import itertools
 import time
-from typing import Literal
 
 import numpy as np
 import torch
@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import DeviceBatch, encode_bag, ready_on
-from napari_xmag.nets.engines.base import HeadScores, require_head
+from napari_xmag.nets.engines.base import EngineName, HeadScores, require_head
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
 
 # A lane works on one core: two lanes encode twice as many tiles as two threads on one tile do, and
 # they do not stall when reading threads take a core now and then.
 _MOST_LANES = 8
+# On CUDA each lane has a stream: the tiles of one are copied while another's are encoded.
+_CUDA_LANES = 3
 
 
 class TorchEngine:
-    """Runs the networks themselves; on a CPU several batches at once, each on its own core.
+    """Runs the networks themselves, several batches at once: on a CPU each on its own core.
 
     Parameters
     ----------
@@ -31,9 +33,9 @@ class TorchEngine:
         Device, precision and batch size.
     head
         Scores patches; left as it is, like the student.
+    name
+        What it is called: "compiled" where the student was.
     """
-
-    name: Literal["torch"] = "torch"
 
     def __init__(
         self,
@@ -41,13 +43,23 @@ class TorchEngine:
         granularity: Granularity,
         batch: DeviceBatch,
         head: AttentionHead | None = None,
+        name: EngineName = "torch",
     ) -> None:
+        self.name = name
         self._student = ready_on(student, batch.device)
         self._head = None if head is None else ready_on(head, batch.device)
         self._granularity = granularity
         self._batch = batch
         self._threads = torch.get_num_threads()
-        self.lanes = min(self._threads, _MOST_LANES) if batch.device.type == "cpu" else 1
+        cuda = batch.device.type == "cuda"
+        lanes = {"cpu": min(self._threads, _MOST_LANES), "cuda": _CUDA_LANES}
+        self.lanes = lanes.get(batch.device.type, 1)
+        # kept from slide to slide: torch keeps memory for each stream that ever computed
+        self._streams = [
+            torch.cuda.Stream(batch.device)  # type: ignore[no-untyped-call]
+            for _ in range(self.lanes * cuda)
+        ]
+        self._opened = itertools.count()
 
     @property
     def device(self) -> str:
@@ -65,8 +77,9 @@ class TorchEngine:
         return self._batch.size
 
     def take_less(self) -> None:
-        """Halve the batch."""
-        self._batch.size = max(1, self._batch.size // 2)
+        """Halve the batch, unless the network is compiled for it."""
+        if not self._batch.fill:
+            self._batch.size = max(1, self._batch.size // 2)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode tiles; see `Engine`."""
@@ -79,7 +92,9 @@ class TorchEngine:
         head = require_head(self._head)
         start = time.perf_counter()
         encoded = encode_bag(self._student, pixels, self._batch, self._granularity)
-        features = encoded[torch.from_numpy(tissue).to(encoded.device)]
+        # a mask would make the device wait until its members are counted
+        chosen = torch.from_numpy(np.flatnonzero(tissue)).to(encoded.device)
+        features = encoded.flatten(0, 1).index_select(0, chosen)
         feature_sum = features.sum(0, dtype=torch.float64).cpu().numpy()
         done = time.perf_counter()
         with torch.inference_mode():
@@ -97,8 +112,12 @@ class TorchEngine:
         if self._batch.device.type == "cpu":
             # Holds for this thread; torch also hands it to threads begun later, see `close`.
             torch.set_num_threads(max(1, self._threads // self.lanes))
+        elif self._streams:
+            stream = self._streams[next(self._opened) % self.lanes]
+            stream.wait_stream(torch.cuda.default_stream(self._batch.device))
+            torch.cuda.set_stream(stream)
 
     def close(self) -> None:
         """Give torch its threads back."""
-        if self.lanes > 1:
+        if self._batch.device.type == "cpu" and self.lanes > 1:
             torch.set_num_threads(self._threads)

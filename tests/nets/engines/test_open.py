@@ -177,6 +177,7 @@ class _NoTorch:
     stored: StoredModel
     granularity: Granularity = "tiles"
     asked: list[str] = field(default_factory=list)
+    engines: None = None
 
     def fingerprint(self) -> str:
         return self.stored.fingerprint()
@@ -219,6 +220,19 @@ def test_command_with_a_kept_graph_imports_no_torch(
     assert not set(loaded) & {"torch", "timm"}
     result = json.loads((tmp_path / "out" / pyramid_slide.stem / "result.json").read_text())
     assert result["settings"]["engine"] == "graph"
+
+
+def test_stored_model_keeps_its_engine_for_the_next_slide(tmp_path: Path) -> None:
+    save_model(tiny_model(), tmp_path / "tiny")
+    stored, other = (StoredModel.open(tmp_path / "tiny") for _ in range(2))
+    first = open_engine(stored, EngineSettings(engine="torch"))
+    assert open_engine(stored, EngineSettings(engine="torch")) is first
+    assert open_engine(stored, EngineSettings(engine="torch", batch_size=3)) is not first
+    assert open_engine(other, EngineSettings(engine="torch")) is not first
+    live = LiveNetworks.of_model(stored.model)  # may learn on, so nothing of it is kept
+    assert open_engine(live, EngineSettings("torch")) is not open_engine(
+        live, EngineSettings("torch")
+    )
 
 
 def test_stored_model_needs_its_networks_once(tmp_path: Path) -> None:
