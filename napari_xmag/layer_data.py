@@ -7,6 +7,7 @@ Nothing here imports napari, so that a script can make layers wherever it runs:
 >>> viewer.add_layer(Layer.create(*map_layer_data(slide, result)))  # doctest: +SKIP
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +198,20 @@ def slide_path(layer: "Layer") -> Path | None:
 def slide_image(layer: "Layer") -> int:
     """Return which picture of the file a slide's layer shows, from 1."""
     return int(layer.metadata.get(METADATA_KEY, {}).get("image", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class SlideKey:
+    """Which slide a layer belongs to: the file or folder, and the picture in it, from 1."""
+
+    path: Path
+    image: int
+
+
+def slide_key(layer: "Layer") -> SlideKey | None:
+    """Return whose layer it is: the slide's own, or one made for it; None for all others."""
+    ours = layer.metadata.get(METADATA_KEY, {})
+    return SlideKey(Path(ours["path"]), int(ours.get("image", 1))) if "path" in ours else None
 
 
 def slide_layers(viewer: "ViewerModel") -> "list[Image]":

@@ -102,11 +102,8 @@ class Controller:
     # slides
 
     def choose_slide(self, session: SlideSession) -> None:
-        """Show a slide with its own layers; those of the others are hidden, for all lie at 0."""
-        for other in self.state.sessions:
-            for layer in self.slides.layers_of(other):
-                layer.visible = other is session
-        self.state.current = session
+        """Show a slide, alone, with its own layers."""
+        self.slides.shown.show(session.layer)
 
     def set_pixel_size(self, mpp: float) -> None:
         """Take the pixel size of the current slide from the user; old results do not hold then."""

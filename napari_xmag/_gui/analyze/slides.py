@@ -11,8 +11,16 @@ from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error, tell_warning
+from napari_xmag._gui.shared.shown_slide import ShownSlide
 from napari_xmag.errors import XmagError
-from napari_xmag.layer_data import calibrate, is_calibrated, slide_image, slide_path
+from napari_xmag.layer_data import (
+    SlideKey,
+    calibrate,
+    is_calibrated,
+    slide_image,
+    slide_key,
+    slide_path,
+)
 
 _MADE_LAYERS = ("map_layer", "tissue_layer", "regions_layer", "mark_layer")
 
@@ -22,6 +30,8 @@ class Slides:
 
     Attributes
     ----------
+    shown
+        Keeps one slide in sight.
     dropped
         Says that a slide left the viewer.
     """
@@ -33,13 +43,17 @@ class Slides:
         self._state = state
         self._jobs = jobs
         self._first_sized = True
+        self.shown = ShownSlide(viewer)
         viewer.layers.events.inserted.connect(self._inserted)
         viewer.layers.events.removed.connect(self._removed)
         for layer in list(viewer.layers):
             self._take(layer)
+        self.shown.changed.connect(self._show)
+        self._show(self.shown.layer)
 
     def disconnect(self) -> None:
         """Follow the viewer no longer."""
+        self.shown.disconnect()
         self._viewer.layers.events.inserted.disconnect(self._inserted)
         self._viewer.layers.events.removed.disconnect(self._removed)
 
@@ -73,6 +87,8 @@ class Slides:
         mpp = event.slide.mpp
         if mpp is not None and (old is not None or not is_calibrated(session.layer)):
             calibrate(session.layer, mpp)
+            if session is self._state.current:
+                self.shown.fit()
         if mpp is not None and self._first_sized:
             # Once: a user who puts the scale bar away is not asked twice.
             self._viewer.canvas.overlays.scale_bar.visible = True
@@ -99,10 +115,15 @@ class Slides:
             return
         session = SlideSession(path, layer, image=image)
         self._state.sessions = (*self._state.sessions, session)
-        if layer.visible or self._state.current is None:
-            # It lies on top of the others, so it is what the user looks at.
-            self._state.current = session
         self.open(session)
+
+    def _show(self, layer: Layer | None) -> None:
+        """Let the panel follow the slide in sight."""
+        if layer is not None:
+            self._take(layer)  # it may be heard of here first
+        key = slide_key(layer) if layer is not None else None
+        known = {SlideKey(each.path, each.image): each for each in self._state.sessions}
+        self._state.current = known.get(key) if key is not None else None
 
     def _removed(self, event: Any) -> None:
         layer = event.value
@@ -114,10 +135,11 @@ class Slides:
                 self._drop(session)
 
     def _drop(self, session: SlideSession) -> None:
-        left = tuple(other for other in self._state.sessions if other is not session)
-        self._state.sessions = left
         if self._state.current is session:
-            self._state.current = left[0] if left else None
+            self._state.current = None  # the next one comes in sight in a moment
+        self._state.sessions = tuple(
+            other for other in self._state.sessions if other is not session
+        )
         self.dropped.emit(session)
         if session.slide is not None:
             session.slide.close()

@@ -243,15 +243,31 @@ def test_two_slides_keep_their_own_results(
     assert bars == list(first.result.probabilities)
 
 
-def test_removing_a_slide_forgets_it(
+def test_one_slide_at_a_time_and_all_that_is_its_own(
     window: Window, aperio_slide: Path, pyramid_slide: Path
 ) -> None:
     first = window.open(aperio_slide)
-    second = window.open(pyramid_slide)
-    window.viewer.layers.remove(second.layer)
+    window.analyze()
+    window.widget.strip.patches[0].picture.click()
+    window.widget.tissue.show_button.click()
+    window.wait(lambda: first.tissue_layer is not None)
+    own = {first.layer, first.map_layer, first.mark_layer, first.tissue_layer}
+    layers = window.viewer.layers
 
-    assert window.widget.state.sessions == (first,)
+    second = window.open(pyramid_slide)
+    assert [layer for layer in layers if layer.visible] == [second.layer]
+
+    layers.selection.active = first.layer
     assert window.session is first
+    assert {layer for layer in layers if layer.visible} == own
+    assert window.widget.prediction.bars
+
+    layers.remove(first.layer)
+    assert list(layers) == [second.layer]
+    assert second.layer.visible
+    assert window.widget.state.sessions == (second,)
+    assert window.session is second
+    assert window.widget.prediction.bars == []
 
 
 def test_evidence_of_a_class_is_what_the_map_shows(window: Window, aperio_slide: Path) -> None:
