@@ -1,8 +1,7 @@
 """The foremost patches, side by side: click to go there, mark as right or wrong."""
 
-import numpy as np
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QImage, QPixmap, QWheelEvent
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -14,6 +13,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.analyze.state import PatchCard, SlideSession
+from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, discard
 from napari_xmag.analyze.review import Verdict
 
@@ -33,7 +33,7 @@ class PatchButton(QWidget):
         self.picture = QPushButton()
         self.picture.setFixedSize(_SIDE + 6, _SIDE + 6)
         self.picture.setIconSize(QSize(_SIDE, _SIDE))
-        self.picture.setIcon(_icon(card))
+        self.picture.setIcon(icon_of(card.pixels))
         self.picture.setText("" if card.pixels is not None else "unreadable")
         self.picture.setStyleSheet(
             "QPushButton { border: 2px solid transparent; padding: 1px; }"
@@ -82,16 +82,6 @@ class PatchButton(QWidget):
         self.judged.emit(self.card.patch, verdict)
 
 
-class _SidewaysScroll(QScrollArea):
-    """A mouse wheel moves along the strip, and at its ends the panel again."""
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        bar = self.horizontalScrollBar()
-        before = bar.value()
-        bar.setValue(before - (event.angleDelta().y() or event.angleDelta().x()))
-        event.setAccepted(bar.value() != before)
-
-
 class PatchStrip(QWidget):
     """The patches to review, and what they have in common."""
 
@@ -107,7 +97,7 @@ class PatchStrip(QWidget):
         inside = QWidget()
         inside.setLayout(self._row)
         self._row.addStretch()
-        self._scroll = _SidewaysScroll()
+        self._scroll = SidewaysScroll()
         self._scroll.setWidget(inside)
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -159,13 +149,3 @@ def _attention_words(card: PatchCard) -> str:
 
 def _evidence_words(card: PatchCard) -> str:
     return f"{card.value:+#.2g}"
-
-
-def _icon(card: PatchCard) -> QIcon:
-    if card.pixels is None:
-        return QIcon()
-    pixels = np.ascontiguousarray(card.pixels)
-    height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    # A copy, because QImage only borrows the array's memory.
-    return QIcon(QPixmap.fromImage(image.copy()))

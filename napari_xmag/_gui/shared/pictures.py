@@ -1,0 +1,27 @@
+"""Strips of small pictures."""
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtGui import QIcon, QImage, QPixmap, QWheelEvent
+from qtpy.QtWidgets import QScrollArea
+
+
+class SidewaysScroll(QScrollArea):
+    """A mouse wheel moves along the strip, and at its ends the panel again."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        bar = self.horizontalScrollBar()
+        before = bar.value()
+        bar.setValue(before - (event.angleDelta().y() or event.angleDelta().x()))
+        event.setAccepted(bar.value() != before)
+
+
+def icon_of(pixels: NDArray[np.uint8] | None) -> QIcon:
+    """Return uint8 (H, W, 3) as an icon; an empty one for None."""
+    if pixels is None:
+        return QIcon()
+    pixels = np.ascontiguousarray(pixels)
+    height, width = pixels.shape[:2]
+    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    # A copy, because QImage only borrows the array's memory.
+    return QIcon(QPixmap.fromImage(image.copy()))
