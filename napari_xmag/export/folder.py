@@ -2,20 +2,20 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ExportError
 from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
-from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT
+from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT, REVIEW
 from napari_xmag.files import safe_name, whole_folder
 from napari_xmag.qupath.origin import Origin
+from napari_xmag.review.verdicts import PlaceReview, write_review
 from napari_xmag.slide.base import Slide
 
 _MOST_OF_ONE_NAME = 10_000
@@ -28,7 +28,7 @@ def export_all(
     result: SlideResult,
     folder: Path | str,
     origin: Origin | str = Origin.BOUNDS,
-    verdicts: Mapping[int, Verdict] | None = None,
+    reviews: Sequence[PlaceReview] = (),
 ) -> dict[str, Path]:
     """Write everything that this program says of a slide.
 
@@ -42,8 +42,8 @@ def export_all(
         Made when missing; files of the same names are replaced, another slide's result never.
     origin
         Where (0, 0) lies in the files for QuPath; see `Origin`.
-    verdicts
-        What the user said of patches, by index in ``result.patches``; for QuPath.
+    reviews
+        What was said of places of the slide; without any, no ``review.csv`` stays in the folder.
 
     Returns
     -------
@@ -62,20 +62,36 @@ def export_all(
     with whole_folder(folder) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
         # Drawing and packing leave Python to the tables meanwhile. They stay in this thread: they
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
-        tables = aside.submit(_write_tables, result, part, Origin(origin), verdicts)
+        tables = aside.submit(_write_tables, result, part, Origin(origin), reviews)
         write_heatmap_ome(result, part / HEAT_MAP)
         write_overlay(slide, result, part / OVERLAY)
         tables.result()
-    return {name: folder / name for name in NAMES}
+    if not reviews:
+        _remove(folder / REVIEW)  # what was said was taken back
+    return {name: folder / name for name in (*NAMES, *([REVIEW] if reviews else []))}
 
 
 def _write_tables(
-    result: SlideResult, folder: Path, origin: Origin, verdicts: Mapping[int, Verdict] | None
+    result: SlideResult, folder: Path, origin: Origin, reviews: Sequence[PlaceReview]
 ) -> None:
     result.save(folder)
+    if reviews:
+        write_review(reviews, folder / REVIEW)
     patches = patch_features(result, origin)
     write_geojson(result, folder / GEOJSON, origin, patches=patches)
-    write_qupath(result, folder / QUPATH, origin, verdicts, patches=patches)
+    write_qupath(result, folder / QUPATH, origin, reviews, patches=patches)
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise ExportError(
+            expected=f"to remove {file}, which no longer holds",
+            found=error.strerror or str(error),
+            hint="Close it in other programs, and export again.",
+            causes=(error,),
+        ) from error
 
 
 def result_name(slide: Path, image: int = 1) -> str:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict
 from napari_xmag.analyze.table import PatchTable
 from napari_xmag.export.palette import heat_colors
 from napari_xmag.files import whole_file
@@ -30,6 +29,7 @@ from napari_xmag.qupath.features import (
 from napari_xmag.qupath.geometry import geometry_json, shown_box, shown_shape
 from napari_xmag.qupath.hotspots import RULE, hotspots
 from napari_xmag.qupath.origin import Origin, result_frame
+from napari_xmag.review.verdicts import PlaceReview
 
 PATCH_NAME = "XMAG patch"
 HOTSPOT_NAME = "XMAG hotspot"
@@ -77,7 +77,7 @@ def write_qupath(
     result: SlideResult,
     path: Path | str,
     origin: Origin | str = Origin.BOUNDS,
-    verdicts: Mapping[int, Verdict] | None = None,
+    reviews: Sequence[PlaceReview] = (),
     *,
     patches: Sequence[Feature] | None = None,
 ) -> None:
@@ -90,8 +90,8 @@ def write_qupath(
     ----------
     result, path, origin, patches
         As for `write_geojson`.
-    verdicts
-        What the user said of patches, by index in ``result.patches``.
+    reviews
+        What was said of places of the slide.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def write_qupath(
     features = [
         *(patch_features(result, origin) if patches is None else patches),
         *_hotspots(result, origin),
-        *_reviewed(result, origin, verdicts or {}),
+        *_reviewed(result, origin, reviews),
     ]
     text = _json(_collection(result, origin, features))
     with whole_file(Path(path)) as part:
@@ -215,22 +215,30 @@ def _hotspots(result: SlideResult, origin: Origin) -> list[Feature]:
     return features
 
 
-def _reviewed(
-    result: SlideResult, origin: Origin, verdicts: Mapping[int, Verdict]
-) -> list[Feature]:
-    frame, name = result_frame(result.slide, origin), result.answer or "reviewed"
+def _reviewed(result: SlideResult, origin: Origin, reviews: Sequence[PlaceReview]) -> list[Feature]:
+    frame = result_frame(result.slide, origin)
     features = []
-    for index, verdict in sorted(verdicts.items()):
-        box = shown_box(result.patches.box(index), frame)
-        column, row = int(result.columns[index]), int(result.rows[index])
+    for number, said in enumerate(sorted(reviews, key=lambda said: said.key), 1):
+        box = shown_box(said.place, frame)
+        name = said.class_name or result.answer or "reviewed"
         if box is not None:
             feature = annotation(
-                feature_id(_identity(result), "review", column, row),
+                feature_id(_identity(result), f"review {said.key}", 0),
                 box_geometry(box),
-                f"{REVIEW_NAME} {column}, {row}: {verdict}",
+                f"{REVIEW_NAME} {number}: {said.verdict or 'comment'}",
                 [XMAG, name],
                 class_color(name),
-                metadata={"XMAG verdict": str(verdict)},
+                metadata=_said(said),
             )
             features.append(feature)
     return features
+
+
+def _said(review: PlaceReview) -> dict[str, str]:
+    words = {
+        "verdict": str(review.verdict or ""),
+        "comment": review.comment,
+        "reviewer": review.reviewer,
+        "date": review.date,
+    }
+    return {f"XMAG {name}": text for name, text in words.items() if text}

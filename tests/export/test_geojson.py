@@ -12,11 +12,12 @@ import pytest
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
 from napari_xmag.analyze.heatmap import attention_rank
-from napari_xmag.analyze.review import Verdict
 from napari_xmag.export import write_geojson, write_qupath
 from napari_xmag.export.geojson import patch_features
 from napari_xmag.export.palette import heat_colors
+from napari_xmag.geometry import Box
 from napari_xmag.qupath.origin import Origin
+from napari_xmag.review.verdicts import PlaceReview, Verdict
 from tests.analyze.test_result import make_result
 from tests.qupath.schema import check_collection
 
@@ -131,18 +132,30 @@ def test_no_hotspots_where_the_map_says_nothing(path: Path) -> None:
 
 def test_reviewed_places(path: Path) -> None:
     result = make_result()
-    content = written(result, path, verdicts={7: Verdict.RIGHT, 23: Verdict.WRONG})
+    box = result.patches.box
+    said = (
+        PlaceReview(box(7), "malignant", "evidence", Verdict.RIGHT, "a fold?", "Dr. A", "2026"),
+        PlaceReview(box(23), verdict=Verdict.WRONG),
+    )
+    content = written(result, path, reviews=said)
     places = [item for item in annotations(content) if "review" in item["properties"]["name"]]
     assert [item["properties"]["metadata"] for item in places] == [
-        {"XMAG verdict": "right"},
         {"XMAG verdict": "wrong"},
+        {
+            "XMAG verdict": "right",
+            "XMAG comment": "a fold?",
+            "XMAG reviewer": "Dr. A",
+            "XMAG date": "2026",
+        },
     ]
     assert all(item["properties"]["isLocked"] for item in places)
-    assert places[0]["geometry"] == content["features"][7]["geometry"]
+    assert places[1]["geometry"] == content["features"][7]["geometry"]
 
 
 def test_says_what_it_is_for_once(path: Path) -> None:
-    write_qupath(make_result(), path.with_name("q.gz"), verdicts={1: Verdict.RIGHT})
+    write_qupath(
+        make_result(), path.with_name("q.gz"), reviews=[PlaceReview(Box(1501, 2003, 9, 9))]
+    )
     text = gzip.decompress(path.with_name("q.gz").read_bytes()).decode()
     assert text.count(NOTICE) == 1
     assert json.loads(text)["napari_xmag"]["notice"] == NOTICE

@@ -18,8 +18,8 @@ from napari_xmag._gui.shared.notices import tell, tell_error
 from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict
 from napari_xmag.errors import ConfigError, XmagError
+from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_xmag._gui.shared.chooser import LabelBox
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict
+from napari_xmag.review.verdicts import Verdict
 
 
 class LabelPanel(QWidget):

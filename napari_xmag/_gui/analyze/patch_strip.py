@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 from napari_xmag._gui.analyze.state import PatchCard, SlideSession
 from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, discard
-from napari_xmag.analyze.review import Verdict
+from napari_xmag.review.verdicts import Verdict
 
 _SIDE = 104
 

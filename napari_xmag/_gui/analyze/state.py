@@ -12,9 +12,9 @@ from psygnal import SignalGroup, evented
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.geometry import Mpp
+from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueChoice
 

@@ -19,10 +19,9 @@ from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict, write_review
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.filenames import REVIEW
 from napari_xmag.geometry import Box, Mpp
+from napari_xmag.review.verdicts import PlaceReview, Verdict
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.given_mpp import fill_mpp
 from napari_xmag.slide.metadata import slide_metadata
@@ -264,10 +263,7 @@ def export(
     from napari_xmag.export import export_all
 
     def written() -> Exported:
-        files = dict(export_all(slide, result, folder, origin, verdicts))
-        if verdicts:
-            files[REVIEW] = folder / REVIEW
-            write_review(result, verdicts, files[REVIEW])
-        return Exported(files)
+        said = [PlaceReview(patch_box(result, p), verdict=v) for p, v in verdicts.items()]
+        return Exported(export_all(slide, result, folder, origin, said))
 
     yield (yield from awaited(written, "Exporting"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_xmag.analyze.review import Verdict
+from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.tissue import TissueChoice
 from tests._gui.window import Window
 

@@ -9,7 +9,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.analyze.review import Verdict, read_review
+from napari_xmag.review.verdicts import Verdict, by_patch, read_review
 from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.tissue import TissueChoice
 from napari_xmag.zoo import save_model
@@ -366,7 +366,8 @@ def test_ticks_are_kept_and_exported(window: Window, aperio_slide: Path, tmp_pat
     assert session.verdicts == verdicts
     window.widget.controller.export(tmp_path / "out", "slide")
     window.wait((tmp_path / "out" / "review.csv").exists)
-    assert read_review(session.result, tmp_path / "out" / "review.csv") == verdicts
+    said = by_patch(session.result, read_review(tmp_path / "out" / "review.csv"))
+    assert {patch: review.verdict for patch, review in said.items()} == verdicts
 
 
 def test_export_writes_all_files_and_says_where(

@@ -1,0 +1,360 @@
+"""All that is saved of one slide while it is reviewed, found again by the slide's fingerprint."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_data_path
+
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import GeometryError, ResultError
+from napari_xmag.filenames import RESULT
+from napari_xmag.files import whole_folder, write_json
+from napari_xmag.geometry import Box
+from napari_xmag.review.log import Record, RecordLog
+from napari_xmag.review.verdicts import PlaceReview, Verdict
+from napari_xmag.slide.mpp_store import HOME_VARIABLE
+
+_log = logging.getLogger(__name__)
+
+MOST_RESULTS = 12
+"""Kept of one slide; a further one takes the place of the oldest."""
+
+MOST_BYTES = 4 * 2**30
+"""Of the results of all slides; beyond it the oldest go. What was said of places always stays."""
+
+_PLACES, _VIEW, _REGIONS, _RESULTS, _REVIEWER = (
+    *("places.jsonl", "view.json", "regions.json", "results", "reviewer.json"),
+)
+
+
+def data_folder() -> Path:
+    """Return the folder of what the program saves; NAPARI_XMAG_HOME names another one."""
+    home = os.environ.get(HOME_VARIABLE)
+    return Path(home) if home else user_data_path("napari-xmag")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedResult:
+    """One result that lies in the store.
+
+    Attributes
+    ----------
+    id
+        Names it for `ReviewStore.load_result`.
+    headline, model, tissue, created
+        What it says, of which model and tissue it is, and when it was made.
+    """
+
+    id: str
+    headline: str
+    model: str
+    tissue: str
+    created: str
+
+    @property
+    def words(self) -> str:
+        """All of it in one line, for a list to choose from."""
+        when = self.created[:16].replace("T", " ")
+        return " · ".join((self.headline, self.model, self.tissue, when))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState:
+    """How a slide was shown last.
+
+    Attributes
+    ----------
+    result
+        Id of the result; empty for none.
+    view, class_name
+        What the map showed; an empty class stands for the predicted one.
+    opacity, threshold
+        Of the map, 0 to 1.
+    place
+        The place that was looked at, or None.
+    tissue
+        Which part was chosen, a `TissueChoice`.
+    """
+
+    result: str = ""
+    view: HeatMapView = HeatMapView.EVIDENCE
+    class_name: str = ""
+    opacity: float = 0.5
+    threshold: float = 0.0
+    place: Box | None = None
+    tissue: str = "auto"
+
+
+class ReviewStore:
+    """What is saved of one slide; each write is whole, and none waits for a slide.
+
+    Parameters
+    ----------
+    fingerprint
+        Of the slide, as of `slide_fingerprint`.
+    folder
+        Holds the stores of all slides; that of the user by default.
+    """
+
+    def __init__(self, fingerprint: str, folder: Path | None = None) -> None:
+        self.fingerprint = fingerprint
+        self._all = data_folder() / "reviews" if folder is None else folder
+        self._folder = self._all / fingerprint
+        self._places = RecordLog(self._folder / _PLACES, _latest)
+
+    # results
+
+    def save_result(self, result: SlideResult) -> str:
+        """Save a result beside the others; an earlier one of the same model and patches goes.
+
+        Returns
+        -------
+        Its id.
+
+        Raises
+        ------
+        ResultError
+            When it is another slide's.
+        ExportError
+            When it cannot be written.
+        """
+        if result.slide["fingerprint"] != self.fingerprint:
+            raise ResultError(
+                expected=f"a result of the slide {self.fingerprint}",
+                found=f"one of {result.slide['path']} ({result.slide['fingerprint']})",
+                hint="This is a fault of the program; nothing was saved.",
+            )
+        kind = _kind(result)
+        name = f"{kind}-{uuid4().hex[:8]}"
+        with whole_folder(self._folder / _RESULTS / name) as part:
+            result.save(part)
+        for old in self._result_folders():
+            if old.name.startswith(f"{kind}-") and old.name != name:
+                _remove(old)
+        self._make_room(name)
+        return name
+
+    def results(self) -> tuple[SavedResult, ...]:
+        """Return the saved results, the newest first; damaged ones are left out."""
+        found = [_saved(folder) for folder in self._result_folders()]
+        known = [saved for saved in found if saved is not None]
+        return tuple(sorted(known, key=lambda saved: saved.created, reverse=True))
+
+    def load_result(self, result_id: str) -> SlideResult:
+        """Load a saved result.
+
+        Raises
+        ------
+        ResultError
+            When it is not there, or damaged.
+        """
+        return SlideResult.load(self._folder / _RESULTS / Path(result_id).name)
+
+    def delete_result(self, result_id: str) -> None:
+        """Remove a result; what was said of places stays."""
+        _remove(self._folder / _RESULTS / Path(result_id).name)
+
+    # what was said
+
+    def record(self, review: PlaceReview) -> None:
+        """Save what was said of a place, in the place of what was said of it before.
+
+        Raises
+        ------
+        ExportError
+            When it cannot be written.
+        """
+        said = {name: value for name, value in asdict(review).items() if name != "place"}
+        self._places.add({**said, **asdict(review.place)})
+
+    def reviews(self) -> tuple[PlaceReview, ...]:
+        """Return what is said of each place now; nothing of what was taken back."""
+        found = filter(None, map(_place_review, self._places.records()))
+        latest = {review.key: review for review in found}
+        return tuple(review for review in latest.values() if not review.says_nothing)
+
+    # how it was shown
+
+    def save_view(self, view: ViewState) -> None:
+        """Save how the slide is shown.
+
+        Raises
+        ------
+        ExportError
+            When it cannot be written.
+        """
+        write_json(self._folder / _VIEW, asdict(view))
+
+    def view(self) -> ViewState:
+        """Return how the slide was shown last; the defaults where that is not known."""
+        data = _read_json(self._folder / _VIEW)
+        try:
+            place = data.get("place")
+            return ViewState(
+                str(data["result"]),
+                HeatMapView(data["view"]),
+                str(data["class_name"]),
+                float(data["opacity"]),
+                float(data["threshold"]),
+                None if place is None else Box(**place),
+                str(data["tissue"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            if data:
+                _log.warning("The saved view of %s cannot be read: %s", self._folder, error)
+            return ViewState()
+
+    def save_regions(self, polygons: Sequence[NDArray[np.floating]]) -> None:
+        """Save the regions that were drawn, each (N, 2) as x, y in level-0 pixels.
+
+        Raises
+        ------
+        ExportError
+            When they cannot be written.
+        """
+        content = [np.asarray(polygon, np.float64).tolist() for polygon in polygons]
+        write_json(self._folder / _REGIONS, {"polygons": content})
+
+    def regions(self) -> tuple[NDArray[np.float64], ...]:
+        """Return the regions that were drawn last."""
+        try:
+            polygons = _read_json(self._folder / _REGIONS).get("polygons", [])
+            return tuple(np.array(item, np.float64).reshape(-1, 2) for item in polygons)
+        except (TypeError, ValueError) as error:
+            _log.warning("The saved regions of %s cannot be read: %s", self._folder, error)
+            return ()
+
+    # room
+
+    def _result_folders(self) -> list[Path]:
+        try:
+            return [item for item in (self._folder / _RESULTS).iterdir() if _is_whole(item)]
+        except OSError:
+            return []
+
+    def _make_room(self, newest: str) -> None:
+        own = sorted(self._result_folders(), key=_age, reverse=True)
+        own.sort(key=lambda folder: folder.name != newest)
+        for folder in own[MOST_RESULTS:]:
+            _remove(folder)
+        everything = [item for item in self._all.glob(f"*/{_RESULTS}/*") if _is_whole(item)]
+        total = sum(map(_size, everything))
+        for folder in sorted(everything, key=_age):
+            if total <= MOST_BYTES or folder.name == newest:
+                return
+            total -= _size(folder)
+            _log.info("Removed the saved result %s to make room", folder)
+            _remove(folder)
+
+
+def reviewer() -> str:
+    """Return the name of whoever reviews on this computer; empty until it was given."""
+    return str(_read_json(data_folder() / _REVIEWER).get("name") or "")
+
+
+def remember_reviewer(name: str) -> None:
+    """Remember the name that reviews and reports carry.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written.
+    """
+    write_json(data_folder() / _REVIEWER, {"name": " ".join(name.split())})
+
+
+def _kind(result: SlideResult) -> str:
+    """Return what tells results of a slide apart: the model, and the patches that it weighed."""
+    digest = sha256(str(result.model["sha256"]).encode())
+    digest.update(str(result.tissue.get("choice", "")).encode())
+    for column in (result.patches.x, result.patches.y, result.patches.width):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _saved(folder: Path) -> SavedResult | None:
+    data = _read_json(folder / RESULT)
+    try:
+        model = data["model"]
+        name = model.get("display_name") or model["name"]
+        return SavedResult(
+            folder.name,
+            str(data["headline"]),
+            f"{name} ({str(model['sha256'])[:12]})",
+            str(data["tissue"]["words"]),
+            str(data["created"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        _log.warning("The saved result in %s cannot be read: %s", folder, error)
+        return None
+
+
+def _latest(records: list[Record]) -> list[Record]:
+    kept = {review.key: record for record in records if (review := _place_review(record))}
+    return list(kept.values())
+
+
+def _place_review(record: Record) -> PlaceReview | None:
+    try:
+        verdict = record["verdict"]
+        return PlaceReview(
+            Box(record["x"], record["y"], record["width"], record["height"]),
+            str(record["class_name"]),
+            str(record["view"]),
+            None if verdict is None else Verdict(verdict),
+            str(record["comment"]),
+            str(record["reviewer"]),
+            str(record["date"]),
+        )
+    except (KeyError, TypeError, ValueError, GeometryError) as error:
+        _log.warning("A saved review cannot be read: %s", error)
+        return None
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        _log.warning("%s cannot be read: %s", path, error)
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _is_whole(folder: Path) -> bool:
+    return not folder.name.startswith(".") and (folder / RESULT).is_file()
+
+
+def _age(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _size(folder: Path) -> int:
+    try:
+        return sum(file.stat().st_size for file in folder.iterdir())
+    except OSError:
+        return 0
+
+
+def _remove(folder: Path) -> None:
+    """Take a result away as a whole: nobody reads one that is half removed."""
+    aside = folder.with_name(f".removed-{folder.name}-{uuid4().hex[:8]}")
+    with suppress(OSError):  # another process may have removed it
+        folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,161 @@
+"""What a person says of places on a slide, and the table ``review.csv`` that holds it."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from napari_xmag._about import NOTICE
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import GeometryError, ResultError
+from napari_xmag.files import whole_file
+from napari_xmag.geometry import Box
+
+_PLACE = ("x", "y", "width", "height")
+_COLUMNS = (*_PLACE, "class", "view", "verdict", "comment", "reviewer", "date", "notice")
+_LEAST_OVERLAP = 0.5
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Verdict(StrEnum):
+    """Whether the model was right to look at a place."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceReview:
+    """What was said of one place.
+
+    Attributes
+    ----------
+    place
+        Where, in level-0 pixels.
+    class_name
+        The class that the place was shown as evidence for; empty for attention.
+    view
+        Of the map, in words.
+    verdict
+        None where there is only a comment, or where the verdict was taken back.
+    comment
+        Free text.
+    reviewer
+        Who said so; empty where no name was given.
+    date
+        When, ISO 8601 with time zone.
+    """
+
+    place: Box
+    class_name: str = ""
+    view: str = ""
+    verdict: Verdict | None = None
+    comment: str = ""
+    reviewer: str = ""
+    date: str = ""
+
+    @property
+    def key(self) -> tuple[float, float, float, float, str]:
+        """What this is about: the place, to a hundredth of a pixel, and the class."""
+        place = self.place
+        sides = (round(v, 2) for v in (place.x, place.y, place.width, place.height))
+        x, y, width, height = sides
+        return x, y, width, height, self.class_name
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is neither a verdict nor a comment."""
+        return self.verdict is None and not self.comment
+
+
+def patches_of(result: SlideResult, reviews: Sequence[PlaceReview]) -> list[int | None]:
+    """Return which patch of a result each review is about; None where there is none.
+
+    It is the one that covers the place best; both must share half of what they cover together, so
+    that a verdict stays when the slide is analysed anew, with whatever grid.
+    """
+    table = result.patches
+    found: list[int | None] = []
+    for review in reviews:
+        place = review.place
+        wide = np.minimum(table.x + table.width, place.right) - np.maximum(table.x, place.x)
+        high = np.minimum(table.y + table.height, place.bottom) - np.maximum(table.y, place.y)
+        common = np.clip(wide, 0, None) * np.clip(high, 0, None)
+        share = common / (table.width * table.height + place.width * place.height - common)
+        best = int(share.argmax()) if len(share) else -1
+        found.append(best if best >= 0 and share[best] >= _LEAST_OVERLAP else None)
+    return found
+
+
+def by_patch(result: SlideResult, reviews: Iterable[PlaceReview]) -> dict[int, PlaceReview]:
+    """Return reviews by index of the patch that each is about; of two, the later one."""
+    ordered = sorted(reviews, key=lambda review: review.date)
+    places = patches_of(result, ordered)
+    return {
+        patch: review for patch, review in zip(places, ordered, strict=True) if patch is not None
+    }
+
+
+def write_review(reviews: Iterable[PlaceReview], path: Path | str) -> None:
+    """Write what was said as a table, places in level-0 pixels.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written.
+    """
+    with (
+        whole_file(Path(path)) as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        table = csv.writer(stream)
+        table.writerow(_COLUMNS)
+        for said in sorted(reviews, key=lambda said: said.key):
+            place = (repr(float(getattr(said.place, name))) for name in _PLACE)
+            words = (said.class_name, said.view, said.verdict or "", said.comment, said.reviewer)
+            table.writerow([*place, *map(as_text, words), said.date, NOTICE])
+
+
+def read_review(path: Path | str) -> tuple[PlaceReview, ...]:
+    """Read what `write_review` wrote.
+
+    Raises
+    ------
+    ResultError
+        When the file is no such table.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            return tuple(_review(row) for row in csv.DictReader(stream))
+    except (OSError, KeyError, TypeError, ValueError, csv.Error, GeometryError) as error:
+        raise ResultError(
+            expected=f"verdicts on places of a slide in {path}",
+            found=f"{type(error).__name__}: {error}",
+            hint="Choose the review.csv that was exported with a result.",
+            causes=(error,),
+        ) from error
+
+
+def as_text(words: str) -> str:
+    """Return words that a spreadsheet takes for text, never for a formula."""
+    return f"'{words}" if words.startswith(_FORMULA) else words
+
+
+def _review(row: Mapping[str, str]) -> PlaceReview:
+    verdict = row["verdict"]
+    return PlaceReview(
+        Box(*(float(row[name]) for name in _PLACE)),
+        _plain(row.get("class") or ""),
+        _plain(row.get("view") or ""),
+        Verdict(verdict) if verdict else None,
+        _plain(row.get("comment") or ""),
+        _plain(row.get("reviewer") or ""),
+        row.get("date") or "",
+    )
+
+
+def _plain(words: str) -> str:
+    return words[1:] if words[:1] == "'" and words[1:].startswith(_FORMULA) else words
