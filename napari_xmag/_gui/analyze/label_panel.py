@@ -49,11 +49,11 @@ class LabelPanel(QWidget):
         self.show_result(None)
 
     def show_result(self, result: SlideResult | None) -> None:
-        """Offer the classes of a result, the predicted one chosen."""
+        """Offer the classes of a result, its answer chosen."""
         self._result = result
         self.label.clear()
         self.label.addItems(list(result.classes) if result is not None else [])
-        self.label.setEditText((result.predicted or "") if result is not None else "")
+        self.label.setEditText((result.answer or "") if result is not None else "")
         self.setEnabled(result is not None)
         self.show_verdicts({})
 

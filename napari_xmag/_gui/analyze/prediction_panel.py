@@ -1,19 +1,22 @@
-"""The slide's answer: a bar for each class, warnings in words."""
+"""The slide's answer or why there is none, a bar for each class, warnings in words."""
+
+from datetime import datetime
 
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QPainter, QPainterPath, QPaintEvent
 from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_xmag._gui.shared.figures import percent
-from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, discard, text_color
-from napari_xmag.analyze.flags import Flag
+from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard, text_color
+from napari_xmag.analyze.bars import Band, band_words, class_bars
 from napari_xmag.analyze.result import SlideResult
 
 _BAR_PX = 8
+_MARK_PX = 4  # how far the mark of the threshold stands out of the bar
 
 
 class ClassBar(QWidget):
-    """One class: its name, its probability as a number and as a bar; the predicted one is marked.
+    """One class: its name, its probability as a number and as a bar; the answer is marked.
 
     Parameters
     ----------
@@ -21,19 +24,23 @@ class ClassBar(QWidget):
         Class.
     probability
         0 to 1.
-    predicted
-        Whether this is the slide's prediction.
+    answer
+        Whether this class is the slide's answer; the other bars are grey.
+    band
+        Where the decision lies: a mark on the bar, and the uncertain range around it.
     """
 
-    def __init__(self, name: str, probability: float, predicted: bool) -> None:
+    def __init__(
+        self, name: str, probability: float, *, answer: bool = False, band: Band | None = None
+    ) -> None:
         super().__init__()
-        self.name, self.probability, self.predicted = name, probability, predicted
+        self.name, self.probability, self.answer, self.band = name, probability, answer, band
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"{name}: {percent(probability)}")
 
     def sizeHint(self) -> QSize:
         """Return room for a line of text and a bar."""
-        return QSize(200, self.fontMetrics().height() + _BAR_PX + 8)
+        return QSize(200, self.fontMetrics().height() + _BAR_PX + _MARK_PX + 6)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw name and number over the bar."""
@@ -45,13 +52,13 @@ class ClassBar(QWidget):
 
     def _write(self, painter: QPainter) -> None:
         font = self.font()
-        font.setBold(self.predicted)
+        font.setBold(self.answer)
         painter.setFont(font)
         painter.setPen(text_color(self))
         line = QRectF(1, 0, self.width() - 2, painter.fontMetrics().height() + 1)
         number = percent(self.probability)
         room = int(line.width() - painter.fontMetrics().horizontalAdvance(number) - 10)
-        mark = "▸ " if self.predicted else ""
+        mark = "▸ " if self.answer else ""
         name = painter.fontMetrics().elidedText(
             f"{mark}{self.name}", Qt.TextElideMode.ElideMiddle, room
         )
@@ -59,30 +66,53 @@ class ClassBar(QWidget):
         painter.drawText(line, Qt.AlignmentFlag.AlignRight, number)
 
     def _draw_bar(self, painter: QPainter) -> None:
-        track = QRectF(1, self.height() - _BAR_PX - 3, self.width() - 2, _BAR_PX)
+        track = QRectF(1, self.height() - _BAR_PX - _MARK_PX, self.width() - 2, _BAR_PX)
         shape = QPainterPath()
         shape.addRoundedRect(track, _BAR_PX / 2, _BAR_PX / 2)
         painter.fillPath(shape, text_color(self, 0.18))
         painter.setClipPath(shape)
-        track.setWidth(track.width() * self.probability)
-        painter.fillRect(track, ACCENT if self.predicted else text_color(self, 0.5))
+        filled = QRectF(track)
+        filled.setWidth(track.width() * self.probability)
+        painter.fillRect(filled, ACCENT if self.answer else text_color(self, 0.5))
+        if self.band is not None:
+            self._draw_decision(painter, track, self.band)
+
+    def _draw_decision(self, painter: QPainter, track: QRectF, band: Band) -> None:
+        """Hatch the uncertain range and mark the threshold."""
+        left, width = track.left(), track.width()
+        uncertain = QRectF(track)
+        uncertain.setLeft(left + band.low * width)
+        uncertain.setRight(left + band.high * width)
+        painter.fillRect(uncertain, Qt.BrushStyle.BDiagPattern)
+        painter.setClipping(False)
+        mark = QRectF(left + band.threshold * width - 1, track.top() - _MARK_PX, 2, 0)
+        mark.setBottom(track.bottom() + _MARK_PX)
+        painter.fillRect(mark, text_color(self))
 
 
 class FlagRow(QFrame):
-    """One warning: a sign and a sentence."""
+    """One reason or warning: a sign and a sentence."""
 
-    def __init__(self, flag: Flag) -> None:
+    def __init__(self, sentence: str) -> None:
         super().__init__()
         self.setObjectName("xmagFlag")
         self.setStyleSheet(f"#xmagFlag {{ border: none; border-left: 4px solid {ALARM.name()}; }}")
-        self.words = Words(f"⚠  {flag.words}")
+        self.words = Words(f"⚠  {sentence}")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 2, 2, 2)
         layout.addWidget(self.words)
 
 
 class PredictionPanel(QWidget):
-    """Shows what the model predicts for the whole slide, and reasons to doubt it."""
+    """Shows what the model says of the whole slide, and reasons to doubt it.
+
+    Attributes
+    ----------
+    headline
+        The answer, or that there is none.
+    about
+        Which model, which tissue, when.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,34 +121,49 @@ class PredictionPanel(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(5)
+        self.headline = bold(Words(), larger=3)
+        self.about = Words()
         self.note = Words()
+        self._layout.addWidget(self.headline)
+        self._layout.addWidget(self.about)
         self._layout.addWidget(self.note)
 
     def show_result(self, result: SlideResult | None) -> None:
-        """Show bars and warnings."""
+        """Show answer, reasons, bars and warnings."""
         for widget in (*self.bars, *self.flags):
             self._layout.removeWidget(widget)
             discard(widget)
         self.bars, self.flags = [], []
-        self.note.say(_note(result))
         if result is None:
+            self.headline.say("")
+            self.about.say("")
+            self.note.say("The prediction appears when all tiles have been analysed.")
             return
-        self.bars = _bars(result)
-        self.flags = [FlagRow(flag) for flag in result.flags]
-        for widget in (*self.bars, *self.flags):
+        self.headline.say(result.headline)
+        self.about.say(about(result))
+        self.note.say("\n".join(band_words(result)))
+        self._fill(result)
+
+    def _fill(self, result: SlideResult) -> None:
+        """Put the reasons for no answer above the bars, and other warnings below them."""
+        certain = "" if result.uncertain else result.answer
+        reasons = [FlagRow(words) for words in result.abstained]
+        self.bars = [
+            ClassBar(name, share, answer=name == certain, band=band)
+            for name, share, band in class_bars(result)
+        ]
+        warnings = [FlagRow(flag.words) for flag in result.warnings]
+        self.flags = [*reasons, *warnings]
+        for place, widget in enumerate(reasons, start=2):
+            self._layout.insertWidget(place, widget)
+        above = self._layout.indexOf(self.note)
+        for place, bar in enumerate(self.bars, start=above):
+            self._layout.insertWidget(place, bar)
+        for widget in warnings:
             self._layout.addWidget(widget)
 
 
-def _bars(result: SlideResult) -> list[ClassBar]:
-    return [
-        ClassBar(name, value, name == result.predicted)
-        for name, value in zip(result.classes, result.probabilities, strict=False)
-    ]
-
-
-def _note(result: SlideResult | None) -> str:
-    if result is None:
-        return "The prediction appears when all tiles have been analysed."
-    if not result.probabilities:
-        return "No prediction: no tile could be analysed."
-    return f"Prediction: {result.predicted} ({result.rule})." if result.rule else ""
+def about(result: SlideResult) -> str:
+    """Return what a result is of: model with version, tissue, date."""
+    when = datetime.fromisoformat(result.created).astimezone().strftime("%Y-%m-%d %H:%M")
+    return f"{result.model_words}\n{result.tissue_words} · {when}"

@@ -28,9 +28,9 @@ class Requests(QObject):
         self._waiting: SlideSession | None = None
 
     def predictions(self) -> dict[Path, str]:
-        """Return the predicted class of each slide of the viewer that has one."""
+        """Return the answer for each slide of the viewer that has one."""
         sessions = self._controller.state.sessions
-        known = {s.path: s.result.predicted for s in sessions if s.result is not None}
+        known = {s.path: s.result.answer for s in sessions if s.result is not None}
         return {path: label for path, label in known.items() if label}
 
     def given_mpp(self, path: Path) -> float | None:

@@ -275,7 +275,7 @@ class AnalyzeWidget(Docked):
     # what other widgets ask for
 
     def predictions(self) -> dict[Path, str]:
-        """Return the predicted class of each slide of the viewer that has one."""
+        """Return the answer for each slide of the viewer that has one."""
         return self._requests.predictions()
 
     def given_mpp(self, path: Path) -> float | None:

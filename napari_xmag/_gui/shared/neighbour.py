@@ -27,7 +27,7 @@ class AnalyzeDesk(Protocol):
     """What other widgets ask of *Analyze slide*."""
 
     def predictions(self) -> Mapping[Path, str]:
-        """Return the predicted class of each slide of the viewer that has one."""
+        """Return the answer for each slide of the viewer that has one."""
 
     def given_mpp(self, path: Path) -> float | None:
         """Return the pixel size that the user gave for a slide; None where its file states it."""
