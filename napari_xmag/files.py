@@ -71,6 +71,11 @@ def safe_name(name: str) -> str:
     return cleaned.strip(". ") or "slide"
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, what cannot be seen or would break it escaped."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file; numbers that are none become null.
 

@@ -13,9 +13,10 @@ from napari_xmag.layer_data import LayerData, slide_layer_data
 from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
+from napari_xmag.slide.guard.tiff_checks import require_plausible
+from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.segment_slide import DECODE_ERRORS
-from napari_xmag.slide.tiff_directories import count_directories
 from napari_xmag.slide.tiff_pictures import slide_pictures
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -94,14 +95,15 @@ def _is_for_us(path: Path) -> bool:
 def _is_whole_slide_tiff(path: Path) -> bool:
     """Tell RGB that is tiled, pyramidal or large from all other TIFFs."""
     try:
-        pages, _ = count_directories(path)
+        walk = walk_tiff(path)
+        require_plausible(path, walk)
     except SlideOpenError:
-        return True  # directories in a circle would hold up any other reader
+        return True  # circles and absurd sizes would hold up any other reader, or end it
     except (tifffile.TiffFileError, OSError):
         return False
     try:
         with tifffile.TiffFile(path) as file:
-            pictures = slide_pictures(file, path, pages)
+            pictures = slide_pictures(file, path, len(walk.directories))
     except (tifffile.TiffFileError, *DECODE_ERRORS):
         return False
     largest = max(pictures, key=lambda picture: picture.area)

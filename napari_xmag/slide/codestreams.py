@@ -63,6 +63,21 @@ def jpeg_color(stream: bytes) -> StreamColor | None:
     return StreamColor(False if named_rgb else None, frame[0])
 
 
+def stream_pixels(stream: bytes) -> int:
+    """Return how many pixels a JPEG or JPEG 2000 stream declares; 0 where it says nothing."""
+    for marker, body in _jpeg_segments(stream):
+        if marker in _JPEG_FRAMES and len(body) >= 5:
+            return int.from_bytes(body[1:3], "big") * int.from_bytes(body[3:5], "big")
+    start = stream.find(_J2K_START)
+    if stream[:2] == _JPEG_START or start < 0:
+        return 0
+    for marker, body in _jpeg2000_segments(stream, start + 2):
+        if marker == _J2K_SIZE and len(body) >= 18:
+            right, bottom, left, top = struct.unpack_from(">4I", body, 2)
+            return int(max(0, right - left) * max(0, bottom - top))
+    return 0
+
+
 def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (marker, body) of the header's segments."""
     if stream[:2] != _JPEG_START:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom import Instance
 from napari_xmag.slide.dicom_frames import frame_decoder, frame_places, frame_problem
+from napari_xmag.slide.guard.limits import MOST_SEGMENTS, size_problem
 from napari_xmag.slide.scale import StoredLevel
 from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size
 
@@ -61,6 +62,11 @@ class DicomLevel:
         """Why the level cannot be read; empty when it can."""
         if min(*self.first.size, *self.first.tile) < 1:
             return "a picture that does not state its size"
+        if absurd := size_problem(*self.first.size, *self.first.tile):
+            return absurd
+        frames = max(part.number("NumberOfFrames", 1) for part in self.instances)
+        if frames > MOST_SEGMENTS:
+            return f"{frames:,} frames"
         paths = self.first.number("NumberOfOpticalPaths", 1)
         return f"{paths} optical paths" if paths > 1 else frame_problem(self.first)
 

@@ -15,6 +15,7 @@ from PIL import Image
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
+from napari_xmag.slide.guard.limits import size_problem
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.images import choose_image, image_notes
 from napari_xmag.slide.mpp import (
@@ -95,7 +96,8 @@ class OpenSlideSlide(Slide):
             int(properties.get("openslide.level[0].tile-height", 0)),
         )
         whole = Box(0, 0, self.levels[0].width, self.levels[0].height)
-        self.bounds = _box(properties, "openslide.bounds-{}") or whole
+        stated = _box(properties, "openslide.bounds-{}")
+        self.bounds = (stated and stated.intersection(whole)) or whole
         self.background = _background(properties)
         self.objective_power = _positive(properties.get("openslide.objective-power"))
         statements = _statements(properties)
@@ -135,7 +137,7 @@ class OpenSlideSlide(Slide):
             with self._pool.borrow() as handle:
                 image: Image.Image = handle.read_region(location, stored, (width, height))
                 return image
-        except (_Error, ValueError) as error:
+        except (_Error, *DECODE_ERRORS) as error:
             raise tile_error(self.path, box, level, error) from error
 
     def _inside(self, box: Box, level: int) -> NDArray[np.bool_]:
@@ -185,6 +187,8 @@ def _pyramid(handle: openslide.OpenSlide) -> Pyramid:
     OpenSlide takes the mean of both axes' ratios unless the format states the scale.
     """
     sizes = handle.level_dimensions
+    if absurd := next(filter(None, (size_problem(*size) for size in sizes)), ""):
+        raise openslide.OpenSlideUnsupportedFormatError(absurd)
     stored = []
     for (width, height), scale in zip(sizes, handle.level_downsamples, strict=True):
         mean = (sizes[0][0] / width + sizes[0][1] / height) / 2

@@ -19,6 +19,7 @@ DECODE_ERRORS = (
     TypeError,
     LookupError,
     ArithmeticError,
+    MemoryError,
     struct.error,
 )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.handles import HandlePool
+from napari_xmag.slide.plain_samples import PlainSamples
 from napari_xmag.slide.stored_color import StoredColor
 from napari_xmag.slide.tile_cache import ArrayCache
 
@@ -79,9 +80,8 @@ class SegmentLevel:
         separate planes of one page, otherwise 1.
     premultiplied
         Whether colours are already multiplied by alpha.
-    mapped
-        The samples themselves, as (H, W, S) or, with planes, (S, H, W), where they lie in the
-        file uncompressed and in one piece.
+    plain
+        The samples themselves, where they lie in the file uncompressed and in one piece.
     """
 
     width: int
@@ -94,7 +94,7 @@ class SegmentLevel:
     color: StoredColor
     planes: int = 1
     premultiplied: bool = False
-    mapped: Samples | None = None
+    plain: PlainSamples | None = None
 
     def cut_off(self) -> float:
         """Return the share of the level, 0 to 1, that lies beyond the end of its files."""
@@ -157,9 +157,10 @@ class SegmentReader:
         right, bottom = min(x + width, info.width), min(y + height, info.height)
         if left >= right or top >= bottom:
             return
-        if info.mapped is not None:
+        if info.plain is not None:
             place = slice(top - y, bottom - y), slice(left - x, right - x)
-            samples = _crop_mapped(info.mapped, info.planes, left, top, right, bottom)
+            with self._files[info.pages[0].path(0)].borrow() as handle:
+                samples = info.plain.read(handle, left, top, right, bottom)
             yield place, info.color.to_8_bit(samples)
             return
         for row in range(top // info.segment_height, (bottom - 1) // info.segment_height + 1):
@@ -181,6 +182,7 @@ class SegmentReader:
             info = self.levels[level]
             pixels = self._load(info, row * info.columns + column)
             if pixels is not None:
+                _require_filled(info, row, column, pixels)
                 self._cache.put(key, pixels)
         return pixels
 
@@ -213,6 +215,16 @@ class SegmentReader:
         return over_background(pixels, self._background, info.premultiplied)
 
 
+def _require_filled(info: SegmentLevel, row: int, column: int, pixels: Pixels) -> None:
+    """Refuse a segment smaller than its place: what lies beside it would look like glass."""
+    height = min(info.segment_height, info.height - row * info.segment_height)
+    width = min(info.segment_width, info.width - column * info.segment_width)
+    if pixels.shape[0] < height or pixels.shape[1] < width:
+        raise ValueError(
+            f"a block of {pixels.shape[1]}×{pixels.shape[0]} pixels in a place of {width}×{height}"
+        )
+
+
 def _file_pool(path: Path) -> HandlePool[FileIO]:
     # Unbuffered: a handle reads one whole segment at a time.
     return HandlePool(lambda: FileIO(path), lambda handle: handle.close())
@@ -230,14 +242,6 @@ def over_background(
     paper = np.asarray(background, np.float32) * (1 - opacity)
     blended = (colour if premultiplied else colour * opacity) + paper
     return np.clip(np.rint(blended), 0, 255).astype(np.uint8)
-
-
-def _crop_mapped(
-    mapped: Samples, planes: int, left: int, top: int, right: int, bottom: int
-) -> Samples:
-    if planes > 1:
-        return np.moveaxis(mapped[:, top:bottom, left:right], 0, 2)
-    return mapped[top:bottom, left:right]
 
 
 def grid_size(width: int, height: int, segment_width: int, segment_height: int) -> tuple[int, int]:

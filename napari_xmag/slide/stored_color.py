@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color
+from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color, stream_pixels
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]
@@ -21,6 +21,8 @@ _GLASS = 215
 _ALL_BRIGHT = 185
 _GLASS_LEAST = 0.02
 _NEUTRAL = {True: (12, 0.6), False: (8, 0.9)}
+# A strip may be a whole picture of 16,384 × 16,384 px.
+_MOST_PIXELS = 2**28
 # ITU-R BT.601, as JFIF and TIFF take it.
 _LUMA = (0.299, 0.587, 0.114)
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
@@ -118,7 +120,15 @@ def decode_jpeg(data: bytes, tables: bytes | None, is_ycbcr: bool) -> Samples:
     ----------
     is_ycbcr
         What its components are; see :func:`components_are_ycbcr`.
+
+    Raises
+    ------
+    ValueError
+        When the stream declares more pixels than any tile or strip has.
+    RuntimeError
+        When it cannot be decoded.
     """
+    _require_size(data)
     model = "YCBCR" if is_ycbcr else "RGB"
     return np.asarray(
         imagecodecs.jpeg8_decode(data, tables=tables, colorspace=model, outcolorspace="RGB")
@@ -132,7 +142,15 @@ def decode_jpeg2000(data: bytes, is_ycbcr: bool) -> Pixels:
     ----------
     is_ycbcr
         What its components are where the stream does not say.
+
+    Raises
+    ------
+    ValueError
+        When the stream declares more pixels than any tile or strip has.
+    RuntimeError
+        When it cannot be decoded.
     """
+    _require_size(data)
     color = jpeg2000_color(data)
     samples = np.asarray(imagecodecs.jpeg2k_decode(data))
     samples = samples[..., None] if samples.ndim == 2 else samples
@@ -140,6 +158,13 @@ def decode_jpeg2000(data: bytes, is_ycbcr: bool) -> Pixels:
     if is_ycbcr and pixels.shape[2] >= 3 and not (color and color.undone):
         return ycbcr_to_rgb(pixels)
     return pixels
+
+
+def _require_size(stream: bytes) -> None:
+    """Refuse a stream before memory is taken for what it declares."""
+    pixels = stream_pixels(stream)
+    if pixels > _MOST_PIXELS:
+        raise ValueError(f"a block that declares {pixels:,} pixels")
 
 
 def components_are_ycbcr(

@@ -11,12 +11,12 @@ from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
+from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
 from napari_xmag.slide.segment_slide import DECODE_ERRORS, SegmentSlide
 from napari_xmag.slide.segments import SegmentLevel, SegmentReader
-from napari_xmag.slide.tiff_directories import count_directories
 from napari_xmag.slide.tiff_picture import TiffPicture
 from napari_xmag.slide.tiff_pictures import slide_pictures
 from napari_xmag.slide.tiff_segments import segment_level
@@ -46,9 +46,9 @@ class TiffSlide(SegmentSlide):
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
-        pages, complete = count_directories(path)
+        walk = walk_tiff(path)
         with tifffile.TiffFile(path) as file:
-            pictures = slide_pictures(file, path, pages)
+            pictures = slide_pictures(file, path, len(walk.directories))
             self.images = tuple(_slide_image(index, p) for index, p in enumerate(pictures, 1))
             self.image = choose_image(path, self.images, image)
             picture = pictures[self.image.index - 1]
@@ -60,7 +60,7 @@ class TiffSlide(SegmentSlide):
         self.notes = (
             *image_notes(self.images, self.image, image),
             *pyramid.notes,
-            *damage_note(levels[0].cut_off(), lost, complete),
+            *damage_note(levels[0].cut_off(), lost, walk.complete),
         )
         self._try_decoding()
 

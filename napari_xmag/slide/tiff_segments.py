@@ -8,6 +8,8 @@ import numpy as np
 import tifffile
 
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.slide.codestreams import stream_pixels
+from napari_xmag.slide.plain_samples import PlainSamples
 from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size, some_segments
 from napari_xmag.slide.stored_color import (
     ColorModel,
@@ -21,6 +23,8 @@ from napari_xmag.slide.stored_color import (
 # A compressed file in one giant block would have to be decoded whole for each look at it.
 LARGEST_SEGMENT = 2**30
 
+# Streams are padded to whole blocks at most.
+_MOST_BEYOND, _SMALL_TILE = 4, 2**16
 _JPEG = frozenset({7, 33007})
 # 33003 is Aperio's YCbCr, whatever the photometric tag beside it says.
 _APERIO_YCBCR = 33003
@@ -66,8 +70,8 @@ def segment_level(pages: Sequence[Any], path: Path) -> SegmentLevel:
     planes = key.samplesperpixel if key.planarconfig == 2 else 1
     width, height = key.imagewidth, key.imagelength
     segment = (key.tilewidth, key.tilelength) if key.is_tiled else (width, key.rowsperstrip)
-    mapped = _map_samples(pages, path)
-    if mapped is None and segment[0] * segment[1] * key.samplesperpixel > LARGEST_SEGMENT:
+    plain = _plain_samples(pages, path)
+    if plain is None and segment[0] * segment[1] * key.samplesperpixel > LARGEST_SEGMENT:
         raise SlideOpenError(
             expected="a slide stored in tiles",
             found=f"{path.name}, one compressed block of {width}×{height} pixels",
@@ -86,7 +90,7 @@ def segment_level(pages: Sequence[Any], path: Path) -> SegmentLevel:
         color=parts[0][1] if len(pages) == 1 else StoredColor(ColorModel.RGB),
         planes=planes,
         premultiplied=bool(key.extrasamples) and int(key.extrasamples[0]) == 1,
-        mapped=mapped,
+        plain=plain,
     )
 
 
@@ -121,6 +125,7 @@ def _jpeg(key: Any, is_ycbcr: bool) -> _Decode:
 
     def decode(data: bytes, index: int) -> Samples:
         width, height = size(index)
+        _require_declared(data, width * height)
         return decode_jpeg(data, tables, is_ycbcr)[:height, :width]
 
     return decode
@@ -131,9 +136,17 @@ def _jpeg_2000(key: Any, is_ycbcr: bool) -> _Decode:
 
     def decode(data: bytes, index: int) -> Samples:
         width, height = size(index)
+        _require_declared(data, width * height)
         return decode_jpeg2000(data, is_ycbcr)[:height, :width]
 
     return decode
+
+
+def _require_declared(data: bytes, pixels: int) -> None:
+    """Refuse a stream that is far larger than its tile: decoding it would only fill memory."""
+    declared = stream_pixels(data)
+    if declared > _MOST_BEYOND * max(pixels, _SMALL_TILE):
+        raise ValueError(f"a block of {pixels:,} pixels that declares {declared:,}")
 
 
 def _by_tifffile(key: Any) -> _Decode:
@@ -227,15 +240,20 @@ def _is_subsampled(page: Any) -> bool:
     return int(page.photometric) == _YCBCR and bool(page.is_subsampled)
 
 
-def _map_samples(pages: Sequence[Any], path: Path) -> Samples | None:
-    """Map uncompressed samples that lie in one piece; nothing is read yet."""
+def _plain_samples(pages: Sequence[Any], path: Path) -> PlainSamples | None:
+    """Return where uncompressed samples lie in one piece; None where they do not."""
     key = pages[0].keyframe
     contiguous = key.compression == 1 and key.is_contiguous and key.bitspersample in (8, 16)
     if len(pages) > 1 or key.is_tiled or not contiguous or _is_subsampled(key):
         return None
-    size = key.imagelength, key.imagewidth
-    shape = (key.samplesperpixel, *size) if key.planarconfig == 2 else (*size, key.samplesperpixel)
-    dtype = np.dtype(key.dtype).newbyteorder(key.parent.byteorder)
-    if path.stat().st_size < pages[0].dataoffsets[0] + dtype.itemsize * int(np.prod(shape)):
-        return None  # cut short: strip by strip, what is there can still be read
-    return np.memmap(path, dtype, "r", offset=pages[0].dataoffsets[0], shape=shape)
+    planes = key.samplesperpixel if key.planarconfig == 2 else 1
+    plain = PlainSamples(
+        offset=pages[0].dataoffsets[0],
+        dtype=np.dtype(key.dtype).newbyteorder(key.parent.byteorder),
+        width=key.imagewidth,
+        height=key.imagelength,
+        samples=key.samplesperpixel,
+        planes=planes,
+    )
+    # Cut short: strip by strip, what is there can still be read.
+    return plain if plain.end <= path.stat().st_size else None

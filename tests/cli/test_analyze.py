@@ -184,14 +184,14 @@ def test_whatever_a_reader_raises_the_next_slide_is_analyzed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:
-    reader = slide_open._open_any
+    reader = slide_open.open_any
 
     def fail_once(path: Path, image: int | str | None) -> Slide:
         if path == pyramid_slide:
             raise ElementTree.ParseError("not well-formed")
         return reader(path, image)
 
-    monkeypatch.setattr(slide_open, "_open_any", fail_once)
+    monkeypatch.setattr(slide_open, "open_any", fail_once)
     slides = [str(pyramid_slide), str(single_level_slide)]
     assert main(["analyze", *slides, "--model", tiny, "--out", str(tmp_path / "out")]) == 1
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["single"]

@@ -12,12 +12,12 @@ import tifffile
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode, Slide
+from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.overview import read_overview
 from napari_xmag.slide.pyramid import dask_pyramid
 from napari_xmag.slide.resample import read_resampled
-from napari_xmag.slide.tiff_directories import count_directories
 from napari_xmag.slide.tiles import plan_tiles, read_tiles
 from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
 from tests.slides import draw_section, write_pyramid
@@ -244,10 +244,12 @@ def test_directories_are_counted(tmp_path: Path, options: dict[str, object]) -> 
     with tifffile.TiffWriter(path, **options) as writer:
         for _ in range(3):
             writer.write(np.zeros((32, 32, 3), np.uint8), photometric="rgb", metadata=None)
-    assert count_directories(path) == (3, True)
+    walk = walk_tiff(path)
+    assert (len(walk.directories), walk.complete) == (3, True)
     with tifffile.TiffFile(path) as file:
         last = file.pages[2].aspage().offset
-    assert count_directories(cut(path, last)) == (2, False)
+    walk = walk_tiff(cut(path, last))
+    assert (len(walk.directories), walk.complete) == (2, False)
 
 
 def test_directories_that_go_in_a_circle_are_refused(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_whatever_a_reader_raises_becomes_our_error_with_its_cause(
     def fail(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("napari_xmag.slide.open._BACKENDS", (("one", fail), ("other", fail)))
+    monkeypatch.setattr("napari_xmag.slide.backends._BACKENDS", (("one", fail), ("other", fail)))
     with pytest.raises(SlideOpenError) as caught:
         open_slide(pyramid_slide)
     assert caught.value.causes == (raised, raised)
