@@ -85,14 +85,16 @@ def list_models(*, verify: bool = True) -> list[ModelEntry]:
 
 
 def check_model(folder: Path | str) -> ModelInfo:
-    """Check that a folder holds a complete, unaltered slide model.
+    """Check that a folder holds a complete, unaltered slide model, by loading it.
 
     Raises
     ------
     ModelError
         With the reason why it does not.
     """
-    return _folder.read_folder(Path(folder)).info
+    from napari_xmag.nets.build import load_folder
+
+    return load_folder(Path(folder)).info
 
 
 def find_model(name_or_folder: str | Path | None = None) -> Path:

@@ -17,7 +17,7 @@ from napari_xmag.analyze.tissue_used import describe_tissue
 from napari_xmag.errors import ResultError
 from napari_xmag.extras import import_extra
 from napari_xmag.filenames import PATCHES, RESULT
-from napari_xmag.files import whole_file
+from napari_xmag.files import parse_json, whole_file
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.nets.decision import EVEN, close_classes, describe_decision, predict_class
 
@@ -238,7 +238,7 @@ class SlideResult:
         """
         folder = Path(folder)
         try:
-            data = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            data = parse_json((folder / RESULT).read_text(encoding="utf-8"))
             _check_format(data)
             patches = read_tiles_csv(folder / PATCHES, data["classes"])
             if len(patches) != data["tiles"]:

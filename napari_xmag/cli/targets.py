@@ -1,12 +1,12 @@
 """What is to be analysed: slides, the images of QuPath projects, or one image that QuPath shows."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_xmag.errors import ConfigError, ProjectError
+from napari_xmag.files import parse_json
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
@@ -130,7 +130,7 @@ def _of_server(path: Path) -> Target:
     from napari_xmag.qupath.server import read_server
 
     try:
-        image = read_server(json.loads(path.read_text(encoding="utf-8-sig")))
+        image = read_server(parse_json(path.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ProjectError(
             expected=f"an image as QuPath describes it in {path.name}",

@@ -1,6 +1,5 @@
 """Sample tissue fields into shards, by one worker or many; each part is done whole or not."""
 
-import json
 import logging
 import os
 from collections import Counter
@@ -16,7 +15,7 @@ from napari_xmag.distill.sources import FieldSource, Part, find_sources, parts
 from napari_xmag.errors import ConfigError, ExportError, TileReadError, XmagError
 from napari_xmag.fields.shards import FieldRecord, write_index, write_shard
 from napari_xmag.filenames import PREPARED
-from napari_xmag.files import write_json
+from napari_xmag.files import parse_json, write_json
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, finish
 
@@ -256,7 +255,7 @@ def _report(path: Path) -> dict[str, Any] | None:
     """Return a report whose shard is there too."""
     if not path.exists():
         return None
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    report: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
     shard = path.parents[1] / f"{path.stem}.tar"
     return report if shard.exists() or not report["fields"] else None
 
@@ -270,7 +269,7 @@ def _remove_leftovers(out: Path) -> None:
 def _require_same_settings(out: Path, config: PrepareConfig) -> None:
     path = out / PREPARED
     wanted = config.model_dump()
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else wanted
+    found = parse_json(path.read_text(encoding="utf-8")) if path.exists() else wanted
     if found != wanted:
         differing = sorted(key for key in wanted if found.get(key) != wanted[key])
         raise ConfigError(

@@ -1,6 +1,5 @@
 """All files of one result, in one folder of its own, together or not at all."""
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from napari_xmag.export.geojson import patch_features, write_geojson, write_qupa
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
 from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT, REVIEW
-from napari_xmag.files import safe_name, whole_folder
+from napari_xmag.files import parse_json, safe_name, whole_folder
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.review.verdicts import PlaceReview, write_review
 from napari_xmag.slide.base import Slide
@@ -212,7 +211,7 @@ def _text_of(file: Path) -> str:
 def _owner(folder: Path) -> str:
     """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
     try:
-        result = json.loads((folder / NAMES[0]).read_text(encoding="utf-8"))
+        result = parse_json((folder / NAMES[0]).read_text(encoding="utf-8"))
         return str(result["slide"]["fingerprint"])
     except FileNotFoundError:
         return "something else" if any(folder.iterdir()) else ""

@@ -9,12 +9,14 @@ import torch
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
+from napari_xmag.files import parse_json
 from napari_xmag.markdown import table, wrapped
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.decision import describe_decision
 from napari_xmag.nets.model import ModelInfo, SlideModel
-from napari_xmag.nets.student import Student, StudentSpec, build_backbone
+from napari_xmag.nets.stored_tensors import read_header
+from napari_xmag.nets.student import BUILD_ERRORS, Student, StudentSpec, build_backbone
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
@@ -39,6 +41,7 @@ def load_folder(folder: Path) -> SlideModel:
         When the folder is no good or its weights do not fit its description.
     """
     content = _folder.read_folder(folder)
+    _require_fitting(folder)
     xmag = content.xmag
     try:
         spec = StudentSpec.stated(xmag)
@@ -55,6 +58,45 @@ def load_folder(folder: Path) -> SlideModel:
         ) from error
     student = Student(build_backbone(f"local-dir:{folder}"), spec)
     return SlideModel(student, head, content.info).eval()
+
+
+def _require_fitting(folder: Path) -> None:
+    """Compare names and shapes of the stored weights with the network's, before memory is taken.
+
+    Raises
+    ------
+    ModelError
+        When they differ, or timm cannot build such a network.
+    """
+    import timm
+
+    config = parse_json((folder / CONFIG).read_bytes())
+    arguments = config.get("model_args", {}) | {"num_classes": 0}
+    try:
+        with torch.device("meta"):
+            network = timm.create_model(config["architecture"], pretrained=False, **arguments)
+    except NotImplementedError:
+        return  # a network that cannot be built without memory: loading compares, too
+    except BUILD_ERRORS as error:
+        raise _unfitting(folder, f"a network that timm cannot build ({error})", error) from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in read_header(folder / WEIGHTS).items()}
+    differing = sorted(
+        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+    )
+    if differing:
+        count = len(differing)
+        words = f"{count} tensors that differ from those of {config['architecture']}"
+        raise _unfitting(folder, f"{words}, such as {differing[0][:100]}")
+
+
+def _unfitting(folder: Path, found: str, cause: Exception | None = None) -> ModelError:
+    return ModelError(
+        expected=f"weights in {folder / WEIGHTS} that fit the network of its {CONFIG}",
+        found=found,
+        hint="Fetch or save the model again.",
+        causes=() if cause is None else [cause],
+    )
 
 
 def write_folder(model: SlideModel, folder: Path, card: Mapping[str, str]) -> ModelInfo:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG, WEIGHTS
+from napari_xmag.files import parse_json
 from napari_xmag.nets.folder import file_sha256, replacing
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 
@@ -104,7 +105,7 @@ def load_encoder(folder: Path | str, spec: StudentSpec | None = None) -> Encoder
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(
             expected=f"a readable {CONFIG} in {folder}",

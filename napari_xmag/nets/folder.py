@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
+from napari_xmag.files import parse_json
 from napari_xmag.nets.decision import EVEN
+from napari_xmag.nets.folder_checks import require_head, require_network, require_readout
 from napari_xmag.nets.info import ModelInfo, TrainingRange
+from napari_xmag.nets.stored_tensors import read_header, require_finite
 
 FORMAT = 1
 
@@ -30,6 +33,7 @@ _PINNED = (WEIGHTS, HEAD, CARD)
 _UNSAFE = {".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RANGE = "training_range."
+_MOST_CONFIG = 2**20
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -90,11 +94,17 @@ def read_folder(folder: Path, *, verify: bool = True) -> FolderContent:
         )
     _check_files(folder, xmag, verify=verify)
     try:
-        head, arrays = _read_head(folder)
+        require_network(config)
+        require_readout(xmag)
+        head, arrays = _read_head(folder, verify=verify)
         info = _info(xmag, arrays, sha256)
+        require_head(xmag, head, arrays)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        if isinstance(error, ModelError):
+            raise
+        what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise _refused(
-            folder, f"an incomplete or unreadable description ({error!r})", _FETCH_AGAIN, error
+            folder, f"an incomplete or unreadable description ({what})", _FETCH_AGAIN, error
         ) from error
     return FolderContent(folder, info, xmag, head, _encoder_fingerprint(config))
 
@@ -207,13 +217,18 @@ def file_sha256(path: Path) -> str:
 
 def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
     try:
-        raw = (folder / CONFIG).read_bytes()
-        config = json.loads(raw)
+        with (folder / CONFIG).open("rb") as file:
+            raw = file.read(_MOST_CONFIG + 1)
+        if len(raw) > _MOST_CONFIG:
+            raise ValueError(f"more than {_MOST_CONFIG:,} bytes")
+        config = parse_json(raw)
     except OSError as error:
         found = f"no readable {CONFIG}" if folder.is_dir() else "no such folder"
         raise _refused(folder, found, "Name a folder that holds a model.", error) from error
     except ValueError as error:
-        raise _refused(folder, f"a {CONFIG} that is no JSON", _FETCH_AGAIN, error) from error
+        raise _refused(
+            folder, f"a {CONFIG} that is no plain JSON ({error})", _FETCH_AGAIN, error
+        ) from error
     if not isinstance(config, dict):
         raise _refused(folder, f"a {CONFIG} that is no JSON object", _FETCH_AGAIN)
     return config, hashlib.sha256(raw).hexdigest()
@@ -250,13 +265,21 @@ def _encoder_fingerprint(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(stated.encode()).hexdigest()
 
 
-def _read_head(folder: Path) -> tuple[Arrays, Arrays]:
+def _read_head(folder: Path, *, verify: bool) -> tuple[Arrays, Arrays]:
+    """Return the tensors of the head and of the training range; check those of the network."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    for name in (HEAD, WEIGHTS):
+        try:
+            tensors = read_header(folder / name)
+            if verify and name == WEIGHTS:
+                require_finite(folder / name, tensors)
+        except (OSError, ValueError) as error:
+            raise _refused(folder, f"an unreadable {name}: {error}", _FETCH_AGAIN, error) from error
     try:
         arrays: Arrays = load_file(folder / HEAD)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:
         raise _refused(folder, f"an unreadable {HEAD}", _FETCH_AGAIN, error) from error
     kept = {key: value for key, value in arrays.items() if not key.startswith(_RANGE)}
     return kept, {

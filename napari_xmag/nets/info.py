@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.errors import ModelError
+from napari_xmag.files import printable
 from napari_xmag.nets.decision import EVEN
 
 Granularity = Literal["tiles", "cells"]
@@ -30,6 +31,12 @@ DEVICE_NAMES = {
 
 PRECISION_NAMES = {"auto": "Automatic", "float32": "Full (float32)"}
 """Precisions as people call them."""
+
+LEAST_MPP, MOST_MPP = 0.01, 100.0
+MOST_TILE_PX = 4096
+MOST_CLASSES = 1000
+LONGEST_NAME = 100
+"""Letters of a class or a model's name for people."""
 
 _PRIOR_SLIDES = 10.0
 _FALSE_ALARMS = 0.02
@@ -193,8 +200,11 @@ class ModelInfo:
             for wrong, words in (
                 (len(self.classes) < 2, "fewer than two classes"),
                 (len(set(self.classes)) != len(self.classes), "two classes of the same name"),
-                (not (math.isfinite(self.mpp) and self.mpp > 0), f"mpp {self.mpp}"),
-                (self.tile_px < 1, f"tile_px {self.tile_px}"),
+                (not LEAST_MPP <= self.mpp <= MOST_MPP, f"mpp {self.mpp}"),
+                (not 1 <= self.tile_px <= MOST_TILE_PX, f"tile_px {self.tile_px}"),
+                (len(self.classes) > MOST_CLASSES, f"{len(self.classes)} classes"),
+                (any(map(name_problem, self.classes)), _first_problem(self.classes)),
+                (bool(name_problem(self.display_name)), name_problem(self.display_name)),
                 (
                     self.granularity not in get_args(Granularity),
                     f"granularity {self.granularity!r}",
@@ -213,8 +223,9 @@ class ModelInfo:
         ]
         if problems:
             raise ModelError(
-                expected="a model with distinct classes, positive mpp, tile_px and temperature, "
-                "and a threshold between 0 and 1 if there are two classes",
+                expected=f"a model with distinct classes, mpp from {LEAST_MPP:g} to {MOST_MPP:g}, "
+                f"tile_px from 1 to {MOST_TILE_PX}, a positive temperature, and a threshold "
+                "between 0 and 1 if there are two classes",
                 found=", ".join(problems),
                 hint="Correct the model's description.",
             )
@@ -230,6 +241,21 @@ class ModelInfo:
         """Return raw and calibrated class probabilities (..., C) of class logits (..., C)."""
         values = np.asarray(logits, dtype=np.float64)
         return softmax(values), softmax(values / self.temperature)
+
+
+def name_problem(name: str) -> str:
+    """Return why a name for people cannot be shown in one line; empty when it can."""
+    if not name.strip():
+        return "an empty name"
+    if len(name) > LONGEST_NAME:
+        return f"a name of {len(name):,} letters ({printable(name[:20])}…)"
+    if not name.isprintable():
+        return f"a name with characters that cannot be seen ({printable(name)})"
+    return ""
+
+
+def _first_problem(names: Sequence[str]) -> str:
+    return next(filter(None, map(name_problem, names)), "")
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

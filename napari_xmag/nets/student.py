@@ -1,6 +1,6 @@
 """The student: any timm backbone that gives one embedding and a 4×4 grid of cells for each tile."""
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,17 @@ from torch.nn import functional
 
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG
+from napari_xmag.files import parse_json
 from napari_xmag.nets.weights import hub_folder, require_safetensors, timm_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
-_BUILD_ERRORS = (RuntimeError, ValueError, TypeError, AssertionError, KeyError, OSError)
+BUILD_ERRORS = (
+    *(RuntimeError, ValueError, TypeError, AssertionError, LookupError, OSError),
+    *(AttributeError, ArithmeticError, MemoryError),
+)
+"""What timm raises for a network that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,9 @@ class StudentSpec:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(float(value) for value in self.mean))
         object.__setattr__(self, "std", tuple(float(value) for value in self.std))
-        sizes_fit = self.mpp > 0 and min(self.tile_px, self.cells, self.layers) > 0
-        colors_fit = len(self.mean) == 3 and len(self.std) == 3 and min(self.std) > 0
+        sizes_fit = 0 < self.mpp < math.inf and min(self.tile_px, self.cells, self.layers) > 0
+        finite = all(map(math.isfinite, (*self.mean, *self.std)))
+        colors_fit = finite and len(self.mean) == len(self.std) == 3 and min(self.std) > 0
         if not (sizes_fit and colors_fit and self.embedding in ("cls", "avg")):
             raise ModelError(
                 expected="positive mpp, tile_px, cells, layers and std, and the embedding 'cls' or "
@@ -145,7 +151,7 @@ def build_backbone(source: str, *, pretrained: bool | Path = False, **model_args
         weights = bool(pretrained) or source.startswith("local-dir:")
         model_args["num_classes"] = 0  # timm records another one in the folders that it saves
         backbone = timm.create_model(source, pretrained=weights, **model_args)
-    except _BUILD_ERRORS as error:
+    except BUILD_ERRORS as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(
@@ -381,7 +387,7 @@ def _published(source: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
         return ({} if known is None else known.to_dict()), dict(given)
     folder = hub_folder(place) if kind == "hf-hub" else Path(place)
     require_safetensors(folder)
-    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
     return config.get("pretrained_cfg", config), config.get("model_args", {}) | given
 
 

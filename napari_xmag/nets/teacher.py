@@ -1,6 +1,5 @@
 """A frozen 20x network whose features the student learns."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG, WEIGHTS
+from napari_xmag.files import parse_json
 from napari_xmag.nets import layouts
 from napari_xmag.nets.student import build_backbone
 from napari_xmag.nets.teachers import FeatureRule, TeacherSpec
@@ -155,7 +155,7 @@ def _with_layers(arguments: dict[str, Any]) -> dict[str, Any]:
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        content = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
         raise ModelError(
             expected=f"a readable {path}",

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import json
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from napari_xmag.errors import TissueError
+from napari_xmag.files import parse_json
 
 GEOJSON_SUFFIXES = (".geojson", ".geojson.gz", ".json", ".json.gz", ".zip")
 """Names that QuPath gives to such files, the likeliest first."""
@@ -32,7 +32,7 @@ def read_geojson(path: Path) -> list[Any]:
         When it cannot be read, is no JSON, or unpacks to more than 1 GiB.
     """
     try:
-        return [json.loads(text) for text in _texts(path.read_bytes())]
+        return [parse_json(text) for text in _texts(path.read_bytes())]
     except _READ_ERRORS as error:
         raise TissueError(
             expected=f"GeoJSON in {path.name}",

@@ -1,7 +1,6 @@
 """Projects of QuPath: which slides, with which labels; and notes written back."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_xmag.errors import ProjectError
+from napari_xmag.files import parse_json
 from napari_xmag.qupath.server import QuPathImage, read_server, uri_parts, uri_path
 
 PROJECT_SUFFIX = ".qpproj"
@@ -73,7 +73,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     path = Path(path).absolute()
     try:
         raw = path.read_bytes()
-        content = json.loads(raw.decode("utf-8-sig"))
+        content = parse_json(raw.decode("utf-8-sig"))
         entries = tuple(_entry(item, content, path) for item in content["images"])
     except _READ_ERRORS as error:
         raise ProjectError(

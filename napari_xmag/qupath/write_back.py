@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ProjectError
-from napari_xmag.files import whole_file
+from napari_xmag.files import parse_json, whole_file
 from napari_xmag.qupath.metadata import (
     image_description,
     image_metadata,
@@ -60,7 +60,7 @@ def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:
         When it cannot be written.
     """
     raw = _unchanged(project)
-    content = json.loads(raw.decode("utf-8-sig"))
+    content = parse_json(raw.decode("utf-8-sig"))
     for item in content["images"]:
         note = notes.get(str(item["entryID"]))
         if note is not None:

@@ -1,6 +1,5 @@
 """Pixel sizes that the user gave once, remembered for each slide."""
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from platformdirs import user_config_path
 
 from napari_xmag.errors import GeometryError
-from napari_xmag.files import write_json
+from napari_xmag.files import parse_json, write_json
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
@@ -44,7 +43,7 @@ def remembered_mpp(path: str | os.PathLike[str], image: int = 1) -> Mpp | None:
     path = Path(path)
     try:
         file = _file(path, image)
-        entry = json.loads(file.read_text(encoding="utf-8"))
+        entry = parse_json(file.read_text(encoding="utf-8"))
         return Mpp(float(entry["mpp_x"]), float(entry["mpp_y"]))
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -1,6 +1,5 @@
 """What a run leaves beside its model: settings, slides with their splits, versions."""
 
-import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from napari_xmag.cohort.cohort import write_cohort
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import COHORT, CONFIG, METRICS, VERSIONS
-from napari_xmag.files import write_json
+from napari_xmag.files import parse_json, write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.train.config import TrainConfig
@@ -79,7 +78,7 @@ def read_config(out: Path) -> dict[str, Any]:
         When it cannot be read.
     """
     try:
-        content: dict[str, Any] = json.loads((out / CONFIG).read_text(encoding="utf-8"))
+        content: dict[str, Any] = parse_json((out / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(
             expected=f"the {CONFIG} of a run in {out}",
@@ -94,7 +93,7 @@ def finished(out: Path) -> dict[str, Any] | None:
     """Return the metrics of a run that has ended, or None."""
     if not (out / METRICS).exists():
         return None
-    metrics: dict[str, Any] = json.loads((out / METRICS).read_text(encoding="utf-8"))
+    metrics: dict[str, Any] = parse_json((out / METRICS).read_text(encoding="utf-8"))
     return metrics
 
 

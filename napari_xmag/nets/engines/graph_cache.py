@@ -1,7 +1,6 @@
 """Graphs that were converted once, kept for the next run; needs no torch."""
 
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from napari_xmag.errors import GraphError
-from napari_xmag.files import whole_folder, write_json
+from napari_xmag.files import parse_json, whole_folder, write_json
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.info import Granularity
 from napari_xmag.slide.mpp_store import HOME_VARIABLE
@@ -80,7 +79,7 @@ def kept_graph(name: str) -> Path | None:
 def _about(folder: Path) -> dict[str, Any] | None:
     """Return what is known of a graph; None where there is none, or not all of it."""
     try:
-        about: Any = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about: Any = parse_json((folder / _ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(about, dict):

@@ -1,6 +1,5 @@
 """What a training wrote to its folder, read for the window; also while it is unfinished."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from napari_xmag.cohort.rows import SPLITS
 from napari_xmag.errors import ResultError
 from napari_xmag.filenames import METRICS, MODEL, PREDICTIONS, SCALARS
+from napari_xmag.files import parse_json
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.stats.metrics import confusion_matrix
 from napari_xmag.train.report.predictions import SlidePrediction, read_predictions
@@ -100,7 +100,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
             raise ValueError("no JSON object")
     except (OSError, ValueError) as error:
