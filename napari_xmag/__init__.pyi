@@ -19,6 +19,7 @@ from .errors import MppMissingError as MppMissingError
 from .errors import ProjectError as ProjectError
 from .errors import ResultError as ResultError
 from .errors import SlideOpenError as SlideOpenError
+from .errors import TeachError as TeachError
 from .errors import TileReadError as TileReadError
 from .errors import TissueError as TissueError
 from .errors import XmagError as XmagError

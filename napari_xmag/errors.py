@@ -81,6 +81,10 @@ class ProjectError(XmagError, ValueError):
     """A QuPath project or picture that cannot be read, placed or written back."""
 
 
+class TeachError(XmagError, ValueError):
+    """Examples that cannot teach a classifier yet."""
+
+
 class ResultError(XmagError, ValueError):
     """A saved result that cannot be loaded, or does not belong to this slide."""
 

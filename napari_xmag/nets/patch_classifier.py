@@ -1,0 +1,214 @@
+"""The head that examples teach: each patch gets a class, or none where no example is like it.
+
+Needs no torch. How it is fitted is in `napari_xmag.teach.classifier`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.nets.info import softmax
+
+NOT_TAUGHT = "Not taught"
+"""The class of patches that are unlike every example."""
+
+_ROWS_AT_ONCE = 4096
+_LEAST_SCALE = 1e-6
+
+
+class Places(Protocol):
+    """Where patches lie on a grid."""
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """Column of each patch, (P,)."""
+        ...
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row of each patch, (P,)."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSpace:
+    """How features become the coordinates in which patches are compared.
+
+    Features are standardised, turned into their first principal components, and joined by the mean
+    of the components over the patch and its neighbours.
+
+    Attributes
+    ----------
+    mean, scale
+        float32 (D,), by which features are standardised.
+    basis
+        float32 (D, K), principal components.
+    by_slide
+        Whether each slide is standardised by its own mean and scale instead: stains differ.
+    context
+        Whether the neighbourhood counts.
+    """
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    basis: NDArray[np.float32]
+    by_slide: bool
+    context: bool
+
+    @property
+    def length(self) -> int:
+        """Number of coordinates of a patch."""
+        return int(self.basis.shape[1]) * (2 if self.context else 1)
+
+    def coordinates(
+        self, features: NDArray[np.floating], places: Places | None = None
+    ) -> NDArray[np.float32]:
+        """Return the coordinates of a slide's patches, float32 (P, K or 2 K).
+
+        Parameters
+        ----------
+        features
+            Float (P, D), of all patches of a slide.
+        places
+            Where they lie; without them each patch stands for its neighbourhood.
+        """
+        mean, scale = self.mean, self.scale
+        if self.by_slide and len(features) > 1:
+            mean, scale = mean_and_scale(features)
+        turned = self.basis / scale[:, None]
+        shift = mean @ turned
+        own = np.empty((len(features), self.basis.shape[1]), np.float32)
+        for start in range(0, len(features), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            own[rows] = features[rows].astype(np.float32) @ turned - shift
+        if not self.context:
+            return own
+        around = own if places is None else neighbourhood_means(own, places)
+        return np.concatenate([own, around], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """What the P patches of a slide are.
+
+    Attributes
+    ----------
+    probabilities
+        float32 (P, C), of the taught classes; sum to 1 whether a patch is like an example or not.
+    distance
+        float32 (P,), to the nearest example, as a part of the farthest that still counts as like
+        it: above 1 a patch is not taught.
+    """
+
+    probabilities: NDArray[np.float32]
+    distance: NDArray[np.float32]
+
+    @property
+    def is_taught(self) -> NDArray[np.bool_]:
+        """Whether each patch is like an example, bool (P,)."""
+        return self.distance <= 1
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The class of each patch, int64 (P,); -1 where it is not taught."""
+        return np.where(self.is_taught, self.probabilities.argmax(1), -1).astype(np.int64)
+
+    @property
+    def evidence(self) -> NDArray[np.float32]:
+        """Probabilities (P, C + 1) with `NOT_TAUGHT` as the last class, which is all or nothing."""
+        taught = self.is_taught[:, None]
+        return np.hstack([self.probabilities * taught, ~taught]).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class PatchClassifier:
+    """A linear classifier of patches, and what the examples looked like.
+
+    Attributes
+    ----------
+    space
+        Where patches are compared.
+    weights, bias
+        float32 (K, C) and (C,): logits are ``coordinates @ weights + bias``.
+    examples
+        float32 (N, K), coordinates of the examples.
+    reach
+        A patch farther than this from every example is not taught.
+    """
+
+    space: FeatureSpace
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    examples: NDArray[np.float32]
+    reach: float
+
+    def classify(self, features: NDArray[np.floating], places: Places | None = None) -> Classified:
+        """Classify the patches of a slide; see `FeatureSpace.coordinates`."""
+        return self.at(self.space.coordinates(features, places))
+
+    def at(self, coordinates: NDArray[np.float32]) -> Classified:
+        """Classify patches by their coordinates, float32 (P, K)."""
+        logits = (coordinates @ self.weights + self.bias).astype(np.float64)
+        distance = nearest(coordinates, self.examples)[0] / np.float32(self.reach)
+        return Classified(softmax(logits).astype(np.float32), distance)
+
+
+def mean_and_scale(
+    features: NDArray[np.floating],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and standard deviation of each feature, float32 (D,); a constant one has 1."""
+    total = np.zeros(features.shape[1])
+    squares = np.zeros(features.shape[1])
+    for start in range(0, len(features), _ROWS_AT_ONCE):
+        part = features[start : start + _ROWS_AT_ONCE].astype(np.float32)
+        total += part.sum(0, dtype=np.float64)
+        squares += np.square(part).sum(0, dtype=np.float64)
+    mean = total / len(features)
+    scale = np.sqrt(np.maximum(squares / len(features) - mean**2, 0))
+    scale[scale < _LEAST_SCALE] = 1
+    return mean.astype(np.float32), scale.astype(np.float32)
+
+
+def neighbourhood_means(values: NDArray[np.float32], places: Places) -> NDArray[np.float32]:
+    """Return the mean of each patch and those of its eight neighbours that hold tissue.
+
+    Parameters
+    ----------
+    values
+        float32 (P, K).
+    """
+    rows, columns = places.shape
+    index = np.full((rows + 2, columns + 2), len(values), np.int64)
+    index[places.rows + 1, places.columns + 1] = np.arange(len(values))
+    # glass is a row of zeros that does not count
+    padded = np.vstack([values, np.zeros((1, values.shape[1]), np.float32)])
+    total, count = np.zeros_like(values), np.zeros(len(values), np.float32)
+    for down in range(3):
+        for across in range(3):
+            neighbour = index[places.rows + down, places.columns + across]
+            total += padded[neighbour]
+            count += neighbour < len(values)
+    return total / count[:, None]
+
+
+def nearest(
+    points: NDArray[np.float32], others: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the distance of each point to the nearest of the others, and which one it is."""
+    lengths = np.square(others).sum(1)
+    distance = np.empty(len(points), np.float32)
+    which = np.empty(len(points), np.int64)
+    for start in range(0, len(points), _ROWS_AT_ONCE):
+        part = points[start : start + _ROWS_AT_ONCE]
+        rest = lengths - 2 * (part @ others.T)
+        which[start : start + len(part)] = rest.argmin(1)
+        least = rest.min(1) + np.square(part).sum(1)
+        distance[start : start + len(part)] = np.sqrt(np.maximum(least, 0))
+    return distance, which

@@ -1,0 +1,18 @@
+"""Teaching a classifier of patches by examples; knows no window.
+
+How a window uses it::
+
+    session = TeachSession(lesson_file)        # what was saved is there again
+    session.lesson_changed.connect(...)        # after each mark, undo, redo, change of classes
+    session.open_slide(prepare_slide(features, mask))     # `PatchFeatures`, from the store
+    session.mark(slide.id, patches, "Tumor")   # int indices; `PreparedSlide.patch_at(x, y)`
+    request = session.request()                # frozen: hand it to a worker, the newest wins
+    taught = teacher.fit(request)              # one `Teacher` a session; TeachError in words
+    taught.maps[slide.id].labels               # int64 (P,); -1 is not taught: stays uncoloured
+
+All but `Teacher.fit`, `estimate` and `areas` with intervals is quick. `suggest(taught)` is what is
+worth labelling next, `find_similar(teacher.layout(request), slide.id, patch)` needs no example,
+`estimate(taught)` says how right it is and `areas(taught, slide.id)` how much there is of each
+class. The places of labels are those of the slide's features: `PatchFeatures` is a `GridLike`, so
+`heat_map(features, values)` makes a picture of them and `class_polygons` outlines.
+"""

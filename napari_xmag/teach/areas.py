@@ -1,0 +1,129 @@
+"""How much of the tissue each class covers, and how sure that is."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag._about import NOTICE
+from napari_xmag.errors import TeachError
+from napari_xmag.files import whole_file
+from napari_xmag.nets.patch_classifier import NOT_TAUGHT, Classified
+from napari_xmag.teach.classifier import ExamplePatches, Taught, fit_examples
+from napari_xmag.teach.estimate import regions_of
+from napari_xmag.teach.lesson import SlideId
+from napari_xmag.teach.prepared import PreparedSlide
+
+_REPLICATES = 20
+_TAIL = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class ClassArea:
+    """The area of one class on one slide.
+
+    Attributes
+    ----------
+    class_name
+        The class, or `NOT_TAUGHT`.
+    mm2
+        Its tissue in mm².
+    share
+        Its part of all tissue, 0 to 1.
+    low, high
+        Where that part lies for 95 of 100 classifiers that other examples like these would teach;
+        both equal ``share`` where that was not asked for.
+    """
+
+    class_name: str
+    mm2: float
+    share: float
+    low: float
+    high: float
+
+
+def areas(taught: Taught, slide: SlideId, *, intervals: bool = True) -> list[ClassArea]:
+    """Measure the classes on an open slide, `NOT_TAUGHT` last; only tissue counts.
+
+    Parameters
+    ----------
+    intervals
+        Teach twenty more classifiers on examples that are drawn again, region by region, which
+        takes up to a second.
+
+    Raises
+    ------
+    ResultError
+        When the slide is not part of the request.
+    """
+    prepared = taught.request.slide(slide)
+    shares = _shares(prepared, taught.maps[slide], len(taught.classes))
+    low, high = shares, shares
+    if intervals:
+        drawn = np.stack([shares, *_drawn_shares(taught, prepared)])
+        low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL], axis=0)
+    whole = float(prepared.tissue.sum()) * prepared.patch_um2 / 1e6
+    names = (*taught.classes, NOT_TAUGHT)
+    return [
+        ClassArea(name, float(share * whole), float(share), float(least), float(most))
+        for name, share, least, most in zip(names, shares, low, high, strict=True)
+    ]
+
+
+def _shares(prepared: PreparedSlide, classified: Classified, classes: int) -> NDArray[np.float64]:
+    """Return the part of the tissue of each class and of what is not taught, float (C + 1,)."""
+    labels = np.where(classified.labels < 0, classes, classified.labels)
+    weights = np.bincount(labels, prepared.tissue, minlength=classes + 1)
+    whole = max(float(weights.sum()), np.finfo(float).tiny)
+    return np.asarray(weights / whole, np.float64)
+
+
+def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.float64]]:
+    """Return the shares by classifiers that were taught by examples drawn again."""
+    examples, regions = taught.examples, regions_of(taught.examples, taught.request)
+    points = taught.layout.coordinates[prepared.id]
+    draw = np.random.default_rng(0)
+    found = []
+    for _ in range(_REPLICATES):
+        names = np.unique(regions)
+        counts = np.bincount(draw.choice(names, len(names)), minlength=int(names.max()) + 1)
+        rows = np.repeat(np.arange(len(examples)), counts[regions])
+        again = ExamplePatches(
+            examples.slides[rows],
+            examples.patches[rows],
+            examples.labels[rows],
+            examples.classes,
+            examples.elsewhere,
+        )
+        try:
+            classifier = fit_examples(taught.request, again, taught.layout)
+        except TeachError:
+            continue  # a draw that lacks all classes but one teaches nothing
+        found.append(_shares(prepared, classifier.at(points), len(taught.classes)))
+    return found
+
+
+def write_areas(rows: Sequence[tuple[str, Sequence[ClassArea]]], path: Path) -> None:
+    """Write the areas of many slides as CSV, a row for each slide and class.
+
+    Parameters
+    ----------
+    rows
+        Name and areas of each slide.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written.
+    """
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        header = ("slide", "class", "area_mm2", "share", "share_low", "share_high", "notice")
+        writer.writerow(header)
+        for slide, found in rows:
+            for item in found:
+                numbers = (item.mm2, item.share, item.low, item.high)
+                writer.writerow([slide, item.class_name, *(f"{n:.6g}" for n in numbers), NOTICE])

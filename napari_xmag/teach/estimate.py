@@ -1,0 +1,165 @@
+"""How right a taught classifier is, told by its own examples; never by neighbouring patches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import ConfigError, TeachError
+from napari_xmag.stats.folds import Fold, grouped_folds
+from napari_xmag.teach.classifier import ExamplePatches, Layout, Taught, fit_examples
+from napari_xmag.teach.session import TeachRequest
+
+LEAST_REGIONS = 3
+"""So many separate regions each class needs before anything can be said."""
+
+_MOST_FOLDS = 5
+_APART_PATCHES = 3.5
+_REPLICATES = 500
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How many examples were classified right by classifiers that had not seen their region.
+
+    Attributes
+    ----------
+    balanced_accuracy
+        Mean over classes of the share of its examples that were right, 0 to 1; None when there are
+        too few examples to say.
+    low, high
+        95 % interval, by drawing regions.
+    regions
+        Separate regions of each class, in the order of the classes.
+    words
+        The same for people.
+    """
+
+    balanced_accuracy: float | None
+    low: float
+    high: float
+    regions: tuple[int, ...]
+    words: str
+
+
+def estimate(taught: Taught) -> Estimate:
+    """Estimate by cross-validation over regions how right the classifier is elsewhere.
+
+    Examples that lie near one another are a region, and are never on both sides: neighbouring
+    patches look alike, and would flatter the classifier.
+    """
+    examples, request = taught.examples, taught.request
+    regions = regions_of(examples, request)
+    counts = tuple(
+        len(np.unique(regions[examples.labels == label])) for label in range(len(examples.classes))
+    )
+    folds = _folds(examples.labels, regions, min(_MOST_FOLDS, *counts))
+    if min(counts) < LEAST_REGIONS or not folds:
+        return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
+    right = _judged(request, examples, taught.layout, folds)
+    if right is None:
+        return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
+    value = float(_balanced(right[None], examples.labels)[0])
+    low, high = _interval(right, examples.labels, regions)
+    words = (
+        f"About {value:.0%} right ({low:.0%} to {high:.0%}) on regions that it was not shown, "
+        f"by {len(right)} examples in {len(np.unique(regions))} regions"
+    )
+    return Estimate(value, low, high, counts, words)
+
+
+def regions_of(examples: ExamplePatches, request: TeachRequest) -> NDArray[np.int64]:
+    """Return int64 (N,): equal for examples that hang together, nearer than about four patches."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    places = np.empty((len(examples), 3))
+    for row, (number, patch) in enumerate(
+        zip(examples.slides.tolist(), examples.patches.tolist(), strict=True)
+    ):
+        grid = request.slides[number].features
+        # slides lie far apart
+        places[row] = grid.columns[patch], grid.rows[patch], 1e6 * number
+    pairs = cKDTree(places).query_pairs(_APART_PATCHES, output_type="ndarray")
+    links = coo_array(
+        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(places), len(places))
+    )
+    found: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
+    return found
+
+
+def _folds(labels: NDArray[np.int64], regions: NDArray[np.int64], count: int) -> list[Fold]:
+    if count < 2:
+        return []
+    try:
+        return grouped_folds(labels, regions, count, 0)
+    except ConfigError:
+        return []  # one region holds nearly all of a class: nothing can be said
+
+
+def _judged(
+    request: TeachRequest, examples: ExamplePatches, layout: Layout, folds: list[Fold]
+) -> NDArray[np.bool_] | None:
+    right = np.zeros(len(examples), bool)
+    points = examples.of_slides(request.slides, layout.coordinates)
+    for train, test in folds:
+        chosen = np.zeros(len(examples), bool)
+        chosen[train] = True
+        try:
+            classifier = fit_examples(request, examples.chosen(chosen), layout)
+        except TeachError:
+            return None
+        found = classifier.at(points[test].astype(np.float32))
+        right[test] = found.probabilities.argmax(1) == examples.labels[test]
+    return right
+
+
+def _balanced(right: NDArray[np.bool_], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the balanced accuracy of each row of judgements, (B, N)."""
+    parts = [right[:, labels == label].mean(1) for label in np.unique(labels)]
+    return np.asarray(np.mean(parts, axis=0), np.float64)
+
+
+def _interval(
+    right: NDArray[np.bool_], labels: NDArray[np.int64], regions: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return a bootstrap interval, class by class and region by region, widened by Wilson's.
+
+    A bootstrap of few regions that were all right would claim to be certain.
+    """
+    from napari_xmag.stats.metrics import wilson
+
+    draw = np.random.default_rng(0)
+    values = np.zeros(_REPLICATES)
+    below, above = 0.0, 0.0
+    present = np.unique(labels)
+    for label in present:
+        mine = np.flatnonzero(labels == label)
+        names, of = np.unique(regions[mine], return_inverse=True)
+        hits = np.bincount(of, right[mine].astype(float))
+        sizes = np.bincount(of)
+        drawn = draw.integers(len(names), size=(_REPLICATES, len(names)))
+        values += hits[drawn].sum(1) / sizes[drawn].sum(1) / len(present)
+        share = float(hits.sum() / sizes.sum())
+        score = wilson(share, len(names), _LEVEL)
+        below += ((share - score.low) / len(present)) ** 2
+        above += ((score.high - share) / len(present)) ** 2
+    tail = (1 - _LEVEL) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    value = float(_balanced(right[None], labels)[0])
+    return float(min(low, value - below**0.5)), float(max(high, value + above**0.5))
+
+
+def _too_few(classes: tuple[str, ...], counts: tuple[int, ...]) -> str:
+    lacking = ", ".join(
+        f"{name} ({number})"
+        for name, number in zip(classes, counts, strict=True)
+        if number < LEAST_REGIONS
+    )
+    where = f"; too few regions of {lacking}" if lacking else ""
+    return (
+        f"Too few examples to say how right it is{where}. Mark each class in at least "
+        f"{LEAST_REGIONS} separate places."
+    )

@@ -1,0 +1,97 @@
+"""A slide that can be taught on: its features, and how much of each patch is tissue."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.features.patch_features import PatchFeatures
+from napari_xmag.geometry import Box, Mpp
+from napari_xmag.slide.tissue import TissueMask
+from napari_xmag.teach.lesson import Example, SlideId
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSlide:
+    """A slide whose patches were encoded.
+
+    Attributes
+    ----------
+    features
+        Its P patches.
+    tissue
+        float64 (P,), which part of each patch is tissue, 0 to 1.
+    """
+
+    features: PatchFeatures
+    tissue: NDArray[np.float64]
+
+    @property
+    def id(self) -> SlideId:
+        """Which slide it is."""
+        return SlideId(self.features.key.slide, self.features.key.image)
+
+    @property
+    def name(self) -> str:
+        """Name of its file."""
+        return self.features.names[0]
+
+    @property
+    def mpp(self) -> Mpp:
+        """Its pixel size."""
+        return Mpp(*self.features.mpp)
+
+    @property
+    def patch_um2(self) -> float:
+        """Area of a patch in µm²."""
+        features = self.features
+        return features.stride_x * self.mpp.x * features.stride_y * self.mpp.y
+
+    @cached_property
+    def centers(self) -> NDArray[np.float64]:
+        """Middle of each patch in level-0 pixels, float (P, 2) as x, y."""
+        corners = self.features.corners()
+        return (corners[:, :2] + corners[:, 2:]) / 2
+
+    def patch_at(self, x: float, y: float) -> int | None:
+        """Return which patch lies at a place in level-0 pixels; None on glass."""
+        found = self._index_at(np.array([x]), np.array([y]))
+        return int(found[0]) if found[0] >= 0 else None
+
+    def patches_of(self, examples: tuple[Example, ...]) -> NDArray[np.int64]:
+        """Return the patch of each example on this slide, int64; -1 on glass."""
+        x = np.array([example.x for example in examples])
+        y = np.array([example.y for example in examples])
+        return self._index_at(x, y)
+
+    def _index_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
+        grid = self.features
+        column = np.floor((x - grid.origin_x) / grid.stride_x).astype(np.int64)
+        row = np.floor((y - grid.origin_y) / grid.stride_y).astype(np.int64)
+        rows, columns = grid.shape
+        inside = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
+        found = np.full(len(x), -1, np.int64)
+        found[inside] = self._index[row[inside], column[inside]]
+        return found
+
+    @cached_property
+    def _index(self) -> NDArray[np.int64]:
+        index = np.full(self.features.shape, -1, np.int64)
+        index[self.features.rows, self.features.columns] = np.arange(len(self.features))
+        return index
+
+
+def prepare_slide(features: PatchFeatures, mask: TissueMask) -> PreparedSlide:
+    """Measure how much of each patch is tissue.
+
+    Parameters
+    ----------
+    mask
+        The tissue on which the patches were planned.
+    """
+    boxes = [
+        Box(left, top, right - left, bottom - top)
+        for left, top, right, bottom in features.corners().tolist()
+    ]
+    return PreparedSlide(features, mask.fractions(boxes))

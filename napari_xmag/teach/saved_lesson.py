@@ -1,0 +1,87 @@
+"""A lesson in a file: written whole after each change, so that closing at any moment loses none."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_xmag._about import NOTICE
+from napari_xmag.errors import ResultError
+from napari_xmag.files import write_json
+from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
+
+FORMAT, VERSION = "napari-xmag lesson", 1
+
+
+def save_lesson(lesson: Lesson, path: Path) -> None:
+    """Write a lesson.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written; what was there stays.
+    """
+    content = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "notice": NOTICE,
+        "classes": [{"name": kind.name, "color": list(kind.color)} for kind in lesson.classes],
+        "slides": [
+            {
+                "fingerprint": slide.fingerprint,
+                "image": slide.image,
+                "examples": [
+                    {"class": example.class_name, "x": example.x, "y": example.y}
+                    for example in lesson.on(slide)
+                ],
+            }
+            for slide in lesson.slides
+        ],
+    }
+    write_json(path, content)
+
+
+def load_lesson(path: Path) -> Lesson:
+    """Read what `save_lesson` wrote.
+
+    Raises
+    ------
+    ResultError
+        When the file is damaged or not from this program.
+    """
+    try:
+        return _lesson(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultError(
+            expected=f"saved examples in {path}",
+            found=f"{type(error).__name__}: {error}",
+            hint="Choose a file that this program wrote, unaltered.",
+            causes=[error],
+        ) from error
+
+
+def _lesson(content: Any) -> Lesson:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("not a file of this program")
+    if content["format_version"] > VERSION:
+        raise ValueError(f"format version {content['format_version']}, newer than this program")
+    classes = tuple(_class(kind) for kind in content["classes"])
+    names = {kind.name for kind in classes}
+    examples = tuple(example for slide in content["slides"] for example in _examples(slide))
+    unknown = {example.class_name for example in examples} - names
+    if unknown or len(names) != len(classes):
+        raise ValueError(f"classes {sorted(names)} with examples of {sorted(unknown)}")
+    return Lesson(classes, examples)
+
+
+def _class(kind: Mapping[str, Any]) -> TaughtClass:
+    red, green, blue = (int(value) for value in kind["color"])
+    return TaughtClass(str(kind["name"]), (red, green, blue))
+
+
+def _examples(slide: Mapping[str, Any]) -> list[Example]:
+    of = SlideId(str(slide["fingerprint"]), int(slide["image"]))
+    return [
+        Example(of, float(item["x"]), float(item["y"]), str(item["class"]))
+        for item in slide["examples"]
+    ]

@@ -1,0 +1,28 @@
+"""How a classifier is taught; the defaults are those that did best in docs/results.md."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TeachSettings:
+    """What decides a fit besides the examples.
+
+    Attributes
+    ----------
+    context
+        Let the neighbours of a patch count.
+    components
+        Principal components of the features that are used.
+    by_slide
+        Standardise the features of each slide by itself, not all by the same numbers.
+    strength
+        Inverse of the regularisation of the logistic regression.
+    reach
+        How much farther from the examples than they are from one another a patch may be.
+    """
+
+    context: bool = True
+    components: int = 64
+    by_slide: bool = False
+    strength: float = 0.03
+    reach: float = 1.0

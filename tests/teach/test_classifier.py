@@ -1,0 +1,205 @@
+"""From examples to maps."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from napari_xmag.errors import ResultError, TeachError, TissueError
+from napari_xmag.nets.patch_classifier import (
+    FeatureSpace,
+    mean_and_scale,
+    nearest,
+    neighbourhood_means,
+)
+from napari_xmag.teach.classifier import Teacher, fit, fit_space, lay_out
+from napari_xmag.teach.lesson import Example, Lesson
+from napari_xmag.teach.session import TeachRequest, TeachSession
+from napari_xmag.teach.settings import TeachSettings
+from tests.teach.slides import kinds_of, prepared_slide, show, slide_id, tissue_kinds
+
+KINDS = tissue_kinds()
+
+
+def taught_session(
+    names: tuple[str, ...] = ("Tumor", "Other"), settings: TeachSettings | None = None
+) -> TeachSession:
+    session = TeachSession(settings=settings)
+    slide = prepared_slide(KINDS)
+    session.open_slide(slide)
+    show(session, slide, KINDS, names)
+    return session
+
+
+def test_the_map_follows_the_examples() -> None:
+    session = taught_session(("Tumor", "Other", "Stroma"))
+    taught = fit(session.request())
+    assert taught.classes == ("Tumor", "Other", "Stroma")
+    found = taught.maps[slide_id()]
+    # a patch at the border of two kinds is half of each
+    truth = kinds_of(session.slides[0], _inner(KINDS))
+    assert (found.probabilities.argmax(1) == truth)[truth >= 0].mean() > 0.99
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_tissue_that_no_example_showed_is_not_taught() -> None:
+    session = taught_session(("Tumor", "Other"))
+    found = fit(session.request()).maps[slide_id()]
+    truth = kinds_of(session.slides[0], KINDS)
+    # the border of two kinds is like neither
+    inner = kinds_of(session.slides[0], _inner(KINDS))
+    assert (found.labels[inner == 2] == -1).mean() > 0.8
+    assert (found.labels[(inner >= 0) & (inner < 2)] == -1).mean() < 0.1
+    assert ((found.labels == -1) == ~found.is_taught).all()
+    assert (found.evidence.argmax(1)[truth == 2] == 2).mean() > 0.7
+    np.testing.assert_allclose(found.evidence.sum(1), 1, atol=1e-5)
+
+
+def _inner(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+    alike = (np.roll(kinds, 1, 1) == kinds) & (np.roll(kinds, -1, 1) == kinds)
+    return np.where(alike, kinds, -2)
+
+
+def test_the_fit_is_that_of_a_balanced_logistic_regression() -> None:
+    session = taught_session(("Tumor", "Other", "Stroma"))
+    (slide,) = session.slides
+    session.erase(slide_id(), np.arange(100))
+    taught = fit(session.request())
+    points = taught.layout.coordinates[slide_id()]
+    rows, labels = taught.examples.patches, taught.examples.labels
+    reference = LogisticRegression(
+        C=session.request().settings.strength, class_weight="balanced", max_iter=2000, tol=1e-8
+    ).fit(points[rows].astype(float), labels)
+    np.testing.assert_allclose(
+        taught.maps[slide.id].probabilities, reference.predict_proba(points), atol=2e-3
+    )
+
+
+def test_two_classes_get_the_probabilities_of_the_reference() -> None:
+    session = taught_session(("Tumor", "Other"))
+    taught = fit(session.request())
+    points = taught.layout.coordinates[slide_id()]
+    reference = LogisticRegression(
+        C=session.request().settings.strength, class_weight="balanced", max_iter=2000, tol=1e-8
+    ).fit(points[taught.examples.patches].astype(float), taught.examples.labels)
+    np.testing.assert_allclose(
+        taught.maps[slide_id()].probabilities, reference.predict_proba(points), atol=2e-3
+    )
+
+
+def test_the_same_request_gives_the_same_map() -> None:
+    session = taught_session()
+    teacher = Teacher()
+    first, second = teacher.fit(session.request()), teacher.fit(session.request())
+    third = fit(taught_session().request())
+    for other in (second, third):
+        np.testing.assert_array_equal(
+            first.maps[slide_id()].probabilities, other.maps[slide_id()].probabilities
+        )
+    assert teacher.layout(session.request()) is first.layout
+
+
+def test_a_second_slide_is_mapped_with_what_was_learned() -> None:
+    session = taught_session(("Tumor", "Other", "Stroma"))
+    other = prepared_slide(KINDS[:, ::-1], "b", seed=5)
+    session.open_slide(other)
+    session.close_slide(slide_id())
+    taught = fit(session.request())
+    assert list(taught.maps) == [slide_id("b")]
+    truth = kinds_of(other, _inner(KINDS[:, ::-1]))
+    right = taught.maps[slide_id("b")].probabilities.argmax(1) == truth
+    assert right[truth >= 0].mean() > 0.98
+
+
+def test_examples_of_unknown_slides_are_counted() -> None:
+    session = taught_session()
+    lesson = session.lesson.with_examples([Example(slide_id("z"), 1, 2, "Tumor")])
+    request = TeachRequest(lesson, session.slides, 1)
+    assert fit(request).examples.elsewhere == 1
+
+
+def _no_examples(session: TeachSession) -> Lesson:
+    return Lesson()
+
+
+def _one_class(session: TeachSession) -> Lesson:
+    return session.lesson.without_class("Other")
+
+
+def _elsewhere(session: TeachSession) -> Lesson:
+    return Lesson(examples=(Example(slide_id("z"), 1, 2, "Tumor"),))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(_no_examples, "none yet"), (_one_class, "Tumor only"), (_elsewhere, "not open")],
+)
+def test_too_little_is_said_in_words(change: Callable[[TeachSession], Lesson], words: str) -> None:
+    session = taught_session()
+    request = TeachRequest(change(session), session.slides, 1)
+    with pytest.raises(TeachError, match=words):
+        fit(request)
+
+
+def test_no_slide_and_two_encoders_are_refused() -> None:
+    with pytest.raises(TeachError, match="none"):
+        lay_out([], TeachSettings())
+    slides = prepared_slide(KINDS), prepared_slide(KINDS, "b", encoder="f")
+    with pytest.raises(ResultError, match="encoder"):
+        lay_out(slides, TeachSettings())
+
+
+def test_an_example_on_glass_is_refused() -> None:
+    session = taught_session()
+    lesson = session.lesson.with_examples([Example(slide_id(), 0, 0, "Tumor")])
+    with pytest.raises(TissueError, match=r"a\.svs.*glass"):
+        fit(TeachRequest(lesson, session.slides, 1))
+
+
+def test_neighbours_are_averaged_over_tissue_alone() -> None:
+    slide = prepared_slide(KINDS[:5, :6] * 0 + np.array([[-1], [0], [0], [-1], [0]]))
+    values = np.random.default_rng(1).normal(size=(len(slide.features), 4)).astype(np.float32)
+    found = neighbourhood_means(values, slide.features)
+    columns, rows = slide.features.columns, slide.features.rows
+    for index in range(len(values)):
+        near = (abs(columns - columns[index]) <= 1) & (abs(rows - rows[index]) <= 1)
+        np.testing.assert_allclose(found[index], values[near].mean(0), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("by_slide", [False, True])
+@pytest.mark.parametrize("context", [False, True])
+def test_coordinates_are_standardised_components(by_slide: bool, context: bool) -> None:
+    slide = prepared_slide(KINDS)
+    features = slide.features.features.astype(np.float64)
+    settings = TeachSettings(context=context, components=5, by_slide=by_slide)
+    space = fit_space([slide.features.features], settings)
+    found = space.coordinates(slide.features.features, slide.features)
+    own = (features - features.mean(0)) / features.std(0)
+    if not by_slide:
+        own = (features - space.mean) / space.scale
+    np.testing.assert_allclose(found[:, :5], own @ space.basis, atol=1e-3)
+    assert found.shape == (len(features), 10 if context else 5) == (len(features), space.length)
+    _, _, directions = np.linalg.svd(own - own.mean(0), full_matrices=False)
+    alike = np.abs(directions[:2] @ space.basis[:, :2])
+    np.testing.assert_allclose(alike.max(1), 1, atol=0.02)
+
+
+def test_a_constant_feature_does_no_harm() -> None:
+    features = np.hstack([np.random.default_rng(0).normal(size=(50, 3)), np.full((50, 2), 7.0)])
+    mean, scale = mean_and_scale(features.astype(np.float16))
+    np.testing.assert_array_equal(scale[3:], 1)
+    np.testing.assert_allclose(mean[3:], 7)
+    space = fit_space([features], TeachSettings(components=64))
+    assert isinstance(space, FeatureSpace)
+    assert np.isfinite(space.coordinates(features)).all()
+
+
+def test_nearest_is_what_all_pairs_say() -> None:
+    draw = np.random.default_rng(0)
+    points, others = (draw.normal(size=(n, 6)).astype(np.float32) for n in (40, 9))
+    apart = np.linalg.norm(points[:, None] - others, axis=2)
+    distance, which = nearest(points, others)
+    np.testing.assert_allclose(distance, apart.min(1), rtol=1e-4)
+    np.testing.assert_array_equal(which, apart.argmin(1))

@@ -1,0 +1,161 @@
+"""What is said of a taught map: suggestions, likeness, how right it is, areas."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.teach.areas import areas, write_areas
+from napari_xmag.teach.classifier import fit
+from napari_xmag.teach.estimate import estimate, regions_of
+from napari_xmag.teach.session import TeachSession
+from napari_xmag.teach.suggest import find_similar, suggest, uncertainties
+from tests.teach.slides import (
+    MPP,
+    STRIDE_X,
+    STRIDE_Y,
+    kinds_of,
+    prepared_slide,
+    show,
+    slide_id,
+    tissue_kinds,
+)
+
+KINDS = tissue_kinds(30, 36)
+NAMES = ("Tumor", "Other", "Stroma")
+
+
+@pytest.fixture(scope="module")
+def session() -> TeachSession:
+    session = TeachSession()
+    slide = prepared_slide(KINDS)
+    session.open_slide(slide)
+    session.open_slide(prepared_slide(KINDS[::-1], "b", seed=3))
+    show(session, slide, KINDS, NAMES, count=8)
+    return session
+
+
+def test_suggestions_are_unsure_without_label_and_differ(session: TeachSession) -> None:
+    taught = fit(session.request())
+    found = suggest(taught, 10)
+    assert len({(item.slide, item.patch) for item in found}) == 10
+    for item in found:
+        unsure = uncertainties(taught.maps[item.slide])
+        assert item.uncertainty == pytest.approx(float(unsure[item.patch]))
+        assert item.uncertainty > np.median(unsure)
+    mine = set(taught.examples.patches.tolist())
+    assert not mine & {item.patch for item in found if item.slide == slide_id()}
+
+
+def test_what_is_not_taught_comes_first(session: TeachSession) -> None:
+    lesson = session.lesson.without_class("Stroma")
+    request = session.request()
+    taught = fit(type(request)(lesson, request.slides, request.opened))
+    first = suggest(taught, 1)[0]
+    slide = request.slide(first.slide)
+    kinds = KINDS if first.slide == slide_id() else KINDS[::-1]
+    assert not first.is_taught
+    assert kinds_of(slide, kinds)[first.patch] == 2
+
+
+def test_no_more_is_suggested_than_there_is() -> None:
+    session = TeachSession()
+    slide = prepared_slide(tissue_kinds(2, 6))
+    session.open_slide(slide)
+    session.mark(slide.id, [0], "Tumor")
+    session.mark(slide.id, [5], "Other")
+    assert {item.patch for item in suggest(fit(session.request()), 50)} == {1, 2, 3, 4}
+    session.mark(slide.id, [1, 2, 3, 4], "Other")
+    assert suggest(fit(session.request()), 50) == []
+
+
+def test_patches_like_a_place_are_found_on_all_slides(session: TeachSession) -> None:
+    layout = fit(session.request()).layout
+    slide = session.slides[0]
+    patch = int(np.flatnonzero(kinds_of(slide, KINDS) == 1)[40])
+    found = find_similar(layout, slide.id, patch)
+    assert found[slide.id][patch] == pytest.approx(1, abs=1e-5)
+    for prepared, kinds in zip(session.slides, (KINDS, KINDS[::-1]), strict=True):
+        same = kinds_of(prepared, kinds) == 1
+        values = found[prepared.id]
+        assert np.median(values[same]) > np.median(values[~same]) + 0.5
+
+
+def test_regions_hang_together_by_nearness(session: TeachSession) -> None:
+    alone = TeachSession()
+    slide = prepared_slide(KINDS)
+    alone.open_slide(slide)
+    index = {
+        (int(c), int(r)): n
+        for n, (c, r) in enumerate(zip(slide.features.columns, slide.features.rows, strict=True))
+    }
+    for place in ((2, 2), (5, 2), (8, 3), (20, 20), (22, 22), (30, 5)):
+        alone.mark(slide.id, [index[place]], "Tumor" if place[0] < 15 else "Other")
+    taught = fit(alone.request())
+    regions = regions_of(taught.examples, taught.request)
+    assert [len(np.unique(regions[:3])), len(np.unique(regions[3:5]))] == [1, 1]
+    assert len(np.unique(regions)) == 3
+
+
+def test_the_estimate_says_when_there_are_too_few_examples(session: TeachSession) -> None:
+    few = TeachSession()
+    slide = prepared_slide(KINDS)
+    few.open_slide(slide)
+    few.mark(slide.id, np.flatnonzero(kinds_of(slide, KINDS) == 0)[:30], "Tumor")
+    few.mark(slide.id, np.flatnonzero(kinds_of(slide, KINDS) == 1)[-30:], "Other")
+    found = estimate(fit(few.request()))
+    assert found.balanced_accuracy is None
+    assert "Too few" in found.words
+    assert "Tumor (1)" in found.words
+
+
+def test_the_estimate_is_near_what_all_patches_say(session: TeachSession) -> None:
+    taught = fit(session.request())
+    found = estimate(taught)
+    truth = kinds_of(session.slides[0], KINDS)
+    right = taught.maps[slide_id()].probabilities.argmax(1) == truth
+    real = np.mean([right[truth == kind].mean() for kind in range(3)])
+    assert found.balanced_accuracy is not None
+    assert found.low <= real <= found.high
+    assert 0.3 > found.high - found.low > 0
+
+
+def test_noise_is_estimated_as_noise() -> None:
+    session = TeachSession()
+    slide = prepared_slide(KINDS)
+    session.open_slide(slide)
+    draw = np.random.default_rng(4)
+    chosen = draw.choice(len(slide.features), 60, False)
+    session.mark(slide.id, chosen[:30], "Tumor")
+    session.mark(slide.id, chosen[30:], "Other")
+    found = estimate(fit(session.request()))
+    assert found.balanced_accuracy is None or found.low < 0.55
+
+
+def test_areas_are_those_of_the_map_and_of_the_tissue(session: TeachSession) -> None:
+    taught = fit(session.request())
+    slide = session.slides[0]
+    found = areas(taught, slide.id)
+    assert [item.class_name for item in found] == [*NAMES, NOT_TAUGHT]
+    labels = taught.maps[slide.id].labels
+    patch = STRIDE_X * MPP[0] * STRIDE_Y * MPP[1] / 1e6
+    for label, item in zip((0, 1, 2, -1), found, strict=True):
+        count = int((labels == label).sum())
+        assert item.mm2 == pytest.approx(count * patch)
+        assert item.share == pytest.approx(count / len(labels))
+        assert item.low <= item.share <= item.high
+    assert sum(item.share for item in found) == pytest.approx(1)
+    assert found[0].low < found[0].high
+
+
+def test_areas_of_many_slides_are_one_table(session: TeachSession, tmp_path: Path) -> None:
+    taught = fit(session.request())
+    rows = [(slide.name, areas(taught, slide.id, intervals=False)) for slide in session.slides]
+    write_areas(rows, tmp_path / "areas.csv")
+    with (tmp_path / "areas.csv").open(newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["slide"] for line in lines] == ["a.svs"] * 4 + ["b.svs"] * 4
+    assert float(lines[0]["area_mm2"]) == pytest.approx(rows[0][1][0].mm2, rel=1e-4)
+    assert "research" in lines[0]["notice"].lower()

@@ -1,0 +1,218 @@
+"""Marks, undo and redo, and that none of them is ever lost."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_xmag.errors import ConfigError, ExportError, ResultError, TissueError
+from napari_xmag.teach.lesson import Lesson, TaughtClass
+from napari_xmag.teach.saved_lesson import load_lesson
+from napari_xmag.teach.session import TeachSession
+from tests.teach.slides import (
+    ORIGIN_X,
+    ORIGIN_Y,
+    STRIDE_X,
+    STRIDE_Y,
+    prepared_slide,
+    slide_id,
+    tissue_kinds,
+)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return tmp_path / "lesson.json"
+
+
+@pytest.fixture
+def session(saved: Path) -> TeachSession:
+    session = TeachSession(saved)
+    session.open_slide(prepared_slide(tissue_kinds()))
+    return session
+
+
+def again(saved: Path) -> TeachSession:
+    session = TeachSession(saved)
+    session.open_slide(prepared_slide(tissue_kinds()))
+    return session
+
+
+def test_a_click_marks_the_patch_under_it(session: TeachSession) -> None:
+    x, y = ORIGIN_X + 5.2 * STRIDE_X, ORIGIN_Y + 3.9 * STRIDE_Y
+    session.mark_at(slide_id(), x, y, "Tumor")
+    (slide,) = session.slides
+    patch = slide.patch_at(x, y)
+    assert patch is not None
+    assert (slide.features.columns[patch], slide.features.rows[patch]) == (5, 3)
+    assert session.class_of(slide_id(), patch) == "Tumor"
+    (example,) = session.lesson.examples
+    assert (example.x, example.y) == (ORIGIN_X + 5.5 * STRIDE_X, ORIGIN_Y + 3.5 * STRIDE_Y)
+
+
+@pytest.mark.parametrize(("column", "row"), [(5, 0), (-3, 4), (99, 4), (5, 99)])
+def test_glass_teaches_nothing_and_is_said_to_be_glass(
+    session: TeachSession, column: int, row: int
+) -> None:
+    x, y = ORIGIN_X + (column + 0.5) * STRIDE_X, ORIGIN_Y + (row + 0.5) * STRIDE_Y
+    with pytest.raises(TissueError, match="glass"):
+        session.mark_at(slide_id(), x, y, "Tumor")
+    assert session.lesson.examples == ()
+
+
+def test_a_patch_shows_one_class_and_changes_over(session: TeachSession) -> None:
+    session.mark(slide_id(), [3, 4, 5, 4], "Tumor")
+    session.mark(slide_id(), [5, 6], "Other")
+    names = [session.class_of(slide_id(), patch) for patch in range(3, 8)]
+    assert names == ["Tumor", "Tumor", "Other", "Other", None]
+    assert len(session.lesson.examples) == 4
+    session.erase(slide_id(), [4, 6, 100])
+    assert len(session.lesson.examples) == 2
+
+
+def test_undo_and_redo_walk_through_every_change(session: TeachSession) -> None:
+    seen = [session.lesson]
+    session.lesson_changed.connect(seen.append)
+    session.mark(slide_id(), [1, 2], "Tumor")
+    session.add_class("Stroma")
+    session.mark(slide_id(), [2], "Stroma")
+    session.change_class("Stroma", TaughtClass("Fibrosis", (1, 2, 3)))
+    session.erase(slide_id(), [1])
+    session.remove_class("Fibrosis")
+    done = list(seen)
+    for lesson in reversed(done[:-1]):
+        session.undo()
+        assert session.lesson == lesson
+    assert not session.can_undo
+    session.undo()
+    for lesson in done[1:]:
+        session.redo()
+        assert session.lesson == lesson
+    assert not session.can_redo
+    session.undo()
+    session.mark(slide_id(), [9], "Other")
+    assert not session.can_redo
+
+
+def test_marking_again_what_is_marked_is_no_change(session: TeachSession) -> None:
+    session.mark(slide_id(), [1, 2], "Tumor")
+    session.mark(slide_id(), [2], "Tumor")
+    session.erase(slide_id(), [50])
+    session.undo()
+    assert session.lesson == Lesson()
+
+
+def test_every_change_is_there_in_a_new_session(session: TeachSession, saved: Path) -> None:
+    session.mark(slide_id(), [1, 2], "Tumor")
+    assert again(saved).lesson == session.lesson
+    session.add_class("Nécrose, tumorale")
+    session.mark(slide_id(), [7], "Nécrose, tumorale")
+    session.undo()
+    assert again(saved).lesson == session.lesson == load_lesson(saved)
+    assert again(saved).class_of(slide_id(), 2) == "Tumor"
+
+
+def test_a_full_disk_is_said_and_loses_nothing(
+    session: TeachSession, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.mark(slide_id(), [1], "Tumor")
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", full)
+        with pytest.raises(ExportError, match="No space left on device"):
+            session.mark(slide_id(), [2], "Tumor")
+    assert session.class_of(slide_id(), 2) == "Tumor"
+    assert len(load_lesson(saved).examples) == 1
+    session.mark(slide_id(), [3], "Tumor")
+    assert len(load_lesson(saved).examples) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": "napari-xmag lesson", "format_version": 9}',
+        '{"format": "napari-xmag lesson", "format_version": 1, "classes": [], "slides": '
+        '[{"fingerprint": "a", "image": 1, "examples": [{"class": "X", "x": 1, "y": 2}]}]}',
+    ],
+)
+def test_a_damaged_file_is_refused_and_stays(saved: Path, content: str) -> None:
+    saved.write_text(content)
+    with pytest.raises(ResultError, match="saved examples"):
+        TeachSession(saved)
+    assert saved.read_text() == content
+
+
+@pytest.mark.parametrize("name", ["", "  ", " Tumor", "tumor", "Other", "Not taught", "not Taught"])
+def test_a_class_needs_a_name_of_its_own(session: TeachSession, name: str) -> None:
+    with pytest.raises(ConfigError, match="name"):
+        session.add_class(name)
+    with pytest.raises(ConfigError, match="classes"):
+        session.mark(slide_id(), [1], "Stroma")
+
+
+def test_a_renamed_class_takes_its_examples_along(session: TeachSession) -> None:
+    session.mark(slide_id(), [1, 2], "Tumor")
+    session.change_class("Tumor", TaughtClass("TUMOR", (9, 9, 9)))
+    assert session.lesson.class_names == ("TUMOR", "Other")
+    assert session.lesson.count("TUMOR") == 2
+    with pytest.raises(ConfigError):
+        session.change_class("TUMOR", TaughtClass("other", (9, 9, 9)))
+
+
+def test_classes_have_the_colours_of_qupath(session: TeachSession) -> None:
+    assert [kind.color for kind in session.lesson.classes] == [(200, 0, 0), (255, 200, 0)]
+
+
+def test_slides_of_another_encoder_are_refused(session: TeachSession) -> None:
+    with pytest.raises(ResultError, match="one encoder"):
+        session.open_slide(prepared_slide(tissue_kinds(), "b", encoder="f"))
+    assert len(session.slides) == 1
+
+
+def test_a_closed_slide_goes_on_teaching(session: TeachSession) -> None:
+    session.open_slide(prepared_slide(tissue_kinds(), "b"))
+    session.mark(slide_id("a"), [1], "Tumor")
+    session.close_slide(slide_id("a"))
+    session.close_slide(slide_id("a"))
+    request = session.request()
+    assert [slide.name for slide in request.slides] == ["b.svs", "a.svs"]
+    assert request.opened == 1
+    with pytest.raises(ResultError, match="not"):
+        session.mark(slide_id("a"), [2], "Tumor")
+    session.close_slide(slide_id("b"))
+    assert [slide.name for slide in session.request().slides] == ["a.svs"]
+
+
+def test_the_newest_request_has_the_largest_number(session: TeachSession) -> None:
+    numbers = [session.request().number]
+    for step in (
+        lambda: session.mark(slide_id(), [1], "Tumor"),
+        session.undo,
+        session.redo,
+        lambda: session.open_slide(prepared_slide(tissue_kinds(), "b")),
+    ):
+        step()
+        numbers.append(session.request().number)
+    assert numbers == sorted(set(numbers))
+    assert session.request().number == numbers[-1]
+
+
+def test_examples_of_annotations_join_those_that_are_there(session: TeachSession) -> None:
+    session.mark(slide_id(), [1, 2], "Tumor")
+    other = TeachSession()
+    other.open_slide(prepared_slide(tissue_kinds()))
+    other.change_class("Tumor", TaughtClass("TUMOR", (1, 1, 1)))
+    other.add_class("Stroma")
+    other.mark(slide_id(), [2, 3], "Stroma")
+    other.mark(slide_id(), [4], "TUMOR")
+    session.add_examples(other.lesson)
+    found = [session.class_of(slide_id(), patch) for patch in range(1, 5)]
+    assert found == ["Tumor", "Stroma", "Stroma", "Tumor"]
+    assert session.lesson.class_names == ("Tumor", "Other", "Stroma")
+    assert np.isfinite([example.x for example in session.lesson.examples]).all()
