@@ -9,6 +9,7 @@ from napari_xmag.cli.progress_line import ProgressLine
 from napari_xmag.progress.events import (
     EpochDone,
     Progress,
+    RegionsNoted,
     RunEvent,
     RunFinished,
     RunPlanned,
@@ -49,7 +50,7 @@ def follow(events: Generator[RunEvent, None, object]) -> int:
         if isinstance(event, EpochDone):
             scalars = "  ".join(f"{name} {value:.4g}" for name, value in event.scalars.items())
             print(f"{_of(event)}epoch {event.epoch}/{event.epochs}  {scalars}", flush=True)
-        if isinstance(event, SlideLeftOut):
+        if isinstance(event, SlideLeftOut | RegionsNoted):
             print(f"{_fold(event.fold)}{event}", flush=True)
         if isinstance(event, RunFinished):
             print(f"Written: {event.folder}")

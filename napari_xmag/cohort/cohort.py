@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _NEEDED = ("slide", "label")
-_OPTIONAL = ("patient", "split", "site", "mpp")
+_OPTIONAL = ("patient", "split", "site", "mpp", "regions")
 _SHORT = {"val": VALIDATION}
 
 
@@ -77,12 +77,12 @@ class Cohort:
 def read_cohort(
     path: Path | str, *, open_slides: bool = True, classes: Sequence[str] = ()
 ) -> Cohort:
-    """Read a table ``slide, label[, patient, split, site, mpp]`` and look for problems.
+    """Read a table ``slide, label[, patient, split, site, mpp, regions]`` and look for problems.
 
     Parameters
     ----------
     path
-        The table, CSV or ``.xlsx``; relative slide paths mean those beside it.
+        The table, CSV or ``.xlsx``; relative paths of slides and regions mean those beside it.
     open_slides
         Whether each slide is opened to see that it can be and has a pixel size. For a thousand
         slides that takes a while; `check_slides` does it slide by slide.
@@ -143,6 +143,7 @@ def _judged(
 def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, list[Problem]]:
     mpp, wrong = _mpp(line, cells.get("mpp", ""))
     patient, split = cells.get("patient", ""), cells.get("split", "").lower()
+    regions = cells.get("regions", "")
     if patient and is_missing(patient):
         # Whoever wrote that it is not known did not mean a patient of that slide's own.
         wrong.append(no_patient(line))
@@ -154,6 +155,7 @@ def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, 
         "" if is_missing(split) else _SHORT.get(split, split),
         mpp,
         cells.get("site", ""),
+        None if is_missing(regions) else parent / regions,
     )
     return row, wrong
 
@@ -168,13 +170,18 @@ def _mpp(line: int, text: str) -> tuple[float | None, list[Problem]]:
 
 
 def _cells(row: CohortRow, parent: Path) -> dict[str, str | float]:
-    slide = row.slide.absolute()
-    beside = slide.is_relative_to(parent.absolute())
     return {
-        "slide": slide.relative_to(parent.absolute()).as_posix() if beside else str(slide),
+        "slide": _path_cell(row.slide, parent),
         "label": row.label,
         "patient": row.named_patient,
         "split": row.split,
         "site": row.site,
         "mpp": "" if row.mpp is None else row.mpp,
+        "regions": "" if row.regions is None else _path_cell(row.regions, parent),
     }
+
+
+def _path_cell(path: Path, parent: Path) -> str:
+    """Return a path as a table in ``parent`` names it."""
+    whole, folder = path.absolute(), parent.absolute()
+    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else str(whole)

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from napari_xmag.cohort.cells import label_of
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import CohortError
 
@@ -36,6 +37,11 @@ def require_classes(rows: Sequence[CohortRow]) -> None:
             hint="Write classes (for instance low and high): times to an event and "
             "measurements are not supported.",
         )
+
+
+def class_key(name: str) -> str:
+    """Return what names of one class have in common: other letters and separators do not count."""
+    return " ".join(label_of(name).casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _is_number(label: str) -> bool:

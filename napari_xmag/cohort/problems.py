@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_xmag.cohort.cells import spreadsheet_accident
+from napari_xmag.cohort.labels import class_key
 from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.errors import XmagError
 from napari_xmag.geometry import Mpp
@@ -56,6 +57,9 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
         problems.append(Problem(row.row, f"unknown split {row.split!r}", hint))
     if row.mpp is not None and plausible(row.mpp, row.mpp) is None:
         problems.append(wrong_mpp(row.row, f"{row.mpp:g}"))
+    if row.regions is not None and not row.regions.is_file():
+        words = f"the regions {row.regions.name} are not there"
+        problems.append(Problem(row.row, words, "Correct the path, or leave the cell empty"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if accident := spreadsheet_accident(name):
             hint = "Format the column as text and write what was meant"
@@ -211,7 +215,7 @@ def _plain(label: str) -> str:
     try:
         return str(Decimal(label.replace(",", ".")).normalize())  # 01 is 1, 1.50 is 1.5
     except InvalidOperation:
-        return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+        return class_key(label)
 
 
 def _mistyped(label: str, other: str) -> bool:

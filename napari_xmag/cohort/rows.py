@@ -32,6 +32,8 @@ class CohortRow:
         Pixel size given in the table in µm, or None.
     site
         Where the slide comes from (hospital, scanner), or empty.
+    regions
+        GeoJSON of parts of the slide with classes of their own, or None.
     """
 
     row: int
@@ -41,6 +43,7 @@ class CohortRow:
     split: str = ""
     mpp: float | None = None
     site: str = ""
+    regions: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", label_of(self.label))

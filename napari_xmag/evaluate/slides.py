@@ -18,7 +18,8 @@ from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import SlideTask
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
-from napari_xmag.mil.head_training import Bags, slide_logits, train_head
+from napari_xmag.mil.head_training import Bags, judge_slides, train_head
+from napari_xmag.mil.task import SlideBag
 from napari_xmag.nets.info import Granularity, softmax
 from napari_xmag.progress.events import Progress, RunEvent, RunFinished, SlideLeftOut, Stage
 from napari_xmag.progress.heartbeat import (
@@ -282,10 +283,10 @@ def _fold(
         table.classes,
     )
     task = yield from train_head(bags, config.head_settings(seed))
-    tested = [(torch.from_numpy(features[i].features), int(table.labels[i])) for i in test]
+    tested = [SlideBag(torch.from_numpy(features[i].features), int(table.labels[i])) for i in test]
     meter = ProgressMeter(Stage.EVALUATING, len(tested), "slides")
-    logits = yield from run_steps(slide_logits(task, tested), meter)
-    return softmax(logits)
+    judged = yield from run_steps(judge_slides(task, tested), meter)
+    return softmax(np.array([slide.logits for slide in judged]))
 
 
 def _division(table: SlideTable, seeds: int) -> str:

@@ -23,6 +23,8 @@ class HeadSettings:
         Whether rare classes count more, so that all count alike.
     label_smoothing
         Share of a label that is spread over all classes.
+    patch_weight
+        How much the labelled patches of a slide count beside its label; 0: not at all.
     seed
         Seed of order and new weights.
     fit
@@ -34,6 +36,7 @@ class HeadSettings:
     batch_size: int = 2
     class_weights: bool = True
     label_smoothing: float = 0.0
+    patch_weight: float = 1.0
     seed: int = 0
     fit: FitConfig = _FIT
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,19 +39,36 @@ of nearly equal patches before it has begun to choose.
 
 @dataclass(frozen=True)
 class Bags:
-    """Every slide's row, features and class index, in one order."""
+    """Every slide's row, features and class index, in one order.
+
+    Attributes
+    ----------
+    patches
+        Of each slide int64 (P,), the classes of its patches, below zero where nobody named one;
+        None for a slide without such labels. Empty when no slide has any.
+    """
 
     rows: list[CohortRow]
     features: list[SlideFeatures]
     classes: tuple[str, ...]
+    patches: Sequence[NDArray[np.int64] | None] = ()
 
-    def of(self, split: str) -> list[SlideBag]:
-        """Return the bags of one split."""
+    def of(self, split: str | None = None) -> list[SlideBag]:
+        """Return the bags of one split, or of all slides."""
         return [
-            (torch.from_numpy(item.features), self.classes.index(row.label))
-            for row, item in zip(self.rows, self.features, strict=True)
-            if row.split == split
+            SlideBag(
+                torch.from_numpy(item.features),
+                self.classes.index(row.label),
+                None if labels is None else torch.from_numpy(labels),
+            )
+            for row, item, labels in zip(self.rows, self.features, self.labels, strict=True)
+            if split in (None, row.split)
         ]
+
+    @property
+    def labels(self) -> Sequence[NDArray[np.int64] | None]:
+        """The classes of the patches of each slide, one entry for each."""
+        return self.patches or [None] * len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -117,23 +134,23 @@ def train_head(
     """
     at = workplace or Workplace()
     training, validation = bags.of(TRAIN), bags.of(VALIDATION)
-    labels = [label for _, label in training]
+    labels = [bag.label for bag in training]
     meter = ProgressMeter(Stage.HEAD, 0)
-    measuring = partial(_moments, [features for features, _ in training])
+    measuring = partial(_moments, [bag.features for bag in training])
     mean, std = yield from run_with_progress(measuring, meter)
     torch.manual_seed(settings.seed)
     weights = class_weights(labels, len(bags.classes), balance=settings.class_weights)
     head = new_head(len(mean), len(bags.classes), settings)
-    task = HeadTask(head, mean, std, weights, settings.label_smoothing).to(at.device)
+    of_patches = patch_weights([bag.patches for bag in training], len(bags.classes), settings)
+    task = HeadTask(head, mean, std, weights, settings.label_smoothing, of_patches).to(at.device)
     steps = step_count(len(labels), settings.batch_size, at.processes)
     scales = head_scales("head.")
     fit = fit_of(task, settings.fit, steps, bool(validation), at, torch.float32, scales)
 
     def batches(epoch: int) -> Iterator[HeadBatch]:
         seed_epoch(settings.seed, epoch, at.processes)
-        for own, weight in shares(task, labels, steps, settings.seed, epoch, at.processes):
-            bags_of_step = [(training[i][0].to(at.device), labels[i]) for i in own]
-            yield HeadBatch(bags_of_step, weight)
+        for own, *divisors in shares(task, labels, steps, settings.seed, epoch, at.processes):
+            yield HeadBatch([_on(training[i], at.device) for i in own], *divisors)
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         assert isinstance(model, HeadTask)
@@ -144,6 +161,11 @@ def train_head(
     average = fit.average
     assert isinstance(average, HeadTask)
     return average
+
+
+def _on(bag: SlideBag, device: torch.device) -> SlideBag:
+    patches = None if bag.patches is None else bag.patches.to(device)
+    return bag._replace(features=bag.features.to(device), patches=patches)
 
 
 def new_head(dim: int, classes: int, settings: HeadSettings) -> AttentionHead:
@@ -171,6 +193,36 @@ def class_weights(labels: Sequence[int], classes: int, *, balance: bool) -> Tens
     return torch.from_numpy(weights).float()
 
 
+def patch_weights(
+    patches: Sequence[Tensor | None], classes: int, settings: HeadSettings
+) -> Tensor | None:
+    """Return the weight of each class (C,) in the loss of labelled patches; None for no such loss.
+
+    Each labelled slide counts alike, and so do the classes, where ``class_weights`` says so.
+    Patches of a single class cannot tell the head what that class is not: they teach nothing.
+
+    Parameters
+    ----------
+    patches
+        Of each training slide, as in `SlideBag`.
+    """
+    shares = [share for some in patches if (share := _shares_of(some, classes)) is not None]
+    mass = torch.stack(shares).sum(0) if shares else torch.zeros(classes)
+    present = mass > 0
+    if not settings.patch_weight or present.sum() < 2:
+        return None
+    balanced = mass.sum() / (present.sum() * mass.clamp_min(1e-12))
+    weights = torch.where(present, balanced if settings.class_weights else 1.0, 0.0)
+    return settings.patch_weight * weights
+
+
+def _shares_of(patches: Tensor | None, classes: int) -> Tensor | None:
+    """Return which share of a slide's labelled patches each class has; None without any."""
+    if patches is None or not (known := patches[patches >= 0]).numel():
+        return None
+    return torch.bincount(known, minlength=classes) / known.numel()
+
+
 def step_count(slides: int, batch_size: int, processes: Processes) -> int:
     """Return the steps of an epoch; in each, every process has a slide at least.
 
@@ -193,24 +245,60 @@ def seed_epoch(seed: int, epoch: int, processes: Processes) -> None:
     torch.manual_seed((seed * 100_003 + epoch) * processes.world + processes.rank)
 
 
-def slide_logits(task: HeadTask, bags: Sequence[SlideBag]) -> Steps[NDArray[np.float64]]:
-    """Compute the class logits (N, C) of slides from their features, slide by slide."""
-    rows = []
-    for features, _ in bags:
-        rows.append(_logits(task, features))
+class JudgedSlide(NamedTuple):
+    """What a model says of one slide, and what is true of it.
+
+    Attributes
+    ----------
+    logits
+        Float64 (C,).
+    label
+        Index of its class.
+    evidence
+        Float64 (K, C), of those patches whose class is known.
+    patches
+        Int64 (K,), their classes.
+    """
+
+    logits: NDArray[np.float64]
+    label: int
+    evidence: NDArray[np.float64]
+    patches: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, logits: Tensor, label: int, evidence: Tensor, patches: Tensor | None
+    ) -> "JudgedSlide":
+        """Keep what a head said of a slide, with evidence (P, C) of all of its patches."""
+        labels = torch.full((len(evidence),), -1) if patches is None else patches.cpu()
+        known = labels >= 0
+        return cls(
+            logits.double().cpu().numpy(),
+            label,
+            evidence[known.to(evidence.device)].double().cpu().numpy(),
+            labels[known].numpy(),
+        )
+
+
+def judge_slides(task: HeadTask, bags: Sequence[SlideBag]) -> Steps[list[JudgedSlide]]:
+    """Let a head judge slides from their features, slide by slide."""
+    judged = []
+    for bag in bags:
+        judged.append(_judged(task, bag))
         yield 1
-    return np.array(rows)
+    return judged
 
 
 @torch.inference_mode()
-def _logits(task: HeadTask, features: Tensor) -> NDArray[np.float64]:
-    logits: NDArray[np.float64] = task.logits(features.to(task.mean.device)).double().cpu().numpy()
-    return logits
+def _judged(task: HeadTask, bag: SlideBag) -> JudgedSlide:
+    attention, evidence = task.scores(bag.features.to(task.mean.device))
+    logits = task.head.pool(attention, evidence)[2]
+    return JudgedSlide.of(logits, bag.label, evidence, bag.patches)
 
 
 def head_figures(task: HeadTask, bags: Sequence[SlideBag]) -> dict[str, float]:
     """Return the validation figures of a head on features."""
-    return figures_of(finish(slide_logits(task, bags)), [label for _, label in bags])
+    return figures_of(finish(judge_slides(task, bags)))
 
 
 def fit_of(
@@ -235,26 +323,40 @@ def shares(
     seed: int,
     epoch: int,
     processes: Processes,
-) -> Iterator[tuple[NDArray[np.intp], float]]:
-    """Yield this process's slides of each step, and what their losses are divided by."""
+) -> Iterator[tuple[NDArray[np.intp], float, float]]:
+    """Yield this process's slides of each step, and both divisors of `HeadBatch`."""
     order = np.random.default_rng([seed, epoch]).permutation(len(labels))
     for everyone in np.array_split(order, steps):
         weight = task.weight_of([labels[i] for i in everyone])
-        yield everyone[processes.rank :: processes.world], weight / processes.world
+        own = everyone[processes.rank :: processes.world]
+        yield own, weight / processes.world, len(everyone) / processes.world
 
 
-def figures_of(logits: NDArray[np.float64], labels: Sequence[int]) -> dict[str, float]:
-    """Return the validation figures of class logits (N, C): loss, AUC, accuracy and `SCORE`."""
-    values = torch.from_numpy(logits)
-    loss = float(nn.functional.cross_entropy(values, torch.tensor(list(labels))))
+def figures_of(judged: Sequence[JudgedSlide]) -> dict[str, float]:
+    """Return the validation figures of slides: loss, AUC, accuracy and `SCORE`.
+
+    Where patches of two classes are known, their AUC is among them, and the score is the mean of
+    that AUC and of the slides'.
+    """
+    values = torch.from_numpy(np.array([slide.logits for slide in judged]))
+    labels = [slide.label for slide in judged]
+    loss = float(nn.functional.cross_entropy(values, torch.tensor(labels)))
     figures = slide_metrics(labels, values.softmax(1).numpy())
-    auc = figures["auc"]
+    aucs = {"validation_auc": figures["auc"]} | _patch_figures(judged)
     return {
         "validation_loss": loss,
-        "validation_auc": auc,
+        **aucs,
         "validation_accuracy": figures["accuracy"],
-        SCORE: (0.0 if np.isnan(auc) else auc) - _LOSS_SHARE * loss,
+        SCORE: float(np.nan_to_num(list(aucs.values())).mean()) - _LOSS_SHARE * loss,
     }
+
+
+def _patch_figures(judged: Sequence[JudgedSlide]) -> dict[str, float]:
+    patches = np.concatenate([slide.patches for slide in judged])
+    if len(np.unique(patches)) < 2:
+        return {}
+    evidence = torch.from_numpy(np.concatenate([slide.evidence for slide in judged]))
+    return {"validation_patch_auc": slide_metrics(patches, evidence.softmax(1).numpy())["auc"]}
 
 
 def _moments(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ class Stage(StrEnum):
     TISSUE = "tissue"
     READING = "reading"
     POOLING = "pooling"
+    REGIONS = "regions"
 
     @property
     def words(self) -> str:
@@ -62,6 +63,7 @@ _WORDS = {
     Stage.TISSUE: "Finding tissue",
     Stage.READING: "Reading tiles",
     Stage.POOLING: "Timing the head",
+    Stage.REGIONS: "Reading the regions",
 }
 
 
@@ -183,6 +185,19 @@ class SlideLeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionsNoted:
+    """What of the regions of a slide cannot be learned from, and why; ``fold`` as in `Progress`."""
+
+    slide: Path
+    words: str
+    fold: int = 0
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"Regions of {self.slide.name}: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The model folder is written; ``metrics`` are those of its card."""
 
@@ -190,4 +205,4 @@ class RunFinished:
     metrics: Mapping[str, object] = field(default_factory=dict)
 
 
-RunEvent = Progress | EpochDone | RunPlanned | SlideLeftOut | RunFinished
+RunEvent = Progress | EpochDone | RunPlanned | SlideLeftOut | RegionsNoted | RunFinished

@@ -35,6 +35,11 @@ class LabelledRegion:
     color: RGB
     shape: BaseGeometry
 
+    @property
+    def number(self) -> int:
+        """How many areas and points these are; areas that touch are one."""
+        return len(shapely.get_parts(self.shape))
+
 
 def read_labelled_regions(
     path: str | os.PathLike[str], *, origin_x: float = 0.0, origin_y: float = 0.0

@@ -40,6 +40,30 @@ def _checked(name: str) -> str:
     return name
 
 
+def class_pairs(text: str) -> dict[str, str]:
+    """Read ``Tumor = malignant; Stroma = benign``.
+
+    Raises
+    ------
+    ValueError
+        When a part is no pair of names, or names a class twice.
+    """
+    pairs: dict[str, str] = {}
+    for part in filter(str.strip, text.split(";")):
+        name, mark, label = (word.strip() for word in part.partition("="))
+        if not (name and mark and label) or name in pairs:
+            raise ValueError(
+                f"{part.strip()!r}: write each class once, as Tumor = malignant; Stroma = benign"
+            )
+        pairs[name] = label
+    return pairs
+
+
+def _class_names(text: str) -> str:
+    class_pairs(text)
+    return text
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -144,6 +168,36 @@ class EndToEndConfig(_Section):
         "slides are read from the slides again each time.",
         json_schema_extra=_unit("GB"),
     )
+
+
+class RegionsConfig(_Section):
+    """How regions of slides are learned from."""
+
+    weight: float = Field(
+        default=DEFAULT_HEAD.patch_weight,
+        ge=0,
+        title="Weight",
+        description="How much the labelled patches of a slide count in training beside the label "
+        "of the slide: 1 is as much, 0 not at all (regions then only measure the model).",
+    )
+    classes: Annotated[str, AfterValidator(_class_names)] = Field(
+        default="",
+        title="Names of classes",
+        description="For classes of regions that the table calls otherwise: "
+        "Tumor = malignant; Stroma = benign. The same name in other letters needs no entry.",
+    )
+    origin: Literal["bounds", "slide"] = Field(
+        default="bounds",
+        title="Origin",
+        description="Where (0, 0) lies in the files: the corner of the scanned bounds, as QuPath "
+        "has it, or of the whole slide. Without bounds both are the same.",
+        json_schema_extra=_choices({"bounds": "Scanned bounds (QuPath)", "slide": "Whole slide"}),
+    )
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What the table calls a class of regions, by its name there."""
+        return class_pairs(self.classes)
 
 
 class TrainConfig(_Section):
@@ -303,6 +357,12 @@ class TrainConfig(_Section):
         title="Training of the head",
         description="Epochs, learning rate, and the other settings of the optimiser.",
     )
+    regions: RegionsConfig = Field(
+        default=RegionsConfig(),
+        title="Regions",
+        description="Parts of slides with classes of their own, named in the table's column "
+        "regions.",
+    )
     augment: AugmentConfig = Field(
         default=AugmentConfig(),
         title="Augmentation",
@@ -325,6 +385,7 @@ class TrainConfig(_Section):
             batch_size=self.batch_size,
             class_weights=self.class_weights,
             label_smoothing=self.label_smoothing,
+            patch_weight=self.regions.weight,
             seed=self.seed,
             fit=self.head_fit,
         )

@@ -12,21 +12,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from napari_xmag.mil.task import HeadTask
+from napari_xmag.mil.head_training import JudgedSlide
+from napari_xmag.mil.task import HeadTask, Scores
 from napari_xmag.nets.device import DeviceBatch, encode_bag
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
 from napari_xmag.train.augment import TileChange
 from napari_xmag.train.tiles import Indices, Prefetcher, ReadsTiles, SlideTiles
-
-Scores = tuple[Tensor, Tensor]
-"""Attention logits (P,) and evidence (P, C) of patches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +43,28 @@ class TileBag:
         Int (k,), the tiles that take part.
     view
         How they are changed, or None for as they are.
+    patches
+        Int64 (T, N), the class of each cell of each tile, below zero where nobody named it; None
+        for none.
     """
 
     tiles: SlideTiles
     label: int
     chosen: Indices
     view: TileChange | None = None
+    patches: NDArray[np.int64] | None = None
+
+    def turned(self, cells: NDArray[Any], part: Indices) -> Tensor:
+        """Return what is known of the cells (T, N) of some tiles, turned as the tiles are."""
+        chosen = torch.from_numpy(cells[part])
+        # a whole tile is its only cell
+        return chosen if self.view is None else self.view.cells(chosen, part)
+
+    def patch_labels(self) -> Tensor | None:
+        """Return the classes int64 (P,) of the patches that take part, in the order of scores."""
+        if self.patches is None:
+            return None
+        return self.turned(self.patches, self.chosen)[self.turned(self.tiles.tissue, self.chosen)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +75,7 @@ class BagBatch:
     ----------
     bags
         The slides of this process.
-    weight
+    weight, slides
         As in `napari_xmag.mil.task.HeadBatch`.
     reader, thread
         Pixels come from ``reader``, in the thread of ``thread``.
@@ -69,6 +85,7 @@ class BagBatch:
     weight: float
     reader: ReadsTiles
     thread: ThreadPoolExecutor
+    slides: float = 1.0
 
 
 class EndToEndTask(nn.Module):
@@ -109,22 +126,28 @@ class EndToEndTask(nn.Module):
         return self
 
     def forward(self, batch: BagBatch) -> dict[str, Tensor]:
-        """Return loss and the class logits (N, C) of the slides as output."""
-        logits = self.logits(batch.bags, batch.reader, batch.thread)
+        """Return what `HeadTask.losses` says of the slides."""
+        scores = self.slide_scores(batch.bags, batch.reader, batch.thread)
         labels = [bag.label for bag in batch.bags]
-        return {"loss": self.slides.loss_sum(logits, labels) / batch.weight, "output": logits}
+        return self.slides.losses(scores, labels, [self._labels(bag) for bag in batch.bags], batch)
 
-    def logits(
+    def judged(self, bag: TileBag, reader: ReadsTiles, thread: ThreadPoolExecutor) -> JudgedSlide:
+        """Return what the head says of one slide."""
+        (scores,) = self.slide_scores([bag], reader, thread)
+        logits = self.slides.head.pool(*scores)[2]
+        return JudgedSlide.of(logits, bag.label, scores[1], bag.patch_labels())
+
+    def slide_scores(
         self, bags: Sequence[TileBag], reader: ReadsTiles, thread: ThreadPoolExecutor
-    ) -> Tensor:
-        """Return the class logits (N, C) of slides; with gradients where they are enabled."""
+    ) -> list[Scores]:
+        """Score all patches of slides; with gradients where they are enabled."""
         chunks = [(bag, part) for bag in bags for part in self._parts(bag.chosen)]
         ahead = Prefetcher(reader, thread, [(bag.tiles, part) for bag, part in chunks])
         score = self._checkpointed if torch.is_grad_enabled() else self._scored
         scores = [
             (bag, score(ahead, number, bag, part)) for number, (bag, part) in enumerate(chunks)
         ]
-        return torch.stack([self._pooled(part) for _, part in groupby(scores, lambda s: id(s[0]))])
+        return [_joined(part) for _, part in groupby(scores, lambda pair: id(pair[0]))]
 
     def shrink(self, error: BaseException) -> None:
         """Encode half as many tiles at once from now on.
@@ -140,9 +163,9 @@ class EndToEndTask(nn.Module):
         for start in range(0, len(chosen), self.chunk.size):
             yield chosen[start : start + self.chunk.size]
 
-    def _pooled(self, parts: "Iterator[tuple[TileBag, Scores]]") -> Tensor:
-        logits, evidence = zip(*(scores for _, scores in parts), strict=True)
-        return self.slides.head.pool(torch.cat(logits), torch.cat(evidence))[2]
+    def _labels(self, bag: TileBag) -> Tensor | None:
+        labels = bag.patch_labels()
+        return None if labels is None else labels.to(self.anchor.device)
 
     def _checkpointed(self, ahead: Prefetcher, number: int, bag: TileBag, part: Indices) -> Scores:
         anchor = self.anchor.detach().requires_grad_()
@@ -166,10 +189,8 @@ class EndToEndTask(nn.Module):
         part
             Int (k,), which tiles these are.
         """
-        tissue = torch.from_numpy(bag.tiles.tissue[part]).to(pixels.device)
+        tissue = bag.turned(bag.tiles.tissue, part).to(pixels.device)
         images = pixels if bag.view is None else bag.view.images(pixels, part)
-        if bag.view is not None and self.granularity == "cells":
-            tissue = bag.view.cells(tissue, part)
         output = self.student(images.contiguous(memory_format=torch.channels_last))
         if self.granularity == "tiles":
             features = output.embedding.unsqueeze(1)
@@ -190,6 +211,12 @@ class EndToEndTask(nn.Module):
 
     def _images(self, pixels: np.ndarray) -> Tensor:
         return torch.from_numpy(pixels).to(self.anchor.device).permute(0, 3, 1, 2)
+
+
+def _joined(parts: Iterator[tuple[TileBag, Scores]]) -> Scores:
+    """Put the scores of the chunks of a slide together."""
+    logits, evidence = zip(*(scores for _, scores in parts), strict=True)
+    return torch.cat(logits), torch.cat(evidence)
 
 
 def layer_scales(task: EndToEndTask, encoder_rate: float, layer_decay: float) -> dict[str, float]:

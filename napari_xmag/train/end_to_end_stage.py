@@ -8,9 +8,11 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from math import nan
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from napari_xmag.cohort.rows import TRAIN, VALIDATION
@@ -38,17 +40,41 @@ from napari_xmag.train.tiles import ReadsTiles, SlideTiles, TileReader, TileStor
 
 _TRAINING_CHUNK = 32
 
-LabelledTiles = Sequence[tuple[SlideTiles, int]]
-"""Tiles of slides, and the index of the class of each."""
+
+class LabelledSlide(NamedTuple):
+    """The tiles of a slide, the index of its class, and the classes of its patches.
+
+    ``patches`` is as in `napari_xmag.train.end_to_end.TileBag`.
+    """
+
+    tiles: SlideTiles
+    label: int
+    patches: NDArray[np.int64] | None = None
+
+    @property
+    def bag(self) -> TileBag:
+        """All of the slide, as it is."""
+        return TileBag(self.tiles, self.label, np.arange(len(self.tiles)), patches=self.patches)
 
 
-def tiles_of(bags: Bags, split: str, tile_px: int) -> LabelledTiles:
-    """Return the tiles of each slide of one split, and its class."""
+def tiles_of(bags: Bags, split: str, tile_px: int) -> list[LabelledSlide]:
+    """Return the tiles of each slide of one split, with all that is known of them."""
     return [
-        (SlideTiles.of(row.slide, row.mpp, tile_px, item), bags.classes.index(row.label))
-        for row, item in zip(bags.rows, bags.features, strict=True)
+        LabelledSlide(
+            SlideTiles.of(row.slide, row.mpp, tile_px, item),
+            bags.classes.index(row.label),
+            None if labels is None else _by_tile(labels, item.tissue),
+        )
+        for row, item, labels in zip(bags.rows, bags.features, bags.labels, strict=True)
         if row.split == split
     ]
+
+
+def _by_tile(labels: NDArray[np.int64], tissue: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Put what is known of patches (P,) where they lie in the tiles (T, N)."""
+    found = np.full(tissue.shape, -1, np.int64)
+    found[tissue] = labels
+    return found
 
 
 def train_end_to_end(
@@ -72,7 +98,7 @@ def train_end_to_end(
     task.requires_grad_(True)
     side = student.spec.tile_px
     training, validation = tiles_of(bags, TRAIN, side), tiles_of(bags, VALIDATION, side)
-    yield from _keep([tiles for tiles, _ in (*training, *validation)], store, at.processes)
+    yield from _keep([item.tiles for item in (*training, *validation)], store, at.processes)
     steps = step_count(len(training), settings.batch_size, at.processes)
     scales = layer_scales(task, settings.encoder_rate, settings.layer_decay)
     scales |= head_scales("slides.head.")
@@ -100,7 +126,7 @@ def training_chunk(device: torch.device, size: int | None, config: TrainConfig) 
 
 def _tile_batches(
     task: EndToEndTask,
-    training: LabelledTiles,
+    training: Sequence[LabelledSlide],
     steps: int,
     config: TrainConfig,
     at: Workplace,
@@ -109,28 +135,25 @@ def _tile_batches(
     epoch: int,
 ) -> Iterator[BagBatch]:
     seed_epoch(config.seed, epoch, at.processes)
-    labels = [label for _, label in training]
-    for own, weight in shares(task.slides, labels, steps, config.seed, epoch, at.processes):
-        bags = [
-            changed_bag(training[i][0], labels[i], config, (config.seed, epoch, int(i)))
-            for i in own
-        ]
-        yield BagBatch(bags, weight, reader, thread)
+    labels = [slide.label for slide in training]
+    drawn = shares(task.slides, labels, steps, config.seed, epoch, at.processes)
+    for own, weight, slides in drawn:
+        bags = [changed_bag(training[i], config, (config.seed, epoch, int(i))) for i in own]
+        yield BagBatch(bags, weight, reader, thread, slides)
 
 
-def changed_bag(
-    tiles: SlideTiles, label: int, config: TrainConfig, seed: tuple[int, ...]
-) -> TileBag:
+def changed_bag(slide: LabelledSlide, config: TrainConfig, seed: tuple[int, ...]) -> TileBag:
     """Return a slide with the tiles that take part and how they look; the same for a seed."""
+    tiles, label, patches = slide
     chosen = np.arange(len(tiles))
     most = config.tiles_per_epoch
     if most is not None and most < len(tiles):
         chosen = np.sort(np.random.default_rng((*seed, 1)).choice(len(tiles), most, replace=False))
-    return TileBag(tiles, label, chosen, draw_view(config.augment, len(tiles), seed))
+    return TileBag(tiles, label, chosen, draw_view(config.augment, len(tiles), seed), patches)
 
 
 def _judged(
-    validation: LabelledTiles,
+    validation: Sequence[LabelledSlide],
     processes: Processes,
     reader: ReadsTiles,
     thread: ThreadPoolExecutor,
@@ -138,26 +161,23 @@ def _judged(
 ) -> dict[str, float]:
     """Judge all validation slides, each process its share."""
     assert isinstance(model, EndToEndTask)
-    own = []
+    own = share(len(validation), processes)
     with torch.inference_mode():
-        for index in share(len(validation), processes):
-            tiles, label = validation[index]
-            bag = TileBag(tiles, label, np.arange(len(tiles)))
-            own.append(model.logits([bag], reader, thread)[0].double().cpu().numpy())
-    logits = np.array([row for part in gather(own, processes) for row in part])
-    return figures_of(logits, [label for _, label in validation])
+        judged = [model.judged(validation[index].bag, reader, thread) for index in own]
+    return figures_of([slide for part in gather(judged, processes) for slide in part])
 
 
 def _reads(
-    training: LabelledTiles,
-    validation: LabelledTiles,
+    training: Sequence[LabelledSlide],
+    validation: Sequence[LabelledSlide],
     config: TrainConfig,
     at: Workplace,
 ) -> int:
     """Return how many tiles this process reads in an epoch: those that teach are read twice."""
     most = config.tiles_per_epoch
-    teaching = sum(min(len(tiles), most or len(tiles)) for tiles, _ in training)
-    return (2 * teaching + sum(len(tiles) for tiles, _ in validation)) // at.processes.world
+    teaching = sum(min(len(slide.tiles), most or len(slide.tiles)) for slide in training)
+    watched = sum(len(slide.tiles) for slide in validation)
+    return (2 * teaching + watched) // at.processes.world
 
 
 def _stoppable(

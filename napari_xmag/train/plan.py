@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
 from napari_xmag.errors import ConfigError
 from napari_xmag.mil.head_training import new_head
-from napari_xmag.mil.task import HeadBatch, HeadTask
+from napari_xmag.mil.task import HeadBatch, HeadTask, SlideBag
 from napari_xmag.nets.device import autocast, encode_bag
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.events import Progress, RunPlan, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask
-from napari_xmag.train.end_to_end_stage import changed_bag, training_chunk
+from napari_xmag.train.end_to_end_stage import LabelledSlide, changed_bag, training_chunk
 from napari_xmag.train.tiles import Indices, Pixels, SlideTiles
 
 _SLIDES = 3
@@ -175,7 +175,7 @@ def _rates(
     if config.mode == "head" or not len(trial.pixels):
         return rates
     with ThreadPoolExecutor(1) as thread:
-        bag = changed_bag(trial.tiles, 0, config, (config.seed, 0, 0))
+        bag = changed_bag(LabelledSlide(trial.tiles, 0), config, (config.seed, 0, 0))
         batch = BagBatch([bag], 1.0, trial, thread)
 
         def step() -> None:
@@ -206,7 +206,7 @@ def _new_task(student: Student, config: TrainConfig, device: torch.device) -> En
 
 def _head_step(task: HeadTask) -> None:
     features = torch.zeros(_PLACES, len(task.mean), device=task.mean.device)
-    task(HeadBatch([(features, 0)], 1.0))["loss"].backward()
+    task(HeadBatch([SlideBag(features, 0)], 1.0))["loss"].backward()
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -4,7 +4,6 @@ import logging
 import shutil
 import time
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +12,9 @@ from typing import Any
 
 import torch
 
-from napari_xmag import zoo
 from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.labels import require_classes
-from napari_xmag.cohort.rows import TRAIN, VALIDATION, CohortRow
+from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.splits import draw_split, require_all_classes
 from napari_xmag.errors import TissueError
 from napari_xmag.filenames import CONFIG, MODEL
@@ -30,16 +28,15 @@ from napari_xmag.learn.distributed import (
 )
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
-from napari_xmag.mil.head_training import Bags, Workplace, slide_logits, train_head
-from napari_xmag.mil.task import HeadTask
+from napari_xmag.mil.head_training import Bags, Workplace, train_head
 from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
-from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.events import (
     EpochDone,
     Progress,
+    RegionsNoted,
     RunEvent,
     RunFinished,
     RunPlan,
@@ -54,12 +51,13 @@ from napari_xmag.progress.heartbeat import (
     run_steps,
     run_with_progress,
 )
-from napari_xmag.stats.calibration import fit_temperature
+from napari_xmag.qupath.origin import Origin
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end_stage import train_end_to_end
+from napari_xmag.train.outcome import Learned, evaluate_learned, save_learned
 from napari_xmag.train.plan import make_plan
-from napari_xmag.train.report.card import card_sections
-from napari_xmag.train.report.evaluate import REPLICATES, Report, evaluation
+from napari_xmag.train.regions import RegionClasses
+from napari_xmag.train.report.evaluate import REPLICATES
 from napari_xmag.train.report.report import write_report
 from napari_xmag.train.run_folder import begin_folder, finished
 from napari_xmag.train.tiles import TileStore
@@ -126,13 +124,17 @@ def train(
     Raises
     ------
     CohortError
-        When the table has problems, each named by its row, or cannot be split.
+        When the table has problems, each named by its row, or cannot be split, or nothing can be
+        learned from its regions.
     ConfigError
-        When ``out`` holds a run and it is not to be resumed, or one that differs.
+        When ``out`` holds a run and it is not to be resumed, or one that differs, or
+        ``regions.classes`` names labels that the table does not have.
     """
     out, config = Path(out), config or TrainConfig()
     cohort.require_good()
     require_classes(cohort.rows)
+    reading = partial(RegionClasses(cohort.classes, config.regions).require_known, cohort.rows)
+    yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
     dividing = partial(
         draw_split,
         cohort.rows,
@@ -204,7 +206,7 @@ def _divisions(
     for number, (rows, folder) in enumerate(zip(divisions, folders, strict=True), 1):
         with closing(_run(rows, folder, job)) as events:
             for event in events:
-                if isinstance(event, EpochDone | SlideLeftOut):
+                if isinstance(event, EpochDone | SlideLeftOut | RegionsNoted):
                     yield replace(event, fold=number)
                 elif isinstance(event, Progress):
                     yield replace(event, fold=number, folds=folds)
@@ -233,41 +235,21 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
     found = yield from _features(rows, job, job.encoder.student, job.encoder_id)
     bags, left_out = _bags(rows, found, job.classes)
     yield from left_out
+    bags, noted = yield from _with_regions(bags, job)
+    yield from noted
     # Only the first process writes; the others must not clear what it wrote.
     with ScalarLog(out, resume=job.resume or not job.processes.first) as scalars:
         at = Workplace(
             job.device, out, job.resume, job.processes, scalars, {"encoder": job.encoder_id}
         )
         learned = yield from _learned(bags, job, at)
-        learned = replace(learned, left_out=(*left_out, *learned.left_out))
+        left_out = (*left_out, *learned.left_out)
+        learned = replace(learned, left_out=left_out, noted=noted)
     if job.processes.first:
         seconds = round(time.monotonic() - begun)
         metrics = yield from _finish(learned, out, job, seconds)
         yield RunFinished(out / MODEL, metrics)
     yield from await_all(job.processes, Stage.WRITING)
-
-
-@dataclass(frozen=True)
-class _Learned:
-    """What came of the training.
-
-    Attributes
-    ----------
-    bags
-        With the features of this student.
-    slides, student
-        Head and encoder.
-    best
-        See `napari_xmag.train.report.evaluate.Report.best_epoch`.
-    left_out
-        Slides without tissue.
-    """
-
-    bags: Bags
-    slides: HeadTask
-    student: Student
-    best: int | None = None
-    left_out: tuple[SlideLeftOut, ...] = ()
 
 
 def _bags(
@@ -288,12 +270,30 @@ def _bags(
     return Bags(kept, features, classes), tuple(left_out)
 
 
-def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, _Learned]:
+def _with_regions(
+    bags: Bags, job: _Job
+) -> Generator[Progress, None, tuple[Bags, tuple[RegionsNoted, ...]]]:
+    """Label the patches that lie in regions; tell what of the regions teaches nothing."""
+    classes = RegionClasses(job.classes, job.config.regions)
+    origin = Origin(job.config.regions.origin)
+    labels, noted = [], []
+    meter = ProgressMeter(Stage.REGIONS, len(bags.rows), "slides")
+    for row, item in zip(bags.rows, bags.features, strict=True):
+        work = partial(classes.of_patches, row, item.boxes, origin)
+        found = yield from run_with_progress(work, meter)
+        labels.append(None if found is None else found.labels)
+        if found is not None and found.words:
+            noted.append(RegionsNoted(row.slide, found.words))
+        meter.add(1)
+    return replace(bags, patches=labels), tuple(noted)
+
+
+def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, Learned]:
     """Train the head, then, where that is wanted, encoder and head together."""
     slides = yield from train_head(bags, job.config.head_settings, at)
     student = job.encoder.student
     if job.config.mode == "head":
-        return _Learned(bags, slides, student)
+        return Learned(bags, slides, student)
     store = TileStore(job.cache / "tiles", round(job.config.end_to_end.store_gb * 1e9))
     whole, best = yield from train_end_to_end(bags, slides, student, job.config, store, at)
     student = ready_on(whole.student, job.device)
@@ -302,7 +302,8 @@ def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, 
     found = yield from _features(bags.rows, job, student, encoder_id)
     bags, left_out = _bags(bags.rows, found, job.classes)
     yield from left_out
-    return _Learned(bags, whole.slides, student, best, left_out)
+    bags, _ = yield from _with_regions(bags, job)
+    return Learned(bags, whole.slides, student, best, left_out)
 
 
 def _features(
@@ -332,61 +333,14 @@ def _features(
 
 
 def _finish(
-    learned: _Learned, out: Path, job: _Job, seconds: int
+    learned: Learned, out: Path, job: _Job, seconds: int
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Evaluate the model, write its folder and the report; return the figures."""
     with one_thread() as thread:
-        report = yield from _evaluate(learned, job.config, thread)
+        report = yield from evaluate_learned(learned, job.config, thread)
         meter = ProgressMeter(Stage.WRITING, 0)
-        saving = partial(_save, learned, report, out, job)
+        saving = partial(save_learned, learned, report, out, job.config, job.encoder, job.notes)
         yield from run_with_progress(saving, meter, thread)
         # Last: a folder with its metrics is a run that has ended.
         yield from run_with_progress(partial(write_report, out, report), meter, thread)
     return report.metrics() | {"seconds": seconds}
-
-
-def _evaluate(
-    learned: _Learned, config: TrainConfig, thread: ThreadPoolExecutor
-) -> Generator[Progress, None, Report]:
-    bags = learned.bags
-    everything = [
-        (torch.from_numpy(item.features), bags.classes.index(row.label))
-        for row, item in zip(bags.rows, bags.features, strict=True)
-    ]
-    meter = ProgressMeter(Stage.EVALUATING, len(everything), "slides")
-    logits = yield from run_steps(slide_logits(learned.slides, everything), meter, thread)
-    chosen = [number for number, row in enumerate(bags.rows) if row.split == VALIDATION]
-    temperature = fit_temperature(logits[chosen], [everything[number][1] for number in chosen])
-    splits = len({row.split for row in bags.rows})
-    meter = ProgressMeter(Stage.RESAMPLING, splits * REPLICATES, "resamples")
-    steps = evaluation(bags.rows, bags.classes, logits, temperature, config.threshold, config.seed)
-    report = yield from run_steps(steps, meter, thread)
-    left_out = tuple(map(str, learned.left_out))
-    return replace(report, best_epoch=learned.best, left_out=left_out)
-
-
-def _save(learned: _Learned, report: Report, out: Path, job: _Job) -> None:
-    """Write the model folder."""
-    bags, config, student = learned.bags, job.config, learned.student
-    training = [
-        item.features
-        for row, item in zip(bags.rows, bags.features, strict=True)
-        if row.split == TRAIN
-    ]
-    info = ModelInfo(
-        name=config.name,
-        display_name=config.display_name or config.name,
-        classes=bags.classes,
-        mpp=student.spec.mpp,
-        tile_px=student.spec.tile_px,
-        temperature=report.temperature,
-        threshold=report.threshold,
-        demonstration=config.demonstration,
-        licence=config.licence or job.encoder.licence,
-        training_range=TrainingRange.fit(training) if len(training) >= 3 else None,
-        description=config.description,
-        granularity=config.granularity,
-    )
-    model = SlideModel(student, learned.slides.folded(), info)
-    sections = card_sections(bags.rows, config, job.encoder, report) | dict(job.notes)
-    zoo.save_model(model, out / MODEL, card=sections, replace=True)

@@ -15,6 +15,7 @@ from napari_xmag.filenames import COHORT, CONFIG, METRICS, VERSIONS
 from napari_xmag.files import parse_json, write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
+from napari_xmag.nets.folder import file_sha256
 from napari_xmag.train.config import TrainConfig
 
 _LIBRARIES = ("torch", "timm", "numpy", "safetensors", "openslide-python", "tifffile")
@@ -103,8 +104,13 @@ def _decisive(config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str) -
     del settings["device"]
     for name in ("chunk", "store_gb"):
         del settings["end_to_end"][name]
-    slides = {str(row.slide.resolve()): f"{row.label}, {row.split}, {row.mpp}" for row in rows}
+    slides = {str(row.slide.resolve()): _identity(row) for row in rows}
     return {**settings, "encoder": encoder_id, "slides": slides}
+
+
+def _identity(row: CohortRow) -> str:
+    words = f"{row.label}, {row.split}, {row.mpp}"
+    return words if row.regions is None else f"{words}, regions {file_sha256(row.regions)}"
 
 
 def _versions() -> dict[str, str]:

@@ -249,9 +249,12 @@ def test_a_broken_or_foreign_workbook_says_what_to_do(tmp_path: Path, name: str)
 @pytest.mark.parametrize("name", ["table.csv", "table.xlsx"])
 def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
     rows = (
-        CohortRow(2, tmp_path / "a" / "ö, 1.svs", "x", "p", "train", 0.25, "Köln"),
+        CohortRow(
+            2, tmp_path / "a" / "ö, 1.svs", "x", "p", "train", 0.25, "Köln", tmp_path / "ö.geojson"
+        ),
         CohortRow(3, Path("/elsewhere/2.svs"), "y", "007"),
     )
+    (tmp_path / "ö.geojson").touch()
     write_cohort(tmp_path / name, rows)
     cohort = read_cohort(tmp_path / name, open_slides=False)
     assert cohort == Cohort(rows)

@@ -1,14 +1,16 @@
 """The head on frozen features: what it says before and after it has learned."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from napari_xmag.cohort.rows import TRAIN, CohortRow
 from napari_xmag.mil.features import SlideFeatures
-from napari_xmag.mil.head_training import Bags, new_head, train_head
+from napari_xmag.mil.head_training import Bags, new_head, patch_weights, train_head
 from napari_xmag.nets.abmil import HeadOutput
 from napari_xmag.progress.events import EpochDone
 from napari_xmag.progress.heartbeat import finish
@@ -74,3 +76,26 @@ def test_the_head_never_learns_longer_than_it_would_alone() -> None:
 
     assert TrainConfig(mode="end-to-end", fit=short).head_fit.epochs == 2
     assert TrainConfig(mode="head", fit=short).head_fit == short
+
+
+def test_labelled_slides_count_alike_and_so_do_classes() -> None:
+    """One slide of ten patches of class 0; one of 300 of class 1 and 100 of class 0."""
+    few, many = torch.zeros(10), torch.cat([torch.ones(300), torch.zeros(100)])
+    patches = [few.long(), many.long(), None, torch.full((5,), -1)]
+    settings = TrainConfig().head_settings
+    weights = patch_weights(patches, 3, replace(settings, patch_weight=0.5))
+    assert weights is not None
+    # of two slides class 0 has 1.25 and class 1 0.75; nobody names class 2
+    expected = [0.5 * 2 / (2 * 1.25), 0.5 * 2 / (2 * 0.75), 0.0]
+    assert weights.tolist() == pytest.approx(expected)
+    plain = patch_weights(patches, 3, replace(settings, class_weights=False))
+    assert plain is not None
+    assert plain.tolist() == [1, 1, 0]
+
+
+def test_patches_of_one_class_teach_nothing() -> None:
+    settings = TrainConfig().head_settings
+    assert patch_weights([torch.ones(4, dtype=torch.int64), None], 2, settings) is None
+    both = torch.tensor([0, 1])
+    assert patch_weights([both], 2, replace(settings, patch_weight=0.0)) is None
+    assert patch_weights([both], 2, settings) is not None

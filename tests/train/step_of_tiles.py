@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from napari_xmag.learn.fit import Fit, FitConfig
 from napari_xmag.train.end_to_end import BagBatch, TileBag
-from tests.train.tile_bags import DrawnTiles, drawn_slide, tiny_task
+from tests.train.tile_bags import DrawnTiles, drawn_labels, drawn_slide, tiny_task
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     begun = time.perf_counter()
     with ThreadPoolExecutor(1) as thread:
         for _ in range(args.steps):
-            bag = TileBag(tiles, 1, np.arange(args.tiles))
+            bag = TileBag(tiles, 1, np.arange(args.tiles), patches=drawn_labels(tiles))
             reader = DrawnTiles()
             fit.step(BagBatch([bag], 1.0, reader, thread))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -21,7 +21,14 @@ from napari_xmag.nets.student import StudentOutput
 from napari_xmag.train.augment import draw_view
 from napari_xmag.train.config import AugmentConfig
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag, layer_scales
-from tests.train.tile_bags import TILE_PX, DrawnTiles, batch_of, drawn_slide, tiny_task
+from tests.train.tile_bags import (
+    TILE_PX,
+    DrawnTiles,
+    batch_of,
+    drawn_labels,
+    drawn_slide,
+    tiny_task,
+)
 
 STRONG = AugmentConfig(stain=0.2, blur_share=1.0)
 
@@ -40,7 +47,8 @@ def batch(thread: ThreadPoolExecutor, granularity: Granularity) -> BagBatch:
     for number, (name, count) in enumerate((("a", 7), ("bb", 4))):
         tiles = drawn_slide(name, count, cells)
         view = draw_view(STRONG, count, (0, 1, number))
-        bags.append(TileBag(tiles, number, np.arange(count)[-3 if number else None :], view))
+        chosen = np.arange(count)[-3 if number else None :]
+        bags.append(TileBag(tiles, number, chosen, view, drawn_labels(tiles)))
     return batch_of(bags, DrawnTiles(), thread)
 
 
@@ -50,9 +58,38 @@ def gradients(task: EndToEndTask, loss: Tensor) -> dict[str, Tensor]:
     return {name: p.grad.clone() for name, p in task.named_parameters() if p.grad is not None}
 
 
+def turned_cells(cells: np.ndarray, turn: int) -> np.ndarray:
+    """What is known of the cells of one tile, after one of the eight turns."""
+    side = round(len(cells) ** 0.5)
+    grid = np.rot90(cells.reshape(side, side), turn % 4)
+    return (grid[:, ::-1] if turn >= 4 else grid).ravel()
+
+
+def plain_patch_loss(task: EndToEndTask, bag: TileBag, evidence: Tensor) -> Tensor:
+    """The mean over the labelled patches of a slide, each tile turned by itself."""
+    assert bag.view is not None
+    assert bag.patches is not None
+    labels: list[int] = []
+    for tile in bag.chosen:
+        turn = int(bag.view.turns[tile])
+        tissue = turned_cells(bag.tiles.tissue[tile], turn)
+        labels += turned_cells(bag.patches[tile], turn)[tissue].tolist()
+    assert len(labels) == len(evidence)
+    known = [place for place, label in enumerate(labels) if label >= 0]
+    assert 0 < len(known) < len(labels)
+    loss = torch.nn.functional.cross_entropy(
+        evidence[known],
+        torch.tensor(labels)[known],
+        weight=torch.tensor([3.0, 0.4], dtype=evidence.dtype),
+        label_smoothing=0.1,
+        reduction="sum",
+    )
+    return loss / len(known)
+
+
 def plain_loss(task: EndToEndTask, batch: BagBatch) -> Tensor:
     """The same slides with all activations kept: no checkpoint, no reading ahead."""
-    logits = []
+    logits, of_patches = [], []
     for bag in batch.bags:
         scores = []
         for part in task._parts(bag.chosen):
@@ -60,6 +97,7 @@ def plain_loss(task: EndToEndTask, batch: BagBatch) -> Tensor:
             scores.append(task.scores(pixels, bag, part))
         attention, evidence = zip(*scores, strict=True)
         logits.append(task.slides.head.pool(torch.cat(attention), torch.cat(evidence))[2])
+        of_patches.append(plain_patch_loss(task, bag, torch.cat(evidence)))
     labels = torch.tensor([bag.label for bag in batch.bags])
     loss = torch.nn.functional.cross_entropy(
         torch.stack(logits),
@@ -68,7 +106,7 @@ def plain_loss(task: EndToEndTask, batch: BagBatch) -> Tensor:
         label_smoothing=0.1,
         reduction="sum",
     )
-    return loss / batch.weight
+    return loss / batch.weight + torch.stack(of_patches).sum() / len(batch.bags)
 
 
 def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
@@ -85,7 +123,7 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 def test_gradients_are_those_of_plain_autograd(
     kind: str, granularity: Granularity, precision: str, batch: BagBatch
 ) -> None:
-    """With dropout, drop path, stain changes, turns and blur, in half precision too.
+    """Of labels of slides and of patches, with dropout, drop path, stain changes, turns and blur.
 
     Where autocast keeps one rounded copy of a weight for all chunks, plain autograd adds up their
     gradients in bfloat16; chunks add theirs in float32. So plain autograd goes without that copy.
@@ -166,14 +204,19 @@ def test_pixels_are_read_there_and_back(batch: BagBatch) -> None:
 def test_judging_is_what_an_analysis_computes(batch: BagBatch, thread: ThreadPoolExecutor) -> None:
     task = tiny_task("resnet", "cells").eval()
     bag = batch.bags[0]
-    plain = TileBag(bag.tiles, bag.label, np.arange(len(bag.tiles)))
+    labels = drawn_labels(bag.tiles)
+    plain = TileBag(bag.tiles, bag.label, np.arange(len(bag.tiles)), patches=labels)
     with torch.inference_mode():
-        logits = task.logits([plain], batch.reader, thread)[0]
+        judged = task.judged(plain, batch.reader, thread)
         pixels = torch.from_numpy(batch.reader.read(bag.tiles, plain.chosen)).permute(0, 3, 1, 2)
         cells = task.student(pixels).cells.flatten(2).transpose(1, 2)
         features = cells[torch.from_numpy(bag.tiles.tissue)]
-        expected = task.slides.folded()(features).logits
-    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+        expected = task.slides.folded()(features)
+    np.testing.assert_allclose(judged.logits, expected.logits, rtol=1e-4, atol=1e-5)
+    known = labels[bag.tiles.tissue]
+    np.testing.assert_array_equal(judged.patches, known[known >= 0])
+    evidence = expected.patch_evidence.numpy()[known >= 0]
+    np.testing.assert_allclose(judged.evidence, evidence, rtol=1e-4, atol=1e-5)
 
 
 def test_later_layers_learn_faster() -> None:

@@ -20,6 +20,7 @@ from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.progress.events import (
     EpochDone,
     Progress,
+    RegionsNoted,
     RunFinished,
     RunPlanned,
     SlideLeftOut,
@@ -30,7 +31,8 @@ from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.card import read_notes
 from napari_xmag.train.run import train
 from napari_xmag.train.tiles import Indices, Pixels, SlideTiles, TileReader
-from tests.slides import write_pyramid
+from tests.qupath.shapes import annotation, collection, polygon, write
+from tests.slides import draw_section, write_pyramid
 from tests.train.cohorts import HEAD, WHOLE
 
 
@@ -90,6 +92,63 @@ def test_end_to_end_teaches_the_encoder(table: Path, encoder: Encoder, tmp_path:
     for name, value in encoder.student.named_buffers():
         assert name not in norms or torch.equal(value, norms[name])
     _require_what_the_model_says(finished.folder, out, table.parent)
+
+
+def with_regions(folder: Path) -> Path:
+    """Write small slides that are darker on the right, their table, and regions of both halves.
+
+    What a slide is labelled has nothing to do with its halves.
+    """
+    folder.mkdir()
+    lines = ["slide,label,split,regions"]
+    halves = [
+        annotation(polygon(rectangle(50 + 450 * side, 50, 350, 600)), name)
+        for side, name in enumerate(("Benign", "Malignant"))
+    ]
+    for number in range(8):
+        pixels = draw_section(900, 700, seed=number)
+        pixels[:, 450:] = np.where(pixels[:, 450:] < 235, pixels[:, 450:] * 0.6, pixels[:, 450:])
+        write_pyramid(folder / f"{number}.tiff", pixels, factors=(1,))
+        write(folder / f"{number}.geojson", collection(*halves))
+        split = "train" if number < 4 else "validation" if number < 6 else "test"
+        regions = "" if number == 0 else f"{number}.geojson"
+        lines.append(f"{number}.tiff,{('benign', 'malignant')[number % 2]},{split},{regions}")
+    strange = annotation(polygon(rectangle(0, 0, 900, 700)), "Artefact")
+    glass = annotation(polygon(rectangle(0, 0, 5, 5)), "Benign")
+    write(folder / "1.geojson", collection(*halves, strange, glass))
+    (folder / "cohort.csv").write_text("\n".join(lines))
+    return folder / "cohort.csv"
+
+
+def rectangle(x: float, y: float, width: float, height: float) -> list[list[float]]:
+    return [[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]]
+
+
+def test_regions_teach_what_labels_of_slides_cannot(encoder: Encoder, tmp_path: Path) -> None:
+    """Head alone with and without regions, then end to end: patches of test slides, and report."""
+    cohort, aucs = read_cohort(with_regions(tmp_path / "slides")), {}
+    head, whole = HEAD.model_dump() | {"granularity": "cells"}, WHOLE.model_dump()
+    ways = {"without": head | {"regions": {"weight": 0.0}}, "with": head}
+    ways["whole"] = whole | {"granularity": "cells"}
+    for name, config in ways.items():
+        out = tmp_path / name
+        settings = TrainConfig.model_validate(config)
+        events = list(train(cohort, encoder, out, settings, cache=tmp_path / "cache"))
+        (noted,) = [str(event) for event in events if isinstance(event, RegionsNoted)]
+        assert noted.startswith("Regions of 1.tiff: Artefact: no label of the table; 1 of 3")
+        patches = json.loads((out / "metrics.json").read_text())["test"]["patches"]
+        assert (patches["slides"], patches["patients"]) == (2, 2)
+        assert min(patches["counts"].values()) > 40
+        aucs[name] = patches["auc"]
+        report = " ".join((out / "report.md").read_text().split())
+        assert "## Patches in regions" in report
+        assert noted in report
+        epochs = [event.scalars for event in events if isinstance(event, EpochDone)]
+        assert all(("train_patch_loss" in one) == (name != "without") for one in epochs)
+        assert all("validation_patch_auc" in one for one in epochs)
+    assert aucs["with"] > 0.95 > aucs["without"] + 0.1
+    assert aucs["whole"] > 0.95
+    assert epochs[-1]["train_patch_loss"] < epochs[0]["train_patch_loss"]
 
 
 def test_a_worse_encoder_is_not_kept(table: Path, encoder: Encoder, tmp_path: Path) -> None:

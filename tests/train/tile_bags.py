@@ -67,10 +67,18 @@ def tiny_task(
     dim = student.dim if granularity == "tiles" else student.cell_dim
     head = AttentionHead(dim, 8, 2, dropout)
     mean, std = torch.linspace(-0.1, 0.1, dim), torch.linspace(0.5, 2, dim)
-    slides = HeadTask(head, mean, std, torch.tensor([0.5, 2.0]), label_smoothing=0.1)
+    weights, of_patches = torch.tensor([0.5, 2.0]), torch.tensor([3.0, 0.4])
+    slides = HeadTask(head, mean, std, weights, label_smoothing=0.1, patch_weights=of_patches)
     device = torch.device("cpu")
     return EndToEndTask(student, slides, granularity, DeviceBatch(device, chunk, "float32"))
 
 
 def batch_of(bags: list[TileBag], reader: DrawnTiles, thread: ThreadPoolExecutor) -> BagBatch:
-    return BagBatch(bags, 1.5, reader, thread)
+    return BagBatch(bags, 1.5, reader, thread, slides=2.0)
+
+
+def drawn_labels(tiles: SlideTiles) -> NDArray[np.int64]:
+    """Classes 0 and 1 of the cells of a slide, and no class for about half of them."""
+    draw = np.random.default_rng([7, len(tiles)])
+    labels = draw.integers(0, 2, tiles.tissue.shape)
+    return np.where(draw.random(labels.shape) < 0.5, labels, -1)

@@ -29,6 +29,7 @@ def card_sections(
     return {
         "Training data": _slides_table(rows),
         "Performance": f"{tables.ONLY_TEST}\n\n{tables.figures(splits)}",
+        **({"Patches in regions": tables.patches(report.patches)} if report.patches else {}),
         "Sensitivity and specificity": tables.rates(splits),
         "Confusion matrix": tables.confusion(splits, report.classes),
         "Calibration": tables.calibration(splits),
@@ -119,7 +120,12 @@ def _settings(config: TrainConfig, report: Report) -> str:
         f"{report.temperature:.3g}, from the validation slides. Threshold "
         f"{report.threshold:.3g}: {report.chosen}."
     )
-    parts.append(tables.left_out(report.left_out))
+    if report.patches and config.regions.weight:
+        parts.append(
+            "The patches in regions of a training slide were learned from, at "
+            f"{config.regions.weight:g} times the weight of its label."
+        )
+    parts += [tables.left_out(report.left_out), tables.left_out(report.regions_noted)]
     return " ".join(filter(None, parts))
 
 

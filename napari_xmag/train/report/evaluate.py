@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from napari_xmag.stats.calibration import (
 )
 from napari_xmag.stats.folds import bootstrap_units, group_codes
 from napari_xmag.stats.metrics import Interval, bootstrap, confusion_matrix, intervals, wilson
+from napari_xmag.train.report.patches import PatchReport
 from napari_xmag.train.report.predictions import (
     SlidePrediction,
     logits_of,
@@ -116,6 +117,10 @@ class Report:
         was no choice.
     left_out
         Slides that took no part, and why, in words.
+    patches
+        How the evidence of patches fits the regions, by split; those that have regions.
+    regions_noted
+        What of the regions was not learned from, and why, in words.
     """
 
     classes: tuple[str, ...]
@@ -126,6 +131,8 @@ class Report:
     chosen: str
     best_epoch: int | None = None
     left_out: tuple[str, ...] = ()
+    patches: Mapping[str, PatchReport] = field(default_factory=dict)
+    regions_noted: tuple[str, ...] = ()
 
     def metrics(self) -> dict[str, Any]:
         """Return everything but the predictions, ready for JSON."""
@@ -138,8 +145,15 @@ class Report:
             "end_to_end_epoch": self.best_epoch,
             "left_out": list(self.left_out),
             "interval_level": LEVEL,
-            **{name: split.metrics() for name, split in self.splits.items()},
+            "regions_noted": list(self.regions_noted),
+            **{
+                name: split.metrics() | self._of_patches(name)
+                for name, split in self.splits.items()
+            },
         }
+
+    def _of_patches(self, split: str) -> dict[str, Any]:
+        return {"patches": self.patches[split].metrics()} if split in self.patches else {}
 
 
 def evaluate_predictions(

@@ -41,8 +41,11 @@ def write_report(folder: Path, report: Report) -> None:
         f"Temperature: {report.temperature:.3g}.",
         "" if report.best_epoch is None else tables.chosen_epoch(report.best_epoch),
         tables.left_out(report.left_out),
+        tables.left_out(report.regions_noted),
     ]
     parts = sections(report.splits, report.classes, pictures)
+    if report.patches:
+        parts = ["## Patches in regions", tables.patches(report.patches), *parts]
     write_markdown(folder, [*head, *parts], report.predictions)
     write_json(folder / METRICS, report.metrics())
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from napari_xmag.markdown import table
 from napari_xmag.stats.metrics import Interval, mean, standard_deviation
 from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
+from napari_xmag.train.report.patches import PATCH_REPLICATES, PatchReport
 from napari_xmag.train.report.predictions import SlidePrediction
 
 Splits = Mapping[str, SplitReport]
@@ -27,9 +28,31 @@ def chosen_epoch(best: int) -> str:
     return f"The model is that of end-to-end epoch {best}, the best one on the validation slides."
 
 
-def left_out(slides: Sequence[str]) -> str:
-    """Say which slides took no part; nothing where all did."""
-    return f"{'; '.join(slides)}." if slides else ""
+def patches(reports: Mapping[str, PatchReport]) -> str:
+    """Return the table of how the evidence of patches fits the regions."""
+    names = ("auc", "balanced_accuracy", "accuracy")
+    rows = [
+        [
+            name,
+            ", ".join(f"{count} {label}" for label, count in report.counts.items()),
+            report.slides,
+            report.patients,
+            *(with_interval(report.figures[key]) for key in names),
+        ]
+        for name, report in reports.items()
+    ]
+    heading = ["split", "patches", "slides", "patients", "AUC", "balanced accuracy", "accuracy"]
+    return (
+        table(heading, rows)
+        + "\n\nOf the patches that lie in regions: whether the evidence of a patch speaks for the "
+        f"class of its region. In brackets: 95 % CI from {PATCH_REPLICATES} bootstrap resamples of "
+        "the patients; none for fewer than five patients."
+    )
+
+
+def left_out(words: Sequence[str]) -> str:
+    """Say which slides or regions took no part; nothing where all did."""
+    return f"{'; '.join(words)}." if words else ""
 
 
 def number(value: float) -> str:

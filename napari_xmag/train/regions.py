@@ -1,0 +1,198 @@
+"""Regions of slides as labels of patches: whose class they are, and which patches lie in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from napari_xmag.cohort.labels import class_key
+from napari_xmag.cohort.problems import Problem
+from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.errors import CohortError, ConfigError, TissueError
+from napari_xmag.qupath.labelled_regions import (
+    LabelledRegion,
+    label_boxes,
+    read_labelled_regions,
+)
+from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.train.config import RegionsConfig
+
+_POINT = shapely.GeometryType.POINT
+
+
+@dataclass(frozen=True, eq=False)
+class PatchLabels:
+    """The classes of the patches of a slide.
+
+    Attributes
+    ----------
+    labels
+        Int64 (P,), below zero where no region names a class, or two name different ones.
+    words
+        What of the regions teaches nothing, and why; empty where all of them do.
+    """
+
+    labels: NDArray[np.int64]
+    words: str = ""
+
+
+def count_regions(row: CohortRow) -> int:
+    """Return how many areas and points with a class the regions of a slide are.
+
+    Raises
+    ------
+    TissueError
+        When the file cannot be read or holds none.
+    """
+    return sum(region.number for region in regions_of(row))
+
+
+class RegionClasses:
+    """Which class of a cohort each class of its regions is.
+
+    Parameters
+    ----------
+    classes
+        Of the cohort.
+
+    Raises
+    ------
+    ConfigError
+        When a class is to be called what no slide is labelled.
+    """
+
+    def __init__(self, classes: Sequence[str], settings: RegionsConfig) -> None:
+        self._classes = tuple(classes)
+        self._known = {class_key(label): number for number, label in enumerate(classes)}
+        for name, label in settings.renamed.items():
+            if class_key(label) not in self._known:
+                raise ConfigError(
+                    expected=f"regions.classes to name labels of the table ({', '.join(classes)})",
+                    found=f"{name} = {label}",
+                    hint="Correct the label.",
+                )
+        renamed = settings.renamed.items()
+        self._known |= {class_key(name): self._known[class_key(label)] for name, label in renamed}
+
+    def number(self, name: str) -> int | None:
+        """Return the index of the cohort's class, None where it has no such class."""
+        return self._known.get(class_key(name))
+
+    def require_known(self, rows: Sequence[CohortRow]) -> None:
+        """Read the regions of all slides, and see that something can be learned from them.
+
+        Raises
+        ------
+        CohortError
+            When files cannot be read, or none of their classes is one of the cohort; by row.
+        """
+        problems, names = [], set()
+        given = [row for row in rows if row.regions is not None]
+        for row in given:
+            try:
+                names |= {region.class_name for region in regions_of(row)}
+            except TissueError as error:
+                problems.append(Problem(row.row, error.found, error.hint.rstrip(".")))
+        if given and not problems and all(self.number(name) is None for name in names):
+            words = f"the regions are {_listed(names)}, none of which is a label"
+            hint = f"Set regions.classes: {min(names)} = {self._classes[0]}"
+            problems.append(Problem(0, words, hint))
+        if problems:
+            raise CohortError(
+                expected="readable regions with the classes of the table",
+                found="; ".join(map(str, problems)),
+                hint="Correct these rows.",
+            )
+
+    def of_patches(
+        self, row: CohortRow, boxes: NDArray[np.float64], origin: Origin
+    ) -> PatchLabels | None:
+        """Label the patches of a slide by its regions; None where it has none.
+
+        A patch has the class of the region in which its centre lies, or whose point lies in it.
+
+        Parameters
+        ----------
+        boxes
+            Float (P, 4): x, y, width, height in level-0 pixels.
+        origin
+            From where the regions count.
+
+        Raises
+        ------
+        TissueError
+            When the regions cannot be read.
+        XmagError
+            When the slide does not open.
+        """
+        if row.regions is None:
+            return None
+        found = _moved(row, origin)
+        known = [region for region in found if self.number(region.class_name) is not None]
+        strange = {region.class_name for region in found} - {region.class_name for region in known}
+        corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+        labels = self._labels(known, corners)
+        words = [f"{_listed(strange)}: no label of the table"] if strange else []
+        words += _unused([region.shape for region in known], corners)
+        words += [] if (labels >= 0).any() else ["no patch has a class"]
+        return PatchLabels(labels, "; ".join(words))
+
+    def _labels(
+        self, regions: Sequence[LabelledRegion], corners: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """Label boxes (N, 4); regions that the cohort calls alike do not contradict each other."""
+        together: dict[int, list[LabelledRegion]] = {}
+        for region in regions:
+            number = self.number(region.class_name)
+            assert number is not None
+            together.setdefault(number, []).append(region)
+        merged = [
+            replace(some[0], shape=shapely.union_all([region.shape for region in some]))
+            for some in together.values()
+        ]
+        numbers = np.array([*together, -1])  # the last one for boxes of no class
+        return numbers[label_boxes(merged, corners)]
+
+
+def regions_of(row: CohortRow) -> tuple[LabelledRegion, ...]:
+    """Read the regions of a slide, in the pixels of their file; none where it has none.
+
+    Raises
+    ------
+    TissueError
+        When they cannot be read.
+    """
+    return () if row.regions is None else read_labelled_regions(row.regions)
+
+
+def _moved(row: CohortRow, origin: Origin) -> tuple[LabelledRegion, ...]:
+    """Read the regions of a slide in its own level-0 pixels."""
+    from napari_xmag.slide.open import open_slide
+
+    assert row.regions is not None
+    with open_slide(row.slide, mpp=row.mpp) as slide:
+        frame = slide_frame(slide, origin)
+    return read_labelled_regions(row.regions, origin_x=frame.x, origin_y=frame.y)
+
+
+def _unused(shapes: Sequence[BaseGeometry], corners: NDArray[np.float64]) -> list[str]:
+    """Say how many parts of regions reach no patch, or no patch's centre."""
+    parts: NDArray[np.object_] = np.array([*chain(*map(shapely.get_parts, shapes))], object)
+    boxes = shapely.STRtree([shapely.box(*edges) for edges in corners])
+    middles = (corners[:, :2] + corners[:, 2:]) / 2
+    centers = shapely.STRtree([shapely.Point(*middle) for middle in middles])
+    touched = np.isin(np.arange(len(parts)), boxes.query(parts, predicate="intersects")[0])
+    used = np.isin(np.arange(len(parts)), centers.query(parts, predicate="covers")[0])
+    used |= touched & (shapely.get_type_id(parts) == _POINT)
+    glass, small = int((~touched).sum()), int((touched & ~used).sum())
+    total = f"of {len(parts)} areas and points"
+    words = [f"{glass} {total} on glass or outside the slide"] if glass else []
+    return words + ([f"{small} {total} smaller than a patch"] if small else [])
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
