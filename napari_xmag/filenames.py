@@ -8,6 +8,8 @@ GEOJSON = "tiles.geojson"
 QUPATH = "qupath.geojson.gz"
 OVERLAY = "overlay.png"
 REVIEW = "review.csv"
+REPORT_HTML = "report.html"
+REPORT_PDF = "report.pdf"
 
 # Of a model folder; a run's own settings are a CONFIG, too.
 CONFIG = "config.json"

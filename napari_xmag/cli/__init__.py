@@ -9,7 +9,10 @@ from importlib import import_module
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
 
-COMMANDS = ("analyze", "models", "distill", "train", "examples", "evaluate", "qupath", "doctor")
+COMMANDS = (
+    *("analyze", "report", "open", "models", "distill", "train", "examples", "evaluate"),
+    *("qupath", "doctor"),
+)
 """Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
 
 CANCELLED = 130

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ExportError
 from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
@@ -28,6 +29,8 @@ def export_all(
     folder: Path | str,
     origin: Origin | str = Origin.BOUNDS,
     reviews: Sequence[PlaceReview] = (),
+    view: HeatMapView = HeatMapView.EVIDENCE,
+    class_name: str = "",
 ) -> dict[str, Path]:
     """Write everything that this program says of a slide.
 
@@ -43,6 +46,8 @@ def export_all(
         Where (0, 0) lies in the files for QuPath; see `Origin`.
     reviews
         What was said of places of the slide; without any, no ``review.csv`` stays in the folder.
+    view, class_name
+        What the picture shows; see `view_values`.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def export_all(
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
         tables = aside.submit(_write_tables, result, part, Origin(origin), reviews)
         write_heatmap_ome(result, part / HEAT_MAP)
-        write_overlay(slide, result, part / OVERLAY)
+        write_overlay(slide, result, part / OVERLAY, view, class_name)
         tables.result()
     if not reviews:
         _remove(folder / REVIEW)  # what was said was taken back

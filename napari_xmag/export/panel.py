@@ -22,7 +22,7 @@ _RED = (176, 24, 36)
 _NOTICE_HEIGHT = 42
 _TALLEST = 4000
 
-_MEANINGS = {
+MEANINGS = {
     HeatMapView.RANK: (
         "How much attention each patch got, compared with the other patches of this slide. "
         "Every slide has a highest patch: the colours do not compare slides."
@@ -160,7 +160,7 @@ def _legend(column: _Column, view: HeatMapView, class_name: str, ends: tuple[str
     steps = np.linspace(0, 1, PANEL_WIDTH)
     column.strip(diverging_colors(2 * steps - 1) if evidence else heat_colors(steps))
     column.ends(*ends, 13, _FAINT)
-    column.text(_MEANINGS[view], 13, _FAINT)
+    column.text(MEANINGS[view], 13, _FAINT)
 
 
 def _origin(column: _Column, result: SlideResult) -> None:

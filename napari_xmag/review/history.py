@@ -92,7 +92,8 @@ class ReviewHistory:
         if not self._undo:
             return None
         before, _ = self._undo[-1]
-        self._set(before)
+        # what is taken back is news, and newer than any file that still has it
+        self._set(replace(before, date=_now()) if before.says_nothing else before)
         self._redo.append(self._undo.pop())
         return before
 
@@ -112,8 +113,7 @@ class ReviewHistory:
     def _say(self, before: PlaceReview, after: PlaceReview) -> None:
         if (before.verdict, before.comment) == (after.verdict, after.comment):
             return
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        after = replace(after, reviewer=self._who(), date=now)
+        after = replace(after, reviewer=self._who(), date=_now())
         self._set(after)
         self._undo.append((before, after))
         self._redo.clear()
@@ -121,3 +121,7 @@ class ReviewHistory:
     def _set(self, review: PlaceReview) -> None:
         self._store.record(review)
         self._said[review.key] = review
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -23,7 +23,7 @@ from napari_xmag.filenames import RESULT
 from napari_xmag.files import whole_folder, write_json
 from napari_xmag.geometry import Box
 from napari_xmag.review.log import Record, RecordLog
-from napari_xmag.review.verdicts import PlaceReview, Verdict
+from napari_xmag.review.verdicts import PlaceKey, PlaceReview, Verdict
 from napari_xmag.slide.mpp_store import HOME_VARIABLE
 
 _log = logging.getLogger(__name__)
@@ -181,9 +181,12 @@ class ReviewStore:
 
     def reviews(self) -> tuple[PlaceReview, ...]:
         """Return what is said of each place now; nothing of what was taken back."""
+        return tuple(said for said in self.last_said().values() if not said.says_nothing)
+
+    def last_said(self) -> dict[PlaceKey, PlaceReview]:
+        """Return the last words on each place and class, also those that took all back."""
         found = filter(None, map(_place_review, self._places.records()))
-        latest = {review.key: review for review in found}
-        return tuple(review for review in latest.values() if not review.says_nothing)
+        return {review.key: review for review in found}
 
     # how it was shown
 

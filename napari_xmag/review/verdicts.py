@@ -20,6 +20,10 @@ _LEAST_OVERLAP = 0.5
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+PlaceKey = tuple[float, float, float, float, str]
+"""What a review is about: the place, to a hundredth of a pixel, and the class."""
+
+
 class Verdict(StrEnum):
     """Whether the model was right to look at a place."""
 
@@ -58,7 +62,7 @@ class PlaceReview:
     date: str = ""
 
     @property
-    def key(self) -> tuple[float, float, float, float, str]:
+    def key(self) -> PlaceKey:
         """What this is about: the place, to a hundredth of a pixel, and the class."""
         place = self.place
         sides = (round(v, 2) for v in (place.x, place.y, place.width, place.height))

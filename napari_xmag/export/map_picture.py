@@ -1,0 +1,153 @@
+"""A slide and its heat map as two pictures of the same place and size."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.export.lettering import font, width
+from napari_xmag.export.palette import diverging_colors, heat_colors
+from napari_xmag.export.panel import INK
+from napari_xmag.geometry import Box, Mpp
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.resample import finer_level, read_resampled
+
+LONGEST = 1400
+"""Pixels of the longer side."""
+
+_OPACITY = 0.5
+_BLOCK_PX = 2048
+"""Read in blocks of so many source pixels a side: slides of one level need little memory too."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapPicture:
+    """The scanned part of a slide, and the same with its heat map over it.
+
+    Attributes
+    ----------
+    tissue, map
+        uint8 (H, W, 3) each.
+    low, high
+        What both ends of the legend mean; empty where there is no map.
+    """
+
+    tissue: NDArray[np.uint8]
+    map: NDArray[np.uint8]
+    low: str
+    high: str
+
+
+def map_picture(
+    slide: Slide,
+    result: SlideResult,
+    view: HeatMapView,
+    class_name: str,
+    longest: int = LONGEST,
+) -> MapPicture:
+    """Read a slide and lay its heat map over it.
+
+    Parameters
+    ----------
+    view, class_name
+        What the colours show; see `view_values`.
+    longest
+        Longer side in pixels.
+
+    Raises
+    ------
+    TileReadError
+        When a part of the slide cannot be decoded.
+    """
+    picture = slide_picture(slide, longest)
+    if not len(result.patches):
+        return MapPicture(picture, picture, "", "")
+    heat = heat_map(result, view, class_name)
+    colors, low, high = _colors(heat.pixels, view)
+    return MapPicture(picture, _blended(picture, colors, heat, slide.bounds), low, high)
+
+
+def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
+    """Read the scanned part of a slide as a picture, uint8 (H, W, 3).
+
+    Parameters
+    ----------
+    longest
+        Longer side in pixels; fewer when the slide itself is smaller.
+
+    Raises
+    ------
+    TileReadError
+        When a part cannot be decoded.
+    """
+    bounds = slide.bounds
+    scale = max(1.0, max(bounds.width, bounds.height) / longest)
+    width, height = (max(1, round(side / scale)) for side in (bounds.width, bounds.height))
+    step_x, step_y = bounds.width / width, bounds.height / height
+    level = finer_level(slide.levels, min(step_x, step_y))
+    side = max(16, int(_BLOCK_PX * level.downsample / max(step_x, step_y)))
+    picture = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            block = picture[top : top + side, left : left + side]
+            rows, columns = block.shape[:2]
+            corner = bounds.x + left * step_x, bounds.y + top * step_y
+            box = Box(*corner, columns * step_x, rows * step_y)
+            block[:] = read_resampled(slide, box, columns, rows)
+    return picture
+
+
+def _colors(values: NDArray[np.float32], view: HeatMapView) -> tuple[NDArray[np.uint8], str, str]:
+    """Return RGB (H, W, 3) and what both ends of the legend mean."""
+    if view is HeatMapView.RANK:
+        return heat_colors(np.nan_to_num(values)), "lowest", "highest"
+    if view is HeatMapView.RAW:
+        top = float(np.nanmax(values))
+        return heat_colors(np.nan_to_num(values) / max(top, 1e-12)), "0", f"{top:.2g}"
+    top = max(float(np.nanmax(np.abs(values))), 1e-12)
+    return diverging_colors(np.nan_to_num(values) / top), f"−{top:.2g}", f"+{top:.2g}"
+
+
+def _blended(
+    picture: NDArray[np.uint8], colors: NDArray[np.uint8], heat: HeatMap, bounds: Box
+) -> NDArray[np.uint8]:
+    """Lay colours over the picture: each pixel takes the colour of the tile it lies in."""
+    height, width = picture.shape[:2]
+    x = bounds.x + (np.arange(width) + 0.5) * bounds.width / width
+    y = bounds.y + (np.arange(height) + 0.5) * bounds.height / height
+    columns = np.floor((x - heat.origin_x) / heat.stride_x).astype(int)
+    rows = np.floor((y - heat.origin_y) / heat.stride_y).astype(int)
+    columns = np.clip(columns, 0, heat.pixels.shape[1] - 1)
+    rows = np.clip(rows, 0, heat.pixels.shape[0] - 1)
+    shown = np.isfinite(heat.pixels)[np.ix_(rows, columns)]
+    opacity = _OPACITY * shown[..., None].astype(np.float32)
+    mixed = picture * (1 - opacity) + colors[np.ix_(rows, columns)] * opacity
+    return np.asarray(mixed.round().astype(np.uint8))
+
+
+def draw_scale_bar(image: Image.Image, bounds: Box, mpp: Mpp) -> None:
+    """Draw a scale bar into the lower left corner of a picture of a slide's bounds."""
+    um_per_px = bounds.width * mpp.x / image.width
+    length = _nice_length(image.width * um_per_px / 5)
+    words = f"{length / 1000:g} mm" if length >= 1000 else f"{length:g} µm"
+    pixels, letters = round(length / um_per_px), font(17)
+    draw = ImageDraw.Draw(image, "RGBA")
+    wide = max(pixels, math.ceil(width(words, 17)))
+    left, bottom = 16, image.height - 16
+    draw.rounded_rectangle(
+        (left, bottom - 48, left + wide + 24, bottom), radius=6, fill=(255, 255, 255, 215)
+    )
+    center = left + 12 + wide / 2
+    draw.text((center, bottom - 41), words, INK, letters, anchor="ma")
+    bar = (round(center - pixels / 2), bottom - 15, round(center + pixels / 2), bottom - 10)
+    draw.rectangle(bar, fill=INK)
+
+
+def _nice_length(most: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, … that is at most ``most``."""
+    power = 10.0 ** math.floor(math.log10(most))
+    return max(step * power for step in (1, 2, 5) if step * power <= most * (1 + 1e-9))

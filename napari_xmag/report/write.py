@@ -1,0 +1,68 @@
+"""The report of one slide in all its forms."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.filenames import REPORT_HTML, REPORT_PDF
+from napari_xmag.report.content import report_content
+from napari_xmag.report.html import write_html
+from napari_xmag.report.pdf import write_pdf
+from napari_xmag.review.verdicts import PlaceReview
+from napari_xmag.slide.base import Slide
+
+FORMATS = {"html": (REPORT_HTML, write_html), "pdf": (REPORT_PDF, write_pdf)}
+"""Forms of a report, with the file and what writes it."""
+
+
+def write_report(
+    slide: Slide,
+    result: SlideResult,
+    folder: Path | str,
+    reviews: Iterable[PlaceReview] = (),
+    *,
+    formats: Sequence[str] = tuple(FORMATS),
+    view: HeatMapView = HeatMapView.EVIDENCE,
+    class_name: str = "",
+    reviewer: str = "",
+) -> dict[str, Path]:
+    """Write ``report.html`` and ``report.pdf``.
+
+    Parameters
+    ----------
+    slide
+        The slide that was analysed, still open.
+    result
+        Its result.
+    folder
+        Made when missing; reports in it are replaced.
+    reviews
+        What was said of places of the slide.
+    formats
+        ``html``, ``pdf`` or both.
+    view, class_name
+        What the map shows; see `view_values`.
+    reviewer
+        Name on the report; empty for none.
+
+    Returns
+    -------
+    Name of each file and its path.
+
+    Raises
+    ------
+    TileReadError
+        When the slide cannot be read any more.
+    ExportError
+        When a file cannot be written.
+    """
+    content = report_content(
+        slide, result, reviews, view=view, class_name=class_name, reviewer=reviewer
+    )
+    files = {}
+    for kind in formats:
+        name, write = FORMATS[kind]
+        files[name] = Path(folder) / name
+        write(content, files[name])
+    return files
