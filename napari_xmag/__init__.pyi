@@ -22,6 +22,7 @@ from .errors import SlideOpenError as SlideOpenError
 from .errors import TeachError as TeachError
 from .errors import TileReadError as TileReadError
 from .errors import TissueError as TissueError
+from .errors import WorkerError as WorkerError
 from .errors import XmagError as XmagError
 from .export import export_all as export_all
 from .layer_data import map_layer_data as map_layer_data

@@ -89,6 +89,10 @@ class ResultError(XmagError, ValueError):
     """A saved result that cannot be loaded, or does not belong to this slide."""
 
 
+class WorkerError(XmagError, RuntimeError):
+    """A worker process that died, hung or could not be started."""
+
+
 class DependencyError(XmagError, ImportError):
     """A package is missing that only one of the installation's extras brings."""
 

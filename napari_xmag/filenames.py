@@ -11,6 +11,11 @@ REVIEW = "review.csv"
 REPORT_HTML = "report.html"
 REPORT_PDF = "report.pdf"
 
+# Of many analysed slides.
+SUMMARY_TABLE = "summary.csv"
+SUMMARY_PAGE = "summary.html"
+FAILED_TABLE = "failed.csv"
+
 # Of a model folder; a run's own settings are a CONFIG, too.
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

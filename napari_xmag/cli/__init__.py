@@ -2,8 +2,11 @@
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from napari_xmag._about import NOTICE, __version__
@@ -32,13 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     0 when all was done, 1 when something failed (it was named), 2 for wrong usage, 130 after
-    Ctrl-C.
+    Ctrl-C or SIGTERM.
     """
     args = build_parser().parse_args(arguments)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     try:
-        return int(args.run(args))
+        with _terminated_like_cancelled():
+            return int(args.run(args))
     except KeyboardInterrupt:
         print("\nCancelled. Nothing half-written is left.", file=sys.stderr)
         return CANCELLED
@@ -46,6 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log.info("%s", error.details())
         print(f"napari-xmag {args.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+
+
+@contextmanager
+def _terminated_like_cancelled() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: whole files, and no process left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,28 +1,28 @@
 """``napari-xmag analyze``: predictions, heat maps and exports for slides."""
 
 import argparse
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
-from napari_xmag.cli import regions
+from napari_xmag.cli import regions, workers
 from napari_xmag.cli.settings import mpp_option
-from napari_xmag.errors import ConfigError, ModelError, XmagError
+from napari_xmag.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.cli.analyze_report import AnalyzeReport
-    from napari_xmag.cli.targets import Target, WriteBack
-    from napari_xmag.export.folder import ResultFolders
+    from napari_xmag.batch.job import AnalyzeJob
+    from napari_xmag.batch.targets import Target
+    from napari_xmag.cli.analyze_report import AnalyzeReport, Count
+    from napari_xmag.cli.write_back import WriteBack
     from napari_xmag.nets.stored import StoredModel
-    from napari_xmag.slide.base import Slide
 
-_log = logging.getLogger(__name__)
+# Of a process that shares the machine with others; a thread that waits for the disk costs nothing.
+_LEAST_READERS, _MOST_READERS = 2, 4
 
 _DESCRIPTION = f"""\
 Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each slide,
@@ -36,6 +36,10 @@ DIR/<slide name>/ receives
   overlay.png       the heat map over the slide
 
 A second slide of the same name gets <slide name>-2; the second picture of a file <slide name>#2.
+Several slides are analyzed side by side, in processes of their own: a file that kills its process
+costs no other slide. DIR then holds summary.csv and summary.html too, a row for each slide, and
+failed.csv. After an interruption, run it again: what is done with the same model and settings is
+kept.
 
 {NOTICE}"""
 
@@ -45,6 +49,7 @@ exit code: 0 all slides done, 1 some failed (each is named with the reason), 2 w
 examples:
   napari-xmag analyze biopsy.svs
   napari-xmag analyze slides/ --out results
+  napari-xmag analyze slides/ --out results --workers 8
   napari-xmag analyze scan.tif --mpp 0.25 --regions annotations.geojson --regions-class Tumor
   napari-xmag analyze project.qpproj --write-back"""
 
@@ -94,6 +99,10 @@ def add_parser(subparsers: Any) -> None:
         default="text",
         help="json: events for other programs, one per line (docs/qupath.md; default: text)",
     )
+    parser.add_argument(
+        "--force", action="store_true", help="analyze slides that are done already, too"
+    )
+    workers.add_options(parser)
     _add_machine_options(parser)
     parser.set_defaults(run=run)
 
@@ -129,10 +138,10 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         help="tiles encoded at once (default: what suits the device)",
     )
     parser.add_argument(
-        "--workers",
+        "--reading-threads",
         type=int,
         metavar="N",
-        help="reading threads (default: one per core, at most 4)",
+        help="threads that read the tiles of a slide (default: one per core, at most 4)",
     )
     parser.add_argument(
         "--precision",
@@ -168,33 +177,86 @@ def _report(progress: str) -> "AnalyzeReport":
 
 
 def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
+    from napari_xmag.batch.targets import check_shown, find_targets
+    from napari_xmag.cli.write_back import WriteBack
+
+    settings = _settings(args)
+    _require_folder(args.out)
+    found, targets = find_targets(args.slides)
+    report.found(found)
+    check_shown(targets)
+    answers = WriteBack(args.write_back)
+    answers.require_project(targets)
+    job = _job(args, settings, len(targets))
+    count = _analyze(args, job, targets, report, answers)
+    report.close(count)
+    answers.write(report)
+    return 1 if count.failed or found.unread else 0
+
+
+def _settings(args: argparse.Namespace) -> "AnalyzeSettings":
     from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.cli.targets import WriteBack, check_shown, find_targets
-    from napari_xmag.export.folder import ResultFolders
     from napari_xmag.slide.tissue import TissueChoice
 
-    settings = AnalyzeSettings(
+    return AnalyzeSettings(
         device=args.device,
         batch_size=args.batch_size,
-        workers=args.workers,
+        workers=args.reading_threads,
         min_tissue=args.min_tissue,
         tissue=TissueChoice.WHOLE if args.tissue == "whole" else TissueChoice.AUTO,
         precision=args.precision,
         engine=args.engine,
     )
-    _require_folder(args.out)
-    found, targets = find_targets(args.slides)
-    report.found(found)
-    check_shown(targets)
-    within = regions.RegionsChoice.of(args, len(targets))
-    answers = WriteBack(args.write_back)
-    answers.require_project(targets)
-    job = _Job(args, settings, _load(args), ResultFolders(args.out), within, report, answers)
-    for number, target in enumerate(targets, 1):
-        job.do(target, number, len(targets))
-    report.close(job.count - len(job.failed), job.failed)
-    answers.write(report)
-    return 1 if job.failed or found.unread else 0
+
+
+def _job(args: argparse.Namespace, settings: "AnalyzeSettings", slides: int) -> "AnalyzeJob":
+    from napari_xmag.batch.job import AnalyzeJob
+
+    within = regions.regions_choice(args, slides)
+    content = _load(args).content
+    return AnalyzeJob(
+        model=content.folder.resolve(),
+        model_sha256=content.info.sha256,
+        settings=settings,
+        out=args.out,
+        regions=within,
+        origin=args.qupath_origin,
+        image=args.image,
+        mpp=args.mpp,
+        override_mpp=args.override_mpp,
+        anew=args.force,
+    )
+
+
+def _analyze(
+    args: argparse.Namespace,
+    job: "AnalyzeJob",
+    targets: "Sequence[Target]",
+    report: "AnalyzeReport",
+    answers: "WriteBack",
+) -> "Count":
+    """Analyze all targets and listen; return what became of them."""
+    from napari_xmag.batch.job import LightJob, SlideTask
+    from napari_xmag.batch.places import plan_places
+    from napari_xmag.batch.run import run_batch
+    from napari_xmag.cli.batch_listener import BatchListener
+
+    how = workers.chosen(args, len(targets))
+    if how.scheduler is not None:
+        job = replace(job, out=job.out.resolve(), regions=job.regions.absolute())
+        targets = [replace(target, path=target.path.absolute()) for target in targets]
+    tasks = [
+        SlideTask(replace(target, project=None), place)
+        for target, place in zip(targets, plan_places(targets), strict=True)
+    ]
+    if how.count and job.settings.workers is None:
+        reading = min(max(how.threads, _LEAST_READERS), _MOST_READERS)
+        job = replace(job, settings=replace(job.settings, workers=reading))
+    listener = BatchListener(targets, args.slides, args.out, report, answers)
+    with listener, closing(run_batch(LightJob(job) if how.count else job, tasks, how)) as events:
+        for number, event in events:
+            listener.hear(number, event)
+    return listener.count
 
 
 def _require_folder(out: Path) -> None:
@@ -222,84 +284,3 @@ def _load(args: argparse.Namespace) -> "StoredModel":
         raise ConfigError(
             expected=error.expected, found=error.found, hint=error.hint, causes=(error,)
         ) from error
-
-
-@dataclass
-class _Job:
-    """What is the same for all slides, and what became of them."""
-
-    args: argparse.Namespace
-    settings: "AnalyzeSettings"
-    model: "StoredModel"
-    folders: "ResultFolders"
-    within: regions.RegionsChoice
-    report: "AnalyzeReport"
-    answers: "WriteBack"
-    count: int = 0
-    failed: list[str] = field(default_factory=list)
-
-    def do(self, target: "Target", number: int, count: int) -> None:
-        """Analyze the pictures of one file; say so, or why not."""
-        images = target.images(self.args.image)
-        for image in images:
-            name = target.path.name if image in (None, 1) else f"{target.path.name} #{image}"
-            self.report.begin(target.path, name, number, count)
-            with self._told(name):
-                self.within.require_each(images)
-                self._analyze(target, image, name)
-
-    @contextmanager
-    def _told(self, name: str) -> "Iterator[None]":
-        """Note if a slide fails: the next one must not suffer for it."""
-        self.count += 1
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever a damaged file or a full memory raises
-            self.failed.append(name)
-            ours = error if isinstance(error, XmagError) else _unexpected(name, error)
-            self.report.fail(name, ours)
-            _log.info("%s", ours.details(), exc_info=True)
-
-    def _analyze(self, target: "Target", image: int | str | None, name: str) -> None:
-        from napari_xmag.analyze.engine import analyze_slide
-        from napari_xmag.export import export_all
-        from napari_xmag.export.folder import result_name
-        from napari_xmag.slide.fingerprint import slide_fingerprint
-
-        path = target.path
-        within = self.within.read(path, target.name, image)
-        with self._open(target, image, name) as slide:
-            number = slide.image.index
-            mark = slide_fingerprint(path, number)
-            origin = target.origin(slide, self.args.qupath_origin)
-            with self.folders.reserve(result_name(path, number), mark) as folder:
-                mask = self.within.mask(slide, within, origin)
-                result = analyze_slide(slide, self.model, self.settings, mask, self.report.show)
-                result = regions.recorded(result, within)
-                export_all(slide, result, folder, origin)
-        self.answers.add(target, result)
-        self.report.finish(name, result, folder, () if within is None else (within.words,))
-
-    def _open(self, target: "Target", image: int | str | None, name: str) -> "Slide":
-        """Open a slide and give it the pixel size of the command line as far as that is meant."""
-        from napari_xmag.geometry import Mpp
-        from napari_xmag.slide.given_mpp import fill_mpp, override_mpp
-
-        slide = target.open(image)
-        words = ""
-        if self.args.mpp is not None:
-            words = fill_mpp(slide, Mpp(self.args.mpp, self.args.mpp))
-        elif self.args.override_mpp is not None:
-            words = override_mpp(slide, Mpp(self.args.override_mpp, self.args.override_mpp))
-        if words:
-            self.report.warn(name, words)
-        return slide
-
-
-def _unexpected(name: str, error: Exception) -> XmagError:
-    return XmagError(
-        expected=f"to analyze {name}",
-        found=f"{type(error).__name__}: {error}",
-        hint="The file may be damaged. Run again with -v for all that is known.",
-        causes=[error],
-    )

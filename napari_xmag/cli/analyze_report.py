@@ -1,6 +1,8 @@
 """What `napari-xmag analyze` says while it works: lines for a person, or events for a program."""
 
+import logging
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,33 +16,57 @@ if TYPE_CHECKING:
 
     from napari_xmag.analyze.events import AnalyzeEvent
     from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.batch.events import BatchMoved, SlideDone, SlideLabel
     from napari_xmag.slide.find import FoundSlides
 
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Count:
+    """What became of the slides of a run.
+
+    Attributes
+    ----------
+    done
+        How many have a result.
+    reused
+        How many of these had it before.
+    failed
+        Names of those that have none.
+    """
+
+    done: int = 0
+    reused: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
 class AnalyzeReport(Protocol):
-    """Listens to the analysis of one slide after another."""
+    """Listens to the analysis of slides, one after another or side by side."""
 
     def found(self, found: "FoundSlides") -> None:
         """Folders were searched; what was left out is named."""
 
-    def begin(self, path: Path, name: str, number: int, count: int) -> None:
-        """Hear that a slide is begun."""
+    def begin(self, slide: "SlideLabel", number: int, count: int) -> None:
+        """Hear that a slide is begun, and the last one is over."""
 
     def show(self, event: "AnalyzeEvent") -> None:
-        """Hear what happened."""
+        """Hear what happened to the slide that was begun."""
 
-    def warn(self, name: str, words: str) -> None:
+    def follow(self, moved: "BatchMoved") -> None:
+        """Hear how far slides are that are analyzed side by side."""
+
+    def warn(self, slide: "SlideLabel", words: str) -> None:
         """Something about a slide must be known, and stops nothing."""
 
-    def finish(
-        self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"
-    ) -> None:
-        """Hear of a slide that is written; ``notes`` are lines about what was analysed."""
+    def finish(self, done: "SlideDone") -> None:
+        """Hear of a slide whose result is written."""
 
-    def fail(self, name: str, error: Exception) -> None:
+    def fail(self, slide: "SlideLabel", error: Exception) -> None:
         """Hear why a slide failed."""
 
-    def close(self, done: int, failed: "Sequence[str]") -> None:
+    def close(self, count: Count) -> None:
         """Hear that the run is over."""
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
@@ -61,36 +87,45 @@ class TextReport:
         for line in words_of_skipped(found):
             print(line, file=sys.stderr)
 
-    def begin(self, path: Path, name: str, number: int, count: int) -> None:
+    def begin(self, slide: "SlideLabel", number: int, count: int) -> None:
         """Start a line."""
-        self._line = ProgressLine(f"[{number}/{count}] {name}")
+        self._line = ProgressLine(f"[{number}/{count}] {slide.name}")
 
     def show(self, event: "AnalyzeEvent") -> None:
         """Renew the line."""
         self._line.show(event)
 
-    def warn(self, name: str, words: str) -> None:
+    def follow(self, moved: "BatchMoved") -> None:
+        """Renew the line."""
+        self._line.say(_words(moved), moved.share)
+
+    def warn(self, slide: "SlideLabel", words: str) -> None:
         """Print the warning."""
         self._line.clear()
-        print(f"{name}: {words}", file=sys.stderr)
+        print(f"{slide.name}: {words}", file=sys.stderr)
 
-    def finish(
-        self, name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]"
-    ) -> None:
-        """Print the answer."""
-        print(summary(name, result, folder, notes), flush=True)
+    def finish(self, done: "SlideDone") -> None:
+        """Print the answer, unless it was there before."""
+        self._line.clear()
+        if done.reused:
+            _log.info("%s was analyzed before: %s", done.slide.name, done.folder)
+        else:
+            print(summary(done.slide.name, done.result, done.folder, done.notes), flush=True)
 
-    def fail(self, name: str, error: Exception) -> None:
+    def fail(self, slide: "SlideLabel", error: Exception) -> None:
         """Print the reason."""
         self._line.clear()
-        print(f"{name}: FAILED. {error}", file=sys.stderr)
+        print(f"{slide.name}: FAILED. {error}", file=sys.stderr)
 
-    def close(self, done: int, failed: "Sequence[str]") -> None:
+    def close(self, count: Count) -> None:
         """Print how many were done, and which were not."""
-        count = done + len(failed)
-        print(f"{done} of {count} {'slide' if count == 1 else 'slides'} analyzed. {NOTICE}")
-        if failed:
-            print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+        self._line.clear()
+        total = count.done + len(count.failed)
+        before = f", {count.reused} of them before (--force analyzes anew)" if count.reused else ""
+        slides = "slide" if total == 1 else "slides"
+        print(f"{count.done} of {total} {slides} analyzed{before}. {NOTICE}")
+        if count.failed:
+            print(f"Failed: {', '.join(count.failed)}", file=sys.stderr)
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Print where the answers went."""
@@ -100,6 +135,17 @@ class TextReport:
     def abandon(self) -> None:
         """Take the line off the terminal."""
         self._line.clear()
+
+
+def _words(moved: "BatchMoved") -> str:
+    left = moved.seconds_left
+    parts = [
+        f"{moved.done}/{moved.total} slides",
+        f"{moved.tiles_per_second:.0f} tiles/s" if moved.tiles_per_second else "",
+        f"{duration(left)} left" if left == left else "",
+    ]
+    running = f" ({', '.join(moved.running)})" if moved.running else ""
+    return ", ".join(filter(None, parts)) + running
 
 
 def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]") -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,7 +13,8 @@ from napari_xmag.analyze.events import AnalyzeEvent, SlidePlanned, TilesDone, Wa
 from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
-    from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.batch.events import BatchMoved, SlideDone, SlideLabel
+    from napari_xmag.cli.analyze_report import Count
     from napari_xmag.slide.find import FoundSlides
 
 _BEAT_SECONDS = 0.4
@@ -51,9 +52,9 @@ class JsonReport:
         left = {key: [{"path": str(s.path), "why": s.why} for s in which] for key, which in parts}
         self._say({"event": "found", **left})
 
-    def begin(self, path: Path, name: str, number: int, count: int) -> None:
+    def begin(self, slide: "SlideLabel", number: int, count: int) -> None:
         """Name the slide."""
-        self._slide = {"slide": str(path), "name": name}
+        self._slide = _named(slide)
         self._now = _waiting("opening the slide", 0, 0)
         self._say({"event": "slide", "number": number, "count": count})
 
@@ -71,25 +72,43 @@ class JsonReport:
         if told or time.monotonic() - self._spoke >= _LEAST_SECONDS:
             self._say(content)
 
-    def warn(self, name: str, words: str) -> None:
-        """Write a warning."""
-        self._say({"event": "warning", "message": words})
+    def follow(self, moved: "BatchMoved") -> None:
+        """Write how far all is."""
+        left = moved.seconds_left
+        self._now = {
+            "event": "progress",
+            "done": moved.done,
+            "total": moved.total,
+            "running": list(moved.running),
+            "share": round(moved.share, 4),
+            "tiles_per_second": round(moved.tiles_per_second, 3),
+            "seconds_left": round(left, 1) if left == left else None,
+        }
+        if time.monotonic() - self._spoke >= _LEAST_SECONDS:
+            self._say(self._now)
 
-    def finish(self, name: str, result: "SlideResult", folder: Path, notes: Sequence[str]) -> None:
+    def warn(self, slide: "SlideLabel", words: str) -> None:
+        """Write a warning."""
+        self._say({"event": "warning", "message": words, **_named(slide)})
+
+    def finish(self, done: "SlideDone") -> None:
         """Write the answer, and what QuPath keeps of it."""
         from napari_xmag.qupath.metadata import image_description, image_metadata
 
+        result = done.result
         self._say(
             {
                 "event": "finished",
-                "folder": str(folder.absolute()),
+                **_named(done.slide),
+                "folder": str(done.folder.absolute()),
+                "reused": done.reused,
                 "headline": result.headline,
                 "answer": result.answer,
                 "abstained": list(result.abstained),
                 "predicted": result.predicted,
                 "probabilities": dict(zip(result.classes, result.probabilities, strict=False)),
                 "flags": [{"code": str(flag.code), "words": flag.words} for flag in result.flags],
-                "notes": list(notes),
+                "notes": list(done.notes),
                 "patches": len(result.patches),
                 "qupath": {
                     "metadata": image_metadata(result),
@@ -98,17 +117,18 @@ class JsonReport:
             }
         )
 
-    def fail(self, name: str, error: Exception) -> None:
+    def fail(self, slide: "SlideLabel", error: Exception) -> None:
         """Write why a slide failed."""
         parts = {}
         if isinstance(error, XmagError):
             parts = {"expected": error.expected, "found": error.found, "hint": error.hint}
-        self._say({"event": "failed", "message": str(error), **parts})
+        self._say({"event": "failed", "message": str(error), **parts, **_named(slide)})
 
-    def close(self, done: int, failed: Sequence[str]) -> None:
+    def close(self, count: "Count") -> None:
         """Write how many slides were done."""
         self._slide = {}
-        self._say({"event": "ended", "done": done, "failed": list(failed)})
+        before = {"reused": count.reused} if count.reused else {}
+        self._say({"event": "ended", "done": count.done, "failed": count.failed, **before})
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Write where the answers went."""
@@ -129,13 +149,17 @@ class JsonReport:
                     return
 
     def _say(self, content: Mapping[str, Any]) -> None:
-        line = json.dumps({**content, **self._slide}, allow_nan=False)
+        line = json.dumps({**self._slide, **content}, allow_nan=False)
         with self._lock:
             self._spoke = time.monotonic()
             try:
                 print(line, file=self._stream, flush=True)
             except BrokenPipeError as error:
                 raise KeyboardInterrupt from error
+
+
+def _named(slide: "SlideLabel") -> dict[str, str]:
+    return {"slide": str(slide.path), "name": slide.name}
 
 
 def _waiting(stage: str, done: int, total: int) -> dict[str, Any]:

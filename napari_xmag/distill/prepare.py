@@ -132,7 +132,7 @@ def _one_by_one(
 def _by_workers(
     left: Sequence[Part], out: Path, config: PrepareConfig, workers: int, scheduler: str | None
 ) -> Generator[Progress | SlidePrepared, None, None]:
-    from napari_xmag.distill.workers import on_workers
+    from napari_xmag.workers.cluster import on_workers
 
     cores = os.cpu_count() or 1
     readers = None if scheduler else max(1, cores // workers)

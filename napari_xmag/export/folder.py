@@ -1,7 +1,8 @@
 """All files of one result, in one folder of its own, together or not at all."""
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,8 +115,8 @@ class ResultFolders:
     """Gives each slide a folder of its own below one parent.
 
     The first slide of a name gets ``<name>``, others ``<name>-2``, ``<name>-3``, …; the fingerprint
-    in a result tells whose folder it is, so that a slide finds its own again. Processes that write
-    below one parent at once stay out of one another's folders.
+    in a result tells whose folder it is, so that a slide finds its own again, wherever it is.
+    Processes that write below one parent at once stay out of one another's folders.
 
     Parameters
     ----------
@@ -128,7 +129,9 @@ class ResultFolders:
         self._given: set[Path] = set()
 
     @contextmanager
-    def reserve(self, name: str, fingerprint: str) -> Iterator[Path]:
+    def reserve(
+        self, name: str, fingerprint: str, number: int = 1, others: Collection[int] = ()
+    ) -> Iterator[Path]:
         """Give the folder for the result of a slide, which need not exist yet.
 
         Parameters
@@ -137,13 +140,18 @@ class ResultFolders:
             As of `result_name`.
         fingerprint
             As of `slide_fingerprint`.
+        number
+            Which slide of this name it is, from 1: where it has no folder yet, it gets the first
+            free one from there on.
+        others
+            Numbers of copies of the slide, whose folders are not its own.
 
         Raises
         ------
         ExportError
             When nothing can be written there.
         """
-        for folder in self._candidates(name):
+        for folder in self._candidates(name, fingerprint, number, others):
             with self._claimed(folder, fingerprint) as free:
                 if free:
                     self._given.add(folder)
@@ -152,13 +160,33 @@ class ResultFolders:
 
     def suggest(self, name: str, fingerprint: str) -> Path:
         """Return the folder that would be reserved now, without reserving it."""
-        return next(f for f in self._candidates(name) if self._is_free(f, fingerprint))
+        candidates = self._candidates(name, fingerprint, 1, ())
+        return next(folder for folder in candidates if self._is_free(folder, fingerprint))
 
-    def _candidates(self, name: str) -> Iterator[Path]:
-        yield self._parent / name
-        for number in range(2, _MOST_OF_ONE_NAME):
-            yield self._parent / f"{name}-{number}"
+    def _candidates(
+        self, name: str, fingerprint: str, first: int, others: Collection[int]
+    ) -> Iterator[Path]:
+        """Yield the slide's own folders, then those that may be free."""
+        for number in self._numbers(name, first):
+            folder = self._numbered(name, number)
+            if number not in others and _owner_of_result(folder) == fingerprint:
+                yield folder
+        for number in range(first, _MOST_OF_ONE_NAME):
+            if number not in others:
+                yield self._numbered(name, number)
         raise _no_room(self._parent, name)
+
+    def _numbered(self, name: str, number: int) -> Path:
+        return self._parent / (name if number == 1 else f"{name}-{number}")
+
+    def _numbers(self, name: str, first: int) -> list[int]:
+        """Return the numbers of all folders of a name, that of ``first`` before others."""
+        if not self._parent.is_dir():
+            return []
+        numbered = re.compile(re.escape(name) + r"(?:-([1-9]\d*))?")
+        found = (numbered.fullmatch(item.name) for item in self._parent.iterdir())
+        numbers = {int(match[1] or 1) for match in found if match}
+        return sorted(numbers, key=lambda number: (number != first, number))
 
     @contextmanager
     def _claimed(self, folder: Path, fingerprint: str) -> Iterator[bool]:
@@ -198,7 +226,7 @@ def _same_name(one: Path, other: Path) -> bool:
 
 def _require_own(folder: Path, fingerprint: str) -> None:
     """Refuse a folder that holds the result of another slide."""
-    if (folder / NAMES[0]).exists() and _owner(folder) != fingerprint:
+    if (folder / RESULT).exists() and _owner(folder) != fingerprint:
         raise ExportError(
             expected=f"{folder} to hold no result but this slide's",
             found="one of another slide",
@@ -215,13 +243,17 @@ def _text_of(file: Path) -> str:
 
 def _owner(folder: Path) -> str:
     """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
+    if (folder / RESULT).exists() or any(folder.iterdir()):
+        return _owner_of_result(folder) or "something else"
+    return ""
+
+
+def _owner_of_result(folder: Path) -> str:
     try:
-        result = parse_json((folder / NAMES[0]).read_text(encoding="utf-8"))
+        result = parse_json((folder / RESULT).read_text(encoding="utf-8"))
         return str(result["slide"]["fingerprint"])
-    except FileNotFoundError:
-        return "something else" if any(folder.iterdir()) else ""
     except (OSError, ValueError, TypeError, KeyError):
-        return "something else"
+        return ""
 
 
 def _no_folder(folder: Path, found: str) -> ExportError:

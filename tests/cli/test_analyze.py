@@ -24,6 +24,15 @@ from tests.slides import draw_section, write_leica, write_pyramid
 Captured = pytest.CaptureFixture[str]
 
 
+HERE = ["--workers", "0"]
+"""In this process: what is patched or captured here is not seen in others."""
+
+
+def results(out: Path) -> set[str]:
+    """Return the names of the folders of all results."""
+    return {item.name for item in out.iterdir() if item.is_dir()}
+
+
 def test_one_slide(pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured) -> None:
     assert main(["analyze", str(pyramid_slide), "--model", tiny, "--out", str(tmp_path)]) == 0
     folder = tmp_path / "pyramid"
@@ -46,8 +55,8 @@ def test_folder_with_a_bad_slide(
     shutil.copy(pyramid_slide, slides / "c-good.tiff")
     (slides / "notes.txt").write_text("no slide")
     out = tmp_path / "out"
-    assert main(["analyze", str(slides), "--model", tiny, "--out", str(out)]) == 1
-    assert [folder.name for folder in out.iterdir()] == ["c-good"]
+    assert main(["analyze", str(slides), "--model", tiny, "--out", str(out), *HERE]) == 1
+    assert results(out) == {"c-good"}
     captured = capsys.readouterr()
     assert "1 of 3 slides analyzed" in captured.out
     assert "a-broken.svs: FAILED" in captured.err
@@ -60,7 +69,7 @@ def test_missing_file_fails_alone(
     pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
 ) -> None:
     slides = [str(tmp_path / "nowhere.svs"), str(pyramid_slide)]
-    assert main(["analyze", *slides, "--model", tiny, "--out", str(tmp_path)]) == 1
+    assert main(["analyze", *slides, "--model", tiny, "--out", str(tmp_path), *HERE]) == 1
     assert "nowhere.svs: FAILED" in capsys.readouterr().err
     assert (tmp_path / "pyramid" / "result.json").exists()
 
@@ -72,14 +81,14 @@ def test_same_stem_twice(pyramid_slide: Path, tiny: str, tmp_path: Path) -> None
         pixels = draw_section(1500, 1000, seed=seed)
         slides.append(str(write_pyramid(tmp_path / folder / "case.tiff", pixels)))
     out = tmp_path / "out"
-    assert main(["analyze", *slides, "--model", tiny, "--out", str(out)]) == 0
-    assert {folder.name for folder in out.iterdir()} == {"case", "case-2"}
-    before = {folder.name: SlideResult.load(folder) for folder in out.iterdir()}
+    assert main(["analyze", *slides, "--model", tiny, "--out", str(out), *HERE]) == 0
+    assert results(out) == {"case", "case-2"}
+    before = {name: SlideResult.load(out / name) for name in results(out)}
     written = {name: (out / name / "result.json").stat().st_mtime_ns for name in before}
     assert len({result.slide["fingerprint"] for result in before.values()}) == 2
     # another run finds the folders of its slides again, in any order
-    assert main(["analyze", slides[1], "--model", tiny, "--out", str(out)]) == 0
-    after = {folder.name: SlideResult.load(folder) for folder in out.iterdir()}
+    assert main(["analyze", slides[1], "--model", tiny, "--out", str(out), "--force"]) == 0
+    after = {name: SlideResult.load(out / name) for name in results(out)}
     assert (out / "case" / "result.json").stat().st_mtime_ns == written["case"]
     assert (out / "case-2" / "result.json").stat().st_mtime_ns > written["case-2"]
     assert after.keys() == before.keys()
@@ -93,12 +102,13 @@ def test_folders_are_searched_below(
         (tmp_path / "slides" / name).parent.mkdir(parents=True)
         shutil.copy(pyramid_slide, tmp_path / "slides" / name)
     out = tmp_path / "slides" / "results"
-    common = [str(tmp_path / "slides"), "--model", tiny, "--out", str(out)]
+    common = [str(tmp_path / "slides"), "--model", tiny, "--out", str(out), *HERE]
     for _ in range(2):  # the second time its own maps lie there too
         assert main(["analyze", *common]) == 0
-        assert {folder.name for folder in out.iterdir()} == {"a", "b"}
+        assert results(out) == {"a", "b"}
     captured = capsys.readouterr()
-    assert "2 of 2 slides analyzed" in captured.out
+    assert "2 of 2 slides analyzed. " in captured.out
+    assert "2 of 2 slides analyzed, 2 of them before" in captured.out
     assert "Skipped 1 (hidden)" in captured.err
     assert "Skipped 2 (a heat map that napari-xmag wrote)" in captured.err
 
@@ -122,11 +132,11 @@ def test_nothing_is_written_outside_of_out(pyramid_slide: Path, tiny: str, tmp_p
         shutil.copy(pyramid_slide, slides / name)
     before = sorted(tmp_path.rglob("*"))
     out = tmp_path / "out"
-    common = ["--tissue", "whole", "--model", tiny, "--out", str(out)]
+    common = ["--tissue", "whole", "--model", tiny, "--out", str(out), *HERE]
     assert main(["analyze", *(str(slides / name) for name in names), *common]) == 0
     written = set(tmp_path.rglob("*")) - set(before)
     assert all(path == out or path.is_relative_to(out) for path in written)
-    assert {folder.name for folder in out.iterdir()} == {"slide", "slide-2", "CON_", "ends"}
+    assert results(out) == {"slide", "slide-2", "CON_", "ends"}
 
 
 def several_pictures(path: Path) -> Path:
@@ -193,8 +203,9 @@ def test_whatever_a_reader_raises_the_next_slide_is_analyzed(
 
     monkeypatch.setattr(slide_open, "open_any", fail_once)
     slides = [str(pyramid_slide), str(single_level_slide)]
-    assert main(["analyze", *slides, "--model", tiny, "--out", str(tmp_path / "out")]) == 1
-    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["single"]
+    common = ["--model", tiny, "--out", str(tmp_path / "out"), *HERE]
+    assert main(["analyze", *slides, *common]) == 1
+    assert results(tmp_path / "out") == {"single"}
     said = capsys.readouterr().err
     assert "pyramid.tiff: FAILED. Expected to analyze pyramid.tiff" in said
     assert "ParseError: not well-formed" in said
@@ -216,7 +227,7 @@ def test_mpp_fills_gaps_only(
     no_mpp_slide: Path, pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
 ) -> None:
     slides = [str(no_mpp_slide), str(pyramid_slide)]
-    common = ["--model", tiny, "--out", str(tmp_path / "out")]
+    common = ["--model", tiny, "--out", str(tmp_path / "out"), *HERE]
     assert main(["analyze", *slides, "--mpp", "1.0", *common]) == 0
     sizes = {
         name: SlideResult.load(tmp_path / "out" / name).slide["mpp_x"]
@@ -349,11 +360,11 @@ def test_ctrl_c_leaves_nothing_half_written(pyramid_slide: Path, tiny: str, tmp_
 def test_every_real_slide_does_the_right_thing(
     real_slides: Path, tiny: str, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert main(["analyze", str(real_slides), "--model", tiny, "--out", str(tmp_path)]) == 1
+    common = ["--model", tiny, "--out", str(tmp_path), *HERE]
+    assert main(["analyze", str(real_slides), *common]) == 1
     captured = capsys.readouterr()
     assert "Failed: broken-no-image-type.dcm, tcga-cr-7395-01a-01-ts1.svs" in captured.err
-    done = {folder.name for folder in tmp_path.iterdir() if folder.name != "xmag-home"}
-    assert done == {
+    assert results(tmp_path) - {"xmag-home"} == {
         "CMU-1-Small-Region",
         "OS-2-ndpi.ome",
         "dicom-cmu-1-small-region",

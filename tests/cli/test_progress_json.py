@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from napari_xmag.analyze import TilesDone, Waiting
+from napari_xmag.batch.events import BatchMoved, SlideLabel
 from napari_xmag.cli.progress_json import JsonReport
 from napari_xmag.errors import TissueError
 from napari_xmag.slide.find import FoundSlides, Skipped
+
+A = SlideLabel(Path("a.svs"))
 
 
 class Lines(io.StringIO):
@@ -51,7 +54,7 @@ def test_it_speaks_while_the_work_is_silent(lines: Lines) -> None:
     told = lines.wait_for(4)
     assert [event["event"] for event in told[:4]] == ["started", "waiting", "waiting", "waiting"]
     assert told[1]["stage"] == "loading the model"
-    report.begin(Path("a.svs"), "a.svs", 1, 1)
+    report.begin(A, 1, 1)
     report.show(tiles_done(9))
     count = len(lines.events())
     later = lines.wait_for(count + 2)[count:]
@@ -71,7 +74,7 @@ def test_it_speaks_while_the_work_is_silent(lines: Lines) -> None:
 
 def test_of_many_events_the_last_is_told(lines: Lines) -> None:
     report = JsonReport(lines)
-    report.begin(Path("a.svs"), "a.svs", 1, 1)
+    report.begin(A, 1, 1)
     for done in range(1, 10):
         report.show(tiles_done(done))
     report.abandon()
@@ -82,9 +85,10 @@ def test_of_many_events_the_last_is_told(lines: Lines) -> None:
 
 def test_lines_are_ascii_and_whole(lines: Lines) -> None:
     report = JsonReport(lines)
-    report.begin(Path("Präparat\n1.svs"), "Präparat", 1, 1)
+    slide = SlideLabel(Path("Präparat\n1.svs"))
+    report.begin(slide, 1, 1)
     error = TissueError(expected="tissue", found="glass – only", hint="Look.")
-    report.fail("Präparat", error)
+    report.fail(slide, error)
     report.abandon()
     assert lines.getvalue().isascii()
     failed = lines.events()[-1]
@@ -100,7 +104,7 @@ def test_what_was_left_out_is_told(lines: Lines) -> None:
     report = JsonReport(lines)
     hidden, locked = Skipped(Path(".trash"), "hidden"), Skipped(Path("locked"), "Permission denied")
     report.found(FoundSlides((), (hidden,), (locked,)))
-    report.warn("a.svs", "The file states 0.5 µm per pixel.")
+    report.warn(A, "The file states 0.5 µm per pixel.")
     report.abandon()
     told = {event["event"]: event for event in lines.events()}
     assert told["found"]["skipped"] == [{"path": ".trash", "why": "hidden"}]
@@ -115,6 +119,23 @@ def test_a_heartbeat_is_told(lines: Lines) -> None:
     stages = lines.wait_for(4)
     report.abandon()
     assert "finding the tissue" in [event.get("stage") for event in stages]
+
+
+def test_slides_side_by_side_are_one_progress(lines: Lines) -> None:
+    report = JsonReport(lines)
+    report.follow(BatchMoved(1, 4, ("b.svs", "c.svs"), 0.4, 12.5))
+    told = lines.wait_for(4)
+    report.abandon()
+    progress = [event for event in told if event["event"] == "progress"]
+    assert progress[-1] == {
+        "event": "progress",
+        "done": 1,
+        "total": 4,
+        "running": ["b.svs", "c.svs"],
+        "share": 0.4,
+        "tiles_per_second": 12.5,
+        "seconds_left": None,
+    }
 
 
 def test_a_listener_that_goes_away_ends_the_run(lines: Lines) -> None:

@@ -127,7 +127,8 @@ def test_regions_smaller_than_any_tile(pyramid_slide: Path, tiny: str, tmp_path:
 
 def test_progress_as_json(pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured) -> None:
     arguments = ["analyze", str(pyramid_slide), str(tmp_path / "nowhere.svs"), "--model", tiny]
-    assert main([*arguments, "--out", str(tmp_path), "--progress", "json"]) == 1
+    common = ["--out", str(tmp_path), "--progress", "json", "--workers", "0"]
+    assert main([*arguments, *common]) == 1
     captured = capsys.readouterr()
     told = events(captured.out)
     kinds = [event["event"] for event in told]
@@ -157,6 +158,9 @@ def test_models_as_json(tiny: str, capsys: Captured) -> None:
 # ---- images and projects
 
 
+BACK = ["--write-back", "--workers", "0"]
+
+
 @pytest.fixture
 def project(tmp_path: Path, pyramid_slide: Path, bounds_slide: Path) -> Path:
     first = entry(1, server(pyramid_slide), metadata={"label": "A"}, description="mine")
@@ -169,7 +173,7 @@ def test_a_project_is_analyzed_and_written_back(
     project: Path, tiny: str, tmp_path: Path, capsys: Captured
 ) -> None:
     out = tmp_path / "out"
-    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), "--write-back"]) == 0
+    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), *BACK]) == 0
     assert "Written back to 2 images" in capsys.readouterr().out
     for found, name, origin in zip(
         read_project(project).entries, ("pyramid", "bounds"), ("bounds", "slide"), strict=True
@@ -188,12 +192,12 @@ def test_a_project_saved_meanwhile(
 ) -> None:
     from napari_xmag.cli.analyze_report import TextReport
 
-    def saved(self: TextReport, done: int, failed: object) -> None:
+    def saved(self: TextReport, count: object) -> None:
         project.write_text(project.read_text().replace("mine", "theirs"))
 
     monkeypatch.setattr(TextReport, "close", saved)
     out = tmp_path / "out"
-    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), "--write-back"]) == 1
+    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), *BACK]) == 1
     assert "Nothing was written back" in capsys.readouterr().err
     assert read_project(project).entries[0].description == "theirs"
     assert SlideResult.load(out / "pyramid").predicted

@@ -8,8 +8,8 @@ import dask
 import distributed
 import pytest
 
-from napari_xmag.distill.workers import on_workers
 from napari_xmag.errors import ConfigError, DependencyError
+from napari_xmag.workers.cluster import on_workers
 
 
 def halved(item: tuple[int, Path]) -> int:
@@ -55,6 +55,6 @@ def test_without_dask_distributed_the_error_says_how_to_get_it(
 
 
 def test_no_scheduler_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_xmag.distill.workers._CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("napari_xmag.workers.cluster._CONNECT_SECONDS", 0.5)
     with pytest.raises(ConfigError, match=r"tcp://127\.0\.0\.1:9"):
         list(on_workers(abs, [1], scheduler="tcp://127.0.0.1:9"))

@@ -1,20 +1,17 @@
 """What is to be analysed: slides, the images of QuPath projects, or one image that QuPath shows."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_xmag.errors import ConfigError, ProjectError
+from napari_xmag.errors import ProjectError
 from napari_xmag.files import parse_json
 
 if TYPE_CHECKING:
-    from napari_xmag.analyze.result import SlideResult
-    from napari_xmag.cli.analyze_report import AnalyzeReport
     from napari_xmag.qupath.origin import Origin
     from napari_xmag.qupath.project import Project
     from napari_xmag.qupath.server import QuPathImage
-    from napari_xmag.qupath.write_back import EntryNote
     from napari_xmag.slide.base import Slide
     from napari_xmag.slide.find import FoundSlides
 
@@ -155,48 +152,3 @@ def check_shown(targets: Iterable[Target]) -> None:
         if target.shown is not None and target.project is None:
             with target.open(None) as slide:
                 target.origin(slide, "")
-
-
-@dataclass
-class WriteBack:
-    """Gathers answers, and writes them into their projects at the end.
-
-    Parameters
-    ----------
-    wanted
-        Whether ``--write-back`` was given.
-    """
-
-    wanted: bool
-    notes: "dict[Path, tuple[Project, dict[str, EntryNote]]]" = field(default_factory=dict)
-
-    def require_project(self, targets: Iterable[Target]) -> None:
-        """Raise ConfigError when there is nothing to write to."""
-        if self.wanted and all(target.project is None for target in targets):
-            raise ConfigError(
-                expected="a project.qpproj with --write-back",
-                found="slides alone",
-                hint="Name the project, or leave out --write-back.",
-            )
-
-    def add(self, target: Target, result: "SlideResult") -> None:
-        """Take in an answer."""
-        if self.wanted and target.project is not None:
-            from napari_xmag.qupath.write_back import EntryNote
-
-            _, notes = self.notes.setdefault(target.project.path, (target.project, {}))
-            notes[target.key] = EntryNote.of(result)
-
-    def write(self, report: "AnalyzeReport") -> None:
-        """Write to each project, and say so.
-
-        Raises
-        ------
-        ProjectError
-            When one was saved by another program meanwhile; it stays as it is.
-        """
-        from napari_xmag.qupath.write_back import write_back
-
-        for project, notes in self.notes.values():
-            backup = write_back(project, notes)
-            report.written_back(project.path, len(notes), backup)

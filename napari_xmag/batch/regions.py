@@ -1,0 +1,137 @@
+"""Which part of each slide is analysed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_xmag.batch.saved import REQUESTED
+from napari_xmag.errors import TissueError
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.qupath.origin import Origin
+    from napari_xmag.qupath.regions import Regions
+    from napari_xmag.slide.base import Slide
+    from napari_xmag.slide.tissue import TissueMask
+
+
+@dataclass(frozen=True)
+class RegionsChoice:
+    """Where to look on each of many slides.
+
+    Attributes
+    ----------
+    whole
+        Take glass too.
+    path
+        A file, a folder of files, or None for the whole slide.
+    classes
+        Classes to take; all but starred ones when empty.
+    """
+
+    whole: bool
+    path: Path | None
+    classes: tuple[str, ...]
+
+    def absolute(self) -> "RegionsChoice":
+        """Return the same for processes that work elsewhere."""
+        return self if self.path is None else replace(self, path=self.path.absolute())
+
+    def require_each(self, images: Sequence[int | str | None]) -> None:
+        """Do nothing when each picture of a file has regions of its own.
+
+        Raises
+        ------
+        TissueError
+            When one file of regions would serve for several pictures.
+        """
+        if self.path is not None and self.path.is_file() and len(images) > 1:
+            raise TissueError(
+                expected=f"regions of one picture in {self.path.name}",
+                found=f"a slide file of {len(images)} pictures",
+                hint="Name the picture with --image, or give a folder of regions in which those of "
+                "the second are called <slide name>#2.geojson.",
+            )
+
+    def read(self, slide: Path, name: str = "", image: int | str | None = None) -> "Regions | None":
+        """Read the regions of a slide; None where all of it is analysed.
+
+        Parameters
+        ----------
+        slide
+            Its file.
+        name
+            Another name that its file of regions may bear.
+        image
+            Which picture of the file.
+
+        Raises
+        ------
+        TissueError
+            When there is none, or it holds no region.
+        ConfigError
+            When a class that was asked for does not occur.
+        """
+        from napari_xmag.qupath.regions import read_regions
+
+        if self.path is None:
+            return None
+        if not self.path.is_dir():
+            return read_regions(self.path, self.classes)
+        mark = "" if image in (None, 1, "1") else f"#{image}"
+        path = _beside(self.path, slide, name, mark)
+        return read_regions(path, self.classes)
+
+    def mask(
+        self, slide: "Slide", regions: "Regions | None", origin: "Origin"
+    ) -> "TissueMask | None":
+        """Return the tissue within the regions; None where it is still to be found."""
+        from napari_xmag.qupath.regions import tissue_in_regions
+
+        if regions is None:
+            return None
+        return tissue_in_regions(slide, regions, origin, only_tissue=not self.whole)
+
+
+def _beside(folder: Path, slide: Path, name: str, mark: str) -> Path:
+    candidates = list(_candidates(folder, slide, name, mark))
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise TissueError(
+        expected=f"regions of {slide.name} in {folder}",
+        found=f"no {candidates[0].name}",
+        hint="Export its annotations from QuPath under that name.",
+    )
+
+
+def _candidates(folder: Path, slide: Path, name: str, mark: str) -> Iterator[Path]:
+    from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
+
+    stems = dict.fromkeys([slide.stem, slide.name, name, Path(name).stem])
+    for stem in filter(None, stems):
+        for suffix in GEOJSON_SUFFIXES:
+            yield folder / f"{stem}{mark}{suffix}"
+
+
+def recorded(
+    result: "SlideResult", regions: "Regions | None", request: Mapping[str, Any]
+) -> "SlideResult":
+    """Return a result that says in settings and flags what was asked for, and of which regions.
+
+    Parameters
+    ----------
+    request
+        As of `napari_xmag.batch.saved.requested`.
+    """
+    from napari_xmag.qupath.regions import region_flags
+
+    settings = {**result.settings, REQUESTED: request}
+    if regions is None:
+        return replace(result, settings=settings)
+    return replace(
+        result,
+        settings={**settings, "regions": regions.to_json()},
+        flags=(*result.flags, *region_flags(regions, result)),
+    )

@@ -1,0 +1,231 @@
+"""What became of many slides: ``summary.csv``, ``summary.html`` and ``failed.csv``."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from napari_xmag._about import NOTICE
+from napari_xmag.analyze.abstain import NO_ANSWER
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.batch.events import SlideDone, SlideFailed, SlideLabel
+from napari_xmag.errors import ConfigError
+from napari_xmag.filenames import FAILED_TABLE, OVERLAY, RESULT, SUMMARY_PAGE, SUMMARY_TABLE
+from napari_xmag.files import whole_file
+from napari_xmag.report.cells import read_header, read_table, write_table
+from napari_xmag.report.contact_sheet import SheetRow, contact_sheet, thumbnail
+
+Row = Mapping[str, str]
+
+_ABSTAINED = "abstained"
+_BEFORE = ("slide", "image", "folder", "fingerprint", "answer", "reasons")
+_AFTER = ("tissue_mm2", "flags", "seconds", "model", "model_sha256", "created", "notice")
+_FAILED = ("slide", "image", "reason", "when", "notice")
+_PROBABILITY = "probability: "
+_SECONDS = 1.0
+_RARELY = 20
+"""A page is written again after this many times the seconds that writing it took."""
+
+
+class Summary:
+    """The tables of all slides whose results lie in one folder; they grow as the run goes.
+
+    Rows of earlier runs stay while their results are there.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    given
+        Files and folders that the user named: slides are called relative to them.
+
+    Raises
+    ------
+    ConfigError
+        When a table of that name lies there which is not of this program.
+    """
+
+    def __init__(self, out: Path, given: Iterable[Path]) -> None:
+        for name, columns in ((SUMMARY_TABLE, (*_BEFORE, *_AFTER)), (FAILED_TABLE, _FAILED)):
+            _require_own(out / name, columns)
+        self._out = out
+        self._root = _common_root(given)
+        self._mine: dict[str, Row] = {}
+        self._failed: dict[tuple[str, str], Row | None] = {}
+        self._pictures: dict[str, bytes] = {}
+        self._next_table = self._next_page = 0.0
+
+    def done(self, event: SlideDone) -> None:
+        """Take in a result."""
+        name, image = self.name_of(event.slide)
+        folder = event.folder.name
+        self._mine[folder] = _row(name, image, folder, event.result)
+        self._failed[name, image] = None
+        self._pictures.pop(folder, None)
+
+    def failed(self, event: SlideFailed) -> None:
+        """Take in a failure."""
+        name, image = self.name_of(event.slide)
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        cells = (name, image, " ".join(str(event.error).split()), when, NOTICE)
+        self._failed[name, image] = dict(zip(_FAILED, cells, strict=True))
+
+    def name_of(self, slide: SlideLabel) -> tuple[str, str]:
+        """Return path and picture of a slide as they stand in the tables."""
+        path = Path(os.path.abspath(slide.path))  # noqa: PTH100 - links are called by their names
+        known = self._root is not None and path.is_relative_to(self._root)
+        name = path.relative_to(self._root).as_posix() if known and self._root else path.name
+        return name if name != "." else path.name, "" if slide.image is None else str(slide.image)
+
+    def write(self, *, last: bool = False) -> None:
+        """Write what is due: the tables at most once a second, the page more seldom.
+
+        Parameters
+        ----------
+        last
+            Write all of it now.
+
+        Raises
+        ------
+        ExportError
+            When it cannot be written.
+        """
+        now = time.monotonic()
+        if not (self._mine or self._failed) or not (last or now >= self._next_table):
+            return
+        rows, failed = self._rows(), self._failures()
+        columns = (*_BEFORE, *_probabilities(rows), *_AFTER)
+        write_table(self._out / SUMMARY_TABLE, columns, rows)
+        self._write_failed(failed)
+        self._next_table = time.monotonic() + _SECONDS
+        if last or now >= self._next_page:
+            self._write_page(rows, failed)
+            took = time.monotonic() - now
+            self._next_page = time.monotonic() + max(_SECONDS, _RARELY * took)
+
+    def _rows(self) -> list[Row]:
+        """Return the rows of all results that are there, another run's too."""
+        on_disk = {row.get("folder", ""): row for row in read_table(self._out / SUMMARY_TABLE)}
+        kept = {
+            folder: row
+            for folder, row in on_disk.items()
+            if folder and folder not in self._mine and (self._out / folder / RESULT).is_file()
+        }
+        return sorted(
+            [*kept.values(), *self._mine.values()],
+            key=lambda row: (row["slide"], row["image"].zfill(4), row["folder"]),
+        )
+
+    def _failures(self) -> list[Row]:
+        on_disk = {
+            (row.get("slide", ""), row.get("image", "")): row
+            for row in read_table(self._out / FAILED_TABLE)
+        }
+        merged = on_disk | self._failed
+        return [row for _, row in sorted(merged.items()) if row is not None]
+
+    def _write_failed(self, rows: Sequence[Row]) -> None:
+        path = self._out / FAILED_TABLE
+        if rows:
+            write_table(path, _FAILED, rows)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _write_page(self, rows: Sequence[Row], failed: Sequence[Row]) -> None:
+        sheet = [self._sheet_row(row) for row in rows] + [_failed_row(row) for row in failed]
+        counts = {
+            "slides": len(rows),
+            _ABSTAINED: sum(row.kind == _ABSTAINED for row in sheet),
+            "failed": len(failed),
+        }
+        with whole_file(self._out / SUMMARY_PAGE) as part:
+            part.write_text(contact_sheet(sheet, "Analyzed slides", counts), encoding="utf-8")
+
+    def _sheet_row(self, row: Row) -> SheetRow:
+        folder = row["folder"]
+        if folder not in self._pictures:
+            self._pictures[folder] = thumbnail(self._out / folder / OVERLAY)
+        abstained = row["answer"] == _ABSTAINED
+        shares = [_number(cell) for name, cell in row.items() if name.startswith(_PROBABILITY)]
+        known = [share for share in shares if share is not None]
+        return SheetRow(
+            slide=_named(row),
+            answer=NO_ANSWER if abstained else row["answer"],
+            kind=_ABSTAINED if abstained else "answered",
+            share=max(known, default=None),
+            details=tuple(filter(None, row["reasons"].split(" | "))) + _flag_words(row["flags"]),
+            area_mm2=_number(row["tissue_mm2"]),
+            seconds=_number(row["seconds"]),
+            link=quote(folder) + "/",
+            thumbnail=self._pictures[folder],
+        )
+
+
+def _require_own(path: Path, columns: Iterable[str]) -> None:
+    if path.exists() and not set(columns) <= set(read_header(path)):
+        raise ConfigError(
+            expected=f"{path.name} in {path.parent} to be a table of this program",
+            found="another one, which would be overwritten",
+            hint="Move it away, or choose another folder with --out.",
+        )
+
+
+def _row(name: str, image: str, folder: str, result: SlideResult) -> Row:
+    answer = result.headline if result.answer is not None else _ABSTAINED
+    shares = zip(result.classes, result.probabilities, strict=False)
+    area = result.tissue.get("area_mm2")
+    return {
+        "slide": name,
+        "image": image,
+        "folder": folder,
+        "fingerprint": str(result.slide["fingerprint"]),
+        "answer": answer,
+        "reasons": " | ".join(result.abstained),
+        **{f"{_PROBABILITY}{class_name}": f"{share:.6g}" for class_name, share in shares},
+        "tissue_mm2": "" if area is None else f"{area:.6g}",
+        "flags": " ".join(str(flag.code) for flag in result.flags),
+        "seconds": f"{result.seconds['total']:.3f}",
+        "model": str(result.model["name"]),
+        "model_sha256": str(result.model["sha256"]),
+        "created": result.created,
+        "notice": NOTICE,
+    }
+
+
+def _failed_row(row: Row) -> SheetRow:
+    return SheetRow(_named(row), "Failed", "failed", details=(row["reason"],))
+
+
+def _named(row: Row) -> str:
+    image = row.get("image", "")
+    return row["slide"] if image in ("", "1") else f"{row['slide']} #{image}"
+
+
+def _flag_words(codes: str) -> tuple[str, ...]:
+    return (f"Flags: {', '.join(codes.split()).replace('_', ' ')}",) if codes else ()
+
+
+def _probabilities(rows: Iterable[Row]) -> list[str]:
+    """Return the columns of all classes, in the order in which they come."""
+    names = dict.fromkeys(name for row in rows for name in row if name.startswith(_PROBABILITY))
+    return list(names)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def _common_root(given: Iterable[Path]) -> Path | None:
+    """Return the folder below which all of it lies; None where it is no more than the disk."""
+    roots = {Path(os.path.abspath(path)) for path in given}  # noqa: PTH100 - as `name_of`
+    folders = {root if root.is_dir() else root.parent for root in roots}
+    try:
+        common = Path(os.path.commonpath(folders))
+    except ValueError:  # on several disks, or nothing given
+        return None
+    return None if common == Path(common.anchor) else common

@@ -1,0 +1,84 @@
+"""Options that say who works on many slides: processes of this machine, or a cluster."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from napari_xmag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from napari_xmag.batch.run import Workers
+
+_LEAST_CORES = 4
+_ON_ACCELERATOR = 2
+
+
+def add_options(parser: Any) -> None:
+    """Add ``--workers``, ``--scheduler`` and ``--patience``."""
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that each work on a slide; 0: this process alone (default: one for a core "
+        "up to 4, then one for every 4 cores; 2 on a graphics card; 0 for a single slide)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="dask scheduler of a cluster whose workers see the same paths (tcp://host:8786); "
+        "docs/scale.md",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=30.0,
+        metavar="MINUTES",
+        help="a slide of a worker on which nothing moves for so long is given up (default: 30)",
+    )
+
+
+def chosen(args: argparse.Namespace, slides: int) -> "Workers":
+    """Return who works.
+
+    Raises
+    ------
+    ConfigError
+        When the options do not go together.
+    """
+    from napari_xmag.batch.run import Workers
+    from napari_xmag.nets.engines.lanes import usable_cores
+
+    _check(args)
+    if args.scheduler is not None:
+        return Workers(scheduler=args.scheduler)
+    cores = usable_cores()
+    wanted = args.workers
+    if wanted is None:
+        wanted = _suited(cores, args.device) if slides > 1 else 0
+    count = min(wanted, slides)
+    threads = max(1, cores // count) if count else cores
+    return Workers(count, threads, patience=60 * args.patience)
+
+
+def _suited(cores: int, device: str) -> int:
+    from napari_xmag.nets.accelerators import accelerator_possible
+
+    if device != "cpu" and (device != "auto" or accelerator_possible()):
+        return _ON_ACCELERATOR
+    return max(min(cores, _LEAST_CORES), cores // _LEAST_CORES)
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.workers is not None and args.workers < 0:
+        raise ConfigError(
+            expected="--workers of 0 or more", found=str(args.workers), hint="Correct it."
+        )
+    if args.workers is not None and args.scheduler is not None:
+        raise ConfigError(
+            expected="--workers or --scheduler",
+            found="both",
+            hint="A cluster has its own workers: leave out --workers.",
+        )
+    if not args.patience > 0:
+        raise ConfigError(
+            expected="--patience above 0 minutes", found=str(args.patience), hint="Correct it."
+        )

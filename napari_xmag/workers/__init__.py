@@ -1,0 +1,1 @@
+"""Many things at once: in processes of this machine, or on a cluster."""

@@ -1,0 +1,51 @@
+"""Folders are planned before the run, so that no race between workers decides whose they are."""
+
+import shutil
+from pathlib import Path
+
+from napari_xmag.batch.places import Place, plan_places
+from napari_xmag.batch.targets import Target
+from napari_xmag.qupath.server import QuPathImage
+
+
+def files(folder: Path, **contents: str) -> list[Target]:
+    """Write files named ``folder__name`` with a content each."""
+    targets = []
+    for name, content in contents.items():
+        path = folder / (name.replace("__", "/") + ".svs")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        targets.append(Target(path))
+    return targets
+
+
+def test_slides_of_one_name_are_numbered(tmp_path: Path) -> None:
+    targets = files(tmp_path, a__case="1", b__case="22", c__other="1", d__Case="333")
+    assert [place.number for place in plan_places(targets)] == [1, 2, 1, 3]
+
+
+def test_a_number_that_another_slide_is_called_by_is_left_to_it(tmp_path: Path) -> None:
+    targets = [Target(tmp_path / f"{name}.svs") for name in ("case-2", "case", "x/case")]
+    assert [place.number for place in plan_places(targets)] == [1, 1, 3]
+
+
+def test_copies_know_of_each_other(tmp_path: Path) -> None:
+    targets = files(tmp_path, a__case="same", b__case="same", c__case="else", d__other="same")
+    assert plan_places(targets) == [
+        Place(1, frozenset({2})),
+        Place(2, frozenset({1})),
+        Place(3),
+        Place(1),
+    ]
+
+
+def test_what_cannot_be_read_is_no_copy(tmp_path: Path) -> None:
+    targets = [Target(tmp_path / folder / "case.svs") for folder in "ab"]
+    assert plan_places(targets) == [Place(1), Place(2)]
+
+
+def test_pictures_of_one_file_in_a_project_share_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "case.scn"
+    shutil.copy(__file__, path)
+    targets = [Target(path, QuPathImage(path, series=series)) for series in (0, 1, 0)]
+    assert [place.number for place in plan_places(targets)] == [1, 1, 2]

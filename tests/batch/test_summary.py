@@ -1,0 +1,142 @@
+"""The tables of a run: right, growing, harmless in a spreadsheet and in a browser."""
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_xmag.analyze import Flag
+from napari_xmag.analyze.abstain import NO_ANSWER
+from napari_xmag.batch.events import SlideDone, SlideFailed, SlideLabel
+from napari_xmag.batch.summary import Summary
+from napari_xmag.errors import ConfigError, TissueError
+from tests.analyze.test_result import make_result
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        return list(csv.DictReader(stream))
+
+
+def done(out: Path, slide: Path, folder: str, image: Any = 1, *flags: str) -> SlideDone:
+    """Write a result as a run would; return its event."""
+    result = replace(
+        make_result(),
+        flags=tuple(Flag(code, f"About <{code}>.") for code in flags),
+        tissue={"choice": "auto", "area_mm2": 12.5},
+    )
+    result.save(out / folder)
+    return SlideDone(SlideLabel(slide, image), out / folder, result)
+
+
+def failed(slide: Path, why: str = "glass") -> SlideFailed:
+    error = TissueError(expected="tissue", found=why, hint="Look.")
+    return SlideFailed(SlideLabel(slide, 1), error)
+
+
+def test_a_row_says_what_the_result_says(tmp_path: Path) -> None:
+    slides, out = tmp_path / "slides", tmp_path / "out"
+    slides.mkdir()
+    summary = Summary(out, [slides])
+    first = done(out, slides / "a" / "case.svs", "case")
+    summary.done(first)
+    summary.done(done(out, slides / "b" / "case.svs", "case#2", 2, "out_of_range"))
+    summary.failed(failed(slides / "c.svs"))
+    summary.write(last=True)
+    one, two = rows(out / "summary.csv")
+    result = first.result
+    assert (one["slide"], one["image"], one["folder"]) == ("a/case.svs", "1", "case")
+    assert (two["slide"], two["image"], two["folder"]) == ("b/case.svs", "2", "case#2")
+    assert one["fingerprint"] == result.slide["fingerprint"]
+    assert (one["answer"], one["reasons"]) == (result.headline, "")
+    assert (two["answer"], two["reasons"]) == ("abstained", "About <out_of_range>.")
+    for name, share in zip(result.classes, result.probabilities, strict=True):
+        assert float(one[f"probability: {name}"]) == pytest.approx(share, rel=1e-5)
+    assert (one["tissue_mm2"], two["flags"]) == ("12.5", "out_of_range")
+    assert float(one["seconds"]) == pytest.approx(result.seconds["total"], abs=1e-3)
+    assert "Research use only" in one["notice"]
+    (lost,) = rows(out / "failed.csv")
+    assert (lost["slide"], "found glass" in lost["reason"]) == ("c.svs", True)
+    page = (out / "summary.html").read_text(encoding="utf-8")
+    assert NO_ANSWER in page
+    assert "About &lt;out_of_range&gt;." in page
+    assert "About <out_of_range>" not in page
+    assert 'href="case%232/"' in page
+    assert "http" not in page.replace('href="http', "")
+
+
+def test_names_are_no_formulas_and_no_markup(tmp_path: Path) -> None:
+    summary = Summary(tmp_path, [tmp_path])
+    names = ["=HYPERLINK(1).svs", "+1.svs", "-1.svs", "@x.svs", "'quoted.svs", "<b>bold.svs"]
+    for number, name in enumerate(names):
+        summary.done(done(tmp_path, tmp_path / name, f"r{number}"))
+    summary.failed(failed(tmp_path / "=cmd.svs", "=\n=2"))
+    summary.write(last=True)
+    cells = [cell for row in rows(tmp_path / "summary.csv") for cell in row.values()]
+    cells += [cell for row in rows(tmp_path / "failed.csv") for cell in row.values()]
+    assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r\n")]
+    assert "<b>bold" not in (tmp_path / "summary.html").read_text(encoding="utf-8")
+    # what is read back is what was meant
+    again = Summary(tmp_path, [tmp_path])
+    again.done(done(tmp_path, tmp_path / "new.svs", "new"))
+    before = (tmp_path / "summary.csv").read_text(encoding="utf-8-sig").splitlines()
+    again.write(last=True)
+    after = (tmp_path / "summary.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert set(before) < set(after)
+    assert len(after) == len(before) + 1
+
+
+def test_rows_of_earlier_runs_stay_while_their_results_do(tmp_path: Path) -> None:
+    first = Summary(tmp_path, [tmp_path])
+    for name in ("a", "b", "c"):
+        first.done(done(tmp_path, tmp_path / f"{name}.svs", name))
+    first.failed(failed(tmp_path / "d.svs"))
+    first.failed(failed(tmp_path / "e.svs"))
+    first.write(last=True)
+    shutil.rmtree(tmp_path / "b")
+    second = Summary(tmp_path, [tmp_path])
+    second.done(done(tmp_path, tmp_path / "a.svs", "a", 1, "out_of_range"))
+    second.done(done(tmp_path, tmp_path / "d.svs", "d"))
+    second.write(last=True)
+    table = rows(tmp_path / "summary.csv")
+    assert [(row["folder"], row["answer"]) for row in table] == [
+        ("a", "abstained"),
+        ("c", "malignant"),
+        ("d", "malignant"),
+    ]
+    assert [row["slide"] for row in rows(tmp_path / "failed.csv")] == ["e.svs"]
+    third = Summary(tmp_path, [tmp_path])
+    third.done(done(tmp_path, tmp_path / "e.svs", "e"))
+    third.write(last=True)
+    assert not (tmp_path / "failed.csv").exists()
+
+
+def test_two_runs_at_once_keep_each_others_rows(tmp_path: Path) -> None:
+    one, two = (Summary(tmp_path, [tmp_path]) for _ in range(2))
+    one.done(done(tmp_path, tmp_path / "a.svs", "a"))
+    two.done(done(tmp_path, tmp_path / "b.svs", "b"))
+    one.write(last=True)
+    two.write(last=True)
+    one.write(last=True)
+    assert [row["folder"] for row in rows(tmp_path / "summary.csv")] == ["a", "b"]
+
+
+def test_someone_elses_table_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "summary.csv").write_text("patient;outcome\n1;good\n")
+    with pytest.raises(ConfigError, match=r"summary\.csv"):
+        Summary(tmp_path, [tmp_path])
+
+
+def test_slides_are_called_relative_to_what_was_given(tmp_path: Path) -> None:
+    for folder in ("one/deep", "two"):
+        (tmp_path / folder).mkdir(parents=True)
+    label = SlideLabel(tmp_path / "one" / "deep" / "a.svs")
+    assert Summary(tmp_path, [tmp_path / "one"]).name_of(label) == ("deep/a.svs", "")
+    both = [tmp_path / "one", tmp_path / "two" / "b.svs"]
+    assert Summary(tmp_path, both).name_of(label) == ("one/deep/a.svs", "")
+    assert Summary(tmp_path, [tmp_path / "two"]).name_of(label) == ("a.svs", "")
+    dicom = SlideLabel(tmp_path / "two")
+    assert Summary(tmp_path, [tmp_path / "two"]).name_of(dicom) == ("two", "")
