@@ -193,6 +193,19 @@ class ShowsScanned(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsGaps(Protocol):
+    """A slide that knows, without reading, where its file holds nothing at all."""
+
+    def is_empty(self, box: Box, level: int) -> bool:
+        """Return whether the file holds no tile in a level-0 box: all there is background."""
+        ...
+
+    def held_pixels(self, level: int) -> int:
+        """Return how many pixels of a level the file holds, tiles that are left out excepted."""
+        ...
+
+
 def require_mpp(slide: Slide) -> Mpp:
     """Return the slide's mpp.
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.errors import TileReadError
-from napari_xmag.geometry import Box
-from napari_xmag.slide.base import ShowsScanned, Slide
+from napari_xmag.errors import TileReadError, TissueError
+from napari_xmag.geometry import Box, Level
+from napari_xmag.slide.base import KnowsGaps, ShowsScanned, Slide
 from napari_xmag.slide.damage import read_past_damage
 from napari_xmag.slide.resample import finer_level, read_resampled
 
 OVERVIEW_MPP = 8.0
 # A slide of more pixels than this, over 5 × 4 cm, is seen at coarser ones: memory stays bounded.
 MOST_PIXELS = 2**25
+# Of a slide without coarse levels so many pixels are read for an overview: some minutes.
+MOST_SOURCE_PIXELS = 2**34
 # Without mpp the longer side is made this long.
 OVERVIEW_PX = 2048
 # Read in blocks of so many source pixels a side: memory stays flat for single-level slides.
@@ -64,25 +66,37 @@ def overview_size(slide: Slide) -> tuple[int, int]:
     if slide.mpp is None:
         scale = max(1.0, max(base.width, base.height) / OVERVIEW_PX)
         return max(1, round(base.width / scale)), max(1, round(base.height / scale))
-    width = base.width * slide.mpp.x / OVERVIEW_MPP
-    height = base.height * slide.mpp.y / OVERVIEW_MPP
+    # Where pixels are coarser than that, a finer picture would hold no more than they do.
+    width = base.width * min(1.0, slide.mpp.x / OVERVIEW_MPP)
+    height = base.height * min(1.0, slide.mpp.y / OVERVIEW_MPP)
     shrink = max(1.0, math.sqrt(width * height / MOST_PIXELS))
     width, height = width / shrink, height / shrink
     return max(1, round(width)), max(1, round(height))
 
 
 def read_overview(slide: Slide) -> Overview:
-    """Read the whole slide at about 8 µm per pixel, block by block, past what is damaged."""
+    """Read the whole slide at about 8 µm per pixel, block by block, past what is damaged.
+
+    Raises
+    ------
+    TissueError
+        When far too many pixels would have to be read for it.
+    """
     width, height = overview_size(slide)
     base = slide.levels[0]
     scale_x, scale_y = base.width / width, base.height / height
     pixels = np.empty((height, width, 3), np.uint8)
     usable, unreadable = np.zeros((height, width), bool), np.zeros((height, width), bool)
     level = finer_level(slide.levels, min(scale_x, scale_y))
+    _require_bounded(slide, level)
     side = max(16, int(_SOURCE_PX * level.downsample / max(scale_x, scale_y)))
 
     def part(x: int, y: int, across: int, down: int) -> NDArray[np.uint8]:
         box = Box(x * scale_x, y * scale_y, across * scale_x, down * scale_y)
+        if isinstance(slide, KnowsGaps) and slide.is_empty(box, level.index):
+            return np.array((*slide.background, 0), np.uint8) + np.zeros(
+                (down, across, 1), np.uint8
+            )
         scanned = _scanned(slide, box, across, down, level.index)
         return np.dstack([read_resampled(slide, box, across, down), scanned.astype(np.uint8)])
 
@@ -95,6 +109,17 @@ def read_overview(slide: Slide) -> Overview:
     pixels[unreadable] = slide.background
     usable &= (extremes(pixels)[1] > BLACK) & _within_bounds(slide, height, width)
     return Overview(pixels, usable, scale_x, scale_y, unreadable)
+
+
+def _require_bounded(slide: Slide, level: Level) -> None:
+    whole = level.width * level.height
+    held = slide.held_pixels(level.index) if isinstance(slide, KnowsGaps) else whole
+    if min(whole, held) > MOST_SOURCE_PIXELS:
+        raise TissueError(
+            expected=f"a level of {MOST_SOURCE_PIXELS:,} pixels or fewer to find the tissue on",
+            found=f"{level.width:,}×{level.height:,} pixels in {slide.path.name}",
+            hint="Convert the slide to a pyramidal TIFF (for instance with QuPath or vips).",
+        )
 
 
 def _blocks(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:

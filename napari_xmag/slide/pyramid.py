@@ -12,7 +12,7 @@ from PIL import Image
 
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Level
-from napari_xmag.slide.base import Slide
+from napari_xmag.slide.base import KnowsGaps, Slide
 from napari_xmag.slide.color import ColorTransform
 from napari_xmag.slide.damage import hatch, read_past_damage
 from napari_xmag.slide.resample import read_resampled
@@ -87,6 +87,10 @@ class _Level:
         """
         raise NotImplementedError
 
+    def empty_color(self, x: int, y: int, width: int, height: int) -> Pixels | None:
+        """Return the one colour (3,) of a place of which the file holds nothing, else None."""
+        raise NotImplementedError
+
     def __getitem__(self, key: tuple[Any, ...]) -> Any:
         rows, columns = (
             range(size)[part] if isinstance(part, slice) else range(size)[part : part + 1]
@@ -118,6 +122,15 @@ class _FileLevel(_Level):
     def read(self, x: int, y: int, width: int, height: int) -> tuple[Pixels, Mask]:
         pixels, unreadable = read_past_damage(self._part, x, y, width, height, _SMALLEST_PX)
         return (pixels if self._color is None else self._color(pixels)), unreadable
+
+    def empty_color(self, x: int, y: int, width: int, height: int) -> Pixels | None:
+        slide = self._slide
+        box = self._level.box(x, y, width, height)
+        if not (isinstance(slide, KnowsGaps) and slide.is_empty(box, self._level.index)):
+            return None
+        pixel = np.array([[slide.background]], np.uint8)
+        seen: Pixels = (pixel if self._color is None else self._color(pixel))[0, 0]
+        return seen
 
     def _part(self, x: int, y: int, width: int, height: int) -> Pixels:
         box = self._level.box(x, y, width, height)
@@ -159,6 +172,9 @@ class _HalvedLevel(_Level):
             out[y1 - y : y2 - y, x1 - x : x2 - x] = block[y1 - y0 : y2 - y0, x1 - x0 : x2 - x0]
         return out[..., :3], out[..., 3] > 0
 
+    def empty_color(self, x: int, y: int, width: int, height: int) -> Pixels | None:
+        return self._finer.empty_color(2 * x, 2 * y, 2 * width, 2 * height)
+
     def _block(self, row: int, column: int) -> Pixels:
         """Return RGB and, as a fourth channel, whether something could not be read."""
         block = self._cache.get((row, column))
@@ -167,6 +183,11 @@ class _HalvedLevel(_Level):
             x, y = column * side, row * side
             width = min(side, self._finer.shape[1] - x)
             height = min(side, self._finer.shape[0] - y)
+            color = self._finer.empty_color(x, y, width, height)
+            if color is not None:
+                # Not kept: made as quickly as found, and most of a large sparse slide is so.
+                size = -(-height // 2), -(-width // 2), 4
+                return np.full(size, (*color, 0), np.uint8)
             fine, unreadable = self._finer.read(x, y, width, height)
             lost = np.where(unreadable, 255, 0).astype(np.uint8)
             halved = (np.asarray(Image.fromarray(part).reduce(2)) for part in (fine, lost))

@@ -43,6 +43,14 @@ class SegmentSlide(Slide):
         except DECODE_ERRORS as error:
             raise tile_error(self.path, box, level, error) from error
 
+    def is_empty(self, box: Box, level: int) -> bool:
+        """Return whether the file holds no tile in a level-0 box."""
+        return self._reader.levels[level].is_empty(*self.levels[level].place(box))
+
+    def held_pixels(self, level: int) -> int:
+        """Return how many pixels of a level the file holds."""
+        return self._reader.levels[level].held_pixels()
+
     def close(self) -> None:
         """Close every handle."""
         self._reader.close()

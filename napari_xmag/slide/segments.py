@@ -6,6 +6,7 @@ Several times faster than OpenSlide for JPEG, and exact to the pixel on every le
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,26 @@ class SegmentLevel:
     def cut_off(self) -> float:
         """Return the share of the level, 0 to 1, that lies beyond the end of its files."""
         return max(page.cut_off() for page in self.pages)
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Which segments the file holds, bool (rows, columns)."""
+        counts = self.pages[0].counts[: self.rows * self.columns]
+        return (counts > 0).reshape(self.rows, self.columns)
+
+    def is_empty(self, x: int, y: int, width: int, height: int) -> bool:
+        """Return whether the file holds no segment in a rectangle of this level."""
+        if self.plain is not None:
+            return False
+        rows = _span(y, height, self.segment_height, self.rows)
+        columns = _span(x, width, self.segment_width, self.columns)
+        return not self.present[rows, columns].any()
+
+    def held_pixels(self) -> int:
+        """Return how many pixels the file holds of this level, padding included."""
+        if self.plain is not None:
+            return self.width * self.height
+        return int(self.present.sum()) * self.segment_width * self.segment_height
 
 
 class SegmentReader:
@@ -223,6 +244,12 @@ def _require_filled(info: SegmentLevel, row: int, column: int, pixels: Pixels) -
         raise ValueError(
             f"a block of {pixels.shape[1]}×{pixels.shape[0]} pixels in a place of {width}×{height}"
         )
+
+
+def _span(start: int, length: int, side: int, count: int) -> slice:
+    """Return which of so many segments a stretch of pixels touches."""
+    first, last = start // side, -(-(start + length) // side)
+    return slice(min(max(first, 0), count), min(max(last, 0), count))
 
 
 def _file_pool(path: Path) -> HandlePool[FileIO]:

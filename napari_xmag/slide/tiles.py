@@ -18,6 +18,8 @@ from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.resample import read_resampled
 from napari_xmag.slide.tissue import TissueMask
 
+# A slide of 8 × 5 cm has 600,000 tiles of 80 µm.
+MOST_PLACES = 2**22
 # Tiles that are read but not yet asked for never take more than this.
 AHEAD_BYTES = 48 * 2**20
 
@@ -111,6 +113,12 @@ def plan_tiles(
     # A sliver that only rounding leaves beyond the last tile is no tile.
     columns = max(1, math.ceil(bounds.width / stride_x - 1e-6))
     rows = max(1, math.ceil(bounds.height / stride_y - 1e-6))
+    if rows * columns > MOST_PLACES:
+        raise ConfigError(
+            expected=f"a grid of {MOST_PLACES:,} tiles or fewer",
+            found=f"{columns:,}×{rows:,} tiles of {tile_px * mpp:g} µm",
+            hint="Check the pixel size of the slide and that of the model.",
+        )
     x = bounds.x + stride_x * np.arange(columns + 1, dtype=np.float64)
     y = bounds.y + stride_y * np.arange(rows + 1, dtype=np.float64)
     fractions = mask.grid_fractions(x, y) + mask.unreadable_grid_fractions(x, y)

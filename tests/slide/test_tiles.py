@@ -12,7 +12,7 @@ from napari_xmag.geometry import Box, Level, Mpp
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.resample import finer_level
 from napari_xmag.slide.tiles import plan_tiles, read_tile, read_tiles
-from napari_xmag.slide.tissue import TissueMask, find_tissue, whole_slide
+from napari_xmag.slide.tissue import TissueChoice, TissueMask, find_tissue, whole_slide
 from tests.listener import Gate, threads_end
 from tests.slides import draw_section, write_pyramid
 
@@ -173,3 +173,11 @@ def test_closing_stops_the_threads_and_does_not_wait_for_them() -> None:
 
 def test_no_boxes_no_tiles() -> None:
     assert list(read_tiles(_SlowSlide(), [], 64)) == []
+
+
+@pytest.mark.parametrize("mpp", [1e-6, 0.01])
+def test_tiles_without_number_are_refused_at_once(mpp: float) -> None:
+    slide = _SlowSlide(bounds=Box(0, 0, 300_000, 200_000))
+    mask = TissueMask(np.ones((2, 3), bool), 1e5, 1e5, TissueChoice.WHOLE)
+    with pytest.raises(ConfigError, match="a grid of 4,194,304 tiles or fewer"):
+        plan_tiles(slide, mask, mpp=mpp, tile_px=256)

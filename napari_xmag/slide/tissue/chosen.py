@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import TissueError
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.overview import read_overview
+from napari_xmag.slide.polygons import pixels_in_polygon
 from napari_xmag.slide.tissue.areas import resized
 from napari_xmag.slide.tissue.finder import find_tissue
 from napari_xmag.slide.tissue.mask import TissueChoice, TissueMask
@@ -63,20 +64,16 @@ def tissue_in_polygons(
     Raises
     ------
     TissueError
-        When a polygon has fewer than three corners, or all lie outside the slide.
+        When a polygon has fewer than three corners or corners that are no places, or all lie
+        outside the slide.
     """
-    from skimage.draw import polygon as fill
-
     within = find_tissue(slide) if only_tissue else whole_slide(slide)
     inside = np.zeros_like(within.pixels)
     for corners in polygons:
         corners = np.asarray(corners, dtype=np.float64)
         if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
             raise _no_region(f"a shape with {len(corners)} corners")
-        # skimage puts pixel centres on whole numbers, ours lie half a pixel further.
-        columns = corners[:, 0] / within.scale_x - 0.5
-        rows = corners[:, 1] / within.scale_y - 0.5
-        inside[fill(rows, columns, inside.shape)] = True
+        inside |= pixels_in_polygon(corners / (within.scale_x, within.scale_y), *inside.shape)
     if not inside.any():
         raise _no_region(f"{len(polygons)} regions, none of them on the slide")
     lost = None if within.unreadable is None else within.unreadable & inside
