@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import unicodedata
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,8 +15,31 @@ from pathvalidate import sanitize_filename
 
 from napari_xmag.errors import ExportError, XmagError
 
+_CHUNK = 2**20
 _LONGEST_NAME = 200
 """Bytes; systems allow 255, and parts of files have longer names while they are written."""
+
+
+@contextmanager
+def said_plainly(path: Path) -> Iterator[None]:
+    """Turn what the system says of a path that cannot be written into our error.
+
+    Raises
+    ------
+    ExportError
+        When the block raises OSError.
+    """
+    try:
+        yield
+    except XmagError:
+        raise
+    except OSError as error:
+        raise ExportError(
+            expected=f"to write {path.name} in {path.parent}",
+            found=error.strerror or str(error),
+            hint="Choose a folder that you may write to, with enough free space.",
+            causes=(error,),
+        ) from error
 
 
 @contextmanager
@@ -29,7 +53,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     part = _part_of(path)
     try:
-        with _said_plainly(path):
+        with said_plainly(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
             part.replace(path)
@@ -51,7 +75,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     part = _part_of(path)
     try:
-        with _said_plainly(path):
+        with said_plainly(path):
             part.mkdir(parents=True)
             yield part
             _move_all(part, path)
@@ -87,6 +111,21 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def file_crc(path: Path) -> int:
+    """Return the CRC-32 of a file: damage and mix-ups change it.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    value = 0
+    with path.open("rb") as stream:
+        while data := stream.read(_CHUNK):
+            value = zlib.crc32(data, value)
+    return value
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -135,18 +174,3 @@ def _move_all(part: Path, path: Path) -> None:
             raise
         for file in sorted(part.iterdir()):
             file.replace(path / file.name)
-
-
-@contextmanager
-def _said_plainly(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except XmagError:
-        raise
-    except OSError as error:
-        raise ExportError(
-            expected=f"to write {path.name} in {path.parent}",
-            found=error.strerror or str(error),
-            hint="Choose a folder that you may write to, with enough free space.",
-            causes=(error,),
-        ) from error

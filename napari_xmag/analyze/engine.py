@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.analyze.accumulator import ScoreAccumulator
@@ -16,10 +17,12 @@ from napari_xmag.analyze.encoder import EncoderLanes, Scores
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.errors import ResultError
 from napari_xmag.nets.engines.base import Engine
 from napari_xmag.nets.engines.lanes import usable_cores
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles, tiles_ahead
 from napari_xmag.slide.tissue import TissueChoice, TissueMask, find_tissue, whole_slide
 
@@ -70,6 +73,8 @@ def analyze(
         When the tissue cannot be looked for; single unreadable tiles raise nothing.
     ModelError
         When the model fails or gives values that are not numbers.
+    ResultError
+        When the file was replaced or changed meanwhile.
     """
     require_mpp(slide)
     return _Analysis(slide, model, settings or AnalyzeSettings(), mask).events()
@@ -124,6 +129,9 @@ class _Analysis:
 
     def _run(self, aside: ThreadPoolExecutor) -> Generator[AnalyzeEvent, None, None]:
         clock = _Clock()
+        path = self._slide.path
+        # First of all: whoever replaces the file meanwhile must not get this result.
+        begun = aside.submit(slide_fingerprint, path, self._slide.image.index)
         preparing = aside.submit(EncoderLanes, self._model, self._settings)
         mask = yield from _awaited(aside.submit(self._find_mask), "finding the tissue")
         clock.lap("tissue")
@@ -144,6 +152,7 @@ class _Analysis:
             build_result, self._slide, self._model.info, bag, mask, accumulator, used
         )
         result = yield from _awaited(assembled, "summing up")
+        _require_unchanged(path, begun.result(), str(result.slide["fingerprint"]))
         _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
         yield SlideFinished(result)
 
@@ -230,6 +239,15 @@ class _Analysis:
             "precision": encoder.engine.precision,
             "tissue": str(mask.method),
         }
+
+
+def _require_unchanged(path: Path, begun: str, ended: str) -> None:
+    if begun != ended:
+        raise ResultError(
+            expected=f"{path.name} to stay as it was while it was analyzed",
+            found="another file, or other contents, by the end",
+            hint="Analyze it again once it is no longer written to.",
+        )
 
 
 class _Clock:

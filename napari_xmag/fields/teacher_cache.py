@@ -4,7 +4,9 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Generator, Sequence
+import shutil
+import zlib
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +26,7 @@ from napari_xmag.fields.pairs import (
 )
 from napari_xmag.fields.shards import FieldRecord
 from napari_xmag.fields.store import FieldStore, prefetch
+from napari_xmag.files import said_plainly
 from napari_xmag.learn.distributed import Processes, await_all, gather, share
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher
@@ -34,8 +37,12 @@ _log = logging.getLogger(__name__)
 
 # What is only said about a teacher changes none of its features.
 _SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
-_VIEWS, _TARGETS, _DONE, _ABOUT = "views.npy", "targets.npy", "done.bin", "about.json"
+_VIEWS, _TARGETS, _ABOUT = "views.npy", "targets.npy", "about.json"
+_DONE, _SUMS = "done.bin", "sums.bin"
+"""For each field whether it is made, and the checksum of what was."""
+_PART = ".part"
 _SAFE_AFTER = 64
+_SUM = np.dtype("<u4")
 
 
 def cached_pairs(
@@ -65,22 +72,29 @@ def cached_pairs(
     ------
     ConfigError
         When the fields do not cover the student's tile, or a shard is broken.
+    ExportError
+        When the cache cannot be written, as where the disk is full.
     """
     processes = processes or Processes()
     require_fit(records, spec)
     say_scale(teacher, spec)
     folder = cache / _identity(records, teacher, spec)
-    if not gather(folder.exists(), processes)[0]:
-        partial = folder.with_name(folder.name + ".part")
+    partial = folder.with_name(folder.name + _PART)
+    whole, shapes = False, _shapes(records, spec)
+    found = next(filter(Path.exists, (folder, partial)), None)
+    if processes.first and found is not None:
+        whole = yield from _checked(found, partial, shapes)
+    if not gather(whole, processes)[0]:
         if processes.first and not (partial / _DONE).exists():
-            _lay_out(partial, records, teacher, spec)
+            _lay_out(partial, shapes, feature_width(teacher, spec, records[0].mpp))
         yield from await_all(processes, Stage.TEACHER)
         yield from _fill(partial, FieldStore(fields, records), teacher, spec, processes, threads)
         yield from await_all(processes, Stage.TEACHER)
         if processes.first and not folder.exists():
             about = {"teacher": asdict(teacher.spec), "fields": len(records)}
-            (partial / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
-            partial.replace(folder)
+            with said_plainly(folder):
+                (partial / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+                partial.replace(folder)
         yield from await_all(processes, Stage.TEACHER)
     return CachedPairs(
         np.load(folder / _VIEWS, mmap_mode="r"),
@@ -104,19 +118,96 @@ def say_scale(teacher: Teacher, spec: StudentSpec) -> None:
         )
 
 
-def _lay_out(
-    folder: Path, records: Sequence[FieldRecord], teacher: Teacher, spec: StudentSpec
-) -> None:
-    """Make the empty arrays."""
-    folder.mkdir(parents=True, exist_ok=True)
+_Shapes = Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
+
+
+def _shapes(records: Sequence[FieldRecord], spec: StudentSpec) -> _Shapes:
+    """Return kind and shape of each array, by the name of its file; targets without their width."""
     count, side, cells = len(records), spec.tile_px, spec.cells
-    width = feature_width(teacher, spec, records[0].mpp)
-    _array(folder / _VIEWS, np.uint8, (count, 3, side, side))
-    _array(folder / _TARGETS, np.float16, (count, cells, cells, width))
-    (folder / _DONE).write_bytes(bytes(count))
+    return {
+        _VIEWS: (np.dtype(np.uint8), (count, 3, side, side)),
+        _TARGETS: (np.dtype(np.float16), (count, cells, cells)),
+    }
 
 
-def _array(path: Path, kind: type[np.generic], shape: tuple[int, ...]) -> None:
+def _checked(place: Path, partial: Path, shapes: _Shapes) -> Generator[Progress, None, bool]:
+    """Look at what an earlier run made; what was altered since is made anew.
+
+    Returns
+    -------
+    Whether all is there; otherwise it lies in ``partial``, as far as it is good.
+    """
+    meter = ProgressMeter(Stage.TEACHER, 0, "fields", item="checking what is kept")
+    with one_thread() as thread:
+        bad = yield from run_with_progress(lambda: _damaged(place, shapes), meter, thread)
+    if bad is None or len(bad):
+        count = "All" if bad is None else str(len(bad))
+        _log.warning("%s fields kept in %s are damaged and made anew.", count, place.name)
+    elif place != partial:
+        return True
+    _begin_again(place, partial, bad)
+    return False
+
+
+def _damaged(folder: Path, shapes: _Shapes) -> NDArray[np.int64] | None:
+    """Return the finished rows whose checksum is another; None where nothing can be used."""
+    try:
+        arrays = [np.load(folder / name, mmap_mode="r") for name in shapes]
+        done, sums = np.fromfile(folder / _DONE, np.uint8), np.fromfile(folder / _SUMS, _SUM)
+    except (OSError, ValueError, EOFError):
+        return None
+    rows = len(arrays[0])
+    for array, (kind, shape) in zip(arrays, shapes.values(), strict=True):
+        if (array.dtype, array.ndim, array.shape[: len(shape)]) != (kind, 4, shape):
+            return None
+    if len(done) != rows or len(sums) != rows:
+        return None
+    finished = np.flatnonzero(done).tolist()
+    name = _name(folder)
+    bad = [r for r in finished if _checksum(name, r, *(array[r] for array in arrays)) != sums[r]]
+    return np.array(bad, np.int64)
+
+
+def _begin_again(place: Path, partial: Path, bad: NDArray[np.int64] | None) -> None:
+    """Keep in ``partial`` what is good of a cache."""
+    with said_plainly(partial):
+        if bad is None:
+            shutil.rmtree(place)
+            return
+        if place != partial:
+            if partial.exists():
+                shutil.rmtree(partial)
+            place.replace(partial)
+        done = np.fromfile(partial / _DONE, np.uint8)
+        done[bad] = 0
+        (partial / _DONE).write_bytes(done.tobytes())
+
+
+def _name(folder: Path) -> str:
+    """Return what a cache is called, whether it is finished or not."""
+    return folder.name.removesuffix(_PART)
+
+
+def _checksum(name: str, row: int, *values: NDArray[Any]) -> int:
+    """Return what tells a row that was altered, or that belongs to another place or cache."""
+    value = zlib.crc32(f"{name} {row}".encode())
+    for array in values:
+        value = zlib.crc32(np.ascontiguousarray(array).tobytes(), value)
+    return value
+
+
+def _lay_out(folder: Path, shapes: _Shapes, width: int) -> None:
+    """Make the empty arrays."""
+    with said_plainly(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (kind, shape) in shapes.items():
+            _array(folder / name, kind, shape if len(shape) == 4 else (*shape, width))
+        count = shapes[_VIEWS][1][0]
+        (folder / _SUMS).write_bytes(bytes(_SUM.itemsize * count))
+        (folder / _DONE).write_bytes(bytes(count))
+
+
+def _array(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> None:
     np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
 
 
@@ -173,24 +264,29 @@ class _Rows:
 
         starts = {name: _offset(self._folder / name) for name in (_VIEWS, _TARGETS)}
         self._arrays = [(opened(name), start) for name, start in starts.items()]
-        self._done = opened(_DONE)
+        self._done, self._sums = opened(_DONE), opened(_SUMS)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        with self._close:
+        with said_plainly(self._folder), self._close:
             self._mark()
 
     def write(self, row: int, *values: NDArray[Any]) -> None:
         """Write one row of each array."""
-        for (stream, start), value in zip(self._arrays, values, strict=True):
-            stream.seek(start + row * value.nbytes)
-            stream.write(np.ascontiguousarray(value).tobytes())
-        self._waiting.append(row)
-        if len(self._waiting) == _SAFE_AFTER:
-            self._mark()
+        with said_plainly(self._folder):
+            for (stream, start), value in zip(self._arrays, values, strict=True):
+                stream.seek(start + row * value.nbytes)
+                stream.write(np.ascontiguousarray(value).tobytes())
+            self._sums.seek(row * _SUM.itemsize)
+            self._sums.write(
+                np.array([_checksum(_name(self._folder), row, *values)], _SUM).tobytes()
+            )
+            self._waiting.append(row)
+            if len(self._waiting) == _SAFE_AFTER:
+                self._mark()
 
     def _mark(self) -> None:
-        for stream, _ in self._arrays:
+        for stream in (*(stream for stream, _ in self._arrays), self._sums):
             stream.flush()
             os.fsync(stream.fileno())
         for row in self._waiting:

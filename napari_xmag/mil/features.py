@@ -1,6 +1,8 @@
 """All tile features of a slide, computed once and kept."""
 
 import hashlib
+import logging
+import zlib
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -8,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag._about import __version__
 from napari_xmag.errors import TissueError
-from napari_xmag.files import whole_file
+from napari_xmag.files import file_crc, whole_file
 from napari_xmag.geometry import Box
 from napari_xmag.nets.device import DeviceBatch, encode_bag
 from napari_xmag.nets.info import Granularity
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from napari_xmag.slide.bag import Bag
     from napari_xmag.slide.base import Slide
     from napari_xmag.slide.tiles import Tile, TileGrid
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 32
 
@@ -95,10 +100,12 @@ def slide_features(
         naming = partial(slide_identity, path, mpp, parts)
         name = yield from run_with_progress(naming, meter, thread)
         place = cache / f"{name}.npz"
-        if not place.exists():
-            result = yield from encoding.run(meter, thread)
-            yield from run_with_progress(partial(_keep, result, place), meter, thread)
-        return (yield from run_with_progress(partial(_kept, place), meter, thread))
+        kept = yield from run_with_progress(partial(_kept, place), meter, thread)
+        if kept is not None:
+            return kept
+        result = yield from encoding.run(meter, thread)
+        yield from run_with_progress(partial(_keep, result, place), meter, thread)
+        return (yield from run_with_progress(partial(_unaltered, place), meter, thread))
 
 
 def or_blank(
@@ -128,18 +135,45 @@ def slide_identity(path: Path, mpp: float | None, parts: tuple[object, ...]) -> 
 
 
 def _keep(result: SlideFeatures, place: Path) -> None:
-    with whole_file(place.with_suffix(".npy")) as part:
+    values = place.with_suffix(".npy")
+    with whole_file(values) as part:
         np.save(part, result.features)
     # Written last: where it is, the features are.
     with whole_file(place) as part:
-        np.savez(part, boxes=result.boxes, tiles=result.tiles, tissue=result.tissue)
+        np.savez(
+            part,
+            boxes=result.boxes,
+            tiles=result.tiles,
+            tissue=result.tissue,
+            checksum=np.array([file_crc(values)], np.uint32),
+            name=np.array(place.stem),
+        )
 
 
-def _kept(place: Path) -> SlideFeatures:
+def _kept(place: Path) -> SlideFeatures | None:
+    """Return what is kept; None where there is nothing, or where it was altered since."""
+    if not place.exists():
+        return None
+    try:
+        return _unaltered(place)
+    except (OSError, ValueError, LookupError, EOFError, BadZipFile, zlib.error) as error:
+        _log.warning("The features kept in %s are damaged and made anew: %s", place.name, error)
+        return None
+
+
+def _unaltered(place: Path) -> SlideFeatures:
+    values = place.with_suffix(".npy")
+    # Opened here: of a file that is no archive, numpy leaves its own handle open.
+    with place.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+        boxes, tiles, tissue = (arrays[name] for name in ("boxes", "tiles", "tissue"))
+        checksum, name = int(arrays["checksum"][0]), str(arrays["name"])
+    if name != place.stem or checksum != file_crc(values):
+        raise ValueError("its checksum is another")
     # Mapped: the features of a thousand slides need not fit into memory.
-    features = np.load(place.with_suffix(".npy"), mmap_mode="c", allow_pickle=False)
-    with np.load(place, allow_pickle=False) as arrays:
-        return SlideFeatures(features, arrays["boxes"], arrays["tiles"], arrays["tissue"])
+    features = np.load(values, mmap_mode="c", allow_pickle=False)
+    if not len(features) == len(boxes) == tissue.sum() or len(tissue) != len(tiles):
+        raise ValueError("its parts do not belong together")
+    return SlideFeatures(features, boxes, tiles, tissue)
 
 
 @dataclass(frozen=True)

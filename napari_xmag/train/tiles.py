@@ -1,15 +1,17 @@
 """Pixels of the tiles of many slides: kept on disk as far as allowed, read ahead of their use."""
 
+import logging
 import os
 import shutil
+import zlib
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.intp]
 
+_log = logging.getLogger(__name__)
+
 _OPEN_SLIDES = 8
 _WORKERS = 4
 _LEFT_FREE = 2**30
+_CHECKSUM = np.dtype("<u4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +86,9 @@ class ReadsTiles(Protocol):
 class TileStore:
     """Pixels of whole slides in a folder, one file each, as long as there is room.
 
+    Behind the tiles stands a checksum of each, which depends on slide and place too: what was
+    altered, cut or belongs to another slide is not taken, but said and read from the slide again.
+
     Parameters
     ----------
     folder
@@ -94,8 +102,12 @@ class TileStore:
         self._names: dict[SlideTiles, str] = {}
 
     def holds(self, tiles: SlideTiles) -> bool:
-        """Say whether the pixels of this slide are kept."""
-        return self._file(tiles).exists()
+        """Say whether the pixels of this slide are kept, whole."""
+        try:
+            size = self._file(tiles).stat().st_size
+        except FileNotFoundError:
+            return False
+        return size == tiles.bytes + _CHECKSUM.itemsize * len(tiles)
 
     def has_room(self, tiles: SlideTiles) -> bool:
         """Say whether they may be kept, which also leaves a gigabyte of the disk free."""
@@ -119,6 +131,7 @@ class TileStore:
 
         meter = ProgressMeter(Stage.STORING, len(tiles), "tiles", item=tiles.path.name)
         boxes = [Box(*box) for box in tiles.boxes.tolist()]
+        checksums: list[int] = []
         opening = partial(open_slide, tiles.path, mpp=tiles.mpp)
         with (
             closing((yield from run_with_progress(opening, meter))) as slide,
@@ -133,11 +146,14 @@ class TileStore:
                     continue
                 if tile.pixels is None:
                     raise _unreadable(tiles, tile.index, tile.error)
-                stream.write(tile.pixels.tobytes())
+                data = tile.pixels.tobytes()
+                stream.write(data)
+                checksums.append(self._checksum(tiles, tile.index, data))
                 meter.add(1)
+            stream.write(np.array(checksums, _CHECKSUM).tobytes())
 
-    def read(self, tiles: SlideTiles, indices: Indices) -> Pixels:
-        """Return some tiles of a slide that is kept.
+    def read(self, tiles: SlideTiles, indices: Indices) -> Pixels | None:
+        """Return some tiles of a slide that is kept; None where one was altered since.
 
         The file is read, not mapped: mapped pages would count as memory of the process.
         """
@@ -145,15 +161,36 @@ class TileStore:
         result = np.empty((len(indices), side, side, 3), np.uint8)
         with self._file(tiles).open("rb") as stream:
             for place, index in enumerate(indices):
-                stream.seek(int(index) * size)
-                result[place] = np.frombuffer(stream.read(size), np.uint8).reshape(side, side, 3)
+                data = _at(stream, int(index) * size, size)
+                stated = _at(stream, tiles.bytes + int(index) * _CHECKSUM.itemsize, 4)
+                if int.from_bytes(stated, "little") != self._checksum(tiles, int(index), data):
+                    self._forget(tiles)
+                    return None
+                result[place] = np.frombuffer(data, np.uint8).reshape(side, side, 3)
         return result
 
+    def _forget(self, tiles: SlideTiles) -> None:
+        name = tiles.path.name
+        _log.warning("The tiles kept of %s are damaged; they are read from the slide again.", name)
+        with suppress(OSError):  # read-only: found damaged again next time
+            self._file(tiles).unlink(missing_ok=True)
+
+    def _checksum(self, tiles: SlideTiles, index: int, data: bytes) -> int:
+        return zlib.crc32(data, zlib.crc32(f"{self._name(tiles)} {index}".encode()))
+
     def _file(self, tiles: SlideTiles) -> Path:
+        return self.folder / f"{self._name(tiles)}.rgb"
+
+    def _name(self, tiles: SlideTiles) -> str:
         if tiles not in self._names:  # asked for with every chunk
             parts = (tiles.tile_px, tiles.boxes.tobytes())
             self._names[tiles] = slide_identity(tiles.path, tiles.mpp, parts)
-        return self.folder / f"{self._names[tiles]}.rgb"
+        return self._names[tiles]
+
+
+def _at(stream: BinaryIO, place: int, size: int) -> bytes:
+    stream.seek(place)
+    return stream.read(size)
 
 
 class StoppedError(RuntimeError):
@@ -190,7 +227,9 @@ class TileReader:
             raise StoppedError("training was stopped")
         self.count += len(indices)
         if self._store is not None and self._store.holds(tiles):
-            return self._store.read(tiles, indices)
+            kept = self._store.read(tiles, indices)
+            if kept is not None:
+                return kept
         slide = self._open(tiles)
         return np.stack(list(self._pool.map(lambda i: _read(slide, tiles, int(i)), indices)))
 

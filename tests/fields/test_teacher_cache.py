@@ -1,5 +1,6 @@
 """The cache of views and teacher features: made once, kept when a run breaks."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_xmag.errors import ConfigError
+from napari_xmag.errors import ConfigError, ExportError
 from napari_xmag.fields.teacher_cache import cached_pairs
 from napari_xmag.learn.distributed import Processes
 from napari_xmag.nets.student import StudentSpec
@@ -84,6 +85,48 @@ def test_what_a_broken_run_has_made_is_kept(tmp_path: Path) -> None:
     assert network.calls == 2
     assert np.array_equal(again.targets, whole.targets)
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "another cache's", "without sums"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_was_altered_is_told_and_made_anew(
+    tmp_path: Path, damage: str, finished: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, teacher = records(tmp_path, 5), mean_color()[1]
+    made = run(tmp_path, rows, teacher)
+    whole = [np.array(values) for values in (made.views, made.targets)]
+    (folder,) = (tmp_path / "cache").iterdir()
+    if not finished:
+        folder = folder.rename(folder.with_name(folder.name + ".part"))
+    targets = folder / "targets.npy"
+    data = targets.read_bytes()
+    if damage == "zeroed":
+        targets.write_bytes(data[:-64] + bytes(64))
+    elif damage == "cut":
+        targets.write_bytes(data[:-64])
+    elif damage == "without sums":
+        (folder / "sums.bin").unlink()
+    else:
+        other = mean_color()[1]
+        with torch.no_grad():
+            next(other.network.parameters()).mul_(2)
+        run(tmp_path, rows, other)
+        (strange,) = set((tmp_path / "cache").iterdir()) - {folder}
+        shutil.rmtree(folder)
+        shutil.move(strange, folder)
+    again = run(tmp_path, rows, teacher)
+    np.testing.assert_array_equal(again.views, whole[0])
+    np.testing.assert_array_equal(again.targets, whole[1])
+    assert "damaged and made anew" in caplog.text
+
+
+def test_a_full_disk_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_xmag.fields.teacher_cache.os.fsync", full)
+    with pytest.raises(ExportError, match="No space left on device"):
+        run(tmp_path, records(tmp_path), mean_color()[1])
 
 
 def test_threads_read_ahead_of_the_teacher(tmp_path: Path) -> None:

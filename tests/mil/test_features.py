@@ -56,6 +56,37 @@ def test_a_slide_that_was_moved_is_not_encoded_again(
     np.testing.assert_array_equal(features(moved, encoder, cache).features, before.features)
 
 
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "another slide's", "flipped"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_features_that_were_altered_are_told_and_made_anew(
+    encoder: Encoder,
+    tmp_path: Path,
+    damage: str,
+    suffix: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path, cache = plain(tmp_path / "case.tif", 1), tmp_path / "cache"
+    before = np.array(features(path, encoder, cache).features)
+    (file,) = cache.glob(f"*{suffix}")
+    data = bytearray(file.read_bytes())
+    if damage == "another slide's":
+        features(plain(tmp_path / "other.tif", 2), encoder, tmp_path / "other")
+        for other in (tmp_path / "other").iterdir():
+            shutil.copy(other, file.with_suffix(other.suffix))
+    elif damage == "cut":
+        file.write_bytes(data[:-7])
+    elif damage == "zeroed":
+        file.write_bytes(bytes(len(data)))
+    else:
+        data[-40 if suffix == ".npy" else 150] ^= 4
+        file.write_bytes(data)
+    np.testing.assert_array_equal(features(path, encoder, cache).features, before)
+    assert "are damaged and made anew" in caplog.text
+    caplog.clear()
+    features(path, encoder, cache)
+    assert not caplog.text
+
+
 def test_what_is_remembered_of_a_slide_counts(no_mpp_slide: Path) -> None:
     def name(mpp: float | None = None) -> str:
         return slide_identity(no_mpp_slide, mpp, ())

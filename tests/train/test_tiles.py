@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,31 @@ def test_store_and_slide_give_the_same(tiles: SlideTiles, tmp_path: Path) -> Non
         assert store.holds(tiles)
         assert np.array_equal(reader.read(tiles, wanted), from_slide)
     file = next((tmp_path / "tiles").iterdir())
-    assert file.stat().st_size == tiles.bytes == 6 * 64 * 64 * 3
+    assert tiles.bytes == 6 * 64 * 64 * 3
+    assert file.stat().st_size == tiles.bytes + 6 * 4  # a checksum each
+
+
+@pytest.mark.parametrize("damage", ["zeroed", "cut", "another slide's"])
+def test_tiles_that_were_altered_are_told_and_read_from_the_slide(
+    tiles: SlideTiles, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = TileStore(tmp_path / "tiles", 3 * tiles.bytes)
+    finish(store.keep(tiles))
+    (file,) = (tmp_path / "tiles").iterdir()
+    if damage == "zeroed":
+        file.write_bytes(bytes(file.stat().st_size))
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-1])
+    else:
+        other = replace(tiles, boxes=tiles.boxes + 7)
+        finish(store.keep(other))
+        (kept,) = set((tmp_path / "tiles").iterdir()) - {file}
+        kept.replace(file)
+    wanted = np.arange(6)
+    with closing(TileReader(store)) as reader, closing(TileReader()) as plain:
+        np.testing.assert_array_equal(reader.read(tiles, wanted), plain.read(tiles, wanted))
+    assert not store.holds(tiles)
+    assert ("are damaged" in caplog.text) == (damage != "cut")
 
 
 def test_a_store_keeps_within_its_limit(tiles: SlideTiles, tmp_path: Path) -> None:
