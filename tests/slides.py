@@ -10,23 +10,31 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 Pixels = NDArray[np.uint8]
+Color = tuple[int, int, int]
 GLASS = (243, 243, 243)
 TILE = 256
 
 
 def draw_section(
-    width: int, height: int, *, center: tuple[float, float] = (0.5, 0.5), seed: int = 0
+    width: int,
+    height: int,
+    *,
+    center: tuple[float, float] = (0.5, 0.5),
+    seed: int = 0,
+    stroma: Color = (222, 160, 194),
+    nuclei: Color = (96, 62, 140),
+    glass: Color = GLASS,
 ) -> Pixels:
     """Return glass with one ellipse of pink tissue and purple nuclei, uint8 (height, width, 3)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     distance = ((x / width - center[0]) / 0.32) ** 2 + ((y / height - center[1]) / 0.36) ** 2
     noise = gaussian_filter(rng.standard_normal((height, width)).astype(np.float32), 3)
-    nuclei = noise > 1.6 * noise.std()
-    stroma = gaussian_filter(rng.standard_normal((height, width)).astype(np.float32), 12)
-    pink = np.array([222, 160, 194], np.float32) + 120 * stroma[..., None] / stroma.std() / 10
-    tissue = np.where(nuclei[..., None], np.array([96, 62, 140], np.float32), pink)
-    picture = np.where((distance < 1)[..., None], tissue, np.array(GLASS, np.float32))
+    dark = noise > 1.6 * noise.std()
+    waves = gaussian_filter(rng.standard_normal((height, width)).astype(np.float32), 12)
+    ground = np.array(stroma, np.float32) + 120 * waves[..., None] / waves.std() / 10
+    tissue = np.where(dark[..., None], np.array(nuclei, np.float32), ground)
+    picture = np.where((distance < 1)[..., None], tissue, np.array(glass, np.float32))
     picture += rng.normal(0, 2, picture.shape)
     return np.clip(picture, 0, 255).astype(np.uint8)
 

@@ -1,16 +1,56 @@
 """Flags say what is the matter, and are silent otherwise."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from napari_xmag.analyze.flags import (
     FlagCode,
     degenerate_flags,
+    finder_flags,
     mpp_flags,
     range_flags,
     tissue_flags,
     unreadable_flags,
 )
+from tests.slide.tissue.sections import HEIGHT, WIDTH, find
+from tests.slides import GLASS, draw_section
+
+
+def _codes(folder: Path, picture: np.ndarray) -> list[str]:
+    return [flag.code for flag in finder_flags(find(folder, picture.astype(np.uint8)))]
+
+
+def test_a_section_on_clean_glass_is_no_flag(tmp_path: Path) -> None:
+    assert _codes(tmp_path, draw_section(WIDTH, HEIGHT)) == []
+
+
+def test_tissue_without_any_glass_is_said(tmp_path: Path) -> None:
+    middle = draw_section(3 * WIDTH, 3 * HEIGHT)[HEIGHT : 2 * HEIGHT, WIDTH : 2 * WIDTH]
+    assert _codes(tmp_path, middle) == [FlagCode.NEARLY_ALL_TISSUE]
+
+
+def test_a_crumb_on_much_glass_is_said(tmp_path: Path) -> None:
+    crumb = np.full((3000, 3000, 3), GLASS)
+    crumb[1200:1300, 1200:1300] = draw_section(400, 400)[150:250, 150:250]
+    assert _codes(tmp_path, crumb) == [FlagCode.NEARLY_NO_TISSUE]
+
+
+def test_pen_that_was_left_out_is_said(tmp_path: Path) -> None:
+    drawn = draw_section(WIDTH, HEIGHT)
+    drawn[30:70, 60:700] = (20, 60, 190)
+    assert _codes(tmp_path, drawn) == [FlagCode.PEN_MARKS]
+    (flag,) = finder_flags(find(tmp_path, drawn))
+    assert "were left out" in flag.words
+
+
+def test_what_looks_like_pen_but_was_kept_is_said(tmp_path: Path) -> None:
+    smooth = np.full((HEIGHT, WIDTH, 3), GLASS)
+    smooth[100:500, 200:600] = (60, 90, 190)
+    (flag,) = finder_flags(find(tmp_path, smooth.astype(np.uint8)))
+    assert flag.code == FlagCode.PEN_MARKS
+    assert "was kept" in flag.words
 
 
 def test_enough_tissue_is_no_flag() -> None:

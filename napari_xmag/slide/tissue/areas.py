@@ -1,6 +1,7 @@
 """Connected areas of pixels: small ones out, narrow ones out, edges off."""
 
 import math
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -41,6 +42,22 @@ def lines(pixels: Mask, radius: int, least: float) -> Mask:
     narrow[np.unique(labels[shrunk(pixels, radius)])] = False
     narrow[0] = False
     return np.asarray(narrow[labels])
+
+
+def labelled_areas(pixels: Mask, least: float) -> Iterator[tuple[slice, slice, Mask]]:
+    """Yield connected areas of ``least`` pixels and more, the largest first.
+
+    Each comes as its rows and columns in the picture, and a mask of them.
+    """
+    from scipy.ndimage import find_objects, label
+
+    labels, number = label(pixels, np.ones((3, 3)))
+    sizes = _sizes(labels, number)[1:]
+    large = np.flatnonzero(sizes >= max(1.0, least))
+    places = find_objects(labels)
+    for index in large[np.argsort(-sizes[large], kind="stable")]:
+        rows, columns = places[index]
+        yield rows, columns, labels[rows, columns] == index + 1
 
 
 def mostly(pixels: Mask, part: Mask) -> Mask:

@@ -17,6 +17,7 @@ from napari_xmag.slide.tissue.areas import (
     shrunk,
     without_small,
 )
+from napari_xmag.slide.tissue.faint import find_faint
 from napari_xmag.slide.tissue.glass import find_glass
 from napari_xmag.slide.tissue.mask import TissueChoice, TissueFindings, TissueMask
 from napari_xmag.slide.tissue.pen import Marks, find_marks
@@ -54,8 +55,9 @@ def find_tissue(slide: Slide) -> TissueMask:
     What is damaged in the file is neither tissue nor glass, but ``unreadable``.
 
     Glass is whatever bright, smooth colour dominates the slide. Pen marks are known by their shape
-    and by their lack of texture at the scale of cells, not by their colour. Black and transparent
-    areas, specks and holes are removed by their area in µm².
+    and by their lack of texture at the scale of cells, not by their colour; tissue that is hardly
+    stained is known by having it. Black and transparent areas, specks and holes are removed by
+    their area in µm².
 
     Returns
     -------
@@ -75,7 +77,8 @@ def find_tissue(slide: Slide) -> TissueMask:
     stained = without_small(stained, SPECK_UM2 / pixel_um2)
     marks = find_marks(slide, overview, staining, stained, glass.color, pixel_um2)
     left_out = _left_out(marks, stained, SPECK_UM2 / pixel_um2)
-    tissue = _solid(stained, left_out, pixel_um2) & overview.usable & ~left_out
+    faint = find_faint(slide, overview, staining, stained, left_out, pixel_um2)
+    tissue = _solid(stained | faint, left_out, pixel_um2) & overview.usable & ~left_out
     red, green, blue = map(float, glass.color)
     findings = TissueFindings(
         glass=(red, green, blue),

@@ -17,7 +17,7 @@ from napari_xmag.slide.tissue.areas import COARSE, coarse, fine, grown, shrunk
 from napari_xmag.slide.tissue.ink import color_overlap, same_ink
 from napari_xmag.slide.tissue.smooth_areas import VIVID, SmoothArea, smooth_areas
 from napari_xmag.slide.tissue.staining import Staining
-from napari_xmag.slide.tissue.texture import Region, cell_texture
+from napari_xmag.slide.tissue.texture import Region, cell_texture, spread_places
 
 Mask = NDArray[np.bool_]
 
@@ -30,9 +30,8 @@ _STANDS_OUT_ON_GLASS = 18
 _BESIDE_GLASS = 0.2
 _LARGE_UM2 = 30_000.0
 _ON_GLASS = 0.35
-# Most areas that are looked at, largest first, and places in each.
+# Most areas that are looked at, largest first.
 _MOST_AREAS = 40
-_PLACES = 5
 # Ink has less texture than this at the scale of cells, and pale haze less than that; so many of the
 # places in an area may have more.
 _INK_TEXTURE = 2.2
@@ -116,25 +115,13 @@ def _is_plain(slide: Slide, area: SmoothArea, scale: tuple[float, float]) -> boo
     region = Region(inner, area.top, area.left, *scale)
     limit = _INK_TEXTURE if area.is_vivid else _HAZE_TEXTURE
     plain = textured = 0
-    for row, column in _spread(area.core):
+    for row, column in spread_places(area.core):
         texture = cell_texture(slide, region, row, column)
         plain += texture is not None and texture <= limit
         textured += texture is not None and texture > limit
         if textured > _MAY_DIFFER:
             return False
     return plain > textured
-
-
-def _spread(core: Mask) -> list[tuple[int, int]]:
-    """Return places all over an area, as far from its edge as it is wide enough for."""
-    for margin in (3, 2, 1, 0):
-        inside = np.flatnonzero(shrunk(core, margin))
-        if len(inside) >= _PLACES:
-            break
-    # From the middle on: the ends of a stroke are the least certain.
-    parts = (np.array([2, 1, 3, 0, 4]) + 0.5) / _PLACES
-    chosen = np.unravel_index(inside[(parts * len(inside)).astype(int)], core.shape)
-    return [(int(row), int(column)) for row, column in zip(*chosen, strict=True)]
 
 
 def _is_stroke(area: SmoothArea, coarse_um2: float) -> bool:

@@ -10,6 +10,7 @@ from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.resample import read_resampled
+from napari_xmag.slide.tissue.areas import shrunk
 
 Mask = NDArray[np.bool_]
 
@@ -23,6 +24,8 @@ _NOISE_PX = 3
 # Where less than this part of what was read counts, it says nothing.
 _LEAST_SEEN = 0.05
 _LEAST_SIDE = 16
+# Places that are looked at in an area.
+_PLACES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +96,21 @@ def cell_texture(slide: Slide, region: Region, row: int, column: int) -> float |
     except TileReadError:
         return None
     return _standing_out(pixels, counts)
+
+
+def spread_places(area: Mask) -> list[tuple[int, int]]:
+    """Return rows and columns of five places all over an area, bool (H, W).
+
+    They lie as far from its edge as it is wide enough for, the middle first.
+    """
+    for margin in (3, 2, 1, 0):
+        inside = np.flatnonzero(shrunk(area, margin))
+        if len(inside) >= _PLACES:
+            break
+    # From the middle on: the ends of a stroke are the least certain.
+    parts = (np.array([2, 1, 3, 0, 4]) + 0.5) / _PLACES
+    chosen = np.unravel_index(inside[(parts * len(inside)).astype(int)], area.shape)
+    return [(int(row), int(column)) for row, column in zip(*chosen, strict=True)]
 
 
 def _standing_out(pixels: NDArray[np.uint8], counts: Mask) -> float:

@@ -5,17 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_xmag.errors import MppMissingError, TissueError
-from napari_xmag.geometry import Box, Mpp
+from napari_xmag.errors import MppMissingError
+from napari_xmag.geometry import Box
 from napari_xmag.slide.base import require_mpp
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.tissue import (
-    TissueMask,
-    find_tissue,
-    painted,
-    tissue_in_polygons,
-    whole_slide,
-)
+from napari_xmag.slide.tissue import find_tissue, whole_slide
 from tests.slides import GLASS, Pixels, draw_section, write_pyramid
 
 
@@ -23,7 +17,7 @@ def _write(path: Path, pixels: Pixels, mpp: float = 2.0) -> Path:
     return write_pyramid(path, pixels, mpp=mpp, factors=(1,))
 
 
-def _ellipse(width: int, height: int) -> float:
+def _ellipse() -> float:
     """Part of the picture that draw_section covers with tissue."""
     return float(np.pi * 0.32 * 0.36)
 
@@ -32,7 +26,7 @@ def _ellipse(width: int, height: int) -> float:
 def test_tissue_is_the_ellipse(name: str, request: pytest.FixtureRequest) -> None:
     mask = find_tissue(open_slide(request.getfixturevalue(name)))
     assert mask.method == "auto"
-    assert mask.pixels.mean() == pytest.approx(_ellipse(1, 1), abs=0.02)
+    assert mask.pixels.mean() == pytest.approx(_ellipse(), abs=0.02)
     height, width = mask.pixels.shape
     assert mask.pixels[height // 2, width // 2]
     assert not mask.pixels[:5].any()
@@ -74,7 +68,7 @@ def test_pen_and_black_are_no_tissue(tmp_path: Path, colour: tuple[int, int, int
     picture[60:120, 100:1500] = colour
     mask = find_tissue(open_slide(_write(tmp_path / "pen.tiff", picture)))
     assert mask.fraction(Box(90, 50, 1420, 80)) == 0
-    assert mask.pixels.mean() == pytest.approx(_ellipse(1, 1), abs=0.02)
+    assert mask.pixels.mean() == pytest.approx(_ellipse(), abs=0.02)
 
 
 def test_specks_and_holes_go_by_their_area(tmp_path: Path) -> None:
@@ -100,19 +94,7 @@ def test_unscanned_area_is_never_tissue(alpha_slide: Path, bounds_slide: Path) -
     whole = whole_slide(slide)
     assert whole.fraction(slide.bounds) == pytest.approx(1, abs=0.02)
     assert whole.fraction(Box(0, 0, 6000, 1900)) == 0
-    assert find_tissue(slide).fraction(slide.bounds) == pytest.approx(_ellipse(1, 1), abs=0.03)
-
-
-def test_painting_wins_but_not_over_unscanned(alpha_slide: Path) -> None:
-    slide = open_slide(alpha_slide)
-    pixels = np.zeros((200, 300), bool)
-    pixels[20:40, 50:250] = True
-    mask = painted(slide, pixels)
-    assert mask.method == "painted"
-    assert mask.fraction(Box(1100, 200, 1400, 200)) == 1
-    assert mask.fraction(Box(0, 0, 990, 2000)) == 0
-    with pytest.raises(TissueError, match="200×200"):
-        painted(slide, np.zeros((200, 200), bool))
+    assert find_tissue(slide).fraction(slide.bounds) == pytest.approx(_ellipse(), abs=0.03)
 
 
 def test_mpp_is_needed_and_may_be_given(no_mpp_slide: Path) -> None:
@@ -120,48 +102,6 @@ def test_mpp_is_needed_and_may_be_given(no_mpp_slide: Path) -> None:
         find_tissue(open_slide(no_mpp_slide))
     assert find_tissue(open_slide(no_mpp_slide, mpp=1.0)).pixels.any()
     assert whole_slide(open_slide(no_mpp_slide)).pixels.all()
-
-
-def test_fraction_is_exact_within_mask_pixels() -> None:
-    mask = TissueMask(np.array([[True, False], [False, True]]), 10.0, 20.0, "painted")
-    assert mask.fraction(Box(0, 0, 20, 40)) == pytest.approx(0.5)
-    assert mask.fraction(Box(5, 0, 10, 20)) == pytest.approx(0.5)
-    assert mask.fraction(Box(2.5, 5, 10, 10)) == pytest.approx(0.75)
-    assert mask.fraction(Box(-10, 0, 20, 20)) == pytest.approx(0.5)
-    assert mask.fraction(Box(100, 100, 20, 20)) == 0
-    assert mask.fractions([]).shape == (0,)
-    assert mask.area_um2(Mpp(0.5, 0.25)) == pytest.approx(2 * 5 * 5)
-
-
-def test_grid_fractions_are_those_of_its_boxes() -> None:
-    rng = np.random.default_rng(4)
-    pixels, unreadable = rng.random((2, 37, 53)) < 0.4
-    mask = TissueMask(pixels, 7.3, 8.1, "painted", unreadable=unreadable)
-    x, y = -20.5 + 31.7 * np.arange(16), 3.25 + 29.9 * np.arange(12)
-    boxes = [Box(left, top, 31.7, 29.9) for top in y[:-1] for left in x[:-1]]
-    found = mask.grid_fractions(x, y)
-    assert found.shape == (11, 15)
-    np.testing.assert_allclose(found.ravel(), mask.fractions(boxes), atol=1e-8)
-    assert found.min() == 0
-    assert 0.2 < found.mean() < 0.6
-    damaged = TissueMask(unreadable, 7.3, 8.1, "painted")
-    np.testing.assert_allclose(
-        mask.unreadable_grid_fractions(x, y), damaged.grid_fractions(x, y), atol=1e-8
-    )
-    assert not damaged.unreadable_grid_fractions(x, y).any()
-
-
-def test_polygons_narrow_the_tissue(pyramid_slide: Path) -> None:
-    slide = open_slide(pyramid_slide)
-    left = np.array([(0, 0), (1500, 0), (1500, 2000), (0, 2000)], float)
-    mask = tissue_in_polygons(slide, [left])
-    assert mask.method == "regions"
-    assert mask.fraction(Box(1520, 0, 1480, 2000)) == 0
-    assert mask.pixels.mean() == pytest.approx(_ellipse(1, 1) / 2, abs=0.02)
-    everything = tissue_in_polygons(slide, [left], only_tissue=False)
-    assert everything.fraction(Box(0, 0, 1490, 2000)) == pytest.approx(1, abs=0.01)
-    with pytest.raises(TissueError, match="none of them on the slide"):
-        tissue_in_polygons(slide, [left + 9000])
 
 
 @pytest.mark.real_data
