@@ -1,7 +1,7 @@
-"""What has been scored so far: scores and sums, never pixels or features."""
+"""What has been scored so far: scores and sums, never pixels."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,8 @@ class ScoreAccumulator:
         Planned tiles.
     classes
         Number of classes.
+    keep_features
+        Keep them, as float16, for a head that needs those of all patches.
 
     Attributes
     ----------
@@ -39,6 +41,7 @@ class ScoreAccumulator:
     scores: "list[Scores]" = field(default_factory=list)
     unreadable: list[tuple[int, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    keep_features: bool = False
     began: float = field(default_factory=time.perf_counter)
     analyzed: int = 0
     feature_sum: NDArray[np.float64] | float = 0.0
@@ -52,9 +55,13 @@ class ScoreAccumulator:
         """Take in a batch and return the event that tells of it."""
         if not self.scores:
             self.seconds["first_tiles"] = time.perf_counter() - self.began
-        self.scores.append(scores)
-        self.analyzed += scores.tiles
         found = scores.of_patches
+        if not self.keep_features:
+            found = replace(found, features=None)
+        elif found.features is not None:
+            found = replace(found, features=found.features.astype(np.float16))
+        self.scores.append(replace(scores, of_patches=found))
+        self.analyzed += scores.tiles
         self.feature_sum = self.feature_sum + found.feature_sum
         return self._event(scores.indices, found.attention_logit, found.patch_evidence)
 

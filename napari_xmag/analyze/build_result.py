@@ -1,6 +1,6 @@
 """From the scores of all tiles to the result: attention, evidence, prediction, flags."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +12,11 @@ from napari_xmag.analyze.accumulator import ScoreAccumulator
 from napari_xmag.analyze.provenance import model_facts, program_versions
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.table import PatchTable
+from napari_xmag.analyze.tissue_shares import tissue_shares
 from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.info import ModelInfo
+from napari_xmag.nets.patch_classifier import PatchClassifier
 from napari_xmag.nets.pooling import pool_scores
 from napari_xmag.slide.bag import Bag
 from napari_xmag.slide.base import Slide, require_mpp
@@ -30,6 +32,7 @@ def build_result(
     mask: TissueMask,
     accumulator: ScoreAccumulator,
     settings: Mapping[str, Any],
+    classifier: PatchClassifier | None = None,
 ) -> SlideResult:
     """Return the result of a finished run.
 
@@ -37,6 +40,8 @@ def build_result(
     ----------
     settings
         As they were in effect, ready for JSON.
+    classifier
+        The head, where examples taught it: the answer is then the share of each class.
 
     Raises
     ------
@@ -44,8 +49,12 @@ def build_result(
         When the model gave values that are not numbers.
     """
     grid = bag.patches
-    patches, logits = _pooled(info, grid, accumulator)
-    raw, calibrated = info.probabilities(logits) if len(patches) else ((), ())
+    if classifier is None or not accumulator.scores:
+        patches, logits = _pooled(info, grid, accumulator)
+        raw, calibrated = info.probabilities(logits) if len(patches) else ((), ())
+    else:
+        patches, logits, calibrated = _shared(classifier, grid, mask, accumulator)
+        raw = logits
     return SlideResult(
         patches=patches,
         grid_shape=grid.shape,
@@ -57,7 +66,7 @@ def build_result(
         logits=tuple(map(float, logits)),
         probabilities_raw=tuple(map(float, raw)),
         probabilities=tuple(map(float, calibrated)),
-        flags=_flags(slide, info, mask, accumulator, patches),
+        flags=_flags(slide, info, mask, accumulator, patches, calibrated),
         unreadable=tuple(
             UnreadableTile(bag.tiles.boxes[index], reason)
             for index, reason in accumulator.unreadable
@@ -83,6 +92,29 @@ def _pooled(
     evidence = np.concatenate([scores.of_patches.patch_evidence for scores in accumulator.scores])
     if not (np.isfinite(logit).all() and np.isfinite(evidence).all()):
         raise _not_numbers(info.display_name)
+    return _weighed(grid, indices, logit, evidence)
+
+
+def _shared(
+    classifier: PatchClassifier, grid: TileGrid, mask: TissueMask, accumulator: ScoreAccumulator
+) -> tuple[PatchTable, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the table, the summed probabilities and the shares of what examples taught.
+
+    Evidence is the part of the tissue in a patch times its probabilities.
+    """
+    indices = np.concatenate([scores.indices for scores in accumulator.scores])
+    features = [scores.of_patches.features for scores in accumulator.scores]
+    kept = np.concatenate([part for part in features if part is not None])
+    found = tissue_shares(classifier, grid, mask, indices, kept)
+    return *_weighed(grid, indices, found.weight_logit, found.evidence), found.shares
+
+
+def _weighed(
+    grid: TileGrid,
+    indices: NDArray[np.int64],
+    logit: NDArray[np.float32],
+    evidence: NDArray[np.float32],
+) -> tuple[PatchTable, NDArray[np.float64]]:
     attention, weighted, logits = pool_scores(logit, evidence)
     boxes = [grid.boxes[index] for index in indices]
     table = PatchTable(
@@ -113,6 +145,7 @@ def _flags(
     mask: TissueMask,
     accumulator: ScoreAccumulator,
     patches: PatchTable,
+    probabilities: Sequence[float] | NDArray[np.float64],
 ) -> tuple[flags.Flag, ...]:
     mpp = require_mpp(slide)
     found = flags.tissue_flags(accumulator.total, accumulator.analyzed, mask.area_um2(mpp) / 1e6)
@@ -122,7 +155,10 @@ def _flags(
         mean = accumulator.feature_sum / len(patches)
         distance = info.training_range.distance_from_mean(mean, len(patches))
         found += flags.range_flags(distance, info.training_range.limit)
-    found += flags.degenerate_flags(patches.attention)
+    if info.head == "attention":
+        found += flags.degenerate_flags(patches.attention)
+    elif len(patches):
+        found += flags.not_taught_flags(float(probabilities[-1]))
     found += flags.mpp_flags(slide.mpp_source, mpp.mean, slide.mpp_conflict)
     found += flags.note_flags(slide.notes)
     if info.demonstration:

@@ -1,5 +1,6 @@
 """Tiles in, scores out: an engine in as many lanes as serve."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.nets.engines.base import HeadScores
+from napari_xmag.nets.engines.base import HeadScores, PatchHead
 from napari_xmag.nets.engines.lanes import EngineLanes
 from napari_xmag.nets.engines.open import EngineSettings, Networks, open_engine
 from napari_xmag.nets.stored import StoredModel
@@ -49,6 +50,8 @@ class EncoderLanes:
         Stays as it is: what runs is a copy, unless the model is ready on the device.
     settings
         Engine, device, batch size and precision.
+    keep_features
+        Let the features go along with the scores.
 
     Attributes
     ----------
@@ -63,11 +66,16 @@ class EncoderLanes:
         When the networks do not load, or the engine that was asked for cannot run them.
     """
 
-    def __init__(self, model: "AnyModel", settings: AnalyzeSettings) -> None:
+    def __init__(
+        self, model: "AnyModel", settings: AnalyzeSettings, *, keep_features: bool = False
+    ) -> None:
         wanted = EngineSettings(
             settings.engine, settings.device, settings.batch_size, settings.precision
         )
-        self.engine = open_engine(_networks(model), wanted)
+        networks = networks_of(model)
+        self.engine = open_engine(networks, wanted)
+        self._classifier = networks.classifier
+        self._keep_features = keep_features
         self._lanes = EngineLanes(self.engine, patient=settings.batch_size is not None)
 
     def submit(self, tiles: Sequence[Tile], members: NDArray[np.int64]) -> Future[Scores]:
@@ -82,17 +90,36 @@ class EncoderLanes:
         def score(pixels: NDArray[np.uint8]) -> Scores:
             # glass is left out: nothing may be attended that is no tissue
             tissue = members >= 0
-            return Scores(len(pixels), members[tissue], self.engine.score(pixels, tissue))
+            return Scores(len(pixels), members[tissue], self._score(pixels, tissue))
 
         pixels = np.stack([tile.pixels for tile in tiles if tile.pixels is not None])
         return self._lanes.submit(score, pixels)
+
+    def _score(self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> HeadScores:
+        if self._classifier is None:
+            return self.engine.score(pixels, tissue, keep=self._keep_features)
+        began = time.perf_counter()
+        features = self.engine.encode(pixels)[tissue]
+        return score_features(self._classifier, features, time.perf_counter() - began)
 
     def close(self) -> None:
         """Drop what waits, and give what runs a moment to end."""
         self._lanes.close()
 
 
-def _networks(model: "AnyModel") -> Networks:
+def score_features(
+    head: PatchHead, features: NDArray[np.float32], encode_seconds: float = 0.0
+) -> HeadScores:
+    """Let a head score the features of patches, float32 (k, D); they go along."""
+    began = time.perf_counter()
+    logit, evidence = head.patch_scores(features)
+    took = time.perf_counter() - began
+    total = features.sum(0, dtype=np.float64)
+    return HeadScores(logit, evidence, total, encode_seconds, took, features)
+
+
+def networks_of(model: "AnyModel") -> Networks:
+    """Return the networks of a model for an engine."""
     if isinstance(model, StoredModel):
         return model
     from napari_xmag.nets.engines.networks import LiveNetworks

@@ -3,23 +3,27 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import closing
-from dataclasses import asdict
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.analyze.accumulator import ScoreAccumulator
 from napari_xmag.analyze.build_result import build_result
-from napari_xmag.analyze.encoder import EncoderLanes, Scores
+from napari_xmag.analyze.encoder import EncoderLanes, Scores, networks_of, score_features
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, Waiting
+from napari_xmag.analyze.kept_features import FeatureKeeper, KeptTiles
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.errors import ResultError
+from napari_xmag.errors import ResultError, TissueError
+from napari_xmag.features.patch_features import EXACT, PatchFeatures
+from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.engines.base import Engine
 from napari_xmag.nets.engines.lanes import usable_cores
+from napari_xmag.nets.engines.open import open_head
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
@@ -41,6 +45,7 @@ def analyze(
     model: "AnyModel",
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
+    store: FeatureStore | None = None,
 ) -> Generator[AnalyzeEvent, None, None]:
     """Analyse a slide step by step.
 
@@ -57,6 +62,8 @@ def analyze(
         How to run; the defaults when None.
     mask
         Where to look; found on the slide when None.
+    store
+        Where the features of patches are kept: those that are there are not encoded again.
 
     Yields
     ------
@@ -77,7 +84,7 @@ def analyze(
         When the file was replaced or changed meanwhile.
     """
     require_mpp(slide)
-    return _Analysis(slide, model, settings or AnalyzeSettings(), mask).events()
+    return _Analysis(slide, model, settings or AnalyzeSettings(), mask, store).events()
 
 
 def analyze_slide(
@@ -86,6 +93,7 @@ def analyze_slide(
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
     listen: Callable[[AnalyzeEvent], None] | None = None,
+    store: FeatureStore | None = None,
 ) -> SlideResult:
     """Analyse a slide and wait for the result; see `analyze`.
 
@@ -95,12 +103,48 @@ def analyze_slide(
         Called with every event.
     """
     last: AnalyzeEvent = Waiting("starting")
-    with closing(analyze(slide, model, settings, mask)) as events:
+    with closing(analyze(slide, model, settings, mask, store)) as events:
         for last in events:
             if listen is not None:
                 listen(last)
     assert isinstance(last, SlideFinished)  # a run ends with it or raises
     return last.result
+
+
+def encode_slide(
+    slide: Slide,
+    model: "AnyModel",
+    store: FeatureStore,
+    settings: AnalyzeSettings | None = None,
+    mask: TissueMask | None = None,
+) -> Generator[AnalyzeEvent, None, PatchFeatures]:
+    """Encode the tissue of a slide into a store, or take what is there; asks no head.
+
+    Parameters
+    ----------
+    slide, model, settings, mask
+        As for `analyze`.
+
+    Yields
+    ------
+    What `analyze` yields, but no `SlideFinished`.
+
+    Returns
+    -------
+    The features of the patches in ``mask``.
+
+    Raises
+    ------
+    TissueError
+        When the slide has no tissue, or none of it can be read.
+    ExportError
+        When the store cannot be written.
+    MppMissingError, ConfigError, TileReadError, ModelError
+        As for `analyze`.
+    """
+    require_mpp(slide)
+    run = _Analysis(slide, model, settings or AnalyzeSettings(), mask, store, strict=True)
+    return (yield from run.encoding())
 
 
 class _Analysis:
@@ -112,7 +156,13 @@ class _Analysis:
         model: "AnyModel",
         settings: AnalyzeSettings,
         mask: TissueMask | None,
+        store: FeatureStore | None,
+        *,
+        strict: bool = False,
     ) -> None:
+        exact = settings.precision == EXACT
+        self._keeper = FeatureKeeper(store, slide, model, exact=exact, strict=strict)
+        self._clock = _Clock()
         self._slide = slide
         self._model = model
         self._settings = settings
@@ -121,40 +171,99 @@ class _Analysis:
         self._spoke = time.perf_counter()
 
     def events(self) -> Generator[AnalyzeEvent, None, None]:
+        path = self._slide.path
+        with self._aside() as aside:
+            # first of all: whoever replaces the file meanwhile must not get this result
+            begun = aside.submit(slide_fingerprint, path, self._slide.image.index)
+            run = yield from self._scored(aside)
+            run.accumulator.seconds["total"] = self._clock.total()
+            model = self._model
+            assembled = aside.submit(
+                build_result,
+                *(self._slide, model.info, run.bag, run.mask, run.accumulator, run.settings),
+                networks_of(model).classifier,
+            )
+            result = yield from _awaited(assembled, "summing up")
+            _require_unchanged(path, begun.result(), str(result.slide["fingerprint"]))
+            _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
+            yield SlideFinished(result)
+
+    def encoding(self) -> Generator[AnalyzeEvent, None, PatchFeatures]:
+        with self._aside() as aside:
+            run = yield from self._scored(aside)
+            if run.kept is None:
+                raise _nothing_to_encode(self._slide, run.accumulator)
+            return run.kept
+
+    @contextmanager
+    def _aside(self) -> Iterator[ThreadPoolExecutor]:
         aside = ThreadPoolExecutor(2, "xmag-aside")
         try:
-            yield from self._run(aside)
+            yield aside
         finally:
             aside.shutdown(wait=False, cancel_futures=True)
+            self._keeper.close()
 
-    def _run(self, aside: ThreadPoolExecutor) -> Generator[AnalyzeEvent, None, None]:
-        clock = _Clock()
-        path = self._slide.path
-        # First of all: whoever replaces the file meanwhile must not get this result.
-        begun = aside.submit(slide_fingerprint, path, self._slide.image.index)
-        preparing = aside.submit(EncoderLanes, self._model, self._settings)
+    def _scored(self, aside: ThreadPoolExecutor) -> "Generator[AnalyzeEvent, None, _Scored]":
+        """Score all patches, by features that are kept if there are any, else by encoding."""
+        clock = self._clock
+        found = yield from _awaited(aside.submit(self._keeper.find), "looking for kept features")
+        preparing = None if found else aside.submit(self._prepare)
         mask = yield from _awaited(aside.submit(self._find_mask), "finding the tissue")
         clock.lap("tissue")
         bag = yield from _awaited(aside.submit(self._plan, mask), "planning the tiles")
         clock.lap("plan")
+        places = bag.patches.columns, bag.patches.rows
+        rows = found.where(*places) if found and len(bag.patches.boxes) else None
+        planned = len(bag.tiles.boxes)
+        classes = len(self._model.info.classes)
+        whole = networks_of(self._model).classifier is not None
+        accumulator = ScoreAccumulator(planned, classes, seconds=clock.laps, keep_features=whole)
+        if found is not None and rows is not None:
+            yield SlidePlanned(bag.patches, mask, planned)
+            tiles = KeptTiles(found, bag, rows)
+            yield from self._kept_tiles(tiles, accumulator, aside)
+            used = self._settings_used(mask, engine="kept features", precision=found.precision)
+            return _Scored(bag, mask, accumulator, used, found.part(rows[rows >= 0]))
+        preparing = preparing or aside.submit(self._prepare)
         encoder = yield from _awaited(preparing, "preparing the model")
         clock.lap("model")
         with closing(encoder):
-            planned = len(bag.tiles.boxes)
             yield SlidePlanned(bag.patches, mask, planned)
-            accumulator = ScoreAccumulator(
-                planned, len(self._model.info.classes), seconds=clock.laps
-            )
-            yield from self._tiles(bag, encoder, accumulator)
-        accumulator.seconds["total"] = clock.total()
-        used = self._settings_used(encoder, mask)
-        assembled = aside.submit(
-            build_result, self._slide, self._model.info, bag, mask, accumulator, used
+            used = yield from self._encoded(bag, mask, encoder, accumulator)
+        keeping = aside.submit(self._keeper.finish)
+        kept = yield from _awaited(keeping, "keeping the features")
+        return _Scored(bag, mask, accumulator, used, kept)
+
+    def _encoded(
+        self, bag: Bag, mask: TissueMask, encoder: EncoderLanes, accumulator: ScoreAccumulator
+    ) -> Generator[AnalyzeEvent, None, dict[str, Any]]:
+        engine = encoder.engine
+        self._keeper.begin(bag, engine.precision)
+        yield from self._tiles(bag, encoder, accumulator)
+        return self._settings_used(
+            mask,
+            engine=engine.name,
+            device=engine.device,
+            batch_size=engine.batch_size,
+            precision=engine.precision,
         )
-        result = yield from _awaited(assembled, "summing up")
-        _require_unchanged(path, begun.result(), str(result.slide["fingerprint"]))
-        _log.info("Analyzed %s in %.1f s", self._slide.path.name, result.seconds["total"])
-        yield SlideFinished(result)
+
+    def _prepare(self) -> EncoderLanes:
+        return EncoderLanes(self._model, self._settings, keep_features=self._keeper.has_store)
+
+    def _kept_tiles(
+        self, tiles: KeptTiles, accumulator: ScoreAccumulator, aside: ThreadPoolExecutor
+    ) -> Generator[AnalyzeEvent, None, None]:
+        opening = aside.submit(open_head, networks_of(self._model))
+        head = yield from _awaited(opening, "preparing the model")
+        self._clock.lap("model")
+        for index, reason in tiles.unreadable():
+            yield self._said(accumulator.add_unreadable(index, reason))
+        for count, indices, features in tiles.batches():
+            scores = Scores(count, indices, score_features(head, features))
+            yield self._said(accumulator.add(scores))
+        accumulator.stop(1)
 
     def _find_mask(self) -> TissueMask:
         if self._mask is not None:
@@ -180,6 +289,7 @@ class _Analysis:
         with closing(self._read(bag.tiles, encoder.engine)) as tiles:
             for tile in tiles:
                 if tile is not None and tile.pixels is None:
+                    self._keeper.add_unreadable(bag.members[tile.index], tile.error)
                     yield self._said(accumulator.add_unreadable(tile.index, tile.error))
                 elif tile is not None:
                     batch.append(tile)
@@ -224,21 +334,35 @@ class _Analysis:
                 yield self._said(Waiting("encoding", accumulator.done, accumulator.total))
                 continue
             self._pending.popleft()
+            self._keeper.add(scores.indices, scores.of_patches.features)
             yield self._said(accumulator.add(scores))
 
     def _said(self, event: AnalyzeEvent) -> AnalyzeEvent:
         self._spoke = time.perf_counter()
         return event
 
-    def _settings_used(self, encoder: EncoderLanes, mask: TissueMask) -> dict[str, Any]:
-        return {
-            **asdict(self._settings),
-            "engine": encoder.engine.name,
-            "device": encoder.engine.device,
-            "batch_size": encoder.engine.batch_size,
-            "precision": encoder.engine.precision,
-            "tissue": str(mask.method),
-        }
+    def _settings_used(self, mask: TissueMask, **used: object) -> dict[str, Any]:
+        return {**asdict(self._settings), **used, "tissue": str(mask.method)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """What a run has when all patches are scored; the features if they are kept."""
+
+    bag: Bag
+    mask: TissueMask
+    accumulator: ScoreAccumulator
+    settings: dict[str, Any]
+    kept: PatchFeatures | None
+
+
+def _nothing_to_encode(slide: Slide, accumulator: ScoreAccumulator) -> TissueError:
+    tiles = accumulator.total
+    return TissueError(
+        expected=f"tissue in {slide.path.name}",
+        found=f"{tiles} tiles of which none can be read" if tiles else "no tissue",
+        hint="Look at the tissue outline and repaint it, or choose another slide.",
+    )
 
 
 def _require_unchanged(path: Path, begun: str, ended: str) -> None:

@@ -20,6 +20,10 @@ NEARLY_NONE = 0.002
 MANY_MARKS = 0.03
 """More pen and smears than this part of what is not glass is worth a look."""
 
+MOST_NOT_TAUGHT = 0.5
+MUCH_NOT_TAUGHT = 0.15
+"""Above these parts of the tissue, what no example was like makes a map doubtful, or worthless."""
+
 ALIKE_RATIO = 1.1
 """Highest attention over lowest below which a map says nothing."""
 
@@ -38,6 +42,7 @@ class FlagCode(StrEnum):
     MPP_BY_HAND = "mpp_by_hand"
     MPP_CONFLICT = "mpp_conflict"
     OUT_OF_RANGE = "out_of_range"
+    NOT_TAUGHT = "not_taught"
     DEMONSTRATION = "demonstration"
     REGIONS = "regions"
 
@@ -183,6 +188,29 @@ def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:
         "differences that mean nothing. Do not read places from it."
     )
     return [Flag(FlagCode.DEGENERATE_MAP, words)]
+
+
+def not_taught_flags(share: float) -> list[Flag]:
+    """Say how much of the tissue is unlike every example; most of it means out of range.
+
+    Parameters
+    ----------
+    share
+        Part of the tissue, 0 to 1.
+    """
+    if share > MOST_NOT_TAUGHT:
+        words = (
+            f"{share:.0%} of the tissue is unlike every example that taught the model: another "
+            "stain, scanner or tissue. Mark a few patches on this slide, and teach it again."
+        )
+        return [Flag(FlagCode.OUT_OF_RANGE, words)]
+    if share > MUCH_NOT_TAUGHT:
+        words = (
+            f"{share:.0%} of the tissue is unlike every example that taught the model, and has no "
+            "class."
+        )
+        return [Flag(FlagCode.NOT_TAUGHT, words)]
+    return []
 
 
 def range_flags(distance: float, limit: float) -> list[Flag]:

@@ -41,6 +41,8 @@ def model_facts(info: ModelInfo) -> dict[str, Any]:
         "mpp": info.mpp,
         "tile_px": info.tile_px,
         "granularity": info.granularity,
+        "head": info.head,
+        "colors": [list(color) for color in info.colors],
         "temperature": info.temperature,
         "threshold": info.threshold,
         "demonstration": info.demonstration,

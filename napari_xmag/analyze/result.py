@@ -19,7 +19,13 @@ from napari_xmag.extras import import_extra
 from napari_xmag.filenames import PATCHES, RESULT
 from napari_xmag.files import parse_json, whole_file
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.nets.decision import EVEN, close_classes, describe_decision, predict_class
+from napari_xmag.nets.decision import (
+    EVEN,
+    close_classes,
+    describe_decision,
+    predict_class,
+    share_words,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -109,7 +115,7 @@ class SlideResult:
     @property
     def uncertain(self) -> tuple[str, ...]:
         """The two classes that are too close to call; empty where none are, or there is none."""
-        if self.answer is None:
+        if self.answer is None or self.is_shares:
             return ()
         return tuple(self.classes[i] for i in close_classes(self.probabilities, self.threshold))
 
@@ -118,7 +124,14 @@ class SlideResult:
         """The answer in a few words, as every export and the window say it."""
         if self.answer is None:
             return NO_ANSWER
+        if self.is_shares:
+            return share_words(self.classes, self.probabilities)
         return f"Uncertain: {' or '.join(self.uncertain)}" if self.uncertain else self.answer
+
+    @property
+    def is_shares(self) -> bool:
+        """Whether the probabilities are parts of the tissue: of a model that examples taught."""
+        return self.model.get("head") == "patch_classifier"
 
     @property
     def warnings(self) -> tuple[Flag, ...]:

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 
 from napari_xmag._about import __version__
 from napari_xmag.nets.info import Granularity
-from napari_xmag.slide.bag import Bag
-from napari_xmag.slide.base import Slide
+from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
 
@@ -46,31 +45,43 @@ class FeatureKey:
     origin_y: float
 
     @classmethod
-    def of(cls, slide: Slide, encoder: str, granularity: Granularity, bag: Bag) -> "FeatureKey":
-        """Return the key of a slide's bag.
+    def of(
+        cls,
+        slide: Slide,
+        encoder: str,
+        granularity: Granularity,
+        mpp: float,
+        tile_px: int,
+        cells: int,
+    ) -> "FeatureKey":
+        """Return the key of a slide's bag, on the grid of `napari_xmag.slide.bag.plan_bag`.
 
         Parameters
         ----------
         encoder
             Fingerprint of the network.
+        mpp, tile_px, cells
+            As for `plan_bag`.
 
         Raises
         ------
+        MppMissingError
+            When the slide has no mpp.
         OSError
             When the slide's file cannot be read.
         """
-        patches = bag.patches
+        own, bounds, side = require_mpp(slide), slide.bounds, tile_px // cells
         return cls(
             slide_fingerprint(slide.path, slide.image.index),
             slide.image.index,
             encoder,
             granularity,
-            bag.tiles.mpp,
-            bag.tiles.tile_px,
-            float(patches.stride_x),
-            float(patches.stride_y),
-            float(patches.origin_x),
-            float(patches.origin_y),
+            float(mpp),
+            int(tile_px),
+            float(side * mpp / own.x),
+            float(side * mpp / own.y),
+            float(bounds.x),
+            float(bounds.y),
         )
 
     @property

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,14 +95,36 @@ class PatchFeatures:
     def where(
         self, columns: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> NDArray[np.int64] | None:
-        """Return which rows of features describe these patches; None when one is missing."""
-        index = np.full(self.shape, -1, np.int64)
-        index[self.rows, self.columns] = np.arange(len(self))
+        """Return which rows of features describe these patches, -1 for what could not be read.
+
+        None when a patch is missing: another tissue was encoded.
+        """
         inside = (rows < self.shape[0]) & (columns < self.shape[1]) & (rows >= 0) & (columns >= 0)
         if not inside.all():
             return None
+        missing = -2
+        index = np.full(self.shape, missing, np.int64)
+        index[self.rows, self.columns] = np.arange(len(self))
+        for column, row in self.unreadable:
+            index[row, column] = -1
         found = index[rows, columns]
-        return None if (found < 0).any() else found
+        return None if (found == missing).any() else found
+
+    def part(self, rows: NDArray[np.int64]) -> "PatchFeatures":
+        """Return some of the patches, by the rows of their features.
+
+        All of them, in whatever order, are returned as they are, still mapped. Unreadable patches
+        are left out of a part.
+        """
+        if len(np.unique(rows)) == len(self):
+            return self
+        return replace(
+            self,
+            features=self.features[rows],
+            columns=self.columns[rows],
+            rows=self.rows[rows],
+            unreadable={},
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "PatchFeatures":

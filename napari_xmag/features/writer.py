@@ -100,6 +100,11 @@ class FeatureWriter:
             place = int(self._patches.columns[index]), int(self._patches.rows[index])
             self._unreadable[place] = reason
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no features came in."""
+        return not self._written
+
     def finish(self) -> PatchFeatures:
         """Put the folder in its place; return what lies there now.
 

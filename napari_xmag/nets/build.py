@@ -32,8 +32,8 @@ _HUB_LICENCES = {
 }
 
 
-def load_folder(folder: Path) -> SlideModel:
-    """Load the slide model of a folder, on the CPU.
+def load_student(folder: Path) -> Student:
+    """Load the student of a model folder, on the CPU, whatever head it has.
 
     Raises
     ------
@@ -41,6 +41,25 @@ def load_folder(folder: Path) -> SlideModel:
         When the folder is no good or its weights do not fit its description.
     """
     content = _folder.read_folder(folder)
+    _require_fitting(folder)
+    return Student(build_backbone(f"local-dir:{folder}"), StudentSpec.stated(content.xmag)).eval()
+
+
+def load_folder(folder: Path) -> SlideModel:
+    """Load the slide model of a folder, on the CPU.
+
+    Raises
+    ------
+    ModelError
+        When the folder is no good, its weights do not fit its description, or examples taught it.
+    """
+    content = _folder.read_folder(folder)
+    if content.info.head != "attention":
+        raise ModelError(
+            expected=f"a model with an attention head in {folder}",
+            found="one that was taught by examples",
+            hint="Analyze with it (open_model), or teach it further; it cannot be trained on.",
+        )
     _require_fitting(folder)
     xmag = content.xmag
     try:

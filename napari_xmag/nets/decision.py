@@ -67,3 +67,10 @@ def close_classes(probabilities: ArrayLike, threshold: float = EVEN) -> tuple[in
         return (0, 1) if low < values[1] < high else ()
     first, second = (int(index) for index in np.argsort(-values, kind="stable")[:2])
     return (first, second) if values[first] < CLOSE_ODDS * values[second] else ()
+
+
+def share_words(classes: Sequence[str], shares: Sequence[float]) -> str:
+    """Return for instance "Tumor 61 %, Stroma 30 %, Not taught 9 % of the tissue"."""
+    ranked = sorted(zip(classes, shares, strict=True), key=lambda item: -item[1])
+    named = [f"{name} {100 * share:.0f} %" for name, share in ranked if share >= 0.005]
+    return f"{', '.join(named)} of the tissue"

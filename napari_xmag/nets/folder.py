@@ -21,7 +21,12 @@ from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json
 from napari_xmag.nets.decision import EVEN
-from napari_xmag.nets.folder_checks import require_head, require_network, require_readout
+from napari_xmag.nets.folder_checks import (
+    require_head,
+    require_network,
+    require_readout,
+    stated_colors,
+)
 from napari_xmag.nets.info import ModelInfo, TrainingRange
 from napari_xmag.nets.stored_tensors import read_header, require_finite
 
@@ -139,7 +144,7 @@ def range_arrays(training_range: TrainingRange | None) -> Arrays:
 
 
 def xmag_section(
-    info: ModelInfo, student: Mapping[str, Any], head: Mapping[str, int]
+    info: ModelInfo, student: Mapping[str, Any], head: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the ``xmag`` section of config.json, but for the hashes of the files."""
     training_range = info.training_range
@@ -309,6 +314,8 @@ def _info(xmag: Mapping[str, Any], range_of: Arrays, sha256: str) -> ModelInfo:
         granularity=xmag.get("granularity", xmag.get("attends", "tiles")),
         temperature=float(xmag["temperature"]),
         threshold=float(xmag.get("threshold", EVEN)),
+        head=xmag["head"].get("kind", "attention"),
+        colors=stated_colors(xmag),
         demonstration=bool(xmag["demonstration"]),
         sha256=sha256,
         licence=str(xmag["licence"]),

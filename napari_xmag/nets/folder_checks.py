@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+
+PATCH_CLASSIFIER = "patch_classifier"
+"""The kind of a head that examples taught; one without a kind is gated attention."""
+
 Arrays = Mapping[str, NDArray[Any]]
 
 _ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -88,6 +93,55 @@ def require_head(xmag: Mapping[str, Any], head: Arrays, range_of: Arrays) -> Non
     KeyError, ValueError
         When a name, a shape or a value does not fit.
     """
+    if xmag["head"].get("kind") == PATCH_CLASSIFIER:
+        _require_patch_classifier(xmag, head)
+    else:
+        _require_attention(xmag, head)
+    _require_range(xmag, int(xmag["head"]["dim"]), range_of)
+
+
+def stated_colors(xmag: Mapping[str, Any]) -> tuple[tuple[int, int, int], ...]:
+    """Return the colours of the classes; none where they are not stated.
+
+    Raises
+    ------
+    ValueError
+        When they are no colours, or not one for each class.
+    """
+    stated = xmag.get("colors", [])
+    if not isinstance(stated, list) or len(stated) not in (0, len(xmag["classes"])):
+        raise ValueError(f"colors {_short(stated)}")
+    for color in stated:
+        whole = isinstance(color, list) and all(type(c) is int and 0 <= c <= 255 for c in color)
+        if not whole or len(color) != 3:
+            raise ValueError(f"color {_short(color)}")
+    return tuple((red, green, blue) for red, green, blue in stated)
+
+
+def _require_patch_classifier(xmag: Mapping[str, Any], head: Arrays) -> None:
+    sizes = xmag["head"]
+    counts = {name: sizes[name] for name in ("dim", "components", "classes", "examples")}
+    for name, value in counts.items():
+        _require_whole(f"head {name}", value, _MOST_NUMBER)
+    dim, components, classes, examples = counts.values()
+    if classes + 1 != len(xmag["classes"]) or xmag["classes"][-1] != NOT_TAUGHT:
+        raise ValueError(f"a head for {classes} classes and {NOT_TAUGHT!r} where others are named")
+    context, by_slide, reach = sizes["context"], sizes["by_slide"], sizes["reach"]
+    if type(context) is not bool or type(by_slide) is not bool:
+        raise ValueError("context and by_slide that are not true or false")
+    if not (_is_number(reach) and reach > 0):
+        raise ValueError(f"reach {_short(reach)}")
+    length = components * (1 + context)
+    wanted = {
+        **{"space.mean": (dim,), "space.scale": (dim,), "space.basis": (dim, components)},
+        **{"weights": (length, classes), "bias": (classes,), "examples": (examples, length)},
+    }
+    _require_tensors(wanted, head)
+    if head["space.scale"].min() <= 0:
+        raise ValueError("space.scale that is not positive")
+
+
+def _require_attention(xmag: Mapping[str, Any], head: Arrays) -> None:
     sizes = xmag["head"]
     dim, hidden, classes = (sizes[name] for name in ("dim", "hidden", "classes"))
     for name, value in (("dim", dim), ("hidden", hidden), ("classes", classes)):
@@ -100,6 +154,9 @@ def require_head(xmag: Mapping[str, Any], head: Arrays, range_of: Arrays) -> Non
         **{"attend.weight": (1, hidden), "score.weight": (classes, dim), "score.bias": (classes,)},
     }
     _require_tensors(wanted, head)
+
+
+def _require_range(xmag: Mapping[str, Any], dim: int, range_of: Arrays) -> None:
     if xmag["training_range"] is None:
         return
     _require_tensors(dict.fromkeys(("mean", "between", "within"), (dim,)), range_of)

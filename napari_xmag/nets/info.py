@@ -15,6 +15,9 @@ from napari_xmag.nets.decision import EVEN
 Granularity = Literal["tiles", "cells"]
 """What the head weighs: whole tiles, or the cells of each tile's token grid."""
 
+HeadKind = Literal["attention", "patch_classifier"]
+"""What answers for a slide: attention over its patches, or a class for each patch."""
+
 Precision = Literal["auto", "float32"]
 """How a network answers: in half precision where the device gains by it, or never."""
 
@@ -177,6 +180,10 @@ class ModelInfo:
     threshold
         Of two classes, the second is predicted above this calibrated probability; see
         `nets.decision.predict_class`.
+    head
+        What answers for a slide; for a patch classifier the answer is the share of each class.
+    colors
+        Red, green and blue of each class, where the model states them.
     """
 
     name: str
@@ -193,6 +200,8 @@ class ModelInfo:
     description: str = ""
     granularity: Granularity = "tiles"
     threshold: float = EVEN
+    head: HeadKind = "attention"
+    colors: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         problems = [
@@ -213,6 +222,7 @@ class ModelInfo:
                     not (math.isfinite(self.temperature) and self.temperature > 0),
                     f"temperature {self.temperature}",
                 ),
+                (self.head not in get_args(HeadKind), f"head {self.head!r}"),
                 (not 0 < self.threshold < 1, f"threshold {self.threshold}"),
                 (
                     len(self.classes) > 2 and self.threshold != EVEN,
@@ -233,9 +243,14 @@ class ModelInfo:
     @property
     def summary(self) -> str:
         """Name, classes, and what the head weighs, in one line."""
+        if self.head == "patch_classifier":
+            return f"{self.name}: taught {', '.join(self.classes[:-1])}; {self._tiles}"
+        return f"{self.name}: {', '.join(self.classes)}; {self._tiles}"
+
+    @property
+    def _tiles(self) -> str:
         weighed = "cells of " if self.granularity == "cells" else ""
-        tiles = f"{weighed}tiles of {self.tile_px} px at {self.mpp:g} µm/px"
-        return f"{self.name}: {', '.join(self.classes)}; {tiles}"
+        return f"{weighed}tiles of {self.tile_px} px at {self.mpp:g} µm/px"
 
     def probabilities(self, logits: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return raw and calibrated class probabilities (..., C) of class logits (..., C)."""

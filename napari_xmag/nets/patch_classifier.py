@@ -3,8 +3,9 @@
 Needs no torch. How it is fitted is in `napari_xmag.teach.classifier`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,10 +78,11 @@ class FeatureSpace:
         features
             Float (P, D), of all patches of a slide.
         places
-            Where they lie; without them each patch stands for its neighbourhood.
+            Where they lie; without them they are some patches of a slide, standardised like all,
+            and each stands for its neighbourhood.
         """
         mean, scale = self.mean, self.scale
-        if self.by_slide and len(features) > 1:
+        if self.by_slide and places is not None:
             mean, scale = mean_and_scale(features)
         turned = self.basis / scale[:, None]
         shift = mean @ turned
@@ -149,9 +151,57 @@ class PatchClassifier:
     examples: NDArray[np.float32]
     reach: float
 
+    @classmethod
+    def stated(
+        cls, head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> "PatchClassifier":
+        """Return what a checked model folder holds; see `arrays` and `statement`."""
+        own = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
+        space = FeatureSpace(
+            own["space.mean"],
+            own["space.scale"],
+            own["space.basis"],
+            head["by_slide"],
+            head["context"],
+        )
+        return cls(space, own["weights"], own["bias"], own["examples"], float(head["reach"]))
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the tensors by name, as they lie in a model folder."""
+        space = self.space
+        named = {
+            **{"space.mean": space.mean, "space.scale": space.scale, "space.basis": space.basis},
+            **{"weights": self.weights, "bias": self.bias, "examples": self.examples},
+        }
+        return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()}
+
+    def statement(self) -> dict[str, Any]:
+        """Return sizes and switches, as config.json states them."""
+        dim, components = self.space.basis.shape
+        return {
+            "kind": "patch_classifier",
+            "dim": dim,
+            "components": components,
+            "classes": len(self.bias),
+            "examples": len(self.examples),
+            "context": self.space.context,
+            "by_slide": self.space.by_slide,
+            "reach": self.reach,
+        }
+
     def classify(self, features: NDArray[np.floating], places: Places | None = None) -> Classified:
         """Classify the patches of a slide; see `FeatureSpace.coordinates`."""
         return self.at(self.space.coordinates(features, places))
+
+    def patch_scores(
+        self, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return zeros (k,) and `Classified.evidence` of some patches, a first impression.
+
+        Their neighbours are not known yet: each stands for its own.
+        """
+        evidence = self.classify(features).evidence
+        return np.zeros(len(features), np.float32), evidence
 
     def at(self, coordinates: NDArray[np.float32]) -> Classified:
         """Classify patches by their coordinates, float32 (P, K)."""

@@ -9,6 +9,7 @@ from napari_xmag.errors import ModelError
 from napari_xmag.nets.engines.base import Engine
 from napari_xmag.nets.folder import Arrays, FolderContent, read_folder
 from napari_xmag.nets.info import Granularity, ModelInfo
+from napari_xmag.nets.patch_classifier import PatchClassifier
 
 if TYPE_CHECKING:
     from napari_xmag.nets.abmil import AttentionHead
@@ -70,17 +71,28 @@ class StoredModel:
         """Trust the fingerprint: the folder's content and the packages that read it decide all."""
         return True
 
-    def head_arrays(self) -> Arrays:
-        """Return the head's tensors by name."""
-        return self.content.head
+    @cached_property
+    def classifier(self) -> PatchClassifier | None:
+        """What was taught by examples; None where the head is a network."""
+        if self.info.head != "patch_classifier":
+            return None
+        return PatchClassifier.stated(self.content.xmag["head"], self.content.head)
+
+    def head_arrays(self) -> Arrays | None:
+        """Return the tensors of a head that is a network by name."""
+        return self.content.head if self.classifier is None else None
 
     def student(self) -> "Student":
         """Return the student, on the CPU; see `model`."""
-        return self.model.student
+        if self.classifier is None:
+            return self.model.student
+        from napari_xmag.nets.build import load_student
 
-    def head(self) -> "AttentionHead":
-        """Return the head, on the CPU; see `model`."""
-        return self.model.head
+        return load_student(self.content.folder)
+
+    def head(self) -> "AttentionHead | None":
+        """Return the head if it is a network, on the CPU; see `model`."""
+        return self.model.head if self.classifier is None else None
 
     @cached_property
     def model(self) -> "SlideModel":

@@ -2,6 +2,8 @@
 
 How a window uses it::
 
+    # of napari_xmag.analyze.engine
+    features = yield from encode_slide(slide, model, store, mask=mask)
     session = TeachSession(lesson_file)        # what was saved is there again
     session.lesson_changed.connect(...)        # after each mark, undo, redo, change of classes
     session.open_slide(prepare_slide(features, mask))     # `PatchFeatures`, from the store
@@ -14,5 +16,7 @@ All but `Teacher.fit`, `estimate` and `areas` with intervals is quick. `suggest(
 worth labelling next, `find_similar(teacher.layout(request), slide.id, patch)` needs no example,
 `estimate(taught)` says how right it is and `areas(taught, slide.id)` how much there is of each
 class. The places of labels are those of the slide's features: `PatchFeatures` is a `GridLike`, so
-`heat_map(features, values)` makes a picture of them and `class_polygons` outlines.
+`heat_map(features, values)` makes a picture of them. `map_features` and `example_features` of
+`teach.annotations` are annotations for QuPath, `read_examples` takes them up, and
+`save_taught_model` makes a model of what was taught.
 """

@@ -214,6 +214,10 @@ class TeachSession:
         replaced = [e for e in joined.examples if (e.slide, e.x, e.y) in taken]
         self._change(joined.with_examples(examples, replaced))
 
+    def clear_classes(self) -> None:
+        """Begin with no class and no example, for annotations that bring their own."""
+        self._change(Lesson((), ()))
+
     def add_class(self, name: str) -> None:
         """Add a class with QuPath's colour; see `Lesson.with_class`."""
         self._change(self._lesson.with_class(TaughtClass.named(name)))

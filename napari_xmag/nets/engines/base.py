@@ -32,6 +32,8 @@ class HeadScores:
         float64 (D,), sum of the patches' features.
     encode_seconds, head_seconds
         How long the student and the head took.
+    features
+        float32 (k, D), where they were asked for.
     """
 
     attention_logit: NDArray[np.float32]
@@ -39,6 +41,16 @@ class HeadScores:
     feature_sum: NDArray[np.float64]
     encode_seconds: float
     head_seconds: float
+    features: NDArray[np.float32] | None = None
+
+
+class PatchHead(Protocol):
+    """Scores patches by their features, each for itself."""
+
+    def patch_scores(
+        self, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return attention logits (k,) and evidence (k, C) of float32 (k, D)."""
 
 
 class Engine(Protocol):
@@ -80,13 +92,17 @@ class Engine(Protocol):
             When memory does not suffice for a single tile.
         """
 
-    def score(self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> HeadScores:
+    def score(
+        self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], *, keep: bool = False
+    ) -> HeadScores:
         """Encode tiles and let the head score those of their patches that hold tissue.
 
         Parameters
         ----------
         tissue
             bool (T, N); what it leaves out is neither scored nor summed.
+        keep
+            Give the features, too.
 
         Raises
         ------

@@ -62,7 +62,9 @@ class GraphEngine:
         parts = [self._encode_tile(tile) for tile in pixels]
         return np.concatenate(parts) if parts else self._nothing()
 
-    def score(self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> HeadScores:
+    def score(
+        self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], *, keep: bool = False
+    ) -> HeadScores:
         """Score the patches with tissue; see `Engine`."""
         head = require_head(self._head)
         start = time.perf_counter()
@@ -70,7 +72,14 @@ class GraphEngine:
         feature_sum = features.sum(0, dtype=np.float64)
         done = time.perf_counter()
         logit, evidence = head.patch_scores(features)
-        return HeadScores(logit, evidence, feature_sum, done - start, time.perf_counter() - done)
+        return HeadScores(
+            logit,
+            evidence,
+            feature_sum,
+            done - start,
+            time.perf_counter() - done,
+            features if keep else None,
+        )
 
     def open_lane(self) -> None:
         """Need nothing: the session computes in the thread that calls it."""

@@ -54,6 +54,11 @@ class LiveNetworks:
         """Return the student."""
         return self.own_student
 
+    @property
+    def classifier(self) -> None:
+        """Nothing: the head is a network."""
+        return None
+
     def head(self) -> AttentionHead | None:
         """Return the head."""
         return self.own_head

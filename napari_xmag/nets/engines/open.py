@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from napari_xmag.errors import ConfigError, ExportError, ModelError
+from napari_xmag.errors import ConfigError, ExportError, GraphError, ModelError
 from napari_xmag.nets.accelerators import accelerator_possible, cpu_multiplies_bfloat16
-from napari_xmag.nets.engines.base import Engine, EngineChoice
+from napari_xmag.nets.engines.base import Engine, EngineChoice, PatchHead, require_head
 from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
 from napari_xmag.nets.engines.graph_engine import GraphEngine
 from napari_xmag.nets.engines.head_graph import HeadGraph
 from napari_xmag.nets.engines.runtime import require_runtime
 from napari_xmag.nets.info import Granularity, Precision
+from napari_xmag.nets.patch_classifier import PatchClassifier
 
 if TYPE_CHECKING:
     from napari_xmag.nets.abmil import AttentionHead
@@ -41,6 +42,10 @@ class Networks(Protocol):
 
     def student(self) -> "Student":
         """Return the student; loads torch."""
+
+    @property
+    def classifier(self) -> PatchClassifier | None:
+        """What was taught by examples; None where the head is a network."""
 
     def head(self) -> "AttentionHead | None":
         """Return the head; loads torch."""
@@ -136,6 +141,26 @@ def _refused(asked: bool, found: str, does: str) -> bool:
             hint="Leave the engine on auto.",
         )
     return False
+
+
+def open_head(networks: Networks) -> PatchHead:
+    """Open the head alone, to score features that are kept; quickly, without torch if it can be.
+
+    Raises
+    ------
+    ModelError
+        When there is none, or it does not load.
+    """
+    if networks.classifier is not None:
+        return networks.classifier
+    arrays = require_head(networks.head_arrays())
+    try:
+        return HeadGraph(arrays)
+    except GraphError as error:
+        _log.info("PyTorch runs the head. %s", error)
+    from napari_xmag.nets.engines.torch_engine import TorchHead
+
+    return TorchHead(require_head(networks.head()))
 
 
 def graph_of(networks: Networks) -> Path:

@@ -87,7 +87,9 @@ class TorchEngine:
         features: NDArray[np.float32] = encoded.cpu().numpy()
         return features
 
-    def score(self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> HeadScores:
+    def score(
+        self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], *, keep: bool = False
+    ) -> HeadScores:
         """Score the patches with tissue; see `Engine`."""
         head = require_head(self._head)
         start = time.perf_counter()
@@ -105,6 +107,7 @@ class TorchEngine:
             feature_sum,
             done - start,
             time.perf_counter() - done,
+            features.float().cpu().numpy() if keep else None,
         )
 
     def open_lane(self) -> None:
@@ -121,3 +124,24 @@ class TorchEngine:
         """Give torch its threads back."""
         if self._batch.device.type == "cpu" and self.lanes > 1:
             torch.set_num_threads(self._threads)
+
+
+class TorchHead:
+    """The head alone, on the CPU.
+
+    Parameters
+    ----------
+    head
+        Left as it is.
+    """
+
+    def __init__(self, head: AttentionHead) -> None:
+        self._head = ready_on(head, torch.device("cpu"))
+
+    def patch_scores(
+        self, features: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score patches; see `PatchHead`."""
+        with torch.inference_mode():
+            logit, evidence = self._head.patch_scores(torch.from_numpy(features))
+        return logit.numpy(), evidence.numpy()

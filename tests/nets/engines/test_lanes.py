@@ -34,7 +34,9 @@ class SlowEngine:
         time.sleep(self.seconds)
         return pixels.sum((1, 2), dtype=np.float32)[:, None]
 
-    def score(self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_]) -> HeadScores:
+    def score(
+        self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], *, keep: bool = False
+    ) -> HeadScores:
         raise NotImplementedError
 
     def open_lane(self) -> None:

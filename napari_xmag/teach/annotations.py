@@ -1,0 +1,123 @@
+"""Examples and maps as annotations of QuPath, and annotations as examples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import TissueError
+from napari_xmag.files import write_json
+from napari_xmag.geometry import Box
+from napari_xmag.qupath.class_polygons import class_polygons, polygon_features
+from napari_xmag.qupath.classes import RGB
+from napari_xmag.qupath.features import annotation, feature_id
+from napari_xmag.qupath.labelled_regions import NO_LABEL, label_boxes, read_labelled_regions
+from napari_xmag.teach.classifier import Taught
+from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
+from napari_xmag.teach.prepared import PreparedSlide
+
+
+@dataclass(frozen=True, slots=True)
+class PolygonSettings:
+    """How a map becomes polygons.
+
+    Attributes
+    ----------
+    least_um2
+        Smaller places are left out.
+    smooth
+        Round the steps between patches off.
+    """
+
+    least_um2: float = 0.0
+    smooth: bool = False
+
+
+def read_examples(path: Path, slide: PreparedSlide, frame: Box) -> Lesson:
+    """Take the annotations of a file as examples: each patch whose middle lies in one.
+
+    Parameters
+    ----------
+    frame
+        The level-0 box that QuPath shows of the slide.
+
+    Raises
+    ------
+    TissueError
+        When the file cannot be read, annotates no class, or none of it lies on the slide's tissue.
+    """
+    regions = read_labelled_regions(path, origin_x=frame.x, origin_y=frame.y)
+    labels = label_boxes(regions, slide.features.corners())
+    if (labels == NO_LABEL).all():
+        raise TissueError(
+            expected=f"annotations of {path.name} on the tissue of {slide.name}",
+            found="none there, or only where two classes overlap",
+            hint="Check that the file belongs to this slide; mark tissue, not glass.",
+        )
+    classes = tuple(TaughtClass(region.class_name, region.color) for region in regions)
+    chosen = np.flatnonzero(labels != NO_LABEL)
+    examples = tuple(
+        Example(slide.id, x, y, classes[label].name)
+        for (x, y), label in zip(slide.centers[chosen].tolist(), labels[chosen], strict=True)
+    )
+    return Lesson(classes, examples)
+
+
+def example_features(lesson: Lesson, slide: SlideId, frame: Box) -> list[dict[str, Any]]:
+    """Return the examples on a slide as points, an annotation for each class.
+
+    Parameters
+    ----------
+    frame
+        The level-0 box that QuPath shows; coordinates count from its corner.
+    """
+    features = []
+    for number, kind in enumerate(lesson.classes, 1):
+        points = [
+            [round(example.x - frame.x, 2), round(example.y - frame.y, 2)]
+            for example in lesson.on(slide)
+            if example.class_name == kind.name
+        ]
+        if points:
+            identity = feature_id(slide.fingerprint, f"examples {kind.name}", number)
+            geometry = {"type": "MultiPoint", "coordinates": points}
+            name = f"{kind.name}, {len(points)} examples"
+            features.append(
+                annotation(identity, geometry, name, [kind.name], kind.color, locked=False)
+            )
+    return features
+
+
+def map_features(
+    taught: Taught, slide: PreparedSlide, frame: Box, settings: PolygonSettings | None = None
+) -> list[dict[str, Any]]:
+    """Return the map of an open slide as annotations: merged patches with class and colour.
+
+    What is not taught has none.
+    """
+    settings = settings or PolygonSettings()
+    labels: NDArray[np.int64] = taught.maps[slide.id].labels
+    polygons = class_polygons(
+        slide.features,
+        labels,
+        taught.classes,
+        slide.mpp,
+        least_um2=settings.least_um2,
+        smooth=settings.smooth,
+    )
+    colors: dict[str, RGB] = {kind.name: kind.color for kind in taught.request.lesson.classes}
+    return polygon_features(polygons, frame, f"{slide.id.fingerprint} taught", colors)
+
+
+def write_annotations(features: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write annotations as GeoJSON, to be dropped on the open slide in QuPath.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written.
+    """
+    write_json(path, {"type": "FeatureCollection", "features": list(features)})
