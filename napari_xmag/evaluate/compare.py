@@ -66,6 +66,18 @@ class Outcome:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+def together(runs: Sequence[Outcome]) -> Outcome:
+    """Return several runs of one encoder and method as one outcome."""
+    first, converged = runs[0], all(run.facts.get("converged", True) for run in runs)
+    return Outcome(
+        first.encoder,
+        first.method,
+        np.concatenate([run.probabilities for run in runs]),
+        np.concatenate([run.folds for run in runs]),
+        {**first.facts, "converged": converged},
+    )
+
+
 Samples = Mapping[tuple[str, str], Mapping[str, Floats]]
 """Of each encoder and method the figures, and those of the resamples."""
 

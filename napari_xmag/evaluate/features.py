@@ -2,10 +2,11 @@
 
 import hashlib
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.evaluate.encoders import TileSource
 from napari_xmag.evaluate.shifts import Shift
-from napari_xmag.evaluate.tiles import LabelledTile, at_scale, cut
+from napari_xmag.evaluate.tiles import LabelledTile, at_scale, centered, cut
 from napari_xmag.files import whole_file
 from napari_xmag.nets.device import encode
 from napari_xmag.nets.folder import file_sha256
@@ -77,8 +78,7 @@ def tile_features(
         When a picture cannot be decoded.
     """
     meter, parts = ProgressMeter(Stage.ENCODING, len(tiles), "tiles", item=item), []
-    for start in range(0, len(tiles), _PART):
-        chosen = slice(start, start + _PART)
+    for chosen in _parts(tiles):
         work = partial(_part, tiles[chosen], hashes[chosen], source, crops, shift)
         parts.append((yield from run_with_progress(work, meter)))
         meter.add(len(tiles[chosen]))
@@ -86,6 +86,16 @@ def tile_features(
         np.concatenate([part.features for part in parts]),
         np.concatenate([part.crops for part in parts]),
     )
+
+
+def _parts(tiles: Sequence[LabelledTile]) -> Iterator[slice]:
+    """Cut into parts that hold no tiles of two splits: tasks may share the tiles of one."""
+    start = 0
+    for _, run in groupby(tiles, key=lambda tile: tile.split):
+        end = start + len(list(run))
+        for first in range(start, end, _PART):
+            yield slice(first, min(first + _PART, end))
+        start = end
 
 
 def _part(
@@ -114,8 +124,10 @@ def _key(
     shift: Shift | None,
 ) -> str:
     scales = [tile.mpp for tile in tiles]
-    changed = () if shift is None else (shift,)
-    content = (source.identity, str(source.batch.dtype), crops, scales, list(hashes), *changed)
+    more = () if shift is None else (shift,)
+    if fields := [tile.field_um for tile in tiles if tile.field_um is not None]:
+        more = (*more, fields)
+    content = (source.identity, str(source.batch.dtype), crops, scales, list(hashes), *more)
     return hashlib.sha256(repr(content).encode()).hexdigest()[:32]
 
 
@@ -156,7 +168,7 @@ def _cut_file(
     crops: Literal["grid", "center"],
     shift: Shift | None,
 ) -> NDArray[np.uint8]:
-    pixels = read_picture(tile.path)
+    pixels = centered(read_picture(tile.path), tile)
     if shift is not None:
         pixels = shift(pixels, tile.mpp)
     return cut(at_scale(pixels, tile.mpp / spec.mpp), spec.tile_px, crops)

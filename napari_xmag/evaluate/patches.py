@@ -1,7 +1,7 @@
 """Patch tasks: simple classifiers on the frozen features of labelled tiles."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.errors import ConfigError
 from napari_xmag.evaluate.classifiers import Training, probe
-from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
+from napari_xmag.evaluate.compare import Outcome, Rows, compare, together, write_outcomes
 from napari_xmag.evaluate.config import PatchConfig, ProbeConfig
 from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.features import TileFeatures, content_hashes, tile_features
 from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import PatchTask
-from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles
+from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles, shorter_um
 from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.folds import (
@@ -36,6 +37,8 @@ Encode = Callable[[str, "PatchTable", TileSource], Generator[Progress, None, T]]
 
 # Enlarging by less than this is a rounding of what is known of the pixel size.
 _ENLARGED = 1.1
+# From here on the differences between encoders are those of a few pictures.
+_SATURATED = 0.99
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class PatchTable:
         SHA-256 of each tile's bytes.
     labels, groups
         Int (N,); exact copies are in one group.
+    sides_um
+        The shortest and the longest of the pictures' shorter sides.
     """
 
     task: PatchTask
@@ -57,6 +62,7 @@ class PatchTable:
     labels: Indices
     groups: Indices
     folds: list[Fold]
+    sides_um: tuple[float, float]
     notes: tuple[str, ...] = ()
 
     @property
@@ -106,7 +112,11 @@ def evaluate_patches(
     found, facts = yield from over_tasks(config, _encoded)
     reports = []
     for table, features in found:
-        reports.append((yield from _judge(table, features, facts, config, out)))
+        reports.append((yield from _judge([table], table.task.name, features, facts, config, out)))
+        for shots in table.task.shots:
+            name = f"{table.task.name}-{shots}-shots"
+            few = [few_shot(table, shots, (config.seed, i)) for i in range(table.task.draws)]
+            reports.append((yield from _judge(few, name, features, facts, config, out)))
     meter = ProgressMeter(Stage.WRITING, 0)
     written = config.model_dump(mode="json")
     writing = partial(write_report, out, "probe", written, reports, facts, task_table)
@@ -173,7 +183,11 @@ def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTa
     else:
         folds = grouped_folds(labels, groups, task.folds, seed)
     notes = _copy_notes(copies, labels, split)
-    return PatchTable(task, tiles, hashes, classes, labels, groups, folds, notes)
+    measuring = partial(list[float], map(shorter_um, tiles))
+    meter = ProgressMeter(Stage.HASHING, 0, item=task.name)
+    sides = yield from run_with_progress(measuring, meter)
+    spread = min(sides), max(sides)
+    return PatchTable(task, tiles, hashes, classes, labels, groups, folds, spread, notes)
 
 
 def _encoded(
@@ -199,29 +213,56 @@ def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tu
     return tuple(notes)
 
 
+def few_shot(table: PatchTable, shots: int, seed: tuple[int, ...]) -> PatchTable:
+    """Return the same task with so few tiles of each class to train on.
+
+    Raises
+    ------
+    ConfigError
+        When a class has fewer.
+    """
+    ((train, test),) = table.folds
+    draw, chosen = np.random.default_rng((*seed, shots)), []
+    for number, name in enumerate(table.classes):
+        own = train[table.labels[train] == number]
+        if len(own) < shots:
+            raise ConfigError(
+                expected=f"{shots} tiles of {name} to train on in the task {table.task.name}",
+                found=str(len(own)),
+                hint="Ask for fewer shots.",
+            )
+        chosen.append(draw.permutation(own)[:shots])
+    return replace(table, folds=[(np.sort(np.concatenate(chosen)), test)])
+
+
 def _judge(
-    table: PatchTable,
+    tables: Sequence[PatchTable],
+    task: str,
     features: Mapping[str, TileFeatures],
     encoders: Mapping[str, Mapping[str, Any]],
     config: PatchConfig,
     out: Path,
 ) -> Generator[Progress, None, TaskReport]:
-    methods = config.probe.methods
-    meter = ProgressMeter(
-        Stage.PROBING, len(features) * len(methods), "probes", item=table.task.name
-    )
+    """Judge all encoders on a task, divided in one or several ways."""
+    methods, table = config.probe.methods, tables[0]
+    number = len(features) * len(methods) * len(tables)
+    meter = ProgressMeter(Stage.PROBING, number, "probes", item=task)
     outcomes = []
     for name, found in features.items():
         for method in methods:
-            work = partial(probe_folds, table, name, found, method, config.probe, config.seed)
-            outcomes.append((yield from run_with_progress(work, meter)))
-            meter.add(1)
-    rows = table.rows()
+            runs = []
+            for each in tables:
+                work = partial(probe_folds, each, name, found, method, config.probe, config.seed)
+                runs.append((yield from run_with_progress(work, meter)))
+                meter.add(1)
+            outcomes.append(together(runs))
+    rows, words = table.rows(), division(table)
+    words += f" Mean of {len(tables)} draws of these." if len(tables) > 1 else ""
     notes = [*table.notes, *scale_notes(table, encoders), *_probe_notes(outcomes)]
-    report = yield from compare(table.task.name, rows, outcomes, config, division(table), notes)
-    place = out / f"{table.task.name}-predictions.csv"
+    report = yield from compare(task, rows, outcomes, config, words, notes)
+    place = out / f"{task}-predictions.csv"
     yield from run_with_progress(partial(write_outcomes, place, rows, outcomes), meter)
-    return report
+    return replace(report, notes=(*report.notes, *_saturation_notes(report)))
 
 
 def probe_folds(
@@ -264,6 +305,16 @@ def division(table: PatchTable) -> str:
     return f"{len(table.folds)}-fold cross-validation{grouped}."
 
 
+def _saturation_notes(report: TaskReport) -> list[str]:
+    """Say so where no encoder leaves room to be better than another."""
+    if min(entry.figures["auc"].value for entry in report.entries) < _SATURATED:
+        return []
+    return [
+        f"Saturated: every encoder reaches an AUC of {_SATURATED:g} or more, so that this set does "
+        "not rank them."
+    ]
+
+
 def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Say which encoders see pictures enlarged."""
     largest = max(tile.mpp for tile in table.tiles)
@@ -273,6 +324,19 @@ def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) ->
         f"({largest:g} µm/px resampled to {encoders[name]['mpp']:g}), without additional detail."
         for name, factor in factors.items()
         if factor > _ENLARGED
+    ] + _context_notes(table, encoders)
+
+
+def _context_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say which encoders look at larger tiles than the pictures are."""
+    shortest, longest = (f"{side:.0f}" for side in table.sides_um)
+    sides = f"{shortest} µm" if shortest == longest else f"{shortest} to {longest} µm"
+    tiles = {name: facts["mpp"] * facts["tile_px"] for name, facts in encoders.items()}
+    return [
+        f"{name} looks at tiles of {tile:.0f} µm; these pictures have {sides} and are extended by "
+        "reflection, so the context that it has on a slide is missing."
+        for name, tile in tiles.items()
+        if table.sides_um[0] < tile / _ENLARGED
     ]
 
 

@@ -25,6 +25,27 @@ class PatchTask(ConfigSection):
     mpp: float | None = Field(
         default=None, gt=0, description="µm per pixel of the tiles; a column mpp takes precedence."
     )
+    test_mpp: float | None = Field(
+        default=None, gt=0, description="The same for the test tiles; none: that of the others."
+    )
+    classes: dict[str, str] = Field(
+        default={},
+        description="Labels (or folders) to use, and the class that each means, such as "
+        '{ colon_aca = "malignant", colon_n = "benign" }; none: all, under their own names.',
+    )
+    field_um: float | None = Field(
+        default=None,
+        gt=0,
+        description="Side in µm of the field at the centre of each picture that is looked at: the "
+        "same for pictures of several sizes. None: the whole picture.",
+    )
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(),
+        description="With test tiles: also train on so few tiles of each class, drawn at random.",
+    )
+    draws: int = Field(
+        default=10, ge=1, description="How often such a few tiles are drawn; figures are means."
+    )
     group: str | None = Field(
         default=None,
         description="Regular expression that finds the group (patient, case) in a file name: its "
@@ -39,6 +60,12 @@ class PatchTask(ConfigSection):
     limit: int | None = Field(
         default=None, ge=1, description="Largest number of tiles per class, drawn at random."
     )
+
+    @model_validator(mode="after")
+    def _tested_elsewhere(self) -> Self:
+        if self.test is None and (self.shots or self.test_mpp is not None):
+            raise ValueError("shots and test_mpp need test tiles")
+        return self
 
     @model_validator(mode="after")
     def _group_compiles(self) -> Self:

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from napari_xmag.cohort.cells import is_missing, label_of, patient_of
 from napari_xmag.cohort.table import read_table
-from napari_xmag.errors import CohortError, GeometryError
+from napari_xmag.errors import CohortError, GeometryError, TileReadError
 from napari_xmag.slide.mpp import typed_mpp
-from napari_xmag.slide.picture import PICTURE_SUFFIXES
+from napari_xmag.slide.picture import PICTURE_SUFFIXES, picture_size
 
 if TYPE_CHECKING:
     from napari_xmag.evaluate.tasks import PatchTask
@@ -24,13 +24,26 @@ _SPLITS = ("train", "test")
 
 @dataclass(frozen=True, slots=True)
 class LabelledTile:
-    """A picture, its class, whose it is, its side of the split (or empty) and its µm per pixel."""
+    """A labelled picture.
+
+    Attributes
+    ----------
+    group
+        Whose it is.
+    mpp
+        Its µm per pixel.
+    split
+        Its side of the split, or empty.
+    field_um
+        Side of the field at its centre that is looked at; None for all of it.
+    """
 
     path: Path
     label: str
     group: str
     mpp: float
     split: str = ""
+    field_um: float | None = None
 
 
 def labelled_tiles(task: "PatchTask", seed: int) -> list[LabelledTile]:
@@ -43,16 +56,31 @@ def labelled_tiles(task: "PatchTask", seed: int) -> list[LabelledTile]:
     """
     tiles = _limited(_listed(task.tiles, task, "train" if task.test else ""), task.limit, seed)
     if task.test is not None:
-        tiles += _limited(_listed(task.test, task, "test"), task.limit, seed)
+        of_test = task.model_copy(update={"mpp": task.test_mpp or task.mpp})
+        tiles += _limited(_listed(task.test, of_test, "test"), task.limit, seed)
     _require_usable(task, tiles)
-    return tiles
+    return [replace(tile, field_um=task.field_um) for tile in tiles]
 
 
 def _listed(place: Path, task: "PatchTask", split: str) -> list[LabelledTile]:
     found = _in_folder(place, task) if place.is_dir() else _in_table(place, task)
-    if split:
-        found = [LabelledTile(t.path, t.label, t.group, t.mpp, split) for t in found]
-    return found
+    if task.classes:
+        found = _named(found, task.classes, place)
+    return [replace(tile, split=split or tile.split) for tile in found]
+
+
+def _named(
+    tiles: Sequence[LabelledTile], classes: Mapping[str, str], place: Path
+) -> list[LabelledTile]:
+    """Keep the tiles of these labels, under the names of their classes."""
+    named = [replace(t, label=classes[t.label]) for t in tiles if t.label in classes]
+    if missing := {*classes.values()} - {tile.label for tile in named}:
+        raise CohortError(
+            expected=f"tiles of {', '.join(sorted(missing))} in {place}",
+            found=", ".join(sorted({tile.label for tile in tiles})),
+            hint="Name the labels, or folders, of each class in classes.",
+        )
+    return named
 
 
 def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
@@ -182,6 +210,40 @@ def at_scale(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return pixels
     image = Image.fromarray(pixels).resize((width, height), FILTER, reducing_gap=REDUCING_GAP)
     return np.asarray(image)
+
+
+def centered(pixels: NDArray[np.uint8], tile: LabelledTile) -> NDArray[np.uint8]:
+    """Return the part of a picture (H, W, 3) that is looked at.
+
+    Raises
+    ------
+    TileReadError
+        When the picture is smaller.
+    """
+    if tile.field_um is None:
+        return pixels
+    side, shorter = round(tile.field_um / tile.mpp), min(pixels.shape[:2])
+    if side > shorter:
+        raise TileReadError(
+            expected=f"pictures of at least {tile.field_um:g} µm",
+            found=f"{shorter * tile.mpp:.1f} µm in {tile.path.name}",
+            hint="Make field_um smaller.",
+        )
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
+
+
+def shorter_um(tile: LabelledTile) -> float:
+    """Return the shorter side in µm of what is looked at; only the picture's header is read.
+
+    Raises
+    ------
+    TileReadError
+        When it cannot be read.
+    """
+    if tile.field_um is not None:
+        return tile.field_um
+    return min(picture_size(tile.path)) * tile.mpp
 
 
 def cut(

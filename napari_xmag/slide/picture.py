@@ -12,6 +12,8 @@ from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box, Level, Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage, SlideNote
 
+_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
@@ -30,13 +32,32 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             white = Image.new("RGBA", image.size, "white")
             laid = Image.alpha_composite(white, image.convert("RGBA"))
             return np.asarray(laid.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise TileReadError(
-            expected=f"a picture in {path.name}",
-            found=str(error),
-            hint="Replace it or leave it out.",
-            causes=[error],
-        ) from error
+    except _UNREADABLE as error:
+        raise _no_picture(path, error) from error
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a picture without decoding it.
+
+    Raises
+    ------
+    TileReadError
+        When it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except _UNREADABLE as error:
+        raise _no_picture(path, error) from error
+
+
+def _no_picture(path: Path, error: Exception) -> TileReadError:
+    return TileReadError(
+        expected=f"a picture in {path.name}",
+        found=str(error),
+        hint="Replace it or leave it out.",
+        causes=[error],
+    )
 
 
 class PictureSlide(Slide):

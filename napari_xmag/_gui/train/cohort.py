@@ -34,6 +34,7 @@ class CohortKeeper:
         self._jobs = jobs
         self._job: Job | None = None
         self._seen: dict[tasks.SlideKey, tuple[Problem, ...]] = {}
+        self._regions: dict[tasks.SlideKey, int] = {}
         self._plain: tuple[Problem, ...] = ()
 
     @property
@@ -99,13 +100,16 @@ class CohortKeeper:
 
     def edit(self, number: int, column: str, text: str) -> None:
         """Change one cell; what cannot be a pixel size is refused in words."""
-        value: str | float | None = text
+        value: str | float | Path | None = text
         if column == "mpp":
             try:
                 value = None if is_missing(text) else typed_mpp(text)
             except GeometryError as error:
                 self._state.note = f"“{text}” is not a pixel size. {error.hint}"
                 return
+        if column == "regions":
+            folder = self._state.table.parent if self._state.table else Path()
+            value = None if is_missing(text) else folder / text
         change: dict[str, Any] = {column: value}
         rows = self._state.rows
         self.take(replace(row, **change) if row.row == number else row for row in rows)
@@ -145,6 +149,7 @@ class CohortKeeper:
             self._state.draw_problem = event.draw_problem
         elif isinstance(event, tasks.SlidesChecked):
             self._seen.update(event.found)
+            self._regions.update(event.regions)
         self._show()
 
     def _show(self) -> None:
@@ -154,6 +159,11 @@ class CohortKeeper:
         problems = [problem for problem in self._plain if problem.row in numbers | {0}]
         for row in opened:
             problems += [replace(p, row=row.row) for p in self._seen[tasks.key_of(row)]]
+        state.regions = {
+            row.row: self._regions[tasks.key_of(row)]
+            for row in state.rows
+            if tasks.key_of(row) in self._regions
+        }
         state.problems = tuple(sorted(problems, key=lambda problem: problem.row))
         state.checked = (len(opened), len(state.rows))
 

@@ -27,19 +27,21 @@ from napari_xmag._gui.train.state import TrainState
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import SPLITS, CohortRow
 
-COLUMNS = ("slide", "label", "patient", "split", "site", "mpp")
-_HEADINGS = ("Slide", "Label", "Patient", "Split", "Site", "µm/px")
+COLUMNS = ("slide", "label", "patient", "split", "regions", "site", "mpp")
+_HEADINGS = ("Slide", "Label", "Patient", "Split", "Regions", "Site", "µm/px")
 _TIPS = (
     "Slide file.",
     "Label of the whole slide: the class that the model will learn. Double-click to change it.",
     "Patient of the slide. All slides of a patient go into the same split. Empty: the slide counts "
     "as a patient of its own.",
     "Training, validation or test. Grey: assigned at random, with the same share of each class.",
+    "How many annotated areas and points of the slide have a class; the patches in them are "
+    "learned from, too. Double-click to name the GeoJSON file from QuPath or Teach.",
     "Hospital or laboratory, where that matters.",
     "Pixel size, for slides whose file does not state it.",
 )
-_WIDTHS = (150, 84, 66, 80, 66, 56)
-_OPTIONAL = ("site", "mpp")
+_WIDTHS = (150, 84, 66, 80, 62, 66, 56)
+_OPTIONAL = ("regions", "site", "mpp")
 
 _AT_RANDOM = "(at random)"
 
@@ -61,6 +63,7 @@ class CohortModel(QAbstractTableModel):
         super().__init__()
         self._rows: Sequence[CohortRow] = ()
         self._drawn_splits: Mapping[int, str] = {}
+        self._regions: Mapping[int, int] = {}
         self._problems: dict[int, list[Problem]] = {}
 
     def show_rows(self, state: TrainState) -> None:
@@ -81,7 +84,7 @@ class CohortModel(QAbstractTableModel):
         self._repaint()
 
     def _take_problems(self, state: TrainState) -> None:
-        self._drawn_splits = state.drawn
+        self._drawn_splits, self._regions = state.drawn, state.regions
         self._problems = defaultdict(list)
         for problem in state.problems:
             self._problems[problem.row].append(problem)
@@ -134,7 +137,7 @@ class CohortModel(QAbstractTableModel):
         """Return text, colour and tooltip of a cell."""
         row, name = self._rows[index.row()], COLUMNS[index.column()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return _text(row, name) or self._drawn(row, name)
+            return self._shown(row, name)
         if role == Qt.ItemDataRole.EditRole:
             return _text(row, name)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -157,8 +160,11 @@ class CohortModel(QAbstractTableModel):
     def _tip(self, row: CohortRow) -> str:
         return "\n".join(f"{p.words}.\n{p.hint}." for p in self._problems.get(row.row, ()))
 
-    def _drawn(self, row: CohortRow, name: str) -> str:
-        return self._drawn_splits.get(row.row, "") if name == "split" else ""
+    def _shown(self, row: CohortRow, name: str) -> str:
+        if name == "regions" and row.regions is not None:
+            return str(self._regions.get(row.row, "…"))
+        drawn = self._drawn_splits.get(row.row, "") if name == "split" else ""
+        return _text(row, name) or drawn
 
 
 def _text(row: CohortRow, name: str) -> str:
@@ -168,6 +174,8 @@ def _text(row: CohortRow, name: str) -> str:
         return row.named_patient
     if name == "mpp":
         return "" if row.mpp is None else f"{row.mpp:g}"
+    if name == "regions":
+        return "" if row.regions is None else str(row.regions)
     return str(getattr(row, name))
 
 

@@ -19,6 +19,7 @@ from napari_xmag.filenames import CONFIG, METRICS
 from napari_xmag.progress.events import (
     EpochDone,
     Progress,
+    RegionsNoted,
     RunFinished,
     RunPlanned,
     SlideLeftOut,
@@ -58,7 +59,7 @@ class TrainController:
         self.curves = Curves()
         self._job: Job | None = None
         self._finished = False
-        self._left_out: dict[Path, str] = {}
+        self._left_out: dict[tuple[type, Path], str] = {}
         state.events.config.connect(self._config_changes)
         self.jobs.start(tasks.survey(), self._surveyed)
 
@@ -155,8 +156,9 @@ class TrainController:
         elif isinstance(event, EpochDone):
             state.epoch = event
             self.curves.add(event)
-        elif isinstance(event, SlideLeftOut):
-            self._left_out[event.slide] = str(event)  # once, also where folds repeat it
+        elif isinstance(event, SlideLeftOut | RegionsNoted):
+            # once, also where folds repeat it
+            self._left_out[type(event), event.slide] = str(event)
         elif isinstance(event, RunFinished):
             self._finished = True
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _EMPTY = "The result of a training appears here when it has finished."
 _FEW = "⚠  Only {count} slides: too few to judge the model, whatever the intervals."
 _ENOUGH = 20
+_PATCHES = (
+    "How well the evidence of patches, as the map shows it, separates the classes of regions:"
+)
 _COLUMNS = ("Slide", "Label", "Predicted", "Probability")
 _FIGURES = (
     ("auc", "AUC", "How well the probability separates the classes: 1 is perfect, 0.5 is chance."),
@@ -232,6 +235,10 @@ class FiguresGrid(QWidget):
             tip = "Average difference between probability and observed accuracy; 0 is perfect."
             self._add("Calibration error", _figure(metrics.get("error_after"), None, None), tip)
             self._add("Slides", f"{metrics['slides']} ({metrics['patients']} patients)", "")
+        if patches := metrics.get("patches"):
+            low, high = patches["intervals"]["auc"]
+            where = f"{patches['patches']} patches in regions of {patches['slides']} slides"
+            self._add("AUC of patches", _figure(patches["auc"], low, high), f"{_PATCHES} {where}.")
 
     def _add(self, title: str, text: str, tip: str) -> None:
         line = len(self.lines)

@@ -71,6 +71,8 @@ class TrainState:
         By row number the split that a training would draw now, for rows without one.
     draw_problem
         Why no split can be drawn; empty when one can.
+    regions
+        By row number how many regions a slide has, as far as they were read.
     table
         Where the cohort was read or saved last.
     note
@@ -105,6 +107,7 @@ class TrainState:
     checked: tuple[int, int] = (0, 0)
     drawn: Mapping[int, str] = field(default_factory=dict)
     draw_problem: str = ""
+    regions: Mapping[int, int] = field(default_factory=dict)
     table: Path | None = None
     note: str = ""
     busy_words: str = ""

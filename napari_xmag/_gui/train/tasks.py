@@ -15,7 +15,7 @@ from napari_xmag.cohort.cohort import check, check_slides, read_cohort
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.splits import draw_split
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import TissueError, XmagError
 from napari_xmag.filenames import COHORT
 from napari_xmag.progress.events import Stage
 from napari_xmag.slide.sample_cohort import write_sample_cohort
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _BEAT_SECONDS = 0.25
 
-SlideKey = tuple[Path, float | None]
-"""A slide with the pixel size that its row gives: what opening it depends on."""
+SlideKey = tuple[Path, float | None, Path | None]
+"""A slide with the pixel size and the regions that its row gives: what its check depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,18 @@ class CohortChecked:
 
 @dataclass(frozen=True, slots=True)
 class SlidesChecked:
-    """Slides that were opened; none of the window's other questions can be answered so slowly."""
+    """Slides that were opened; none of the window's other questions can be answered so slowly.
+
+    Attributes
+    ----------
+    found
+        What is wrong with each.
+    regions
+        How many regions each has, of those that name any.
+    """
 
     found: Mapping[SlideKey, tuple[Problem, ...]]
+    regions: Mapping[SlideKey, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Unfinished:
 
 def key_of(row: CohortRow) -> SlideKey:
     """Return what the check of a slide depends on."""
-    return row.slide, row.mpp
+    return row.slide, row.mpp, row.regions
 
 
 def read_table(path: Path) -> Generator[Waiting | CohortRead, None, None]:
@@ -101,15 +110,32 @@ def examine(
     yield _checked(rows, config)
     waiting = [row for row in rows if key_of(row) not in known]
     found: dict[SlideKey, tuple[Problem, ...]] = {}
+    regions: dict[SlideKey, int] = {}
     told = time.monotonic()
     # Rows come and go: what is told of a slide here may not depend on another row.
     with closing(check_slides(waiting, copies=False)) as slides:
         for row, problems in slides:
-            found[key_of(row)] = tuple(problems)
+            number, unread = _regions_of(row)
+            found[key_of(row)] = (*problems, *unread)
+            if row.regions is not None:
+                regions[key_of(row)] = number
             if time.monotonic() - told > _BEAT_SECONDS:
-                yield SlidesChecked(found)
-                found, told = {}, time.monotonic()
-    yield SlidesChecked(found)
+                yield SlidesChecked(found, regions)
+                found, regions, told = {}, {}, time.monotonic()
+    yield SlidesChecked(found, regions)
+
+
+def _regions_of(row: CohortRow) -> tuple[int, list[Problem]]:
+    """Count the regions of a slide; return what is wrong with their file, too."""
+    from napari_xmag.train.regions import count_regions
+
+    if row.regions is None or not row.regions.is_file():  # its absence is told without opening it
+        return 0, []
+    try:
+        return count_regions(row), []
+    except TissueError as error:
+        words = f"the regions {row.regions.name} cannot be used: {error.found}"
+        return 0, [Problem(row.row, words, error.hint.rstrip("."))]
 
 
 def _checked(rows: Sequence[CohortRow], config: "TrainConfig | None") -> CohortChecked:

@@ -126,7 +126,7 @@ class TrainWidget(Docked):
         events = self.state.events
         for name in ("rows", "busy_words"):
             getattr(events, name).connect(self._show_cohort)
-        for name in ("problems", "drawn"):
+        for name in ("problems", "drawn", "regions"):
             getattr(events, name).connect(self._show_problems)
         for name in ("checked", "note", "draw_problem"):
             getattr(events, name).connect(self._show_summary)

@@ -10,6 +10,7 @@ from napari_xmag._gui.reader import read_slides
 from napari_xmag._gui.train.cohort_table import COLUMNS
 from napari_xmag.cohort.cohort import read_cohort
 from tests._gui.desk import Desk
+from tests.qupath.shapes import annotation, collection, polygon, square, write
 
 pytestmark = pytest.mark.window
 
@@ -80,6 +81,32 @@ def test_problems_are_shown_by_row_with_a_remedy(desk: Desk, bad_table: Path) ->
     edit(desk, 1, "mpp", "0,5")
     assert state.problems == ()
     assert [row.mpp for row in state.rows] == [None, 0.5]
+
+
+def test_the_table_shows_how_many_regions_a_slide_has(
+    desk: Desk, cohort_table: Path, tmp_path: Path
+) -> None:
+    area = annotation(polygon(square(10, 10, 200)), "benign")
+    point = annotation({"type": "Point", "coordinates": [400, 400]}, "malignant")
+    write(tmp_path / "two.geojson", collection(area, point))
+    (tmp_path / "broken.geojson").write_text("{")
+    table, slides = tmp_path / "t.csv", cohort_table.parent
+    lines = [f"{slides / '0.tiff'},benign,two.geojson", f"{slides / '1.tiff'},malignant,"]
+    table.write_text("\n".join(["slide,label,regions", *lines]))
+    desk.load(cohort_table)
+    column = COLUMNS.index("regions")
+    assert desk.widget.cohort.table.isColumnHidden(column)
+
+    desk.load(table)
+    assert not desk.widget.cohort.table.isColumnHidden(column)
+    shown = [cell(desk, place, "regions", Qt.ItemDataRole.DisplayRole) for place in (0, 1)]
+    assert shown == ["2", ""]
+    edit(desk, 1, "regions", "broken.geojson")
+    (problem,) = desk.widget.state.problems
+    assert problem.row == 3
+    assert "broken.geojson cannot be used" in problem.words
+    edit(desk, 1, "regions", "NA")
+    assert desk.widget.state.problems == ()
 
 
 def test_a_table_that_cannot_be_read_is_told_in_words(desk: Desk, tmp_path: Path) -> None:
