@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_xmag.cli import main
 from napari_xmag.config import load_config
@@ -115,7 +116,7 @@ def test_copies_share_a_fold_and_contrary_ones_are_told(
     shutil.copytree(colored_tiles, folder)
     shutil.copy(folder / "pink" / "pi0_0.png", folder / "purple" / "pu0_99.png")
     content = run(config(folder, tiny_encoder, folds=3), tmp_path / "out")
-    assert content["tasks"][0]["notes"] == [
+    assert content["tasks"][0]["notes"][:2] == [
         "Pictures identical to another: 1. Copies are kept in one fold.",
         "Identical pictures with different labels: 1.",
     ]
@@ -194,6 +195,35 @@ def test_command(
     assert "tasks.0.folds" in capsys.readouterr().err
 
 
+def test_few_shots_at_another_institution(
+    colored_tiles: Path, tiny_network: Path, tmp_path: Path
+) -> None:
+    """Trained on all tiles, then on two of each class in three draws; all judged elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    for name, new in (("pink", "rose"), ("purple", "violet")):
+        (elsewhere / new).mkdir(parents=True)
+        for path in sorted((colored_tiles / name).iterdir())[:10]:
+            pixels = np.asarray(Image.open(path))
+            Image.fromarray(pixels[::-1]).save(elsewhere / new / path.name)
+    names = {"pink": "pink", "rose": "pink", "purple": "purple", "violet": "purple"}
+    task = {"group": None, "test": elsewhere, "classes": names, "field_um": 60.0}
+    settings = config(colored_tiles, tiny_network, **task, shots=[2], draws=3)
+    everything, few = run(settings, tmp_path / "out")["tasks"]
+    assert (few["name"], few["rows"]) == ("colors-2-shots", 20)
+    assert few["division"].startswith("Trained on 4 other tiles. Mean of 3 draws of these.")
+    assert everything["division"].startswith("Trained on 48 other tiles.")
+    with (tmp_path / "out" / "colors-2-shots-predictions.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    linear = [line for line in lines if line["method"] == "linear"]
+    assert [sum(line["run"] == str(draw) for line in linear) for draw in range(3)] == [20] * 3
+    by_draw = [[line["probability_pink"] for line in linear if line["run"] == d] for d in "012"]
+    assert by_draw[0] != by_draw[1] != by_draw[2]
+    assert any("tiles of 256 µm; these pictures have 60 µm" in note for note in few["notes"])
+    assert any(note.startswith("Saturated") for note in everything["notes"])
+    with pytest.raises(ConfigError, match="25 tiles of pink"):
+        run(config(colored_tiles, tiny_network, **task, shots=[25]), tmp_path / "many")
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -210,6 +240,7 @@ def test_command(
         ),
         ({"tasks": [{"name": "t", "tiles": "x", "group": "("}]}, "regular expression"),
         ({"tasks": [{"name": "../t", "tiles": "x"}]}, "tasks.0.name"),
+        ({"tasks": [{"name": "t", "tiles": "x", "shots": [5]}]}, "need test tiles"),
         ({"tasks": [{"name": "t", "tiles": "x"}] * 2}, "name of its own"),
         ({"probe": {"methods": ["forest"]}}, "probe.methods"),
     ],

@@ -1,5 +1,6 @@
 """Labelled tiles: whose, which side, and at the right scale."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from napari_xmag.errors import CohortError, TileReadError
 from napari_xmag.evaluate.tasks import PatchTask
-from napari_xmag.evaluate.tiles import at_scale, cut, labelled_tiles
+from napari_xmag.evaluate.tiles import LabelledTile, at_scale, centered, cut, labelled_tiles
 from napari_xmag.slide.picture import read_picture
 from tests.tables import FORMS
 
@@ -103,6 +104,32 @@ def test_missing_mpp_and_groups_that_do_not_match_are_refused(folder: Path) -> N
         labelled_tiles(task(folder, mpp=None), seed=0)
     with pytest.raises(CohortError, match="does not match"):
         labelled_tiles(task(folder, group=r"Case-(\d)"), seed=0)
+
+
+def test_labels_of_two_sources_are_one_class(folder: Path) -> None:
+    """The same classes under other names elsewhere, beside a class that is not asked for."""
+    other = folder.parent / "other"
+    for name, number in (("colon_n", 2), ("colon_aca", 3), ("lung_n", 4)):
+        (other / name).mkdir(parents=True)
+        for index in range(number):
+            Image.new("RGB", (8, 8), (9, index, number)).save(other / name / f"{index}.png")
+    names = {"benign": "benign", "malignant": "malignant"}
+    names |= {"colon_n": "benign", "colon_aca": "malignant"}
+    tiles = labelled_tiles(task(folder, test=other, classes=names, test_mpp=0.6), seed=0)
+    tested = [tile for tile in tiles if tile.split == "test"]
+    assert [tile.label for tile in tested] == ["malignant"] * 3 + ["benign"] * 2
+    assert {(tile.split, tile.mpp) for tile in tiles} == {("train", 0.5), ("test", 0.6)}
+    with pytest.raises(CohortError, match="tiles of malignant"):
+        labelled_tiles(task(folder, classes={"benign": "benign", "tumour": "malignant"}), seed=0)
+
+
+def test_the_field_at_the_centre_is_looked_at() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (12, 20, 3), dtype=np.uint8)
+    tile = LabelledTile(Path("a.png"), "x", "a", 0.5, field_um=4.0)
+    np.testing.assert_array_equal(centered(picture, tile), picture[2:10, 6:14])
+    np.testing.assert_array_equal(centered(picture, replace(tile, field_um=None)), picture)
+    with pytest.raises(TileReadError, match=r"at least 7 µm, but found 6\.0 µm in a\.png"):
+        centered(picture, replace(tile, field_um=7.0))
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
