@@ -4,10 +4,10 @@
 usage: compare_training.py OUT --glas GLAS --osteosarcoma FIELDS --oral FIELDS --start DIR
        [--encoder DIR] [--sources glas osteosarcoma oral] [--seeds 0 1 2] [--granularity cells]
        [--train 32 --validation 12 --test 24] [--islands 8 24] [--malignant 1 3] [--patch 100 250]
-       [--stain 0.05] [--same-cases] [--epochs 4] [--set a.b=c]
+       [--stain 0.05] [--same-cases] [--epochs 4] [--regions 0.25] [--set a.b=c]
 
 Slides are composed for each source of fields and each seed (compose_slides.py: training and test
-slides share no field), and five ways learn on them:
+slides share no field), and several ways learn on them:
 
 rgb         the mean colour of each place, and the attention head on it
 start       --start, a network that was not distilled, frozen, and the head
@@ -15,6 +15,8 @@ tiles       --encoder (the bundled student), frozen, and the head over whole til
             patches of the cells
 frozen      the same with the head over cells
 end-to-end  the same, then encoder and head together
+regions     frozen, and the head over cells learns from regions of a share of the slides, too
+regions-end-to-end  the same, then encoder and head together, with the regions
 
 Figures on the test slides (localise.py): slide AUC, and how well attention and evidence find the
 malignant fields. Each row is written to OUT/<source>-<seed>/<way>.json when it is done and is not
@@ -30,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from compose_slides import MPP, Recipe, add_options, compose_all, recipe_of
+from compose_slides import MPP, Recipe, add_options, compose_all, recipe_of, write_regions
 from localise import measured, model_figures, rows_of
 from torch import nn
 
@@ -48,7 +50,7 @@ from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.run import train
 from napari_xmag.zoo import find_model, load_model
 
-WAYS = ("rgb", "start", "tiles", "frozen", "end-to-end")
+WAYS = ("rgb", "start", "tiles", "frozen", "end-to-end", "regions", "regions-end-to-end")
 FIGURES = ("auc", "balanced_accuracy", "localisation_auc_attention", "localisation_auc_evidence")
 
 
@@ -78,6 +80,7 @@ def main() -> None:
                 counts = {name: getattr(args, name) for name in ("train", "validation", "test")}
                 fields = getattr(args, source)
                 compose_all(fields, composed, recipe_of(source, args), counts, seed)
+            write_regions(composed, args.regions)
             for way in args.ways:
                 done = folder / f"{way}.json"
                 if not done.exists():
@@ -104,6 +107,7 @@ def arguments() -> argparse.Namespace:
     for name, number in (("train", 32), ("validation", 12), ("test", 24)):
         parser.add_argument(f"--{name}", type=int, default=number)
     add_options(parser, Recipe("glas", islands=(8, 24), stain=0.05))
+    parser.add_argument("--regions", type=float, default=1.0, help="share of training slides")
     parser.add_argument("--epochs", type=int, default=4, help="end to end")
     parser.add_argument("--set", action="append", default=[], dest="settings")
     return parser.parse_args()
@@ -113,14 +117,15 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
     """Train in one way and return the figures."""
     granularity = "tiles" if way == "tiles" else args.granularity
     settings = [
-        f"mode={'end-to-end' if way == 'end-to-end' else 'head'}",
+        f"mode={'end-to-end' if way.endswith('end-to-end') else 'head'}",
         f"granularity={granularity}",
         f"seed={seed}",
         f"end_to_end.fit.epochs={args.epochs}",
         *args.settings,
     ]
     config = load_config(None, settings, TrainConfig, manual="docs/train.md")
-    cohort = read_cohort(composed / "cohort.csv", open_slides=False)
+    name = "regions.csv" if way.startswith("regions") else "cohort.csv"
+    cohort = read_cohort(composed / name, open_slides=False)
     tested = rows_of(composed, "test")
     encoder = load_encoder(args.encoder or find_model())
     if way == "rgb":

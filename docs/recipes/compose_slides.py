@@ -24,7 +24,9 @@ fits in. With --patch every island is a benign field that bears a square of anot
 250 µm and blended in at its edges: in malignant slides a few of these are malignant, all others
 benign, so that an edge tells nothing. Writes OUT/*.tiff, OUT/cohort.csv for `napari-xmag train`,
 and OUT/truth.json: the islands of each slide as x, y, width, height in level-0 pixels, with their
-label, and the patch that lies on each.
+label, and the patch that lies on each. OUT/regions.csv is the same table with the islands as
+regions (OUT/*.geojson, as QuPath writes them): of all validation and test slides, and of the share
+--regions of the training slides.
 
 What is composed is no real slide: no tissue lies between the islands, and each island is a piece
 of another patient.
@@ -86,10 +88,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     for name, number in (("train", 60), ("validation", 20), ("test", 40)):
         parser.add_argument(f"--{name}", type=int, default=number)
+    parser.add_argument("--regions", type=float, default=1.0, help="share of training slides")
     add_options(parser)
     args = parser.parse_args()
     counts = {split: getattr(args, split) for split in ("train", "validation", "test")}
     compose_all(args.fields, args.out, recipe_of(args.source, args), counts, args.seed)
+    write_regions(args.out, args.regions)
 
 
 def add_options(parser: argparse.ArgumentParser, recipe: Recipe | None = None) -> None:
@@ -135,6 +139,48 @@ def compose_all(
         writer = csv.DictWriter(stream, ["slide", "label", "patient", "split"])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_regions(out: Path, share: float) -> None:
+    """Write the islands of each slide as annotations, and the table that names them."""
+    truth = json.loads((out / "truth.json").read_text())
+    with (out / "cohort.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    learned = [row["slide"] for row in rows if row["split"] == "train"]
+    without = set(learned[round(share * len(learned)) :])
+    for row in rows:
+        name = Path(row["slide"]).with_suffix(".geojson").name
+        features = [feature for island in truth[row["slide"]] for feature in annotations(island)]
+        (out / name).write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        row["regions"] = "" if row["slide"] in without else name
+    with (out / "regions.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def annotations(island: Mapping) -> list[dict]:
+    """Return an island as annotation; a patch on it is another one, and a hole in the first."""
+    patch = island.get("patch")
+    pieces = [(island, [patch] if patch else []), *([(patch, [])] if patch else [])]
+    return [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [ring(box) for box in (piece, *holes)]},
+            "properties": {
+                "objectType": "annotation",
+                "classification": {"name": piece["label"]},
+            },
+        }
+        for piece, holes in pieces
+    ]
+
+
+def ring(box: Mapping[str, int]) -> list[list[int]]:
+    """Return the closed outline of a box."""
+    x, y = box["x"], box["y"]
+    right, bottom = x + box["width"], y + box["height"]
+    return [[x, y], [right, y], [right, bottom], [x, bottom], [x, y]]
 
 
 def glas_fields(glas: Path, draw: np.random.Generator) -> dict[str, Fields]:

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from compose_slides import Recipe, compose_all, oral_fields
+from compose_slides import Recipe, compose_all, oral_fields, write_regions
 from localise import malignant_share, measured, split
 from PIL import Image
 
+from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures
 from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.qupath.labelled_regions import read_labelled_regions
 from napari_xmag.slide.open import open_slide
 
 COLORS = {"benign": (60, 180, 60), "malignant": (200, 40, 40)}
@@ -125,3 +127,24 @@ def test_tiles_and_cells_are_asked_for_the_same_squares(tmp_path: Path) -> None:
     # One of 32 patches is malignant: its tile lifts the 15 others beside it just as high.
     expected = pytest.approx((16 + 15 / 2) / 31, abs=1e-4)
     assert finds(tiles, 4) == (expected, expected)
+
+
+def test_regions_are_the_islands(fields: Path, tmp_path: Path) -> None:
+    """Islands, and patches as holes in them; of half of the training slides, and of all others."""
+    out = tmp_path / "out"
+    counts = {"train": 4, "validation": 0, "test": 1}
+    compose_all(fields, out, Recipe("glas", (2, 2), (1, 1), (100, 250)), counts, seed=3)
+    write_regions(out, 0.5)
+    cohort = read_cohort(out / "regions.csv", open_slides=False)
+    assert [row.regions is not None for row in cohort.rows] == [True, True, False, False, True]
+    row = cohort.rows[1]
+    assert row.regions is not None
+    areas = {region.class_name: region.shape.area for region in read_labelled_regions(row.regions)}
+    islands = json.loads((out / "truth.json").read_text())[row.slide.name]
+    expected = {"benign": 0, "malignant": 0}
+    for island in islands:
+        patch = island["patch"]
+        own = patch["width"] * patch["height"]
+        expected["benign"] += island["width"] * island["height"] - own
+        expected[patch["label"]] += own
+    assert areas == pytest.approx(expected)
