@@ -27,7 +27,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opening(args: argparse.Namespace) -> "Generator[Progress, None, Cohort]":
+def opening(
+    args: argparse.Namespace, override_mpp: float | None = None
+) -> "Generator[Progress, None, Cohort]":
     """Read and open what the options name, as `open_cohort` does.
 
     Raises
@@ -49,6 +51,6 @@ def opening(args: argparse.Namespace) -> "Generator[Progress, None, Cohort]":
             hint="In a project, name the metadata of the images that is their label.",
         )
     if not is_project:
-        return open_cohort(args.cohort)
+        return open_cohort(args.cohort, override_mpp=override_mpp)
     keys = {"label_key": args.label_key, "patient_key": args.patient_key or ""}
-    return open_cohort(args.cohort, partial(read_project_cohort, **keys))
+    return open_cohort(args.cohort, partial(read_project_cohort, **keys), override_mpp)

@@ -36,6 +36,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="DIR",
         help="initial encoder (default: that of the bundled model)",
     )
+    parser.add_argument(
+        "--override-mpp",
+        type=mpp_option,
+        metavar="X",
+        help="µm per pixel of all slides, in place of what the table and the slides state",
+    )
     parser.add_argument("--folds", type=int, metavar="K", help="K-fold cross-validation by patient")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(
@@ -94,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
 
     # The first of the processes that torchrun started speaks for all.
     first = os.environ.get("RANK", "0") == "0"
-    opening = qupath_cohort.opening(args)
+    opening = qupath_cohort.opening(args, args.override_mpp)
     cohort = finish(show(opening) if first else opening)
     for problem in cohort.problems:
         print(problem, file=sys.stderr)

@@ -9,6 +9,7 @@ from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.problems import (
     Problem,
     check_slides,
+    copied_slides,
     no_patient,
     row_problems,
     slide_problems,
@@ -30,6 +31,7 @@ __all__ = [
     "Problem",
     "check",
     "check_slides",
+    "copied_slides",
     "read_cohort",
     "slide_problems",
     "write_cohort",
@@ -135,7 +137,9 @@ def _judged(
     problems = [*unread, *table_problems(rows)]
     problems += [problem for row in rows for problem in row_problems(row, classes)]
     if open_slides:
-        problems += [problem for _, found in check_slides(rows) for problem in found]
+        checked = list(check_slides(rows))
+        problems += [problem for slide in checked for problem in slide.problems]
+        problems += copied_slides((slide.row, slide.fingerprint) for slide in checked)
     each_once = dict.fromkeys(sorted(problems, key=lambda problem: problem.row))
     return Cohort(tuple(rows), tuple(each_once))
 

@@ -91,50 +91,73 @@ def table_problems(rows: Sequence[CohortRow]) -> list[Problem]:
     return problems
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedSlide:
+    """What was found in the slide of a row.
+
+    Attributes
+    ----------
+    fingerprint
+        Of its contents, the same for each copy; empty where it cannot be read.
+    """
+
+    row: CohortRow
+    problems: tuple[Problem, ...]
+    fingerprint: str
+
+
 def check_slides(
-    rows: Sequence[CohortRow], *, copies: bool = True
-) -> Generator[tuple[CohortRow, list[Problem]], None, None]:
-    """Open slide after slide, several at once; yield each row, in order, with what is wrong.
+    rows: Sequence[CohortRow], *, override_mpp: bool = False
+) -> Generator[CheckedSlide, None, None]:
+    """Open slide after slide, several at once; yield what is found of each, in order.
 
     Closing the generator ends the work after the slides that are open now.
 
     Parameters
     ----------
-    copies
-        Whether a slide is told that is a copy of one in an earlier row, by its content.
+    override_mpp
+        Whether the pixel size of a row counts, whatever the slide states.
     """
-    first: dict[str, CohortRow] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = [pool.submit(_opened, row) for row in rows]
+        found = [pool.submit(_opened, row, override_mpp) for row in rows]
         try:
-            for row, opened in zip(rows, found, strict=True):
-                problems, mark = opened.result()
-                before = first.setdefault(mark, row) if copies and mark else row
-                yield row, problems + _copied(row, before)
+            for future in found:
+                yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _opened(row: CohortRow) -> tuple[list[Problem], str]:
-    """Return what is wrong with a slide, and its fingerprint; none where it cannot be read."""
+def _opened(row: CohortRow, override_mpp: bool) -> CheckedSlide:
     from napari_xmag.slide.fingerprint import slide_fingerprint
 
-    problems = slide_problems(row)
+    problems = tuple(slide_problems(row, override_mpp=override_mpp))
     try:
-        return problems, slide_fingerprint(row.slide)
+        return CheckedSlide(row, problems, slide_fingerprint(row.slide))
     except OSError:  # opening it said why
-        return problems, ""
+        return CheckedSlide(row, problems, "")
 
 
-def _copied(row: CohortRow, before: CohortRow) -> list[Problem]:
-    if before.slide.resolve() == row.slide.resolve():  # one file twice is told without opening it
-        return []
-    words = f"{row.slide.name} is a copy of {before.slide.name} in row {before.row}"
-    return [Problem(row.row, words, "Delete one of them")]
+def copied_slides(checked: Iterable[tuple[CohortRow, str]]) -> list[Problem]:
+    """Return which slides are copies of one in an earlier row, by their fingerprints."""
+    problems = []
+    first: dict[str, CohortRow] = {}
+    for row, fingerprint in checked:
+        before = first.setdefault(fingerprint, row) if fingerprint else row
+        # One file twice is told without opening it.
+        if before.slide.resolve() != row.slide.resolve():
+            words = f"{row.slide.name} is a copy of {before.slide.name} in row {before.row}"
+            problems.append(Problem(row.row, words, "Delete one of them"))
+    return problems
 
 
-def slide_problems(row: CohortRow) -> list[Problem]:
-    """Open a slide; return whether it is there, can be read and has a pixel size."""
+def slide_problems(row: CohortRow, *, override_mpp: bool = False) -> list[Problem]:
+    """Open a slide; return whether it is there, can be read and has a pixel size.
+
+    Parameters
+    ----------
+    override_mpp
+        Whether the pixel size of the row counts, whatever the slide states.
+    """
     from napari_xmag.slide.open import open_slide
 
     if not row.slide.exists():
@@ -144,7 +167,7 @@ def slide_problems(row: CohortRow) -> list[Problem]:
     except XmagError as error:
         return [Problem(row.row, f"{row.slide.name} does not open", error.hint)]
     with closing(slide):
-        return _mpp_problems(row, slide)
+        return [] if override_mpp else _mpp_problems(row, slide)
 
 
 def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:

@@ -54,3 +54,16 @@ def test_problems_of_the_table_come_first(
     assert main(["train", str(table), "--out", str(tmp_path / "run")]) == 2
     assert "row 2: a.tiff is not there" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_pixel_size_may_override_that_of_all_slides(
+    tmp_path: Path, no_mpp_slide: Path, pyramid_slide: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The only problem left of the table is one that no pixel size can mend."""
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"slide,label\n{no_mpp_slide},x\n{pyramid_slide},y\ngone.tiff,y\n")
+    arguments = ["train", str(table), "--out", str(tmp_path / "run"), "--override-mpp", "0,5"]
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "row 4: gone.tiff is not there" in told
+    assert "states no pixel size" not in told

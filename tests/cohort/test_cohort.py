@@ -15,8 +15,10 @@ from napari_xmag.cohort.cohort import (
     read_cohort,
     write_cohort,
 )
+from napari_xmag.cohort.opening import open_cohort
 from napari_xmag.errors import CohortError
 from napari_xmag.geometry import Mpp
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.slide.mpp_store import remember_mpp
 from tests.slides import draw_section, write_pyramid
 
@@ -308,9 +310,10 @@ def test_a_column_named_twice(tmp_path: Path) -> None:
 def test_slides_are_checked_one_after_another(pyramid_slide: Path, no_mpp_slide: Path) -> None:
     rows = [CohortRow(2, pyramid_slide, "x"), CohortRow(3, no_mpp_slide, "y")] * 20
     found = check_slides(rows)
-    assert next(found) == (rows[0], [])
-    row, wrong = next(found)
-    assert (row, len(wrong)) == (rows[1], 1)
+    first, second = next(found), next(found)
+    assert (first.row, first.problems) == (rows[0], ())
+    assert (second.row, len(second.problems)) == (rows[1], 1)
+    assert first.fingerprint != second.fingerprint
     found.close()  # does not open the others first
 
 
@@ -372,6 +375,16 @@ def test_a_copy_under_another_name_is_listed(tmp_path: Path, pyramid_slide: Path
     copy = shutil.copy(pyramid_slide, tmp_path / "b" / "other.tiff")
     cohort = read_cohort(write(tmp_path, f"slide,label\n{pyramid_slide},x\n{copy},y\n"))
     assert problems(cohort) == [(3, "other.tiff is a copy of pyramid.tiff in row 2")]
+
+
+def test_an_overriding_pixel_size_is_that_of_every_slide(
+    tmp_path: Path, pyramid_slide: Path, no_mpp_slide: Path
+) -> None:
+    table = write(tmp_path, f"slide,label,mpp\n{pyramid_slide},x,0.3\n{no_mpp_slide},y,\n")
+    assert len(finish(open_cohort(table)).problems) == 2
+    cohort = finish(open_cohort(table, override_mpp=0.25))
+    cohort.require_good()
+    assert [row.mpp for row in cohort.rows] == [0.25, 0.25]
 
 
 def test_slides_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:

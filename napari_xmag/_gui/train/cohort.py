@@ -10,7 +10,7 @@ from napari_xmag._gui.train import tasks
 from napari_xmag._gui.train.state import TrainState
 from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.cohort import write_cohort
-from napari_xmag.cohort.problems import Problem
+from napari_xmag.cohort.problems import CheckedSlide, Problem, copied_slides
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import GeometryError, XmagError
 from napari_xmag.slide.mpp import typed_mpp
@@ -33,7 +33,7 @@ class CohortKeeper:
         self._state = state
         self._jobs = jobs
         self._job: Job | None = None
-        self._seen: dict[tasks.SlideKey, tuple[Problem, ...]] = {}
+        self._seen: dict[tasks.SlideKey, CheckedSlide] = {}
         self._regions: dict[tasks.SlideKey, int] = {}
         self._plain: tuple[Problem, ...] = ()
 
@@ -157,8 +157,10 @@ class CohortKeeper:
         opened = [row for row in state.rows if tasks.key_of(row) in self._seen]
         numbers = {row.row for row in state.rows}
         problems = [problem for problem in self._plain if problem.row in numbers | {0}]
-        for row in opened:
-            problems += [replace(p, row=row.row) for p in self._seen[tasks.key_of(row)]]
+        seen = [(row, self._seen[tasks.key_of(row)]) for row in opened]
+        problems += [replace(p, row=row.row) for row, slide in seen for p in slide.problems]
+        # Rows come and go, so which one is a copy of which is asked anew.
+        problems += copied_slides((row, slide.fingerprint) for row, slide in seen)
         state.regions = {
             row.row: self._regions[tasks.key_of(row)]
             for row in state.rows

@@ -12,7 +12,7 @@ from napari_xmag._gui.shared.subprocess_worker import in_child
 from napari_xmag._gui.train.worker_entry import TrainRequest, trained
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.cohort.cohort import check, check_slides, read_cohort
-from napari_xmag.cohort.problems import Problem
+from napari_xmag.cohort.problems import CheckedSlide, Problem
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.splits import draw_split
 from napari_xmag.errors import TissueError, XmagError
@@ -63,12 +63,12 @@ class SlidesChecked:
     Attributes
     ----------
     found
-        What is wrong with each.
+        What was found in each.
     regions
         How many regions each has, of those that name any.
     """
 
-    found: Mapping[SlideKey, tuple[Problem, ...]]
+    found: Mapping[SlideKey, CheckedSlide]
     regions: Mapping[SlideKey, int]
 
 
@@ -104,21 +104,20 @@ def read_table(path: Path) -> Generator[Waiting | CohortRead, None, None]:
 def examine(
     rows: Sequence[CohortRow],
     config: "TrainConfig | None",
-    known: Mapping[SlideKey, tuple[Problem, ...]],
+    known: Mapping[SlideKey, CheckedSlide],
 ) -> Generator[CohortChecked | SlidesChecked, None, None]:
     """Look for problems: first those that need no slide, then slide by slide those not known."""
     yield _checked(rows, config)
     waiting = [row for row in rows if key_of(row) not in known]
-    found: dict[SlideKey, tuple[Problem, ...]] = {}
+    found: dict[SlideKey, CheckedSlide] = {}
     regions: dict[SlideKey, int] = {}
     told = time.monotonic()
-    # Rows come and go: what is told of a slide here may not depend on another row.
-    with closing(check_slides(waiting, copies=False)) as slides:
-        for row, problems in slides:
-            number, unread = _regions_of(row)
-            found[key_of(row)] = (*problems, *unread)
-            if row.regions is not None:
-                regions[key_of(row)] = number
+    with closing(check_slides(waiting)) as slides:
+        for slide in slides:
+            number, unread = _regions_of(slide.row)
+            found[key_of(slide.row)] = replace(slide, problems=(*slide.problems, *unread))
+            if slide.row.regions is not None:
+                regions[key_of(slide.row)] = number
             if time.monotonic() - told > _BEAT_SECONDS:
                 yield SlidesChecked(found, regions)
                 found, regions, told = {}, {}, time.monotonic()

@@ -1,5 +1,6 @@
 """The table of labelled slides in the window: read, checked, edited, saved."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,26 @@ def test_the_table_shows_how_many_regions_a_slide_has(
     assert "broken.geojson cannot be used" in problem.words
     edit(desk, 1, "regions", "NA")
     assert desk.widget.state.problems == ()
+
+
+def test_a_copy_of_a_slide_is_told_until_one_of_them_goes(
+    desk: Desk, cohort_table: Path, tmp_path: Path
+) -> None:
+    original = cohort_table.parent / "0.tiff"
+    copy = shutil.copy(original, tmp_path / "again.tiff")
+    table = tmp_path / "copies.csv"
+    other = cohort_table.parent / "1.tiff"
+    table.write_text(f"slide,label\n{original},benign\n{other},malignant\n{copy},benign\n")
+    desk.load(table)
+    panel, state = desk.widget.cohort, desk.widget.state
+    words = "row 4: again.tiff is a copy of 0.tiff in row 2. Delete one of them"
+    assert [str(problem) for problem in state.problems] == [words]
+    assert panel.problems.item(0).text() == words
+
+    panel.table.go_to(2)
+    panel.remove_button.click()
+    desk.wait(lambda: desk.widget.controller.cohort.settled)
+    assert state.problems == ()
 
 
 def test_a_table_that_cannot_be_read_is_told_in_words(desk: Desk, tmp_path: Path) -> None:
