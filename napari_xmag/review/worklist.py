@@ -1,0 +1,372 @@
+"""A list of slides to go through: what became of each, in which order to look, saved as a file."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from pathlib import Path, PurePath
+from typing import Any
+
+from napari_xmag._about import NOTICE
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.cohort.table import write_table
+from napari_xmag.errors import ResultError
+from napari_xmag.files import whole_file
+from napari_xmag.review.verdicts import as_text
+
+FORMAT = "napari-xmag worklist"
+FORMAT_VERSION = 1
+
+_SLIDE = "slide"
+_KEPT = (
+    *("image", "mpp", "name", "status", "reason", "headline", "answer", "suspicion"),
+    *("flags", "area_mm2", "seconds", "model", "fingerprint", "result", "reviewed"),
+)
+
+
+class RowStatus(StrEnum):
+    """What became of a slide, in the order in which a list shows them."""
+
+    DONE = "done"
+    ABSTAINED = "abstained"
+    FAILED = "failed"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+_ORDER = {status: place for place, status in enumerate(RowStatus)}
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistRow:
+    """One slide.
+
+    Attributes
+    ----------
+    slide
+        Its file or folder.
+    image
+        Which picture of the file, from 1.
+    mpp
+        Pixel size from the table, for a slide that states none.
+    name
+        What it is called where it comes from (QuPath); empty for its file's name.
+    status
+        What became of it.
+    reason
+        Why it failed, or why its result abstains.
+    headline, answer
+        Of its result; the answer is empty where there is none.
+    suspicion
+        Probability that the slide is not of the model's first class, 0 to 1.
+    flags
+        Codes of the warnings.
+    area_mm2, seconds
+        Tissue, and how long the analysis took.
+    model
+        Name and version.
+    fingerprint, result
+        Of the slide, and the id of its result in the slide's `ReviewStore`.
+    reviewed
+        Whether somebody has looked at it and said so.
+    """
+
+    slide: Path
+    image: int = 1
+    mpp: float | None = None
+    name: str = ""
+    status: RowStatus = RowStatus.WAITING
+    reason: str = ""
+    headline: str = ""
+    answer: str = ""
+    suspicion: float | None = None
+    flags: tuple[str, ...] = ()
+    area_mm2: float | None = None
+    seconds: float | None = None
+    model: str = ""
+    fingerprint: str = ""
+    result: str = ""
+    reviewed: bool = False
+
+    @property
+    def key(self) -> tuple[Path, int]:
+        """What the row is about."""
+        return self.slide, self.image
+
+    @property
+    def shown_name(self) -> str:
+        """What the slide is called."""
+        number = f" #{self.image}" if self.image > 1 else ""
+        return f"{self.name or self.slide.name}{number}"
+
+
+RowKey = tuple[Path, int]
+
+COLUMNS = (
+    *("name", "status", "headline", "suspicion", "flags", "area_mm2", "seconds", "reviewed"),
+)
+"""By which a list can be sorted."""
+
+
+class Worklist:
+    """Slides in the order in which they were added, each once; every change is saved.
+
+    Parameters
+    ----------
+    rows
+        The slides.
+    path
+        The file that follows every change; None keeps the list in memory.
+    """
+
+    def __init__(self, rows: Iterable[WorklistRow] = (), path: Path | None = None) -> None:
+        self._rows = {row.key: row for row in rows}
+        self.path = path
+        self._lines: dict[WorklistRow, str] = {}
+
+    # files
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Worklist":
+        """Read a list; a slide that was being analysed when the program ended waits again.
+
+        Raises
+        ------
+        ResultError
+            When the file is no worklist, or an altered or newer one.
+        """
+        path = Path(path)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(data, dict) or data.get("format") != FORMAT:
+                raise ValueError("it is not from this program")
+            if data["format_version"] > FORMAT_VERSION:
+                raise ValueError(
+                    f"format version {data['format_version']}, newer than this program"
+                )
+            return cls([_row(item, path.parent) for item in data["rows"]], path)
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultError(
+                expected=f"a worklist in {path}",
+                found=f"{type(error).__name__}: {error}",
+                hint="Choose a file that napari-xmag saved as a worklist.",
+                causes=(error,),
+            ) from error
+
+    def save(self, path: Path | None = None) -> None:
+        """Write the list, whole or not at all; from now on, changes are saved there.
+
+        Raises
+        ------
+        ExportError
+            When the file cannot be written.
+        """
+        if path is not None and path != self.path:
+            self.path, self._lines = path, {}
+        if self.path is None:
+            return
+        folder = self.path.absolute().parent
+        # A row is written out once for each change of it: a list of a thousand is saved often.
+        self._lines = {
+            row: self._lines.get(row) or json.dumps(_json(row, folder), ensure_ascii=False)
+            for row in self._rows.values()
+        }
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION, "notice": NOTICE}
+        start = json.dumps(head, ensure_ascii=False)[:-1]
+        text = f'{start}, "rows": [\n' + ",\n".join(self._lines.values()) + "\n]}\n"
+        with whole_file(self.path) as part:
+            part.write_text(text, encoding="utf-8")
+
+    def write_summary(self, path: Path | str) -> None:
+        """Write the list as a table for people, in its present order: ``.csv`` or ``.xlsx``.
+
+        Raises
+        ------
+        ExportError
+            When the file cannot be written.
+        """
+        names = [name for name in (_SLIDE, *_KEPT) if name not in ("name", "result")]
+        lines = [[_cell(getattr(row, name)) for name in names] for row in self.sorted()]
+        write_table(Path(path), [*names, "notice"], [[*line, NOTICE] for line in lines])
+
+    # rows
+
+    @property
+    def rows(self) -> tuple[WorklistRow, ...]:
+        """All rows, in the order in which they were added."""
+        return tuple(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: RowKey) -> WorklistRow:
+        return self._rows[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    def add(self, rows: Iterable[WorklistRow]) -> int:
+        """Add slides that are not in the list yet; return how many there were."""
+        before = len(self._rows)
+        for row in rows:
+            self._rows.setdefault(row.key, row)
+        if len(self._rows) > before:
+            self.save()
+        return len(self._rows) - before
+
+    def remove(self, key: RowKey) -> None:
+        """Take a slide off the list; its results and what was said of it stay in its store."""
+        if self._rows.pop(key, None) is not None:
+            self.save()
+
+    def counts(self) -> dict[RowStatus, int]:
+        """Return how many slides there are of each status."""
+        found = Counter(row.status for row in self._rows.values())
+        return {status: found[status] for status in RowStatus}
+
+    # a run through the list
+
+    def next_waiting(self) -> WorklistRow | None:
+        """Return the slide to analyse next; None when none waits."""
+        waiting = (row for row in self._rows.values() if row.status is RowStatus.WAITING)
+        return next(waiting, None)
+
+    def begin(self, key: RowKey) -> None:
+        """Note that a slide is being analysed."""
+        self._set(replace(self._rows[key], status=RowStatus.RUNNING, reason=""))
+
+    def stop(self, key: RowKey) -> None:
+        """Note that its analysis was cancelled: it waits again."""
+        self._set(replace(self._rows[key], status=RowStatus.WAITING))
+
+    def finish(self, key: RowKey, result: SlideResult, result_id: str = "") -> None:
+        """Take in a result.
+
+        Parameters
+        ----------
+        result_id
+            Its id in the slide's `ReviewStore`.
+        """
+        abstained = result.answer is None
+        row = replace(
+            self._rows[key],
+            status=RowStatus.ABSTAINED if abstained else RowStatus.DONE,
+            reason=" ".join(result.abstained),
+            headline=result.headline,
+            answer=result.answer or "",
+            suspicion=None if abstained else 1 - result.probabilities[0],
+            flags=tuple(str(flag.code) for flag in result.flags),
+            area_mm2=result.tissue.get("area_mm2"),
+            seconds=result.seconds.get("total"),
+            model=result.model_words,
+            fingerprint=str(result.slide["fingerprint"]),
+            result=result_id,
+        )
+        self._set(row)
+
+    def fail(self, key: RowKey, reason: str) -> None:
+        """Note why a slide failed."""
+        self._set(replace(self._rows[key], status=RowStatus.FAILED, reason=reason))
+
+    def retry_failed(self) -> int:
+        """Let failed slides wait again; return how many there were."""
+        failed = [row for row in self._rows.values() if row.status is RowStatus.FAILED]
+        for row in failed:
+            self._rows[row.key] = replace(row, status=RowStatus.WAITING, reason="")
+        if failed:
+            self.save()
+        return len(failed)
+
+    def mark_reviewed(self, key: RowKey, reviewed: bool = True) -> None:
+        """Note that somebody has looked at a slide, or has yet to."""
+        self._set(replace(self._rows[key], reviewed=reviewed))
+
+    def _set(self, row: WorklistRow) -> None:
+        if self._rows[row.key] != row:
+            self._rows[row.key] = row
+            self.save()
+
+    # order
+
+    def sorted(
+        self, column: str = "suspicion", *, descending: bool = True
+    ) -> tuple[WorklistRow, ...]:
+        """Return the rows in an order; those that have nothing in the column come last.
+
+        Parameters
+        ----------
+        column
+            One of `COLUMNS`. By ``suspicion``, slides with an answer come first, then those whose
+            result abstains, then the failed, the running and the waiting ones.
+        """
+        rows = sorted(self._rows.values(), key=lambda row: row.shown_name.casefold())
+        known = [row for row in rows if _known(row, column)]
+        known.sort(key=lambda row: _sort_key(row, column), reverse=descending)
+        unknown = [row for row in rows if not _known(row, column)]
+        if column == "suspicion":
+            unknown.sort(key=lambda row: _ORDER[row.status])
+        return (*known, *unknown)
+
+    def neighbour(
+        self, key: RowKey | None, step: int, rows: Iterable[WorklistRow] | None = None
+    ) -> WorklistRow | None:
+        """Return the slide so many steps on, or back; None beyond an end.
+
+        Parameters
+        ----------
+        key
+            The present slide; None, or one that is not shown, stands before the first.
+        rows
+            As they are shown; sorted by suspicion by default.
+        """
+        shown = list(self.sorted() if rows is None else rows)
+        places = {row.key: place for place, row in enumerate(shown)}
+        place = places.get(key, -1) if key is not None else -1
+        wanted = place + step
+        return shown[wanted] if 0 <= wanted < len(shown) else None
+
+
+def _known(row: WorklistRow, column: str) -> bool:
+    return getattr(row, column, "") not in (None, "", ()) or column == "name"
+
+
+def _sort_key(row: WorklistRow, column: str) -> Any:
+    if column == "name":
+        return row.shown_name.casefold()
+    value = getattr(row, column)
+    return _ORDER[row.status] if column == "status" else value
+
+
+def _json(row: WorklistRow, folder: Path) -> dict[str, Any]:
+    kept = {name: getattr(row, name) for name in _KEPT}
+    return {_SLIDE: _portable(row.slide, folder), **kept}
+
+
+def _portable(slide: Path, folder: Path) -> str:
+    """Return a path relative to the list where both lie together, so that they can move."""
+    slide = Path(os.path.abspath(slide))  # noqa: PTH100 - a link is called by its own name
+    if slide.is_relative_to(folder.parent) and folder.parent != Path(folder.anchor):
+        return PurePath(os.path.relpath(slide, folder)).as_posix()
+    return str(slide)
+
+
+def _row(item: Mapping[str, Any], folder: Path) -> WorklistRow:
+    known = {field.name for field in fields(WorklistRow)}
+    values = {name: value for name, value in item.items() if name in known and name != _SLIDE}
+    values["flags"] = tuple(values.get("flags", ()))
+    status = RowStatus(values.get("status", RowStatus.WAITING))
+    values["status"] = RowStatus.WAITING if status is RowStatus.RUNNING else status
+    slide = Path(os.path.normpath(folder.absolute() / item[_SLIDE]))
+    return WorklistRow(slide, **values)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return (
+        value if isinstance(value, (int, float)) else as_text("" if value is None else str(value))
+    )

@@ -1,0 +1,136 @@
+"""Where the slides of a worklist come from: folders, tables, projects of QuPath, other lists."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_xmag.cohort.cells import is_missing
+from napari_xmag.cohort.table import is_table, read_table
+from napari_xmag.errors import CohortError, SlideOpenError, XmagError
+from napari_xmag.qupath.project import PROJECT_SUFFIX, read_project
+from napari_xmag.qupath.server import QuPathImage, open_shown
+from napari_xmag.review.worklist import RowStatus, Worklist, WorklistRow
+from napari_xmag.slide.find import FoundSlides, find_slides
+
+SLIDE_COLUMNS = ("slide", "path", "file", "filename", "image_path")
+"""What the column of the slides may be called in a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRows:
+    """The rows that were meant.
+
+    Attributes
+    ----------
+    rows
+        Each slide once.
+    searched
+        What was found, and left out, in folders.
+    """
+
+    rows: tuple[WorklistRow, ...]
+    searched: FoundSlides
+
+
+def worklist_rows(sources: Sequence[Path]) -> FoundRows:
+    """Return the slides that files, folders, tables, projects and worklists name, each once.
+
+    Parameters
+    ----------
+    sources
+        Slides, folders that are searched, CSV or Excel tables with a column of slides (and
+        ``mpp`` and ``image`` where there is one), ``project.qpproj`` of QuPath, and worklists,
+        which keep what became of each slide.
+
+    Raises
+    ------
+    CohortError
+        When a table cannot be read, or has no column of slides.
+    ProjectError
+        When a project cannot be read.
+    ResultError
+        When a worklist cannot be read.
+    """
+    rows: list[WorklistRow] = []
+    places: list[Path] = []
+    for source in sources:
+        if source.suffix.lower() == PROJECT_SUFFIX:
+            rows += _of_project(source)
+        elif source.suffix.lower() == ".json" and source.is_file():
+            rows += Worklist.load(source).rows
+        elif is_table(source):
+            rows += _of_table(source)
+        else:
+            places.append(source)
+    searched = find_slides(places)
+    rows += [WorklistRow(slide.absolute()) for slide in searched.slides]
+    return FoundRows(tuple(_each_once(rows)), searched)
+
+
+def _each_once(rows: Iterable[WorklistRow]) -> Iterator[WorklistRow]:
+    seen = set()
+    for row in rows:
+        if row.key not in seen:
+            seen.add(row.key)
+            yield row
+
+
+def _of_table(path: Path) -> Iterator[WorklistRow]:
+    lines = read_table(path, ())
+    names = list(lines[0][1]) if lines else []
+    column = next((name for name in SLIDE_COLUMNS if name in names), None)
+    if column is None:
+        raise CohortError(
+            expected=f"a column of slides in {path.name}",
+            found=", ".join(filter(None, names)) or "no columns",
+            hint=f"Call it {SLIDE_COLUMNS[0]!r}; relative paths are those beside the table.",
+        )
+    for number, cells in lines:
+        slide = cells.get(column, "")
+        if not is_missing(slide):
+            place = (path.absolute().parent / Path(slide).expanduser()).absolute()
+            mpp = _number(path, number, "mpp", cells.get("mpp", ""))
+            image = _number(path, number, "image", cells.get("image", "")) or 1
+            yield WorklistRow(place, int(image), mpp)
+
+
+def _number(path: Path, row: int, column: str, text: str) -> float | None:
+    if is_missing(text):
+        return None
+    try:
+        value = float(text.replace(",", "."))
+        if not 0 < value < 1e6 or (column == "image" and value != int(value)):
+            raise ValueError("it is out of range")
+    except ValueError as error:
+        raise CohortError(
+            expected=f"a positive number as {column} in row {row} of {path.name}",
+            found=text,
+            hint="Correct the cell, or leave it empty.",
+            causes=(error,),
+        ) from error
+    return value
+
+
+def _of_project(path: Path) -> Iterator[WorklistRow]:
+    for entry in read_project(path).entries:
+        mpp = None if entry.image.mpp is None else entry.image.mpp.mean
+        row = WorklistRow(entry.image.path.absolute(), mpp=mpp, name=entry.name)
+        try:
+            yield replace(row, image=_number_of(entry.image))
+        except XmagError as error:
+            yield replace(row, status=RowStatus.FAILED, reason=str(error))
+
+
+def _number_of(image: QuPathImage) -> int:
+    """Return which picture of its file QuPath shows; only Bio-Formats shows one of several."""
+    image.require_plain()
+    if not image.path.exists():
+        raise SlideOpenError(
+            expected=f"the slide {image.path}",
+            found="no file there",
+            hint="Put it back, or correct the project in QuPath.",
+        )
+    if image.series is None:
+        return 1
+    with open_shown(image) as slide:
+        return slide.image.index

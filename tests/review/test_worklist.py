@@ -1,0 +1,207 @@
+"""A list of slides keeps what became of each, and can be picked up again after a crash."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from napari_xmag import NOTICE
+from napari_xmag.analyze import Flag, FlagCode, SlideResult
+from napari_xmag.errors import CohortError, ResultError
+from napari_xmag.review.worklist import COLUMNS, RowStatus, Worklist, WorklistRow
+from napari_xmag.review.worklist_sources import worklist_rows
+from tests.analyze.test_result import make_result
+from tests.qupath.projects import entry, server, write_project, write_sections
+from tests.slides import draw_section, write_pyramid
+
+
+def rows(folder: Path, *names: str) -> list[WorklistRow]:
+    return [WorklistRow(folder / name) for name in names]
+
+
+@pytest.fixture
+def worklist(tmp_path: Path) -> Worklist:
+    found = Worklist(rows(tmp_path, "a.svs", "b.svs", "c.svs", "d.svs", "e.svs"))
+    found.save(tmp_path / "list.json")
+    return found
+
+
+def result(malignant: float, *flags: Flag) -> SlideResult:
+    probabilities = (1 - malignant, malignant)
+    return replace(make_result(), probabilities=probabilities, flags=flags)
+
+
+def go_through(worklist: Worklist) -> None:
+    """Let b be more suspicious than a, c abstain, d fail and e be under way."""
+    a, b, c, d, e = (row.key for row in worklist.rows)
+    worklist.finish(a, result(0.2), "id-a")
+    worklist.finish(b, result(0.9), "id-b")
+    worklist.finish(c, result(0.95, Flag(FlagCode.OUT_OF_RANGE, "It looks unlike those.")))
+    worklist.fail(d, "The file is broken.")
+    worklist.begin(e)
+
+
+def names(rows: tuple[WorklistRow, ...]) -> str:
+    return "".join(row.slide.stem for row in rows)
+
+
+def test_the_most_suspicious_first_and_those_that_abstain_apart(worklist: Worklist) -> None:
+    go_through(worklist)
+    assert names(worklist.sorted()) == "bacde"
+    assert [row.status for row in worklist.sorted()] == list(RowStatus)[:1] * 2 + [
+        RowStatus.ABSTAINED,
+        RowStatus.FAILED,
+        RowStatus.RUNNING,
+    ]
+    c = worklist.sorted()[2]
+    assert (c.answer, c.headline, c.suspicion) == ("", "No reliable prediction", None)
+    assert (c.reason, c.flags) == ("It looks unlike those.", ("out_of_range",))
+    assert worklist.counts() == {status: 2 if status == "done" else 1 for status in RowStatus} | {
+        RowStatus.WAITING: 0
+    }
+
+
+def test_sorted_by_any_column_what_is_unknown_comes_last(worklist: Worklist) -> None:
+    go_through(worklist)
+    worklist.mark_reviewed(worklist.rows[1].key)
+    for column in COLUMNS:
+        assert len(worklist.sorted(column)) == len(worklist.sorted(column, descending=False)) == 5
+    assert names(worklist.sorted("name", descending=False)) == "abcde"
+    assert names(worklist.sorted("seconds"))[3:] == "de"
+    assert names(worklist.sorted("suspicion", descending=False)) == "abcde"
+    assert names(worklist.sorted("reviewed"))[0] == "b"
+
+
+def test_everything_is_there_again_and_what_ran_waits(worklist: Worklist, tmp_path: Path) -> None:
+    go_through(worklist)
+    worklist.mark_reviewed(worklist.rows[0].key)
+    again = Worklist.load(tmp_path / "list.json")
+    assert again.rows[:4] == worklist.rows[:4]
+    assert again.rows[4] == replace(worklist.rows[4], status=RowStatus.WAITING)
+    waiting = again.next_waiting()
+    assert waiting is not None
+    assert waiting.slide.name == "e.svs"
+    assert again.retry_failed() == 1
+    assert [row.slide.name for row in Worklist.load(tmp_path / "list.json").rows
+            if row.status is RowStatus.WAITING] == ["d.svs", "e.svs"]  # fmt: skip
+
+
+def test_the_list_may_move_with_its_slides(worklist: Worklist, tmp_path: Path) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    far = Path(tmp_path.anchor) / "archive" / "x.svs"
+    inside = Worklist([WorklistRow(folder / "a.svs"), WorklistRow(far)])
+    inside.save(folder / "list.json")
+    text = (folder / "list.json").read_text(encoding="utf-8")
+    assert str(tmp_path) not in text
+    moved = folder.rename(tmp_path / "moved")
+    assert [row.slide for row in Worklist.load(moved / "list.json").rows] == [
+        moved / "a.svs",
+        far,
+    ]
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"format": "a shopping list"}'])
+def test_what_is_no_worklist(text: str, tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(text)
+    with pytest.raises(ResultError, match="worklist"):
+        Worklist.load(tmp_path / "list.json")
+
+
+def test_an_altered_or_newer_list(worklist: Worklist, tmp_path: Path) -> None:
+    data = json.loads((tmp_path / "list.json").read_text())
+    for change in (
+        {"format_version": 2},
+        {"rows": [{"image": 1}]},
+        {"rows": [{**data["rows"][0], "status": "lost"}]},
+    ):
+        (tmp_path / "list.json").write_text(json.dumps({**data, **change}))
+        with pytest.raises(ResultError):
+            Worklist.load(tmp_path / "list.json")
+
+
+def test_next_and_previous(worklist: Worklist) -> None:
+    go_through(worklist)
+    order = worklist.sorted()
+    step = worklist.neighbour
+    assert step(None, 1) == order[0]
+    assert step(order[0].key, 1) == order[1]
+    assert step(order[1].key, -1) == order[0]
+    assert step(order[0].key, -1) is None
+    assert step(order[-1].key, 1) is None
+
+
+def test_the_summary_is_a_table_for_people(worklist: Worklist, tmp_path: Path) -> None:
+    go_through(worklist)
+    worklist.add([WorklistRow(tmp_path / "=cmd.svs", name="=1+1")])
+    worklist.fail((tmp_path / "=cmd.svs", 1), "-1 is no mpp")
+    worklist.write_summary(tmp_path / "summary.csv")
+    with (tmp_path / "summary.csv").open(newline="", encoding="utf-8-sig") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["status"] for line in lines][:3] == ["done", "done", "abstained"]
+    assert lines[0]["headline"] == "malignant"
+    assert {line["notice"] for line in lines} == {NOTICE}
+    assert all(not str(cell).startswith(("=", "-")) for line in lines for cell in line.values())
+
+
+def test_a_thousand_rows_each_once(tmp_path: Path) -> None:
+    many = Worklist(path=tmp_path / "list.json")
+    found = rows(tmp_path, *(f"{number}.svs" for number in range(1000)))
+    assert (many.add(found), many.add(found)) == (1000, 0)
+    for row in found[:20]:
+        many.finish(row.key, result(0.5))
+    assert len(Worklist.load(tmp_path / "list.json")) == 1000
+    many.remove(found[0].key)
+    assert found[0].key not in Worklist.load(tmp_path / "list.json")
+
+
+def test_slides_from_folders_tables_and_earlier_lists(worklist: Worklist, tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    slide = write_pyramid(folder / "x.tiff", draw_section(300, 300))
+    (folder / "notes.txt.bak").write_text("no slide")
+    table = tmp_path / "table.csv"
+    table.write_text("Path;mpp;image\nslides/x.tiff;0,5;\nslides/y.svs;;2\nNA;;\n")
+    worklist.fail(worklist.rows[0].key, "broken")
+    found = worklist_rows([folder, table, tmp_path / "list.json"])
+    assert [row.key for row in found.rows] == [
+        (slide, 1),
+        (folder / "y.svs", 2),
+        *(row.key for row in worklist.rows),
+    ]
+    assert found.rows[0].mpp == 0.5
+    assert found.rows[2].status is RowStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a,b\n1,2\n", "column of slides"), ("slide,mpp\nx.svs,-1\n", "mpp in row 2"),
+     ("slide,image\nx.svs,1.5\n", "image in row 2")],
+)  # fmt: skip
+def test_tables_that_cannot_be_meant(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(CohortError, match=said):
+        worklist_rows([tmp_path / "table.csv"])
+
+
+def test_slides_of_a_project_with_the_picture_that_it_shows(
+    tmp_path: Path, pyramid_slide: Path, aperio_slide: Path
+) -> None:
+    sections = write_sections(tmp_path / "two.ome.tif", (512, 600), (768, 400))
+    gone = server(pyramid_slide, mpp=0.25)
+    gone["uri"] = (tmp_path / "gone.svs").as_uri()
+    turned = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(aperio_slide)}
+    project = write_project(
+        tmp_path / "p" / "project.qpproj",
+        entry(1, server(pyramid_slide)),
+        entry(2, server(sections, "--series", "1", size=(768, 400))),
+        entry(3, gone),
+        entry(4, turned),
+    )
+    plain, second, missing, rotated = worklist_rows([project]).rows
+    assert (plain.key, plain.shown_name, plain.status) == ((pyramid_slide, 1), "image 1", "waiting")
+    assert (second.slide, second.image) == (sections, 2)
+    assert (missing.status, "no file there" in missing.reason) == (RowStatus.FAILED, True)
+    assert (rotated.status, "rotated" in rotated.reason) == (RowStatus.FAILED, True)
