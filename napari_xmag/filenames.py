@@ -10,6 +10,7 @@ OVERLAY = "overlay.png"
 REVIEW = "review.csv"
 REPORT_HTML = "report.html"
 REPORT_PDF = "report.pdf"
+REPORTS = "reports.html"
 
 # Of many analysed slides.
 SUMMARY_TABLE = "summary.csv"

@@ -14,8 +14,8 @@ from napari_xmag.batch.events import SlideDone, SlideFailed, SlideLabel
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import FAILED_TABLE, OVERLAY, RESULT, SUMMARY_PAGE, SUMMARY_TABLE
 from napari_xmag.files import whole_file
-from napari_xmag.report.cells import read_header, read_table, write_table
 from napari_xmag.report.contact_sheet import SheetRow, contact_sheet, thumbnail
+from napari_xmag.spreadsheets import read_header, read_table, write_table
 
 Row = Mapping[str, str]
 

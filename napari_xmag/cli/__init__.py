@@ -13,8 +13,8 @@ from napari_xmag._about import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
 
 COMMANDS = (
-    *("analyze", "report", "open", "models", "distill", "train", "examples", "evaluate"),
-    *("qupath", "doctor"),
+    *("analyze", "worklist", "report", "open", "models", "distill", "train", "examples"),
+    *("evaluate", "qupath", "doctor"),
 )
 """Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
 

@@ -1,6 +1,7 @@
 """``napari-xmag report``: a report of saved results, to read and to hand on."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,19 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
+    from napari_xmag.analyze.result import SlideResult
     from napari_xmag.review.store import ViewState
+
+    Written = tuple[SlideResult, Path, Path]
+    """A result, its folder, and its report."""
 
 _VIEWS = {"evidence": "EVIDENCE", "attention": "RAW", "rank": "RANK"}
 
 _DESCRIPTION = f"""\
 Write a report of each saved result: the slide beside its map, the answer or why there is none,
 warnings, the places to look at with what was said of them, areas, slide and model. The slide is
-looked for beside the result and known by its fingerprint.
+looked for beside the result and known by its fingerprint. Of several results, reports.html leads to
+all of them.
 
 {NOTICE}"""
 
@@ -71,19 +77,29 @@ def run(args: argparse.Namespace) -> int:
     -------
     0 when all were written, 1 when one was not (it is named).
     """
-    failed = 0
+    written = []
     for path in args.results:
         try:
-            for file in _write(args, path):
-                print(f"written  {file}")
+            written.append(_write(args, path))
         except XmagError as error:
-            failed += 1
             print(f"{path}: FAILED. {error}", file=sys.stderr)
+    if len(written) > 1:
+        _write_overview(args, written)
     print(NOTICE)
-    return 1 if failed else 0
+    return 0 if len(written) == len(args.results) else 1
 
 
-def _write(args: argparse.Namespace, path: Path) -> list[Path]:
+def _write_overview(args: argparse.Namespace, written: "list[Written]") -> None:
+    from napari_xmag.filenames import REPORTS
+    from napari_xmag.report.overview import write_overview
+
+    folders = [str(folder.absolute()) for _, folder, _ in written]
+    parent = Path(os.path.commonpath(folders)) if args.out is None else args.out
+    write_overview(written, parent / REPORTS)
+    print(f"written  {parent / REPORTS}")
+
+
+def _write(args: argparse.Namespace, path: Path) -> "Written":
     from napari_xmag.report.write import write_report
     from napari_xmag.review.reopen import reopen, reviews_of
     from napari_xmag.review.store import ReviewStore, reviewer
@@ -103,7 +119,9 @@ def _write(args: argparse.Namespace, path: Path) -> list[Path]:
             class_name=shown.class_name,
             reviewer=reviewer() if args.reviewer is None else args.reviewer,
         )
-    return list(files.values())
+    for file in files.values():
+        print(f"written  {file}")
+    return found.result, found.folder, next(iter(files.values()))
 
 
 def _shown(args: argparse.Namespace, saved: "ViewState") -> "ViewState":

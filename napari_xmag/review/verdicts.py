@@ -13,11 +13,11 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import GeometryError, ResultError
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
+from napari_xmag.spreadsheets import as_text, meant
 
 _PLACE = ("x", "y", "width", "height")
 _COLUMNS = (*_PLACE, "class", "view", "verdict", "comment", "reviewer", "date", "notice")
 _LEAST_OVERLAP = 0.5
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 PlaceKey = tuple[float, float, float, float, str]
@@ -143,23 +143,14 @@ def read_review(path: Path | str) -> tuple[PlaceReview, ...]:
         ) from error
 
 
-def as_text(words: str) -> str:
-    """Return words that a spreadsheet takes for text, never for a formula."""
-    return f"'{words}" if words.startswith(_FORMULA) else words
-
-
 def _review(row: Mapping[str, str]) -> PlaceReview:
     verdict = row["verdict"]
     return PlaceReview(
         Box(*(float(row[name]) for name in _PLACE)),
-        _plain(row.get("class") or ""),
-        _plain(row.get("view") or ""),
+        meant(row.get("class") or ""),
+        meant(row.get("view") or ""),
         Verdict(verdict) if verdict else None,
-        _plain(row.get("comment") or ""),
-        _plain(row.get("reviewer") or ""),
+        meant(row.get("comment") or ""),
+        meant(row.get("reviewer") or ""),
         row.get("date") or "",
     )
-
-
-def _plain(words: str) -> str:
-    return words[1:] if words[:1] == "'" and words[1:].startswith(_FORMULA) else words

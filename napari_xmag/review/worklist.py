@@ -14,7 +14,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
 from napari_xmag.errors import ResultError
 from napari_xmag.files import whole_file
-from napari_xmag.review.verdicts import as_text
+from napari_xmag.spreadsheets import as_text
 
 FORMAT = "napari-xmag worklist"
 FORMAT_VERSION = 1
@@ -256,7 +256,7 @@ class Worklist:
             reason=" ".join(result.abstained),
             headline=result.headline,
             answer=result.answer or "",
-            suspicion=None if abstained else 1 - result.probabilities[0],
+            suspicion=suspicion(result),
             flags=tuple(str(flag.code) for flag in result.flags),
             area_mm2=result.tissue.get("area_mm2"),
             seconds=result.seconds.get("total"),
@@ -326,6 +326,14 @@ class Worklist:
         place = places.get(key, -1) if key is not None else -1
         wanted = place + step
         return shown[wanted] if 0 <= wanted < len(shown) else None
+
+
+def suspicion(result: SlideResult) -> float | None:
+    """Return the probability that a slide is not of the model's first class, 0 to 1.
+
+    None where the result abstains.
+    """
+    return None if result.answer is None else 1 - result.probabilities[0]
 
 
 def _known(row: WorklistRow, column: str) -> bool:

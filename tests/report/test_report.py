@@ -212,3 +212,22 @@ def test_the_command_writes_reports_of_saved_results(
     assert "nowhere: FAILED." in told.err
     assert "a fold" in (tmp_path / "case" / "report.html").read_text(encoding="utf-8")
     assert not (tmp_path / "case" / "report.pdf").exists()
+
+
+def test_many_reports_are_reached_from_one_page(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    from napari_xmag.cli import main
+
+    doubtful = replace(result, flags=(Flag(FlagCode.OUT_OF_RANGE, "<b>Unlike</b> those."),))
+    for name, one in (("a case", doubtful), ("b", result)):
+        export_all(slide, one, tmp_path / "results" / name)
+    names = [str(tmp_path / "results" / name) for name in ("a case", "b")]
+    command = ["report", *names, "--slide", str(slide.path), "--format", "html"]
+    assert main(command) == 0
+    text = (tmp_path / "results" / "reports.html").read_text(encoding="utf-8")
+    page = Words(text)
+    links = [source for source in page.sources if source.endswith("report.html")]
+    assert list(dict.fromkeys(links)) == ["b/report.html", "a%20case/report.html"]
+    assert "No reliable prediction" in page.words
+    assert "<b>Unlike" not in text

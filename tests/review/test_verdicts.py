@@ -30,7 +30,7 @@ SAID = (
         "2026-11-26T01:00:00+00:00",
     ),
     PlaceReview(Box(9, 9, 1, 1), verdict=Verdict.RIGHT),
-    PlaceReview(Box(9, 9, 1, 1), "benign", comment="'quoted'"),
+    PlaceReview(Box(9, 9, 1, 1), "benign", comment="'=quoted'"),
 )
 
 
