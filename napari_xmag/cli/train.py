@@ -15,8 +15,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a slide model on labelled slides",
-        description="Train a slide model on a table slide,label[,patient,split,mpp,site] (CSV or "
-        "Excel). Problems of the table are listed before anything starts (docs/train.md).",
+        description="Train a slide model on a table slide,label[,patient,split,mpp,site,regions] "
+        "(CSV or Excel). Problems of the table are listed before anything starts (docs/train.md).",
     )
     parser.add_argument(
         "cohort", type=Path, metavar="COHORT", help="the table, or project.qpproj of QuPath"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from napari_xmag.train.report.predictions import (
     read_predictions,
     write_predictions,
 )
+from napari_xmag.train.report.record import read_metrics
 from napari_xmag.train.report.report import draw_plots, sections, write_markdown
+
+PATCH_AUC = "patch_auc"
 
 FIGURES = {"auc": "AUC", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
 
@@ -40,20 +44,26 @@ class FoldSummary:
     together
         All these predictions as if one model had made them. Models of different folds put their
         probabilities on different scales, so its AUC may lie below the mean over folds.
+    patch_aucs
+        Of each fold's test slides, the AUC over the patches that lie in regions, NaN where there
+        are none; empty where no fold has any.
     """
 
     classes: tuple[str, ...]
     predictions: tuple[SlidePrediction, ...]
     folds: tuple[SplitReport, ...]
     together: SplitReport
+    patch_aucs: tuple[float, ...] = ()
 
     def values(self) -> list[dict[str, float]]:
         """Return the figures of each fold by name, sensitivity and specificity by class."""
+        aucs = [{PATCH_AUC: auc} for auc in self.patch_aucs] or [{}] * len(self.folds)
         return [
             {name: fold.figures[name].value for name in FIGURES}
+            | of_patches
             | {f"sensitivity_{name}": value.value for name, value in fold.sensitivity.items()}
             | {f"specificity_{name}": value.value for name, value in fold.specificity.items()}
-            for fold in self.folds
+            for fold, of_patches in zip(self.folds, aucs, strict=True)
         ]
 
     def metrics(self) -> dict[str, Any]:
@@ -104,9 +114,14 @@ def summarise_folds(folders: Sequence[Path], out: Path, seed: int = 0) -> Steps[
     folds = []
     for items in (*tested, everyone):
         folds.append((yield from split_reports(items, classes, seed))[TEST])
-    summary = FoldSummary(classes, everyone, tuple(folds[:-1]), folds[-1])
+    summary = FoldSummary(classes, everyone, tuple(folds[:-1]), folds[-1], _patch_aucs(folders))
     _write(out, summary)
     return summary
+
+
+def _patch_aucs(folders: Sequence[Path]) -> tuple[float, ...]:
+    found = [read_metrics(folder).get(TEST, {}).get("patches", {}) for folder in folders]
+    return tuple(float(one.get("auc", nan)) for one in found) if any(found) else ()
 
 
 def _require_once(
@@ -143,7 +158,7 @@ def _write(out: Path, summary: FoldSummary) -> None:
         f"**{NOTICE}**",
         "Each slide is predicted by the model that was not trained on its patient.",
         "## Fold by fold",
-        tables.mean_and_spread(summary.values(), _names(summary.classes)),
+        tables.mean_and_spread(summary.values(), _names(summary)),
         "Below, the predictions of all folds are pooled. The probabilities of different models are "
         "not on the same scale, so the pooled AUC can be lower than the mean over folds.",
     ]
@@ -152,6 +167,8 @@ def _write(out: Path, summary: FoldSummary) -> None:
     write_json(out / METRICS, summary.metrics())
 
 
-def _names(classes: Sequence[str]) -> Mapping[str, str]:
+def _names(summary: FoldSummary) -> Mapping[str, str]:
+    of_patches = {PATCH_AUC: "AUC of patches in regions"} if summary.patch_aucs else {}
     # of two classes, one's specificity is the other's sensitivity
-    return FIGURES | {f"sensitivity_{name}": f"sensitivity for {name}" for name in classes}
+    rates = {f"sensitivity_{name}": f"sensitivity for {name}" for name in summary.classes}
+    return FIGURES | of_patches | rates

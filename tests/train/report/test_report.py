@@ -212,6 +212,18 @@ def test_folds_give_mean_spread_and_every_slide_once(tmp_path: Path) -> None:
     assert f"| **mean ± SD** | **{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}** |" in words
 
 
+def test_folds_have_a_column_of_patches_where_there_are_regions(tmp_path: Path) -> None:
+    folders = [tmp_path / "fold-1", tmp_path / "fold-2"]
+    for seed, folder in enumerate(folders):
+        metrics = trained(folder, seed, "qp"[seed]).metrics()
+        of_patches = {"patches": {"auc": 0.9}} if seed else {}
+        write_json(folder / "metrics.json", metrics | {"test": metrics["test"] | of_patches})
+    summary = finish(summarise_folds(folders, tmp_path / "all"))
+    assert summary.metrics()["mean"]["patch_auc"] == 0.9
+    words = (tmp_path / "all" / "report.md").read_text(encoding="utf-8")
+    assert "AUC of patches in regions" in words
+
+
 def test_folds_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     folders = [tmp_path / "fold-1", tmp_path / "fold-2"]
     for folder in folders:
