@@ -24,6 +24,7 @@ from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.engines.base import Engine
 from napari_xmag.nets.engines.lanes import usable_cores
 from napari_xmag.nets.engines.open import open_head
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_BEAT_SECONDS = 0.25
 _MOST_READERS = 16
 _Answer = TypeVar("_Answer")
 
@@ -297,7 +297,7 @@ class _Analysis:
                     self._submit(encoder, batch, bag)
                     batch = []
                 yield from self._collect(accumulator, most_pending=2 * encoder.engine.lanes)
-                if time.perf_counter() - self._spoke > _BEAT_SECONDS:
+                if time.perf_counter() - self._spoke > BEAT_SECONDS:
                     yield self._said(Waiting("reading", accumulator.done, accumulator.total))
         if batch:
             self._submit(encoder, batch, bag)
@@ -320,7 +320,7 @@ class _Analysis:
             grid.tile_px,
             workers=workers,
             ahead=ahead,
-            poll_seconds=_BEAT_SECONDS,
+            poll_seconds=BEAT_SECONDS,
         )
 
     def _collect(
@@ -329,7 +329,7 @@ class _Analysis:
         """Report finished batches in order; wait while more than ``most_pending`` are not."""
         while self._pending and (self._pending[0].done() or len(self._pending) > most_pending):
             try:
-                scores = self._pending[0].result(timeout=_BEAT_SECONDS)
+                scores = self._pending[0].result(timeout=BEAT_SECONDS)
             except NotYet:
                 yield self._said(Waiting("encoding", accumulator.done, accumulator.total))
                 continue
@@ -392,7 +392,7 @@ class _Clock:
 def _awaited(future: Future[_Answer], stage: str) -> Generator[AnalyzeEvent, None, _Answer]:
     while True:
         try:
-            return future.result(timeout=_BEAT_SECONDS)
+            return future.result(timeout=BEAT_SECONDS)
         except NotYet:
             # a TimeoutError that the work itself raised is an answer too
             if future.done():

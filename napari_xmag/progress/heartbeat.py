@@ -17,7 +17,8 @@ T = TypeVar("T")
 Steps = Generator[int, None, T]
 """Work in steps of less than a second; each yields how much more is done."""
 
-_SECONDS = 0.25
+BEAT_SECONDS = 0.25
+"""Longest time between two signs of life of a long step."""
 _EARLY = 2.0
 """Seconds before the time that many items take is extrapolated."""
 
@@ -79,7 +80,7 @@ class ProgressMeter:
 
     def seconds_to_next(self) -> float:
         """Return how long the listener may still be kept waiting."""
-        return max(self._told + _SECONDS - time.monotonic(), 0.0)
+        return max(self._told + BEAT_SECONDS - time.monotonic(), 0.0)
 
 
 def one_thread() -> ThreadPoolExecutor:
@@ -174,7 +175,7 @@ def over_items(
                 yield _placed(event, number, len(items), begun)
         results.append(event.value)
         # items that end within a moment say nothing themselves
-        if number == len(items) or time.monotonic() - told > _SECONDS:
+        if number == len(items) or time.monotonic() - told > BEAT_SECONDS:
             told = time.monotonic()
             yield _placed(Progress(stage, 1, 1), number, len(items), begun)
     return results

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.extras import import_extra
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_BEAT_SECONDS = 0.25
 _CONNECT_SECONDS = 20
 
 
@@ -73,7 +73,7 @@ def _submit(
     try:
         while futures:
             try:
-                future = ended.get(timeout=_BEAT_SECONDS)
+                future = ended.get(timeout=BEAT_SECONDS)
             except queue.Empty:
                 yield None
                 continue

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from napari_xmag.errors import WorkerError
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.workers.messages import Ended, Ready, Said
 from napari_xmag.workers.process import serve
 
@@ -22,7 +23,6 @@ _log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-_BEAT_SECONDS = 0.25
 _SECONDS_TO_LEAVE = 5.0
 _MOST_FAILED_STARTS = 3
 
@@ -147,7 +147,7 @@ class Pool(Generic[Item]):
 
     def _spoken(self) -> list[_Worker]:
         by_pipe = {worker.pipe: worker for worker in self._workers}
-        return [by_pipe[pipe] for pipe in wait(list(by_pipe), _BEAT_SECONDS)]  # type: ignore[index]
+        return [by_pipe[pipe] for pipe in wait(list(by_pipe), BEAT_SECONDS)]  # type: ignore[index]
 
     def _hear(self, worker: _Worker) -> Generator[Said | Ended | Lost, None, None]:
         try:

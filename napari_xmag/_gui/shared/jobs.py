@@ -13,12 +13,12 @@ from qtpy.QtCore import QObject, Signal, Slot
 from superqt.utils import GeneratorWorker
 
 from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-BEAT_SECONDS = 0.25
 
 REPAINT_SECONDS = 0.25
 """The window hears of new tiles at most this often."""

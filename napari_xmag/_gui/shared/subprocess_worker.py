@@ -18,10 +18,10 @@ from typing import IO, Any, TypeVar
 
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import ConfigError
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 
 T = TypeVar("T")
 
-_BEAT_SECONDS = 0.25
 _SECONDS_TO_END = 4.0
 _COMMAND = (
     sys.executable,
@@ -88,7 +88,7 @@ def in_child(
 def _heard(said: "queue.Queue[_Said | _Over]", last: Any) -> Generator[Any, None, None]:
     while True:
         try:
-            answer = said.get(timeout=_BEAT_SECONDS)
+            answer = said.get(timeout=BEAT_SECONDS)
         except queue.Empty:
             yield last if isinstance(last, Waiting) else Waiting("")
             continue

@@ -18,6 +18,7 @@ from napari_xmag.cohort.splits import draw_split
 from napari_xmag.errors import TissueError, XmagError
 from napari_xmag.filenames import COHORT
 from napari_xmag.progress.events import Stage
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.slide.sample_cohort import write_sample_cohort
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from napari_xmag.train.report.record import RunRecord
     from napari_xmag.zoo import ModelEntry
 
-_BEAT_SECONDS = 0.25
 
 SlideKey = tuple[Path, float | None, Path | None]
 """A slide with the pixel size and the regions that its row gives: what its check depends on."""
@@ -118,7 +118,7 @@ def examine(
             found[key_of(slide.row)] = replace(slide, problems=(*slide.problems, *unread))
             if slide.row.regions is not None:
                 regions[key_of(slide.row)] = number
-            if time.monotonic() - told > _BEAT_SECONDS:
+            if time.monotonic() - told > BEAT_SECONDS:
                 yield SlidesChecked(found, regions)
                 found, regions, told = {}, {}, time.monotonic()
     yield SlidesChecked(found, regions)
