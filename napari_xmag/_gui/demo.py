@@ -19,7 +19,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.export import export_all
-from napari_xmag.export.folder import ResultFolders, result_name
+from napari_xmag.export.result_folders import ResultFolders, result_name
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.open import open_slide

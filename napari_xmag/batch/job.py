@@ -116,7 +116,7 @@ class AnalyzeJob:
             yield SlideFailed(slide, ours)
 
     def _do(self, task: SlideTask, label: SlideLabel) -> Iterator[SlideEvent]:
-        from napari_xmag.export.folder import ResultFolders, result_name
+        from napari_xmag.export.result_folders import ResultFolders, result_name
         from napari_xmag.slide.fingerprint import slide_fingerprint
 
         target, place = task.target, task.place

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_xmag.batch.targets import Target
-from napari_xmag.export.folder import result_name
+from napari_xmag.export.result_folders import result_name
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
 

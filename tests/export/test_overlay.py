@@ -15,8 +15,9 @@ from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, HeatMapView, SlideResult, analyze_slide
 from napari_xmag.errors import ExportError, TileReadError
 from napari_xmag.export import export_all, lettering, write_overlay
-from napari_xmag.export.folder import NAMES, ResultFolders
+from napari_xmag.export.folder import NAMES
 from napari_xmag.export.map_picture import slide_picture
+from napari_xmag.export.result_folders import ResultFolders
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide

@@ -35,7 +35,7 @@ from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.export.folder import ResultFolders, result_name
+from napari_xmag.export.result_folders import ResultFolders, result_name
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry

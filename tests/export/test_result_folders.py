@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_xmag.errors import ExportError
-from napari_xmag.export.folder import ResultFolders, result_name
+from napari_xmag.export.result_folders import ResultFolders, result_name
 from napari_xmag.files import safe_name
 
 RESULT = "result.json"
@@ -82,7 +82,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_gives_its_claim_to_the_same_slide(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from napari_xmag.export.folder import ResultFolders\n"
+        "from napari_xmag.export.result_folders import ResultFolders\n"
         "with ResultFolders(Path(sys.argv[1])).reserve('case', '1'): os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
@@ -104,7 +104,7 @@ def test_two_runs_at_once_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_many_processes_lose_nothing(tmp_path: Path) -> None:
     code = (
         "import json, sys; from pathlib import Path\n"
-        "from napari_xmag.export.folder import ResultFolders\n"
+        "from napari_xmag.export.result_folders import ResultFolders\n"
         "sys.stdin.readline()\n"
         "folders = ResultFolders(Path(sys.argv[1]))\n"
         "for number in range(20):\n"
