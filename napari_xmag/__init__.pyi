@@ -30,6 +30,7 @@ from .layer_data import slide_layer_data as slide_layer_data
 from .layer_data import tissue_layer_data as tissue_layer_data
 from .nets.encoder import load_encoder as load_encoder
 from .nets.model import SlideModel as SlideModel
+from .report.write import write_report as write_report
 from .slide.base import Slide as Slide
 from .slide.open import list_images as list_images
 from .slide.open import open_slide as open_slide

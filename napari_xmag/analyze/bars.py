@@ -27,10 +27,11 @@ def class_bars(result: SlideResult) -> list[tuple[str, float, Band | None]]:
     """Return name, calibrated probability and decision of each class.
 
     Of two classes, the one that the threshold is about comes first, whatever its probability: its
-    bar and the mark on it show why the answer is what it is. Of more, the most probable is first.
+    bar and the mark on it show why the answer is what it is. Of more, and of shares of the tissue,
+    the largest is first.
     """
     bars = list(zip(result.classes, result.probabilities, strict=False))
-    if len(result.classes) == 2 and bars:
+    if _has_threshold(result):
         (other, rest), (asked, share) = bars
         band = Band(result.threshold, *uncertain_band(result.threshold))
         return [(asked, share, band), (other, rest, None)]
@@ -38,11 +39,17 @@ def class_bars(result: SlideResult) -> list[tuple[str, float, Band | None]]:
 
 
 def band_words(result: SlideResult) -> list[str]:
-    """Return how the class is chosen, in sentences; empty where the likeliest of many is."""
-    if len(result.classes) != 2 or not result.probabilities:
+    """Return what the bars mean, in sentences; empty where the likeliest of many is chosen."""
+    if result.is_shares and result.probabilities:
+        return ["Each bar is the part of the analysed tissue that looks like the class."]
+    if not _has_threshold(result):
         return []
     low, high = uncertain_band(result.threshold)
     return [
         f"The mark is the threshold: {result.classes[1]} above {100 * result.threshold:.3g} %, "
         f"uncertain from {100 * low:.0f} to {100 * high:.0f} %."
     ]
+
+
+def _has_threshold(result: SlideResult) -> bool:
+    return len(result.classes) == 2 and bool(result.probabilities) and not result.is_shares

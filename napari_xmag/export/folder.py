@@ -60,6 +60,7 @@ def export_all(
     """
     folder = Path(folder)
     _require_own(folder, str(result.slide["fingerprint"]))
+    _refuse_foreign(folder)
     with whole_folder(folder) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
         # Drawing and packing leave Python to the tables meanwhile. They stay in this thread: they
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
@@ -81,6 +82,17 @@ def _write_tables(
     patches = patch_features(result, origin)
     write_geojson(result, folder / GEOJSON, origin, patches=patches)
     write_qupath(result, folder / QUPATH, origin, reviews, patches=patches)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse to replace files that no result of this program explains."""
+    foreign = [name for name in (*NAMES, REVIEW) if (folder / name).exists()]
+    if foreign and not (folder / RESULT).exists():
+        raise ExportError(
+            expected=f"{folder} to hold an export of this slide, or none of its files",
+            found=f"{', '.join(foreign)} of something else",
+            hint="Choose another folder, or move these files away.",
+        )
 
 
 def _remove(file: Path) -> None:

@@ -243,7 +243,10 @@ def _areas(result: SlideResult, class_name: str) -> Rows:
     rows = [] if tissue is None else [("Tissue", f"{tissue:.3g} mm²")]
     count = len(result.patches)
     rows.append(("On the map", f"{count * patch_mm2:.3g} mm² in {count:,} patches"))
-    few = _carrying(result, class_name) if count else 0
+    if result.is_shares and tissue is not None:
+        shares = zip(result.classes, result.probabilities, strict=False)
+        rows += [(name, f"{share * tissue:.3g} mm² ({share:.1%})") for name, share in shares]
+    few = 0 if result.is_shares or not count else _carrying(result, class_name)
     if few:
         words = f"{few * patch_mm2:.3g} mm² in {few:,} {'patch' if few == 1 else 'patches'}"
         rows.append((f"{CARRIED:.0%} of what speaks for {class_name}", words))

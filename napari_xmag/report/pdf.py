@@ -120,8 +120,8 @@ class _Page:
             self._text(it.slide, size=15, bold=True),
             self._text(f"{by}Report of {it.date}", _FAINT),
         ]
-        notice = self._boxed([self._text(it.notice, _RED, bold=True, size=8.5)], frame=_RED)
-        top = self._beside([left, [notice]], [0.62, 0.38])
+        notice = self._boxed([self._text(it.notice, _RED, bold=True, size=8)], frame=_RED)
+        top = self._beside([left, [notice]], [0.6, 0.4])
         color = _KINDS[it.kind]
         big = [
             self._text(it.headline, _RED if it.kind == "abstained" else _INK, bold=True, size=16)
@@ -153,7 +153,7 @@ class _Page:
         from reportlab.platypus import KeepTogether
 
         maps, width = it.maps, (self.width - _GAP) / 2
-        scale = min(width / maps.width, 330 / maps.height)
+        scale = min(width / maps.width, 290 / maps.height)
         size = maps.width * scale, maps.height * scale
         left = [_image(maps.tissue, *size), self._text("The slide", _FAINT, size=8)]
         right: list[Any] = [_image(maps.map, *size), self._text(maps.title, size=8, bold=True)]

@@ -11,7 +11,7 @@ import pytest
 
 from napari_xmag.analyze import Flag, FlagCode, SlideResult, UnreadableTile, analyze_slide
 from napari_xmag.analyze.abstain import NO_ANSWER
-from napari_xmag.analyze.bars import class_bars
+from napari_xmag.analyze.bars import band_words, class_bars
 from napari_xmag.cli.analyze_report import summary
 from napari_xmag.export.geojson import write_qupath
 from napari_xmag.geometry import Box
@@ -161,3 +161,13 @@ def test_the_more_probable_class_below_its_threshold_is_explained() -> None:
     assert band is not None
     assert band.threshold == 0.6
     assert band.low < share < band.high
+
+
+def test_shares_of_tissue_have_no_threshold() -> None:
+    result = make_result()
+    shares = dataclasses.replace(result, model={**result.model, "head": "patch_classifier"})
+    assert class_bars(shares) == [("malignant", 0.6, None), ("benign", 0.4, None)]
+    assert band_words(shares) == [
+        "Each bar is the part of the analysed tissue that looks like the class."
+    ]
+    assert "threshold" in band_words(result)[0]

@@ -19,6 +19,7 @@ from napari_xmag.export.folder import NAMES
 from napari_xmag.export.map_picture import slide_picture
 from napari_xmag.export.result_folders import ResultFolders
 from napari_xmag.geometry import Box
+from napari_xmag.review.verdicts import PlaceReview, Verdict, read_review
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
 from tests.analyze.orange_model import orange_model
@@ -112,6 +113,40 @@ def test_a_second_export_replaces_the_first(
     data = json.loads((tmp_path / "tiles.geojson").read_text())
     assert data["napari_xmag"]["origin"] == "slide"
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_files_of_something_else_are_never_written_over(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    (tmp_path / "overlay.png").write_text("mine")
+    with pytest.raises(ExportError, match=r"overlay\.png of something else"):
+        export_all(slide, result, tmp_path)
+    assert (tmp_path / "overlay.png").read_text() == "mine"
+    assert [item.name for item in tmp_path.iterdir()] == ["overlay.png"]
+
+
+def test_the_picture_shows_the_view_that_was_reviewed(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    shown_views = []
+    for view in (HeatMapView.EVIDENCE, HeatMapView.RAW):
+        export_all(slide, result, tmp_path / view.name, view=view, class_name="orange")
+        write_overlay(slide, result, tmp_path / "same.png", view, "orange")
+        same = shown(tmp_path / "same.png")
+        assert np.array_equal(shown(tmp_path / view.name / "overlay.png"), same)
+        shown_views.append(same)
+    assert not np.array_equal(*shown_views)
+
+
+def test_a_verdict_that_was_taken_back_leaves_no_table(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    said = PlaceReview(result.patches.box(0), verdict=Verdict.RIGHT)
+    files = export_all(slide, result, tmp_path, reviews=[said])
+    assert read_review(files["review.csv"]) == (said,)
+    again = export_all(slide, result, tmp_path)
+    assert "review.csv" not in again
+    assert not (tmp_path / "review.csv").exists()
 
 
 def test_a_place_that_cannot_be_written(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
