@@ -3,7 +3,7 @@
 
 usage: compose_slides.py FIELDS OUT [--source glas|osteosarcoma|oral] [--seed 0]
        [--train 60 --validation 20 --test 40] [--islands 10 16] [--malignant 1 3] [--patch 100 250]
-       [--stain 0] [--same-cases]
+       [--stain 0] [--same-cases] [--non-viable 0]
 
 glas: FIELDS holds train/ and testA/, each with benign/ and malignant/ (colon glands, JPEG,
 0.62 µm/px). Fields of `train` make the training and validation slides (no field in both), those of
@@ -12,7 +12,8 @@ glas: FIELDS holds train/ and testA/, each with benign/ and malignant/ (colon gl
 osteosarcoma: FIELDS holds viable/ (called malignant) and non-tumor/ (called benign), JPEG of about
 1.0 µm/px whose names begin with the case. Two cases make the training and validation slides, two
 others the test slides; an odd seed swaps them. With --same-cases, other fields of the same four
-cases are judged instead, two fifths of all: easier, since slides of a case share their stain.
+cases are judged instead, two fifths of all: easier, since slides of a case share their stain. With
+--non-viable N, malignant slides also bear N islands of non-viable-tumor/: a third class.
 
 oral: FIELDS holds oscc/ (called malignant) and normal/ (called benign), JPEG of about 1.5 µm/px.
 Two fifths of the fields make the test slides, the others training and validation. The patients are
@@ -53,7 +54,7 @@ GLASS = 243
 COLUMNS = 4
 CROP = 700
 CASES = (("Case-48", "P9"), ("Case-4", "Case-3"))
-LABELS = {"benign": "non-tumor", "malignant": "viable"}
+LABELS = {"benign": "non-tumor", "malignant": "viable", "non-viable": "non-viable-tumor"}
 ORAL_LABELS = {"benign": "normal", "malignant": "oscc"}
 TEST_SHARE = 0.4
 
@@ -66,7 +67,7 @@ class Recipe:
 
     The fewest and most islands, malignant ones among them, the smallest and largest side of a
     patch in µm, how much the stains of slides differ, and whether test slides come from the cases
-    of training.
+    of training; how many islands of osteosarcoma's third class malignant slides bear.
     """
 
     source: str
@@ -75,6 +76,7 @@ class Recipe:
     patch: tuple[float, float] | None = None
     stain: float = 0.0
     same_cases: bool = False
+    non_viable: int = 0
 
 
 def main() -> None:
@@ -104,13 +106,15 @@ def add_options(parser: argparse.ArgumentParser, recipe: Recipe | None = None) -
     parser.add_argument("--patch", type=float, nargs=2, metavar="µm", default=recipe.patch)
     parser.add_argument("--stain", type=float, default=recipe.stain)
     parser.add_argument("--same-cases", action="store_true")
+    parser.add_argument("--non-viable", type=int, default=recipe.non_viable)
 
 
 def recipe_of(source: str, args: argparse.Namespace) -> Recipe:
     """Return the recipe that a command line asks for."""
     patch = tuple(args.patch) if args.patch else None
     islands, malignant = tuple(args.islands), tuple(args.malignant)
-    return Recipe(source, islands, malignant, patch, args.stain, args.same_cases)
+    rest = args.stain, args.same_cases, args.non_viable
+    return Recipe(source, islands, malignant, patch, *rest)
 
 
 def compose_all(
@@ -126,6 +130,9 @@ def compose_all(
         splits = oral_fields(folder, draw)
     else:
         splits = bone_fields(folder, seed, recipe.same_cases)
+        if not recipe.non_viable:
+            for fields in splits.values():
+                fields.pop("non-viable")
     rows, truth = [], {}
     for split, fields in splits.items():
         for number in range(counts[split]):
@@ -241,7 +248,9 @@ def compose(fields: Fields, label: str, recipe: Recipe, draw: np.random.Generato
     count = int(draw.integers(recipe.islands[0], recipe.islands[1] + 1))
     few = recipe.malignant
     malignant = int(draw.integers(few[0], few[1] + 1)) if label == "malignant" else 0
-    kinds = ["malignant"] * malignant + ["benign"] * (count - malignant)
+    third = recipe.non_viable if label == "malignant" else 0
+    kinds = ["malignant"] * malignant + ["non-viable"] * third
+    kinds += ["benign"] * (count - len(kinds))
     kinds = [kinds[index] for index in draw.permutation(count)]
     below = ["benign"] * count if recipe.patch else kinds
     pieces = [island(drawn(fields[kind], draw), draw) for kind in below]

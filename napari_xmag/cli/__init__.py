@@ -14,7 +14,7 @@ from napari_xmag.errors import ConfigError, XmagError
 
 COMMANDS = (
     *("analyze", "worklist", "report", "open", "models", "distill", "train", "examples"),
-    *("evaluate", "qupath", "doctor"),
+    *("evaluate", "teach", "qupath", "doctor"),
 )
 """Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
 

@@ -16,6 +16,7 @@ _DESCRIPTIONS = {
     "agreement": "Measure how much of a teacher's features students retain, on held-out cases.",
     "robustness": "Compare features of pictures with those of the same pictures under changes of "
     "stain, focus, compression and brightness.",
+    "teach": "Measure how many clicks teach how much, by simulated persons on composed slides.",
     "speed": "Time the analysis of a slide at 5x and at 20x.",
 }
 
@@ -87,6 +88,12 @@ def _events(args: argparse.Namespace, out: Path) -> Generator[Any, None, Any]:
 
         slides = load_config(args.config, args.settings, SlidesConfig, manual=MANUAL)
         return evaluate_slides(slides, out)
+    if args.kind == "teach":
+        from napari_xmag.evaluate.teach import evaluate_teach
+        from napari_xmag.evaluate.teach_config import TeachConfig
+
+        teaching = load_config(args.config, args.settings, TeachConfig, manual=MANUAL)
+        return evaluate_teach(teaching, out)
     from napari_xmag.evaluate.speed import evaluate_speed
 
     speed = load_config(args.config, args.settings, SpeedConfig, manual=MANUAL)

@@ -142,7 +142,7 @@ class PatchClassifier:
     examples
         float32 (N, K), coordinates of the examples.
     reach
-        A patch farther than this from every example is not taught.
+        A patch that is more unlike every example than this is not taught; see `unlikeness`.
     """
 
     space: FeatureSpace
@@ -206,7 +206,7 @@ class PatchClassifier:
     def at(self, coordinates: NDArray[np.float32]) -> Classified:
         """Classify patches by their coordinates, float32 (P, K)."""
         logits = (coordinates @ self.weights + self.bias).astype(np.float64)
-        distance = nearest(coordinates, self.examples)[0] / np.float32(self.reach)
+        distance = unlikeness(coordinates, self.examples).min(1) / np.float32(self.reach)
         return Classified(softmax(logits).astype(np.float32), distance)
 
 
@@ -246,6 +246,23 @@ def neighbourhood_means(values: NDArray[np.float32], places: Places) -> NDArray[
             total += padded[neighbour]
             count += neighbour < len(values)
     return total / count[:, None]
+
+
+def unlikeness(points: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 1 minus the cosine of each pair, float32 (P, N): 0 for the same direction, at most 2.
+
+    Parameters
+    ----------
+    points, others
+        float32 (P, K) and (N, K).
+    """
+    tiny = np.finfo(np.float32).tiny
+    one, two = (
+        values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), tiny)
+        for values in (points, others)
+    )
+    found: NDArray[np.float32] = np.clip(1 - one @ two.T, 0, 2).astype(np.float32)
+    return found
 
 
 def nearest(

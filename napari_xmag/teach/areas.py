@@ -13,9 +13,9 @@ from napari_xmag.errors import TeachError
 from napari_xmag.files import whole_file
 from napari_xmag.nets.patch_classifier import NOT_TAUGHT, Classified
 from napari_xmag.teach.classifier import ExamplePatches, Taught, fit_examples
-from napari_xmag.teach.estimate import regions_of
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
+from napari_xmag.teach.regions import regions_of
 
 _REPLICATES = 20
 _TAIL = 0.025
@@ -83,7 +83,7 @@ def _shares(prepared: PreparedSlide, classified: Classified, classes: int) -> ND
 
 def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.float64]]:
     """Return the shares by classifiers that were taught by examples drawn again."""
-    examples, regions = taught.examples, regions_of(taught.examples, taught.request)
+    examples, regions = taught.examples, regions_of(taught.examples, taught.request.slides)
     points = taught.layout.coordinates[prepared.id]
     draw = np.random.default_rng(0)
     found = []

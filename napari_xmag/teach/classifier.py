@@ -17,15 +17,19 @@ from napari_xmag.nets.patch_classifier import (
     FeatureSpace,
     PatchClassifier,
     mean_and_scale,
+    unlikeness,
 )
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
+from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest, on_glass, require_one_encoder
 from napari_xmag.teach.settings import TeachSettings
 
 _SAMPLE = 4096
 _MOST_COMPARED = 512
-_USUAL = 0.9
+_SAME = 1e-6
+_ONE_REGION = 2.0
+_EVERYTHING = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,9 +280,10 @@ def fit_examples(
     points = examples.of_slides(request.slides, layout.coordinates).astype(np.float32)
     count = len(examples.classes)
     weights, bias = _logistic(points, examples.labels, count, request.settings.strength)
-    compared = _spread(points, _MOST_COMPARED)
-    reach = _reach(compared, request.settings.reach)
-    return PatchClassifier(layout.space, weights, bias, compared, reach)
+    some = _spread(len(points), _MOST_COMPARED)
+    regions = regions_of(examples, request.slides)
+    reach = _reach(points[some], examples.labels[some], regions[some], request.settings.reach)
+    return PatchClassifier(layout.space, weights, bias, points[some], reach)
 
 
 def _logistic(
@@ -302,24 +307,32 @@ def _logistic(
     return weights, bias
 
 
-def _spread(points: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """Return so many points, evenly chosen."""
-    if len(points) <= most:
-        return points
-    chosen: NDArray[np.float32] = points[np.linspace(0, len(points) - 1, most).round().astype(int)]
-    return chosen
+def _spread(count: int, most: int) -> NDArray[np.int64]:
+    """Return indices of at most so many of all examples, evenly chosen."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
-def _reach(points: NDArray[np.float32], factor: float) -> float:
-    """Return how far from an example a patch may be to count as like it."""
-    different = np.unique(points, axis=0)
-    if len(different) < 2:
-        return float(np.finfo(np.float32).max)
-    squares = np.square(different).sum(1)
-    apart = squares[:, None] + squares - 2 * different @ different.T
-    np.fill_diagonal(apart, np.inf)
-    gaps = np.sqrt(np.maximum(apart.min(1), 0))
-    return float(factor * np.quantile(gaps, _USUAL))
+def _reach(
+    points: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    regions: NDArray[np.int64],
+    factor: float,
+) -> float:
+    """Return how unlike every example a patch may be to count as like one.
+
+    It is the largest gap from an example to the nearest one of its class in another region, times a
+    factor; examples of one region are too much alike to tell. Without a second region, twice the
+    largest gap between neighbours stands for it.
+    """
+    apart = unlikeness(points, points)
+    other = (labels[:, None] == labels) & (regions[:, None] != regions)
+    gaps = np.where(other, apart, np.inf).min(1)
+    gaps = gaps[np.isfinite(gaps)]
+    if not len(gaps):
+        # the same patch drawn twice is no neighbour
+        gaps = np.where(apart > _SAME, apart, np.inf).min(1)
+        gaps = _ONE_REGION * gaps[np.isfinite(gaps)]
+    return float(factor * gaps.max()) if len(gaps) else _EVERYTHING
 
 
 def _one_class(examples: ExamplePatches) -> TeachError:

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from napari_xmag.errors import ConfigError, TeachError
 from napari_xmag.stats.folds import Fold, grouped_folds
 from napari_xmag.teach.classifier import ExamplePatches, Layout, Taught, fit_examples
+from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest
 
 LEAST_REGIONS = 3
 """So many separate regions each class needs before anything can be said."""
 
 _MOST_FOLDS = 5
-_APART_PATCHES = 3.5
 _REPLICATES = 500
 _LEVEL = 0.95
 
@@ -50,7 +50,7 @@ def estimate(taught: Taught) -> Estimate:
     patches look alike, and would flatter the classifier.
     """
     examples, request = taught.examples, taught.request
-    regions = regions_of(examples, request)
+    regions = regions_of(examples, request.slides)
     counts = tuple(
         len(np.unique(regions[examples.labels == label])) for label in range(len(examples.classes))
     )
@@ -67,27 +67,6 @@ def estimate(taught: Taught) -> Estimate:
         f"by {len(right)} examples in {len(np.unique(regions))} regions"
     )
     return Estimate(value, low, high, counts, words)
-
-
-def regions_of(examples: ExamplePatches, request: TeachRequest) -> NDArray[np.int64]:
-    """Return int64 (N,): equal for examples that hang together, nearer than about four patches."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
-    places = np.empty((len(examples), 3))
-    for row, (number, patch) in enumerate(
-        zip(examples.slides.tolist(), examples.patches.tolist(), strict=True)
-    ):
-        grid = request.slides[number].features
-        # slides lie far apart
-        places[row] = grid.columns[patch], grid.rows[patch], 1e6 * number
-    pairs = cKDTree(places).query_pairs(_APART_PATCHES, output_type="ndarray")
-    links = coo_array(
-        (np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(places), len(places))
-    )
-    found: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
-    return found
 
 
 def _folds(labels: NDArray[np.int64], regions: NDArray[np.int64], count: int) -> list[Fold]:

@@ -25,4 +25,4 @@ class TeachSettings:
     components: int = 64
     by_slide: bool = False
     strength: float = 0.03
-    reach: float = 1.0
+    reach: float = 1.2

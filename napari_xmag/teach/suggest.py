@@ -43,7 +43,9 @@ def uncertainties(classified: Classified) -> NDArray[np.float32]:
     return result
 
 
-def suggest(taught: Taught, count: int = 12) -> list[Suggestion]:
+def suggest(
+    taught: Taught, count: int = 12, among: Mapping[SlideId, NDArray[np.bool_]] | None = None
+) -> list[Suggestion]:
     """Return patches worth labelling, the best first: unsure ones that differ from one another.
 
     Each is the one whose uncertainty, times its distance from all examples and from those chosen
@@ -53,8 +55,10 @@ def suggest(taught: Taught, count: int = 12) -> list[Suggestion]:
     ----------
     count
         How many; fewer when there are not so many patches without a label.
+    among
+        Only these patches, bool (P,) of each slide; all of them when None.
     """
-    pool = _pool(taught)
+    pool = _pool(taught, among)
     if not len(pool.patch):
         return []
     distance = nearest(pool.points, taught.classifier.examples)[0]
@@ -87,12 +91,14 @@ class _Pool:
         )
 
 
-def _pool(taught: Taught) -> _Pool:
+def _pool(taught: Taught, among: Mapping[SlideId, NDArray[np.bool_]] | None) -> _Pool:
     slides = list(taught.maps)
     unsure = [uncertainties(found) for found in taught.maps.values()]
     for number, values in enumerate(unsure):
         # their labels are known; a negative value keeps them out
         values[taught.examples.patches[taught.examples.slides == number]] = -1
+        if among is not None:
+            values[~among[slides[number]]] = -1
     sizes = [len(values) for values in unsure]
     owner = np.repeat(np.arange(len(slides)), sizes)
     patch = np.concatenate([np.arange(size) for size in sizes])

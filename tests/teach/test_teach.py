@@ -1,0 +1,287 @@
+"""From annotated slides to a model that analyses others, by Python and by the command line."""
+
+import csv
+import json
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_xmag.analyze import AnalyzeSettings, analyze_slide
+from napari_xmag.analyze.flags import FlagCode
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.cli import main
+from napari_xmag.errors import ModelError, TeachError, TissueError
+from napari_xmag.features.store import FeatureStore
+from napari_xmag.filenames import CONFIG, HEAD
+from napari_xmag.geometry import Box
+from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.stored import StoredModel
+from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.tissue import find_tissue
+from napari_xmag.teach.annotations import (
+    PolygonSettings,
+    example_features,
+    map_features,
+    read_examples,
+    write_annotations,
+)
+from napari_xmag.teach.classifier import fit
+from napari_xmag.teach.model_folder import save_taught_model
+from napari_xmag.teach.prepared import prepare_slide
+from napari_xmag.teach.session import TeachSession
+from napari_xmag.teach.teach import teach
+from napari_xmag.zoo import list_models, load_model, open_model, save_model, user_folder
+from tests.analyze.orange_model import orange_tissue
+from tests.analyze.test_kept_features import finished, unreadable
+from tests.nets.students import tiny_model
+from tests.slides import draw_section, write_leica
+
+FAST = AnalyzeSettings(engine="torch", precision="float32", batch_size=16)
+ORANGE = Box(1000, 400, 600, 700)
+
+
+def rectangle(box: Box, name: str) -> dict[str, object]:
+    corners = [[box.x, box.y], [box.right, box.y], [box.right, box.bottom], [box.x, box.bottom]]
+    geometry = {"type": "Polygon", "coordinates": [[*corners, corners[0]]]}
+    properties = {"objectType": "annotation", "classification": {"name": name}}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two slides with bounds and an orange place, annotated as QuPath would, and an encoder."""
+    folder = tmp_path_factory.mktemp("taught")
+    (folder / "annotations").mkdir()
+    for name, seed in (("one", 3), ("two", 4)):
+        pixels = draw_section(2400, 1600, seed=seed)
+        x, y, w, h = (round(v) for v in (ORANGE.x, ORANGE.y, ORANGE.width, ORANGE.height))
+        pixels[y : y + h, x : x + w] = orange_tissue(w, h)
+        write_leica(folder / f"{name}.scn", pixels, mpp=1.0, offset=(1501, 2003))
+        shown = [
+            rectangle(Box(1020, 420, 560, 660), "Orange"),
+            rectangle(Box(620, 520, 330, 560), "Pink"),
+        ]
+        file = folder / "annotations" / f"{name}.geojson"
+        file.write_text(json.dumps({"type": "FeatureCollection", "features": shown}))
+    save_model(tiny_model("tiny-encoder"), folder / "tiny-encoder")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> FeatureStore:
+    return FeatureStore(folder / "store")
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path, store: FeatureStore) -> StoredModel:
+    encoder = folder / "tiny-encoder"
+    annotations = folder / "annotations"
+    return teach(
+        [folder / "one.scn"], annotations, folder / "orange-pink", encoder=encoder, store=store
+    )
+
+
+def in_orange(result: SlideResult, corner: Box, margin: float = 0) -> np.ndarray:
+    place = ORANGE.shifted(corner.x, corner.y)
+    x = result.patches.x + result.patches.width / 2
+    y = result.patches.y + result.patches.height / 2
+    across = (x > place.x - margin) & (x < place.right + margin)
+    return across & (y > place.y - margin) & (y < place.bottom + margin)
+
+
+def test_a_slide_that_was_not_annotated_is_mapped(folder: Path, model: StoredModel) -> None:
+    with closing(open_slide(folder / "two.scn")) as slide:
+        result = analyze_slide(slide, model, FAST)
+        inside, near = in_orange(result, slide.bounds, -70), in_orange(result, slide.bounds, 70)
+    assert result.classes == ("Orange", "Pink", NOT_TAUGHT)
+    labels = result.patches.evidence.argmax(1)
+    assert (labels[inside] == 0).mean() > 0.95
+    assert (labels[~near] == 0).mean() < 0.02
+    shares = [result.patches.attention[labels == index].sum() for index in range(3)]
+    np.testing.assert_allclose(result.probabilities, shares, atol=1e-5)
+    assert sum(result.probabilities) == pytest.approx(1)
+    assert result.headline.endswith("of the tissue")
+    assert "Orange" in result.headline
+    assert FlagCode.DEGENERATE_MAP not in {flag.code for flag in result.flags}
+    assert result.model["head"] == "patch_classifier"
+
+
+def test_its_result_is_saved_without_loss(folder: Path, model: StoredModel, tmp_path: Path) -> None:
+    with closing(open_slide(folder / "two.scn")) as slide:
+        result = analyze_slide(slide, model, FAST)
+    result.save(tmp_path)
+    again = SlideResult.load(tmp_path)
+    assert (again.headline, again.probabilities) == (result.headline, result.probabilities)
+    np.testing.assert_array_equal(again.patches.evidence, result.patches.evidence)
+
+
+def test_teaching_and_analysing_give_one_map_and_encode_once(
+    folder: Path, model: StoredModel, store: FeatureStore
+) -> None:
+    with closing(open_slide(folder / "one.scn")) as slide:
+        mask = find_tissue(slide)
+        # the encoder that taught it and the copy in the model are the same
+        result = analyze_slide(unreadable(slide), model, FAST, mask, store=store)
+        plain = analyze_slide(slide, model, FAST, mask)
+        encoder = open_model(folder / "tiny-encoder")
+        features = finished(encode_slide_of(unreadable(slide), encoder, store, mask))
+        session = TeachSession()
+        session.clear_classes()
+        prepared = prepare_slide(features, mask)
+        session.open_slide(prepared)
+        file = folder / "annotations" / "one.geojson"
+        session.add_examples(read_examples(file, prepared, slide.bounds))
+        taught = fit(session.request())
+    rows = features.where(result.columns, result.rows)
+    shown = taught.maps[prepared.id].evidence[rows]
+    found = result.patches.evidence / result.patches.attention[:, None]
+    np.testing.assert_allclose(found, shown, atol=1e-4)
+    np.testing.assert_allclose(result.probabilities, plain.probabilities, atol=0.02)
+
+
+def encode_slide_of(slide, encoder, store, mask):  # type: ignore[no-untyped-def]
+    from napari_xmag.analyze.engine import encode_slide
+
+    return encode_slide(slide, encoder, store, FAST, mask)
+
+
+def test_the_folder_states_what_was_taught_and_stands_alone(
+    folder: Path, model: StoredModel
+) -> None:
+    assert model.info.colors[-1] == (180, 180, 180)
+    facts = model.content.xmag["taught"]
+    assert min(facts["examples"]) > 5
+    assert facts["slides"] == 1
+    assert "Too few" in facts["words"]
+    assert model.fingerprint() == open_model(folder / "tiny-encoder").fingerprint()
+    with pytest.raises(ModelError, match="taught by examples"):
+        load_model(folder / "orange-pink")
+
+
+def harm_reach(config: dict) -> None:  # type: ignore[type-arg]
+    config["xmag"]["head"]["reach"] = -1
+
+
+def harm_classes(config: dict) -> None:  # type: ignore[type-arg]
+    config["xmag"]["classes"] = ["Orange", "Pink", "Other"]
+
+
+def harm_colors(config: dict) -> None:  # type: ignore[type-arg]
+    config["xmag"]["colors"] = [[1, 2, 300]] * 3
+
+
+def harm_sizes(config: dict) -> None:  # type: ignore[type-arg]
+    config["xmag"]["head"]["components"] = 7
+
+
+def harm_kind(config: dict) -> None:  # type: ignore[type-arg]
+    config["xmag"]["head"]["kind"] = "forest"
+
+
+@pytest.mark.parametrize(
+    "harm", [harm_reach, harm_classes, harm_colors, harm_sizes, harm_kind], ids=lambda f: f.__name__
+)
+def test_a_folder_that_cannot_be_is_refused(model: StoredModel, tmp_path: Path, harm) -> None:  # type: ignore[no-untyped-def]
+    import shutil
+
+    shutil.copytree(model.content.folder, tmp_path / "copy")
+    config = json.loads((tmp_path / "copy" / CONFIG).read_text())
+    harm(config)
+    (tmp_path / "copy" / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(ModelError):
+        StoredModel.open(tmp_path / "copy")
+    (tmp_path / "copy" / HEAD).unlink()
+
+
+def test_another_encoder_cannot_save_what_was_taught(
+    folder: Path, store: FeatureStore, model: StoredModel, tmp_path: Path
+) -> None:
+    encoder = open_model(folder / "tiny-encoder")
+    with closing(open_slide(folder / "one.scn")) as slide:
+        mask = find_tissue(slide)
+        features = finished(encode_slide_of(slide, encoder, store, mask))
+    session = TeachSession()
+    session.open_slide(prepare_slide(features, mask))
+    (prepared,) = session.slides
+    session.mark(prepared.id, [0, 1], "Tumor")
+    session.mark(prepared.id, [40, 41], "Other")
+    taught = fit(session.request())
+    changed = replace(encoder, content=replace(encoder.content, encoder_fingerprint="0" * 64))
+    with pytest.raises(ModelError, match="another one"):
+        save_taught_model(taught, changed, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ModelError, match="name"):
+        save_taught_model(taught, encoder, tmp_path / "new model")
+
+
+def test_examples_come_back_from_geojson(folder: Path, store: FeatureStore, tmp_path: Path) -> None:
+    with closing(open_slide(folder / "one.scn")) as slide:
+        mask = find_tissue(slide)
+        encoder = open_model(folder / "tiny-encoder")
+        prepared = prepare_slide(finished(encode_slide_of(slide, encoder, store, mask)), mask)
+        frame = slide.bounds
+    lesson = read_examples(folder / "annotations" / "one.geojson", prepared, frame)
+    write_annotations(example_features(lesson, prepared.id, frame), tmp_path / "points.geojson")
+    again = read_examples(tmp_path / "points.geojson", prepared, frame)
+    assert set(again.examples) == set(lesson.examples)
+    assert again.classes == lesson.classes
+    with pytest.raises(TissueError, match="on the tissue"):
+        read_examples(tmp_path / "points.geojson", prepared, frame.shifted(1e5, 0))
+
+
+def test_the_map_is_polygons_of_its_classes(folder: Path, store: FeatureStore) -> None:
+    import shapely
+
+    with closing(open_slide(folder / "one.scn")) as slide:
+        mask, frame = find_tissue(slide), slide.bounds
+        encoder = open_model(folder / "tiny-encoder")
+        prepared = prepare_slide(finished(encode_slide_of(slide, encoder, store, mask)), mask)
+    session = TeachSession()
+    session.clear_classes()
+    session.open_slide(prepared)
+    session.add_examples(read_examples(folder / "annotations" / "one.geojson", prepared, frame))
+    taught = fit(session.request())
+    features = map_features(taught, prepared, frame)
+    labels = taught.maps[prepared.id].labels
+    for index, name in enumerate(taught.classes):
+        shapes = [
+            shapely.from_geojson(json.dumps(f["geometry"]))
+            for f in features
+            if f["properties"]["classification"]["name"] == name
+        ]
+        area = sum(shape.area for shape in shapes)
+        patch = prepared.features.stride_x * prepared.features.stride_y
+        assert area == pytest.approx((labels == index).sum() * patch, rel=0.05)
+    large = map_features(taught, prepared, frame, PolygonSettings(least_um2=1e5, smooth=True))
+    assert 0 < len(large) <= len(features)
+
+
+def test_the_command_line_teaches_and_analyses(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slides = [str(folder / name) for name in ("one.scn", "two.scn")]
+    asked = ["--annotations", str(folder / "annotations"), "--name", "orange"]
+    asked += ["--encoder", str(folder / "tiny-encoder"), "--areas", str(tmp_path / "areas.csv")]
+    assert main(["teach", *slides, *asked]) == 0
+    said = capsys.readouterr().out
+    assert "Saved to" in said
+    assert "Orange" in said
+    assert (user_folder() / "orange").is_dir()
+    assert "orange" in [entry.name for entry in list_models() if not entry.problem]
+    with (tmp_path / "areas.csv").open(newline="") as stream:
+        assert {line["class"] for line in csv.DictReader(stream)} == {"Orange", "Pink", NOT_TAUGHT}
+    assert main(["analyze", slides[1], "--model", "orange", "--out", str(tmp_path / "out")]) == 0
+    assert "of the tissue" in capsys.readouterr().out
+
+
+def test_a_slide_without_annotations_is_named(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["teach", str(folder / "one.scn"), "--annotations", str(tmp_path), "--name", "x"]
+    assert main(asked) == 1
+    assert "one.scn" in capsys.readouterr().err
+    with pytest.raises(TeachError, match=r"two\.scn"):
+        teach([folder / "two.scn"], {"one": folder / "annotations" / "one.geojson"}, tmp_path / "m")
