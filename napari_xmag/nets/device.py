@@ -24,7 +24,8 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 # Larger batches are slower on a CPU: the activations leave the caches (measured on MobileNetV1).
 _CPU_BATCH = 8
-_FIRST_TRIAL = 16
+# Fewer tiles at once leave a GPU idle; where they do not fit, the batch is halved.
+_FIRST_TRIAL = 64
 _LARGEST_BATCH = 1024
 _WORTHWHILE = 1.1
 
@@ -62,7 +63,9 @@ def pick_device(name: str = "auto") -> torch.device:
     known = available_devices()
     if name == "auto":
         name = known[0]
-    if name not in known and not (name == "cuda" and known[0].startswith("cuda")):
+    if name == "cuda" and known[0].startswith("cuda"):
+        name = known[0]  # with its number, as tensors name it
+    if name not in known:
         raise ConfigError(
             expected=f"the device {name!r}",
             found=f"only {', '.join(known)} on this machine",
@@ -129,7 +132,8 @@ class DeviceBatch:
     halvings
         How often the memory did not suffice.
     fill
-        Whether fewer tiles are filled up to the size: a compiled network is made for one size.
+        Whether fewer tiles are filled up to the size: on CUDA every other size would be planned
+        anew, and a compiled network is made for one size.
     """
 
     def __init__(
@@ -141,9 +145,9 @@ class DeviceBatch:
             )
         self.device = device
         self.dtype = pick_dtype(device, precision)
-        self.size = size or (_CPU_BATCH if device.type == "cpu" else 4 * _FIRST_TRIAL)
+        self.size = size or (_CPU_BATCH if device.type == "cpu" else _FIRST_TRIAL)
         self.halvings = 0
-        self.fill = False
+        self.fill = device.type == "cuda"
 
     @classmethod
     def find(

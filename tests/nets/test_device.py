@@ -166,6 +166,12 @@ def test_auto_is_the_best_device_there_is() -> None:
     assert pick_device("cpu") == CPU
 
 
+def test_a_card_is_named_as_its_tensors_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a network on it would not pass for ready, and be copied."""
+    monkeypatch.setattr(device_module, "available_devices", lambda: ("cuda:0", "cpu"))
+    assert pick_device("cuda") == pick_device("auto") == torch.device("cuda:0")
+
+
 def test_missing_device_is_an_error_that_names_what_there_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -212,7 +218,9 @@ def test_cuda_finds_a_batch_and_agrees_with_the_cpu() -> None:
     student, pixels = CASES["mobilenet"].student(), _pixels(40, 128)
     exact = encode(ready_on(student, CPU), pixels, DeviceBatch(CPU, 8, "float32"))
     card = pick_device("cuda")
-    batch = DeviceBatch.find(ready_on(student, card), card)
-    features = encode(student, pixels, batch).cpu()
-    assert batch.size >= 16
+    ready = ready_on(student, card)
+    assert ready_on(ready, card) is ready
+    batch = DeviceBatch.find(ready, card)
+    features = encode(ready, pixels, batch).cpu()
+    assert batch.size >= 64
     assert torch.cosine_similarity(features, exact).min() > 0.99

@@ -33,12 +33,12 @@ def compiled(student: Student, granularity: Granularity, batch: DeviceBatch) -> 
     begun = time.perf_counter()
     own = deepcopy(student)
     side = student.spec.tile_px
-    batch.fill = True
+    before, batch.fill = batch.fill, True
     try:
         own.compile(dynamic=False)
         encode_bag(own, np.zeros((1, side, side, 3), np.uint8), batch, granularity)
     except _COMPILER_ERRORS as error:
-        batch.fill = False
+        batch.fill = before
         reason = next(iter(str(error).strip().splitlines()), "")
         _log.warning(
             "PyTorch runs the network as it is: it cannot be compiled for %s (%s: %s)",

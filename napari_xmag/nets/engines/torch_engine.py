@@ -1,6 +1,5 @@
 """The student and the head as PyTorch runs them, on any device."""
 
-import itertools
 import time
 
 import numpy as np
@@ -10,14 +9,15 @@ from numpy.typing import NDArray
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import DeviceBatch, encode_bag, ready_on
 from napari_xmag.nets.engines.base import EngineName, HeadScores, require_head
+from napari_xmag.nets.engines.card_threads import CardThreads
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
 
 # A lane works on one core: two lanes encode twice as many tiles as two threads on one tile do, and
 # they do not stall when reading threads take a core now and then.
 _MOST_LANES = 8
-# On CUDA each lane has a stream: the tiles of one are copied while another's are encoded.
-_CUDA_LANES = 3
+CARD_THREADS = 3
+"""Batches that are on their way to or from a card, or computed there, at a time."""
 
 
 class TorchEngine:
@@ -51,15 +51,9 @@ class TorchEngine:
         self._granularity = granularity
         self._batch = batch
         self._threads = torch.get_num_threads()
-        cuda = batch.device.type == "cuda"
-        lanes = {"cpu": min(self._threads, _MOST_LANES), "cuda": _CUDA_LANES}
+        lanes = {"cpu": min(self._threads, _MOST_LANES), "cuda": CARD_THREADS}
         self.lanes = lanes.get(batch.device.type, 1)
-        # kept from slide to slide: torch keeps memory for each stream that ever computed
-        self._streams = [
-            torch.cuda.Stream(batch.device)  # type: ignore[no-untyped-call]
-            for _ in range(self.lanes * cuda)
-        ]
-        self._opened = itertools.count()
+        self._card = self._card_threads() if batch.device.type == "cuda" else None
 
     @property
     def device(self) -> str:
@@ -78,19 +72,34 @@ class TorchEngine:
 
     def take_less(self) -> None:
         """Halve the batch, unless the network is compiled for it."""
-        if not self._batch.fill:
+        if self.name != "compiled":
             self._batch.size = max(1, self._batch.size // 2)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode tiles; see `Engine`."""
-        encoded = encode_bag(self._student, pixels, self._batch, self._granularity)
-        features: NDArray[np.float32] = encoded.cpu().numpy()
-        return features
+        return self._encode(pixels) if self._card is None else self._card.run(self._encode, pixels)
 
     def score(
         self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], *, keep: bool = False
     ) -> HeadScores:
         """Score the patches with tissue; see `Engine`."""
+        if self._card is None:
+            return self._score(pixels, tissue, keep)
+        return self._card.run(self._score, pixels, tissue, keep)
+
+    def _card_threads(self) -> CardThreads:
+        side = self._student.spec.tile_px
+        tile = np.zeros((1, side, side, 3), np.uint8)
+        return CardThreads(self._batch.device, CARD_THREADS, lambda: self._encode(tile))
+
+    def _encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        encoded = encode_bag(self._student, pixels, self._batch, self._granularity)
+        features: NDArray[np.float32] = encoded.cpu().numpy()
+        return features
+
+    def _score(
+        self, pixels: NDArray[np.uint8], tissue: NDArray[np.bool_], keep: bool
+    ) -> HeadScores:
         head = require_head(self._head)
         start = time.perf_counter()
         encoded = encode_bag(self._student, pixels, self._batch, self._granularity)
@@ -115,10 +124,6 @@ class TorchEngine:
         if self._batch.device.type == "cpu":
             # Holds for this thread; torch also hands it to threads begun later, see `close`.
             torch.set_num_threads(max(1, self._threads // self.lanes))
-        elif self._streams:
-            stream = self._streams[next(self._opened) % self.lanes]
-            stream.wait_stream(torch.cuda.default_stream(self._batch.device))
-            torch.cuda.set_stream(stream)
 
     def close(self) -> None:
         """Give torch its threads back."""
