@@ -117,6 +117,15 @@ def test_numbers_that_may_be_one_label_are_listed() -> None:
     assert problems(cohort) == [(2, "label '01' looks like '1' (2 ×)")]
 
 
+def test_truth_in_words_and_in_numbers_is_listed() -> None:
+    cohort = check(labelled("true", "1", "1", "false", "false", "0"), open_slides=False)
+    assert problems(cohort) == [
+        (2, "label 'true' looks like '1' (2 ×)"),
+        (7, "label '0' looks like 'false' (2 ×)"),
+    ]
+    assert not check(labelled("true", "false"), open_slides=False).problems
+
+
 def test_a_patient_in_two_forms_is_one_or_listed(tmp_path: Path) -> None:
     table = "slide,label,patient\n1.svs,x,12\n2.svs,x,12.0\n3.svs,y,007\n4.svs,y,7\n"
     cohort = read(tmp_path, table)
