@@ -2,8 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from napari_xmag.errors import GeometryError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def _require(valid: bool, expected: str, found: str) -> None:
@@ -125,3 +130,22 @@ class Level:
             round(box.width / across),
             round(box.height / down),
         )
+
+
+class OnGrid(Protocol):
+    """Things that lie on a grid: tiles, or patches."""
+
+    @property
+    def columns(self) -> "NDArray[np.int64]":
+        """Column of each, (T,)."""
+        ...
+
+    @property
+    def rows(self) -> "NDArray[np.int64]":
+        """Row of each, (T,)."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        ...

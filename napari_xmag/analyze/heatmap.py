@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError
-from napari_xmag.geometry import Mpp
+from napari_xmag.geometry import Mpp, OnGrid
 
 
 class HeatMapView(StrEnum):
@@ -20,23 +20,8 @@ class HeatMapView(StrEnum):
     EVIDENCE = "evidence"
 
 
-class GridLike(Protocol):
-    """Where tiles lie; a ``TileGrid`` and a ``SlideResult`` both are one."""
-
-    @property
-    def columns(self) -> NDArray[np.int64]:
-        """Column of each tile, (T,)."""
-        ...
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Row of each tile, (T,)."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the grid."""
-        ...
+class GridLike(OnGrid, Protocol):
+    """Where tiles lie on a slide; a ``TileGrid`` and a ``SlideResult`` both are one."""
 
     @property
     def stride_x(self) -> float:

@@ -5,11 +5,12 @@ Needs no torch. How it is fitted is in `napari_xmag.teach.classifier`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.geometry import OnGrid
 from napari_xmag.nets.info import softmax
 
 NOT_TAUGHT = "Not taught"
@@ -17,25 +18,6 @@ NOT_TAUGHT = "Not taught"
 
 _ROWS_AT_ONCE = 4096
 _LEAST_SCALE = 1e-6
-
-
-class Places(Protocol):
-    """Where patches lie on a grid."""
-
-    @property
-    def columns(self) -> NDArray[np.int64]:
-        """Column of each patch, (P,)."""
-        ...
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Row of each patch, (P,)."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of the grid."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +51,7 @@ class FeatureSpace:
         return int(self.basis.shape[1]) * (2 if self.context else 1)
 
     def coordinates(
-        self, features: NDArray[np.floating], places: Places | None = None
+        self, features: NDArray[np.floating], places: OnGrid | None = None
     ) -> NDArray[np.float32]:
         """Return the coordinates of a slide's patches, float32 (P, K or 2 K).
 
@@ -189,7 +171,7 @@ class PatchClassifier:
             "reach": self.reach,
         }
 
-    def classify(self, features: NDArray[np.floating], places: Places | None = None) -> Classified:
+    def classify(self, features: NDArray[np.floating], places: OnGrid | None = None) -> Classified:
         """Classify the patches of a slide; see `FeatureSpace.coordinates`."""
         return self.at(self.space.coordinates(features, places))
 
@@ -226,7 +208,7 @@ def mean_and_scale(
     return mean.astype(np.float32), scale.astype(np.float32)
 
 
-def neighbourhood_means(values: NDArray[np.float32], places: Places) -> NDArray[np.float32]:
+def neighbourhood_means(values: NDArray[np.float32], places: OnGrid) -> NDArray[np.float32]:
     """Return the mean of each patch and those of its eight neighbours that hold tissue.
 
     Parameters
