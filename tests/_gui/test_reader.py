@@ -135,6 +135,13 @@ def test_dicom_slides_are_taken(kind: str, name: str, tmp_path: Path) -> None:
     assert get_reader(str(path if kind == "file" else tmp_path)) is read_slides
 
 
+@pytest.mark.parametrize("root", ["1.2.840.10008", "1.3.6.1.4.1", "2.25"])
+def test_a_file_that_is_called_by_its_uid_is_offered_to_the_reader(root: str) -> None:
+    name = f"/scans/{root}.31415926535.897932"
+    readers = PluginManager.instance().iter_compatible_readers([name])
+    assert "napari-xmag" in {reader.plugin_name for reader in readers}
+
+
 def test_a_large_plain_tiff_is_taken(tmp_path: Path) -> None:
     path = plain(tmp_path, np.zeros((64, 5000, 3), np.uint8), photometric="rgb")
     assert get_reader(path) is read_slides
