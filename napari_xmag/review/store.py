@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -33,6 +34,9 @@ MOST_RESULTS = 12
 
 MOST_BYTES = 4 * 2**30
 """Of the results of all slides; beyond it the oldest go. What was said of places always stays."""
+
+_LEFTOVER_SECONDS = 24 * 3600
+"""What a killed process left half-written goes after a day: nobody is still writing it."""
 
 _PLACES, _VIEW, _REGIONS, _RESULTS, _REVIEWER = (
     *("places.jsonl", "view.json", "regions.json", "results", "reviewer.json"),
@@ -248,6 +252,9 @@ class ReviewStore:
             return []
 
     def _make_room(self, newest: str) -> None:
+        for leftover in self._all.glob(f"*/{_RESULTS}/.*"):
+            if time.time() - _age(leftover) > _LEFTOVER_SECONDS:
+                shutil.rmtree(leftover, ignore_errors=True)
         own = sorted(self._result_folders(), key=_age, reverse=True)
         own.sort(key=lambda folder: folder.name != newest)
         for folder in own[MOST_RESULTS:]:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from napari_xmag.analyze import analyze_slide
+from napari_xmag.cli import main
 from napari_xmag.errors import ResultError
 from napari_xmag.export import export_all
 from napari_xmag.review.reopen import adopt, reopen
@@ -91,3 +93,24 @@ def test_a_reopened_result_joins_what_is_saved(home: Path, tmp_path: Path) -> No
     adopt(found, store)
     assert store.reviews() == (later,)
     assert len(store.results()) == 1
+
+
+def test_the_command_starts_napari_on_the_slide(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+
+    def start(command: list[str]) -> SimpleNamespace:
+        started.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("napari_xmag.cli.open.subprocess.run", start)
+    assert main(["open", str(home / "results" / "case")]) == 0
+    ((_, *command),) = started
+    assert command[:3] == ["-m", "napari", str(home / "slides" / "a" / "case.tiff")]
+    mark = reopen(home / "results" / "case").result.slide["fingerprint"]
+    assert ReviewStore(str(mark)).view().result
+    assert len(ReviewStore(str(mark)).reviews()) == 1
+    (home / "slides" / "a" / "case.tiff").unlink()
+    assert main(["open", str(home / "results" / "case")]) == 1
+    assert len(started) == 1

@@ -1,6 +1,7 @@
 """What is saved of a slide is there again: after a crash, beside other processes, after a rerun."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -25,15 +26,19 @@ RIGHT = PlaceReview(Box(1, 2, 3, 4), "malignant", "evidence", Verdict.RIGHT, "gl
 WRITER = """
 import sys
 from pathlib import Path
+from napari_xmag.analyze.result import SlideResult
 from napari_xmag.geometry import Box
 from napari_xmag.review.store import ReviewStore, ViewState
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 store = ReviewStore("abc", Path(sys.argv[1]))
+result = SlideResult.load(sys.argv[4]) if len(sys.argv) > 4 else None
 for number in range(int(sys.argv[3])):
     place = Box(float(sys.argv[2]), number, 1, 1)
     store.record(PlaceReview(place, verdict=Verdict.RIGHT, comment="x" * 500))
     store.save_view(ViewState(result="r" * 500, place=place))
     print(number, flush=True)
+    if result is not None:
+        store.save_result(result)
 """
 
 
@@ -42,9 +47,9 @@ def store(tmp_path: Path) -> ReviewStore:
     return ReviewStore("abc", tmp_path / "reviews")
 
 
-def writer(folder: Path, column: int, count: int) -> "subprocess.Popen[str]":
+def writer(folder: Path, column: int, count: int, *result: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), str(column), str(count)],
+        [sys.executable, "-c", WRITER, *map(str, (folder, column, count, *result))],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -105,6 +110,15 @@ def test_the_room_of_all_results_is_bounded(
     assert first.reviews() == (RIGHT,)
 
 
+def test_what_a_killed_process_left_half_written_goes(store: ReviewStore, tmp_path: Path) -> None:
+    results = tmp_path / "reviews" / "abc" / "results"
+    for name, age in ((".part-old", 2 * 24 * 3600), (".part-new", 60)):
+        (results / name).mkdir(parents=True)
+        os.utime(results / name, (time.time() - age,) * 2)
+    store.save_result(make_result())
+    assert [item.name for item in results.iterdir() if item.name.startswith(".")] == [".part-new"]
+
+
 def test_view_and_regions_come_back(store: ReviewStore) -> None:
     view = ViewState("id", HeatMapView.RAW, "benign", 0.25, 0.5, Box(1, 2, 3, 4), "regions")
     store.save_view(view)
@@ -141,9 +155,11 @@ def test_two_processes_lose_nothing_of_each_others(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that kills")
 def test_a_killed_process_leaves_all_that_it_had_said(tmp_path: Path) -> None:
-    store, draw = ReviewStore("abc", tmp_path), np.random.default_rng(0)
+    store, draw = ReviewStore("abc", tmp_path / "store"), np.random.default_rng(0)
+    result = make_result()
+    result.save(tmp_path / "result")
     for column in range(3):
-        process = writer(tmp_path, column, 100_000)
+        process = writer(tmp_path / "store", column, 100_000, tmp_path / "result")
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(float(draw.uniform(0, 0.05)))
@@ -154,6 +170,8 @@ def test_a_killed_process_leaves_all_that_it_had_said(tmp_path: Path) -> None:
         saved = sorted(r.place.y for r in store.reviews() if r.place.x == column)
         assert saved[:told] == [float(number) for number in range(told)]
         assert store.view().place is not None
+        for kept in store.results():
+            assert_same(store.load_result(kept.id), result)
     store.record(RIGHT)  # the lock of the dead is free
     assert RIGHT in store.reviews()
 
