@@ -331,11 +331,13 @@ def _context_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]])
     """Say which encoders look at larger tiles than the pictures are."""
     shortest, longest = (f"{side:.0f}" for side in table.sides_um)
     sides = f"{shortest} µm" if shortest == longest else f"{shortest} to {longest} µm"
-    tiles = {name: facts["mpp"] * facts["tile_px"] for name, facts in encoders.items()}
+    looking: dict[float, list[str]] = {}
+    for name, facts in encoders.items():
+        looking.setdefault(facts["mpp"] * facts["tile_px"], []).append(name)
     return [
-        f"{name} looks at tiles of {tile:.0f} µm; these pictures have {sides} and are extended by "
-        "reflection, so the context that it has on a slide is missing."
-        for name, tile in tiles.items()
+        f"Tiles of {tile:.0f} µm ({', '.join(names)}): these pictures have {sides} and are extended "
+        "by reflection, so the context that a slide gives is missing."
+        for tile, names in looking.items()
         if table.sides_um[0] < tile / _ENLARGED
     ]
 
