@@ -335,8 +335,8 @@ def _context_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]])
     for name, facts in encoders.items():
         looking.setdefault(facts["mpp"] * facts["tile_px"], []).append(name)
     return [
-        f"Tiles of {tile:.0f} µm ({', '.join(names)}): these pictures have {sides} and are extended "
-        "by reflection, so the context that a slide gives is missing."
+        f"Tiles of {tile:.0f} µm ({', '.join(names)}): these pictures have {sides} and are "
+        "extended by reflection, so the context that a slide gives is missing."
         for tile, names in looking.items()
         if table.sides_um[0] < tile / _ENLARGED
     ]
