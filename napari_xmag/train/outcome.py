@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.events import Progress, RegionsNoted, SlideLeftOut, Stage
-from napari_xmag.progress.heartbeat import ProgressMeter, run_steps
+from napari_xmag.progress.heartbeat import ProgressMeter, run_steps, run_with_progress
 from napari_xmag.stats.calibration import fit_temperature
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.card import card_sections
@@ -68,12 +69,13 @@ def evaluate_learned(
     meter = ProgressMeter(Stage.RESAMPLING, splits * PATCH_REPLICATES, "resamples")
     of_patches = patch_reports(bags.rows, bags.classes, judged, config.seed)
     patches = yield from run_steps(of_patches, meter, thread)
+    words = yield from run_with_progress(partial(_region_words, learned), meter, thread)
     return replace(
         report,
         best_epoch=learned.best,
         left_out=tuple(map(str, learned.left_out)),
         patches=patches,
-        regions_noted=_region_words(learned),
+        regions_noted=words,
     )
 
 
@@ -81,7 +83,11 @@ def _region_words(learned: Learned) -> tuple[str, ...]:
     """Say what of the regions was not learned from."""
     bags = learned.bags
     words = list(map(str, learned.noted))
-    training = [bag.patches.tolist() for bag in bags.of(TRAIN) if bag.patches is not None]
+    training = [
+        np.unique(labels)
+        for row, labels in zip(bags.rows, bags.labels, strict=True)
+        if row.split == TRAIN and labels is not None
+    ]
     known = [bags.classes[number] for number in {*chain(*training)} if number >= 0]
     if len(known) == 1:
         words.append(
