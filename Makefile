@@ -2,12 +2,14 @@
 #   make demo              analyse the built-in sample slide, and say where the results lie
 #   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
 #   make test              run all tests (WORKERS=0 in one process)
-# For developers: make check (lint, types, tests), make lint, make docs, make setup, make clean.
+# For developers: make check (lint, types, tests), make fuzz, make lint, make docs, make setup, make clean.
 
 PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= demo-results
 WORKERS ?= 2
+FUZZ ?= 5000
+SEED ?= 1
 
 # Without a display a virtual one is used, and the demo ends after its screenshot.
 ifeq ($(shell uname),Darwin)
@@ -23,7 +25,7 @@ WINDOW :=
 STAY := --stay
 endif
 
-.PHONY: help setup demo test lint check docs clean
+.PHONY: help setup demo test fuzz lint check docs clean
 help:
 	@sed -n 's/^# \{0,1\}//; 1,5p' Makefile
 
@@ -36,6 +38,10 @@ demo: setup
 
 test: setup
 	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+# Damaged slides of every kind: FUZZ=5000 of them, from SEED=1; the tests run 300 others.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.campaign --count $(FUZZ) --seed $(SEED)
 
 lint: setup
 	$(BIN)/ruff check

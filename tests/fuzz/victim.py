@@ -1,0 +1,84 @@
+"""A child process that opens damaged slides and does with each what a user would.
+
+It says before each file which one comes, and afterwards what became of it; whoever listens knows
+which file ended or held it up.
+"""
+
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from napari_xmag.errors import TileReadError, XmagError
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.overview import read_overview
+from napari_xmag.slide.pyramid import dask_pyramid
+from napari_xmag.slide.resample import read_resampled
+from tests.fuzz.seeds import place_of
+
+_LOOK = 24
+_NEAR = 16.0
+_SPREAD = 6.0
+
+
+def use(path: Path, corner: tuple[float, float] | None) -> str:
+    """Open a slide, look at every level and at the whole; return what became of it.
+
+    Parameters
+    ----------
+    corner
+        Where the picture's corner lies on the slide, if its colours are to be held against places.
+    """
+    try:
+        with open_slide(path) as slide:
+            wrong = _wrong_place(slide, corner)
+            if max(slide.levels[0].width, slide.levels[0].height) < 5000:
+                read_overview(slide)
+                level = dask_pyramid(slide)[-1]
+                np.asarray(level[:64, :64])
+            return wrong or "opened"
+    except XmagError as error:
+        return "refused" if str(error) else "no words"
+    except Exception as error:  # noqa: BLE001 - that is what is looked for
+        return f"foreign: {type(error).__name__}: {error}"[:300]
+
+
+def _wrong_place(slide: Slide, corner: tuple[float, float] | None) -> str:
+    """Return words when a level shows something elsewhere than its colours say."""
+    for level in slide.levels:
+        side = _LOOK / max(level.downsample, 1)
+        for x in np.linspace(0, level.width, 5)[1:-1]:
+            for y in np.linspace(0, level.height, 5)[1:-1]:
+                box = level.box(round(x), round(y), max(1, round(side)), max(1, round(side)))
+                try:
+                    pixels = slide.read(box, level.index).astype(float)
+                    read_resampled(slide, box, 8, 8)
+                except TileReadError:
+                    continue
+                flat = pixels.reshape(-1, 3)
+                # Background and damage have another blue, edges more than one colour.
+                if (
+                    corner is None
+                    or abs(flat[:, 2] - 120).max() > _SPREAD
+                    or flat.std(0).max() > 12
+                ):
+                    continue
+                found = np.add(place_of(flat.mean(0)), corner)
+                if np.abs(found - box.center).max() > _NEAR + 2 * level.downsample:
+                    return f"wrong place: level {level.index} shows {found} at {box.center}"
+    return ""
+
+
+def main() -> None:
+    """Read lines of path and corner, and answer each."""
+    warnings.simplefilter("ignore")
+    for line in sys.stdin:
+        path, corner = json.loads(line)
+        print(json.dumps(use(Path(path), corner and tuple(corner))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
