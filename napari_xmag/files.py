@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import unicodedata
 import zlib
@@ -93,6 +94,24 @@ def safe_name(name: str) -> str:
         unicodedata.normalize("NFC", name), "_", platform="universal", max_len=_LONGEST_NAME
     )
     return cleaned.strip(". ") or "slide"
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """Return a path as it is seen from a folder, with slashes; a whole one on another drive.
+
+    A table with such paths moves with its slides, and says no more of where they lie than it must.
+    """
+    try:
+        return Path(os.path.relpath(path.absolute(), folder.resolve())).as_posix()
+    except ValueError:  # another drive of Windows
+        return path.absolute().as_posix()
+
+
+def joined_path(folder: Path, path: str) -> Path:
+    """Return the path of what `relative_path` says, without steps up."""
+    if ".." not in Path(path).parts:
+        return folder / path
+    return Path(os.path.normpath(folder.resolve() / path))
 
 
 def printable(text: str) -> str:

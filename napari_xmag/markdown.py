@@ -4,11 +4,19 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from napari_xmag.files import printable
+
 LINE = 120
 """Longest line of wrapped text."""
 
 _ITEM = re.compile(r"\s*([-*]|\d+\.)\s+")
+_SPECIAL = re.compile(r"[\\`*\[\]#!~$]")
 _FENCE = re.compile(r"\s*(```|~~~)")
+
+
+def plain(text: str) -> str:
+    """Return words of a table or a file name so that no reader of Markdown or HTML obeys them."""
+    return _SPECIAL.sub(r"\\\g<0>", printable(text)).replace("&", "&amp;").replace("<", "&lt;")
 
 
 def table(heading: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

@@ -17,7 +17,8 @@ def as_text(cell: str) -> str:
 
 def meant(cell: str) -> str:
     """Return what `as_text` was given."""
-    return cell.removeprefix(_QUOTE)
+    quoted = cell.startswith(_QUOTE) and cell[1:].startswith((*_FORMULA, _QUOTE))
+    return cell[1:] if quoted else cell
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:

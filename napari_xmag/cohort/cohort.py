@@ -19,6 +19,7 @@ from napari_xmag.cohort.problems import (
 from napari_xmag.cohort.rows import SPLITS, TEST, TRAIN, VALIDATION, CohortRow
 from napari_xmag.cohort.table import read_table, write_table
 from napari_xmag.errors import CohortError, GeometryError
+from napari_xmag.files import joined_path, relative_path
 from napari_xmag.slide.mpp import typed_mpp
 
 __all__ = [
@@ -118,8 +119,8 @@ def check(
 def write_cohort(path: Path, rows: Iterable[CohortRow]) -> None:
     """Write a table that `read_cohort` reads, as ``.xlsx`` or CSV.
 
-    Slides that lie beside the table or in a folder below get relative paths, so the folder can be
-    moved as a whole; others absolute ones. Optional columns are there when a row fills them.
+    Slides get their paths from the table, so that both can be moved together. Optional columns are
+    there when a row fills them.
 
     Raises
     ------
@@ -153,13 +154,13 @@ def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, 
         wrong.append(no_patient(line))
     row = CohortRow(
         line,
-        parent / cells["slide"],
+        joined_path(parent, cells["slide"]),
         cells.get("label", ""),
         patient,
         "" if is_missing(split) else _SHORT.get(split, split),
         mpp,
         cells.get("site", ""),
-        None if is_missing(regions) else parent / regions,
+        None if is_missing(regions) else joined_path(parent, regions),
     )
     return row, wrong
 
@@ -175,17 +176,11 @@ def _mpp(line: int, text: str) -> tuple[float | None, list[Problem]]:
 
 def _cells(row: CohortRow, parent: Path) -> dict[str, str | float]:
     return {
-        "slide": _path_cell(row.slide, parent),
+        "slide": relative_path(row.slide, parent),
         "label": row.label,
         "patient": row.named_patient,
         "split": row.split,
         "site": row.site,
         "mpp": "" if row.mpp is None else row.mpp,
-        "regions": "" if row.regions is None else _path_cell(row.regions, parent),
+        "regions": "" if row.regions is None else relative_path(row.regions, parent),
     }
-
-
-def _path_cell(path: Path, parent: Path) -> str:
-    """Return a path as a table in ``parent`` names it."""
-    whole, folder = path.absolute(), parent.absolute()
-    return whole.relative_to(folder).as_posix() if whole.is_relative_to(folder) else str(whole)

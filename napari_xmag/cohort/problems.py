@@ -14,6 +14,7 @@ from napari_xmag.cohort.labels import class_key
 from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.errors import XmagError
 from napari_xmag.geometry import Mpp
+from napari_xmag.nets.info import name_problem
 from napari_xmag.slide.base import MppSource
 from napari_xmag.slide.mpp import AGREEMENT, agree, describe, plausible
 
@@ -62,6 +63,9 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
     if row.regions is not None and not row.regions.is_file():
         words = f"the regions {row.regions.name} are not there"
         problems.append(Problem(row.row, words, "Correct the path, or leave the cell empty"))
+    for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
+        if name and (problem := name_problem(name)):
+            problems.append(Problem(row.row, f"a {what} that is {problem}", "Write a short name"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if accident := spreadsheet_accident(name):
             hint = "Format the column as text and write what was meant"

@@ -5,12 +5,15 @@ import csv
 import io
 import locale
 import string
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from napari_xmag.errors import CohortError
 from napari_xmag.files import whole_file
+from napari_xmag.spreadsheets import as_text, meant
 
 EXCEL = ".xlsx"
 
@@ -18,6 +21,14 @@ _OTHER_BOOKS = (".xls", ".xlsb", ".ods", ".numbers")
 _SEPARATORS = (",", ";", "\t")
 # Besides blanks: marks that programs leave at the beginning of files and cells, and nobody sees.
 _BLANKS = string.whitespace + "\xa0\ufeff\u200b"
+
+# Whatever a workbook of broken parts makes openpyxl raise; broken XML is a SyntaxError.
+_BROKEN = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError, EOFError),
+    *(NotImplementedError, RecursionError, zlib.error),
+)
+# A row for each of a million slides has some hundred bytes.
+_MOST_BYTES = 2**27
 
 Line = tuple[int, dict[str, str]]
 """Number of the row, as a spreadsheet counts, and its cells by the name of their column."""
@@ -50,6 +61,7 @@ def read_table(path: Path, needed: Sequence[str]) -> list[Line]:
     """
     if path.suffix.lower() in _OTHER_BOOKS:
         raise _unreadable(path, ValueError(f"a table of the kind {path.suffix}"))
+    _require_small(path)
     records = _workbook(path, needed) if path.suffix.lower() == EXCEL else _text_records(path)
     numbered = [
         (number, cells)
@@ -79,7 +91,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]
         with part.open("w", newline="", encoding="utf-8-sig") as stream:
             writer = csv.writer(stream)
             writer.writerow(columns)
-            writer.writerows(rows)
+            writer.writerows([_written(value) for value in row] for row in rows)
 
 
 def _write_workbook(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -90,8 +102,12 @@ def _write_workbook(path: Path, columns: Sequence[str], rows: Sequence[Sequence[
     sheet.freeze_panes = "A2"
     sheet.append(list(columns))
     for row in rows:
-        sheet.append(list(row))
+        sheet.append([_written(value) for value in row])
     book.save(path)
+
+
+def _written(value: Any) -> Any:
+    return as_text(value) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> str:
@@ -99,7 +115,19 @@ def _text(value: Any) -> str:
         return ""
     # a workbook keeps the patient 12 as 12.0
     whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if whole else value).strip(_BLANKS)
+    return meant(str(int(value) if whole else value).strip(_BLANKS))
+
+
+def _require_small(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        if path.suffix.lower() == EXCEL and is_zipfile(path):
+            with ZipFile(path) as archive:
+                size = sum(item.file_size for item in archive.infolist())
+    except (OSError, ValueError, BadZipFile, NotImplementedError) as error:
+        raise _unreadable(path, error) from error
+    if size > _MOST_BYTES:
+        raise _unreadable(path, ValueError(f"{size:,} bytes, where {_MOST_BYTES:,} are the most"))
 
 
 def _require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> None:
@@ -161,8 +189,6 @@ def _separator(heading: str) -> str:
 
 
 def _workbook(path: Path, needed: Sequence[str]) -> list[Sequence[Any]]:
-    from zipfile import BadZipFile
-
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -174,7 +200,7 @@ def _workbook(path: Path, needed: Sequence[str]) -> list[Sequence[Any]]:
                 sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets
             }
             opened = book.active.title if book.active else next(iter(sheets), "")
-    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+    except (BadZipFile, InvalidFileException, *_BROKEN) as error:
         raise _unreadable(path, error) from error
     fitting = [rows for rows in sheets.values() if _has(rows, needed)]
     return fitting[0] if fitting else sheets.get(opened, [])

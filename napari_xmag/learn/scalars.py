@@ -4,6 +4,7 @@ import csv
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from napari_xmag.files import whole_file
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
+_EVENTS = "events.out.tfevents."
 _Row = dict[str, str | int | float]
 
 
@@ -74,16 +76,30 @@ class ScalarLog:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+            _hide_host(self._folder / TENSORBOARD)
 
     def _tell_tensorboard(self, epoch: int, scalars: Mapping[str, float], stage: str) -> None:
         if self._writer is None:
             from tensorboardX import SummaryWriter
 
             self._writer = SummaryWriter(str(self._folder / TENSORBOARD))
+            _hide_host(self._folder / TENSORBOARD)
         for name, value in scalars.items():
             if math.isfinite(value):
                 self._writer.add_scalar(f"{stage}/{name}" if stage else name, value, epoch)
         self._writer.flush()
+
+
+def _hide_host(folder: Path) -> None:
+    """Take the name of this machine out of TensorBoard's files; where open files may be renamed.
+
+    They are called ``events.out.tfevents.<seconds>.<host>``.
+    """
+    for number, file in enumerate(sorted(folder.glob(f"{_EVENTS}*.*"))):
+        seconds = file.name.removeprefix(_EVENTS).partition(".")[0]
+        target = file.with_name(f"{_EVENTS}{seconds}{f'-{number}' if number else ''}")
+        with suppress(OSError):
+            file.rename(target)
 
 
 def read_scalars(folder: Path) -> list[_Row]:

@@ -10,7 +10,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json
-from napari_xmag.markdown import table, wrapped
+from napari_xmag.markdown import plain, table, wrapped
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.decision import describe_decision
@@ -144,7 +144,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
     """Return the model card: the facts from the model itself, then the given sections."""
     info, spec = model.info, model.student.spec
     facts = {
-        "Classes": ", ".join(info.classes),
+        "Classes": ", ".join(map(plain, info.classes)),
         "Tiles": f"{spec.tile_px}×{spec.tile_px} px at {spec.mpp:g} µm/px "
         f"({spec.tile_px * spec.mpp:g} µm a side)",
         "Student": f"{model.student.architecture}, {model.student.dim}-d ({spec.embedding}), "
@@ -156,18 +156,18 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         "Training range": "none"
         if info.training_range is None
         else f"{info.training_range.slides} slides, limit {info.training_range.limit:.3g}",
-        "Licence": info.licence,
+        "Licence": plain(info.licence),
     }
     parts = [
         f"---\n{_card_data(info).to_yaml()}\n---",
-        f"# {info.display_name}",
+        f"# {plain(info.display_name)}",
         f"**{NOTICE}**",
         *(
             ["This is a **demonstration model**: it shows the program and nothing more."]
             if info.demonstration
             else []
         ),
-        *([info.description] if info.description else []),
+        *([plain(info.description)] if info.description else []),
         table(("", ""), list(facts.items())),
         *(f"## {title}\n\n{text.strip()}" for title, text in sections.items()),
         "## Use\n\n```\n"

@@ -112,7 +112,7 @@ def _scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
     covered = base.width / stated[0], base.height / stated[1]
     spare = item.width - covered[0], item.height - covered[1]
     if spare[0] < max(2, item.tile_width) and spare[1] < max(2, item.tile_height):
-        return stated
+        return None if _contradicted(base, item, stated) else stated
     whole_tiles = (
         item.tile_width
         and item.tile_height
@@ -121,6 +121,18 @@ def _scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
     mostly = covered[0] > 0.5 * item.width and covered[1] > 0.5 * item.height
     # Padding of more than a tile, or a wrong statement: where both may be, nobody knows.
     return None if whole_tiles and mostly and _alike(base, item) else _scales_of_sizes(base, item)
+
+
+def _contradicted(base: StoredLevel, item: StoredLevel, stated: tuple[float, float]) -> bool:
+    """Return whether a scale that no scanner makes stands against sizes that fit another."""
+    sizes = _scales_of_sizes(base, item)
+    if sizes is None or all(
+        math.isclose(one, other, rel_tol=NEAR_WHOLE)
+        for one, other in zip(sizes, stated, strict=True)
+    ):
+        return False
+    usual = stated[0] == stated[1] == round(stated[0])
+    return not usual
 
 
 def _stated_scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:

@@ -25,6 +25,8 @@ LARGEST_SEGMENT = 2**30
 
 # Streams are padded to whole blocks at most.
 _MOST_BEYOND, _SMALL_TILE = 4, 2**16
+# Kinds of compression that give bytes and know nothing of pixels.
+_BY_BYTES = frozenset({1, 5, 8, 32773, 32946, 50000})
 _JPEG = frozenset({7, 33007})
 # 33003 is Aperio's YCbCr, whatever the photometric tag beside it says.
 _APERIO_YCBCR = 33003
@@ -100,8 +102,38 @@ def _segments(page: Any, path: Path, number: int) -> tuple[Segments, StoredColor
     offsets, counts = np.full(number, path.stat().st_size), np.ones(number, np.int64)
     offsets[:listed] = page.dataoffsets[:listed]
     counts[:listed] = page.databytecounts[:listed]
+    _require_length(page.keyframe, path, offsets, counts)
     decode, color = _decoder(page, path, offsets, counts)
     return Segments((path,), offsets, counts, decode), color
+
+
+def _require_length(key: Any, path: Path, offsets: Any, counts: Any) -> None:
+    """Refuse a page whose segments hold more or fewer samples than its sizes say.
+
+    Raises
+    ------
+    SlideOpenError
+        When the first segment does; the others lie elsewhere than they seem, too.
+    """
+    if key.compression not in _BY_BYTES or _is_subsampled(key) or key.bitspersample % 8:
+        return
+    decompress = None if key.compression == 1 else tifffile.TIFF.DECOMPRESSORS[key.compression]
+    width, height = _segment_size(key)(0)
+    samples = key.samplesperpixel if key.planarconfig == 1 else 1
+    wanted = width * height * samples * key.bitspersample // 8
+    first = next(some_segments(path, offsets[:1], counts[:1]), None)
+    if first is None:
+        return  # left out, or cut off
+    try:
+        found = len(first if decompress is None else decompress(first, out=2 * wanted))
+    except (ValueError, RuntimeError):
+        return  # damage, which is told where it is read
+    if found != wanted:
+        raise SlideOpenError(
+            expected=f"{wanted:,} bytes in each block of {width}×{height} pixels",
+            found=f"{found:,} in {path.name}",
+            hint="The file is damaged: copy it again from its source.",
+        )
 
 
 def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode, StoredColor]:
@@ -126,7 +158,7 @@ def _jpeg(key: Any, is_ycbcr: bool) -> _Decode:
     def decode(data: bytes, index: int) -> Samples:
         width, height = size(index)
         _require_declared(data, width * height)
-        return decode_jpeg(data, tables, is_ycbcr)[:height, :width]
+        return _fitted(decode_jpeg(data, tables, is_ycbcr), width, height, key)
 
     return decode
 
@@ -137,9 +169,27 @@ def _jpeg_2000(key: Any, is_ycbcr: bool) -> _Decode:
     def decode(data: bytes, index: int) -> Samples:
         width, height = size(index)
         _require_declared(data, width * height)
-        return decode_jpeg2000(data, is_ycbcr)[:height, :width]
+        return _fitted(decode_jpeg2000(data, is_ycbcr), width, height, key)
 
     return decode
+
+
+def _fitted(samples: Samples, width: int, height: int, key: Any) -> Samples:
+    """Cut what goes beyond a strip; tiles have one size, or lie elsewhere than it seems."""
+    if key.is_tiled and (samples.shape[0] != height or samples.shape[1] != width):
+        found = f"{samples.shape[1]}×{samples.shape[0]}"
+        if samples.shape[0] > height or samples.shape[1] > width or not _is_edge(samples, key):
+            raise ValueError(f"a block of {found} pixels in a tile of {width}×{height}")
+    return samples[:height, :width]
+
+
+def _is_edge(samples: Samples, key: Any) -> bool:
+    """Return whether a smaller tile is what is left of the picture at its far edges."""
+    left = key.imagewidth % key.tilewidth, key.imagelength % key.tilelength
+    return samples.shape[1] in (key.tilewidth, left[0]) and samples.shape[0] in (
+        key.tilelength,
+        left[1],
+    )
 
 
 def _require_declared(data: bytes, pixels: int) -> None:

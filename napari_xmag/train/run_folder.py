@@ -11,12 +11,13 @@ from napari_xmag._about import __version__
 from napari_xmag.cohort.cohort import write_cohort
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ConfigError
-from napari_xmag.filenames import COHORT, CONFIG, METRICS, VERSIONS
-from napari_xmag.files import parse_json, write_json
+from napari_xmag.filenames import COHORT, CONFIG, VERSIONS
+from napari_xmag.files import parse_json, relative_path, write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.train.config import TrainConfig
+from napari_xmag.train.report.record import read_metrics
 
 _LIBRARIES = ("torch", "timm", "numpy", "safetensors", "openslide-python", "tifffile")
 
@@ -48,7 +49,7 @@ def begin_folder(
     ConfigError
         When another run lies there, or one that differs; each difference is named.
     """
-    facts = _decisive(config, rows, encoder_id)
+    facts = _decisive(config, rows, encoder_id, out)
     path = out / CONFIG
     if path.exists():
         if not resume:
@@ -57,8 +58,7 @@ def begin_folder(
                 found="an earlier run",
                 hint="Choose another folder, or resume that run.",
             )
-        found = read_config(out)
-        require_same_settings(found["decisive"], facts, path)
+        require_same_settings(read_config(out)["decisive"], facts, path)
     content = {
         "config": config.model_dump(mode="json"),
         "encoder": {"licence": encoder.licence, "origin": encoder.origin},
@@ -79,32 +79,39 @@ def read_config(out: Path) -> dict[str, Any]:
         When it cannot be read.
     """
     try:
-        content: dict[str, Any] = parse_json((out / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = parse_json((out / CONFIG).read_text(encoding="utf-8"))
+        if not all(isinstance(content[name], dict) for name in ("config", "decisive")):
+            raise ValueError("no settings of a run")
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise ConfigError(
             expected=f"the {CONFIG} of a run in {out}",
             found=str(error),
             hint="Start the run again in another folder.",
             causes=[error],
         ) from error
-    return content
+    return dict(content)
 
 
 def finished(out: Path) -> dict[str, Any] | None:
-    """Return the metrics of a run that has ended, or None."""
-    if not (out / METRICS).exists():
-        return None
-    metrics: dict[str, Any] = parse_json((out / METRICS).read_text(encoding="utf-8"))
-    return metrics
+    """Return the metrics of a run that has ended, or None.
+
+    Raises
+    ------
+    ResultError
+        When they cannot be read.
+    """
+    return read_metrics(out) or None
 
 
-def _decisive(config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str) -> dict[str, Any]:
+def _decisive(
+    config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str, out: Path
+) -> dict[str, Any]:
     """Return settings, slides and encoder; not what only decides where and how fast."""
     settings = config.model_dump(mode="json")
     del settings["device"]
     for name in ("chunk", "store_gb"):
         del settings["end_to_end"][name]
-    slides = {str(row.slide.resolve()): _identity(row) for row in rows}
+    slides = {relative_path(row.slide.resolve(), out): _identity(row) for row in rows}
     return {**settings, "encoder": encoder_id, "slides": slides}
 
 

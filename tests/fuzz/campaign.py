@@ -19,7 +19,7 @@ from threading import Thread
 
 import numpy as np
 
-from tests.fuzz.mutations import Mutant, mutate
+from tests.fuzz.mutations import Keeps, Mutant, mutate
 from tests.fuzz.seeds import SEEDS
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def _fate(victim: "_Victim", folder: Path, kind: str, number: int, mutant: Mutan
     path = place / f"slide{SEEDS[kind].suffix}"
     path.write_bytes(mutant.data)
     corner = _LEICA_CORNER if kind == "Leica SCN" else (0.0, 0.0)
-    words = victim.use(path, corner if mutant.keeps_pixels else None)
+    words = victim.use(path, corner, mutant.keeps)
     shutil.rmtree(place)
     return Fate(kind, number, mutant.words, words)
 
@@ -96,10 +96,10 @@ class _Victim:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def use(self, path: Path, corner: tuple[float, float] | None) -> str:
+    def use(self, path: Path, corner: tuple[float, float], keeps: Keeps) -> str:
         """Return what became of a file."""
         assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps([str(path), corner]) + "\n")
+        self._child.stdin.write(json.dumps([str(path), corner, keeps]) + "\n")
         self._child.stdin.flush()
         try:
             answer = self._said.get(timeout=_SECONDS)

@@ -3,15 +3,34 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 _ODD = (0, 1, 2, 3, 7, 15, 16, 255, 256, 512, 1000, 4096, 65_535, 65_536, 2**24, 2**31 - 1)
 _ODD += (2**31, 2**32 - 1, 123_456_784)
-# Size, tile size, length of strips, resolution and its unit, and the kind of picture.
-GEOMETRY = (256, 257, 254, 278, 282, 283, 296, 322, 323)
-# Bits, compression, colours, places and lengths, samples, planes, predictor, tables.
-CONTENT = (258, 259, 262, 270, 273, 277, 279, 284, 317, 320, 324, 325, 330, 338, 347, 530, 532)
+# Size, tile size, length of strips, resolution and its unit.
+GEOMETRY = (256, 257, 278, 282, 283, 296, 322, 323)
+# Kind of picture, bits, compression, colours, places and lengths, samples, planes, tables.
+CONTENT = (254, 258, 259, 262, 270, 273, 277, 279, 284, 317, 320, 324, 325, 330, 338, 347, 530)
+
+
+class Keeps(StrEnum):
+    """What a mutation leaves alone.
+
+    Attributes
+    ----------
+    NOTHING
+        Pixels may be others.
+    SHAPE
+        Another level may be the finest, but what is shown shows the whole picture.
+    PLACES
+        Each level-0 pixel that is shown is where it was.
+    """
+
+    NOTHING = "nothing"
+    SHAPE = "shape"
+    PLACES = "places"
 
 
 @dataclass(frozen=True)
@@ -24,14 +43,13 @@ class Mutant:
         Its bytes.
     words
         What was done.
-    keeps_pixels
-        Whether only what is stated of places and sizes was changed: whatever is shown must then
-        lie where its colours say.
+    keeps
+        What must stay as it was where the slide still opens.
     """
 
     data: bytes
     words: str
-    keeps_pixels: bool
+    keeps: Keeps = Keeps.NOTHING
 
 
 @dataclass(frozen=True)
@@ -124,13 +142,13 @@ def _geometry(data: bytes, rng: np.random.Generator) -> Mutant:
     tiff = _Tiff(data)
     entry = _chosen(tiff, GEOMETRY, rng)
     value = _near(data, tiff, entry, rng) if rng.random() < 0.6 else _odd(rng)
-    return Mutant(tiff.with_value(data, entry, value), f"tag {entry.tag} = {value}", True)
+    return Mutant(tiff.with_value(data, entry, value), f"tag {entry.tag} = {value}", Keeps.PLACES)
 
 
 def _content(data: bytes, rng: np.random.Generator) -> Mutant:
     tiff = _Tiff(data)
     entry, value = _chosen(tiff, CONTENT, rng), _odd(rng)
-    return Mutant(tiff.with_value(data, entry, value), f"tag {entry.tag} = {value}", False)
+    return Mutant(tiff.with_value(data, entry, value), f"tag {entry.tag} = {value}")
 
 
 def _field(data: bytes, rng: np.random.Generator) -> Mutant:
@@ -139,7 +157,7 @@ def _field(data: bytes, rng: np.random.Generator) -> Mutant:
     field, value = int(rng.integers(4)), _odd(rng)
     what = ("tag", "type", "count", "value")[field]
     words = f"{what} of tag {entry.tag} = {value}"
-    return Mutant(tiff.with_field(data, entry, field, value), words, False)
+    return Mutant(tiff.with_field(data, entry, field, value), words)
 
 
 def _link(data: bytes, rng: np.random.Generator) -> Mutant:
@@ -151,12 +169,12 @@ def _link(data: bytes, rng: np.random.Generator) -> Mutant:
     value = int(rng.choice(known)) if rng.random() < 0.5 else _odd(rng)
     out = bytearray(data)
     struct.pack_into(tiff.order + tiff.word, out, at, value % 2 ** (8 * size))
-    return Mutant(bytes(out), f"next directory at {value}", True)
+    return Mutant(bytes(out), f"next directory at {value}", Keeps.SHAPE)
 
 
 def _cut(data: bytes, rng: np.random.Generator) -> Mutant:
     end = int(rng.integers(len(data)))
-    return Mutant(data[:end], f"cut at {end}", False)
+    return Mutant(data[:end], f"cut at {end}")
 
 
 def _flip(data: bytes, rng: np.random.Generator) -> Mutant:
@@ -164,19 +182,19 @@ def _flip(data: bytes, rng: np.random.Generator) -> Mutant:
     near = len(data) if rng.random() < 0.5 else min(len(data), 2048)
     for at in rng.integers(near, size=int(rng.integers(1, 20))):
         out[at] ^= 1 << int(rng.integers(8))
-    return Mutant(bytes(out), "bits flipped", False)
+    return Mutant(bytes(out), "bits flipped")
 
 
 def _blank(data: bytes, rng: np.random.Generator) -> Mutant:
     start, length = int(rng.integers(len(data))), int(rng.integers(1, 5000))
     end = min(len(data), start + length)
     fill = bytes([int(rng.choice((0, 255)))]) * (end - start)
-    return Mutant(data[:start] + fill + data[end:], f"{start}–{end} blanked", False)
+    return Mutant(data[:start] + fill + data[end:], f"{start}–{end} blanked")
 
 
 def _insert(data: bytes, rng: np.random.Generator) -> Mutant:
     at = int(rng.integers(len(data)))
-    return Mutant(data[:at] + rng.bytes(int(rng.integers(1, 64))) + data[at:], "inserted", False)
+    return Mutant(data[:at] + rng.bytes(int(rng.integers(1, 64))) + data[at:], "inserted")
 
 
 def _swap(data: bytes, rng: np.random.Generator) -> Mutant:
@@ -184,7 +202,7 @@ def _swap(data: bytes, rng: np.random.Generator) -> Mutant:
     length = min(length, 4096, len(data) - max(one, other))
     out = bytearray(data)
     out[one : one + length] = data[other : other + length]
-    return Mutant(bytes(out), f"{length} bytes copied from {other} to {one}", False)
+    return Mutant(bytes(out), f"{length} bytes copied from {other} to {one}")
 
 
 def _odd_number(data: bytes, rng: np.random.Generator) -> Mutant:
@@ -192,4 +210,4 @@ def _odd_number(data: bytes, rng: np.random.Generator) -> Mutant:
     at = at if rng.random() < 0.3 else at % 2048 % max(1, len(data) - 4)
     out = bytearray(data)
     struct.pack_into("<I", out, at, _odd(rng) % 2**32)
-    return Mutant(bytes(out), f"odd number at {at}", False)
+    return Mutant(bytes(out), f"odd number at {at}")

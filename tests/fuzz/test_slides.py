@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.fuzz.campaign import _LEICA_CORNER, _Victim, run
-from tests.fuzz.mutations import mutate
+from tests.fuzz.mutations import Keeps, mutate
 from tests.fuzz.seeds import SEEDS
 from tests.fuzz.victim import use
 
@@ -17,19 +17,21 @@ def test_what_is_looked_for_is_found(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"slide{SEEDS[kind].suffix}"
     SEEDS[kind].write(path)
     x, y = _LEICA_CORNER if kind == "Leica SCN" else (0.0, 0.0)
-    assert use(path, (x, y)) == "opened"
-    assert use(path, (x + 100, y)).startswith("wrong place: level 0")
+    for keeps in Keeps:
+        assert use(path, (x, y), keeps) == "opened"
+        elsewhere = use(path, (x + 100, y), keeps)
+        assert elsewhere.startswith("wrong place: level 0") != (keeps is Keeps.NOTHING)
 
 
 def test_a_process_that_dies_is_noticed_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "slide.tif"
     SEEDS["strips, plain"].write(path)
     with _Victim() as victim:
-        assert victim.use(path, None) == "opened"
+        assert victim.use(path, (0.0, 0.0), Keeps.PLACES) == "opened"
         victim._child.kill()
         victim._child.wait()
         victim._renew()
-        assert victim.use(path, None) == "opened"
+        assert victim.use(path, (0.0, 0.0), Keeps.PLACES) == "opened"
 
 
 def test_mutations_are_the_same_for_the_same_seed() -> None:

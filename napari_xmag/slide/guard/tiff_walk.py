@@ -109,8 +109,7 @@ def walk_tiff(path: Path) -> TiffWalk:
         complete = main.follow(reader.first)
         for directory in main.found:
             entry = directory.entries.get(_SUB_DIRECTORIES)
-            places = entry.values if entry is not None else ()
-            for place in set(places) - reader.seen:
+            for place in entry.values if entry is not None else ():
                 complete &= below.follow(place)
         return TiffWalk(reader.size, tuple(main.found), tuple(below.found), complete)
 
@@ -221,16 +220,19 @@ class _Chain:
 
     def follow(self, place: int) -> bool:
         """Take in a chain from its first place; return whether it comes to its end."""
-        seen = self.reader.seen
+        seen, own = self.reader.seen, set[int]()
         while place:
-            if place in seen:
+            if place in own:
                 raise _endless(self.reader.path, "directories that go round in a circle")
+            if place in seen:
+                return True  # some writers list directories that one another name, too
             if len(seen) >= MOST_DIRECTORIES:
                 raise _endless(self.reader.path, f"more than {MOST_DIRECTORIES:,} directories")
             read = self.reader.read(place)
             if read is None:
                 return False
             seen.add(place)
+            own.add(place)
             directory, place = read
             self.found.append(directory)
         return True

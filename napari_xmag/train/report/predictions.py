@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ResultError
-from napari_xmag.files import whole_file
+from napari_xmag.files import joined_path, relative_path, whole_file
 from napari_xmag.nets.decision import EVEN, predict_class
 from napari_xmag.nets.info import softmax
+from napari_xmag.spreadsheets import as_text, meant
 
 _PROBABILITY, _LOGIT = "probability_", "logit_"
 _FACTS = ["slide", "patient", "split", "fold", "label", "predicted", "correct", "mpp"]
@@ -69,7 +70,7 @@ def predict(
     return [
         SlidePrediction(
             slide=row.slide.absolute(),
-            patient=row.patient,
+            patient=row.named_patient or str(row.slide.absolute()),
             split=row.split,
             label=row.label,
             predicted=classes[call],
@@ -96,7 +97,7 @@ def logits_of(predictions: Sequence[SlidePrediction]) -> NDArray[np.float64]:
 def write_predictions(
     path: Path, classes: Sequence[str], predictions: Sequence[SlidePrediction]
 ) -> None:
-    """Write the table; slides by their whole path.
+    """Write the table; slides by their path from it.
 
     Raises
     ------
@@ -112,7 +113,9 @@ def write_predictions(
             patient = "" if item.patient == str(item.slide) else item.patient
             mpp = "" if item.mpp is None else item.mpp
             correct = "yes" if item.correct else "no"
-            facts = [item.slide, patient, item.split, item.fold, item.label, item.predicted]
+            names = (relative_path(item.slide, path.parent), patient, item.split)
+            calls = (item.label, item.predicted)
+            facts = [*map(as_text, names), item.fold, *map(as_text, calls)]
             writer.writerow([*facts, correct, mpp, *item.probabilities, *item.logits])
 
 
@@ -131,8 +134,9 @@ def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction
             classes = tuple(
                 name.removeprefix(_PROBABILITY) for name in names if name.startswith(_PROBABILITY)
             )
-            return classes, tuple(_prediction(cells, classes) for cells in reader)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+            rows = (_prediction(cells, classes, path.parent) for cells in reader)
+            return classes, tuple(rows)
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise ResultError(
             expected=f"the predictions of a training in {path.parent}",
             found=f"{type(error).__name__}: {error}",
@@ -141,13 +145,14 @@ def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction
         ) from error
 
 
-def _prediction(cells: dict[str, str], classes: Sequence[str]) -> SlidePrediction:
+def _prediction(cells: dict[str, str], classes: Sequence[str], folder: Path) -> SlidePrediction:
+    slide = joined_path(folder, meant(cells["slide"]))
     return SlidePrediction(
-        slide=Path(cells["slide"]),
-        patient=cells["patient"] or cells["slide"],
+        slide=slide,
+        patient=meant(cells["patient"]) or str(slide),
         split=cells["split"],
-        label=cells["label"],
-        predicted=cells["predicted"],
+        label=meant(cells["label"]),
+        predicted=meant(cells["predicted"]),
         logits=tuple(float(cells[f"{_LOGIT}{name}"]) for name in classes),
         probabilities=tuple(float(cells[f"{_PROBABILITY}{name}"]) for name in classes),
         mpp=float(cells["mpp"]) if cells["mpp"] else None,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_xmag.markdown import table
+from napari_xmag.markdown import plain, table
 from napari_xmag.stats.metrics import Interval, mean, standard_deviation
 from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
 from napari_xmag.train.report.patches import PATCH_REPLICATES, PatchReport
@@ -88,7 +88,7 @@ def rates(splits: Splits) -> str:
     rows = [
         [
             name,
-            label,
+            plain(label),
             split.counts[label],
             with_interval(split.sensitivity[label]),
             with_interval(split.specificity[label]),
@@ -105,11 +105,11 @@ def rates(splits: Splits) -> str:
 def confusion(splits: Splits, classes: Sequence[str]) -> str:
     """Return a table of counts for each split."""
     rows = [
-        [name, label, *counts]
+        [name, plain(label), *counts]
         for name, split in splits.items()
         for label, counts in zip(classes, split.confusion, strict=True)
     ]
-    heading = ["split", "true class", *(f"predicted {label}" for label in classes)]
+    heading = ["split", "true class", *(f"predicted {plain(label)}" for label in classes)]
     return table(heading, rows)
 
 
@@ -131,10 +131,10 @@ def slides(predictions: Sequence[SlidePrediction]) -> str:
     ordered = sorted(predictions, key=lambda item: (item.correct, item.split, item.slide.name))
     rows = [
         [
-            item.slide.name,
+            plain(item.slide.name),
             item.split,
-            item.label,
-            item.predicted,
+            plain(item.label),
+            plain(item.predicted),
             " / ".join(f"{value:.3f}" for value in item.probabilities),
             "correct" if item.correct else "**error**",
         ]

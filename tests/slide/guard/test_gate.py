@@ -301,5 +301,5 @@ def test_a_tile_smaller_than_its_place_is_damage_not_glass(tmp_path: Path) -> No
     frame = data.index(b"\xff\xc0", place)
     data[frame + 5 : frame + 9] = struct.pack(">HH", 256, 128)
     path.write_bytes(data)
-    with open_slide(path) as slide, pytest.raises(TileReadError, match="128×256 pixels in a place"):
+    with open_slide(path) as slide, pytest.raises(TileReadError, match="128×256 pixels in a tile"):
         slide.read(Box(256, 0, 256, 256), 0)
