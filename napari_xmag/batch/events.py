@@ -96,6 +96,38 @@ class SlideDone:
 
 
 @dataclass(frozen=True, slots=True)
+class SlideEncoded:
+    """The features of a slide are in the store.
+
+    Attributes
+    ----------
+    slide
+        Which one.
+    folder
+        Where.
+    fingerprint
+        Of the slide.
+    encoder
+        Name of the encoder.
+    patches, dimensions
+        How many features there are, and how long each is.
+    unreadable
+        How many patches have none because their tile could not be read.
+    reused
+        Whether all were there already.
+    """
+
+    slide: SlideLabel
+    folder: Path
+    fingerprint: str
+    encoder: str
+    patches: int
+    dimensions: int
+    unreadable: int = 0
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SlideFailed:
     """There is no result of a slide, for the reason that the error says."""
 
@@ -129,7 +161,7 @@ class BatchMoved:
     seconds_left: float = math.nan
 
 
-SlideEvent = SlideBegun | SlideMoved | SlideWarned | SlideDone | SlideFailed
+SlideEvent = SlideBegun | SlideMoved | SlideWarned | SlideDone | SlideEncoded | SlideFailed
 """What the work on one file says."""
 
 BatchEvent = SlideEvent | BatchMoved

@@ -13,14 +13,16 @@ from napari_xmag.batch.events import (
     Image,
     SlideBegun,
     SlideDone,
+    SlideEncoded,
     SlideEvent,
     SlideFailed,
     SlideLabel,
     SlideMoved,
     SlideWarned,
 )
-from napari_xmag.batch.job import SlideTask
+from napari_xmag.batch.slide_job import SlideTask
 from napari_xmag.errors import WorkerError, XmagError
+from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.workers.pool import Ended, Lost, Pool
 
 Job = Callable[[SlideTask], Iterator[SlideEvent]]
@@ -128,10 +130,10 @@ class _Supervisor:
         if isinstance(event, SlideMoved):
             self._tally.move(number, event)
             return
-        if isinstance(event, SlideDone | SlideFailed):
+        if isinstance(event, SlideDone | SlideEncoded | SlideFailed):
             self._reported[number].add(event.slide.image)
-            if isinstance(event, SlideDone) and event.reused:
-                self._tally.reuse(number)
+        if isinstance(event, SlideDone | SlideEncoded) and event.reused:
+            self._tally.reuse(number)
         yield event
 
     def _lost(self, lost: Lost) -> Iterator[SlideEvent]:
@@ -193,7 +195,7 @@ class _Tally:
         self._running.pop(number, None)
 
     def is_due(self) -> bool:
-        return time.monotonic() - self._spoke > 0.25
+        return time.monotonic() - self._spoke > BEAT_SECONDS
 
     def event(self) -> BatchMoved:
         self._spoke = time.monotonic()
@@ -227,7 +229,7 @@ def _on_cluster(
             if isinstance(outcome, BaseException):
                 outcome = [SlideFailed(SlideLabel(task.target.path), _as_ours(outcome))]
             for event in outcome:
-                if isinstance(event, SlideDone) and event.reused:
+                if isinstance(event, SlideDone | SlideEncoded) and event.reused:
                     tally.reuse(number)
                 elif isinstance(event, SlideDone):
                     tally.count(event.result.tiles_read)

@@ -29,6 +29,73 @@ _RARELY = 20
 """A page is written again after this many times the seconds that writing it took."""
 
 
+class SlideNames:
+    """What slides are called in tables: relative to what the user named, never with a home folder.
+
+    Parameters
+    ----------
+    given
+        Files and folders.
+    """
+
+    def __init__(self, given: Iterable[Path]) -> None:
+        self._root = _common_root(given)
+
+    def of(self, slide: SlideLabel) -> tuple[str, str]:
+        """Return path and picture of a slide."""
+        path = Path(os.path.abspath(slide.path))  # noqa: PTH100 - links are called by their names
+        image = "" if slide.image is None else str(slide.image)
+        if self._root is None or not path.is_relative_to(self._root) or path == self._root:
+            return path.name, image
+        return path.relative_to(self._root).as_posix(), image
+
+
+class FailedTable:
+    """``failed.csv``: what has no result, and why; gone when nothing failed.
+
+    Parameters
+    ----------
+    out
+        Its folder.
+
+    Raises
+    ------
+    ConfigError
+        When a table of that name lies there which is not of this program.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / FAILED_TABLE
+        require_own(self._path, _FAILED)
+        self._mine: dict[tuple[str, str], Row | None] = {}
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was heard."""
+        return bool(self._mine)
+
+    def add(self, slide: str, image: str, error: Exception) -> None:
+        """Take in a failure."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        cells = (slide, image, " ".join(str(error).split()), when, NOTICE)
+        self._mine[slide, image] = dict(zip(_FAILED, cells, strict=True))
+
+    def remove(self, slide: str, image: str) -> None:
+        """Forget a failure: the slide has succeeded."""
+        self._mine[slide, image] = None
+
+    def write(self) -> list[Row]:
+        """Write the table; return its rows, those of earlier runs too."""
+        on_disk = {(row["slide"], row["image"]): row for row in read_table(self._path)}
+        merged = on_disk | self._mine
+        rows = [row for _, row in sorted(merged.items()) if row is not None]
+        if rows:
+            write_table(self._path, _FAILED, rows)
+        else:
+            self._path.unlink(missing_ok=True)
+        return rows
+
+
 class Summary:
     """The tables of all slides whose results lie in one folder; they grow as the run goes.
 
@@ -48,36 +115,25 @@ class Summary:
     """
 
     def __init__(self, out: Path, given: Iterable[Path]) -> None:
-        for name, columns in ((SUMMARY_TABLE, (*_BEFORE, *_AFTER)), (FAILED_TABLE, _FAILED)):
-            _require_own(out / name, columns)
+        require_own(out / SUMMARY_TABLE, (*_BEFORE, *_AFTER))
         self._out = out
-        self._root = _common_root(given)
+        self._names = SlideNames(given)
+        self._failed = FailedTable(out)
         self._mine: dict[str, Row] = {}
-        self._failed: dict[tuple[str, str], Row | None] = {}
         self._pictures: dict[str, bytes] = {}
         self._next_table = self._next_page = 0.0
 
     def done(self, event: SlideDone) -> None:
         """Take in a result."""
-        name, image = self.name_of(event.slide)
+        name, image = self._names.of(event.slide)
         folder = event.folder.name
         self._mine[folder] = _row(name, image, folder, event.result)
-        self._failed[name, image] = None
+        self._failed.remove(name, image)
         self._pictures.pop(folder, None)
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        name, image = self.name_of(event.slide)
-        when = datetime.now(UTC).isoformat(timespec="seconds")
-        cells = (name, image, " ".join(str(event.error).split()), when, NOTICE)
-        self._failed[name, image] = dict(zip(_FAILED, cells, strict=True))
-
-    def name_of(self, slide: SlideLabel) -> tuple[str, str]:
-        """Return path and picture of a slide as they stand in the tables."""
-        path = Path(os.path.abspath(slide.path))  # noqa: PTH100 - links are called by their names
-        known = self._root is not None and path.is_relative_to(self._root)
-        name = path.relative_to(self._root).as_posix() if known and self._root else path.name
-        return name if name != "." else path.name, "" if slide.image is None else str(slide.image)
+        self._failed.add(*self._names.of(event.slide), event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write what is due: the tables at most once a second, the page more seldom.
@@ -93,12 +149,11 @@ class Summary:
             When it cannot be written.
         """
         now = time.monotonic()
-        if not (self._mine or self._failed) or not (last or now >= self._next_table):
+        if not (self._mine or self._failed.changed) or not (last or now >= self._next_table):
             return
-        rows, failed = self._rows(), self._failures()
+        rows, failed = self._rows(), self._failed.write()
         columns = (*_BEFORE, *_probabilities(rows), *_AFTER)
         write_table(self._out / SUMMARY_TABLE, columns, rows)
-        self._write_failed(failed)
         self._next_table = time.monotonic() + _SECONDS
         if last or now >= self._next_page:
             self._write_page(rows, failed)
@@ -117,21 +172,6 @@ class Summary:
             [*kept.values(), *self._mine.values()],
             key=lambda row: (row["slide"], row["image"].zfill(4), row["folder"]),
         )
-
-    def _failures(self) -> list[Row]:
-        on_disk = {
-            (row.get("slide", ""), row.get("image", "")): row
-            for row in read_table(self._out / FAILED_TABLE)
-        }
-        merged = on_disk | self._failed
-        return [row for _, row in sorted(merged.items()) if row is not None]
-
-    def _write_failed(self, rows: Sequence[Row]) -> None:
-        path = self._out / FAILED_TABLE
-        if rows:
-            write_table(path, _FAILED, rows)
-        else:
-            path.unlink(missing_ok=True)
 
     def _write_page(self, rows: Sequence[Row], failed: Sequence[Row]) -> None:
         sheet = [self._sheet_row(row) for row in rows] + [_failed_row(row) for row in failed]
@@ -163,7 +203,14 @@ class Summary:
         )
 
 
-def _require_own(path: Path, columns: Iterable[str]) -> None:
+def require_own(path: Path, columns: Iterable[str]) -> None:
+    """Refuse to write over a table that is not of this program.
+
+    Raises
+    ------
+    ConfigError
+        When there is one.
+    """
     if path.exists() and not set(columns) <= set(read_header(path)):
         raise ConfigError(
             expected=f"{path.name} in {path.parent} to be a table of this program",

@@ -13,8 +13,8 @@ from napari_xmag._about import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
 
 COMMANDS = (
-    *("analyze", "worklist", "report", "open", "models", "distill", "train", "examples"),
-    *("evaluate", "teach", "qupath", "doctor"),
+    *("analyze", "features", "worklist", "report", "open", "models", "distill"),
+    *("train", "examples", "evaluate", "teach", "qupath", "doctor"),
 )
 """Modules of this package; each has ``add_parser(subparsers)`` and ``run(args)``."""
 

@@ -1,28 +1,21 @@
 """``napari-xmag analyze``: predictions, heat maps and exports for slides."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
-from napari_xmag.cli import regions, workers
-from napari_xmag.cli.settings import mpp_option
-from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.cli import regions, slide_options, workers
+from napari_xmag.filenames import SUMMARY_TABLE
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.batch.job import AnalyzeJob
+    from napari_xmag.batch.analyze_job import AnalyzeJob
     from napari_xmag.batch.targets import Target
     from napari_xmag.cli.analyze_report import AnalyzeReport, Count
     from napari_xmag.cli.write_back import WriteBack
-    from napari_xmag.nets.stored import StoredModel
-
-# Of a process that shares the machine with others; a thread that waits for the disk costs nothing.
-_LEAST_READERS, _MOST_READERS = 2, 4
 
 _DESCRIPTION = f"""\
 Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each slide,
@@ -78,110 +71,35 @@ def add_parser(subparsers: Any) -> None:
         metavar="DIR",
         help="holds a folder for each slide (default: xmag-results)",
     )
-    parser.add_argument(
-        "--image",
-        metavar="N|NAME",
-        help="only this picture of files with several pictures (default: each of them)",
-    )
-    _add_mpp_options(parser)
-    parser.add_argument(
-        "--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)"
-    )
+    slide_options.add_mpp(parser)
     regions.add_options(parser)
     parser.add_argument(
         "--write-back",
         action="store_true",
         help="write the predictions into the metadata of project.qpproj (close it in QuPath)",
     )
-    parser.add_argument(
-        "--progress",
-        choices=("text", "json"),
-        default="text",
-        help="json: events for other programs, one per line (docs/qupath.md; default: text)",
-    )
-    parser.add_argument(
-        "--force", action="store_true", help="analyze slides that are done already, too"
-    )
     workers.add_options(parser)
-    _add_machine_options(parser)
+    slide_options.add_machine(parser)
     parser.set_defaults(run=run)
-
-
-def _add_mpp_options(parser: argparse.ArgumentParser) -> None:
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument(
-        "--mpp",
-        type=mpp_option,
-        metavar="X",
-        help="µm per pixel of slides that do not state it; remembered for them",
-    )
-    given.add_argument(
-        "--override-mpp",
-        type=mpp_option,
-        metavar="X",
-        help="µm per pixel of all slides, in place of what they state",
-    )
-
-
-def _add_machine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--min-tissue",
-        type=float,
-        default=0.2,
-        metavar="SHARE",
-        help="least share of tissue in a tile (default: 0.2)",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="N",
-        help="tiles encoded at once (default: what suits the device)",
-    )
-    parser.add_argument(
-        "--reading-threads",
-        type=int,
-        metavar="N",
-        help="threads that read the tiles of a slide (default: one per core, at most 4)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "float32"),
-        default="auto",
-        help="auto: half precision where it is faster; float32: the same result everywhere "
-        "(default: auto)",
-    )
-    parser.add_argument(
-        "--engine",
-        choices=("auto", "torch", "graph", "compiled"),
-        default="auto",
-        help="what runs the network: PyTorch; a graph of it that is faster on CPUs and made on "
-        "first use; or PyTorch compiled for a GPU, which takes a minute and pays for large "
-        "networks and many slides (default: auto)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Analyze; see `add_parser` for what is returned."""
-    report = _report(args.progress)
+    from napari_xmag.cli.analyze_report import open_report
+
+    report = open_report(args.progress)
     try:
         return _run(args, report)
     finally:
         report.abandon()
 
 
-def _report(progress: str) -> "AnalyzeReport":
-    from napari_xmag.cli.analyze_report import TextReport
-    from napari_xmag.cli.progress_json import JsonReport
-
-    return JsonReport() if progress == "json" else TextReport()
-
-
 def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     from napari_xmag.batch.targets import check_shown, find_targets
     from napari_xmag.cli.write_back import WriteBack
 
-    settings = _settings(args)
-    _require_folder(args.out)
+    settings = slide_options.settings_of(args)
+    slide_options.require_folder(args.out)
     found, targets = find_targets(args.slides)
     report.found(found)
     check_shown(targets)
@@ -194,26 +112,11 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     return 1 if count.failed or found.unread else 0
 
 
-def _settings(args: argparse.Namespace) -> "AnalyzeSettings":
-    from napari_xmag.analyze.settings import AnalyzeSettings
-    from napari_xmag.slide.tissue import TissueChoice
-
-    return AnalyzeSettings(
-        device=args.device,
-        batch_size=args.batch_size,
-        workers=args.reading_threads,
-        min_tissue=args.min_tissue,
-        tissue=TissueChoice.WHOLE if args.tissue == "whole" else TissueChoice.AUTO,
-        precision=args.precision,
-        engine=args.engine,
-    )
-
-
 def _job(args: argparse.Namespace, settings: "AnalyzeSettings", slides: int) -> "AnalyzeJob":
-    from napari_xmag.batch.job import AnalyzeJob
+    from napari_xmag.batch.analyze_job import AnalyzeJob
 
     within = regions.regions_choice(args, slides)
-    content = _load(args).content
+    content = slide_options.open_wanted(args.model, args.device).content
     return AnalyzeJob(
         model=content.folder.resolve(),
         model_sha256=content.info.sha256,
@@ -236,51 +139,14 @@ def _analyze(
     answers: "WriteBack",
 ) -> "Count":
     """Analyze all targets and listen; return what became of them."""
-    from napari_xmag.batch.job import LightJob, SlideTask
-    from napari_xmag.batch.places import plan_places
-    from napari_xmag.batch.run import run_batch
+    from napari_xmag.batch.summary import Summary
     from napari_xmag.cli.batch_listener import BatchListener
 
-    how = workers.chosen(args, len(targets))
-    if how.scheduler is not None:
-        job = replace(job, out=job.out.resolve(), regions=job.regions.absolute())
-        targets = [replace(target, path=target.path.absolute()) for target in targets]
-    tasks = [
-        SlideTask(replace(target, project=None), place)
-        for target, place in zip(targets, plan_places(targets), strict=True)
-    ]
-    if how.count and job.settings.workers is None:
-        reading = min(max(how.threads, _LEAST_READERS), _MOST_READERS)
-        job = replace(job, settings=replace(job.settings, workers=reading))
-    listener = BatchListener(targets, args.slides, args.out, report, answers)
-    with listener, closing(run_batch(LightJob(job) if how.count else job, tasks, how)) as events:
+    who = workers.chosen(args, len(targets))
+    several = len(targets) > 1 or (args.out / SUMMARY_TABLE).exists()
+    tables = Summary(args.out, args.slides) if several else None
+    listener = BatchListener(targets, tables, report, answers)
+    with listener, closing(workers.work(job, targets, who)) as events:
         for number, event in events:
             listener.hear(number, event)
     return listener.count
-
-
-def _require_folder(out: Path) -> None:
-    """Refuse what is no folder, before anything is computed for it."""
-    nearest = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
-    if not os.path.isdir(nearest):
-        raise ConfigError(
-            expected=f"--out {out} to be a folder",
-            found=f"the file {nearest}",
-            hint="Name a folder, or one that shall be made.",
-        )
-
-
-def _load(args: argparse.Namespace) -> "StoredModel":
-    """Load what all slides need; a fault here is wrong usage."""
-    from napari_xmag.zoo import open_model
-
-    if args.device not in ("auto", "cpu"):
-        from napari_xmag.nets.device import pick_device
-
-        pick_device(args.device)
-    try:
-        return open_model(args.model)
-    except ModelError as error:
-        raise ConfigError(
-            expected=error.expected, found=error.found, hint=error.hint, causes=(error,)
-        ) from error

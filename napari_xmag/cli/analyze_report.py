@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_xmag.analyze.events import AnalyzeEvent
     from napari_xmag.analyze.result import SlideResult
-    from napari_xmag.batch.events import BatchMoved, SlideDone, SlideLabel
+    from napari_xmag.batch.events import BatchMoved, SlideDone, SlideEncoded, SlideLabel
     from napari_xmag.slide.find import FoundSlides
 
 
@@ -35,11 +35,14 @@ class Count:
         How many of these had it before.
     failed
         Names of those that have none.
+    verb
+        What was done with them, as "analyzed".
     """
 
     done: int = 0
     reused: int = 0
     failed: list[str] = field(default_factory=list)
+    verb: str = "analyzed"
 
 
 class AnalyzeReport(Protocol):
@@ -62,6 +65,9 @@ class AnalyzeReport(Protocol):
 
     def finish(self, done: "SlideDone") -> None:
         """Hear of a slide whose result is written."""
+
+    def encoded(self, done: "SlideEncoded") -> None:
+        """Hear of a slide whose features are kept."""
 
     def fail(self, slide: "SlideLabel", error: Exception) -> None:
         """Hear why a slide failed."""
@@ -112,6 +118,16 @@ class TextReport:
         else:
             print(summary(done.slide.name, done.result, done.folder, done.notes), flush=True)
 
+    def encoded(self, done: "SlideEncoded") -> None:
+        """Print how many there are, unless they were there before."""
+        self._line.clear()
+        lost = f", {done.unreadable} patches unreadable" if done.unreadable else ""
+        words = f"{done.patches} patches x {done.dimensions}{lost}: {done.folder}"
+        if done.reused:
+            _log.info("%s was encoded before: %s", done.slide.name, words)
+        else:
+            print(f"{done.slide.name}: {words}", flush=True)
+
     def fail(self, slide: "SlideLabel", error: Exception) -> None:
         """Print the reason."""
         self._line.clear()
@@ -121,9 +137,9 @@ class TextReport:
         """Print how many were done, and which were not."""
         self._line.clear()
         total = count.done + len(count.failed)
-        before = f", {count.reused} of them before (--force analyzes anew)" if count.reused else ""
+        before = f", {count.reused} of them before (--force does them anew)" if count.reused else ""
         slides = "slide" if total == 1 else "slides"
-        print(f"{count.done} of {total} {slides} analyzed{before}. {NOTICE}")
+        print(f"{count.done} of {total} {slides} {count.verb}{before}. {NOTICE}")
         if count.failed:
             print(f"Failed: {', '.join(count.failed)}", file=sys.stderr)
 
@@ -135,6 +151,13 @@ class TextReport:
     def abandon(self) -> None:
         """Take the line off the terminal."""
         self._line.clear()
+
+
+def open_report(progress: str) -> AnalyzeReport:
+    """Return what tells of a run, as ``--progress`` wants it."""
+    from napari_xmag.cli.progress_json import JsonReport
+
+    return JsonReport() if progress == "json" else TextReport()
 
 
 def _words(moved: "BatchMoved") -> str:

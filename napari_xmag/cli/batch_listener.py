@@ -1,22 +1,20 @@
-"""Hears what a batch says: tells the user, counts, and keeps the summary."""
+"""Hears what a batch says: tells the user, counts, and keeps the tables."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from napari_xmag.batch.events import (
     BatchEvent,
     BatchMoved,
     SlideBegun,
     SlideDone,
+    SlideEncoded,
     SlideFailed,
     SlideMoved,
     SlideWarned,
 )
-from napari_xmag.batch.summary import Summary
 from napari_xmag.cli.analyze_report import Count
-from napari_xmag.filenames import SUMMARY_TABLE
 
 if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
@@ -24,19 +22,34 @@ if TYPE_CHECKING:
     from napari_xmag.cli.write_back import WriteBack
 
 
+class Tables(Protocol):
+    """Rows of all slides on disk, which grow as the run goes."""
+
+    def done(self, event: Any) -> None:
+        """Take in a `SlideDone` or `SlideEncoded`."""
+
+    def failed(self, event: SlideFailed) -> None:
+        """Take in a failure."""
+
+    def write(self, *, last: bool = False) -> None:
+        """Write what is due, or all of it."""
+
+
 class BatchListener:
-    """Use it as a context: what was heard by then is in the summary when the block ends.
+    """Use it as a context: what was heard by then is in the tables when the block ends.
 
     Parameters
     ----------
     targets
-        What is analyzed, in the order of the tasks.
-    given
-        What the user named.
-    out
-        Holds all results. A summary is kept there of several slides, or where there is one.
-    report, answers
-        Are told.
+        What is worked on, in the order of the tasks.
+    tables
+        Keeps a row of each slide.
+    report
+        Is told.
+    answers
+        Takes in results of slides in QuPath projects.
+    verb
+        What is done, as "analyzed".
 
     Attributes
     ----------
@@ -47,17 +60,16 @@ class BatchListener:
     def __init__(
         self,
         targets: "Sequence[Target]",
-        given: Sequence[Path],
-        out: Path,
+        tables: Tables | None,
         report: "AnalyzeReport",
-        answers: "WriteBack",
+        answers: "WriteBack | None" = None,
+        verb: str = "analyzed",
     ) -> None:
-        several = len(targets) > 1 or (out / SUMMARY_TABLE).exists()
-        self._summary = Summary(out, given) if several else None
+        self._tables = tables
         self._targets = targets
         self._report = report
         self._answers = answers
-        self.count = Count()
+        self.count = Count(verb=verb)
 
     def __enter__(self) -> Self:
         return self
@@ -68,8 +80,8 @@ class BatchListener:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._summary is not None:
-            self._summary.write(last=True)
+        if self._tables is not None:
+            self._tables.write(last=True)
 
     def hear(self, number: int, event: BatchEvent) -> None:
         """Take in an event of the task at this position."""
@@ -86,18 +98,22 @@ class BatchListener:
         else:
             self._done(number, event)
 
-    def _done(self, number: int, event: SlideDone) -> None:
+    def _done(self, number: int, event: SlideDone | SlideEncoded) -> None:
         self.count.done += 1
         self.count.reused += event.reused
-        self._answers.add(self._targets[number], event.result)
-        self._report.finish(event)
-        if self._summary is not None:
-            self._summary.done(event)
-            self._summary.write()
+        if isinstance(event, SlideEncoded):
+            self._report.encoded(event)
+        else:
+            if self._answers is not None:
+                self._answers.add(self._targets[number], event.result)
+            self._report.finish(event)
+        if self._tables is not None:
+            self._tables.done(event)
+            self._tables.write()
 
     def _fail(self, event: SlideFailed) -> None:
         self.count.failed.append(event.slide.name)
         self._report.fail(event.slide, event.error)
-        if self._summary is not None:
-            self._summary.failed(event)
-            self._summary.write()
+        if self._tables is not None:
+            self._tables.failed(event)
+            self._tables.write()

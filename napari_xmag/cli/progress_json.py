@@ -13,7 +13,7 @@ from napari_xmag.analyze.events import AnalyzeEvent, SlidePlanned, TilesDone, Wa
 from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
-    from napari_xmag.batch.events import BatchMoved, SlideDone, SlideLabel
+    from napari_xmag.batch.events import BatchMoved, SlideDone, SlideEncoded, SlideLabel
     from napari_xmag.cli.analyze_report import Count
     from napari_xmag.slide.find import FoundSlides
 
@@ -114,6 +114,20 @@ class JsonReport:
                     "metadata": image_metadata(result),
                     "description": image_description(result),
                 },
+            }
+        )
+
+    def encoded(self, done: "SlideEncoded") -> None:
+        """Write where the features are."""
+        self._say(
+            {
+                "event": "finished",
+                **_named(done.slide),
+                "folder": str(done.folder.absolute()),
+                "reused": done.reused,
+                "patches": done.patches,
+                "dimensions": done.dimensions,
+                "unreadable": done.unreadable,
             }
         )
 

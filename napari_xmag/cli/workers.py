@@ -1,13 +1,24 @@
 """Options that say who works on many slides: processes of this machine, or a cluster."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.errors import ConfigError
 
 if TYPE_CHECKING:
+    from napari_xmag.batch.analyze_job import AnalyzeJob
+    from napari_xmag.batch.events import BatchEvent
+    from napari_xmag.batch.features_job import FeaturesJob
     from napari_xmag.batch.run import Workers
+    from napari_xmag.batch.slide_job import SlideTask
+    from napari_xmag.batch.targets import Target
 
+OneOfJobs = TypeVar("OneOfJobs", "AnalyzeJob", "FeaturesJob")
+
+# Of a process that shares the machine with others; a thread that waits for the disk costs nothing.
+_LEAST_READERS, _MOST_READERS = 2, 4
 _LEAST_CORES = 4
 _ON_ACCELERATOR = 2
 
@@ -57,6 +68,43 @@ def chosen(args: argparse.Namespace, slides: int) -> "Workers":
     count = min(wanted, slides)
     threads = max(1, cores // count) if count else cores
     return Workers(count, threads, patience=60 * args.patience)
+
+
+def _divided(job: "OneOfJobs", who: "Workers") -> "OneOfJobs":
+    """Return a job for these workers, with a share of the machine, or with paths for all of it."""
+    if who.scheduler is not None:
+        return replace(job, out=job.out.absolute(), regions=job.regions.absolute())
+    if who.count and job.settings.workers is None:
+        reading = min(max(who.threads, _LEAST_READERS), _MOST_READERS)
+        return replace(job, settings=replace(job.settings, workers=reading))
+    return job
+
+
+def work(
+    job: "OneOfJobs", targets: "Sequence[Target]", who: "Workers"
+) -> "Generator[tuple[int, BatchEvent], None, None]":
+    """Do a job on all slides; see `run_batch`."""
+    from napari_xmag.batch.run import run_batch
+    from napari_xmag.batch.slide_job import LightJob
+
+    shared = _divided(job, who)
+    return run_batch(LightJob(shared) if who.count else shared, _tasks(targets, who), who)
+
+
+def _tasks(targets: "Sequence[Target]", who: "Workers") -> "list[SlideTask]":
+    """Return the tasks of these slides, for these workers."""
+    from napari_xmag.batch.places import plan_places
+    from napari_xmag.batch.slide_job import SlideTask
+
+    far = who.scheduler is not None
+    return [
+        # its project stays here: the worker needs none of the other slides
+        SlideTask(
+            replace(target, project=None, path=target.path.absolute() if far else target.path),
+            place,
+        )
+        for target, place in zip(targets, plan_places(targets), strict=True)
+    ]
 
 
 def _suited(cores: int, device: str) -> int:

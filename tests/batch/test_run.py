@@ -19,9 +19,9 @@ from napari_xmag.batch.events import (
     SlideMoved,
     SlideWarned,
 )
-from napari_xmag.batch.job import SlideTask
 from napari_xmag.batch.places import Place
 from napari_xmag.batch.run import Workers, run_batch
+from napari_xmag.batch.slide_job import SlideTask
 from napari_xmag.batch.targets import Target
 
 

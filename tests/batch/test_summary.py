@@ -11,7 +11,7 @@ import pytest
 from napari_xmag.analyze import Flag
 from napari_xmag.analyze.abstain import NO_ANSWER
 from napari_xmag.batch.events import SlideDone, SlideFailed, SlideLabel
-from napari_xmag.batch.summary import Summary
+from napari_xmag.batch.summary import SlideNames, Summary
 from napari_xmag.errors import ConfigError, TissueError
 from tests.analyze.test_result import make_result
 
@@ -134,9 +134,9 @@ def test_slides_are_called_relative_to_what_was_given(tmp_path: Path) -> None:
     for folder in ("one/deep", "two"):
         (tmp_path / folder).mkdir(parents=True)
     label = SlideLabel(tmp_path / "one" / "deep" / "a.svs")
-    assert Summary(tmp_path, [tmp_path / "one"]).name_of(label) == ("deep/a.svs", "")
+    assert SlideNames([tmp_path / "one"]).of(label) == ("deep/a.svs", "")
     both = [tmp_path / "one", tmp_path / "two" / "b.svs"]
-    assert Summary(tmp_path, both).name_of(label) == ("one/deep/a.svs", "")
-    assert Summary(tmp_path, [tmp_path / "two"]).name_of(label) == ("a.svs", "")
+    assert SlideNames(both).of(label) == ("one/deep/a.svs", "")
+    assert SlideNames([tmp_path / "two"]).of(label) == ("a.svs", "")
     dicom = SlideLabel(tmp_path / "two")
-    assert Summary(tmp_path, [tmp_path / "two"]).name_of(dicom) == ("two", "")
+    assert SlideNames([tmp_path / "two"]).of(dicom) == ("two", "")

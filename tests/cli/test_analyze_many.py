@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import distributed
 import pytest
 
 from napari_xmag.analyze import SlideResult
@@ -61,7 +62,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def tables(out: Path) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in out.glob("*/tiles.csv")}
+    return {path.parent.name: path.read_bytes() for path in out.glob("[!.]*/tiles.csv")}
 
 
 def same_rows(one: Path, other: Path) -> bool:
@@ -188,7 +189,7 @@ def test_a_run_that_is_ended_goes_on_where_it_was(
             break
         time.sleep(0.1)
     assert all(map(is_gone, workers))
-    before = {path: path.stat().st_mtime_ns for path in out.glob("*/result.json")}
+    before = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*/result.json")}
     assert 1 <= len(before) < 6
     assert main(["analyze", *command, "--workers", "0"]) == 0
     assert f"6 of 6 slides analyzed, {len(before)} of them before" in capsys.readouterr().out
@@ -236,3 +237,32 @@ def test_wrong_usage(
     assert main(["analyze", str(slides), *options(tiny, out), *wrong]) == 2
     assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_cluster_gives_the_same(
+    slides: Path, apart: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "out"
+    (slides.parent / "broken.svs").write_bytes(b"not a slide")
+    command = [str(slides), str(slides.parent / "broken.svs"), *options(tiny, out)]
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
+    ) as cluster:
+        address = ["--scheduler", cluster.scheduler_address]
+        assert main(["analyze", *command, *address]) == 1
+        said = capsys.readouterr()
+        assert "6 of 7 slides analyzed. " in said.out
+        assert "broken.svs: FAILED" in said.err
+        assert tables(out) == tables(apart)
+        assert [row["slide"] for row in rows(out / "failed.csv")] == ["broken.svs"]
+        assert main(["analyze", *command, *address]) == 1
+        assert "6 of 7 slides analyzed, 6 of them before" in capsys.readouterr().out
+
+
+def test_no_cluster_there(
+    slides: Path, tiny: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_xmag.workers.cluster._CONNECT_SECONDS", 0.5)
+    command = ["analyze", str(slides), *options(tiny, tmp_path / "out")]
+    assert main([*command, "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "tcp://127.0.0.1:9" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""All that is done to analyze one slide: open, look, analyze, export."""
+
+import hashlib
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_xmag.batch.events import SlideDone, SlideEvent, SlideLabel, SlideMoved, SlideWarned
+from napari_xmag.batch.models import opened_model
+from napari_xmag.batch.regions import recorded
+from napari_xmag.batch.saved import Wanted, requested
+from napari_xmag.batch.slide_job import SlideJob, SlideTask
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.qupath.origin import Origin
+    from napari_xmag.qupath.regions import Regions
+    from napari_xmag.slide.base import Slide
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeJob(SlideJob):
+    """Analyze and export.
+
+    Attributes
+    ----------
+    model
+        Folder of the model.
+    model_sha256
+        What it must be, in whatever process.
+    out
+        Holds the folders of all results.
+    """
+
+    model: Path
+    model_sha256: str
+    out: Path
+
+    def work(self, task: SlideTask, label: SlideLabel) -> Iterator[SlideEvent]:
+        """Analyze one picture."""
+        from napari_xmag.export.result_folders import ResultFolders, result_name
+        from napari_xmag.slide.fingerprint import slide_fingerprint
+
+        target, place = task.target, task.place
+        within = self.regions.read(target.path, target.name, label.image)
+        with closing(target.open(label.image)) as slide:
+            if words := self.give_mpp(slide):
+                yield SlideWarned(label, words)
+            number = slide.image.index
+            mark = slide_fingerprint(target.path, number)
+            origin = target.origin(slide, self.origin)
+            wanted = Wanted(mark, self.model_sha256, self._request(within, origin))
+            name = result_name(target.path, number)
+            folders = ResultFolders(self.out)
+            with folders.reserve(name, mark, place.number, place.copies) as folder:
+                kept = None if self.anew else wanted.find(folder, slide)
+                result = kept or (
+                    yield from self._analyzed(label, slide, within, origin, wanted, folder)
+                )
+        notes = () if within is None else (within.words,)
+        yield SlideDone(label, folder, result, notes, reused=kept is not None)
+
+    def _analyzed(
+        self,
+        label: SlideLabel,
+        slide: "Slide",
+        within: "Regions | None",
+        origin: "Origin",
+        wanted: Wanted,
+        folder: Path,
+    ) -> "Generator[SlideEvent, None, SlideResult]":
+        from napari_xmag.analyze.engine import analyze
+        from napari_xmag.analyze.events import SlideFinished
+        from napari_xmag.export import export_all
+
+        mask = self.regions.mask(slide, within, origin)
+        model = opened_model(self.model, self.model_sha256)
+        with closing(analyze(slide, model, self.settings, mask)) as events:
+            for event in events:
+                if isinstance(event, SlideFinished):
+                    result = recorded(event.result, within, wanted.request)
+                else:
+                    yield SlideMoved(label, event)
+        export_all(slide, result, folder, origin)
+        return result
+
+    def _request(self, within: "Regions | None", origin: "Origin") -> dict[str, Any]:
+        more: dict[str, Any] = {"origin": str(origin)}
+        if within is not None:
+            outlines = hashlib.sha256(within.shape.wkb).hexdigest()
+            more |= {"regions": outlines, "glass": self.regions.whole}
+        return requested(self.settings, **more)

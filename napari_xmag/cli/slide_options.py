@@ -1,0 +1,144 @@
+"""Options of every command that works on slides."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_xmag.cli.settings import mpp_option
+from napari_xmag.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.settings import AnalyzeSettings
+    from napari_xmag.nets.stored import StoredModel
+
+
+def add_mpp(parser: argparse.ArgumentParser) -> None:
+    """Add which picture of a file is meant, and what its pixel size is."""
+    parser.add_argument(
+        "--image",
+        metavar="N|NAME",
+        help="only this picture of files with several pictures (default: each of them)",
+    )
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "--mpp",
+        type=mpp_option,
+        metavar="X",
+        help="µm per pixel of slides that do not state it; remembered for them",
+    )
+    given.add_argument(
+        "--override-mpp",
+        type=mpp_option,
+        metavar="X",
+        help="µm per pixel of all slides, in place of what they state",
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add how slides are read and encoded, and how it is told."""
+    parser.add_argument("--force", action="store_true", help="do slides that are done already, too")
+    parser.add_argument(
+        "--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)"
+    )
+    parser.add_argument(
+        "--min-tissue",
+        type=float,
+        default=0.2,
+        metavar="SHARE",
+        help="least share of tissue in a tile (default: 0.2)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="tiles encoded at once (default: what suits the device)",
+    )
+    parser.add_argument(
+        "--reading-threads",
+        type=int,
+        metavar="N",
+        help="threads that read the tiles of a slide (default: one per core, at most 4)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32"),
+        default="auto",
+        help="auto: half precision where it is faster; float32: the same result everywhere "
+        "(default: auto)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "torch", "graph", "compiled"),
+        default="auto",
+        help="what runs the network: PyTorch; a graph of it that is faster on CPUs and made on "
+        "first use; or PyTorch compiled for a GPU, which takes a minute and pays for large "
+        "networks and many slides (default: auto)",
+    )
+    parser.add_argument(
+        "--progress",
+        choices=("text", "json"),
+        default="text",
+        help="json: events for other programs, one per line (docs/qupath.md; default: text)",
+    )
+
+
+def settings_of(args: argparse.Namespace) -> "AnalyzeSettings":
+    """Return what these options say.
+
+    Raises
+    ------
+    ConfigError
+        When a value is out of its range.
+    """
+    from napari_xmag.analyze.settings import AnalyzeSettings
+    from napari_xmag.slide.tissue import TissueChoice
+
+    return AnalyzeSettings(
+        device=args.device,
+        batch_size=args.batch_size,
+        workers=args.reading_threads,
+        min_tissue=args.min_tissue,
+        tissue=TissueChoice.WHOLE if args.tissue == "whole" else TissueChoice.AUTO,
+        precision=args.precision,
+        engine=args.engine,
+    )
+
+
+def require_folder(out: Path) -> None:
+    """Refuse what is no folder, before anything is computed for it.
+
+    Raises
+    ------
+    ConfigError
+        When the path, or one above it, is a file.
+    """
+    nearest = next(path for path in (out, *out.absolute().parents) if os.path.exists(path))
+    if not os.path.isdir(nearest):
+        raise ConfigError(
+            expected=f"--out {out} to be a folder",
+            found=f"the file {nearest}",
+            hint="Name a folder, or one that shall be made.",
+        )
+
+
+def open_wanted(model: str | None, device: str) -> "StoredModel":
+    """Open what all slides need; a fault here is wrong usage.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such model or device, or the model cannot be used.
+    """
+    from napari_xmag.zoo import open_model
+
+    if device not in ("auto", "cpu"):
+        from napari_xmag.nets.device import pick_device
+
+        pick_device(device)
+    try:
+        return open_model(model)
+    except ModelError as error:
+        raise ConfigError(
+            expected=error.expected, found=error.found, hint=error.hint, causes=(error,)
+        ) from error
