@@ -188,13 +188,11 @@ class Summary:
         if folder not in self._pictures:
             self._pictures[folder] = thumbnail(self._out / folder / OVERLAY)
         abstained = row["answer"] == _ABSTAINED
-        shares = [_number(cell) for name, cell in row.items() if name.startswith(_PROBABILITY)]
-        known = [share for share in shares if share is not None]
         return SheetRow(
             slide=_named(row),
             answer=NO_ANSWER if abstained else row["answer"],
             kind=_ABSTAINED if abstained else "answered",
-            share=max(known, default=None),
+            share=_number(row.get(_PROBABILITY + row["answer"], "")),
             details=tuple(filter(None, row["reasons"].split(" | "))) + _flag_words(row["flags"]),
             area_mm2=_number(row["tissue_mm2"]),
             seconds=_number(row["seconds"]),

@@ -1,6 +1,7 @@
 """The tables of a run: right, growing, harmless in a spreadsheet and in a browser."""
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,9 @@ def test_a_row_says_what_the_result_says(tmp_path: Path) -> None:
     page = (out / "summary.html").read_text(encoding="utf-8")
     assert NO_ANSWER in page
     assert "About &lt;out_of_range&gt;." in page
+    # the number of the answer alone: none beside "no reliable prediction"
+    share = result.probabilities[result.classes.index(str(result.answer))]
+    assert re.findall(r"[\d.]+ %", page) == [f"{100 * share:.1f} %"]
     assert "About <out_of_range>" not in page
     assert 'href="case%232/"' in page
     assert "http" not in page.replace('href="http', "")
