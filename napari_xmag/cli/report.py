@@ -3,6 +3,8 @@
 import argparse
 import os
 import sys
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +12,13 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from napari_xmag.analyze.result import SlideResult
     from napari_xmag.review.store import ViewState
 
-    Written = tuple[SlideResult, Path, Path]
-    """A result, its folder, and its report."""
+    Written = tuple[SlideResult, Path, bytes]
+    """A result, its report, and the picture of its map."""
 
 _VIEWS = {"evidence": "EVIDENCE", "attention": "RAW", "rank": "RANK"}
 
@@ -40,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         type=Path,
         metavar="RESULT",
-        help="folder of a result, or its result.json or heatmap.ome.tif",
+        help="folder of a result, its result.json or heatmap.ome.tif; or a worklist (.json)",
     )
     parser.add_argument(
         "--slide",
@@ -77,59 +81,118 @@ def run(args: argparse.Namespace) -> int:
     -------
     0 when all were written, 1 when one was not (it is named).
     """
-    written = []
-    for path in args.results:
+    jobs, written = list(_jobs(args)), []
+    for job in jobs:
         try:
-            written.append(_write(args, path))
+            written.append(_write(args, job))
         except XmagError as error:
-            print(f"{path}: FAILED. {error}", file=sys.stderr)
+            print(f"{job.name}: FAILED. {error}", file=sys.stderr)
     if len(written) > 1:
-        _write_overview(args, written)
+        _write_overview(written)
     print(NOTICE)
-    return 0 if len(written) == len(args.results) else 1
+    return 0 if len(written) == len(jobs) else 1
 
 
-def _write_overview(args: argparse.Namespace, written: "list[Written]") -> None:
+@dataclass(frozen=True)
+class _Job:
+    """One report to write.
+
+    Attributes
+    ----------
+    name
+        What was asked for.
+    result
+        The result's folder, or a file of it.
+    near
+        Where its slide may be.
+    out
+        Takes the report; None for the result's own folder.
+    """
+
+    name: str
+    result: Path
+    near: "tuple[Path, ...]"
+    out: Path | None
+
+
+def _jobs(args: argparse.Namespace) -> "Iterator[_Job]":
+    from napari_xmag.filenames import RESULT
+
+    given: set[str] = set()
+    for path in args.results:
+        if path.suffix.lower() == ".json" and path.name != RESULT:
+            yield from _of_worklist(args, path, given)
+        else:
+            name = (path.parent if path.is_file() else path).absolute().name
+            out = None if args.out is None else args.out / _free(name, given)
+            yield _Job(str(path), path, tuple(args.slide), out)
+
+
+def _of_worklist(args: argparse.Namespace, path: Path, given: set[str]) -> "Iterator[_Job]":
+    from napari_xmag.files import safe_name
+    from napari_xmag.review.store import ReviewStore
+    from napari_xmag.review.worklist import Worklist
+
+    parent = path.with_name(f"{path.stem}-reports") if args.out is None else args.out
+    for row in Worklist.load(path).sorted():
+        if row.result:
+            folder = ReviewStore(row.fingerprint).result_folder(row.result)
+            near = (row.slide, *args.slide)
+            yield _Job(
+                row.shown_name, folder, near, parent / _free(safe_name(row.shown_name), given)
+            )
+
+
+def _free(name: str, given: set[str]) -> str:
+    """Return a name for a folder that no other report of this run has."""
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    free = next(item for item in names if item.casefold() not in given)
+    given.add(free.casefold())
+    return free
+
+
+def _write_overview(written: "list[Written]") -> None:
     from napari_xmag.filenames import REPORTS
     from napari_xmag.report.overview import write_overview
 
-    folders = [str(folder.absolute()) for _, folder, _ in written]
-    parent = Path(os.path.commonpath(folders)) if args.out is None else args.out
-    write_overview(written, parent / REPORTS)
-    print(f"written  {parent / REPORTS}")
+    folders = [str(report.absolute().parent) for _, report, _ in written]
+    path = Path(os.path.commonpath(folders)) / REPORTS
+    write_overview(written, path)
+    print(f"written  {path}")
 
 
-def _write(args: argparse.Namespace, path: Path) -> "Written":
-    from napari_xmag.report.write import write_report
+def _write(args: argparse.Namespace, job: _Job) -> "Written":
+    from napari_xmag.report.content import report_content
+    from napari_xmag.report.write import write_content
     from napari_xmag.review.reopen import reopen, reviews_of
     from napari_xmag.review.store import ReviewStore, reviewer
     from napari_xmag.slide.open import open_slide
 
-    found = reopen(path, args.slide)
+    found = reopen(job.result, job.near)
     store = ReviewStore(str(found.result.slide["fingerprint"]))
-    shown = _shown(args, store.view())
+    shown = _shown(args, store.view(), found.result.classes)
     with open_slide(found.slide, image=found.image) as slide:
-        files = write_report(
+        content = report_content(
             slide,
             found.result,
-            found.folder if args.out is None else args.out / found.folder.absolute().name,
             reviews_of(found, store),
-            formats=args.format,
             view=shown.view,
             class_name=shown.class_name,
             reviewer=reviewer() if args.reviewer is None else args.reviewer,
         )
+    files = write_content(content, job.out or found.folder, args.format)
     for file in files.values():
         print(f"written  {file}")
-    return found.result, found.folder, next(iter(files.values()))
+    return found.result, next(iter(files.values())), content.maps.map
 
 
-def _shown(args: argparse.Namespace, saved: "ViewState") -> "ViewState":
+def _shown(args: argparse.Namespace, saved: "ViewState", classes: "Sequence[str]") -> "ViewState":
     """Return how the map is shown: as asked for, else as it was reviewed last."""
-    from dataclasses import replace
-
     from napari_xmag.analyze.heatmap import HeatMapView
 
     view = saved.view if args.view is None else HeatMapView[_VIEWS[args.view]]
-    class_name = saved.class_name if args.class_name is None else args.class_name
-    return replace(saved, view=view, class_name=class_name)
+    # the slide may have been reviewed with another model since
+    known = saved.class_name if saved.class_name in classes else ""
+    return replace(
+        saved, view=view, class_name=known if args.class_name is None else args.class_name
+    )

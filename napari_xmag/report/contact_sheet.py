@@ -71,12 +71,12 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, counts: Mapping[str, int
     return str(page)
 
 
-def thumbnail(overlay: Path) -> bytes:
+def thumbnail(picture_file: Path | io.BytesIO) -> bytes:
     """Return a picture of a result as a small JPEG; nothing where it cannot be read."""
     from PIL import Image
 
     try:
-        with Image.open(overlay) as picture:
+        with Image.open(picture_file) as picture:
             small = picture.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return b""

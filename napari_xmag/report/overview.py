@@ -1,23 +1,23 @@
 """Many saved results on one page, each with its map and a link to its report."""
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.filenames import OVERLAY
 from napari_xmag.files import whole_file
 from napari_xmag.report.contact_sheet import SheetRow, contact_sheet, thumbnail
 from napari_xmag.review.worklist import suspicion
 
 
-def write_overview(results: Iterable[tuple[SlideResult, Path, Path]], path: Path | str) -> None:
+def write_overview(results: Iterable[tuple[SlideResult, Path, bytes]], path: Path | str) -> None:
     """Write a page of all results, the most suspicious first, those that abstain apart.
 
     Parameters
     ----------
     results
-        Each with the folder that it lies in, and the file that its row leads to.
+        Each with the file that its row leads to, and a picture of its map.
     path
         HTML file to write.
 
@@ -28,7 +28,7 @@ def write_overview(results: Iterable[tuple[SlideResult, Path, Path]], path: Path
     """
     path = Path(path)
     ordered = sorted(results, key=lambda item: -_rank(item[0]))
-    rows = [_sheet_row(result, folder, link, path) for result, folder, link in ordered]
+    rows = [_sheet_row(result, link, picture, path) for result, link, picture in ordered]
     counts = {"slides": len(rows), "abstained": sum(row.kind == "abstained" for row in rows)}
     page = contact_sheet(rows, "Reports", counts)
     with whole_file(path) as part:
@@ -40,7 +40,7 @@ def _rank(result: SlideResult) -> float:
     return -1.0 if suspected is None else suspected
 
 
-def _sheet_row(result: SlideResult, folder: Path, link: Path, page: Path) -> SheetRow:
+def _sheet_row(result: SlideResult, link: Path, picture: bytes, page: Path) -> SheetRow:
     abstained = result.answer is None
     shares = dict(zip(result.classes, result.probabilities, strict=False))
     return SheetRow(
@@ -52,7 +52,7 @@ def _sheet_row(result: SlideResult, folder: Path, link: Path, page: Path) -> She
         area_mm2=result.tissue.get("area_mm2"),
         seconds=result.seconds.get("total"),
         link=_address(link, page),
-        thumbnail=thumbnail(folder / OVERLAY),
+        thumbnail=thumbnail(io.BytesIO(picture)),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.filenames import REPORT_HTML, REPORT_PDF
-from napari_xmag.report.content import report_content
+from napari_xmag.report.content import ReportContent, report_content
 from napari_xmag.report.html import write_html
 from napari_xmag.report.pdf import write_pdf
 from napari_xmag.review.verdicts import PlaceReview
@@ -60,6 +60,13 @@ def write_report(
     content = report_content(
         slide, result, reviews, view=view, class_name=class_name, reviewer=reviewer
     )
+    return write_content(content, folder, formats)
+
+
+def write_content(
+    content: ReportContent, folder: Path | str, formats: Sequence[str] = tuple(FORMATS)
+) -> dict[str, Path]:
+    """Write what was gathered for a report; see `write_report`."""
     files = {}
     for kind in formats:
         name, write = FORMATS[kind]

@@ -164,11 +164,15 @@ class ReviewStore:
         ResultError
             When it is not there, or damaged.
         """
-        return SlideResult.load(self._folder / _RESULTS / Path(result_id).name)
+        return SlideResult.load(self.result_folder(result_id))
+
+    def result_folder(self, result_id: str) -> Path:
+        """Return where a saved result lies, as `SlideResult.save` wrote it."""
+        return self._folder / _RESULTS / Path(result_id).name
 
     def delete_result(self, result_id: str) -> None:
         """Remove a result; what was said of places stays."""
-        _remove(self._folder / _RESULTS / Path(result_id).name)
+        _remove(self.result_folder(result_id))
 
     # what was said
 

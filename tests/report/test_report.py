@@ -21,7 +21,9 @@ from napari_xmag.report.content import ReportContent, report_content
 from napari_xmag.report.model_card import read_card
 from napari_xmag.report.write import write_report
 from napari_xmag.review.evidence import foremost
+from napari_xmag.review.store import ReviewStore, ViewState
 from napari_xmag.review.verdicts import PlaceReview, Verdict
+from napari_xmag.review.worklist import Worklist, WorklistRow
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
 from tests.analyze.orange_model import orange_model
@@ -221,7 +223,7 @@ def test_many_reports_are_reached_from_one_page(
 
     doubtful = replace(result, flags=(Flag(FlagCode.OUT_OF_RANGE, "<b>Unlike</b> those."),))
     for name, one in (("a case", doubtful), ("b", result)):
-        export_all(slide, one, tmp_path / "results" / name)
+        one.save(tmp_path / "results" / name)
     names = [str(tmp_path / "results" / name) for name in ("a case", "b")]
     command = ["report", *names, "--slide", str(slide.path), "--format", "html"]
     assert main(command) == 0
@@ -231,3 +233,27 @@ def test_many_reports_are_reached_from_one_page(
     assert list(dict.fromkeys(links)) == ["b/report.html", "a%20case/report.html"]
     assert "No reliable prediction" in page.words
     assert "<b>Unlike" not in text
+    assert text.count("data:image/jpeg") == 2
+
+    # the same name twice, below one folder
+    result.save(tmp_path / "more" / "b")
+    doubles = [names[1], str(tmp_path / "more" / "b"), "--out", str(tmp_path / "out")]
+    assert main([*command[:1], *doubles, *command[3:]]) == 0
+    assert sorted(file.parent.name for file in (tmp_path / "out").glob("*/report.html")) == [
+        "b",
+        "b-2",
+    ]
+
+
+def test_reports_of_a_worklist(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+    from napari_xmag.cli import main
+
+    store = ReviewStore(str(result.slide["fingerprint"]))
+    store.save_view(ViewState(class_name="a class of another model"))
+    worklist = Worklist([WorklistRow(slide.path), WorklistRow(tmp_path / "waiting.svs")])
+    worklist.finish((slide.path, 1), result, store.save_result(result))
+    worklist.save(tmp_path / "today.json")
+    assert main(["report", str(tmp_path / "today.json"), "--format", "html"]) == 0
+    (report,) = (tmp_path / "today-reports").glob("*/*.html")
+    assert report.parent.name == "pyramid.tiff"
+    assert "Evidence for other" in report.read_text(encoding="utf-8")
