@@ -1,0 +1,131 @@
+"""A taught map as a picture: the likeliest class of each patch, coloured on tissue only."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.analyze.heatmap import GridLike
+from napari_xmag.export.palette import heat_colors
+from napari_xmag.nets.patch_classifier import Classified
+from napari_xmag.qupath.classes import RGB
+from napari_xmag.slide.tissue import TissueMask
+
+_MOST_PIXELS = 4_000_000
+_FAINTEST = 60
+"""Opacity, of 255, of a patch whose classes are all equally likely."""
+
+_HATCH = (90, 90, 90, 150)
+_HATCH_PERIOD, _HATCH_WIDTH = 8, 2
+
+
+@dataclass(frozen=True, eq=False)
+class MapGround:
+    """Where the map of a slide has colour; made once for a slide.
+
+    Attributes
+    ----------
+    patch
+        int32 (H, W), which patch each pixel shows; -1 on glass and outside all patches.
+    scale_x, scale_y
+        Level-0 pixels per pixel; the corner of the first lies on the corner of level 0.
+    """
+
+    patch: NDArray[np.int32]
+    scale_x: float
+    scale_y: float
+
+    @classmethod
+    def of(cls, grid: GridLike, mask: TissueMask) -> "MapGround":
+        """Lay patches over the tissue, at the mask's resolution as far as it stays quick to draw.
+
+        Parameters
+        ----------
+        grid
+            Where the patches lie.
+        mask
+            The tissue.
+        """
+        step = math.ceil(math.sqrt(max(1.0, mask.pixels.size / _MOST_PIXELS)))
+        middle = step // 2
+        tissue = mask.pixels[middle::step, middle::step]
+        scale_x, scale_y = mask.scale_x * step, mask.scale_y * step
+        rows, columns = grid.shape
+        index = np.full((rows + 2, columns + 2), -1, np.int32)
+        index[grid.rows + 1, grid.columns + 1] = np.arange(len(grid.rows))
+        across = _cells(tissue.shape[1], scale_x, grid.origin_x, grid.stride_x, columns)
+        down = _cells(tissue.shape[0], scale_y, grid.origin_y, grid.stride_y, rows)
+        patch = index[down[:, None], across[None, :]]
+        return cls(np.where(tissue, patch, np.int32(-1)), scale_x, scale_y)
+
+    @property
+    def hatch(self) -> NDArray[np.bool_]:
+        """Diagonal lines, bool (H, W)."""
+        height, width = self.patch.shape
+        diagonal = np.arange(height)[:, None] + np.arange(width)[None, :]
+        lines: NDArray[np.bool_] = diagonal % _HATCH_PERIOD < _HATCH_WIDTH
+        return lines
+
+
+def class_picture(
+    ground: MapGround, classified: Classified, colors: Sequence[RGB]
+) -> NDArray[np.uint8]:
+    """Paint each patch in the colour of its likeliest class, the surer the stronger.
+
+    Patches that are unlike every example have no colour but are hatched.
+
+    Parameters
+    ----------
+    classified
+        What the P patches are.
+    colors
+        Of the taught classes, in their order.
+
+    Returns
+    -------
+    uint8 (H, W, 4), transparent on glass.
+    """
+    probabilities = classified.probabilities
+    count = probabilities.shape[1]
+    surest = probabilities.max(1)
+    strength = (surest - 1 / count) / (1 - 1 / count) if count > 1 else np.ones_like(surest)
+    table = np.zeros((len(surest) + 1, 4), np.uint8)
+    table[:-1, :3] = np.asarray(colors, np.uint8)[probabilities.argmax(1)]
+    table[:-1, 3] = (_FAINTEST + (255 - _FAINTEST) * strength.clip(0, 1)).round()
+    table[:-1][~classified.is_taught] = 0
+    picture = table[ground.patch]
+    unlike = np.append(~classified.is_taught, False)
+    if unlike.any():
+        picture[unlike[ground.patch] & ground.hatch] = _HATCH
+    return picture
+
+
+def likeness_picture(ground: MapGround, likeness: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Paint patches by how like a place they are: blue where unlike, red and strong where like.
+
+    Parameters
+    ----------
+    likeness
+        float32 (P,), -1 to 1; what is below 0 counts as unlike.
+
+    Returns
+    -------
+    uint8 (H, W, 4), transparent on glass.
+    """
+    strength = likeness.clip(0, 1)
+    table = np.zeros((len(likeness) + 1, 4), np.uint8)
+    table[:-1, :3] = heat_colors(strength)
+    table[:-1, 3] = (_FAINTEST + (255 - _FAINTEST) * strength).round()
+    picture: NDArray[np.uint8] = table[ground.patch]
+    return picture
+
+
+def _cells(
+    pixels: int, scale: float, origin: float, stride: float, cells: int
+) -> NDArray[np.int64]:
+    """Return the cell in which the middle of each pixel lies, plus one; 0 and more are outside."""
+    middle = (np.arange(pixels) + 0.5) * scale
+    cell: NDArray[np.int64] = np.floor((middle - origin) / stride).astype(np.int64)
+    return np.clip(cell, -1, cells) + 1
