@@ -17,6 +17,11 @@ SUMMARY_TABLE = "summary.csv"
 SUMMARY_PAGE = "summary.html"
 FAILED_TABLE = "failed.csv"
 
+# Of what was taught; the last two follow the slide's name.
+AREAS = "areas.csv"
+CLASS_OUTLINES = "-classes.geojson"
+EXAMPLES = "-examples.geojson"
+
 # Of a model folder; a run's own settings are a CONFIG, too.
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

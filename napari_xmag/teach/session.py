@@ -140,6 +140,13 @@ class TeachSession:
             self._number += 1
             self.slides_changed.emit(self.slides)
 
+    def forget_slides(self) -> None:
+        """Let go of all slides, for another encoder will encode them; the examples stay."""
+        self._slides.clear()
+        self._known.clear()
+        self._number += 1
+        self.slides_changed.emit(self.slides)
+
     def know_slide(self, prepared: PreparedSlide) -> None:
         """Let the examples of a slide count that is not open; see `features_of_lesson`.
 
@@ -229,6 +236,11 @@ class TeachSession:
     def change_class(self, name: str, kind: TaughtClass) -> None:
         """Rename or recolour a class; see `Lesson.with_class_changed`."""
         self._change(self._lesson.with_class_changed(name, kind))
+
+    def start_over(self) -> None:
+        """Take back all examples; the classes stay."""
+        if self._lesson.examples:
+            self._change(self._lesson.with_examples((), self._lesson.examples))
 
     def undo(self) -> None:
         """Take back the last change."""

@@ -302,7 +302,7 @@ class Controller:
             return
         box = tasks.patch_box(session.result, patch)
         mark_patch(self.viewer, session, box)
-        look_at(self.viewer, session, session.mpp, box, canvas_px)
+        look_at(self.viewer, session.layer, session.mpp, box, canvas_px)
 
     def judge(self, patch: int, verdict: Verdict | None) -> None:
         """Keep what the pathologist says of a patch; None takes it back."""

@@ -129,9 +129,9 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     add_quietly(viewer, session.mark_layer)
 
 
-def look_at(viewer: ViewerModel, session: SlideSession, mpp: Mpp, box: Box, canvas_px: int) -> None:
+def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box, canvas_px: int) -> None:
     """Move the camera so that a patch lies in the middle, with some of what is around it."""
     x, y = box.center
     camera = viewer.scene.camera
-    camera.center = (0.0, *session.layer.data_to_world((y - 0.5, x - 0.5)))
+    camera.center = (0.0, *slide.data_to_world((y - 0.5, x - 0.5)))
     camera.zoom = canvas_px / (_MARK_PART * max(box.width * mpp.x, box.height * mpp.y))

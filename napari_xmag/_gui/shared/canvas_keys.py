@@ -140,6 +140,11 @@ class _BoundKey:
     active: Callable[[], bool]
     before: _Before
 
+    @property
+    def __name__(self) -> str:
+        """What napari asks of each bound function, to see whether it repeats."""
+        return "xmag_key"
+
     def __call__(self, owner: Any) -> Released | None:
         done = self.active() and self.act()
         if done is False:

@@ -19,7 +19,7 @@ _PLUGIN = "napari-xmag"
 _IN_MENU = "{} (XMAG)"
 """What napari's menu calls a widget. A dock of another name would be opened twice by the menu."""
 
-ANALYZE, TRAIN = "Analyze slide", "Train"
+ANALYZE, TEACH, TRAIN = "Analyze slide", "Teach", "Train"
 """Names of the widgets, as in the manifest."""
 
 

@@ -1,0 +1,1 @@
+"""Plugins > XMAG > Teach: a classifier of patches that learns from clicks."""

@@ -1,0 +1,399 @@
+"""What Teach does: marks examples, learns from them, and shows what was learned."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.components import ViewerModel
+from numpy.typing import NDArray
+
+from napari_xmag._gui.shared.jobs import Jobs
+from napari_xmag._gui.shared.notices import tell, tell_error
+from napari_xmag._gui.teach import tasks
+from napari_xmag._gui.teach.canvas import SlideMouse
+from napari_xmag._gui.teach.encoding import Encoding
+from napari_xmag._gui.teach.layers import (
+    drop_layer,
+    mark_places,
+    new_region,
+    show_examples,
+    show_taught_map,
+)
+from napari_xmag._gui.teach.newest import Newest
+from napari_xmag._gui.teach.saved import open_session
+from napari_xmag._gui.teach.slides import TeachSlides
+from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
+from napari_xmag.errors import XmagError
+from napari_xmag.slide.base import Slide
+from napari_xmag.teach.classifier import Taught, Teacher
+from napari_xmag.teach.estimate import Estimate
+from napari_xmag.teach.lesson import Lesson, SlideId, TaughtClass
+from napari_xmag.teach.picture import MapGround
+
+if TYPE_CHECKING:
+    from napari_xmag.zoo import ModelEntry
+
+
+class TeachController:
+    """Acts for one window; alone changes the state's slides and what was learned.
+
+    Parameters
+    ----------
+    viewer
+        Where slides and maps are layers.
+    state
+        What the window shows.
+    """
+
+    def __init__(self, viewer: ViewerModel, state: TeachState) -> None:
+        self.viewer, self.state = viewer, state
+        self.jobs = Jobs(tell_error)
+        self.session = open_session()
+        self._teacher = Teacher()
+        self.encoding = Encoding(self.jobs, state, self._ready)
+        teacher = self._teacher
+        self._answers: Newest[tasks.AnswerRequest] = Newest(
+            self.jobs, lambda asked: tasks.answer(teacher, asked), self._hear, tell_error
+        )
+        self._strip: Newest[Taught] = Newest(
+            self.jobs,
+            lambda taught: tasks.picture_suggestions(taught, self._open_files()),
+            self._hear_suggestions,
+            tell_error,
+        )
+        self._likeness: Newest[tasks.SimilarRequest] = Newest(
+            self.jobs, lambda asked: tasks.alike(teacher, asked), self._hear_alike, tell_error
+        )
+        self._mouse = SlideMouse(viewer, state, self._touch, self._done, self._miss)
+        self.slides = TeachSlides(viewer, state, self.jobs)
+        self._wire()
+
+    def _wire(self) -> None:
+        state = self.state
+        state.lesson = self.session.lesson
+        state.class_name = state.lesson.class_names[0] if state.lesson.classes else ""
+        self.session.lesson_changed.connect(self._lesson_changed)
+        self.slides.opened.connect(self._opened)
+        self.slides.dropped.connect(self._dropped)
+        state.events.model.connect(self._model_changed)
+        state.events.opacity.connect(self._set_opacity)
+        self.slides.connect()
+        self.jobs.start(tasks.survey(), self._surveyed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still being found out."""
+        return self._answers.busy or self._strip.busy or self._likeness.busy or self.encoding.busy
+
+    def _surveyed(self, found: tasks.Encoders) -> None:
+        self.state.models = found.models
+        if found.models and not self.state.model:
+            self.state.model = found.models[0].name
+
+    def close(self) -> None:
+        """End all work and let go of viewer and files; for when the window goes away."""
+        self._mouse.disconnect()
+        self.slides.disconnect()
+        self.session.lesson_changed.disconnect(self._lesson_changed)
+        self.jobs.stop_all()
+        self.slides.close()
+
+    # slides
+
+    def encode(self) -> None:
+        """Encode the slide in sight, also after it was cancelled."""
+        if self.state.current is not None:
+            self.state.current.problem = ""
+        self.encoding.go_on()
+
+    def _opened(self, shown: TeachSlide) -> None:
+        self.encoding.go_on()
+
+    def slide_of(self, slide: SlideId) -> TeachSlide | None:
+        """Return the open slide of an identity."""
+        return next((shown for shown in self.state.slides if shown.id == slide), None)
+
+    def _ready(self, shown: TeachSlide) -> None:
+        if shown.prepared is None:
+            return
+        try:
+            self.session.open_slide(shown.prepared)
+        except XmagError as error:
+            shown.problem, shown.prepared = error.found, None
+            tell_error(error)
+            return
+        show_examples(self.viewer, shown, self.state.lesson)
+        self._learn()
+
+    def _dropped(self, shown: TeachSlide) -> None:
+        self.encoding.drop(shown)
+        if shown.id is not None:
+            self.session.close_slide(shown.id)
+            self._learn()
+
+    def _model_changed(self) -> None:
+        """Encode all slides anew: features of two encoders cannot be compared."""
+        for shown in self.state.slides:
+            shown.prepared, shown.ground = None, None
+            drop_layer(self.viewer, shown.map_layer)
+            drop_layer(self.viewer, shown.marks_layer)
+        self.session.forget_slides()
+        self.encoding.cancel()
+        for shown in self.state.slides:
+            shown.problem = "" if shown.slide is not None else shown.problem
+        self.encoding.go_on()
+
+    # marking
+
+    def take_class(self, number: int) -> None:
+        """Take the class with a number, from 1, into the hand; what is not there is not taken."""
+        names = self.state.lesson.class_names
+        if 1 <= number <= len(names):
+            self.state.class_name = names[number - 1]
+            self.state.tool = Tool.MARK
+
+    def mark(self, slide: SlideId, patches: Sequence[int], class_name: str) -> None:
+        """Make patches examples of a class."""
+        self._try(lambda: self.session.mark(slide, list(patches), class_name))
+
+    def _touch(self, patches: list[int]) -> None:
+        """Show a stroke while it is drawn, before it counts."""
+        shown = self.state.current
+        if shown is None or shown.prepared is None or shown.slide is None:
+            return
+        lesson = self.state.lesson
+        colors = {kind.name: kind.color for kind in lesson.classes}
+        examples = lesson.on(shown.prepared.id)
+        color = colors.get(self.state.class_name, (255, 255, 255))
+        if self.state.tool is Tool.ERASE:
+            color = (255, 255, 255)
+        places = [(e.x, e.y) for e in examples] + shown.prepared.centers[patches].tolist()
+        rgb = [colors[e.class_name] for e in examples] + [color] * len(patches)
+        rgba = np.hstack([np.array(rgb, float) / 255, np.ones((len(rgb), 1))])
+        mark_places(self.viewer, shown, shown.slide, places, rgba)
+
+    def _done(self, patches: list[int], moved: bool) -> None:
+        shown, tool = self.state.current, self.state.tool
+        if shown is None or shown.id is None:
+            return
+        slide, name = shown.id, self.state.class_name
+        if tool is Tool.SIMILAR:
+            self.find_similar(slide, patches[0])
+        elif tool is Tool.ERASE:
+            self._try(lambda: self.session.erase(slide, patches))
+        elif not name:
+            tell("Add a class first.")
+        elif not moved and self.session.class_of(slide, patches[0]) == name:
+            self._try(lambda: self.session.erase(slide, patches))
+        else:
+            self.mark(slide, patches, name)
+        show_examples(self.viewer, shown, self.state.lesson)
+
+    def _miss(self) -> None:
+        tell("There is no tissue at this place: click on the tissue.")
+
+    def draw_region(self) -> None:
+        """Put a lasso into the hand; what it encloses becomes examples of the class in the hand."""
+        shown = self.state.current
+        if shown is None or shown.prepared is None:
+            return
+        layer = new_region(self.viewer, shown)
+        layer.events.data.connect(lambda event: self._region_drawn(shown, event))
+
+    def _region_drawn(self, shown: TeachSlide, event: object) -> None:
+        layer = shown.region_layer
+        if layer is None or str(getattr(event, "action", "")) != "added" or not len(layer.data):
+            return
+        outline = np.asarray(layer.data[-1], float)[:, -2:][:, ::-1] + 0.5
+        self.viewer.layers.selection.active = shown.layer
+        drop_layer(self.viewer, layer)
+        inside = patches_inside(shown, outline)
+        if shown.id is not None and len(inside):
+            self.mark(shown.id, inside.tolist(), self.state.class_name)
+        else:
+            self._miss()
+
+    def undo(self) -> None:
+        """Take back the last change of examples or classes."""
+        self._try(self.session.undo)
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        self._try(self.session.redo)
+
+    def start_over(self) -> None:
+        """Take back all examples; undo brings them back."""
+        self._try(self.session.start_over)
+
+    # classes
+
+    def add_class(self, name: str) -> None:
+        """Add a class, in QuPath's colour, and take it into the hand."""
+        if self._try(lambda: self.session.add_class(name)):
+            self.state.class_name = name.strip()
+
+    def remove_class(self, name: str) -> None:
+        """Remove a class and its examples; undo brings them back."""
+        self._try(lambda: self.session.remove_class(name))
+
+    def change_class(self, name: str, kind: TaughtClass) -> None:
+        """Rename or recolour a class."""
+        in_hand = self.state.class_name == name
+        if self._try(lambda: self.session.change_class(name, kind)) and in_hand:
+            self.state.class_name = kind.name
+
+    # learning
+
+    def _lesson_changed(self, lesson: Lesson) -> None:
+        state = self.state
+        state.lesson = lesson
+        if state.class_name not in lesson.class_names:
+            state.class_name = lesson.class_names[0] if lesson.classes else ""
+        for shown in state.slides:
+            show_examples(self.viewer, shown, lesson)
+        self._learn()
+
+    def _learn(self) -> None:
+        self._likeness.drop()
+        self._answers.ask(tasks.AnswerRequest(self.session.request(), self._grounds()))
+
+    def _grounds(self) -> dict[SlideId, MapGround]:
+        return {
+            shown.id: shown.ground
+            for shown in self.state.slides
+            if shown.id is not None and shown.ground is not None
+        }
+
+    def _open_files(self) -> dict[SlideId, Slide]:
+        return {
+            shown.id: shown.slide
+            for shown in self.state.slides
+            if shown.id is not None and shown.slide is not None
+        }
+
+    def _hear(self, event: object) -> None:
+        state = self.state
+        if isinstance(event, tasks.Mapped):
+            state.taught, state.problem, state.similar = event.taught, "", False
+            state.estimate = None
+            self._paint(event.pictures)
+            self._strip.ask(event.taught)
+        elif isinstance(event, tasks.NotYet):
+            self._nothing_learned(event.words)
+        elif isinstance(event, tasks.Measured):
+            state.areas = event.areas
+        elif isinstance(event, Estimate):
+            state.estimate = event
+
+    def _nothing_learned(self, words: str) -> None:
+        state = self.state
+        self._strip.drop()
+        state.taught, state.problem, state.areas = None, words, {}
+        state.estimate, state.suggestions, state.similar = None, (), False
+        for shown in state.slides:
+            drop_layer(self.viewer, shown.map_layer)
+
+    def _paint(self, pictures: Mapping[SlideId, NDArray[np.uint8]]) -> None:
+        for shown in self.state.slides:
+            if shown.id is not None and shown.id in pictures:
+                show_taught_map(self.viewer, shown, pictures[shown.id], self.state.opacity)
+
+    def _set_opacity(self, opacity: float) -> None:
+        for shown in self.state.slides:
+            if shown.map_layer is not None:
+                shown.map_layer.opacity = opacity
+
+    # what is worth labelling, and what looks alike
+
+    def _hear_suggestions(self, event: object) -> None:
+        if isinstance(event, tuple):
+            self.state.suggestions = event
+
+    def label_suggestion(self, suggested: SuggestedPatch, number: int) -> None:
+        """Give a suggested patch the class with a number, from 1."""
+        names = self.state.lesson.class_names
+        if 1 <= number <= len(names):
+            left = tuple(each for each in self.state.suggestions if each is not suggested)
+            self.state.suggestions = left
+            self.mark(suggested.slide, [suggested.patch], names[number - 1])
+
+    def find_similar(self, slide: SlideId, patch: int) -> None:
+        """Colour all patches of all open slides by how like a place they are."""
+        request = tasks.SimilarRequest(self.session.request(), slide, patch, self._grounds())
+        self._likeness.ask(request)
+
+    def _hear_alike(self, event: object) -> None:
+        if isinstance(event, tasks.Alike):
+            self._paint(event.pictures)
+            self.state.similar = True
+
+    def show_classes(self) -> None:
+        """Show the classes again instead of what looks alike."""
+        self._learn()
+
+    # results
+
+    def save_model(self, folder: Path, hear: Callable[["ModelEntry"], None]) -> None:
+        """Save what was learned as a model, in place of one of that name.
+
+        Parameters
+        ----------
+        hear
+            Gets the model once it is there.
+        """
+        taught = self.state.taught
+        if taught is None:
+            return
+
+        def done(event: object) -> None:
+            if isinstance(event, tasks.SavedModel):
+                tell(f"Saved: choose “{event.entry.name}” in Analyze slide.")
+                hear(event.entry)
+
+        work = tasks.save_model(taught, self.state.model, folder, replace=True)
+        self.jobs.start(work, done)
+
+    def export(self, folder: Path) -> None:
+        """Write areas, class outlines and examples of all open slides."""
+        if self.state.taught is None:
+            return
+
+        def done(event: object) -> None:
+            if isinstance(event, tasks.ExportedLesson):
+                tell(f"{len(event.files)} files were saved in {folder}")
+
+        self.jobs.start(tasks.export(self.state.taught, self._open_files(), folder), done)
+
+    def read_annotations(self, path: Path) -> None:
+        """Take QuPath's annotations of the slide in sight as examples."""
+        shown = self.state.current
+        if shown is None or shown.slide is None or shown.prepared is None:
+            return
+
+        def done(event: object) -> None:
+            if isinstance(event, Lesson):
+                self._try(lambda: self.session.add_examples(event))
+                tell(f"{len(event.examples)} examples were read from {path.name}.")
+
+        self.jobs.start(tasks.read_annotations(path, shown.slide, shown.prepared), done)
+
+    def _try(self, change: Callable[[], None]) -> bool:
+        try:
+            change()
+        except XmagError as error:
+            tell_error(error)
+            return False
+        return True
+
+
+def patches_inside(shown: TeachSlide, outline: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the patches whose middle lies in an outline, (N, 2) as x, y in level-0 pixels."""
+    from shapely import Polygon, contains_xy, make_valid
+
+    if shown.prepared is None or len(outline) < 3:
+        return np.zeros(0, np.int64)
+    area = make_valid(Polygon(outline))
+    x, y = shown.prepared.centers.T
+    found: NDArray[np.int64] = np.flatnonzero(contains_xy(area, x, y))
+    return found

@@ -1,0 +1,92 @@
+"""Encodes the slides of a viewer one after the other, the one in sight first."""
+
+from collections.abc import Callable
+from functools import partial
+
+from napari_xmag._gui.shared.jobs import Job, Jobs
+from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.teach import tasks
+from napari_xmag._gui.teach.state import EncodeProgress, TeachSlide, TeachState
+from napari_xmag.analyze.events import TilesDone, Waiting
+from napari_xmag.errors import XmagError
+from napari_xmag.features.store import FeatureStore
+
+CANCELLED = "Cancelled: press Encode to go on."
+
+
+class Encoding:
+    """Encodes one slide at a time.
+
+    Parameters
+    ----------
+    jobs
+        Does the work.
+    state
+        Says which slides wait, and with which model they are encoded.
+    ready
+        Gets each slide that can be taught on now.
+    """
+
+    def __init__(self, jobs: Jobs, state: TeachState, ready: Callable[[TeachSlide], None]) -> None:
+        self._jobs, self._state, self._ready = jobs, state, ready
+        self._store = FeatureStore.of_user()
+        self._job: Job | None = None
+        self._shown: TeachSlide | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a slide is being encoded."""
+        return self._job is not None
+
+    def go_on(self) -> None:
+        """Encode the next slide that waits, if none is being encoded."""
+        shown = self._next()
+        if self._job is not None or shown is None or shown.slide is None:
+            return
+        self._shown = shown
+        shown.progress = EncodeProgress("Starting")
+        self._job = self._jobs.start(
+            tasks.encode(shown.slide, self._state.model, self._store),
+            partial(self._hear, shown, self._state.model),
+            partial(self._end, shown),
+            partial(self._fail, shown),
+        )
+
+    def cancel(self) -> None:
+        """Stop the slide that is being encoded, within a moment; what was done is kept."""
+        if self._job is not None and self._shown is not None:
+            self._shown.progress = EncodeProgress("Cancelling")
+            self._shown.problem = CANCELLED
+            self._job.stop()
+
+    def drop(self, shown: TeachSlide) -> None:
+        """Stop the encoding of a slide that is going away."""
+        if self._job is not None and self._shown is shown:
+            self._job.stop()
+
+    def _next(self) -> TeachSlide | None:
+        waiting = [each for each in self._state.slides if self._waits(each)]
+        current = self._state.current
+        return current if current in waiting else next(iter(waiting), None)
+
+    def _waits(self, shown: TeachSlide) -> bool:
+        can = shown.slide is not None and not shown.problem and shown.prepared is None
+        return can and bool(self._state.model)
+
+    def _hear(self, shown: TeachSlide, model: str, event: object) -> None:
+        if isinstance(event, TilesDone):
+            shown.progress = EncodeProgress("Encoding", event.done, event.total)
+        elif isinstance(event, Waiting):
+            shown.progress = EncodeProgress(event.stage, event.done, event.total)
+        elif isinstance(event, tasks.Encoded) and model == self._state.model:
+            shown.ground, shown.prepared = event.ground, event.prepared
+            self._ready(shown)
+
+    def _fail(self, shown: TeachSlide, error: Exception) -> None:
+        shown.problem = error.found if isinstance(error, XmagError) else str(error)
+        tell_error(error)
+
+    def _end(self, shown: TeachSlide) -> None:
+        self._job, self._shown = None, None
+        shown.progress = None
+        self.go_on()

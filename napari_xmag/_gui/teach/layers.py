@@ -1,0 +1,137 @@
+"""What Teach shows over a slide: the map, the examples, and a region while it is drawn."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer, Points, Shapes
+from numpy.typing import NDArray
+
+from napari_xmag._gui.analyze.map_layer import add_quietly, placed
+from napari_xmag._gui.teach.state import TeachSlide
+from napari_xmag.layer_data import layer_metadata, slide_title
+from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.teach.lesson import Example, Lesson
+
+TAUGHT_MAP_ROLE, EXAMPLES_ROLE, REGION_ROLE = "taught map", "examples", "taught region"
+"""Roles of the layers; see `napari_xmag.layer_data.layer_metadata`."""
+
+_REGION_COLOR = "#ffffff"
+
+
+def show_taught_map(
+    viewer: ViewerModel, shown: TeachSlide, picture: NDArray[np.uint8], opacity: float
+) -> None:
+    """Make or update a slide's map; its pixels are those of ``shown.ground``."""
+    slide, ground = shown.slide, shown.ground
+    if slide is None or ground is None or shown.layer not in viewer.layers:
+        return
+    layer = shown.map_layer
+    if layer is not None and layer in viewer.layers and layer.data.shape == picture.shape:
+        layer.data = picture
+        return
+    drop_layer(viewer, layer)
+    mpp = require_mpp(slide)
+    made = Image(
+        picture,
+        rgb=True,
+        name=f"Taught map – {slide_title(slide)}",
+        opacity=opacity,
+        interpolation2d="nearest",
+        metadata=layer_metadata(shown.path, TAUGHT_MAP_ROLE, shown.image),
+        **placed(
+            shown.layer,
+            (ground.scale_y * mpp.y, ground.scale_x * mpp.x),
+            ((ground.scale_y - 1) / 2 * mpp.y, (ground.scale_x - 1) / 2 * mpp.x),
+        ),
+    )
+    shown.map_layer = made
+    add_quietly(viewer, made)
+
+
+def show_examples(viewer: ViewerModel, shown: TeachSlide, lesson: Lesson) -> None:
+    """Outline the patches of a slide that are examples, in the colours of their classes."""
+    prepared, slide = shown.prepared, shown.slide
+    if prepared is None or slide is None or shown.layer not in viewer.layers:
+        return
+    examples = lesson.on(prepared.id)
+    colors = {kind.name: kind.color for kind in lesson.classes}
+    mark_places(
+        viewer, shown, slide, [(each.x, each.y) for each in examples], _rgba(examples, colors)
+    )
+
+
+def mark_places(
+    viewer: ViewerModel,
+    shown: TeachSlide,
+    slide: Slide,
+    places: Sequence[tuple[float, float]],
+    colors: NDArray[np.float64],
+) -> None:
+    """Outline patches by their middles, x and y in level-0 pixels."""
+    # napari counts from the middle of the first pixel, the core from its corner
+    middles = np.array([(y - 0.5, x - 0.5) for x, y in places], float).reshape(-1, 2)
+    layer = shown.marks_layer
+    if layer is None or layer not in viewer.layers:
+        if not len(middles):
+            return
+        layer = _new_marks(shown, slide)
+        shown.marks_layer = layer
+        add_quietly(viewer, layer)
+    with layer.events.data.blocker():
+        layer.data = middles
+    layer.selected_data = set()
+    if len(middles):
+        layer.border_color = colors
+        layer.size = _patch_side(shown)
+    layer.refresh()
+
+
+def new_region(viewer: ViewerModel, shown: TeachSlide) -> Shapes:
+    """Add an empty layer with the lasso in hand, to draw a region of a class."""
+    drop_layer(viewer, shown.region_layer)
+    layer = Shapes(
+        ndim=2,
+        name=f"Region – {shown.layer.name}",
+        edge_color=_REGION_COLOR,
+        face_color="transparent",
+        edge_width=max(shown.layer.data[0].shape[:2]) / 400,
+        metadata=layer_metadata(shown.path, REGION_ROLE, shown.image),
+        **placed(shown.layer, tuple(shown.layer.scale), (0.0, 0.0)),
+    )
+    shown.region_layer = layer
+    viewer.add_layer(layer)
+    layer.mode = "add_polygon_lasso"
+    return layer
+
+
+def drop_layer(viewer: ViewerModel, layer: Layer | None) -> None:
+    """Take a layer out of the viewer, if it is there."""
+    if layer is not None and layer in viewer.layers:
+        viewer.layers.remove(layer)
+
+
+def _new_marks(shown: TeachSlide, slide: Slide) -> Points:
+    return Points(
+        ndim=2,
+        symbol="square",
+        size=_patch_side(shown),
+        face_color="transparent",
+        border_width=0.1,
+        border_width_is_relative=True,
+        name=f"Examples – {slide_title(slide)}",
+        metadata=layer_metadata(shown.path, EXAMPLES_ROLE, shown.image),
+        **placed(shown.layer, tuple(shown.layer.scale), (0.0, 0.0)),
+    )
+
+
+def _patch_side(shown: TeachSlide) -> float:
+    prepared = shown.prepared
+    return float(prepared.features.stride_x) if prepared is not None else 1.0
+
+
+def _rgba(
+    examples: Sequence[Example], colors: dict[str, tuple[int, int, int]]
+) -> NDArray[np.float64]:
+    rgb = np.array([colors[each.class_name] for each in examples], float).reshape(-1, 3) / 255
+    return np.hstack([rgb, np.ones((len(rgb), 1))])

@@ -1,0 +1,170 @@
+"""What the Teach window knows: one evented state for the window, one for each slide in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import SignalGroup, evented
+
+from napari_xmag.slide.base import Slide
+from napari_xmag.teach.areas import ClassArea
+from napari_xmag.teach.classifier import Taught
+from napari_xmag.teach.estimate import Estimate
+from napari_xmag.teach.lesson import Lesson, SlideId
+from napari_xmag.teach.picture import MapGround
+from napari_xmag.teach.prepared import PreparedSlide
+
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+    from napari.layers import Image, Points, Shapes
+
+
+class Tool(StrEnum):
+    """What a click on the slide does."""
+
+    LOOK = "look"
+    MARK = "mark"
+    ERASE = "erase"
+    SIMILAR = "similar"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeProgress:
+    """How far the encoding of a slide is.
+
+    Attributes
+    ----------
+    stage
+        In words.
+    done, total
+        Tiles; both 0 before they are planned.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SuggestedPatch:
+    """A place that is worth labelling.
+
+    Attributes
+    ----------
+    slide, patch
+        Where.
+    is_taught
+        Whether it is like an example.
+    pixels
+        uint8 (H, W, 3); None when it could not be read.
+    """
+
+    slide: SlideId
+    patch: int
+    is_taught: bool
+    pixels: NDArray[np.uint8] | None
+
+
+@evented(connect_child_events=False)
+@dataclass(eq=False)
+class TeachSlide:
+    """All that belongs to one slide of the viewer.
+
+    Attributes
+    ----------
+    path, image
+        The slide's file or folder, and which picture of it.
+    layer
+        Its picture in the viewer.
+    slide
+        Opened a moment after the layer was seen; None until then.
+    prepared
+        Its encoded patches, once there are some.
+    ground
+        Where its map has colour; set with ``prepared``.
+    progress
+        None when it is not being encoded.
+    problem
+        Why it cannot be taught on, in words; empty when it can.
+    map_layer, marks_layer, region_layer
+        Layers made for it, while they are in the viewer.
+    """
+
+    if TYPE_CHECKING:
+        events: ClassVar[SignalGroup]
+
+    path: Path
+    layer: "Image"
+    image: int = 1
+    slide: Slide | None = None
+    prepared: PreparedSlide | None = None
+    ground: MapGround | None = None
+    progress: EncodeProgress | None = None
+    problem: str = ""
+    map_layer: "Image | None" = None
+    marks_layer: "Points | None" = None
+    region_layer: "Shapes | None" = None
+
+    @property
+    def id(self) -> SlideId | None:
+        """Which slide it is, whatever its file is called; None until it is encoded."""
+        return self.prepared.id if self.prepared is not None else None
+
+
+@evented(connect_child_events=False)
+@dataclass(eq=False)
+class TeachState:
+    """The window's own choices, and what was learned last.
+
+    Attributes
+    ----------
+    slides
+        Of the viewer, in the order of their layers.
+    current
+        The one in sight.
+    models, model
+        What the encoder chooser offers, and which is chosen; empty until the models are known.
+    lesson
+        Classes and examples.
+    class_name
+        The class in the hand.
+    tool
+        What a click does.
+    opacity
+        Of the map, 0 to 1.
+    taught
+        The last answer; None before there is one.
+    problem
+        Why there is no map, in words; empty when there is one.
+    estimate
+        How right it is; None while that is being found.
+    areas
+        Of each open slide; empty while they are being measured.
+    suggestions
+        Worth labelling next, the best first.
+    similar
+        Whether the maps show likeness to a place instead of classes.
+    """
+
+    if TYPE_CHECKING:
+        events: ClassVar[SignalGroup]
+
+    slides: tuple[TeachSlide, ...] = ()
+    current: TeachSlide | None = None
+    models: tuple[Any, ...] = ()
+    model: str = ""
+    lesson: Lesson = field(default_factory=Lesson)
+    class_name: str = ""
+    tool: Tool = Tool.MARK
+    opacity: float = 0.6
+    taught: Taught | None = None
+    problem: str = ""
+    estimate: Estimate | None = None
+    areas: Mapping[SlideId, tuple[ClassArea, ...]] = field(default_factory=dict)
+    suggestions: tuple[SuggestedPatch, ...] = ()
+    similar: bool = False

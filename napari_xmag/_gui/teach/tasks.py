@@ -1,0 +1,262 @@
+"""The work that threads do for Teach: generators that know neither widget nor viewer."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag._gui.shared.jobs import awaited
+from napari_xmag._gui.shared.torch_import import prepare_torch
+from napari_xmag._gui.teach.state import SuggestedPatch
+from napari_xmag.analyze.engine import encode_slide
+from napari_xmag.analyze.events import AnalyzeEvent, Waiting
+from napari_xmag.errors import TeachError, TissueError
+from napari_xmag.export.folder import result_name
+from napari_xmag.features.store import FeatureStore
+from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
+from napari_xmag.geometry import Box
+from napari_xmag.nets.stored import StoredModel
+from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import find_tissue
+from napari_xmag.teach.annotations import (
+    example_features,
+    map_features,
+    read_examples,
+    write_annotations,
+)
+from napari_xmag.teach.areas import ClassArea, areas, write_areas
+from napari_xmag.teach.classifier import Taught, Teacher
+from napari_xmag.teach.estimate import Estimate, estimate
+from napari_xmag.teach.lesson import Lesson, SlideId
+from napari_xmag.teach.model_folder import save_taught_model
+from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
+from napari_xmag.teach.prepared import PreparedSlide, prepare_slide
+from napari_xmag.teach.session import TeachRequest
+from napari_xmag.teach.suggest import find_similar, suggest
+
+if TYPE_CHECKING:
+    from napari_xmag.zoo import ModelEntry
+
+SUGGESTIONS = 12
+SUGGESTION_PX = 224
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoders:
+    """The models of this machine that can be used."""
+
+    models: tuple["ModelEntry", ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """A slide can be taught on."""
+
+    prepared: PreparedSlide
+    ground: MapGround
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerRequest:
+    """What is to be learned, and where it is to be shown."""
+
+    teach: TeachRequest
+    grounds: Mapping[SlideId, MapGround]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mapped:
+    """The maps of all open slides, uint8 (H, W, 4) each."""
+
+    taught: Taught
+    pictures: Mapping[SlideId, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotYet:
+    """There is no map, and why."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Areas of each open slide."""
+
+    areas: Mapping[SlideId, tuple[ClassArea, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Alike:
+    """Pictures of how like a place all patches are, uint8 (H, W, 4) of each open slide."""
+
+    pictures: Mapping[SlideId, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedModel:
+    """A model that was taught, among the others."""
+
+    entry: "ModelEntry"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportedLesson:
+    """Files, all written."""
+
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SimilarRequest:
+    """A place to which all patches are compared."""
+
+    teach: TeachRequest
+    slide: SlideId
+    patch: int
+    grounds: Mapping[SlideId, MapGround]
+
+
+def survey() -> Generator[Encoders, None, None]:
+    """List the models whose encoder can be used."""
+    from napari_xmag.zoo import list_models
+
+    yield Encoders(tuple(entry for entry in list_models() if not entry.problem))
+
+
+def encode(
+    slide: Slide, model: str, store: FeatureStore
+) -> Generator[AnalyzeEvent | Encoded, None, None]:
+    """Find the tissue of a slide and encode it, or take what the store has of it."""
+    mask = yield from awaited(lambda: find_tissue(slide), "Finding tissue")
+    opened = yield from awaited(lambda: _opened(model), "Loading the encoder")
+    features = yield from encode_slide(slide, opened, store, mask=mask)
+
+    def encoded() -> Encoded:
+        prepared = prepare_slide(features, mask)
+        return Encoded(prepared, MapGround.of(prepared.features, mask))
+
+    yield (yield from awaited(encoded, "Measuring the tissue"))
+
+
+def answer(
+    teacher: Teacher, request: AnswerRequest
+) -> Generator[Mapped | NotYet | Measured | Estimate, None, None]:
+    """Learn from the examples: the maps first, then all that takes longer."""
+    try:
+        taught = teacher.fit(request.teach)
+    except (TeachError, TissueError) as error:
+        yield NotYet(str(error))
+        return
+    colors = {kind.name: kind.color for kind in request.teach.lesson.classes}
+    chosen = [colors[name] for name in taught.classes]
+    shown = {slide: taught.maps[slide] for slide in request.grounds}
+    yield Mapped(
+        taught,
+        {slide: class_picture(request.grounds[slide], shown[slide], chosen) for slide in shown},
+    )
+    yield Measured({slide: tuple(areas(taught, slide, intervals=False)) for slide in shown})
+    yield estimate(taught)
+    measured = {}
+    for slide in shown:
+        measured[slide] = tuple(areas(taught, slide))
+        yield Measured({**{s: tuple(areas(taught, s, intervals=False)) for s in shown}, **measured})
+
+
+def alike(teacher: Teacher, request: SimilarRequest) -> Generator[Alike, None, None]:
+    """Compare all patches with those of a place."""
+    found = find_similar(teacher.layout(request.teach), request.slide, request.patch)
+    yield Alike(
+        {slide: likeness_picture(ground, found[slide]) for slide, ground in request.grounds.items()}
+    )
+
+
+def picture_suggestions(
+    taught: Taught, slides: Mapping[SlideId, Slide]
+) -> Generator[Waiting | tuple[SuggestedPatch, ...], None, None]:
+    """Choose what is worth labelling next, and read its pictures."""
+    from napari_xmag.slide.tiles import read_tiles
+
+    chosen = [each for each in suggest(taught, SUGGESTIONS) if each.slide in slides]
+    found: dict[int, SuggestedPatch] = {}
+    for of, slide in slides.items():
+        numbers = [number for number, each in enumerate(chosen) if each.slide == of]
+        prepared = taught.request.slide(of)
+        boxes = _boxes(prepared, [chosen[number].patch for number in numbers])
+        with closing(read_tiles(slide, boxes, SUGGESTION_PX, workers=1)) as pictures:
+            for read in pictures:
+                if read is None:
+                    yield Waiting("Reading patches")
+                    continue
+                number = numbers[read.index]
+                each = chosen[number]
+                found[number] = SuggestedPatch(of, each.patch, each.is_taught, read.pixels)
+    yield tuple(found[number] for number in sorted(found))
+
+
+def _opened(model: str) -> StoredModel:
+    prepare_torch()  # an engine may want PyTorch, which must not meet OpenGL unprepared
+    from napari_xmag.zoo import open_model
+
+    return open_model(model)
+
+
+def save_model(
+    taught: Taught, encoder: str, folder: Path, *, replace: bool
+) -> Generator[Waiting | SavedModel, None, None]:
+    """Save what was learned among the user's models, all of it or nothing."""
+    from napari_xmag.zoo import list_models
+
+    def saved() -> SavedModel:
+        save_taught_model(taught, _opened(encoder), folder, replace=replace)
+        (entry,) = [each for each in list_models(verify=False) if each.name == folder.name]
+        return SavedModel(entry)
+
+    yield (yield from awaited(saved, "Saving the model"))
+
+
+def export(
+    taught: Taught, slides: Mapping[SlideId, Slide], folder: Path
+) -> Generator[Waiting | ExportedLesson, None, None]:
+    """Write areas of all open slides, and outlines and examples of each for QuPath."""
+
+    def written() -> ExportedLesson:
+        rows = [(slide.path.name, areas(taught, of)) for of, slide in slides.items()]
+        files = [folder / AREAS]
+        write_areas(rows, files[0])
+        for of, slide in slides.items():
+            frame = slide_frame(slide, Origin.BOUNDS)
+            name = result_name(slide.path, slide.image.index)
+            parts = {
+                CLASS_OUTLINES: map_features(taught, taught.request.slide(of), frame),
+                EXAMPLES: example_features(taught.request.lesson, of, frame),
+            }
+            for ending, features in parts.items():
+                files.append(folder / f"{name}{ending}")
+                write_annotations(features, files[-1])
+        return ExportedLesson(tuple(files))
+
+    yield (yield from awaited(written, "Exporting"))
+
+
+def read_annotations(
+    path: Path, slide: Slide, prepared: PreparedSlide
+) -> Generator[Waiting | Lesson, None, None]:
+    """Take the annotations of a file as examples."""
+    frame = slide_frame(slide, Origin.BOUNDS)
+    yield (yield from awaited(lambda: read_examples(path, prepared, frame), "Reading"))
+
+
+def _boxes(prepared: PreparedSlide, patches: Sequence[int]) -> list[Box]:
+    """Return boxes twice as wide as the patches: a pathologist judges by the surroundings."""
+    features = prepared.features
+    width, height = features.stride_x, features.stride_y
+    return [
+        Box(x - width, y - height, 2 * width, 2 * height)
+        for x, y in prepared.centers[list(patches)].tolist()
+    ]

@@ -1,0 +1,222 @@
+"""Teaching as a user does it: clicks, keys, strokes, undo, two slides, tomorrow."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari import Viewer
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from napari_xmag._gui.teach.state import Tool
+from napari_xmag.analyze.engine import analyze_slide
+from napari_xmag.slide.open import open_slide
+from napari_xmag.teach.lesson import Lesson
+from napari_xmag.zoo import open_model
+from tests._gui.teach.conftest import BORDER, HEIGHT, RIM, Classroom, open_classroom
+
+pytestmark = pytest.mark.window
+
+Slides = tuple[Path, Path]
+
+
+def map_color(room: Classroom, x: float, y: float) -> tuple[int, ...]:
+    """Return the colour of the map at a place in level-0 pixels, through the layer's own place."""
+    shown = room.shown
+    assert shown.map_layer is not None
+    world = shown.layer.data_to_world((y - 0.5, x - 0.5))
+    row, column = (round(v) for v in shown.map_layer.world_to_data(world))
+    return tuple(int(v) for v in shown.map_layer.data[row, column])
+
+
+def counts(lesson: Lesson) -> list[int]:
+    return [lesson.count(name) for name in lesson.class_names]
+
+
+def test_clicks_give_a_map_that_follows_the_tissue(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    classroom.open(two_tissues[0])
+    assert classroom.widget.learned.words.text().startswith("The map appears as soon as")
+    classroom.teach()
+    state = classroom.widget.state
+    assert counts(state.lesson) == [3, 3]
+    first, second = (kind.color for kind in state.lesson.classes)
+    for y in (700, 1200):
+        assert map_color(classroom, BORDER // 2 + 300, y)[:3] in {first, (90, 90, 90), (0, 0, 0)}
+        assert map_color(classroom, 2 * BORDER - 700, y)[:3] in {second, (90, 90, 90), (0, 0, 0)}
+    assert map_color(classroom, BORDER // 2, 1000)[:3] == first
+    assert map_color(classroom, BORDER + BORDER // 2, 1000)[:3] == second
+    assert map_color(classroom, RIM // 2, HEIGHT / 2)[3] == 0  # glass
+    areas = {area.class_name: area for area in state.areas[classroom.shown.id]}
+    assert abs(sum(area.share for area in areas.values()) - 1) < 1e-6
+    assert state.estimate is not None
+    assert len(state.suggestions) > 3
+
+
+def test_a_second_click_takes_back_and_undo_brings_back(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    classroom.open(two_tissues[0])
+    classroom.click(BORDER // 2, 1000)
+    assert counts(classroom.widget.state.lesson) == [1, 0]
+    classroom.click(BORDER // 2, 1000)
+    assert counts(classroom.widget.state.lesson) == [0, 0]
+    classroom.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert counts(classroom.widget.state.lesson) == [1, 0]
+    modifiers = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    classroom.key(Qt.Key.Key_Z, modifiers)
+    assert counts(classroom.widget.state.lesson) == [0, 0]
+
+
+def test_a_stroke_paints_and_erases_over_several_patches(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    shown = classroom.open(two_tissues[0])
+    before = tuple(classroom.viewer.scene.camera.center)
+    classroom.drag((500, 1000), (1300, 1000))
+    painted = counts(classroom.widget.state.lesson)[0]
+    assert shown.prepared is not None
+    assert painted >= 800 / shown.prepared.features.stride_x
+    assert tuple(classroom.viewer.scene.camera.center) == before  # the slide did not move
+    assert shown.marks_layer is not None
+    assert len(shown.marks_layer.data) == painted
+    classroom.key(Qt.Key.Key_E)
+    classroom.drag((500, 1000), (1300, 1000))
+    assert counts(classroom.widget.state.lesson) == [0, 0]
+    classroom.widget.controller.undo()
+    assert counts(classroom.widget.state.lesson)[0] == painted
+
+
+def test_a_click_on_glass_is_told(
+    classroom: Classroom, two_tissues: Slides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_xmag._gui.teach.controller.tell", told.append)
+    classroom.open(two_tissues[0])
+    classroom.click(RIM / 2, HEIGHT / 2)
+    assert counts(classroom.widget.state.lesson) == [0, 0]
+    assert "no tissue" in told[0]
+
+
+def test_one_class_only_is_said(classroom: Classroom, two_tissues: Slides) -> None:
+    classroom.open(two_tissues[0])
+    classroom.click(BORDER // 2, 1000)
+    classroom.settle()
+    assert "two classes" in classroom.widget.learned.words.text()
+    assert classroom.shown.map_layer is None
+
+
+def test_a_region_makes_all_its_patches_examples(classroom: Classroom, two_tissues: Slides) -> None:
+    shown = classroom.open(two_tissues[0])
+    classroom.widget.classes.region.click()
+    assert shown.region_layer is not None
+    corners = np.array([[500, 500], [500, 1200], [1200, 1200], [1200, 500.0]])
+    shown.region_layer.add(corners, shape_type="polygon")
+    assert shown.prepared is not None
+    middles = shown.prepared.centers
+    inside = ((middles > 500) & (middles < 1200)).all(1).sum()
+    assert counts(classroom.widget.state.lesson) == [inside, 0]
+    assert shown.region_layer is None
+
+
+def test_a_suggestion_is_labelled_by_a_digit(classroom: Classroom, two_tissues: Slides) -> None:
+    classroom.open(two_tissues[0])
+    classroom.teach()
+    button = classroom.widget.strip.buttons[0]
+    suggested = button.suggested
+    button.picture.setFocus()
+    classroom.bot.keyClick(button.picture, Qt.Key.Key_2)
+    assert counts(classroom.widget.state.lesson) == [3, 4]
+    session = classroom.widget.controller.session
+    assert session.class_of(suggested.slide, suggested.patch) == "Other"
+    classroom.settle()
+    patches = [each.suggested.patch for each in classroom.widget.strip.buttons]
+    assert patches
+    assert suggested.patch not in patches
+
+
+def test_find_similar_needs_no_class(classroom: Classroom, two_tissues: Slides) -> None:
+    classroom.open(two_tissues[0])
+    classroom.key(Qt.Key.Key_F)
+    assert classroom.widget.state.tool is Tool.SIMILAR
+    classroom.click(BORDER // 2, 1000)
+    classroom.settle()
+    here = map_color(classroom, BORDER // 2, 1000)
+    there = map_color(classroom, BORDER + BORDER // 2, 1000)
+    assert here[3] == 255
+    assert there[3] < here[3]
+    assert counts(classroom.widget.state.lesson) == [0, 0]
+    assert classroom.widget.learned.again.isVisible()
+
+
+def test_a_second_slide_is_mapped_at_once_and_can_be_put_right(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    classroom.open(two_tissues[0])
+    classroom.teach()
+    first = classroom.shown
+    second = classroom.open(two_tissues[1])
+    classroom.settle()
+    assert second.map_layer is not None
+    assert second.map_layer.visible
+    assert first.map_layer is not None
+    assert not first.map_layer.visible
+    classroom.click(BORDER // 2, 1000)
+    assert len(classroom.widget.state.lesson.slides) == 2
+    classroom.viewer.layers.remove(first.layer)
+    classroom.settle()
+    taught = classroom.widget.state.taught
+    assert taught is not None
+    assert len(taught.examples) == 7  # those of the slide that is gone still teach
+
+
+def test_examples_are_there_tomorrow(
+    classroom: Classroom,
+    two_tissues: Slides,
+    make_napari_viewer: Callable[..., Viewer],
+    qtbot: QtBot,
+) -> None:
+    classroom.open(two_tissues[0])
+    classroom.teach()
+    colour = map_color(classroom, BORDER // 2, 1000)
+    classroom.widget.shut_down()
+    viewer = make_napari_viewer(show=True)
+    again = open_classroom(viewer, qtbot)
+    again.open(two_tissues[0])
+    again.settle()
+    assert counts(again.widget.state.lesson) == [3, 3]
+    assert map_color(again, BORDER // 2, 1000) == colour
+    again.widget.shut_down()
+
+
+def test_a_saved_model_analyzes_and_exports_can_be_read_again(
+    classroom: Classroom, two_tissues: Slides, tmp_path: Path
+) -> None:
+    classroom.open(two_tissues[0])
+    classroom.teach()
+    classroom.widget.save.name.setText("Two tissues")
+    classroom.widget.save.save.click()
+    controller = classroom.widget.controller
+    classroom.wait(lambda: not controller.jobs.running)
+    model = open_model("two-tissues")
+    with open_slide(two_tissues[1]) as slide:
+        result = analyze_slide(slide, model)
+    assert result.classes[:2] == ("Tumor", "Other")
+    middle = result.patches.x + result.patches.width / 2
+    said = result.patches.evidence[:, :2].argmax(1)
+    sure = np.abs(middle - BORDER) > 400
+    assert (said[sure] == (middle > BORDER)[sure]).mean() > 0.95
+    out = tmp_path / "exports"
+    controller.export(out)
+    classroom.wait(lambda: not controller.jobs.running)
+    assert {path.name for path in out.iterdir()} == {
+        "areas.csv",
+        "first-classes.geojson",
+        "first-examples.geojson",
+    }
+    controller.start_over()
+    assert counts(classroom.widget.state.lesson) == [0, 0]
+    controller.read_annotations(out / "first-examples.geojson")
+    classroom.wait(lambda: counts(classroom.widget.state.lesson) == [3, 3])
