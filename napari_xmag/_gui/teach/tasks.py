@@ -15,7 +15,7 @@ from napari_xmag._gui.teach.state import SuggestedPatch
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.errors import TeachError, TissueError
-from napari_xmag.export.folder import result_name
+from napari_xmag.export.result_folders import result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
 from napari_xmag.geometry import Box
