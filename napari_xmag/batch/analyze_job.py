@@ -15,6 +15,7 @@ from napari_xmag.batch.slide_job import SlideJob, SlideTask
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.features.store import FeatureStore
     from napari_xmag.qupath.origin import Origin
     from napari_xmag.qupath.regions import Regions
     from napari_xmag.slide.base import Slide
@@ -32,11 +33,14 @@ class AnalyzeJob(SlideJob):
         What it must be, in whatever process.
     out
         Holds the folders of all results.
+    store
+        Where the features of slides are kept; None keeps none.
     """
 
     model: Path
     model_sha256: str
     out: Path
+    store: "FeatureStore | None" = None
 
     def work(self, task: SlideTask, label: SlideLabel) -> Iterator[SlideEvent]:
         """Analyze one picture."""
@@ -77,7 +81,7 @@ class AnalyzeJob(SlideJob):
 
         mask = self.regions.mask(slide, within, origin)
         model = opened_model(self.model, self.model_sha256)
-        with closing(analyze(slide, model, self.settings, mask)) as events:
+        with closing(analyze(slide, model, self.settings, mask, self.store)) as events:
             for event in events:
                 if isinstance(event, SlideFinished):
                     result = recorded(event.result, within, wanted.request)

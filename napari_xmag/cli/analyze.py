@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli import regions, slide_options, workers
+from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import SUMMARY_TABLE
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
     from napari_xmag.cli.analyze_report import AnalyzeReport, Count
     from napari_xmag.cli.write_back import WriteBack
+    from napari_xmag.features.store import FeatureStore
 
 _DESCRIPTION = f"""\
 Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each slide,
@@ -80,6 +82,14 @@ def add_parser(subparsers: Any) -> None:
     )
     workers.add_options(parser)
     slide_options.add_machine(parser)
+    parser.add_argument(
+        "--kept-features",
+        type=float,
+        default=20.0,
+        metavar="GB",
+        help="disk for the features of slides, so that another model with the same encoder need "
+        "not encode them again; 0 keeps none (default: 20)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -128,7 +138,20 @@ def _job(args: argparse.Namespace, settings: "AnalyzeSettings", slides: int) -> 
         mpp=args.mpp,
         override_mpp=args.override_mpp,
         anew=args.force,
+        store=_store(args),
     )
+
+
+def _store(args: argparse.Namespace) -> "FeatureStore | None":
+    """Return where features are kept; None where that is switched off."""
+    from napari_xmag.features.store import FeatureStore
+
+    most = args.kept_features
+    if not 0 <= most < float("inf"):
+        raise ConfigError(
+            expected="--kept-features of 0 GB or more", found=str(most), hint="Correct the number."
+        )
+    return FeatureStore.of_user(round(most * 2**30)) if most else None
 
 
 def _analyze(

@@ -25,7 +25,7 @@ from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest, on_glass, require_one_encoder
 from napari_xmag.teach.settings import TeachSettings
 
-_SAMPLE = 4096
+_SAMPLE = 2048
 _MOST_COMPARED = 512
 _SAME = 1e-6
 _ONE_REGION = 2.0
@@ -236,7 +236,7 @@ def principal_components(values: NDArray[np.float32], count: int) -> NDArray[np.
     from sklearn.utils.extmath import randomized_svd
 
     count = min(count, *values.shape)
-    _, _, directions = randomized_svd(values, count, n_iter=4, random_state=0)
+    _, _, directions = randomized_svd(values, count, n_iter=2, random_state=0)
     return np.ascontiguousarray(directions.T).astype(np.float32)
 
 

@@ -275,6 +275,8 @@ def test_the_command_line_teaches_and_analyses(
         assert {line["class"] for line in csv.DictReader(stream)} == {"Orange", "Pink", NOT_TAUGHT}
     assert main(["analyze", slides[1], "--model", "orange", "--out", str(tmp_path / "out")]) == 0
     assert "of the tissue" in capsys.readouterr().out
+    used = json.loads((tmp_path / "out" / "two" / "result.json").read_text())["settings"]
+    assert used["engine"] == "kept features"
 
 
 def test_a_slide_without_annotations_is_named(

@@ -20,6 +20,7 @@ from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 from napari_xmag.slide.base import Slide
@@ -195,7 +196,8 @@ def run(
     if request.tissue.choice in (TissueChoice.REGIONS, TissueChoice.PAINTED):
         mask = yield from awaited(lambda: request.tissue.mask(request.slide), "Reading the mask")
     settings = replace(request.settings, tissue=TissueChoice.WHOLE if whole else TissueChoice.AUTO)
-    events = analyze(request.slide, model, settings, mask=mask)
+    store = FeatureStore.of_user()
+    events = analyze(request.slide, model, settings, mask=mask, store=store)
     with closing(paced(events)) as calm:
         yield from calm
 
