@@ -13,6 +13,31 @@ if TYPE_CHECKING:
     from napari_xmag.analyze.encoder import Scores
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPatches:
+    """The scores of k patches.
+
+    Attributes
+    ----------
+    indices
+        int64 (k,), which patches of the grid.
+    attention_logit
+        float32 (k,).
+    patch_evidence
+        float32 (k, C).
+    tiles
+        int64 (k,), the tile that shows each of them.
+    features
+        float16 (k, D), where they were kept.
+    """
+
+    indices: NDArray[np.int64]
+    attention_logit: NDArray[np.float32]
+    patch_evidence: NDArray[np.float32]
+    tiles: NDArray[np.int64]
+    features: NDArray[np.floating] | None
+
+
 @dataclass
 class ScoreAccumulator:
     """The running account of one analysis.
@@ -71,6 +96,30 @@ class ScoreAccumulator:
         nothing = np.empty(0, np.float32)
         evidence = np.empty((0, self.classes), np.float32)
         return self._event(np.empty(0, np.int64), nothing, evidence)
+
+    def in_order(self, members: NDArray[np.int64]) -> "ScoredPatches":
+        """Return all scores in the order of the bag, in whichever order the tiles were read.
+
+        Parameters
+        ----------
+        members
+            As in ``Bag.members``.
+        """
+        parts = [scores.of_patches for scores in self.scores]
+        indices = np.concatenate([scores.indices for scores in self.scores])
+        known = members[members >= 0]
+        place = np.empty(len(known), np.int64)
+        place[known] = np.arange(len(known))
+        order = np.argsort(place[indices])
+        features = [part.features for part in parts if part.features is not None]
+        tile = np.repeat(np.arange(len(members)), (members >= 0).sum(1))
+        return ScoredPatches(
+            indices[order],
+            np.concatenate([part.attention_logit for part in parts])[order],
+            np.concatenate([part.patch_evidence for part in parts])[order],
+            tile[place[indices[order]]],
+            np.concatenate(features)[order] if features else None,
+        )
 
     def stop(self, lanes: int) -> None:
         """Settle the seconds; ``lanes`` batches were encoded side by side."""

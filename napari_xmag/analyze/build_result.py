@@ -50,10 +50,10 @@ def build_result(
     """
     grid = bag.patches
     if classifier is None or not accumulator.scores:
-        patches, logits = _pooled(info, grid, accumulator)
+        patches, logits = _pooled(info, bag, accumulator)
         raw, calibrated = info.probabilities(logits) if len(patches) else ((), ())
     else:
-        patches, logits, calibrated = _shared(classifier, grid, mask, accumulator)
+        patches, logits, calibrated = _shared(classifier, bag, mask, accumulator)
         raw = logits
     return SlideResult(
         patches=patches,
@@ -69,7 +69,7 @@ def build_result(
         flags=_flags(slide, info, mask, accumulator, patches, calibrated),
         unreadable=tuple(
             UnreadableTile(bag.tiles.boxes[index], reason)
-            for index, reason in accumulator.unreadable
+            for index, reason in sorted(accumulator.unreadable)
         ),
         slide=slide_metadata(slide),
         model=model_facts(info),
@@ -82,31 +82,30 @@ def build_result(
 
 
 def _pooled(
-    info: ModelInfo, grid: TileGrid, accumulator: ScoreAccumulator
+    info: ModelInfo, bag: Bag, accumulator: ScoreAccumulator
 ) -> tuple[PatchTable, NDArray[np.float64]]:
     """Turn the scores of all tiles into attention, evidence and logits, as the head would."""
     if not accumulator.scores:
         return PatchTable.empty(accumulator.classes), np.empty(0)
-    indices = np.concatenate([scores.indices for scores in accumulator.scores])
-    logit = np.concatenate([scores.of_patches.attention_logit for scores in accumulator.scores])
-    evidence = np.concatenate([scores.of_patches.patch_evidence for scores in accumulator.scores])
+    found = accumulator.in_order(bag.members)
+    logit, evidence = found.attention_logit, found.patch_evidence
     if not (np.isfinite(logit).all() and np.isfinite(evidence).all()):
         raise _not_numbers(info.display_name)
-    return _weighed(grid, indices, logit, evidence)
+    return _weighed(bag.patches, found.indices, logit, evidence)
 
 
 def _shared(
-    classifier: PatchClassifier, grid: TileGrid, mask: TissueMask, accumulator: ScoreAccumulator
+    classifier: PatchClassifier, bag: Bag, mask: TissueMask, accumulator: ScoreAccumulator
 ) -> tuple[PatchTable, NDArray[np.float64], NDArray[np.float64]]:
     """Return the table, the summed probabilities and the shares of what examples taught.
 
     Evidence is the part of the tissue in a patch times its probabilities.
     """
-    indices = np.concatenate([scores.indices for scores in accumulator.scores])
-    features = [scores.of_patches.features for scores in accumulator.scores]
-    kept = np.concatenate([part for part in features if part is not None])
-    found = tissue_shares(classifier, grid, mask, indices, kept)
-    return *_weighed(grid, indices, found.weight_logit, found.evidence), found.shares
+    scored = accumulator.in_order(bag.members)
+    assert scored.features is not None  # the engine was told to keep them
+    found = tissue_shares(classifier, bag.patches, mask, scored.indices, scored.features)
+    weighed = _weighed(bag.patches, scored.indices, found.weight_logit, found.evidence)
+    return *weighed, found.shares
 
 
 def _weighed(
@@ -150,7 +149,8 @@ def _flags(
     mpp = require_mpp(slide)
     found = flags.tissue_flags(accumulator.total, accumulator.analyzed, mask.area_um2(mpp) / 1e6)
     found += flags.finder_flags(mask)
-    found += flags.unreadable_flags(accumulator.total, len(accumulator.unreadable))
+    found += flags.unreadable_flags(accumulator.done, len(accumulator.unreadable))
+    found += flags.quick_flags(accumulator.total, accumulator.done)
     if len(patches) and info.training_range is not None:
         mean = accumulator.feature_sum / len(patches)
         distance = info.training_range.distance_from_mean(mean, len(patches))

@@ -2,33 +2,30 @@
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.analyze.accumulator import ScoreAccumulator
 from napari_xmag.analyze.build_result import build_result
+from napari_xmag.analyze.encode_tiles import TileEncoding
 from napari_xmag.analyze.encoder import EncoderLanes, Scores, networks_of, score_features
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, SlidePlanned, Waiting
 from napari_xmag.analyze.kept_features import FeatureKeeper, KeptTiles
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.errors import ResultError, TissueError
+from napari_xmag.errors import ConfigError, ResultError, TissueError
 from napari_xmag.features.patch_features import EXACT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.nets.engines.base import Engine
-from napari_xmag.nets.engines.lanes import usable_cores
 from napari_xmag.nets.engines.open import open_head
 from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.slide.bag import Bag, plan_bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
-from napari_xmag.slide.tiles import Tile, TileGrid, read_tiles, tiles_ahead
 from napari_xmag.slide.tissue import TissueChoice, TissueMask, find_tissue, whole_slide
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_MOST_READERS = 16
 _Answer = TypeVar("_Answer")
 
 
@@ -143,7 +139,8 @@ def encode_slide(
         As for `analyze`.
     """
     require_mpp(slide)
-    run = _Analysis(slide, model, settings or AnalyzeSettings(), mask, store, strict=True)
+    whole = replace(settings or AnalyzeSettings(), quick=False)
+    run = _Analysis(slide, model, whole, mask, store, strict=True)
     return (yield from run.encoding())
 
 
@@ -167,8 +164,6 @@ class _Analysis:
         self._model = model
         self._settings = settings
         self._mask = mask
-        self._pending: deque[Future[Scores]] = deque()
-        self._spoke = time.perf_counter()
 
     def events(self) -> Generator[AnalyzeEvent, None, None]:
         path = self._slide.path
@@ -218,6 +213,8 @@ class _Analysis:
         planned = len(bag.tiles.boxes)
         classes = len(self._model.info.classes)
         whole = networks_of(self._model).classifier is not None
+        if whole and self._settings.quick:
+            raise _not_quick(self._model.info.display_name)
         accumulator = ScoreAccumulator(planned, classes, seconds=clock.laps, keep_features=whole)
         if found is not None and rows is not None:
             yield SlidePlanned(bag.patches, mask, planned)
@@ -231,6 +228,9 @@ class _Analysis:
         with closing(encoder):
             yield SlidePlanned(bag.patches, mask, planned)
             used = yield from self._encoded(bag, mask, encoder, accumulator)
+        if accumulator.done < accumulator.total:
+            self._keeper.close()  # features are kept of whole slides only
+            used["tiles_planned"], used["tiles_seen"] = accumulator.total, accumulator.done
         keeping = aside.submit(self._keeper.finish)
         kept = yield from _awaited(keeping, "keeping the features")
         return _Scored(bag, mask, accumulator, used, kept)
@@ -240,7 +240,8 @@ class _Analysis:
     ) -> Generator[AnalyzeEvent, None, dict[str, Any]]:
         engine = encoder.engine
         self._keeper.begin(bag, engine.precision)
-        yield from self._tiles(bag, encoder, accumulator)
+        encoding = TileEncoding(self._slide, self._settings, bag, encoder, self._keeper)
+        yield from encoding.events(accumulator, self._model.info)
         return self._settings_used(
             mask,
             engine=engine.name,
@@ -259,10 +260,10 @@ class _Analysis:
         head = yield from _awaited(opening, "preparing the model")
         self._clock.lap("model")
         for index, reason in tiles.unreadable():
-            yield self._said(accumulator.add_unreadable(index, reason))
+            yield accumulator.add_unreadable(index, reason)
         for count, indices, features in tiles.batches():
             scores = Scores(count, indices, score_features(head, features))
-            yield self._said(accumulator.add(scores))
+            yield accumulator.add(scores)
         accumulator.stop(1)
 
     def _find_mask(self) -> TissueMask:
@@ -281,65 +282,6 @@ class _Analysis:
             cells=self._model.cells,
             min_tissue=self._settings.min_tissue,
         )
-
-    def _tiles(
-        self, bag: Bag, encoder: EncoderLanes, accumulator: ScoreAccumulator
-    ) -> Generator[AnalyzeEvent, None, None]:
-        batch: list[Tile] = []
-        with closing(self._read(bag.tiles, encoder.engine)) as tiles:
-            for tile in tiles:
-                if tile is not None and tile.pixels is None:
-                    self._keeper.add_unreadable(bag.members[tile.index], tile.error)
-                    yield self._said(accumulator.add_unreadable(tile.index, tile.error))
-                elif tile is not None:
-                    batch.append(tile)
-                if len(batch) >= encoder.engine.batch_size:
-                    self._submit(encoder, batch, bag)
-                    batch = []
-                yield from self._collect(accumulator, most_pending=2 * encoder.engine.lanes)
-                if time.perf_counter() - self._spoke > BEAT_SECONDS:
-                    yield self._said(Waiting("reading", accumulator.done, accumulator.total))
-        if batch:
-            self._submit(encoder, batch, bag)
-        yield from self._collect(accumulator, most_pending=0)
-        accumulator.stop(encoder.engine.lanes)
-
-    def _submit(self, encoder: EncoderLanes, batch: list[Tile], bag: Bag) -> None:
-        members = bag.members[[tile.index for tile in batch]]
-        self._pending.append(encoder.submit(batch, members))
-
-    def _read(self, grid: TileGrid, engine: Engine) -> Generator[Tile | None, None, None]:
-        workers, ahead = self._settings.workers, tiles_ahead(grid.tile_px)
-        if engine.device != "cpu":
-            # all cores are free to read, and each lane takes a whole batch at once
-            workers = workers or min(_MOST_READERS, usable_cores())
-            ahead = max(ahead, engine.lanes * engine.batch_size)
-        return read_tiles(
-            self._slide,
-            grid.boxes,
-            grid.tile_px,
-            workers=workers,
-            ahead=ahead,
-            poll_seconds=BEAT_SECONDS,
-        )
-
-    def _collect(
-        self, accumulator: ScoreAccumulator, most_pending: int
-    ) -> Generator[AnalyzeEvent, None, None]:
-        """Report finished batches in order; wait while more than ``most_pending`` are not."""
-        while self._pending and (self._pending[0].done() or len(self._pending) > most_pending):
-            try:
-                scores = self._pending[0].result(timeout=BEAT_SECONDS)
-            except NotYet:
-                yield self._said(Waiting("encoding", accumulator.done, accumulator.total))
-                continue
-            self._pending.popleft()
-            self._keeper.add(scores.indices, scores.of_patches.features)
-            yield self._said(accumulator.add(scores))
-
-    def _said(self, event: AnalyzeEvent) -> AnalyzeEvent:
-        self._spoke = time.perf_counter()
-        return event
 
     def _settings_used(self, mask: TissueMask, **used: object) -> dict[str, Any]:
         return {**asdict(self._settings), **used, "tissue": str(mask.method)}
@@ -362,6 +304,14 @@ def _nothing_to_encode(slide: Slide, accumulator: ScoreAccumulator) -> TissueErr
         expected=f"tissue in {slide.path.name}",
         found=f"{tiles} tiles of which none can be read" if tiles else "no tissue",
         hint="Look at the tissue outline and repaint it, or choose another slide.",
+    )
+
+
+def _not_quick(name: str) -> ConfigError:
+    return ConfigError(
+        expected="a model with an attention head, for a quick analysis",
+        found=f"{name}, which measures areas and needs every tile",
+        hint="Analyze the whole slide.",
     )
 
 

@@ -45,6 +45,7 @@ class FlagCode(StrEnum):
     NOT_TAUGHT = "not_taught"
     DEMONSTRATION = "demonstration"
     REGIONS = "regions"
+    QUICK = "quick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,18 @@ def unreadable_flags(planned: int, unreadable: int) -> list[Flag]:
         "The file may be damaged there; result.json lists the places."
     )
     return [Flag(FlagCode.UNREADABLE_TILES, words)]
+
+
+def quick_flags(planned: int, done: int) -> list[Flag]:
+    """Say how much of the tissue a quick analysis looked at."""
+    if done >= planned:
+        return []
+    words = (
+        f"Quick analysis: {done} of {planned} tiles ({100 * done / planned:.0f} %), spread evenly "
+        "over the tissue, were analyzed, and settled the prediction. The map has gaps, and a small "
+        "area can lie in one of them."
+    )
+    return [Flag(FlagCode.QUICK, words)]
 
 
 def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:

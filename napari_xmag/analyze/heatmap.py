@@ -123,6 +123,32 @@ def heat_map(
     return HeatMap(pixels, grid.stride_x, grid.stride_y, grid.origin_x, grid.origin_y)
 
 
+def fill_between(grid: GridLike, values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return values in which each patch without one has that of the nearest patch with one.
+
+    Parameters
+    ----------
+    grid
+        Where the T patches lie.
+    values
+        (T,), NaN for patches that have none yet.
+    """
+    known = np.isfinite(values)
+    if known.all() or not known.any():
+        return values
+    from scipy.ndimage import distance_transform_edt
+
+    index = np.full(grid.shape, -1, np.int64)
+    index[grid.rows[known], grid.columns[known]] = np.flatnonzero(known)
+    steps = grid.stride_y, grid.stride_x
+    row, column = distance_transform_edt(
+        index < 0, sampling=steps, return_distances=False, return_indices=True
+    )
+    nearest = index[row[grid.rows, grid.columns], column[grid.rows, grid.columns]]
+    filled: NDArray[np.floating] = values[nearest]
+    return filled
+
+
 def attention_rank(attention: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the share of the other tiles that get less attention, 0 to 1, float32 (T,).
 

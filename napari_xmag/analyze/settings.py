@@ -34,6 +34,10 @@ class AnalyzeSettings:
         ``"torch"``, ``"graph"`` or ``"compiled"``; ``"auto"`` takes the graph on a CPU that
         computes in float32, else torch.
 
+    quick
+        Stop when the tiles that were seen, spread evenly over the tissue, settle the answer; see
+        `napari_xmag.analyze.quick`.
+
     Raises
     ------
     ConfigError
@@ -99,6 +103,15 @@ class AnalyzeSettings:
             },
         ),
     ] = "auto"
+
+    quick: Annotated[
+        bool,
+        Field(
+            title="Quick",
+            description="Analyse tiles spread evenly over the tissue, and stop when the prediction "
+            "no longer changes. The map has gaps, and small areas can be missed.",
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "workers"):

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,12 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="write the predictions into the metadata of project.qpproj (close it in QuPath)",
     )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="analyze tiles spread evenly over the tissue until they settle the prediction; "
+        "the map has gaps",
+    )
     workers.add_options(parser)
     slide_options.add_machine(parser)
     parser.add_argument(
@@ -108,7 +115,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     from napari_xmag.batch.targets import check_shown, find_targets
     from napari_xmag.cli.write_back import WriteBack
 
-    settings = slide_options.settings_of(args)
+    settings = replace(slide_options.settings_of(args), quick=args.quick)
     slide_options.require_folder(args.out)
     found, targets = find_targets(args.slides)
     report.found(found)

@@ -17,6 +17,7 @@ from napari_xmag.analyze import (
     Waiting,
     analyze,
     analyze_slide,
+    encode_tiles,
 )
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished
 from napari_xmag.errors import ConfigError, ModelError, MppMissingError
@@ -59,10 +60,11 @@ def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
     result = finished.result
     assert done[-1].done == done[-1].total == planned.tiles == len(result.patches)
     assert [event.done for event in done] == sorted(event.done for event in done)
-    live = np.concatenate([event.attention_logit for event in done])
-    np.testing.assert_array_equal(live, result.patches.attention_logit)
     indices = np.concatenate([event.indices for event in done])
-    np.testing.assert_array_equal(planned.grid.columns[indices], result.columns)
+    order = np.argsort(indices)
+    live = np.concatenate([event.attention_logit for event in done])[order]
+    np.testing.assert_array_equal(live, result.patches.attention_logit)
+    np.testing.assert_array_equal(planned.grid.columns[indices[order]], result.columns)
     assert done[-1].seconds_left == 0
     assert done[-1].tiles_per_second > 0
 
@@ -144,6 +146,24 @@ def test_batch_size_changes_nothing(section: Slide, engine: EngineChoice) -> Non
         results[0].patches.attention_logit, results[1].patches.attention_logit, atol=1e-4
     )
     assert [result.settings["batch_size"] for result in results] == [1, 7]
+
+
+@pytest.mark.parametrize("granularity", ["tiles", "cells"])
+def test_order_of_encoding_changes_no_byte(
+    section: Slide, granularity: Granularity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tables = orange_model(granularity=granularity), []
+    orders = {
+        "live": encode_tiles.live_order,
+        "backwards": lambda rows, _: [np.arange(len(rows))[::-1]],
+        "single": lambda rows, _: np.random.default_rng(0).permutation(len(rows))[:, None],
+    }
+    for name, order in orders.items():
+        monkeypatch.setattr(encode_tiles, "live_order", order)
+        analyze_slide(section, model, GRAPH).save(tmp_path / name)
+        tables.append((tmp_path / name / "tiles.csv").read_bytes())
+    assert tables[0].count(b"\n") > 20
+    assert tables[0] == tables[1] == tables[2]
 
 
 def test_result_says_where_it_comes_from(found: Found) -> None:

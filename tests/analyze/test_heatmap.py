@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from napari_xmag.analyze import HeatMapView, heat_map, view_values
-from napari_xmag.analyze.heatmap import attention_rank
+from napari_xmag.analyze.heatmap import attention_rank, fill_between
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Mpp
+from napari_xmag.slide.tiles import TileGrid
 from tests.analyze.test_result import make_result
 
 
@@ -69,3 +70,20 @@ def test_views() -> None:
 def test_unknown_class() -> None:
     with pytest.raises(ConfigError, match="benign, malignant"):
         view_values(make_result(), HeatMapView.EVIDENCE, "purple")
+
+
+def test_patches_without_a_value_take_the_nearest_ones() -> None:
+    rows, columns = np.nonzero(np.ones((9, 12), bool))
+    keep = (rows != 4) | (columns > 5)  # glass inside
+    grid = TileGrid((), columns[keep], rows[keep], 1.0, 1, 20.0, 30.0, 0.0, 0.0, (9, 12))
+    values = np.full(keep.sum(), np.nan, np.float32)
+    known = np.array([0, 17, 60, 88])
+    values[known] = [1, 2, 3, 4]
+    filled = fill_between(grid, values)
+    points = np.stack([grid.rows * 30.0, grid.columns * 20.0], 1)
+    apart = np.linalg.norm(points[:, None] - points[known], axis=2)
+    for value, away in zip(filled, apart, strict=True):
+        assert away[[1, 2, 3, 4].index(int(value))] == pytest.approx(away.min())
+    np.testing.assert_array_equal(fill_between(grid, filled), filled)
+    nothing = np.full(keep.sum(), np.nan, np.float32)
+    assert np.isnan(fill_between(grid, nothing)).all()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
-from napari_xmag.analyze.heatmap import HeatMapView, heat_map
+from napari_xmag.analyze.heatmap import HeatMapView, fill_between, heat_map
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
 
@@ -56,7 +56,9 @@ def show_map(
         return
     values = scores.values(look.view, look.class_name)
     low, high = map_limits(look.view, values)
-    picture = heat_map(scores.grid, hide_below(values, high, look.threshold))
+    # the whole slide is roughly coloured as soon as a few tiles everywhere are in
+    shown = values if scores.final else fill_between(scores.grid, values)
+    picture = heat_map(scores.grid, hide_below(shown, high, look.threshold))
     layer = session.map_layer
     arguments = map_arguments(slide, picture)
     place = placed(session.layer, arguments["scale"], arguments["translate"])
