@@ -238,6 +238,8 @@ class Controller:
         run.session.outcome = "Cancelled." if cancelled else "The analysis ended with an error."
         if run.before is not None or run.live is None:
             self._take_result(run.session, run.before)
+        else:
+            self.paint(run.session)  # with gaps where nothing was seen
 
     # strip
 

@@ -56,8 +56,9 @@ def show_map(
         return
     values = scores.values(look.view, look.class_name)
     low, high = map_limits(look.view, values)
-    # the whole slide is roughly coloured as soon as a few tiles everywhere are in
-    shown = values if scores.final else fill_between(scores.grid, values)
+    # while it runs, the whole slide is roughly coloured as soon as a few tiles everywhere are in
+    runs = session.progress is not None and not scores.final
+    shown = fill_between(scores.grid, values) if runs else values
     picture = heat_map(scores.grid, hide_below(shown, high, look.threshold))
     layer = session.map_layer
     arguments = map_arguments(slide, picture)

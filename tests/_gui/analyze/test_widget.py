@@ -67,11 +67,14 @@ def test_map_fills_in_while_it_runs(window: Window, sample: Path) -> None:
     window.open(sample)
     session = window.start()
 
-    some = np.isfinite(session.map_layer.data).sum()
-    assert 0 < some < session.progress.total
+    known, first = session.scores.known, session.map_layer.data.copy()
+    assert 0 < known < len(session.scores.attention)
+    # what lies between is coloured roughly
+    assert np.isfinite(first).sum() == len(session.scores.attention)
+    assert len(np.unique(first[np.isfinite(first)])) <= known
     assert "filling in" in window.widget.map.legend.title.text()
     window.go_on.set()
-    window.wait(lambda: np.isfinite(session.map_layer.data).sum() > some)
+    window.wait(lambda: not np.array_equal(session.map_layer.data, first, equal_nan=True))
     window.wait(lambda: session.progress is None)
 
 
@@ -86,6 +89,8 @@ def test_cancel_ends_and_can_begin_again(window: Window, sample: Path) -> None:
     assert window.widget.run.button.text() == "Analyze slide"
     assert "Cancelled" in window.widget.run.words.text()
     assert "incomplete" in window.widget.map.legend.title.text()
+    # what was not seen has no colour any more
+    assert np.isfinite(session.map_layer.data).sum() == session.scores.known
     window.start()
 
 
