@@ -14,6 +14,7 @@ from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.train.widget import TrainWidget
+from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.zoo import save_model
 from tests._gui.desk import Desk
 from tests._gui.window import Window, paused
@@ -58,6 +59,7 @@ def window(
     opened = Window(viewer, widget, qtbot, go_on)
     opened.wait(lambda: widget.state.model)
     widget.controller.choose_model("tiny")
+    widget.state.view = HeatMapView.RANK  # weights at random speak for no class
     yield opened
     go_on.set()
     widget.shut_down()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from napari import Viewer
 from pytestqt.qtbot import QtBot
+from qtpy.QtGui import QKeySequence
+from qtpy.QtTest import QTest
 
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
@@ -44,6 +46,12 @@ class Window:
         self.wait(lambda: self.session.slide is not None or self.session.problem)
         return self.session
 
+    def type(self, *keys: str) -> None:
+        """Press keys, as ``N`` or ``Ctrl+Z``, while the canvas has the focus."""
+        canvas = self.viewer.window._qt_viewer.canvas.native
+        for key in keys:
+            QTest.keySequence(canvas, QKeySequence(key))
+
     def press(self) -> None:
         """Press *Analyze slide*, or *Cancel* while it runs."""
         assert self.widget.run.button.isEnabled()
@@ -54,7 +62,7 @@ class Window:
         session = self.session
         self.press()
         self.wait(lambda: session.progress is None)
-        self.wait(lambda: session.cards)
+        self.wait(lambda: session.cards is not None)
         return session
 
     def start(self) -> SlideSession:

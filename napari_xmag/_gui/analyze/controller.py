@@ -4,23 +4,25 @@ import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 
-from napari_xmag._gui.analyze import tasks, tissue_layer
-from napari_xmag._gui.analyze.map_layer import MapLook, look_at, mark_patch, show_map
+from napari_xmag._gui.analyze import tasks
+from napari_xmag._gui.analyze.keeper import Keeper
+from napari_xmag._gui.analyze.map_layer import MapLook, show_map
+from napari_xmag._gui.analyze.places import Places
 from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
 from napari_xmag._gui.analyze.slides import Slides
 from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, WindowState
+from napari_xmag._gui.analyze.tissue_tools import TissueTools
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.notices import tell, tell_error
 from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, XmagError
-from napari_xmag.review.verdicts import Verdict
-from napari_xmag.slide.tissue import TissueChoice, TissueMask
+from napari_xmag.review.evidence import Foremost
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
@@ -58,7 +60,12 @@ class Controller:
         self.slides = Slides(viewer, state, self.jobs)
         self._shelf = tasks.ModelShelf()
         self.runs: dict[SlideSession, _Run] = {}
+        self.places = Places(viewer, state)
+        self.tissue = TissueTools(viewer, state, self.jobs)
+        self.keeper = Keeper(state, self.jobs, self._show_saved)
         self.slides.dropped.connect(self.cancel)
+        self.slides.opened.connect(self.keeper.opened)
+        self.keeper.regions_found.connect(self.tissue.put_back)
         for name in ("view", "class_name", "opacity", "threshold", "current"):
             getattr(state.events, name).connect(self.repaint)
         for name in ("view", "class_name", "current"):
@@ -67,6 +74,7 @@ class Controller:
 
     def close(self) -> None:
         """End all work and let go of viewer and files; for when the window goes away."""
+        self.keeper.close()
         self.slides.disconnect()
         self.jobs.stop_all()
         self.runs.clear()
@@ -105,14 +113,32 @@ class Controller:
         """Show a slide, alone, with its own layers."""
         self.slides.shown.show(session.layer)
 
+    def whole_slide(self) -> bool:
+        """Show all of the slide in sight, with its map."""
+        session = self.state.current
+        if session is None:
+            return False
+        self.slides.shown.fit()
+        if session.map_layer is not None:
+            session.map_layer.visible = True
+        return True
+
+    def swap_results(self) -> bool:
+        """Show the result that was shown before this one, to compare the two."""
+        session = self.state.current
+        if session is None or session.shown_before not in {item.id for item in session.saved}:
+            return False
+        self.keeper.choose(session, session.shown_before)
+        return True
+
     def set_pixel_size(self, mpp: float) -> None:
         """Take the pixel size of the current slide from the user; old results do not hold then."""
         session = self.state.current
         if session is None:
             return
         self.cancel(session)
-        session.result, session.scores, session.outcome = None, None, ""
-        session.cards, session.cards_for = None, None
+        session.scores, session.outcome = None, ""
+        self._forget_result(session)
         for layer in self.slides.layers_of(session):
             if layer is not session.layer:
                 self.viewer.layers.remove(layer)
@@ -136,7 +162,9 @@ class Controller:
         if session.tissue_layer is not None:
             session.tissue_layer.visible = False  # its colour would tint the map
         session.progress = SlideProgress("Starting")
-        session.result, session.cards, session.cards_for = None, None, None
+        self._forget_result(session)
+        if session.map_layer is not None:
+            session.map_layer.visible = True
         run.job = self.jobs.start(
             tasks.run(request, self._shelf), partial(self._hear, run), partial(self._end, run)
         )
@@ -157,29 +185,23 @@ class Controller:
             )
         settings = replace(state.settings, device=state.device)
         return tasks.AnalyzeRequest(
-            session.slide, state.model, settings, self._tissue_request(session)
+            session.slide, state.model, settings, self.tissue.request(session)
         )
 
-    def _tissue_request(self, session: SlideSession) -> tasks.TissueRequest:
-        choice = session.tissue
-        if choice is TissueChoice.REGIONS:
-            polygons = tissue_layer.polygons_of(self.viewer, session)
-            return tasks.TissueRequest(choice, polygons=polygons)
-        if choice is TissueChoice.PAINTED and session.tissue_layer is not None:
-            # A copy: the user may go on painting while the run reads it.
-            pixels = tissue_layer.painted_pixels(session.tissue_layer)
-            return tasks.TissueRequest(choice, pixels=pixels)
-        if choice is TissueChoice.PAINTED:
-            return tasks.TissueRequest(TissueChoice.AUTO)
-        return tasks.TissueRequest(choice)
+    def cancel(self, session: SlideSession | None = None) -> bool:
+        """End the run of a slide (the current one) within a moment; what was there comes back.
 
-    def cancel(self, session: SlideSession | None = None) -> None:
-        """End the run of a slide (the current one) within a moment; what was there comes back."""
+        Returns
+        -------
+        Whether there was one.
+        """
         session = session or self.state.current
         run = self.runs.get(session) if session is not None else None
-        if run is not None and run.job is not None:
-            run.session.progress = SlideProgress("Cancelling")
-            run.job.stop()
+        if run is None or run.job is None:
+            return False
+        run.session.progress = SlideProgress("Cancelling")
+        run.job.stop()
+        return True
 
     def cancel_all(self) -> None:
         """End the runs of all slides."""
@@ -218,15 +240,25 @@ class Controller:
     def _finish(self, run: _Run, result: SlideResult) -> None:
         run.finished = True
         session = run.session
-        session.verdicts = {}
         self._take_result(session, result)
         session.progress = None
+        self.keeper.keep(session, result)
+
+    def _show_saved(self, session: SlideSession, result: SlideResult, result_id: str) -> None:
+        self._take_result(session, result)
+        session.shown_id = result_id
+
+    def _forget_result(self, session: SlideSession) -> None:
+        session.shown_before = session.shown_id or session.shown_before
+        session.result, session.shown_id = None, ""
+        session.cards, session.cards_for, session.foremost = None, None, None
+        session.place = None
 
     def _take_result(self, session: SlideSession, result: SlideResult | None) -> None:
+        self._forget_result(session)
         session.result = result
         session.scores = PatchScores.of(result) if result is not None else None
         self.paint(session)
-        session.cards_for = None
         self._picture(session)
 
     def _end(self, run: _Run) -> None:
@@ -256,7 +288,9 @@ class Controller:
             return
         if session.cards_for == wanted:
             return
-        session.cards, session.cards_for = None, wanted
+        session.cards, session.foremost, session.place = None, None, None
+        session.cards_for = wanted
+        self.places.refresh(session)
         self.jobs.start(
             tasks.picture_strip(slide, result, wanted),
             partial(self._pictured, session, result, wanted),
@@ -266,7 +300,9 @@ class Controller:
         self, session: SlideSession, result: SlideResult, wanted: str, event: object
     ) -> None:
         current = session.result is result and session.cards_for == wanted
-        if isinstance(event, tuple) and current:
+        if isinstance(event, Foremost) and current:
+            session.foremost = event
+        elif isinstance(event, tuple) and current:
             session.cards = event
 
     # map
@@ -284,6 +320,11 @@ class Controller:
         predicted = session.result.predicted if session.result is not None else None
         return predicted or (classes[0] if classes else "")
 
+    def show_evidence(self, class_name: str) -> None:
+        """Show what speaks for a class."""
+        self.state.class_name = class_name
+        self.state.view = HeatMapView.EVIDENCE
+
     def repaint(self) -> None:
         """Show the map of the current slide as the state says."""
         if self.state.current is not None:
@@ -293,77 +334,17 @@ class Controller:
         """Bring a slide's map layer up to date; without values it has none."""
         scores, there = session.scores, session.layer in self.viewer.layers
         if scores is not None and session.mpp is not None and there:
+            before = session.map_layer
             show_map(self.viewer, session, scores, self.look(session))
+            if session.map_layer is not before and session.map_layer is not None:
+                session.map_layer.events.opacity.connect(partial(self._follow_opacity, session))
         elif session.map_layer in self.viewer.layers:
             self.viewer.layers.remove(session.map_layer)
 
-    def go_to(self, patch: int, canvas_px: int) -> None:
-        """Move the camera to a patch of the current result and outline it."""
-        session = self.state.current
-        if session is None or session.result is None or session.mpp is None:
-            return
-        box = tasks.patch_box(session.result, patch)
-        mark_patch(self.viewer, session, box)
-        look_at(self.viewer, session.layer, session.mpp, box, canvas_px)
-
-    def judge(self, patch: int, verdict: Verdict | None) -> None:
-        """Keep what the pathologist says of a patch; None takes it back."""
-        session = self.state.current
-        if session is None or session.result is None:
-            return
-        kept = {key: value for key, value in session.verdicts.items() if key != patch}
-        session.verdicts = kept if verdict is None else {**kept, patch: verdict}
-
-    # tissue
-
-    def choose_tissue(self, choice: TissueChoice) -> None:
-        """Take a part of the slide for the next run; a painted mask needs one to paint on."""
-        session = self.state.current
-        if session is None:
-            return
-        session.tissue = choice
-        if choice is TissueChoice.PAINTED and session.tissue_layer is None:
-            self._outline(session, tasks.TissueRequest(TissueChoice.AUTO))
-
-    def show_tissue(self) -> None:
-        """Show the chosen part as a layer to repaint; a painted one is never thrown away."""
-        session = self.state.current
-        if session is None:
-            return
-        if session.tissue is TissueChoice.PAINTED and session.tissue_layer is not None:
-            session.tissue_layer.visible = True
-            self.viewer.layers.selection.active = session.tissue_layer
-            return
-        try:
-            self._outline(session, self._tissue_request(session))
-        except XmagError as error:
-            tell_error(error)
-
-    def _outline(self, session: SlideSession, request: tasks.TissueRequest) -> None:
-        if session.slide is None or session.mpp is None:
-            return
-        self.jobs.start(tasks.outline(session.slide, request), partial(self._outlined, session))
-
-    def _outlined(self, session: SlideSession, event: object) -> None:
-        slide = session.slide
-        if not isinstance(event, TissueMask) or slide is None or slide.mpp is None:
-            return
-        if session.layer not in self.viewer.layers:
-            return
-        layer = tissue_layer.show_tissue(self.viewer, session, slide, event)
-        layer.events.paint.connect(lambda: setattr(session, "tissue", TissueChoice.PAINTED))
-
-    def draw_regions(self) -> None:
-        """Put a polygon tool into the user's hand."""
-        session = self.state.current
-        if session is None:
-            return
-        session.tissue = TissueChoice.REGIONS
-        own = session.regions_layer
-        if own is None or own not in self.viewer.layers:
-            own = tissue_layer.new_regions(self.viewer, session)
-        self.viewer.layers.selection.active = own
-        own.mode = "add_polygon"
+    def _follow_opacity(self, session: SlideSession, event: Any) -> None:
+        """Take over what the user sets with napari's own slider."""
+        if session is self.state.current:
+            self.state.opacity = float(event.source.opacity)
 
     # export
 
@@ -373,7 +354,7 @@ class Controller:
         if session is None or session.slide is None or session.result is None:
             return
         path = session.path
-        work = tasks.export(session.slide, session.result, folder, origin, session.verdicts)
+        work = tasks.export(session.slide, session.result, folder, origin, session.reviews)
 
         def done(event: object) -> None:
             if isinstance(event, tasks.Exported):

@@ -1,6 +1,6 @@
 """From a reviewed slide to a row of the Train table: its true diagnosis."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_xmag._gui.shared.chooser import LabelBox
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.review.verdicts import Verdict
+from napari_xmag.review.verdicts import PlaceReview, Verdict
 
 
 class LabelPanel(QWidget):
@@ -55,11 +55,11 @@ class LabelPanel(QWidget):
         self.label.addItems(list(result.classes) if result is not None else [])
         self.label.setEditText((result.answer or "") if result is not None else "")
         self.setEnabled(result is not None)
-        self.show_verdicts({})
+        self.show_reviews(())
 
-    def show_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
-        """Say how many patches were marked."""
-        right = sum(verdict is Verdict.RIGHT for verdict in verdicts.values())
-        wrong = len(verdicts) - right
-        marked = f" Patches you marked: {right} right and {wrong} wrong." if verdicts else ""
+    def show_reviews(self, reviews: Sequence[PlaceReview]) -> None:
+        """Say how many places were marked."""
+        right = sum(said.verdict is Verdict.RIGHT for said in reviews)
+        wrong = sum(said.verdict is Verdict.WRONG for said in reviews)
+        marked = f" Patches you marked: {right} right and {wrong} wrong." if right + wrong else ""
         self.words.say(f"Use this slide to train a model.{marked}")

@@ -114,27 +114,40 @@ def _drop(viewer: ViewerModel, layer: Layer | None) -> None:
 
 
 def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
-    """Outline a patch; the one outlined before is not any more."""
-    # A shape's corner lies on pixel corners, half a pixel before the first pixel's centre.
-    left, top, right, bottom = (v - 0.5 for v in (box.x, box.y, box.right, box.bottom))
-    corners = np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
-    _drop(viewer, session.mark_layer)
+    """Outline a patch. The outline is moved: a layer made anew would hold up the window."""
+    layer, (x, y) = session.mark_layer, box.center
+    place = placed(session.layer, tuple(session.layer.scale), (0.0, 0.0))
+    # Pixel 0 has its centre at 0: half a pixel less than the core counts.
+    offset = np.multiply(session.layer.scale, (y - 0.5, x - 0.5))
+    place["translate"] = tuple(np.add(place["translate"], offset))
+    if layer is not None and layer in viewer.layers and _size_of(layer) == (box.width, box.height):
+        layer.translate = place["translate"]
+        return
+    _drop(viewer, layer)
+    right, bottom = box.width / 2, box.height / 2
+    corners = [[-bottom, -right], [-bottom, right], [bottom, right], [bottom, -right]]
     session.mark_layer = Shapes(
-        [corners],
+        [np.array(corners)],
         shape_type="polygon",
         face_color="transparent",
         edge_color=_MARK_COLOR,
         edge_width=max(box.width, box.height) / 40,
         name=f"Patch – {session.layer.name}",
         metadata=layer_metadata(session.path, "marked patch", session.image),
-        **placed(session.layer, tuple(session.layer.scale), (0.0, 0.0)),
+        **place,
     )
     add_quietly(viewer, session.mark_layer)
 
 
-def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box, canvas_px: int) -> None:
+def _size_of(mark: Shapes) -> tuple[float, float]:
+    bottom, right = mark.data[0].max(axis=0)
+    return 2 * float(right), 2 * float(bottom)
+
+
+def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box) -> None:
     """Move the camera so that a patch lies in the middle, with some of what is around it."""
     x, y = box.center
     camera = viewer.scene.camera
     camera.center = (0.0, *slide.data_to_world((y - 0.5, x - 0.5)))
-    camera.zoom = canvas_px / (_MARK_PART * max(box.width * mpp.x, box.height * mpp.y))
+    side = max(box.width * mpp.x, box.height * mpp.y)
+    camera.zoom = min(viewer.canvas.size) / (_MARK_PART * side)

@@ -3,20 +3,20 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
-from superqt.utils import qthrottled
+from superqt.utils import qthrottled, signals_blocked
 
 from napari_xmag._gui.analyze.legend import Legend
 from napari_xmag._gui.analyze.scores import PatchScores
-from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.heatmap import HeatMapView
 
 _PAINT_MS = 50  # a dragged slider moves faster than a large map can be painted
 _VIEWS = {
+    HeatMapView.EVIDENCE: "Evidence for a class",
     HeatMapView.RANK: "Attention (rank)",
     HeatMapView.RAW: "Attention (raw)",
-    HeatMapView.EVIDENCE: "Evidence for a class",
 }
 
 
@@ -30,10 +30,12 @@ class MapPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.views = Chooser("What the colours of the map show.")
-        self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.RANK)
+        self.views = Chooser("What the colours of the map show (V: next view).")
+        self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.EVIDENCE)
         self.classes = Chooser("Show which patches speak for this class, and which against it.")
-        self.opacity = _percent_slider("How opaque the map is.", 50)
+        self.opacity = _percent_slider(
+            "How opaque the map is (keys + and −; M shows and hides it).", 50
+        )
         self.threshold = _percent_slider(
             "Hide patches below this percentage of the colour scale.", 0
         )
@@ -53,7 +55,7 @@ class MapPanel(QWidget):
         layout.addWidget(self._controls)
         layout.addWidget(self.legend)
         self._wire()
-        self.show_session(None, HeatMapView.RANK, "", 0.0)
+        self.show_session(None, WindowState(), "")
 
     def _wire(self) -> None:
         self.views.activated.connect(
@@ -72,7 +74,7 @@ class MapPanel(QWidget):
         self.threshold_set.emit(percent / 100)
 
     def show_session(
-        self, session: SlideSession | None, view: HeatMapView, class_name: str, threshold: float
+        self, session: SlideSession | None, state: WindowState, class_name: str
     ) -> None:
         """Show the controls that the slide's map needs."""
         scores = session.scores if session is not None else None
@@ -82,17 +84,25 @@ class MapPanel(QWidget):
         self.legend.setVisible(shown)
         if session is None or scores is None or not shown:
             return
-        self.views.setCurrentIndex(list(_VIEWS).index(view))
+        self.views.setCurrentIndex(list(_VIEWS).index(state.view))
         self.classes.offer([(name, name) for name in scores.classes], class_name)
-        by_class = view is HeatMapView.EVIDENCE
-        self._form.setRowVisible(self.classes, by_class)
-        self.legend.show_map(scores, view, class_name, threshold, _note(session, scores))
+        _set_quietly(self.opacity, round(100 * state.opacity))
+        _set_quietly(self.threshold, round(100 * state.threshold))
+        self.legend.show_map(
+            scores, state.view, class_name, state.threshold, _note(session, scores)
+        )
 
 
 def _note(session: SlideSession, scores: PatchScores) -> str:
     if scores.final:
         return ""
     return " – filling in" if session.progress is not None else " – incomplete"
+
+
+def _set_quietly(slider: QLabeledSlider, value: int) -> None:
+    if slider.value() != value:
+        with signals_blocked(slider):
+            slider.setValue(value)
 
 
 def _percent_slider(tip: str, value: int) -> QLabeledSlider:

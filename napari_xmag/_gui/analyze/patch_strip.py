@@ -1,10 +1,13 @@
-"""The foremost patches, side by side: click to go there, mark as right or wrong."""
+"""The foremost patches, side by side: click to go there, mark as right or wrong, comment."""
+
+from collections.abc import Mapping
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -14,10 +17,15 @@ from qtpy.QtWidgets import (
 
 from napari_xmag._gui.analyze.state import PatchCard, SlideSession
 from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
-from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, discard
-from napari_xmag.review.verdicts import Verdict
+from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard
+from napari_xmag.review.verdicts import PlaceReview, Verdict
 
-_SIDE = 104
+_SIDE = 94
+_PICTURE_STYLE = (
+    "QPushButton {{ border: 3px solid {border}; padding: 0px; }}"
+    "QPushButton:hover, QPushButton:focus {{ border-color: {hover}; }}"
+)
+_HERE = "#ffe600"  # as the outline on the slide
 
 
 class PatchButton(QWidget):
@@ -26,7 +34,7 @@ class PatchButton(QWidget):
     clicked = Signal(int)
     judged = Signal(int, object)
 
-    def __init__(self, card: PatchCard, class_name: str, verdict: Verdict | None) -> None:
+    def __init__(self, card: PatchCard, class_name: str) -> None:
         super().__init__()
         self.card = card
         self._value = _evidence_words(card) if class_name else _attention_words(card)
@@ -35,29 +43,29 @@ class PatchButton(QWidget):
         self.picture.setIconSize(QSize(_SIDE, _SIDE))
         self.picture.setIcon(icon_of(card.pixels))
         self.picture.setText("" if card.pixels is not None else "unreadable")
-        self.picture.setStyleSheet(
-            "QPushButton { border: 2px solid transparent; padding: 1px; }"
-            f"QPushButton:hover, QPushButton:focus {{ border-color: {ACCENT.name()}; }}"
-        )
         rank = f"evidence for “{class_name}”" if class_name else "attention"
-        self.picture.setToolTip(f"Patch {card.place} by {rank} ({self._value}). Click to go there.")
+        self.picture.setToolTip(
+            f"Patch {card.place} by {rank} ({self._value}). Click to go there (N: next place, P: "
+            "previous place)."
+        )
         self.picture.setAccessibleName(f"Patch {card.place}")
-        self.picture.clicked.connect(lambda: self.clicked.emit(card.patch))
+        self.picture.clicked.connect(lambda: self.clicked.emit(card.place - 1))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.picture)
-        layout.addLayout(self._ticks(verdict))
+        layout.addLayout(self._ticks())
+        self.show_here(False)
+        self.show_said(None)
 
-    def _ticks(self, verdict: Verdict | None) -> QHBoxLayout:
-        self.right = self._tick("✓", Verdict.RIGHT, "Right: the model should look here.", ACCENT)
-        self.wrong = self._tick("✗", Verdict.WRONG, "Wrong: the model should not look here.", ALARM)
-        self.right.setChecked(verdict is Verdict.RIGHT)
-        self.wrong.setChecked(verdict is Verdict.WRONG)
-        label = QLabel(f"{self.card.place}  ·  {self._value}")
+    def _ticks(self) -> QHBoxLayout:
+        right, wrong = "Right: the model should look here", "Wrong: the model should not look here"
+        self.right = self._tick("✓", Verdict.RIGHT, f"{right} (key 1).", ACCENT)
+        self.wrong = self._tick("✗", Verdict.WRONG, f"{wrong} (key 2).", ALARM)
+        self.label = QLabel()
         row = QHBoxLayout()
         row.setSpacing(2)
-        row.addWidget(label, 1)
+        row.addWidget(self.label, 1)
         row.addWidget(self.right)
         row.addWidget(self.wrong)
         return row
@@ -66,9 +74,9 @@ class PatchButton(QWidget):
         button = QToolButton()
         button.setText(sign)
         button.setCheckable(True)
-        button.setToolTip(f"{tip} Saved in exports.")
+        button.setToolTip(f"{tip} Saved at once; Ctrl+Z takes it back.")
         button.setAccessibleName(f"Patch {self.card.place} {verdict}")
-        button.setFixedSize(24, 22)
+        button.setFixedSize(22, 22)
         button.setStyleSheet(
             "QToolButton { border: 1px solid #808080; border-radius: 3px; }"
             f"QToolButton:checked {{ background-color: {color.name()}; color: white; }}"
@@ -77,9 +85,22 @@ class PatchButton(QWidget):
         return button
 
     def _judge(self, verdict: Verdict | None) -> None:
-        self.right.setChecked(verdict is Verdict.RIGHT)
-        self.wrong.setChecked(verdict is Verdict.WRONG)
-        self.judged.emit(self.card.patch, verdict)
+        self.judged.emit(self.card.place - 1, verdict)
+
+    def show_said(self, said: PlaceReview | None) -> None:
+        """Show verdict and comment."""
+        self.right.setChecked(said is not None and said.verdict is Verdict.RIGHT)
+        self.wrong.setChecked(said is not None and said.verdict is Verdict.WRONG)
+        comment = said.comment if said is not None else ""
+        self.label.setText(f"{self.card.place}{' ✎' if comment else ''} · {self._value}")
+        self.label.setToolTip(comment)
+
+    def show_here(self, here: bool) -> None:
+        """Mark this patch as the one that is looked at."""
+        self.here = here
+        border = _HERE if here else "transparent"
+        hover = _HERE if here else ACCENT.name()
+        self.picture.setStyleSheet(_PICTURE_STYLE.format(border=border, hover=hover))
 
 
 class PatchStrip(QWidget):
@@ -87,6 +108,8 @@ class PatchStrip(QWidget):
 
     clicked = Signal(int)
     judged = Signal(int, object)
+    stepped = Signal(int)
+    commented = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,44 +126,103 @@ class PatchStrip(QWidget):
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        self._scroll.setFixedHeight(_SIDE + 60)
+        self._scroll.setFixedHeight(_SIDE + 52)
         self.words = Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
         layout.addWidget(self.words)
         layout.addWidget(self._scroll)
+        layout.addWidget(self._walk())
         self.show_session(None)
+
+    def _walk(self) -> QWidget:
+        """Make the line below the pictures: where one is, and what one says of it."""
+        self._line = QWidget()
+        self.before, self.after = QToolButton(), QToolButton()
+        self.position = bold(QLabel())
+        self.comment = QLineEdit()
+        self.comment.setPlaceholderText("Comment on this place (C)")
+        self.comment.setToolTip("What you see here. Saved when you press Enter.")
+        self.comment.setAccessibleName("Comment")
+        self.comment.editingFinished.connect(self._comment)
+        row = QHBoxLayout(self._line)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for button, sign, by, tip in (
+            (self.before, "◀", -1, "Previous place (P)."),
+            (self.after, "▶", 1, "Next place (N)."),
+        ):
+            button.setText(sign)
+            button.setToolTip(tip)
+            button.setAccessibleName(tip)
+            button.clicked.connect(lambda _, by=by: self.stepped.emit(by))
+        for widget in (self.before, self.position, self.after):
+            row.addWidget(widget)
+        row.addWidget(self.comment, 1)
+        return self._line
+
+    def _comment(self) -> None:
+        if self.comment.isModified():
+            self.comment.setModified(False)
+            self.commented.emit(self.comment.text())
 
     def show_session(self, session: SlideSession | None) -> None:
         """Show the patches of a slide as they are marked."""
         for patch in self.patches:
             self._row.removeWidget(patch)
             discard(patch)
-        self.patches = _buttons(session) if session is not None else []
+        cards = (session.cards or ()) if session is not None else ()
+        shown = (session.cards_for or "") if session is not None else ""
+        self.patches = [PatchButton(card, shown) for card in cards]
         for place, patch in enumerate(self.patches):
             patch.clicked.connect(self.clicked)
             patch.judged.connect(self.judged)
             self._row.insertWidget(place, patch)
         self._scroll.setVisible(bool(self.patches))
+        self._line.setVisible(bool(self.patches))
         self.words.say(_words(session))
+        self.show_place(session)
 
+    def show_place(self, session: SlideSession | None) -> None:
+        """Mark the place that is looked at, and show what was said of all."""
+        place = session.place if session is not None else None
+        said: Mapping[int, PlaceReview] = session.said if session is not None else {}
+        for number, patch in enumerate(self.patches):
+            patch.show_said(said.get(patch.card.patch))
+            if patch.here != (number == place):
+                patch.show_here(number == place)
+        self._show_walk(place if place is not None and place < len(self.patches) else -1)
+        if 0 <= self.here < len(self.patches):
+            self._show_comment(said.get(self.patches[self.here].card.patch))
+            self._scroll.ensureWidgetVisible(self.patches[self.here], 40)
 
-def _buttons(session: SlideSession) -> list[PatchButton]:
-    shown, verdicts = session.cards_for or "", session.verdicts
-    return [PatchButton(card, shown, verdicts.get(card.patch)) for card in session.cards or ()]
+    def _show_walk(self, here: int) -> None:
+        """Say where one is; -1 is nowhere yet."""
+        self.here, count = here, len(self.patches)
+        self.position.setText(f"{here + 1} of {count}" if here >= 0 else f"{count} places")
+        self.comment.setEnabled(here >= 0)
+        self.before.setEnabled(here > 0)
+        self.after.setEnabled(here < count - 1)
+
+    def _show_comment(self, said: PlaceReview | None) -> None:
+        comment = said.comment if said is not None else ""
+        if self.comment.text() != comment and not self.comment.isModified():
+            self.comment.setText(comment)
 
 
 def _words(session: SlideSession | None) -> str:
     shown = session.cards_for if session is not None else None
     if session is None or shown is None:
         return "Patches appear here when the slide has been analysed."
-    if session.cards is None:
+    found = session.foremost
+    if session.cards is None or found is None:
         return "Reading the patches …"
-    if not shown:
-        return "The patches with the most attention."
     if not session.cards:
-        return f"No patch speaks for “{shown}”."
-    return f"The patches that speak most for “{shown}”."
+        return f"No patch speaks for “{shown}”." if shown else "No patch has any attention."
+    what = f"what speaks for “{shown}”" if shown else "the attention"
+    carried = f"These places carry {100 * found.carried:.0f} % of {what}."
+    return f"{carried} {found.words}".strip()
 
 
 def _attention_words(card: PatchCard) -> str:

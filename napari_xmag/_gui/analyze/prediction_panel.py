@@ -73,7 +73,9 @@ class ClassBar(QWidget):
         painter.setClipPath(shape)
         filled = QRectF(track)
         filled.setWidth(track.width() * self.probability)
-        painter.fillRect(filled, ACCENT if self.answer else text_color(self, 0.5))
+        painter.fillRect(
+            filled, ACCENT if self.answer and self.isEnabled() else text_color(self, 0.5)
+        )
         if self.band is not None:
             self._draw_decision(painter, track, self.band)
 
@@ -128,8 +130,9 @@ class PredictionPanel(QWidget):
         self._layout.addWidget(self.about)
         self._layout.addWidget(self.note)
 
-    def show_result(self, result: SlideResult | None) -> None:
-        """Show answer, reasons, bars and warnings."""
+    def show_result(self, result: SlideResult | None, *, stale: bool = False) -> None:
+        """Show answer, reasons, bars and warnings; ``stale`` ones are grey."""
+        self.setEnabled(not stale)
         for widget in (*self.bars, *self.flags):
             self._layout.removeWidget(widget)
             discard(widget)

@@ -32,10 +32,11 @@ class Slides:
     ----------
     shown
         Keeps one slide in sight.
-    dropped
-        Says that a slide left the viewer.
+    opened, dropped
+        Say that the file of a slide is open, and that a slide left the viewer.
     """
 
+    opened = Signal(SlideSession)
     dropped = Signal(SlideSession)
 
     def __init__(self, viewer: ViewerModel, state: WindowState, jobs: Jobs) -> None:
@@ -93,6 +94,7 @@ class Slides:
             # Once: a user who puts the scale bar away is not asked twice.
             self._viewer.canvas.overlays.scale_bar.visible = True
             self._first_sized = False
+        self.opened.emit(session)
 
     def _not_opened(self, session: SlideSession, error: Exception) -> None:
         session.problem = error.found if isinstance(error, XmagError) else str(error)

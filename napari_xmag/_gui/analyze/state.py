@@ -14,7 +14,10 @@ from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.geometry import Mpp
-from napari_xmag.review.verdicts import Verdict
+from napari_xmag.review.evidence import Foremost
+from napari_xmag.review.history import ReviewHistory
+from napari_xmag.review.store import ReviewStore, SavedResult
+from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueChoice
 
@@ -102,10 +105,20 @@ class SlideSession:
     cards_for
         What the strip shows: the patches that speak most for this class, or those with the most
         attention where it is empty. None before there is a result.
+    foremost
+        Which patches these are, and what they carry; None while they are chosen.
     cards
-        These patches, the foremost first; None while they are read.
-    verdicts
-        Right or wrong by index of the patch; kept with ``result``.
+        Their pictures, the foremost first; None while they are read.
+    place
+        Which of them is looked at, from 0; None where none is.
+    said
+        What was said of the patches as evidence for ``cards_for``, by index of the patch.
+    reviews
+        All that was said of places of the slide.
+    store, history
+        Keep all this; None until the slide is open.
+    saved, shown_id, shown_before
+        The results that are kept, the newest first; which of them is shown, and which was before.
     map_layer, tissue_layer, regions_layer, mark_layer
         Layers made for this slide, while they are in the viewer.
     """
@@ -125,8 +138,16 @@ class SlideSession:
     scores: PatchScores | None = None
     result: SlideResult | None = None
     cards_for: str | None = None
+    foremost: Foremost | None = None
     cards: tuple[PatchCard, ...] | None = None
-    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    place: int | None = None
+    said: Mapping[int, PlaceReview] = field(default_factory=dict)
+    reviews: tuple[PlaceReview, ...] = ()
+    store: ReviewStore | None = None
+    history: ReviewHistory | None = None
+    saved: tuple[SavedResult, ...] = ()
+    shown_id: str = ""
+    shown_before: str = ""
     map_layer: "Image | None" = None
     tissue_layer: "Labels | None" = None
     regions_layer: "Shapes | None" = None
@@ -172,7 +193,7 @@ class WindowState:
     device: str = "auto"
     settings: AnalyzeSettings | None = field(default_factory=AnalyzeSettings)
     settings_problem: str = ""
-    view: HeatMapView = HeatMapView.RANK
+    view: HeatMapView = HeatMapView.EVIDENCE
     class_name: str = ""
     opacity: float = 0.5
     threshold: float = 0.0

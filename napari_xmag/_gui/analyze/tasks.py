@@ -1,7 +1,7 @@
 """The work that threads do for the window: generators that know neither widget nor viewer."""
 
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -17,12 +17,13 @@ from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
-from napari_xmag.analyze.heatmap import HeatMapView, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.geometry import Box, Mpp
-from napari_xmag.review.verdicts import PlaceReview, Verdict
+from napari_xmag.geometry import Mpp
+from napari_xmag.review.evidence import Foremost, foremost
+from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
+from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.given_mpp import fill_mpp
 from napari_xmag.slide.metadata import slide_metadata
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-STRIP_PATCHES = 10
 STRIP_PX = 224
 
 
@@ -202,56 +202,84 @@ def run(
         yield from calm
 
 
-def foremost(
-    result: SlideResult, values: NDArray[np.floating], count: int = STRIP_PATCHES
-) -> NDArray[np.int64]:
-    """Return the indices of the patches with the largest values above zero, the first first.
-
-    Of patches less than half a tile apart only the first is taken: ten pictures of one gland would
-    hide all other evidence.
-    """
-    patches, mpp = result.patches, result.mpp
-    apart = result.model["tile_px"] * result.model["mpp"] / 2
-    left = np.argsort(-values, kind="stable")
-    left = left[values[left] > 0]
-    chosen: list[int] = []
-    while len(left) and len(chosen) < count:
-        first = left[0]
-        chosen.append(int(first))
-        across = np.abs(patches.x[left] - patches.x[first]) * mpp.x
-        down = np.abs(patches.y[left] - patches.y[first]) * mpp.y
-        left = left[np.maximum(across, down) >= 0.99 * apart]
-    return np.array(chosen, np.int64)
-
-
-def patch_box(result: SlideResult, patch: int) -> Box:
-    """Return the level-0 box of a patch."""
-    table = result.patches
-    return Box(*(float(c[patch]) for c in (table.x, table.y, table.width, table.height)))
-
-
 def picture_strip(
     slide: Slide, result: SlideResult, class_name: str
-) -> Generator[Waiting | tuple[PatchCard, ...], None, None]:
-    """Read pictures of the patches that speak most for a class, or are attended to most.
+) -> Generator[Waiting | Foremost | tuple[PatchCard, ...], None, None]:
+    """Choose the patches that speak most for a class, and read their pictures.
 
-    The latter where no class is named.
+    Where no class is named, those with the most attention.
     """
     from napari_xmag.slide.tiles import read_tiles
 
-    view = HeatMapView.EVIDENCE if class_name else HeatMapView.RAW
-    values = view_values(result, view, class_name)
-    chosen = foremost(result, values)
-    boxes = [patch_box(result, int(patch)) for patch in chosen]
+    chosen = foremost(result, class_name)
+    yield chosen
+    boxes = [result.patches.box(int(patch)) for patch in chosen.patches]
     cards: list[PatchCard] = []
     with closing(read_tiles(slide, boxes, STRIP_PX, workers=1)) as pictures:
         for read in pictures:
             if read is None:
                 yield Waiting("Reading patches")
                 continue
-            patch = int(chosen[read.index])
-            cards.append(PatchCard(patch, read.index + 1, float(values[patch]), read.pixels))
+            patch, value = int(chosen.patches[read.index]), float(chosen.values[read.index])
+            cards.append(PatchCard(patch, read.index + 1, value, read.pixels))
     yield tuple(sorted(cards, key=lambda card: card.place))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A result was saved, as ``id``, or one was removed; ``saved`` are all that are kept now."""
+
+    saved: tuple[SavedResult, ...]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """What was saved of a slide: its results, the one that was shown last, and how."""
+
+    saved: tuple[SavedResult, ...]
+    id: str
+    result: SlideResult | None
+    view: ViewState
+    regions: tuple[NDArray[np.float64], ...]
+
+
+def restore(store: ReviewStore) -> Generator[Waiting | Restored, None, None]:
+    """Read what was saved of a slide."""
+
+    def read() -> Restored:
+        view, saved = store.view(), store.results()
+        known = [item.id for item in saved]
+        shown = view.result if view.result in known else next(iter(known), "")
+        result = store.load_result(shown) if shown else None
+        return Restored(saved, shown, result, view, store.regions())
+
+    yield (yield from awaited(read, "Reading what was saved"))
+
+
+def keep_result(store: ReviewStore, result: SlideResult) -> Generator[Waiting | Saved, None, None]:
+    """Save a result beside the others of its slide."""
+
+    def keep() -> Saved:
+        name = store.save_result(result)
+        return Saved(store.results(), name)
+
+    yield (yield from awaited(keep, "Saving the result"))
+
+
+def delete_result(store: ReviewStore, result_id: str) -> Generator[Waiting | Saved, None, None]:
+    """Remove a saved result."""
+
+    def delete() -> Saved:
+        store.delete_result(result_id)
+        return Saved(store.results())
+
+    yield (yield from awaited(delete, "Deleting the result"))
+
+
+def load_result(store: ReviewStore, result_id: str) -> Generator[Waiting | SlideResult, None, None]:
+    """Load a saved result."""
+    yield (yield from awaited(lambda: store.load_result(result_id), "Reading the result"))
 
 
 def export(
@@ -259,13 +287,12 @@ def export(
     result: SlideResult,
     folder: Path,
     origin: str,
-    verdicts: Mapping[int, Verdict],
+    reviews: Sequence[PlaceReview],
 ) -> Generator[Waiting | Exported, None, None]:
-    """Write all exports, and the verdicts where there are some."""
+    """Write all exports, and what was said of places."""
     from napari_xmag.export import export_all
 
     def written() -> Exported:
-        said = [PlaceReview(patch_box(result, p), verdict=v) for p, v in verdicts.items()]
-        return Exported(export_all(slide, result, folder, origin, said))
+        return Exported(export_all(slide, result, folder, origin, reviews))
 
     yield (yield from awaited(written, "Exporting"))

@@ -1,5 +1,7 @@
 """Tissue between the core and layers: a mask that can be repainted, shapes that become regions."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Shapes
@@ -82,18 +84,26 @@ def polygons_of(viewer: ViewerModel, session: SlideSession) -> tuple[NDArray[np.
     TissueError
         When nothing is drawn.
     """
-    polygons = []
-    for layer in regions_layers(viewer, session):
-        for vertices, kind in zip(layer.data, layer.shape_type, strict=True):
-            if kind in _CLOSED:
-                outline = _ellipse(vertices) if kind == "ellipse" else vertices
-                polygons.append(_level0(outline, layer, session))
+    polygons = closed_shapes(regions_layers(viewer, session), session)
     if not polygons:
         raise TissueError(
             expected="at least one closed shape drawn on the slide",
             found="none",
             hint="Press “Draw regions” and outline the part to be analysed.",
         )
+    return polygons
+
+
+def closed_shapes(
+    layers: Sequence[Shapes], session: SlideSession
+) -> tuple[NDArray[np.float64], ...]:
+    """Return the closed shapes of layers as (N, 2) x, y in level-0 pixels of a slide."""
+    polygons = []
+    for layer in layers:
+        for vertices, kind in zip(layer.data, layer.shape_type, strict=True):
+            if kind in _CLOSED:
+                outline = _ellipse(vertices) if kind == "ellipse" else vertices
+                polygons.append(_level0(outline, layer, session))
     return tuple(polygons)
 
 

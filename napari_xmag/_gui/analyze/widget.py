@@ -21,15 +21,17 @@ from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
 from napari_xmag._gui.analyze.controller import Controller
 from napari_xmag._gui.analyze.export_dialog import ExportDialog, ExportSettings
+from napari_xmag._gui.analyze.keys import KeysDialog, review_keys
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
 from napari_xmag._gui.analyze.patch_strip import PatchStrip
-from napari_xmag._gui.analyze.prediction_panel import PredictionPanel
 from napari_xmag._gui.analyze.requests import Requests
+from napari_xmag._gui.analyze.result_chooser import ResultPanel
 from napari_xmag._gui.analyze.run_panel import RunPanel
 from napari_xmag._gui.analyze.slide_metadata_panel import SlideMetadataPanel
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_panel import TissuePanel
+from napari_xmag._gui.shared.canvas_keys import CanvasKeys
 from napari_xmag._gui.shared.dock import Docked
 from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
@@ -60,7 +62,8 @@ class AnalyzeWidget(Docked):
         self.tissue = TissuePanel()
         self.settings = SettingsForm(AnalyzeSettings, omit=("device", "tissue"))
         self.run = RunPanel()
-        self.prediction = PredictionPanel()
+        self.result = ResultPanel()
+        self.kept, self.prediction = self.result.kept, self.result.prediction
         self.map = MapPanel()
         self.strip = PatchStrip()
         self.label = LabelPanel()
@@ -73,6 +76,8 @@ class AnalyzeWidget(Docked):
         self._lay_out()
         self.controller = Controller(napari_viewer, self.state)
         self._requests = Requests(self.controller)
+        self.keys = review_keys(self.controller, self._begin_comment, self.show_keys)
+        self._canvas_keys = CanvasKeys(napari_viewer, self.keys, self, self.in_front)
         self._wire_panels()
         self._wire_state()
         self._show_all()
@@ -111,7 +116,7 @@ class AnalyzeWidget(Docked):
         column = QVBoxLayout(self.results)
         column.setContentsMargins(0, 0, 0, 0)
         for title, panel in (
-            ("Prediction", self.prediction),
+            ("Prediction", self.result),
             ("Heat map", self.map),
             ("Patches to review", self.strip),
             ("Add this slide to training", self.label),
@@ -135,18 +140,23 @@ class AnalyzeWidget(Docked):
         self.chooser.model_chosen.connect(control.choose_model)
         self.chooser.device_chosen.connect(lambda name: setattr(state, "device", name))
         self.chooser.pixel_size.given.connect(control.set_pixel_size)
-        self.tissue.chosen.connect(control.choose_tissue)
+        self.tissue.chosen.connect(control.tissue.choose)
         self.settings.changed.connect(self._read_settings)
-        self.tissue.show_asked.connect(control.show_tissue)
-        self.tissue.draw_asked.connect(control.draw_regions)
+        self.tissue.show_asked.connect(control.tissue.show)
+        self.tissue.draw_asked.connect(control.tissue.draw)
         self.run.analyze_asked.connect(control.analyze)
         self.run.cancel_asked.connect(lambda: control.cancel())
         self.map.view_chosen.connect(lambda view: setattr(state, "view", view))
-        self.map.class_chosen.connect(lambda name: setattr(state, "class_name", name))
+        self.map.class_chosen.connect(control.show_evidence)
         self.map.opacity_set.connect(lambda value: setattr(state, "opacity", value))
         self.map.threshold_set.connect(lambda value: setattr(state, "threshold", value))
-        self.strip.clicked.connect(self._go_to)
-        self.strip.judged.connect(control.judge)
+        self.kept.chosen.connect(self._choose_result)
+        self.kept.swap_asked.connect(lambda: control.swap_results())
+        self.kept.delete_asked.connect(self._delete_result)
+        self.strip.clicked.connect(lambda place: control.places.go_to(place))
+        self.strip.judged.connect(lambda place, verdict: control.places.judge(place, verdict))
+        self.strip.stepped.connect(lambda by: control.places.step(by))
+        self.strip.commented.connect(self._end_comment)
         self.label.given.connect(self._add_to_training)
         self.export_button.clicked.connect(self._export)
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
@@ -162,7 +172,7 @@ class AnalyzeWidget(Docked):
             getattr(events, name).connect(self._show_models)
         for name in ("devices", "device"):
             getattr(events, name).connect(self._show_devices)
-        for name in ("view", "class_name", "threshold"):
+        for name in ("view", "class_name", "threshold", "opacity"):
             getattr(events, name).connect(self._show_map)
         self._follow_sessions()
 
@@ -194,7 +204,11 @@ class AnalyzeWidget(Docked):
             "result": self._show_result,
             "cards": self._show_strip,
             "cards_for": self._show_strip,
-            "verdicts": self._show_verdicts,
+            "place": self._show_place,
+            "said": self._show_place,
+            "reviews": self._show_reviews,
+            "saved": self._show_prediction,
+            "shown_id": self._show_prediction,
         }.get(info.signal.name, _nothing)()
 
     def _show_all(self) -> None:
@@ -214,12 +228,14 @@ class AnalyzeWidget(Docked):
     def _show_models(self) -> None:
         self.chooser.show_models(self.state.models, self.state.model)
         self._show_progress()
+        self._show_prediction()
 
     def _show_devices(self) -> None:
         self.chooser.show_devices(self.state.devices, self.state.device)
 
     def _show_tissue(self) -> None:
         self.tissue.show_session(self.state.current)
+        self._show_prediction()
 
     def _show_metadata(self) -> None:
         session = self.state.current
@@ -254,23 +270,31 @@ class AnalyzeWidget(Docked):
     def _show_result(self) -> None:
         session = self.state.current
         result = session.result if session is not None else None
-        self.prediction.show_result(result)
+        self._show_prediction()
         self.label.show_result(result)
         self.export_button.setEnabled(result is not None)
         self._show_strip()
+        self._show_reviews()
         self._show_metadata()
+
+    def _show_prediction(self) -> None:
+        chosen = self.controller.entry_of(self.state.model)
+        self.result.show_session(self.state.current, chosen)
 
     def _show_strip(self) -> None:
         self.strip.show_session(self.state.current)
 
-    def _show_verdicts(self) -> None:
-        if self.state.current is not None:
-            self.label.show_verdicts(self.state.current.verdicts)
+    def _show_place(self) -> None:
+        self.strip.show_place(self.state.current)
+
+    def _show_reviews(self) -> None:
+        session = self.state.current
+        self.label.show_reviews(session.reviews if session is not None else ())
 
     def _show_map(self) -> None:
         session, state = self.state.current, self.state
         name = self.controller.class_of(session) if session is not None else ""
-        self.map.show_session(session, state.view, name, state.threshold)
+        self.map.show_session(session, state, name)
 
     # what other widgets ask for
 
@@ -296,11 +320,34 @@ class AnalyzeWidget(Docked):
         self.state.settings, self.state.settings_problem = self.settings.read()
         self._show_progress()
 
-    def _go_to(self, patch: int) -> None:
+    def _choose_result(self, result_id: str) -> None:
+        if self.state.current is not None:
+            self.controller.keeper.choose(self.state.current, result_id)
+
+    def _delete_result(self, result_id: str) -> None:
+        if self.state.current is not None:
+            self.controller.keeper.delete(self.state.current, result_id)
+
+    def _begin_comment(self) -> bool:
+        """Let the user write about the place that is looked at."""
+        session = self.state.current
+        if session is None or session.place is None:
+            return False
+        self.strip.comment.setFocus()
+        return True
+
+    def _end_comment(self, words: str) -> None:
+        self.controller.places.comment(words)
         window = self.main_window()
-        canvas = window.centralWidget() if window is not None else None
-        if canvas is not None:
-            self.controller.go_to(patch, min(canvas.width(), canvas.height()))
+        if window is not None and self.strip.comment.hasFocus():
+            window.setFocus()  # napari hands keys that reach its window to the canvas
+
+    def show_keys(self) -> None:
+        """List the keys."""
+        dialog = KeysDialog(self.keys, self)
+        dialog.finished.connect(dialog.deleteLater)
+        self.keys_dialog = dialog
+        dialog.open()
 
     def _hover(self, viewer: object, event: Any) -> None:
         session = self.state.current
@@ -340,6 +387,7 @@ class AnalyzeWidget(Docked):
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
         self.viewer.mouse_move_callbacks.remove(self._hover)
+        self._canvas_keys.disconnect()
         self._requests.forget()
         self._unfollow_sessions()
         self.state.events.disconnect()

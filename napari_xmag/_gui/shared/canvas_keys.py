@@ -130,9 +130,11 @@ class CanvasKeys:
         self._bound = [each for each in self._bound if each[0] is not owner]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class _BoundKey:
     """What napari calls for a key: ours, else what was there ``before``, else napari's own."""
+
+    __name__ = "key of a dock"  # napari asks for it, as of a function
 
     viewer: ViewerModel
     key: Any

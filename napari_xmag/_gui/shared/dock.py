@@ -67,6 +67,10 @@ class Docked(QWidget):
         """Close the window, or the dock for good, as soon as Qt's present events are done."""
         QTimer.singleShot(0, place, getattr(place, "destroyOnClose", place.close))
 
+    def in_front(self) -> bool:
+        """Say whether the user sees the widget: neither put away nor behind another tab."""
+        return self.isVisible() and not self.visibleRegion().isEmpty()
+
     def parents_changed(self) -> None:
         """Answer that the widget came into a dock, or into another one."""
 

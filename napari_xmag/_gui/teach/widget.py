@@ -58,7 +58,7 @@ class TeachWidget(Docked):
         self._lay_out()
         self.controller = TeachController(napari_viewer, self.state)
         self._keys = CanvasKeys(
-            napari_viewer, teach_keys(self.controller, self.state), self, self.isVisible
+            napari_viewer, teach_keys(self.controller, self.state), self, self.in_front
         )
         self._wire_panels()
         self._wire_state()
@@ -190,17 +190,14 @@ class TeachWidget(Docked):
 
     def _go_to(self, suggested: SuggestedPatch) -> None:
         shown = self.controller.slide_of(suggested.slide)
-        window = self.main_window()
-        canvas = window.centralWidget() if window is not None else None
-        if shown is None or shown.prepared is None or shown.slide is None or canvas is None:
+        if shown is None or shown.prepared is None or shown.slide is None:
             return
         self.controller.slides.shown.show(shown.layer)
         features = shown.prepared.features
         x, y = shown.prepared.centers[suggested.patch]
         width, height = features.stride_x, features.stride_y
         box = Box(x - width / 2, y - height / 2, width, height)
-        side = min(canvas.width(), canvas.height())
-        look_at(self.viewer, shown.layer, require_mpp(shown.slide), box, side)
+        look_at(self.viewer, shown.layer, require_mpp(shown.slide), box)
 
     def _save_model(self, name: str) -> None:
         folder = user_folder() / safe_name(name.replace(" ", "-").casefold())

@@ -18,11 +18,13 @@ def act(window: Window, folder: Path) -> None:
     control.analyze()
     control.set_pixel_size(0.5)
     control.cancel()
-    control.go_to(0, 400)
-    control.judge(0, Verdict.RIGHT)
-    control.choose_tissue(TissueChoice.PAINTED)
-    control.show_tissue()
-    control.draw_regions()
+    for key in window.widget.keys[:-1]:  # the last one shows the keys
+        assert key.act() is False, key.words
+    control.places.go_to(0)
+    control.places.judge(0, Verdict.RIGHT)
+    control.tissue.choose(TissueChoice.PAINTED)
+    control.tissue.show()
+    control.tissue.draw()
     control.export(folder, "slide")
     control.repaint()
     window.widget.export_button.setEnabled(True)
@@ -54,11 +56,11 @@ def test_before_a_result_there_is_nothing_to_mark_or_export(
     window: Window, aperio_slide: Path, tmp_path: Path
 ) -> None:
     session = window.open(aperio_slide)
-    window.widget.controller.go_to(0, 400)
-    window.widget.controller.judge(0, Verdict.RIGHT)
+    window.widget.controller.places.go_to(0)
+    window.widget.controller.places.judge(0, Verdict.RIGHT)
     window.widget.controller.export(tmp_path / "out", "slide")
     assert session.mark_layer is None
-    assert session.verdicts == {}
+    assert session.reviews == ()
     assert not (tmp_path / "out").exists()
 
 

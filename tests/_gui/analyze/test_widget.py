@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from napari_xmag._gui.analyze.state import WindowState
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.review.evidence import foremost
 from napari_xmag.review.verdicts import Verdict, by_patch, read_review
 from napari_xmag.slide.mpp_store import remembered_mpp
 from napari_xmag.slide.tissue import TissueChoice
@@ -236,11 +238,14 @@ def test_one_slide_at_a_time_and_all_that_is_its_own(
 def test_evidence_of_a_class_is_what_the_map_shows(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    panel = window.widget.map
-    assert not panel.classes.isVisible()
-
+    panel, state = window.widget.map, window.widget.state
+    assert WindowState().view is HeatMapView.EVIDENCE  # what speaks for the predicted class
+    assert panel.classes.currentData() == session.result.predicted
     panel.views.setCurrentIndex(2)
     panel.views.activated.emit(2)
+    assert state.view is HeatMapView.RAW
+
+    # To choose a class is to choose its evidence.
     assert panel.classes.isVisible()
     panel.classes.setCurrentIndex(1)
     panel.classes.activated.emit(1)
@@ -267,52 +272,30 @@ def test_raw_attention_and_threshold(window: Window, aperio_slide: Path) -> None
     assert session.map_layer.opacity == 0.25
 
 
-def test_click_on_the_strip_moves_the_camera(window: Window, aperio_slide: Path) -> None:
-    session = window.open(aperio_slide)
-    window.analyze()
-    strip = window.widget.strip.patches
-    attention = session.result.patches.attention
-    order = [tile.card.patch for tile in strip]
-    assert len(order) == 10
-    assert attention[order].tolist() == sorted(attention, reverse=True)[:10]
-
-    strip[3].picture.click()
-
-    tiles, tile = session.result.patches, order[3]
-    center = (
-        tiles.y[tile] + tiles.height[tile] / 2 - 0.5,
-        tiles.x[tile] + tiles.width[tile] / 2 - 0.5,
-    )
-    camera = window.viewer.scene.camera
-    assert camera.center[-2:] == pytest.approx(session.layer.data_to_world(center))
-    marked = session.mark_layer.extent.data
-    assert marked.mean(axis=0) == pytest.approx(center)
-
-
 def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    strip, state = window.widget.strip, window.widget.state
-    attended = [tile.card.patch for tile in strip.patches]
+    strip, state, result = window.widget.strip, window.widget.state, session.result
+    state.view = HeatMapView.RANK
+    window.wait(lambda: session.cards is not None)
+    attended = [button.card.patch for button in strip.patches]
+    assert attended == foremost(result).patches.tolist()
     strip.patches[0].right.click()
-    assert strip.words.text() == "The patches with the most attention."
+    assert "of the attention" in strip.words.text()
 
     state.view = HeatMapView.RAW
-    assert [tile.card.patch for tile in strip.patches] == attended  # still by attention
-    for number, name in enumerate(session.result.classes):
+    assert [button.card.patch for button in strip.patches] == attended  # still by attention
+    for name in result.classes:
         state.view, state.class_name = HeatMapView.EVIDENCE, name
         window.wait(lambda: session.cards is not None)
-        evidence = session.result.patches.evidence[:, number]
-        best = [float(value) for value in sorted(evidence, reverse=True)[:10] if value > 0]
-        assert [tile.card.value for tile in strip.patches] == best
-        assert f"“{name}”" in strip.words.text()
-        assert all(
-            tile.right.isChecked() == (tile.card.patch == attended[0]) for tile in strip.patches
-        )
+        found = foremost(result, name)
+        assert [button.card.patch for button in strip.patches] == found.patches.tolist()
+        assert f"{100 * found.carried:.0f} % of what speaks for “{name}”" in strip.words.text()
+        # It was the attention that was right, not this evidence.
+        assert not any(button.right.isChecked() for button in strip.patches)
 
     state.view = HeatMapView.RANK
     window.wait(lambda: session.cards is not None)
-    assert [tile.card.patch for tile in strip.patches] == attended
     assert strip.patches[0].right.isChecked()
 
 
@@ -326,7 +309,7 @@ def test_ticks_are_kept_and_exported(window: Window, aperio_slide: Path, tmp_pat
     third.right.click()  # taken back
 
     verdicts = {first.card.patch: Verdict.RIGHT, second.card.patch: Verdict.WRONG}
-    assert session.verdicts == verdicts
+    assert {patch: said.verdict for patch, said in session.said.items()} == verdicts
     window.widget.controller.export(tmp_path / "out", "slide")
     window.wait((tmp_path / "out" / "review.csv").exists)
     said = by_patch(session.result, read_review(tmp_path / "out" / "review.csv"))

@@ -1,0 +1,176 @@
+"""What happens to a slide is saved as it happens, and comes back when the slide is opened again."""
+
+from collections.abc import Callable
+from functools import partial
+
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_xmag._gui.analyze import tasks
+from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.shared.jobs import Jobs
+from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import XmagError
+from napari_xmag.review.history import ReviewHistory
+from napari_xmag.review.store import ReviewStore, ViewState
+from napari_xmag.slide.tissue import TissueChoice
+
+_SETTLED_MS = 300
+"""A view is saved when it has not changed for so long: a dragged slider is one change."""
+
+_SEEN = ("view", "class_name", "opacity", "threshold")
+
+
+class Keeper:
+    """Saves results and views of the slides of a window, and restores them.
+
+    Verdicts and comments are saved by the slide's history, regions by the controller.
+
+    Parameters
+    ----------
+    state
+        Followed until `close`.
+    jobs
+        Does the reading and writing in threads.
+    show
+        Called with a slide, its result and the result's id when a saved result is to be shown.
+
+    Attributes
+    ----------
+    regions_found
+        Carries a slide, the polygons that were drawn on it, and the part that was chosen.
+    """
+
+    regions_found = Signal(SlideSession, tuple, str)
+
+    def __init__(
+        self,
+        state: WindowState,
+        jobs: Jobs,
+        show: Callable[[SlideSession, SlideResult, str], None],
+    ) -> None:
+        self._state, self._jobs, self._show = state, jobs, show
+        self._unsaved: SlideSession | None = None
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_SETTLED_MS)
+        self._timer.timeout.connect(self._save_view)
+        for name in _SEEN:
+            getattr(state.events, name).connect(self._changed)
+        state.events.current.connect(self._save_view)
+
+    def close(self) -> None:
+        """Save what is not saved yet."""
+        self._save_view()
+
+    # opening
+
+    def opened(self, session: SlideSession) -> None:
+        """Look for what was saved of a slide that was just opened."""
+        if session.slide_metadata is None:
+            return
+        session.store = ReviewStore(session.slide_metadata["fingerprint"])
+        session.history = ReviewHistory(session.store)
+        for name in ("place", "tissue", "shown_id"):
+            getattr(session.events, name).connect(partial(self.touch, session))
+        self._jobs.start(tasks.restore(session.store), partial(self._restored, session))
+
+    def _restored(self, session: SlideSession, event: object) -> None:
+        if not isinstance(event, tasks.Restored) or session not in self._state.sessions:
+            return
+        session.saved = event.saved
+        self.regions_found.emit(session, event.regions, event.view.tissue)
+        result = event.result
+        if result is None or session.result is not None or session.progress is not None:
+            return
+        if result.mpp != session.mpp:
+            return  # it was made with another pixel size, which was given by hand
+        if session is self._state.current:
+            self._apply(event.view)
+        self._show(session, result, event.id)
+
+    def _apply(self, view: ViewState) -> None:
+        for name in _SEEN:
+            if getattr(self._state, name) != getattr(view, name):
+                setattr(self._state, name, getattr(view, name))
+
+    # results
+
+    def keep(self, session: SlideSession, result: SlideResult) -> None:
+        """Save a new result."""
+        if session.store is not None:
+            work = tasks.keep_result(session.store, result)
+            self._jobs.start(work, partial(self._kept, session, result))
+
+    def _kept(self, session: SlideSession, result: SlideResult, event: object) -> None:
+        if isinstance(event, tasks.Saved):
+            session.saved = event.saved
+            if session.result is result:
+                session.shown_id = event.id
+
+    def choose(self, session: SlideSession, result_id: str) -> None:
+        """Show one of the saved results."""
+        if session.store is None or result_id == session.shown_id:
+            return
+
+        def loaded(event: object) -> None:
+            if isinstance(event, SlideResult) and session.progress is None:
+                self._show(session, event, result_id)
+
+        self._jobs.start(tasks.load_result(session.store, result_id), loaded)
+
+    def delete(self, session: SlideSession, result_id: str) -> None:
+        """Remove a saved result; the newest of the others is shown in its place."""
+        if session.store is None:
+            return
+
+        def deleted(event: object) -> None:
+            if not isinstance(event, tasks.Saved):
+                return
+            session.saved = event.saved
+            if session.shown_id == result_id and event.saved:
+                self.choose(session, event.saved[0].id)
+
+        self._jobs.start(tasks.delete_result(session.store, result_id), deleted)
+
+    # views
+
+    def touch(self, session: SlideSession, *_: object) -> None:
+        """Save, in a moment, how a slide is shown."""
+        if self._unsaved is not session:
+            self._save_view()
+        self._unsaved = session
+        self._timer.start()
+
+    def _changed(self, *_: object) -> None:
+        if self._state.current is not None:
+            self.touch(self._state.current)
+
+    def _save_view(self, *_: object) -> None:
+        session, self._unsaved = self._unsaved, None
+        self._timer.stop()
+        if session is None or session.store is None or not _is_worth_saving(session):
+            return
+        try:
+            session.store.save_view(self._view_of(session))
+        except XmagError as error:
+            tell_error(error)
+
+    def _view_of(self, session: SlideSession) -> ViewState:
+        state, place = self._state, None
+        if session.place is not None and session.cards and session.result is not None:
+            place = session.result.patches.box(session.cards[session.place].patch)
+        return ViewState(
+            session.shown_id,
+            state.view,
+            state.class_name,
+            state.opacity,
+            state.threshold,
+            place,
+            str(session.tissue),
+        )
+
+
+def _is_worth_saving(session: SlideSession) -> bool:
+    return session.result is not None or session.tissue is not TissueChoice.AUTO

@@ -1,0 +1,125 @@
+"""Walking through the places to review, and what is said of them."""
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+
+from napari_xmag._gui.analyze.map_layer import look_at, mark_patch
+from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag.errors import XmagError
+from napari_xmag.geometry import Box
+from napari_xmag.review.history import ReviewHistory
+from napari_xmag.review.verdicts import Verdict
+
+
+class Places:
+    """Acts on the places of the slide in sight: those whose pictures the strip shows.
+
+    Every method that a key calls returns whether there was something to do.
+
+    Parameters
+    ----------
+    viewer
+        Whose camera goes to a place.
+    state
+        Names the slide in sight.
+    """
+
+    def __init__(self, viewer: ViewerModel, state: WindowState) -> None:
+        self._viewer = viewer
+        self._state = state
+
+    def go_to(self, place: int) -> bool:
+        """Look at a place, by its number from 0: outlined, without the map over it."""
+        session = self._state.current
+        if session is None or session.mpp is None or not 0 <= place < len(session.cards or ()):
+            return False
+        box = self._box(session, place)
+        mark_patch(self._viewer, session, box)
+        look_at(self._viewer, session.layer, session.mpp, box)
+        if session.map_layer is not None:
+            session.map_layer.visible = False
+        session.place = place
+        return True
+
+    def step(self, by: int) -> bool:
+        """Go to the next place, or a previous one; at the ends there is none."""
+        session = self._state.current
+        if session is None or not session.cards:
+            return False
+        now = session.place
+        first = 0 if by > 0 else len(session.cards) - 1
+        wanted = first if now is None else now + by
+        self.go_to(min(max(wanted, 0), len(session.cards) - 1))
+        return True
+
+    def judge(self, place: int, verdict: Verdict | None) -> bool:
+        """Say that the model was right or wrong to look there; None takes it back."""
+        session = self._state.current
+        if session is None or not session.cards or not 0 <= place < len(session.cards):
+            return False
+        box, shown = self._box(session, place), session.cards_for or ""
+        view = str(self._state.view)
+        return self._say(
+            session, lambda history: history.judge(box, verdict, class_name=shown, view=view)
+        )
+
+    def toggle(self, verdict: Verdict) -> bool:
+        """Give a verdict on the place that is looked at, or take the same one back."""
+        session = self._state.current
+        if session is None or session.place is None or not session.cards:
+            return False
+        said = session.said.get(session.cards[session.place].patch)
+        same = said is not None and said.verdict is verdict
+        return self.judge(session.place, None if same else verdict)
+
+    def comment(self, words: str) -> bool:
+        """Write a comment on the place that is looked at; an empty one removes it."""
+        session = self._state.current
+        if session is None or session.place is None:
+            return False
+        box, shown = self._box(session, session.place), session.cards_for or ""
+        view = str(self._state.view)
+        return self._say(
+            session, lambda history: history.comment(box, words, class_name=shown, view=view)
+        )
+
+    def undo(self) -> bool:
+        """Take back what was said last."""
+        session = self._state.current
+        history = session.history if session is not None else None
+        if session is None or history is None or not history.can_undo:
+            return False
+        return self._say(session, ReviewHistory.undo)
+
+    def redo(self) -> bool:
+        """Say again what was taken back last."""
+        session = self._state.current
+        history = session.history if session is not None else None
+        if session is None or history is None or not history.can_redo:
+            return False
+        return self._say(session, ReviewHistory.redo)
+
+    def refresh(self, session: SlideSession) -> None:
+        """Find again what was said of the patches of the result that is shown."""
+        history, result, shown = session.history, session.result, session.cards_for
+        if history is None:
+            return
+        session.reviews = history.reviews
+        session.said = {} if result is None or shown is None else history.of(result, shown)
+
+    def _say(self, session: SlideSession, say: Callable[[ReviewHistory], object]) -> bool:
+        if session.history is None:
+            return False
+        try:
+            say(session.history)
+        except XmagError as error:
+            tell_error(error)
+        self.refresh(session)
+        return True
+
+    def _box(self, session: SlideSession, place: int) -> Box:
+        assert session.result is not None
+        assert session.cards is not None
+        return session.result.patches.box(session.cards[place].patch)

@@ -1,0 +1,109 @@
+"""Several results of one slide: which one is shown, and which are kept."""
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+
+from napari_xmag._gui.analyze.prediction_panel import PredictionPanel
+from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.section import Words
+
+if TYPE_CHECKING:
+    from napari_xmag.zoo import ModelEntry
+
+
+class ResultChooser(QWidget):
+    """Offers the saved results of the slide in sight; tells when another one was asked for.
+
+    Attributes
+    ----------
+    chosen, swap_asked, delete_asked
+        A result's id; the result before; an id to delete.
+    stale
+        Says that the chosen model has not made the result that is shown.
+    """
+
+    chosen = Signal(str)
+    swap_asked = Signal()
+    delete_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.results = Chooser("The results of this slide that are kept. B shows the one before.")
+        self.results.activated.connect(lambda _: self.chosen.emit(self.results.currentData()))
+        self.swap, self.delete = QToolButton(), QToolButton()
+        self.swap.setText("A/B")
+        self.swap.setToolTip("Show the result that was shown before, to compare the two (B).")
+        self.swap.clicked.connect(self.swap_asked)
+        self.delete.setText("✕")
+        self.delete.setToolTip("Delete this result. What you said of places stays.")
+        self.delete.setAccessibleName("Delete this result")
+        self.delete.clicked.connect(lambda: self.delete_asked.emit(self.results.currentData()))
+        self._row = QWidget()
+        row = QHBoxLayout(self._row)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.results, 1)
+        row.addWidget(self.swap)
+        row.addWidget(self.delete)
+        self.stale = Words()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._row)
+        layout.addWidget(self.stale)
+
+    def show_session(self, session: SlideSession | None, stale: str) -> None:
+        """Offer the results of a slide, where there are several."""
+        saved = session.saved if session is not None else ()
+        shown = session.shown_id if session is not None else ""
+        self._row.setVisible(len(saved) > 1)
+        self.results.offer([(item.words, item.id) for item in saved], shown)
+        before = session.shown_before if session is not None else ""
+        self.swap.setEnabled(before in {item.id for item in saved})
+        self.delete.setEnabled(bool(shown))
+        self.stale.say(stale)
+
+
+class ResultPanel(QWidget):
+    """Which result is shown, and what it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = ResultChooser()
+        self.prediction = PredictionPanel()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addWidget(self.kept)
+        layout.addWidget(self.prediction)
+
+    def show_session(self, session: SlideSession | None, chosen: "ModelEntry | None") -> None:
+        """Show the result of a slide; grey where the chosen model or part did not make it."""
+        info = chosen.info if chosen is not None else None
+        name, sha256 = (info.display_name, info.sha256) if info is not None else ("", "")
+        stale = stale_words(session, name, sha256)
+        self.kept.show_session(session, stale)
+        result = session.result if session is not None else None
+        self.prediction.show_result(result, stale=bool(stale))
+
+
+def stale_words(session: SlideSession | None, model: str, sha256: str) -> str:
+    """Return why the shown result is not what the choosers say; empty where it is.
+
+    Parameters
+    ----------
+    model, sha256
+        The chosen model: what it is called, and its digest; empty where none is chosen.
+    """
+    result = session.result if session is not None else None
+    if session is None or result is None:
+        return ""
+    if sha256 and result.model["sha256"] != sha256:
+        return f"From {result.model_words}. “{model}”, now chosen, has not analysed this slide."
+    choice = result.tissue.get("choice")
+    if choice and choice != session.tissue:
+        return f"From {result.tissue_words}, not from the part that is now chosen under Tissue."
+    return ""

@@ -1,0 +1,187 @@
+"""A slide reviewed by keys; what is said and shown is there again, whatever happens."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_xmag._gui.analyze.widget import AnalyzeWidget
+from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.review.verdicts import Verdict
+from napari_xmag.slide.tissue import TissueChoice
+from tests._gui.window import Window
+
+pytestmark = pytest.mark.window
+
+
+def test_a_slide_is_reviewed_by_keys_alone(window: Window, aperio_slide: Path) -> None:
+    session = window.open(aperio_slide)
+    whole = window.viewer.scene.camera.zoom
+    window.analyze()
+    strip, state, table = window.widget.strip, window.widget.state, session.result.patches
+    count = len(session.cards)
+    assert count > 2
+
+    window.type("N")
+    mark = session.mark_layer
+    window.type("N", "N", "P")
+    assert strip.position.text() == f"2 of {count}"
+    assert [button.here for button in strip.patches].index(True) == 1
+    patch = session.cards[1].patch
+    center = table.y[patch] + table.height[patch] / 2, table.x[patch] + table.width[patch] / 2
+    middle = session.layer.data_to_world([value - 0.5 for value in center])
+    assert window.viewer.scene.camera.center[-2:] == pytest.approx(middle)
+    # The outline is moved, not made anew, and the map steps back from the tissue.
+    assert session.mark_layer is mark
+    assert mark._extent_data.mean(axis=0) + mark.translate == pytest.approx(middle)
+    assert not session.map_layer.visible
+
+    window.type("1")
+    assert strip.patches[1].right.isChecked()
+    window.type("2")
+    assert session.said[patch].verdict is Verdict.WRONG
+    window.type("Ctrl+Z")
+    assert session.said[patch].verdict is Verdict.RIGHT
+    window.type("Ctrl+Shift+Z", "2")  # said again, and taken back
+    assert patch not in session.said
+
+    window.type("C")
+    assert window.viewer.window._qt_window.focusWidget() is strip.comment
+    QTest.keyClicks(strip.comment, "a fold")
+    QTest.keyClick(strip.comment, Qt.Key.Key_Return)
+    assert session.said[patch].comment == "a fold"
+
+    window.type("M")
+    assert session.map_layer.visible
+    before = state.opacity
+    window.type("-", "-", "=")
+    assert state.opacity == pytest.approx(before - 0.1)
+    assert session.map_layer.opacity == pytest.approx(state.opacity)
+    session.map_layer.opacity = 0.77  # by napari's own slider
+    assert window.widget.map.opacity.value() == 77
+    window.type("V")
+    assert state.view is HeatMapView.RAW
+
+    window.type("H")
+    assert window.viewer.scene.camera.zoom == pytest.approx(whole)
+    assert session.layer.mode == "pan_zoom"  # 1 and 2 did not reach napari
+    window.widget.show_keys()
+    assert window.widget.keys_dialog.isVisible()
+    window.widget.keys_dialog.reject()
+
+
+def test_escape_cancels_from_the_canvas(window: Window, sample: Path) -> None:
+    window.open(sample)
+    session = window.start()
+    window.type("Esc")
+    window.wait(lambda: session.progress is None)
+    assert session.outcome == "Cancelled."
+
+
+def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
+    session = window.open(pyramid_slide)
+    first = window.analyze().result
+    window.wait(lambda: session.shown_id)
+    kept, panel = window.widget.kept, window.widget.prediction
+    window.type("N", "1")
+    patch = session.cards[0].patch
+
+    window.widget.controller.tissue.choose(TissueChoice.WHOLE)
+    assert "not from the part that is now chosen" in kept.stale.text()
+    assert not panel.isEnabled()
+    second = window.analyze().result
+    window.wait(lambda: len(session.saved) == 2 and session.shown_id)
+    assert panel.isEnabled()
+    assert kept.stale.text() == ""
+    assert second.tissue_words in panel.about.text()
+
+    window.type("B")
+    window.wait(lambda: session.result is not second)
+    assert len(session.result.patches) == len(first.patches)
+    window.wait(lambda: session.cards)
+    assert session.said[patch].verdict is Verdict.RIGHT
+    assert kept.results.count() == 2
+    assert "whole slide" in kept.results.itemText(0)
+
+    kept.delete.click()
+    window.wait(lambda: len(session.saved) == 1)
+    window.wait(lambda: len(session.result.patches) == len(second.patches))
+
+
+_KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import napari
+from qtpy.QtWidgets import QApplication
+from napari_xmag._gui.analyze.widget import AnalyzeWidget
+from napari_xmag.analyze.heatmap import HeatMapView
+
+def wait(reached):
+    while not reached():
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+viewer = napari.Viewer(show=False)
+widget = AnalyzeWidget(viewer)
+wait(lambda: widget.state.model)
+widget.controller.choose_model("tiny")
+widget.state.view = HeatMapView.RANK
+viewer.open(sys.argv[1], plugin="napari-xmag")
+session = widget.state.current
+wait(lambda: session.slide is not None)
+widget.controller.tissue.draw()
+session.regions_layer.add_polygons([[[300, 400], [300, 2600], [1800, 2600], [1800, 400]]])
+widget.controller.analyze()
+wait(lambda: session.shown_id and session.cards)
+widget.state.opacity = 0.25
+widget.strip.patches[0].picture.click()
+widget.strip.patches[0].wrong.click()
+end = time.monotonic() + 1
+wait(lambda: time.monotonic() > end)
+print(session.result.created, session.cards[0].patch, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_all_is_there_again_after_a_crash(window: Window, pyramid_slide: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, pyramid_slide], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    created, patch = done.stdout.split()
+
+    session = window.open(pyramid_slide)
+    window.wait(lambda: session.cards)
+
+    assert session.result.created == created
+    assert session.said[int(patch)].verdict is Verdict.WRONG
+    assert window.widget.strip.patches[0].wrong.isChecked()
+    assert window.widget.map.opacity.value() == 25
+    assert session.tissue is TissueChoice.REGIONS
+    (polygon,) = session.regions_layer.data
+    assert polygon.min(axis=0) == pytest.approx((300, 400))
+    assert polygon.max(axis=0) == pytest.approx((1800, 2600))
+    assert window.widget.kept.stale.text() == ""
+
+
+def test_closing_the_dock_loses_nothing(window: Window, pyramid_slide: Path, qtbot: QtBot) -> None:
+    session = window.open(pyramid_slide)
+    result = window.analyze().result
+    window.wait(lambda: session.shown_id)
+    window.type("N", "2")
+    patch = session.cards[0].patch
+    window.viewer.window.remove_dock_widget(window.widget)
+    assert "N" not in {str(key) for key in window.viewer.keymap}
+
+    again = AnalyzeWidget(window.viewer)
+    window.viewer.window.add_dock_widget(again, name="Analyze slide")
+    window.wait(lambda: again.state.current.cards)
+    restored = again.state.current
+    assert restored.result.created == result.created
+    assert restored.said[patch].verdict is Verdict.WRONG
+    again.shut_down()
