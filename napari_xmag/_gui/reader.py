@@ -9,6 +9,7 @@ import tifffile
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.filenames import HEAT_MAP, RESULT
 from napari_xmag.layer_data import LayerData, slide_layer_data
 from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
@@ -26,11 +27,37 @@ _log = logging.getLogger(__name__)
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
-    """Return a reader for whole slides, None for all else (npe2 reader contribution).
+    """Return a reader for whole slides and saved results, None for all else (npe2 reader).
 
     Small plain TIFFs, fluorescence and radiology are left to napari's other readers.
     """
+    if any(is_saved_result(item) for item in _each(path)):
+        return read_results
     return read_slides if all(_is_for_us(item) for item in _each(path)) else None
+
+
+def is_saved_result(path: Path) -> bool:
+    """Say whether a path is a saved result: its folder, its ``result.json`` or its map."""
+    if path.name in (RESULT, HEAT_MAP):
+        path = path.parent
+    return (path / RESULT).is_file()
+
+
+def read_results(path: PathOrPaths) -> list[LayerData]:
+    """Open the slides of saved results; *Analyze slide* shows the results over them.
+
+    Raises
+    ------
+    ResultError
+        When a result cannot be loaded, or its slide is not found.
+    """
+    from napari_xmag._gui.saved_results import read_result
+
+    return [
+        layer
+        for item in _each(path)
+        for layer in (read_result(item) if is_saved_result(item) else _read(item))
+    ]
 
 
 def read_slides(path: PathOrPaths) -> list[LayerData]:

@@ -17,7 +17,7 @@ from napari_xmag._gui.analyze.slides import Slides
 from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_tools import TissueTools
 from napari_xmag._gui.shared.jobs import Job, Jobs
-from napari_xmag._gui.shared.notices import tell, tell_error
+from napari_xmag._gui.shared.notices import tell_error, tell_written
 from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
@@ -358,6 +358,7 @@ class Controller:
 
         def done(event: object) -> None:
             if isinstance(event, tasks.Exported):
-                tell(f"{len(event.files)} files for {path.name} were saved in {folder}")
+                words = f"{len(event.files)} files for {path.name} were saved in {folder}"
+                tell_written(words, event.files)
 
         self.jobs.start(work, done)

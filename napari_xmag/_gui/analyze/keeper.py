@@ -76,6 +76,14 @@ class Keeper:
             getattr(session.events, name).connect(partial(self.touch, session))
         self._jobs.start(tasks.restore(session.store), partial(self._restored, session))
 
+    def reload(self, session: SlideSession) -> None:
+        """Show what is saved of a slide anew: something was added to it from outside."""
+        if session.store is None or session.progress is not None:
+            return  # not open yet: what is saved is read then
+        session.history = ReviewHistory(session.store)
+        session.result = None
+        self._jobs.start(tasks.restore(session.store), partial(self._restored, session))
+
     def _restored(self, session: SlideSession, event: object) -> None:
         if not isinstance(event, tasks.Restored) or session not in self._state.sessions:
             return

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidge
 
 from napari_xmag._gui.analyze.map_layer import colormap
 from napari_xmag._gui.analyze.scores import PatchScores
-from napari_xmag._gui.shared.section import Words, bold, text_color
+from napari_xmag._gui.shared.section import bold, text_color
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.layer_data import map_limits
 
@@ -94,14 +94,13 @@ class ColorBar(QWidget):
 
 
 class Legend(QWidget):
-    """Title, colour bar, ends and meaning of the map that is shown."""
+    """Colour bar, ends and meaning of the map that is shown; a title while it is incomplete."""
 
     def __init__(self) -> None:
         super().__init__()
         self.title = bold(QLabel())
         self.bar = ColorBar()
         self.low, self.high = QLabel(), QLabel()
-        self.sentence = Words()
         ends = QHBoxLayout()
         ends.addWidget(self.low)
         ends.addStretch()
@@ -112,7 +111,6 @@ class Legend(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.bar)
         layout.addLayout(ends)
-        layout.addWidget(self.sentence)
 
     def show_map(
         self, scores: PatchScores, view: HeatMapView, class_name: str, threshold: float, note: str
@@ -122,5 +120,6 @@ class Legend(QWidget):
         self.title.setText(f"{words.title}{note}")
         self.low.setText(words.low)
         self.high.setText(words.high)
-        self.sentence.say(words.sentence)
+        self.title.setVisible(bool(note))  # else the choosers above say the same
+        self.setToolTip(f"{words.title}. {words.sentence}")
         self.bar.show_view(view, threshold)

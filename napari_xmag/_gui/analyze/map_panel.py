@@ -1,7 +1,7 @@
 """What the map shows, how strongly, and what it means."""
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
 from superqt.utils import qthrottled, signals_blocked
 
@@ -34,7 +34,7 @@ class MapPanel(QWidget):
         self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.EVIDENCE)
         self.classes = Chooser("Show which patches speak for this class, and which against it.")
         self.opacity = _percent_slider(
-            "How opaque the map is (keys + and −; M shows and hides it).", 50
+            "How opaque the map is, in per cent (keys + and −; M shows and hides it).", 50
         )
         self.threshold = _percent_slider(
             "Hide patches below this percentage of the colour scale.", 0
@@ -42,13 +42,19 @@ class MapPanel(QWidget):
         self.legend = Legend()
         self.empty = Words("The heat map fills in while the slide is analysed.")
         self._controls = QWidget()
-        self._form = QFormLayout(self._controls)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setVerticalSpacing(5)
-        self._form.addRow("View", self.views)
-        self._form.addRow("Class", self.classes)
-        self._form.addRow("Opacity (%)", self.opacity)
-        self._form.addRow("Hide below (%)", self.threshold)
+        grid = QGridLayout(self._controls)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(5)
+        grid.addWidget(self.views, 0, 0, 1, 2)
+        grid.addWidget(self.classes, 0, 2, 1, 2)
+        for column, text, slider in (
+            (0, "Opacity", self.opacity),
+            (2, "Hide below", self.threshold),
+        ):
+            grid.addWidget(QLabel(text), 1, column)
+            grid.addWidget(slider, 1, column + 1)
+        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(3, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.empty)

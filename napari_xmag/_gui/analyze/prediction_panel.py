@@ -7,7 +7,7 @@ from qtpy.QtGui import QPainter, QPainterPath, QPaintEvent
 from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_xmag._gui.shared.figures import percent
-from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard, text_color
+from napari_xmag._gui.shared.section import ACCENT, ALARM, Section, Words, bold, discard, text_color
 from napari_xmag.analyze.bars import Band, band_words, class_bars
 from napari_xmag.analyze.result import SlideResult
 
@@ -126,44 +126,48 @@ class PredictionPanel(QWidget):
         self.headline = bold(Words(), larger=3)
         self.about = Words()
         self.note = Words()
-        self._layout.addWidget(self.headline)
-        self._layout.addWidget(self.about)
-        self._layout.addWidget(self.note)
+        self.more = Section("About this result", folded=True)
+        self.more.add(self.about)
+        self.more.add(self.note)
+        self.empty = Words("The prediction appears when all tiles have been analysed.")
+        for widget in (self.empty, self.headline, self.more):
+            self._layout.addWidget(widget)
 
     def show_result(self, result: SlideResult | None, *, stale: bool = False) -> None:
         """Show answer, reasons, bars and warnings; ``stale`` ones are grey."""
         self.setEnabled(not stale)
         for widget in (*self.bars, *self.flags):
-            self._layout.removeWidget(widget)
             discard(widget)
         self.bars, self.flags = [], []
-        if result is None:
-            self.headline.say("")
-            self.about.say("")
-            self.note.say("The prediction appears when all tiles have been analysed.")
-            return
-        self.headline.say(result.headline)
-        self.about.say(about(result))
-        self.note.say("\n".join(band_words(result)))
-        self._fill(result)
+        self.empty.setVisible(result is None)
+        self.more.setVisible(result is not None)
+        self.headline.say(result.headline if result is not None else "")
+        if result is not None:
+            self.headline.setToolTip(about(result))
+            self.about.say(about(result))
+            self.note.say("\n".join(band_words(result)))
+            self._fill(result)
 
     def _fill(self, result: SlideResult) -> None:
-        """Put the reasons for no answer above the bars, and other warnings below them."""
+        """Put the first reason and the bars below the headline, all else further down."""
         certain = "" if result.uncertain else result.answer
-        reasons = [FlagRow(words) for words in result.abstained]
         self.bars = [
             ClassBar(name, share, answer=name == certain, band=band)
             for name, share, band in class_bars(result)
         ]
-        warnings = [FlagRow(flag.words) for flag in result.warnings]
-        self.flags = [*reasons, *warnings]
-        for place, widget in enumerate(reasons, start=2):
+        sentences = [*result.abstained, *(flag.words for flag in result.warnings)]
+        self.flags = [FlagRow(words) for words in sentences]
+        for place, widget in enumerate([*self.flags[:1], *self.bars], start=2):
             self._layout.insertWidget(place, widget)
-        above = self._layout.indexOf(self.note)
-        for place, bar in enumerate(self.bars, start=above):
-            self._layout.insertWidget(place, bar)
-        for widget in warnings:
-            self._layout.addWidget(widget)
+        for flag in self.flags[1:]:
+            self.more.add(flag)
+        self.more.set_title(_more_words(len(self.flags) - 1))
+
+
+def _more_words(flags: int) -> str:
+    if flags <= 0:
+        return "About this result"
+    return f"About this result, and {flags} more {'warning' if flags == 1 else 'warnings'}"
 
 
 def about(result: SlideResult) -> str:

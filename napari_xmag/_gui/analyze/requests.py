@@ -62,6 +62,13 @@ class Requests(QObject):
         session.events.slide.connect(partial(self._later, mpp))
         self._later(mpp)
 
+    def show_saved(self, path: Path, image: int) -> None:
+        """Show a slide of the viewer with what is saved of it; it may be opening still."""
+        for session in self._controller.state.sessions:
+            if (session.path, session.image) == (path, image):
+                self._controller.choose_slide(session)
+                self._controller.keeper.reload(session)
+
     def forget(self) -> None:
         """Wait for no slide any more."""
         if self._waiting is not None:

@@ -17,6 +17,7 @@ from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
+from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.store import FeatureStore
@@ -296,3 +297,35 @@ def export(
         return Exported(export_all(slide, result, folder, origin, reviews))
 
     yield (yield from awaited(written, "Exporting"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportRequest:
+    """All that a report needs, read from the window once; see `write_report`."""
+
+    slide: Slide
+    result: SlideResult
+    reviews: Sequence[PlaceReview]
+    view: HeatMapView
+    class_name: str
+    reviewer: str
+    folder: Path
+
+
+def report(request: ReportRequest) -> Generator[Waiting | Exported, None, None]:
+    """Write a report of a slide."""
+    from napari_xmag.report.write import write_report
+
+    def written() -> Exported:
+        files = write_report(
+            request.slide,
+            request.result,
+            request.folder,
+            request.reviews,
+            view=request.view,
+            class_name=request.class_name,
+            reviewer=request.reviewer,
+        )
+        return Exported(files)
+
+    yield (yield from awaited(written, "Writing the report"))

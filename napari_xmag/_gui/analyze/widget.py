@@ -11,7 +11,6 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QFrame,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -20,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
 from napari_xmag._gui.analyze.controller import Controller
-from napari_xmag._gui.analyze.export_dialog import ExportDialog, ExportSettings
+from napari_xmag._gui.analyze.handing_on import HandingOn
 from napari_xmag._gui.analyze.keys import KeysDialog, review_keys
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
@@ -32,12 +31,11 @@ from napari_xmag._gui.analyze.slide_metadata_panel import SlideMetadataPanel
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_panel import TissuePanel
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
-from napari_xmag._gui.shared.dock import Docked
+from napari_xmag._gui.shared.dock import Docked, NapariDocks
 from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.export.result_folders import ResultFolders, result_name
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
@@ -56,6 +54,7 @@ class AnalyzeWidget(Docked):
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
+        self._docks = NapariDocks()
         self._watched: dict[SlideSession, Callable[[EmissionInfo], None]] = {}
         self.state = WindowState()
         self.chooser = ChooserPanel()
@@ -69,12 +68,10 @@ class AnalyzeWidget(Docked):
         self.label = LabelPanel()
         self.slide_metadata = SlideMetadataPanel()
         self.hover = HoverLine()
-        self.export_button = QPushButton("Export …")
-        self.export_button.setToolTip(
-            "Save the prediction, the maps and the patches to files, for a report or for QuPath."
-        )
-        self._lay_out()
         self.controller = Controller(napari_viewer, self.state)
+        self.hand_on = HandingOn(self.controller)
+        self.export_button = self.hand_on.export_button
+        self._lay_out()
         self._requests = Requests(self.controller)
         self.keys = review_keys(self.controller, self._begin_comment, self.show_keys)
         self._canvas_keys = CanvasKeys(napari_viewer, self.keys, self, self.in_front)
@@ -102,35 +99,45 @@ class AnalyzeWidget(Docked):
         layout.setContentsMargins(0, 0, 0, 4)
         layout.setSpacing(2)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.hand_on)
         for line in (self.hover, self.notice):
             line.setContentsMargins(8, 0, 8, 0)
             layout.addWidget(line)
         self.setMinimumWidth(320)
 
     def sizeHint(self) -> QSize:
-        """Ask for room in which three patches of the strip lie side by side."""
+        """Ask for room for three patches of the strip."""
         return QSize(384, 760)
 
     def _sections(self) -> list[QWidget]:
         self.results = QWidget()
         column = QVBoxLayout(self.results)
         column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
         for title, panel in (
             ("Prediction", self.result),
             ("Heat map", self.map),
-            ("Patches to review", self.strip),
-            ("Add this slide to training", self.label),
+            ("Places to review", self.strip),
         ):
             column.addWidget(_section(title, panel))
+        self.setup_section = _section("Slide, model and tissue", self.chooser)
+        self.setup_section.add(self.tissue)
+        self.setup_section.add(self.settings)
         return [
-            self.chooser,
-            _section("Tissue", self.tissue),
-            self.settings,
+            self.setup_section,
             self.run,
             self.results,
-            self.export_button,
+            _section("Add this slide to training", self.label, folded=True),
             _section("Slide information", self.slide_metadata, folded=True),
         ]
+
+    def _fold_setup(self) -> None:
+        """Make room for a result; show again how to get one where there is none."""
+        session = self.state.current
+        if session is not None and session.result is not None:
+            self.setup_section.collapse(animate=False)
+        elif session is None or session.progress is None:
+            self.setup_section.expand(animate=False)
 
     # wires
 
@@ -158,7 +165,9 @@ class AnalyzeWidget(Docked):
         self.strip.stepped.connect(lambda by: control.places.step(by))
         self.strip.commented.connect(self._end_comment)
         self.label.given.connect(self._add_to_training)
-        self.export_button.clicked.connect(self._export)
+        self.hand_on.layout_asked.connect(
+            lambda away: self._docks.put_away(self.main_window(), away)
+        )
         escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         escape.activated.connect(lambda: control.cancel())
@@ -271,8 +280,9 @@ class AnalyzeWidget(Docked):
         session = self.state.current
         result = session.result if session is not None else None
         self._show_prediction()
+        self._fold_setup()
         self.label.show_result(result)
-        self.export_button.setEnabled(result is not None)
+        self.hand_on.show_session(session)
         self._show_strip()
         self._show_reviews()
         self._show_metadata()
@@ -309,6 +319,10 @@ class AnalyzeWidget(Docked):
     def offer(self, entry: "ModelEntry") -> None:
         """Add a model to the choice, and choose it."""
         self.controller.offer(entry)
+
+    def show_saved(self, path: Path, image: int) -> None:
+        """Show a slide of the viewer with what is saved of it."""
+        self._requests.show_saved(path, image)
 
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map."""
@@ -361,23 +375,6 @@ class AnalyzeWidget(Docked):
         if session is not None:
             open_train(self.viewer, self.main_window()).add(session.path, label)
 
-    def _export(self) -> None:
-        session = self.state.current
-        if session is None or session.slide is None or session.slide_metadata is None:
-            return
-        bounds, mark = session.slide.bounds, session.slide_metadata["fingerprint"]
-        folders = ResultFolders(Path.home() / "xmag-results")
-        folder = folders.suggest(result_name(session.path, session.slide.image.index), mark)
-        dialog = ExportDialog(folder, bool(bounds.x or bounds.y), self)
-        dialog.accepted.connect(lambda: self._save_export(dialog.settings))
-        dialog.finished.connect(dialog.deleteLater)
-        self.export_dialog = dialog
-        dialog.open()  # not exec: the window stays alive behind it
-
-    def _save_export(self, settings: ExportSettings | None) -> None:
-        if settings is not None:
-            self.controller.export(settings.folder, settings.origin)
-
     # the end
 
     def dock_hides(self) -> None:
@@ -387,6 +384,7 @@ class AnalyzeWidget(Docked):
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
         self.viewer.mouse_move_callbacks.remove(self._hover)
+        self._docks.put_away(self.main_window(), False)
         self._canvas_keys.disconnect()
         self._requests.forget()
         self._unfollow_sessions()

@@ -10,6 +10,7 @@ from napari_xmag._gui.shared.wheel import guard_wheel
 
 _CLOSE_BUTTON = "QTitleBarCloseButton"  # as napari names it
 _GUARDED = "xmagGuarded"
+_NAPARI_DOCKS = ("layer controls", "layer list")
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
@@ -18,6 +19,24 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parent()
     return parent
+
+
+class NapariDocks:
+    """Napari's own layer list and layer controls, put away to leave room for the slide."""
+
+    def __init__(self) -> None:
+        self._away: list[QDockWidget] = []
+
+    def put_away(self, window: QMainWindow | None, away: bool) -> None:
+        """Hide those that are in sight, or bring them back."""
+        if away:
+            docks = window.findChildren(QDockWidget) if window is not None else []
+            ours = [dock for dock in docks if dock.objectName() in _NAPARI_DOCKS]
+            self._away = [dock for dock in ours if dock.isVisible()]
+        for dock in self._away:
+            dock.setVisible(not away)
+        if not away:
+            self._away = []
 
 
 class Docked(QWidget):

@@ -35,6 +35,9 @@ class AnalyzeDesk(Protocol):
     def offer(self, entry: "ModelEntry") -> None:
         """Add a model to the choice, and choose it."""
 
+    def show_saved(self, path: Path, image: int) -> None:
+        """Show a slide of the viewer with what is saved of it."""
+
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map."""
 

@@ -1,13 +1,19 @@
 """Errors and news, said where a napari user looks for them."""
 
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 
 from napari.utils.notifications import (
+    Notification,
+    NotificationSeverity,
     notification_manager,
     show_error,
     show_info,
     show_warning,
 )
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 
 from napari_xmag.errors import XmagError
 
@@ -37,3 +43,15 @@ def tell_warning(message: str) -> None:
 def tell(message: str) -> None:
     """Show a piece of news."""
     show_info(message)
+
+
+def tell_written(message: str, files: Mapping[str, Path]) -> None:
+    """Say that files were written, with a button that opens their folder."""
+    folder = next(iter(files.values())).parent
+    actions = [("Open folder", lambda *_: _open(folder))]
+    notice = Notification(message, NotificationSeverity.INFO, actions)
+    notification_manager.dispatch(notice)
+
+
+def _open(folder: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

@@ -115,6 +115,12 @@ class Section(QCollapsible):
         """Put a widget below the others, over the whole width or on one side."""
         self._column.addWidget(widget, alignment=side)
 
+    def set_title(self, title: str) -> None:
+        """Change the title."""
+        self._title = title
+        self.toggleButton().setAccessibleName(title)
+        self._unfold(self.isExpanded())
+
     def _unfold(self, unfolded: bool) -> None:
         # superqt's arrows are pictures in the colour that text has before napari's theme is there.
         self.toggleButton().setIcon(QIcon())

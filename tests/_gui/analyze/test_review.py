@@ -106,7 +106,7 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     window.wait(lambda: session.cards)
     assert session.said[patch].verdict is Verdict.RIGHT
     assert kept.results.count() == 2
-    assert "whole slide" in kept.results.itemText(0)
+    assert second.tissue_words in kept.results.itemText(0)
 
     kept.delete.click()
     window.wait(lambda: len(session.saved) == 1)

@@ -323,7 +323,7 @@ def test_export_writes_all_files_and_says_where(
     window.analyze()
     notification_manager.records.clear()
     window.widget.export_button.click()
-    dialog = window.widget.export_dialog
+    dialog = window.widget.hand_on.export_dialog
     dialog.form.set_values({"folder": tmp_path / "out"})
     dialog.accept()
     window.wait(lambda: notification_manager.records)

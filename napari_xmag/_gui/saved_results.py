@@ -1,0 +1,64 @@
+"""Saved results that are dropped on napari: slide, map and marks come back in place."""
+
+from pathlib import Path
+from typing import cast
+
+import napari
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QMainWindow
+
+from napari_xmag._gui.reader import read_slides
+from napari_xmag._gui.shared.neighbour import open_analyze
+from napari_xmag.errors import ResultError, XmagError
+from napari_xmag.layer_data import LayerData, SlideKey, slide_key
+from napari_xmag.review.reopen import Reopened, adopt, reopen, result_folder
+from napari_xmag.review.store import ReviewStore
+
+
+def read_result(path: Path) -> list[LayerData]:
+    """Return the slide of a saved result as a layer; *Analyze slide* shows the result over it.
+
+    The slide is looked for beside the result, then asked for.
+
+    Raises
+    ------
+    ResultError
+        When the result cannot be loaded, or its slide is not found. It is shown as a notification
+        too, since napari's dialog leaves the reason out.
+    """
+    try:
+        found = _reopen(path)
+        adopt(found, ReviewStore(str(found.result.slide["fingerprint"])))
+    except XmagError as error:
+        show_error(str(error))
+        raise
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return read_slides(found.slide)
+    window = viewer.window._qt_window
+    QTimer.singleShot(0, window, lambda: _show(viewer, window, found))
+    if any(slide_key(layer) == SlideKey(found.slide, found.image) for layer in viewer.layers):
+        return cast("list[LayerData]", [(None,)])  # what napari takes for nothing to add
+    return read_slides(found.slide)
+
+
+def _reopen(path: Path) -> Reopened:
+    try:
+        return reopen(path)
+    except ResultError as error:
+        result_folder(path)  # where there is no result at all, no slide can help
+        slide = ask_for_slide(str(error))
+        if slide is None:
+            raise
+        return reopen(path, [slide])
+
+
+def ask_for_slide(reason: str) -> Path | None:
+    """Let the user say where a slide lies; None when there is no answer."""
+    name, _ = QFileDialog.getOpenFileName(None, f"Where is the slide? {reason}")
+    return Path(name) if name else None
+
+
+def _show(viewer: "napari.Viewer", window: QMainWindow, found: Reopened) -> None:
+    open_analyze(viewer, window).show_saved(found.slide, found.image)
