@@ -58,7 +58,7 @@ class Controller:
         self.state = state
         self.jobs = Jobs(tell_error)
         self.slides = Slides(viewer, state, self.jobs)
-        self._shelf = tasks.ModelShelf()
+        self.shelf = tasks.ModelShelf()
         self.runs: dict[SlideSession, _Run] = {}
         self.places = Places(viewer, state)
         self.tissue = TissueTools(viewer, state, self.jobs)
@@ -105,7 +105,7 @@ class Controller:
         """Take a model for the next run, and load it ahead."""
         if name and name != self.state.model:
             self.state.model = name
-            self.jobs.start(tasks.preload(self._shelf, name), lambda _: None)
+            self.jobs.start(tasks.preload(self.shelf, name), lambda _: None)
 
     # slides
 
@@ -166,7 +166,7 @@ class Controller:
         if session.map_layer is not None:
             session.map_layer.visible = True
         run.job = self.jobs.start(
-            tasks.run(request, self._shelf), partial(self._hear, run), partial(self._end, run)
+            tasks.run(request, self.shelf), partial(self._hear, run), partial(self._end, run)
         )
 
     def _request(self, session: SlideSession) -> tasks.AnalyzeRequest:

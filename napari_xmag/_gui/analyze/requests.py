@@ -1,5 +1,6 @@
 """What other widgets of the window ask of Analyze slide."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.analyze.tasks import Analysis
 from napari_xmag.slide.base import BY_HAND
 
 if TYPE_CHECKING:
     from napari_xmag._gui.analyze.controller import Controller
+    from napari_xmag.zoo import ModelEntry
 
 
 class Requests(QObject):
@@ -40,6 +43,33 @@ class Requests(QObject):
             return None
         return session.slide.mpp.x if session.slide.mpp_source in BY_HAND else None
 
+    def offer(self, entry: "ModelEntry") -> None:
+        """Add a model to the choice, and choose it."""
+        self._controller.offer(entry)
+
+    def analysis(self) -> Analysis | None:
+        """Return how slides are to be analysed now; None while that is not known, or wrong."""
+        controller, state = self._controller, self._controller.state
+        if not state.model or state.settings is None:
+            return None
+        settings = replace(state.settings, device=state.device)
+        return Analysis(state.model, settings, controller.shelf)
+
+    def show_slide(self, path: Path, image: int) -> None:
+        """Bring a picture of a slide in sight; it is opened where it is not open."""
+        session = self._session(path, image)
+        if session is None:
+            self._controller.viewer.open(str(path), plugin="napari-xmag")
+            session = self._session(path, image)
+        if session is not None:
+            self._controller.choose_slide(session)
+
+    def close_slide(self, path: Path, image: int) -> None:
+        """Take a slide out of the viewer, where it is in it; what was said of it is saved."""
+        session = self._session(path, image)
+        if session is not None and session.progress is None:
+            self._controller.viewer.layers.remove(session.layer)
+
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map.
 
@@ -63,11 +93,17 @@ class Requests(QObject):
         self._later(mpp)
 
     def show_saved(self, path: Path, image: int) -> None:
-        """Show a slide of the viewer with what is saved of it; it may be opening still."""
-        for session in self._controller.state.sessions:
-            if (session.path, session.image) == (path, image):
-                self._controller.choose_slide(session)
-                self._controller.keeper.reload(session)
+        """Bring a slide of the viewer in sight with what is saved of it."""
+        session = self._session(path, image)
+        if session is not None:
+            self._controller.choose_slide(session)
+            self.reload(path, image)
+
+    def reload(self, path: Path, image: int) -> None:
+        """Show what is saved of a slide, where it is in the viewer, anew."""
+        session = self._session(path, image)
+        if session is not None:
+            self._controller.keeper.reload(session)
 
     def forget(self) -> None:
         """Wait for no slide any more."""
@@ -89,6 +125,10 @@ class Requests(QObject):
         model = controller.entry_of(controller.state.model)
         if session.result is None or model is None or not _made_by(session, model):
             controller.analyze()
+
+    def _session(self, path: Path, image: int) -> SlideSession | None:
+        sessions = self._controller.state.sessions
+        return next((s for s in sessions if (s.path, s.image) == (path, image)), None)
 
     def _session_of(self, path: Path) -> SlideSession | None:
         sessions = self._controller.state.sessions

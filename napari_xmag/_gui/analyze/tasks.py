@@ -1,6 +1,7 @@
 """The work that threads do for the window: generators that know neither widget nor viewer."""
 
 import logging
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -139,6 +140,15 @@ class ModelShelf:
             return self._model
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """How slides are analysed: the chosen model and settings, and where models are kept."""
+
+    model: str
+    settings: AnalyzeSettings
+    shelf: ModelShelf
+
+
 def open_for_window(
     path: Path, image: int = 1, mpp: float | None = None
 ) -> Generator[Waiting | Opened, None, None]:
@@ -190,7 +200,9 @@ def run(
     request: AnalyzeRequest, shelf: ModelShelf
 ) -> Generator[ModelReady | AnalyzeEvent, None, None]:
     """Load the model, find the tissue, analyse; the last event is ``Finished``."""
-    model = yield from awaited(lambda: shelf.load(request.model), "Loading the model")
+    # The first import of a session takes seconds: it is said, so that nobody waits in doubt.
+    stage = "Loading the model" if "torch" in sys.modules else "Loading PyTorch and the model"
+    model = yield from awaited(lambda: shelf.load(request.model), stage)
     yield ModelReady(model)
     mask = None
     whole = request.tissue.choice is TissueChoice.WHOLE

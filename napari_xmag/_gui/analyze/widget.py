@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import napari
 from psygnal import EmissionInfo
@@ -37,9 +36,6 @@ from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag.analyze.settings import AnalyzeSettings
 
-if TYPE_CHECKING:
-    from napari_xmag.zoo import ModelEntry
-
 
 class AnalyzeWidget(Docked):
     """Analyses slides of a viewer and shows what came of it.
@@ -72,7 +68,7 @@ class AnalyzeWidget(Docked):
         self.hand_on = HandingOn(self.controller)
         self.export_button = self.hand_on.export_button
         self._lay_out()
-        self._requests = Requests(self.controller)
+        self.desk = Requests(self.controller)
         self.keys = review_keys(self.controller, self._begin_comment, self.show_keys)
         self._canvas_keys = CanvasKeys(napari_viewer, self.keys, self, self.in_front)
         self._wire_panels()
@@ -306,28 +302,6 @@ class AnalyzeWidget(Docked):
         name = self.controller.class_of(session) if session is not None else ""
         self.map.show_session(session, state, name)
 
-    # what other widgets ask for
-
-    def predictions(self) -> dict[Path, str]:
-        """Return the answer for each slide of the viewer that has one."""
-        return self._requests.predictions()
-
-    def given_mpp(self, path: Path) -> float | None:
-        """Return the pixel size that the user gave for a slide; None where its file states it."""
-        return self._requests.given_mpp(path)
-
-    def offer(self, entry: "ModelEntry") -> None:
-        """Add a model to the choice, and choose it."""
-        self.controller.offer(entry)
-
-    def show_saved(self, path: Path, image: int) -> None:
-        """Show a slide of the viewer with what is saved of it."""
-        self._requests.show_saved(path, image)
-
-    def map_slide(self, path: Path, mpp: float | None) -> None:
-        """Open a slide and let the chosen model draw its map."""
-        self._requests.map_slide(path, mpp)
-
     # acting
 
     def _read_settings(self) -> None:
@@ -386,7 +360,7 @@ class AnalyzeWidget(Docked):
         self.viewer.mouse_move_callbacks.remove(self._hover)
         self._docks.put_away(self.main_window(), False)
         self._canvas_keys.disconnect()
-        self._requests.forget()
+        self.desk.forget()
         self._unfollow_sessions()
         self.state.events.disconnect()
         self.controller.close()

@@ -13,13 +13,14 @@ from napari_xmag._gui.shared.dock import Docked, dock_of
 if TYPE_CHECKING:
     from napari import Viewer
 
+    from napari_xmag._gui.analyze.tasks import Analysis
     from napari_xmag.zoo import ModelEntry
 
 _PLUGIN = "napari-xmag"
 _IN_MENU = "{} (XMAG)"
 """What napari's menu calls a widget. A dock of another name would be opened twice by the menu."""
 
-ANALYZE, TEACH, TRAIN = "Analyze slide", "Teach", "Train"
+ANALYZE, TEACH, TRAIN, WORKLIST = "Analyze slide", "Teach", "Train", "Worklist"
 """Names of the widgets, as in the manifest."""
 
 
@@ -35,11 +36,27 @@ class AnalyzeDesk(Protocol):
     def offer(self, entry: "ModelEntry") -> None:
         """Add a model to the choice, and choose it."""
 
+    def analysis(self) -> "Analysis | None":
+        """Return how slides are to be analysed now; None while that is not known, or wrong."""
+
+    def show_slide(self, path: Path, image: int) -> None:
+        """Bring a picture of a slide in sight; it is opened where it is not open."""
+
+    def close_slide(self, path: Path, image: int) -> None:
+        """Take a slide out of the viewer, where it is in it."""
+
     def show_saved(self, path: Path, image: int) -> None:
-        """Show a slide of the viewer with what is saved of it."""
+        """Bring a slide of the viewer in sight with what is saved of it."""
+
+    def reload(self, path: Path, image: int) -> None:
+        """Show what is saved of a slide, where it is in the viewer, anew."""
 
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map."""
+
+
+class _HasDesk(Protocol):
+    desk: AnalyzeDesk
 
 
 class TrainDesk(Protocol):
@@ -51,12 +68,13 @@ class TrainDesk(Protocol):
 
 def find_analyze(window: QMainWindow | None) -> AnalyzeDesk | None:
     """Return the window's *Analyze slide*, when it is there."""
-    return cast("AnalyzeDesk | None", find(window, ANALYZE))
+    widget = find(window, ANALYZE)
+    return cast("_HasDesk", widget).desk if widget is not None else None
 
 
 def open_analyze(viewer: "Viewer", window: QMainWindow | None) -> AnalyzeDesk:
     """Return the window's *Analyze slide*, opened and in front."""
-    return cast("AnalyzeDesk", open_beside(viewer, window, ANALYZE))
+    return cast("_HasDesk", open_beside(viewer, window, ANALYZE)).desk
 
 
 def open_train(viewer: "Viewer", window: QMainWindow | None) -> TrainDesk:

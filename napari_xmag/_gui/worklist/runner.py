@@ -1,0 +1,87 @@
+"""The run through a worklist: one slide after another in the background."""
+
+from collections.abc import Callable
+from functools import partial
+
+from psygnal import Signal
+
+from napari_xmag._gui.analyze.tasks import Analysis
+from napari_xmag._gui.shared.jobs import Job, Jobs
+from napari_xmag._gui.worklist import tasks
+from napari_xmag.analyze.events import TilesDone
+from napari_xmag.errors import XmagError
+from napari_xmag.review.worklist import RowKey, Worklist, WorklistRow
+
+
+class Runner:
+    """Analyses the waiting slides of a list, until it is paused or none waits.
+
+    Parameters
+    ----------
+    jobs
+        Does the work in threads.
+    analysis
+        Returns how a slide is to be analysed now; None where that is not known.
+
+    Attributes
+    ----------
+    changed
+        Says that a slide began, ended or failed, with its key.
+    went_on
+        Words on how far the present slide is.
+    """
+
+    changed = Signal(tuple)
+    went_on = Signal(str)
+
+    def __init__(self, jobs: Jobs, analysis: Callable[[], Analysis | None]) -> None:
+        self._jobs, self._analysis = jobs, analysis
+        self._job: Job | None = None
+        self.worklist = Worklist()
+        self.running = False
+
+    def start(self) -> None:
+        """Go through the waiting slides."""
+        if not self.running:
+            self.running = True
+            self._next()
+
+    def pause(self) -> None:
+        """Stop within a moment; the slide under way waits again."""
+        self.running = False
+        if self._job is not None:
+            self._job.stop()
+
+    def _next(self) -> None:
+        row = self.worklist.next_waiting() if self.running else None
+        analysis = self._analysis()
+        if row is None or analysis is None:
+            self.running = False
+            self.went_on.emit("")
+            return
+        self.worklist.begin(row.key)
+        self.changed.emit(row.key)
+        work = tasks.analyse_row(row, analysis)
+        self._job = self._jobs.start(
+            work,
+            partial(self._hear, row),
+            partial(self._end, self.worklist, row.key),
+            partial(self._fail, self.worklist, row.key),
+        )
+
+    def _hear(self, row: WorklistRow, event: object) -> None:
+        if isinstance(event, tasks.RowAnalysed):
+            self.worklist.finish(row.key, event.result, event.id)
+        elif isinstance(event, TilesDone):
+            self.went_on.emit(f"{row.shown_name}: {event.done} of {event.total} tiles")
+
+    def _fail(self, worklist: Worklist, key: RowKey, error: Exception) -> None:
+        words = error.found if isinstance(error, XmagError) else f"{type(error).__name__}: {error}"
+        worklist.fail(key, words)
+
+    def _end(self, worklist: Worklist, key: RowKey) -> None:
+        self._job = None
+        if key in worklist and worklist[key].status == "running":
+            worklist.stop(key)
+        self.changed.emit(key)
+        self._next()

@@ -1,0 +1,99 @@
+"""The work that threads do for the worklist: generators that know neither widget nor viewer."""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag._gui.analyze import tasks
+from napari_xmag._gui.analyze.tasks import Analysis
+from napari_xmag._gui.shared.jobs import awaited
+from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, Waiting
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import XmagError
+from napari_xmag.geometry import Box, Mpp
+from napari_xmag.review.store import ReviewStore
+from napari_xmag.review.worklist import RowKey, WorklistRow
+from napari_xmag.review.worklist_sources import worklist_rows
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.given_mpp import fill_mpp
+from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.resample import read_resampled
+from napari_xmag.slide.tissue import TissueChoice
+
+THUMBNAIL_PX = 48
+_MOST_SOURCE_PX = 2**24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thumbnail:
+    """A small picture of a slide, uint8 (H, W, 3)."""
+
+    key: RowKey
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowAnalysed:
+    """A slide of the list is analysed, and its result saved under ``id``."""
+
+    result: SlideResult
+    id: str
+
+
+def find_rows(
+    sources: Sequence[Path],
+) -> Generator[Waiting | tuple[WorklistRow, ...], None, None]:
+    """Look for the slides that files, folders, tables, projects and lists name."""
+    yield (yield from awaited(lambda: worklist_rows(sources).rows, "Looking for slides"))
+
+
+def thumbnails(rows: Sequence[WorklistRow]) -> Generator[Thumbnail | Waiting, None, None]:
+    """Read a small picture of each slide; one that cannot be read has none."""
+    for row in rows:
+        try:
+            with closing(open_slide(row.slide, image=row.image)) as slide:
+                pixels = _thumbnail(slide)
+        except XmagError:
+            pixels = None  # whoever analyses it says why
+        yield Waiting("Reading thumbnails") if pixels is None else Thumbnail(row.key, pixels)
+
+
+def _thumbnail(slide: Slide) -> NDArray[np.uint8] | None:
+    coarsest = slide.levels[-1]
+    if coarsest.width * coarsest.height > _MOST_SOURCE_PX:
+        return None  # it would be read whole for a picture of some pixels
+    whole = slide.levels[0]
+    part = THUMBNAIL_PX / max(whole.width, whole.height)
+    width, height = (max(1, round(part * side)) for side in (whole.width, whole.height))
+    return read_resampled(slide, Box(0, 0, whole.width, whole.height), width, height)
+
+
+def analyse_row(
+    row: WorklistRow, analysis: Analysis
+) -> Generator[AnalyzeEvent | tasks.ModelReady | RowAnalysed, None, None]:
+    """Analyse a slide of the list as the window does, and save its result."""
+    slide = yield from awaited(lambda: _opened(row), "Opening the slide")
+    with closing(slide):
+        tissue = tasks.TissueRequest(TissueChoice.AUTO)
+        request = tasks.AnalyzeRequest(slide, analysis.model, analysis.settings, tissue)
+        result = None
+        with closing(tasks.run(request, analysis.shelf)) as events:
+            for event in events:
+                if isinstance(event, SlideFinished):
+                    result = event.result
+                else:
+                    yield event
+        if result is not None:
+            store = ReviewStore(str(result.slide["fingerprint"]))
+            yield RowAnalysed(result, store.save_result(result))
+
+
+def _opened(row: WorklistRow) -> Slide:
+    slide = open_slide(row.slide, image=row.image)
+    if row.mpp is not None:
+        fill_mpp(slide, Mpp(row.mpp, row.mpp))
+    return slide

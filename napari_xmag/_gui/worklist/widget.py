@@ -1,0 +1,290 @@
+"""Plugins > XMAG > Worklist: many slides, one after another."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import napari
+from qtpy.QtCore import QModelIndex, QSize, Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QGridLayout,
+    QHeaderView,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_xmag._about import NOTICE
+from napari_xmag._gui.shared.canvas_keys import CanvasKey, CanvasKeys
+from napari_xmag._gui.shared.dock import Docked
+from napari_xmag._gui.shared.jobs import Jobs
+from napari_xmag._gui.shared.neighbour import (
+    WORKLIST,
+    AnalyzeDesk,
+    find_analyze,
+    open_analyze,
+)
+from napari_xmag._gui.shared.notices import tell, tell_error, tell_written
+from napari_xmag._gui.shared.pictures import icon_of
+from napari_xmag._gui.shared.section import Words, bold
+from napari_xmag._gui.worklist import tasks
+from napari_xmag._gui.worklist.runner import Runner
+from napari_xmag._gui.worklist.table import WorklistTable
+from napari_xmag.errors import XmagError
+from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
+
+_SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
+_ROW_PX = 52
+
+
+class WorklistWidget(Docked):
+    """A list of slides: analysed in the background, reviewed one after another.
+
+    Parameters
+    ----------
+    napari_viewer
+        Given by napari.
+    """
+
+    NAME = WORKLIST
+
+    def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
+        super().__init__(napari_viewer)
+        self.worklist = Worklist()
+        self.jobs = Jobs(tell_error)
+        self.runner = Runner(self.jobs, lambda: self._desk().analysis())
+        self.runner.changed.connect(self._row_changed)
+        self.runner.went_on.connect(self._went_on)
+        self.table = WorklistTable(self.worklist)
+        self.table.reviewed.connect(self._review)
+        self.current: RowKey | None = None
+        self._lay_out()
+        keys = [
+            CanvasKey(("W",), "next slide of the worklist", lambda: self.step(1)),
+            CanvasKey(("Shift-W",), "previous slide of the worklist", lambda: self.step(-1)),
+            CanvasKey(("R",), "reviewed, or not yet", self.toggle_reviewed),
+        ]
+        self._keys = CanvasKeys(napari_viewer, keys, self, lambda: len(self.worklist) > 0)
+        self._show_counts()
+
+    # layout
+
+    def _lay_out(self) -> None:
+        self.view = QTableView()
+        self.view.setModel(self.table)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setIconSize(QSize(tasks.THUMBNAIL_PX, tasks.THUMBNAIL_PX))
+        self.view.verticalHeader().setVisible(False)
+        # One height for all: a thousand rows are not measured one by one.
+        self.view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.view.verticalHeader().setDefaultSectionSize(_ROW_PX)
+        self.view.horizontalHeader().setStretchLastSection(True)
+        self.view.horizontalHeader().setSortIndicator(3, Qt.SortOrder.DescendingOrder)
+        self.view.setColumnWidth(0, 190)
+        self.view.setSortingEnabled(True)
+        self.view.activated.connect(self._activated)
+        self.words = Words()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 4)
+        layout.setSpacing(4)
+        for widget in (self._buttons(), self.words, self.view, bold(Words(NOTICE))):
+            layout.addWidget(widget, 1 if widget is self.view else 0)
+        self.setMinimumWidth(320)
+
+    def _buttons(self) -> QWidget:
+        panel = QWidget()
+        grid = QGridLayout(panel)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(4)
+        choices: tuple[tuple[str, str, Callable[[], None]], ...] = (
+            ("Add …", "Add slides, a table, a QuPath project or a list.", self._ask_add),
+            ("Add folder …", "Add all slides of a folder.", self._ask_folder),
+            ("Save list …", "Save the list; it then follows every change.", self._ask_save),
+            ("Run", "Analyse the waiting slides in the background.", self.run_or_pause),
+            ("Retry failed", "Let the failed slides wait again.", self.retry),
+            ("Summary …", "Save the list as a table.", self._ask_summary),
+        )
+        self.buttons: dict[str, QPushButton] = {}
+        for place, (text, tip, act) in enumerate(choices):
+            button = QPushButton(text)
+            button.setToolTip(tip)
+            button.clicked.connect(partial(_call, act))
+            self.buttons[text] = button
+            grid.addWidget(button, place // 3, place % 3)
+        return panel
+
+    def sizeHint(self) -> QSize:
+        """Ask for room for the columns."""
+        return QSize(420, 420)
+
+    # rows
+
+    def add_slides(self, sources: Sequence[Path]) -> None:
+        """Add what files, folders, tables, projects and lists name; the first list is followed."""
+        lists = [path for path in sources if path.suffix.lower() == ".json"]
+        if len(self.worklist) == 0 and len(sources) == len(lists) == 1:
+            self._load(lists[0])
+            return
+        self.jobs.start(tasks.find_rows(sources), self._found)
+
+    def _load(self, path: Path) -> None:
+        try:
+            self.worklist = Worklist.load(path)
+        except XmagError as error:
+            tell_error(error)
+            return
+        self.table.show_list(self.worklist)
+        self._rows_came(self.worklist.rows)
+
+    def _found(self, event: object) -> None:
+        if isinstance(event, tuple):
+            before = len(self.worklist)
+            self._safely(lambda: self.worklist.add(event))
+            if len(self.worklist) == before:
+                tell("No slide was found that is not in the list yet.")
+            self._rows_came(event)
+
+    def _rows_came(self, rows: Sequence[WorklistRow]) -> None:
+        self.table.refresh()
+        self._show_counts()
+        self.jobs.start(tasks.thumbnails(rows), self._pictured)
+
+    def _pictured(self, event: object) -> None:
+        if isinstance(event, tasks.Thumbnail):
+            self.table.show_thumbnail(event.key, icon_of(event.pixels))
+
+    # going through it
+
+    def step(self, by: int) -> bool:
+        """Open the next slide of the list, or the previous one."""
+        row = self.worklist.neighbour(self.current, by, self.table.rows)
+        if row is None:
+            tell("This is the end of the worklist.")
+            return True
+        self.show_row(row)
+        return True
+
+    def show_row(self, row: WorklistRow) -> None:
+        """Bring a slide in sight, in place of the one before; what was said of that is saved."""
+        desk = open_analyze(self.viewer, self.main_window())
+        before, self.current = self.current, row.key
+        try:
+            desk.show_slide(*row.key)
+        except XmagError:
+            return  # the reader has told it
+        if before is not None and before != row.key:
+            desk.close_slide(*before)
+        self.view.selectRow(self.table.place_of(row.key))
+
+    def toggle_reviewed(self) -> bool:
+        """Tick the slide that is looked at, or take the tick back."""
+        if self.current is None or self.current not in self.worklist:
+            return False
+        self._review(self.current, not self.worklist[self.current].reviewed)
+        return True
+
+    def _review(self, key: RowKey, reviewed: bool) -> None:
+        self._safely(lambda: self.worklist.mark_reviewed(key, reviewed))
+        self.table.refresh()
+        self._show_counts()
+
+    def _activated(self, index: QModelIndex) -> None:
+        self.show_row(self.table.rows[index.row()])
+
+    # the run
+
+    def run_or_pause(self) -> None:
+        """Go through the waiting slides, or stop at once."""
+        if self.runner.running:
+            self.runner.pause()
+        elif self._desk().analysis() is None:
+            tell("Choose a model in Analyze slide first.")
+        else:
+            self.runner.worklist = self.worklist
+            self._safely(self.runner.start)
+        self._show_counts()
+
+    def retry(self) -> None:
+        """Let the failed slides wait again."""
+        self._safely(self.worklist.retry_failed)
+        self.table.refresh()
+        self._show_counts()
+
+    def _row_changed(self, key: RowKey) -> None:
+        self.table.refresh()
+        self._show_counts()
+        analyze = find_analyze(self.main_window())
+        if analyze is not None and self.worklist[key].result:
+            analyze.reload(*key)
+
+    def _went_on(self, words: str) -> None:
+        self._show_counts(words)
+
+    def _show_counts(self, more: str = "") -> None:
+        counts = {status: count for status, count in self.worklist.counts().items() if count}
+        reviewed = sum(row.reviewed for row in self.worklist.rows)
+        parts = [f"{count} {status}" for status, count in counts.items()]
+        parts += [f"{reviewed} reviewed"] if reviewed else []
+        self.words.say(
+            " · ".join([*parts, *([more] if more else [])])
+            or "Add slides: files, a folder, a table (CSV, Excel), a QuPath project or a list."
+        )
+        run = self.buttons["Run"]
+        run.setText("Pause" if self.runner.running else "Run")
+        run.setEnabled(self.runner.running or self.worklist.next_waiting() is not None)
+        self.buttons["Retry failed"].setEnabled(RowStatus.FAILED in counts)
+
+    # files
+
+    def _ask_add(self) -> None:
+        names, _ = QFileDialog.getOpenFileNames(self, "Add to the worklist", "", _SOURCES)
+        if names:
+            self.add_slides([Path(name) for name in names])
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Add the slides of a folder")
+        if name:
+            self.add_slides([Path(name)])
+
+    def _ask_save(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the worklist", "worklist.json", "*.json")
+        if name:
+            self._safely(lambda: self.worklist.save(Path(name)))
+
+    def _ask_summary(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save a summary", "summary.csv", "*.csv *.xlsx")
+        if name:
+            path = Path(name)
+            if self._safely(lambda: self.worklist.write_summary(path)):
+                tell_written(f"A summary of {len(self.worklist)} slides is in {path}", {"": path})
+
+    def _safely(self, act: Callable[[], object]) -> bool:
+        """Do what writes the list's file; say what went wrong."""
+        try:
+            act()
+        except XmagError as error:
+            tell_error(error)
+            return False
+        return True
+
+    def _desk(self) -> AnalyzeDesk:
+        return open_analyze(self.viewer, self.main_window())
+
+    # the end
+
+    def dock_hides(self) -> None:
+        """Keep the run going: whoever puts the list away goes on reviewing."""
+
+    def let_go(self) -> None:
+        """End all work and let go of the viewer."""
+        self._keys.disconnect()
+        self.runner.pause()
+        self.jobs.stop_all()
+
+
+def _call(act: Callable[[], None], *_: object) -> None:
+    act()

@@ -1,0 +1,125 @@
+"""A list of slides, analysed in the background and reviewed with keys alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+
+from napari_xmag._gui.worklist.table import REVIEWED
+from napari_xmag._gui.worklist.widget import WorklistWidget
+from napari_xmag.review.verdicts import Verdict
+from napari_xmag.review.worklist import RowStatus, Worklist, WorklistRow
+from tests._gui.window import Window
+
+pytestmark = pytest.mark.window
+
+
+def rows(count: int) -> list[WorklistRow]:
+    """Return slides of every status, with suspicions in no order."""
+    kinds = list(RowStatus)
+    return [
+        WorklistRow(
+            Path(f"slides/case-{number}.svs"),
+            status=kinds[number % len(kinds)],
+            suspicion=(number * 37 % 101) / 101 if number % len(kinds) == 0 else None,
+        )
+        for number in range(count)
+    ]
+
+
+def test_a_thousand_rows_are_sorted_and_keep_the_selection(qtbot: QtBot) -> None:
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    widget.worklist = Worklist(rows(1000))
+    widget.table.show_list(widget.worklist)
+    widget.show()
+
+    shown = widget.table.rows
+    answered = [row.suspicion for row in shown if row.suspicion is not None]
+    assert [row.suspicion for row in shown[: len(answered)]] == sorted(answered, reverse=True)
+    widget.view.selectRow(3)
+    widget.table.sort(0, Qt.SortOrder.AscendingOrder)
+    names = [row.shown_name for row in widget.table.rows]
+    assert names == sorted(names)
+    (selected,) = widget.view.selectionModel().selectedRows()
+    assert widget.table.rows[selected.row()] == shown[3]
+    # Only what is in sight is asked for, whatever the length of the list.
+    asked = []
+    data = widget.table.data
+    widget.table.data = lambda index, role=0: asked.append(index.row()) or data(index, role)
+    widget.view.viewport().repaint()
+    assert len(set(asked)) < 30
+    widget.shut_down()
+
+
+def test_a_tick_in_the_table_is_a_review(qtbot: QtBot) -> None:
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    widget.worklist = Worklist(rows(5))
+    widget.table.show_list(widget.worklist)
+    index = widget.table.index(2, REVIEWED)
+    widget.table.setData(index, Qt.CheckState.Checked, Qt.ItemDataRole.CheckStateRole)
+    assert [row.reviewed for row in widget.table.rows].count(True) == 1
+    assert widget.table.rows[2].reviewed
+    assert "1 reviewed" in widget.words.text()
+    widget.shut_down()
+
+
+@pytest.fixture
+def listed(window: Window) -> Iterator[WorklistWidget]:
+    """The worklist beside *Analyze slide* in one window."""
+    widget = WorklistWidget(window.viewer)
+    window.viewer.window.add_dock_widget(widget, name="Worklist")
+    yield widget
+    widget.shut_down()
+
+
+def test_slides_are_analysed_paused_and_reviewed_by_keys(
+    window: Window,
+    listed: WorklistWidget,
+    pyramid_slide: Path,
+    single_level_slide: Path,
+    tmp_path: Path,
+) -> None:
+    broken = tmp_path / "broken.svs"
+    broken.write_text("no slide")
+    listed.add_slides([pyramid_slide, single_level_slide, broken])
+    window.wait(lambda: len(listed.worklist) == 3)
+    listed.worklist.save(tmp_path / "list.json")
+
+    window.go_on.clear()  # the first slide is held up after some tiles
+    listed.buttons["Run"].click()
+    first = listed.worklist.rows[0].key
+    window.wait(lambda: listed.worklist[first].status is RowStatus.RUNNING)
+    window.wait(lambda: "tiles" in listed.words.text())
+    listed.buttons["Run"].click()
+    window.wait(lambda: listed.worklist[first].status is RowStatus.WAITING)
+    assert not listed.runner.running
+
+    window.go_on.set()
+    listed.buttons["Run"].click()
+    window.wait(lambda: not listed.runner.running)
+    counts = listed.worklist.counts()
+    assert (counts[RowStatus.ABSTAINED], counts[RowStatus.FAILED]) == (2, 1)
+    failed = next(row for row in listed.worklist.rows if row.status is RowStatus.FAILED)
+    assert (failed.slide, bool(failed.reason)) == (broken, True)
+
+    window.type("W")
+    window.wait(lambda: window.widget.state.current and window.session.cards)
+    one = window.session
+    window.type("N", "1", "R", "W")
+    window.wait(lambda: window.session is not one and window.session.cards)
+    assert {one.path, window.session.path} == {pyramid_slide, single_level_slide}
+    # The slide before made room, and nothing of it is lost.
+    assert window.widget.state.sessions == (window.session,)
+    window.type("Shift+W")
+    window.wait(lambda: window.session.path == one.path and window.session.said)
+    (said,) = window.session.said.values()
+    assert said.verdict is Verdict.RIGHT
+
+    saved = Worklist.load(tmp_path / "list.json")
+    assert {row.slide: row.reviewed for row in saved.rows}[one.path]
+    assert listed.worklist.retry_failed() == 1
