@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -101,6 +102,7 @@ class ChooserPanel(QWidget):
     slide_chosen = Signal(object)
     model_chosen = Signal(str)
     device_chosen = Signal(str)
+    card_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +121,13 @@ class ChooserPanel(QWidget):
         layout.addLayout(_row("Slide", self.slides))
         layout.addWidget(self.about_slide)
         layout.addWidget(self.pixel_size)
-        layout.addLayout(_row("Model", self.models))
+        self.card = QToolButton()
+        self.card.setText("Card")
+        self.card.setToolTip("Read what the model was trained on, how good it is, and its limits.")
+        self.card.clicked.connect(self.card_asked)
+        models = _row("Model", self.models)
+        models.addWidget(self.card)
+        layout.addLayout(models)
         layout.addWidget(self.about_model)
         layout.addLayout(_row("Device", self.devices))
         self.slides.activated.connect(lambda _: self.slide_chosen.emit(self.slides.currentData()))
@@ -156,6 +164,7 @@ class ChooserPanel(QWidget):
         self.models.offer([(entry.info.display_name, entry.name) for entry in usable], chosen)
         self.models.setPlaceholderText("No model installed")
         entry = next((entry for entry in usable if entry.name == chosen), None)
+        self.card.setEnabled(entry is not None)
         self.about_model.say(_about(entry) if entry is not None else "")
         broken = "\n".join(f"{e.name}: {e.problem}" for e in entries if e.problem)
         self.models.setToolTip(f"{_MODEL_TIP}\n{broken}".strip())

@@ -84,8 +84,11 @@ class Controller:
 
     def _surveyed(self, found: tasks.Surveyed) -> None:
         self.state.devices = found.devices
-        names = {entry.name for entry in found.models}
-        offered = [entry for entry in self.state.models if entry.name not in names]
+        offered = [
+            entry
+            for entry in self.state.models
+            if not any(_same_model(entry, known) for known in found.models)
+        ]
         self.state.models = (*found.models, *offered)
         usable = [entry for entry in found.models if not entry.problem]
         if usable and not self.state.model:
@@ -93,7 +96,7 @@ class Controller:
 
     def offer(self, entry: "ModelEntry") -> None:
         """Add a model to the choice, in place of one of that name, and choose it."""
-        others = [known for known in self.state.models if known.name != entry.name]
+        others = [known for known in self.state.models if not _same_model(known, entry)]
         self.state.models = (*others, entry)
         self.choose_model(entry.name)
 
@@ -362,3 +365,10 @@ class Controller:
                 tell_written(words, event.files)
 
         self.jobs.start(work, done)
+
+
+def _same_model(one: "ModelEntry", other: "ModelEntry") -> bool:
+    """Tell one model in two places, as a trained one that was added to the user's own."""
+    if one.name == other.name:
+        return True
+    return one.info is not None and other.info is not None and one.info.sha256 == other.info.sha256

@@ -17,6 +17,7 @@ from napari_xmag.slide.tissue import TissueMask
 _REGION_COLOR = "#00a087"
 _CLOSED = ("polygon", "rectangle", "ellipse")
 _ELLIPSE_POINTS = 90
+_CONTOUR_PX, _CONTOUR_OPACITY = 2, 0.9
 
 
 def show_tissue(
@@ -28,6 +29,7 @@ def show_tissue(
     if session.tissue_layer in viewer.layers:
         viewer.layers.remove(session.tissue_layer)
     layer = Labels(pixels, **arguments | place)
+    layer.contour, layer.opacity = _CONTOUR_PX, _CONTOUR_OPACITY  # an outline tints no tissue
     layer.brush_size = max(8, mask.pixels.shape[1] // 60)
     session.tissue_layer = layer
     viewer.add_layer(layer)

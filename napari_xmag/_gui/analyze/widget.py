@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._about import NOTICE
+from napari_xmag._gui.analyze.card_dialog import CardDialog
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
 from napari_xmag._gui.analyze.controller import Controller
 from napari_xmag._gui.analyze.handing_on import HandingOn
@@ -142,6 +143,7 @@ class AnalyzeWidget(Docked):
         self.chooser.slide_chosen.connect(control.choose_slide)
         self.chooser.model_chosen.connect(control.choose_model)
         self.chooser.device_chosen.connect(lambda name: setattr(state, "device", name))
+        self.chooser.card_asked.connect(self._show_card)
         self.chooser.pixel_size.given.connect(control.set_pixel_size)
         self.tissue.chosen.connect(control.tissue.choose)
         self.settings.changed.connect(self._read_settings)
@@ -330,9 +332,17 @@ class AnalyzeWidget(Docked):
         if window is not None and self.strip.comment.hasFocus():
             window.setFocus()  # napari hands keys that reach its window to the canvas
 
+    def _show_card(self) -> None:
+        entry = self.controller.entry_of(self.state.model)
+        if entry is not None:
+            self.card_dialog = CardDialog(entry, self)
+            self.card_dialog.open()
+
     def show_keys(self) -> None:
-        """List the keys."""
-        dialog = KeysDialog(self.keys, self)
+        """List the keys of all docks of the window."""
+        window = self.main_window()
+        docks = window.findChildren(Docked) if window is not None else [self]
+        dialog = KeysDialog([key for dock in docks for key in dock.keys], self)
         dialog.finished.connect(dialog.deleteLater)
         self.keys_dialog = dialog
         dialog.open()

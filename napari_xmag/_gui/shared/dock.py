@@ -1,11 +1,13 @@
 """The life of a widget in a dock: when its dock is closed, and when its window is."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import napari
 from qtpy.QtCore import QEvent, QObject, QTimer, Slot
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
 
+from napari_xmag._gui.shared.canvas_keys import CanvasKey
 from napari_xmag._gui.shared.wheel import guard_wheel
 
 _CLOSE_BUTTON = "QTitleBarCloseButton"  # as napari names it
@@ -54,9 +56,12 @@ class Docked(QWidget):
     ----------
     NAME
         The widget's name in the manifest, by which others find it.
+    keys
+        What keys do while the canvas has the focus.
     """
 
     NAME: ClassVar[str] = ""
+    keys: Sequence[CanvasKey] = ()
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()

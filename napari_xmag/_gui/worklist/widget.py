@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QModelIndex, QSize, Qt
+from qtpy.QtCore import QModelIndex, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -22,10 +22,12 @@ from napari_xmag._gui.shared.canvas_keys import CanvasKey, CanvasKeys
 from napari_xmag._gui.shared.dock import Docked
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.neighbour import (
+    ANALYZE,
     WORKLIST,
     AnalyzeDesk,
     find_analyze,
     open_analyze,
+    share_place,
 )
 from napari_xmag._gui.shared.notices import tell, tell_error, tell_written
 from napari_xmag._gui.shared.pictures import icon_of
@@ -62,12 +64,14 @@ class WorklistWidget(Docked):
         self.table.reviewed.connect(self._review)
         self.current: RowKey | None = None
         self._lay_out()
-        keys = [
+        self.keys = (
             CanvasKey(("W",), "next slide of the worklist", lambda: self.step(1)),
             CanvasKey(("Shift-W",), "previous slide of the worklist", lambda: self.step(-1)),
             CanvasKey(("R",), "reviewed, or not yet", self.toggle_reviewed),
-        ]
-        self._keys = CanvasKeys(napari_viewer, keys, self, lambda: len(self.worklist) > 0)
+        )
+        self._canvas_keys = CanvasKeys(
+            napari_viewer, self.keys, self, lambda: len(self.worklist) > 0
+        )
         self._show_counts()
 
     # layout
@@ -276,12 +280,21 @@ class WorklistWidget(Docked):
 
     # the end
 
+    def parents_changed(self) -> None:
+        """Come to lie behind the Analyze widget where that is open."""
+        QTimer.singleShot(0, self, self._share_place)
+
+    def _share_place(self) -> None:
+        window = self.main_window()
+        if window is not None:
+            share_place(self, window, ANALYZE)
+
     def dock_hides(self) -> None:
         """Keep the run going: whoever puts the list away goes on reviewing."""
 
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
-        self._keys.disconnect()
+        self._canvas_keys.disconnect()
         self.runner.pause()
         self.jobs.stop_all()
 

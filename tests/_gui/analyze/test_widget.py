@@ -372,6 +372,7 @@ def test_shapes_limit_the_tiles(window: Window, aperio_slide: Path) -> None:
     assert window.viewer.layers.selection.active is regions
     regions.add_polygons([np.array([[800, 1500], [800, 2500], [2200, 2500], [2200, 1500]])])
 
+    window.wait(lambda: regions.mode == "pan_zoom")  # the tool is put down
     tiles = window.analyze().result.patches
 
     center_x, center_y = tiles.x + tiles.width / 2, tiles.y + tiles.height / 2
