@@ -20,7 +20,7 @@ from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 
-_SIDE = 94
+_SIDE = 82
 _PICTURE_STYLE = (
     "QPushButton {{ border: 3px solid {border}; padding: 0px; }}"
     "QPushButton:hover, QPushButton:focus {{ border-color: {hover}; }}"
@@ -126,7 +126,7 @@ class PatchStrip(QWidget):
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        self._scroll.setFixedHeight(_SIDE + 52)
+        self._scroll.setFixedHeight(_SIDE + 48)
         self.words = Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -221,7 +221,7 @@ def _words(session: SlideSession | None) -> str:
     if not session.cards:
         return f"No patch speaks for “{shown}”." if shown else "No patch has any attention."
     what = f"what speaks for “{shown}”" if shown else "the attention"
-    carried = f"These places carry {100 * found.carried:.0f} % of {what}."
+    carried = f"{100 * found.carried:.0f} % of {what} lies here."
     return f"{carried} {found.words}".strip()
 
 

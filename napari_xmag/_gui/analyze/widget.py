@@ -120,9 +120,9 @@ class AnalyzeWidget(Docked):
         self.setup_section = _section("Slide, model and tissue", self.chooser)
         self.setup_section.add(self.tissue)
         self.setup_section.add(self.settings)
+        self.setup_section.add(self.run)
         return [
             self.setup_section,
-            self.run,
             self.results,
             _section("Add this slide to training", self.label, folded=True),
             _section("Slide information", self.slide_metadata, folded=True),
@@ -132,8 +132,10 @@ class AnalyzeWidget(Docked):
         """Make room for a result; show again how to get one where there is none."""
         session = self.state.current
         if session is not None and session.result is not None:
+            self.setup_section.set_title("Analyze again: slide, model and tissue")
             self.setup_section.collapse(animate=False)
-        elif session is None or session.progress is None:
+        else:
+            self.setup_section.set_title("Slide, model and tissue")
             self.setup_section.expand(animate=False)
 
     # wires

@@ -95,8 +95,8 @@ class Section(QCollapsible):
         self.setDuration(0)
         layout = self.layout()
         if layout is not None:
-            layout.setContentsMargins(0, 4, 0, 4)
-            layout.setSpacing(4)
+            layout.setContentsMargins(0, 2, 0, 2)
+            layout.setSpacing(3)
         button = bold(self.toggleButton())
         button.setAccessibleName(title)
         button.setStyleSheet(_TITLE_STYLE)

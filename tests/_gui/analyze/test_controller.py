@@ -70,6 +70,7 @@ def test_advanced_settings_reach_the_engine(window: Window, aperio_slide: Path) 
     form = window.widget.settings
     assert form.fields.keys() >= {("batch_size",), ("workers",), ("min_tissue",), ("precision",)}
     assert not form.fields["batch_size",].native.isVisible()  # folded away
+    window.widget.setup_section.expand(animate=False)
     form.advanced.toggleButton().click()
     assert form.fields["batch_size",].native.isVisible()
 
