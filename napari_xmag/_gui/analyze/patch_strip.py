@@ -131,13 +131,13 @@ class PatchStrip(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.words)
-        layout.addWidget(self._scroll)
         layout.addWidget(self._walk())
+        layout.addWidget(self._scroll)
+        layout.addWidget(self.words)
         self.show_session(None)
 
     def _walk(self) -> QWidget:
-        """Make the line below the pictures: where one is, and what one says of it."""
+        """Make the line above the pictures: where one is, and what one says of it."""
         self._line = QWidget()
         self.before, self.after = QToolButton(), QToolButton()
         self.position = bold(QLabel())
