@@ -114,14 +114,15 @@ def photograph_slide(window: Photographer, path: Path) -> None:
     window.take("tissue")
     during_run(window, session)
     window.take("after")
-    window.widget.state.view = HeatMapView.EVIDENCE
-    window.wait(lambda: session.cards)
+    window.wait(lambda: session.cards is not None)
+    if not session.cards:  # nothing speaks for the class: what was looked at most, then
+        window.widget.state.view = HeatMapView.RAW
+        window.wait(lambda: session.cards)
+    window.widget.hand_on.layout_button.setChecked(True)
     window.widget.strip.patches[0].picture.click()
     window.widget.strip.patches[0].right.click()
-    window.scroll(1)
     window.take("review")
-    window.widget.state.view = HeatMapView.RANK
-    window.scroll(0)
+    window.widget.hand_on.layout_button.setChecked(False)
 
 
 def photograph_sample(window: Photographer) -> None:
