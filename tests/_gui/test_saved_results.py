@@ -1,7 +1,9 @@
 """A saved result that is dropped on the window: slide, map and marks are there again."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from napari.utils.notifications import notification_manager
@@ -10,14 +12,22 @@ from napari_xmag._gui import saved_results
 from napari_xmag._gui.reader import get_reader
 from napari_xmag.errors import ResultError
 from tests._gui.window import Window
+from tests.slides import draw_section, write_pyramid
 
 pytestmark = pytest.mark.window
 
 
+@pytest.fixture
+def far_away() -> Iterator[Path]:
+    """A folder that is not searched, for none of those above it is that of a result."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def test_report_and_export_of_a_slide_come_back(
-    window: Window, pyramid_slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    window: Window, tmp_path: Path, far_away: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slide = Path(shutil.copy(pyramid_slide, tmp_path / "case.tiff"))
+    slide = write_pyramid(tmp_path / "case.tiff", draw_section(3000, 2000, seed=14))
     folder = tmp_path / "out"
     session = window.open(slide)
     created = window.analyze().result.created
@@ -47,7 +57,8 @@ def test_report_and_export_of_a_slide_come_back(
     assert again is not session
     assert (again.path, again.result.created) == (slide, created)
     assert again.map_layer in window.viewer.layers
-    assert again.said[patch].verdict == "wrong"
+    (said,) = again.reviews
+    assert (said.verdict, said.place) == ("wrong", again.result.patches.box(patch))
 
     # The slide that is open already is not opened twice.
     again.result = None
@@ -57,7 +68,7 @@ def test_report_and_export_of_a_slide_come_back(
 
     # A slide that does not lie beside is asked for.
     asked: list[str] = []
-    moved = slide.rename(tmp_path.parent / f"{tmp_path.name}-moved.tiff")
+    moved = Path(shutil.move(slide, far_away / "moved.tiff"))
     monkeypatch.setattr(saved_results, "ask_for_slide", lambda why: asked.append(why) or moved)
     layers = saved_results.read_result(folder)
     assert "case.tiff" in asked[0]
