@@ -61,7 +61,7 @@ def run_demo(
     session, slide = _open(widget, mpp)
     result = _analyze(widget, session)
     export_all(slide, result, folder)
-    _wait(lambda: bool(session.cards) or not len(result.patches), _SECONDS_TO_SHOW)
+    _wait(lambda: session.cards is not None or not len(result.patches), _SECONDS_TO_SHOW)
     _settle()
     viewer.screenshot(str(folder / SCREENSHOT), canvas_only=False, flash=False)
     return session

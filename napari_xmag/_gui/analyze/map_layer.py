@@ -120,7 +120,7 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     # Pixel 0 has its centre at 0: half a pixel less than the core counts.
     offset = np.multiply(session.layer.scale, (y - 0.5, x - 0.5))
     place["translate"] = tuple(np.add(place["translate"], offset))
-    if layer is not None and layer in viewer.layers and _size_of(layer) == (box.width, box.height):
+    if layer is not None and layer in viewer.layers and _has_size(layer, box):
         layer.translate = place["translate"]
         return
     _drop(viewer, layer)
@@ -139,9 +139,9 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     add_quietly(viewer, session.mark_layer)
 
 
-def _size_of(mark: Shapes) -> tuple[float, float]:
-    bottom, right = mark.data[0].max(axis=0)
-    return 2 * float(right), 2 * float(bottom)
+def _has_size(mark: Shapes, box: Box) -> bool:
+    bottom, right = mark.data[0].max(axis=0)  # napari keeps them in single precision
+    return bool(np.allclose((2 * right, 2 * bottom), (box.width, box.height), rtol=1e-5))
 
 
 def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box) -> None:
