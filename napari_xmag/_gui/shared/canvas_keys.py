@@ -134,8 +134,6 @@ class CanvasKeys:
 class _BoundKey:
     """What napari calls for a key: ours, else what was there ``before``, else napari's own."""
 
-    __name__ = "key of a dock"  # napari asks for it, as of a function
-
     viewer: ViewerModel
     key: Any
     act: Act
