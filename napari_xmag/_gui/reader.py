@@ -56,7 +56,7 @@ def read_results(path: PathOrPaths) -> list[LayerData]:
     return [
         layer
         for item in _each(path)
-        for layer in (read_result(item) if is_saved_result(item) else _read(item))
+        for layer in (read_result(item, _read) if is_saved_result(item) else _read(item))
     ]
 
 

@@ -1,5 +1,6 @@
 """Saved results that are dropped on napari: slide, map and marks come back in place."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -8,18 +9,26 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QMainWindow
 
-from napari_xmag._gui.reader import read_slides
 from napari_xmag._gui.shared.neighbour import open_analyze
 from napari_xmag.errors import ResultError, XmagError
 from napari_xmag.layer_data import LayerData, SlideKey, slide_key
 from napari_xmag.review.reopen import Reopened, adopt, reopen, result_folder
 from napari_xmag.review.store import ReviewStore
 
+ReadSlide = Callable[[Path], list[LayerData]]
 
-def read_result(path: Path) -> list[LayerData]:
+
+def read_result(path: Path, read_slide: ReadSlide) -> list[LayerData]:
     """Return the slide of a saved result as a layer; *Analyze slide* shows the result over it.
 
     The slide is looked for beside the result, then asked for.
+
+    Parameters
+    ----------
+    path
+        The result's folder, or one of its files.
+    read_slide
+        Opens the slide.
 
     Raises
     ------
@@ -35,12 +44,12 @@ def read_result(path: Path) -> list[LayerData]:
         raise
     viewer = napari.current_viewer()
     if viewer is None:
-        return read_slides(found.slide)
+        return read_slide(found.slide)
     window = viewer.window._qt_window
     QTimer.singleShot(0, window, lambda: _show(viewer, window, found))
     if any(slide_key(layer) == SlideKey(found.slide, found.image) for layer in viewer.layers):
         return cast("list[LayerData]", [(None,)])  # what napari takes for nothing to add
-    return read_slides(found.slide)
+    return read_slide(found.slide)
 
 
 def _reopen(path: Path) -> Reopened:

@@ -9,7 +9,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_xmag._gui import saved_results
-from napari_xmag._gui.reader import get_reader
+from napari_xmag._gui.reader import get_reader, read_slides
 from napari_xmag.errors import ResultError
 from tests._gui.window import Window
 from tests.slides import draw_section, write_pyramid
@@ -70,9 +70,9 @@ def test_report_and_export_of_a_slide_come_back(
     asked: list[str] = []
     moved = Path(shutil.move(slide, far_away / "moved.tiff"))
     monkeypatch.setattr(saved_results, "ask_for_slide", lambda why: asked.append(why) or moved)
-    layers = saved_results.read_result(folder)
+    layers = saved_results.read_result(folder, read_slides)
     assert "case.tiff" in asked[0]
     assert layers[0][1]["metadata"]["napari-xmag"]["path"] == str(moved)
     monkeypatch.setattr(saved_results, "ask_for_slide", lambda _: None)
     with pytest.raises(ResultError, match=r"case\.tiff"):
-        saved_results.read_result(folder)
+        saved_results.read_result(folder, read_slides)
