@@ -18,7 +18,6 @@ from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.guard.limits import size_problem
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.images import choose_image, image_notes
-from napari_xmag.slide.leica import require_described_pages
 from napari_xmag.slide.mpp import (
     StatedMpp,
     find_conflict,
@@ -36,7 +35,7 @@ CACHE_BYTES = 128 * 2**20
 # and it believes labels of colour spaces that are wrong; our own readers do better.
 _READ_BY_OTHERS = frozenset({"aperio", "generic-tiff", "dicom"})
 
-_HAMAMATSU, _LEICA = "hamamatsu", "leica"
+_HAMAMATSU = "hamamatsu"
 _Error = openslide.OpenSlideError
 
 
@@ -66,8 +65,6 @@ class OpenSlideSlide(Slide):
         vendor = openslide.OpenSlide.detect_format(path)
         if vendor in _READ_BY_OTHERS:
             raise openslide.OpenSlideUnsupportedFormatError(f"{vendor} is left to other readers")
-        if vendor == _LEICA:
-            require_described_pages(path)
         self._cache = openslide.OpenSlideCache(CACHE_BYTES)
         self._pool = HandlePool(self._open, lambda handle: handle.close())
         self._file, first = _open_beside(path)

@@ -17,6 +17,7 @@ DECODE_ERRORS = (
     ValueError,
     RuntimeError,
     TypeError,
+    AttributeError,
     LookupError,
     ArithmeticError,
     MemoryError,

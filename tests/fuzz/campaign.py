@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import math
 import queue
 import shutil
 import subprocess
@@ -159,19 +160,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="end after so long")
     parser.add_argument("--first", type=int, default=0, help="number of the first mutation")
     args = parser.parse_args()
     fates, begun = Counter[tuple[str, str]](), time.monotonic()
+    done = 0
     for fate in run(args.count, args.seed, args.first):
+        done += 1
         fates[fate.kind, fate.words.partition(":")[0]] += 1
         if fate.is_bad:
             print(f"{fate.number} {fate.kind}, {fate.mutation}: {fate.words}", flush=True)
+        if time.monotonic() - begun > args.seconds:
+            break
     words = sorted({word for _, word in fates})
     print("| slide | " + " | ".join(words) + " |")
     print("|---" * (len(words) + 1) + "|")
     for kind in SEEDS:
         print(f"| {kind} | " + " | ".join(str(fates[kind, word]) for word in words) + " |")
-    print(f"{args.count} mutations of seed {args.seed} in {time.monotonic() - begun:.0f} s")
+    print(f"{done} mutations of seed {args.seed} in {time.monotonic() - begun:.0f} s")
     return int(any(word not in ("opened", "refused") for _, word in fates))
 
 

@@ -52,8 +52,8 @@ def _problem(directory: Directory) -> str:
     tiled = _is_tiled(directory)
     # Strips span the picture, and a strip may be all of it: only tiles are allocated unasked.
     problem = size_problem(width, height, across if tiled else 0, down if tiled else 0)
-    if problem:
-        return problem
+    if problem or min(across, down) < 1:
+        return problem or f"tiles of {across}×{down} pixels"
     if directory.number(_SAMPLES, 1) > _MOST_SAMPLES:
         return f"{directory.number(_SAMPLES):,} samples per pixel"
     needed, listed = _segments(directory), directory.count(_tables(directory)[0])

@@ -303,3 +303,21 @@ def test_a_tile_smaller_than_its_place_is_damage_not_glass(tmp_path: Path) -> No
     path.write_bytes(data)
     with open_slide(path) as slide, pytest.raises(TileReadError, match="128×256 pixels in a tile"):
         slide.read(Box(256, 0, 256, 256), 0)
+
+
+@pytest.mark.parametrize("tag", [322, 323])
+def test_tiles_without_any_size_are_refused(plain: Path, tmp_path: Path, tag: int) -> None:
+    path = altered(plain, tmp_path / "one.svs", tag, 0)
+    path = altered(path, tmp_path / "both.svs", 645 - tag, 0)
+    with pytest.raises(SlideOpenError, match="tiles of 0×0"):
+        open_slide(path)
+
+
+def test_a_leica_slide_whose_pages_are_others_than_described_is_refused(tmp_path: Path) -> None:
+    """OpenSlide takes pages by their numbers: it would show one level in another's place."""
+    path = write_leica(tmp_path / "slide.scn", draw_section(600, 500), factors=(1, 2))
+    data = path.read_bytes()
+    assert data.count(b'sizeY="250"') == 1
+    path.write_bytes(data.replace(b'sizeY="250"', b'sizeY="251"'))
+    with pytest.raises(SlideOpenError, match="to have 300×251 pixels, but found a page of another"):
+        open_slide(path)
