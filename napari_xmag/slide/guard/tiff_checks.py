@@ -77,6 +77,9 @@ def _doubts(directory: Directory, walk: TiffWalk) -> Iterator[str]:
         yield "a picture without data"
     elif not directory.count(offsets) == directory.count(counts) == _segments(directory):
         yield "another number of tiles than the picture needs"
+    lengths = entries.get(counts)
+    if lengths is not None and max(lengths.values, default=0) > walk.size:
+        yield "tiles longer than the file"
     if max(_tile_size(directory)) > _USUAL_TILE_SIDE:
         yield "unusually large tiles"
     if directory.number(_BITS, 8) not in (1, 2, 4, 8, 16, 32, 64):

@@ -22,7 +22,8 @@ _SIZES |= {16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 # No directory has more entries; TIFF names some hundred tags.
 _MOST_ENTRIES = 4096
-_MOST_SUB_DIRECTORIES = 64
+# Of most tags the first value is enough; of the lengths of strips and tiles some thousand.
+_KEPT = {_SUB_DIRECTORIES: 64, 279: 4096, 325: 4096}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class _Reader:
         letter = _NUMBERS.get(kind)
         if letter is None or not count:
             return ()
-        most = min(count, _MOST_SUB_DIRECTORIES if tag == _SUB_DIRECTORIES else 1)
+        most = min(count, _KEPT.get(tag, 1))
         size = _SIZES[kind]
         if end:
             start = end - size * count
