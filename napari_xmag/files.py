@@ -1,13 +1,16 @@
 """Writing that leaves either the whole file or none."""
 
+import hashlib
 import json
 import math
 import os
+import platform
 import shutil
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +20,8 @@ from pathvalidate import sanitize_filename
 from napari_xmag.errors import ExportError, XmagError
 
 _CHUNK = 2**20
+_PART = ".part-"
+_looked_at: set[Path] = set()
 _LONGEST_NAME = 200
 """Bytes; systems allow 255, and parts of files have longer names while they are written."""
 
@@ -181,8 +186,50 @@ def _plain(value: Any) -> Any:
 
 
 def _part_of(path: Path) -> Path:
+    remove_leftovers(path.parent)
     # The name keeps its suffix: some writers choose the format by it.
-    return path.with_name(f".part-{uuid4().hex[:8]}-{path.name}")
+    return path.with_name(f"{part_prefix()}{uuid4().hex[:8]}-{path.name}")
+
+
+def part_prefix() -> str:
+    """Return how names of what this process has not finished begin: they tell whose they are."""
+    return f"{_PART}{_host()}.{os.getpid()}-"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine left unfinished when they were killed.
+
+    A folder is looked at once; what cannot be removed stays.
+    """
+    if folder in _looked_at:
+        return
+    _looked_at.add(folder)
+    with suppress(OSError):
+        for item in folder.glob(f"{_PART}{_host()}.*-*"):
+            owner = item.name.removeprefix(f"{_PART}{_host()}.").partition("-")[0]
+            if owner.isdecimal() and not _is_alive(int(owner)):
+                if item.is_dir() and not item.is_symlink():
+                    shutil.rmtree(item, ignore_errors=True)
+                else:
+                    item.unlink(missing_ok=True)
+
+
+@cache
+def _host() -> str:
+    """Return what tells this machine from others that write to the same disk, not its name."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # asking would end it: leftovers stay
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _move_all(part: Path, path: Path) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
-from napari_xmag.files import parse_json
+from napari_xmag.files import parse_json, part_prefix, remove_leftovers
 from napari_xmag.nets.decision import EVEN
 from napari_xmag.nets.folder_checks import (
     require_head,
@@ -198,7 +198,9 @@ def replacing(target: Path, *, replace: bool) -> Iterator[Path]:
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as place:
+        remove_leftovers(target.parent)
+        prefix = f"{part_prefix()}{target.name}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as place:
             fresh = Path(place) / "new"
             fresh.mkdir()
             yield fresh
