@@ -4,11 +4,10 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from napari_xmag._about import NOTICE, __version__
+from napari_xmag.report.templates import templates
 
 _SIDE = 320
 """Pixels of the longer side of a picture."""
@@ -65,8 +64,10 @@ def contact_sheet(rows: Sequence[SheetRow], title: str, counts: Mapping[str, int
     counts
         How many slides there are of each kind, in words.
     """
-    page = _template().render(
-        rows=rows, title=title, counts=counts, notice=NOTICE, version=__version__
+    page = (
+        templates()
+        .get_template("contact_sheet.html.jinja")
+        .render(rows=rows, title=title, counts=counts, notice=NOTICE, version=__version__)
     )
     return str(page)
 
@@ -84,18 +85,3 @@ def thumbnail(picture_file: Path | io.BytesIO) -> bytes:
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=80)
     return stream.getvalue()
-
-
-@cache
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.PackageLoader("napari_xmag.report", "")
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("contact_sheet.html.jinja")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_xmag.files import whole_file
 from napari_xmag.report.content import ReportContent
+from napari_xmag.report.templates import templates
 
 if TYPE_CHECKING:
     import jinja2
@@ -27,15 +28,7 @@ def write_html(content: ReportContent, path: Path | str) -> None:
 
 @cache
 def _template() -> "jinja2.Template":
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("napari_xmag.report", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = templates()
     environment.filters["jpeg"] = lambda content: _address(content, "jpeg")
     environment.filters["png"] = lambda content: _address(content, "png")
     return environment.get_template("slide_report.html.jinja")
