@@ -47,6 +47,9 @@ def show_taught_map(
     )
     shown.map_layer = made
     add_quietly(viewer, made)
+    if shown.marks_layer is not None and shown.marks_layer in viewer.layers:
+        # the outlines of the examples must not be tinted by the map
+        viewer.layers.move(viewer.layers.index(shown.marks_layer), len(viewer.layers))
 
 
 def show_examples(viewer: ViewerModel, shown: TeachSlide, lesson: Lesson) -> None:

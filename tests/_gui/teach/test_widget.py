@@ -53,6 +53,10 @@ def test_clicks_give_a_map_that_follows_the_tissue(
     assert abs(sum(area.share for area in areas.values()) - 1) < 1e-6
     assert state.estimate is not None
     assert len(state.suggestions) > 3
+    shown, layers = classroom.shown, classroom.viewer.layers
+    assert shown.marks_layer is not None
+    assert shown.map_layer is not None
+    assert layers.index(shown.marks_layer) > layers.index(shown.map_layer)
 
 
 def test_a_second_click_takes_back_and_undo_brings_back(
