@@ -4,12 +4,16 @@ Run from the checkout, where a screen is missing under Xvfb::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py SLIDE
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py --train
+    xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py \\
+        --teach SLIDE docs/recipes/teach_lung.json
 
-``--train`` makes the pictures of docs/train.md, by the steps that are told there.
+``--train`` makes the pictures of docs/train.md, by the steps that are told there; ``--teach`` that
+of docs/teach.md, by recorded clicks.
 """
 
 import argparse
 import io
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -166,11 +170,42 @@ def photograph_training(window: Photographer, folder: Path) -> None:
     train.shut_down()
 
 
+def photograph_teaching(window: Photographer, slide: Path, clicks: Path) -> None:
+    """Take the pictures of docs/teach.md: recorded clicks, and the map that they teach."""
+    window.viewer.layers.clear()
+    _, teach = window.viewer.window.add_plugin_dock_widget("napari-xmag", "Teach")
+    neighbour.dock_of(teach).raise_()
+    control, state = teach.controller, teach.state
+    control.start_over()
+    window.viewer.open(slide, plugin="napari-xmag")
+    window.wait(lambda: state.current and state.current.prepared, HOUR)
+    window.viewer.fit_to_view()
+    recorded = json.loads(clicks.read_text(encoding="utf-8"))["clicks"]
+    for name in dict.fromkeys(name for name, _, _ in recorded):
+        if name not in state.lesson.class_names:
+            control.add_class(name)
+    for name, x, y in recorded:
+        control.session.mark_at(state.current.id, x, y, name)
+    for name in state.lesson.class_names:
+        if not state.lesson.count(name):
+            control.remove_class(name)
+    window.wait(lambda: not control.busy)
+    window.take("teach")
+    teach.shut_down()
+
+
 def main() -> None:
     """Make the pictures that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("slide", type=Path, nargs="?", help="slide file with a stated pixel size")
     parser.add_argument("--train", action="store_true", help="the pictures of docs/train.md")
+    parser.add_argument(
+        "--teach",
+        type=Path,
+        nargs=2,
+        metavar=("SLIDE", "CLICKS"),
+        help="the picture of docs/teach.md: a slide, and clicks that were recorded on it",
+    )
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     parser.add_argument("--work", type=Path, help="folder to train in, kept; slides there are used")
     arguments = parser.parse_args()
@@ -182,6 +217,8 @@ def main() -> None:
     if arguments.train:
         with TemporaryDirectory() as folder:
             photograph_training(window, arguments.work or Path(folder))
+    if arguments.teach:
+        photograph_teaching(window, *arguments.teach)
     window.viewer.close()
 
 

@@ -197,6 +197,16 @@ def mapped(folder: Path) -> NDArray[np.float16]:
     return features
 
 
+def stated_slide(folder: Path) -> tuple[str, int, str] | None:
+    """Return which slide, picture and encoder a folder states, without looking at the features."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        slide = about["slide"]
+        return slide["fingerprint"], slide["image"], about["encoder"]["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _check(folder: Path, about: Any) -> None:
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ValueError(f"{ABOUT} is not from this program")

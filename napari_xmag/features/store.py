@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from napari_xmag.errors import ResultError
 from napari_xmag.features.key import FeatureKey
-from napari_xmag.features.patch_features import EXACT, PatchFeatures
+from napari_xmag.features.patch_features import EXACT, PatchFeatures, stated_slide
 from napari_xmag.features.writer import PART, FeatureWriter, told_plainly
 from napari_xmag.slide.mpp_store import HOME_VARIABLE
 from napari_xmag.slide.tiles import TileGrid
@@ -98,6 +98,24 @@ class FeatureStore:
         for folder in sorted(self._folders()):
             if not folder.name.startswith(PART):
                 yield PatchFeatures.load(folder)
+
+    def of_slide(self, slide: str, image: int, encoder: str) -> PatchFeatures | None:
+        """Return the features of a slide that is not open; None when there are none, or damaged.
+
+        Parameters
+        ----------
+        slide, image, encoder
+            Fingerprint and picture of the slide and fingerprint of the encoder; see `FeatureKey`.
+        """
+        wanted = slide, image, encoder
+        for folder in sorted(self._folders()):
+            if folder.name.startswith(PART) or stated_slide(folder) != wanted:
+                continue
+            try:
+                return PatchFeatures.load(folder)
+            except ResultError as error:
+                _log.warning("Kept features are not used. %s", error)
+        return None
 
     def writer(
         self,

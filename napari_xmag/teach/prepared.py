@@ -1,5 +1,6 @@
 """A slide that can be taught on: its features, and how much of each patch is tissue."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.features.patch_features import PatchFeatures
+from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.tissue import TissueMask
 from napari_xmag.teach.lesson import Example, SlideId
@@ -80,6 +82,27 @@ class PreparedSlide:
         index = np.full(self.features.shape, -1, np.int64)
         index[self.features.rows, self.features.columns] = np.arange(len(self.features))
         return index
+
+
+def kept_slides(
+    store: FeatureStore, slides: Iterable[SlideId], like: PreparedSlide
+) -> list[PreparedSlide]:
+    """Return slides that are not open, from their kept features, so that their examples count.
+
+    Parameters
+    ----------
+    slides
+        Which slides; those of which nothing is kept are left out.
+    like
+        A slide that the same encoder encoded.
+    """
+    found = []
+    for slide in slides:
+        features = store.of_slide(slide.fingerprint, slide.image, like.features.key.encoder)
+        if features is not None:
+            # how much of a patch is tissue matters for areas, and closed slides have none
+            found.append(PreparedSlide(features, np.ones(len(features))))
+    return found
 
 
 def prepare_slide(features: PatchFeatures, mask: TissueMask) -> PreparedSlide:

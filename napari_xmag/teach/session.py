@@ -105,6 +105,11 @@ class TeachSession:
         return tuple(self._slides.values())
 
     @property
+    def missing(self) -> tuple[SlideId, ...]:
+        """Slides that bear examples but whose features are not at hand."""
+        return tuple(of for of in self._lesson.slides if of not in self._known)
+
+    @property
     def can_undo(self) -> bool:
         """Whether there is something to take back."""
         return bool(self._done)
@@ -148,7 +153,7 @@ class TeachSession:
         self.slides_changed.emit(self.slides)
 
     def know_slide(self, prepared: PreparedSlide) -> None:
-        """Let the examples of a slide count that is not open; see `features_of_lesson`.
+        """Let the examples of a slide count that is not open; see `kept_slides`.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """What Teach does: marks examples, learns from them, and shows what was learned."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,18 @@ class TeachController:
             return
         show_examples(self.viewer, shown, self.state.lesson)
         self._learn()
+        if self.session.missing:
+            work = tasks.recall(self.session.missing, shown.prepared)
+            self.jobs.start(work, self._recalled)
+
+    def _recalled(self, event: object) -> None:
+        """Let the examples of slides that are not open teach, too."""
+        if not isinstance(event, tasks.Recalled):
+            return
+        for prepared in event.slides:
+            self._try(partial(self.session.know_slide, prepared))
+        if event.slides:
+            self._learn()
 
     def _dropped(self, shown: TeachSlide) -> None:
         self.encoding.drop(shown)

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from napari_xmag.teach.estimate import Estimate, estimate
 from napari_xmag.teach.lesson import Lesson, SlideId
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
-from napari_xmag.teach.prepared import PreparedSlide, prepare_slide
+from napari_xmag.teach.prepared import PreparedSlide, kept_slides, prepare_slide
 from napari_xmag.teach.session import TeachRequest
 from napari_xmag.teach.suggest import find_similar, suggest
 
@@ -59,6 +60,13 @@ class Encoded:
 
     prepared: PreparedSlide
     ground: MapGround
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recalled:
+    """Slides that are not open, but bear examples."""
+
+    slides: tuple[PreparedSlide, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +134,8 @@ def survey() -> Generator[Encoders, None, None]:
     """List the models whose encoder can be used."""
     from napari_xmag.zoo import list_models
 
+    for module in ("sklearn.linear_model", "sklearn.utils.extmath"):
+        import_module(module)  # the first click must not wait for it
     yield Encoders(tuple(entry for entry in list_models() if not entry.problem))
 
 
@@ -142,6 +152,17 @@ def encode(
         return Encoded(prepared, MapGround.of(prepared.features, mask))
 
     yield (yield from awaited(encoded, "Measuring the tissue"))
+
+
+def recall(
+    slides: Sequence[SlideId], like: PreparedSlide
+) -> Generator[Waiting | Recalled, None, None]:
+    """Find the kept features of slides that bear examples and are not open."""
+
+    def recalled() -> Recalled:
+        return Recalled(tuple(kept_slides(FeatureStore.of_user(), slides, like)))
+
+    yield (yield from awaited(recalled, "Looking for examples of other slides"))
 
 
 def answer(

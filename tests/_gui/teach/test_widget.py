@@ -188,6 +188,8 @@ def test_examples_are_there_tomorrow(
     classroom.widget.shut_down()
     viewer = make_napari_viewer(show=True)
     again = open_classroom(viewer, qtbot)
+    other = again.open(two_tissues[1])  # the first slide teaches although it is not open
+    again.wait(lambda: other.map_layer is not None)
     again.open(two_tissues[0])
     again.settle()
     assert counts(again.widget.state.lesson) == [3, 3]
