@@ -4,11 +4,9 @@ Run from the checkout, where a screen is missing under Xvfb::
 
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py SLIDE
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py --train
-    xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py \\
-        --teach SLIDE docs/recipes/teach_lung.json
 
-``--train`` makes the pictures of docs/train.md, by the steps that are told there; ``--teach`` that
-of docs/teach.md, by recorded clicks.
+``--train`` makes the pictures of docs/train.md, by the steps that are told there; ``--teach SLIDE
+docs/recipes/teach_lung.json`` that of docs/teach.md, by recorded clicks.
 """
 
 import argparse

@@ -100,6 +100,19 @@ def open_beside(viewer: "Viewer", window: QMainWindow | None, name: str) -> Dock
     return widget
 
 
+class BesideAnalyze(Docked):
+    """A widget whose dock comes to lie behind that of *Analyze slide*, where that is open."""
+
+    def parents_changed(self) -> None:
+        """Share the place of *Analyze slide* as soon as Qt's present events are done."""
+        QTimer.singleShot(0, self, self._share_place)
+
+    def _share_place(self) -> None:
+        window = self.main_window()
+        if window is not None:
+            share_place(self, window, ANALYZE)
+
+
 def share_place(widget: QWidget, window: QMainWindow, other: str) -> None:
     """Put a widget's dock behind that of another as a tab: stacked, both are too small."""
     neighbour, own = find(window, other), dock_of(widget)

@@ -12,8 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QMessageBox, QScrollArea, QVBoxL
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.map_layer import look_at
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
-from napari_xmag._gui.shared.dock import Docked
-from napari_xmag._gui.shared.neighbour import TEACH, find_analyze
+from napari_xmag._gui.shared.neighbour import TEACH, BesideAnalyze, find_analyze
 from napari_xmag._gui.shared.notices import tell_warning
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag._gui.teach.class_panel import ClassPanel
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
 
 
-class TeachWidget(Docked):
+class TeachWidget(BesideAnalyze):
     """Teaches a classifier of patches by clicks.
 
     Parameters

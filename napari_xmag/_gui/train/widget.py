@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QSize, QTimer
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -17,8 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._about import NOTICE
-from napari_xmag._gui.shared.dock import Docked
-from napari_xmag._gui.shared.neighbour import ANALYZE, TRAIN, share_place
+from napari_xmag._gui.shared.neighbour import TRAIN, BesideAnalyze
 from napari_xmag._gui.shared.notices import tell
 from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.train.cohort_panel import CohortPanel
@@ -34,7 +33,7 @@ from napari_xmag.layer_data import slide_layers, slide_path
 _CLOSE = "Closing stops the training. Its last checkpoint is kept, and Resume continues from there."
 
 
-class TrainWidget(Docked):
+class TrainWidget(BesideAnalyze):
     """Trains a slide model on labelled slides and shows what came of it.
 
     Parameters
@@ -245,15 +244,6 @@ class TrainWidget(Docked):
         self.show_slides()
 
     # the end
-
-    def parents_changed(self) -> None:
-        """Come to lie behind the Analyze widget where that is open."""
-        QTimer.singleShot(0, self, self._share_place)
-
-    def _share_place(self) -> None:
-        window = self.main_window()
-        if window is not None:
-            share_place(self, window, ANALYZE)
 
     def may_close(self, place: QMainWindow | QDockWidget) -> bool:
         """Ask before a training is ended by closing the window or the dock."""

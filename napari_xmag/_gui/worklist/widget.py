@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QModelIndex, QSize, Qt, QTimer
+from qtpy.QtCore import QModelIndex, QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -19,15 +19,13 @@ from qtpy.QtWidgets import (
 
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.canvas_keys import CanvasKey, CanvasKeys
-from napari_xmag._gui.shared.dock import Docked
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.neighbour import (
-    ANALYZE,
     WORKLIST,
     AnalyzeDesk,
+    BesideAnalyze,
     find_analyze,
     open_analyze,
-    share_place,
 )
 from napari_xmag._gui.shared.notices import tell, tell_error, tell_written
 from napari_xmag._gui.shared.pictures import icon_of
@@ -42,7 +40,7 @@ _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
 _ROW_PX = 52
 
 
-class WorklistWidget(Docked):
+class WorklistWidget(BesideAnalyze):
     """A list of slides: analysed in the background, reviewed one after another.
 
     Parameters
@@ -279,15 +277,6 @@ class WorklistWidget(Docked):
         return open_analyze(self.viewer, self.main_window())
 
     # the end
-
-    def parents_changed(self) -> None:
-        """Come to lie behind the Analyze widget where that is open."""
-        QTimer.singleShot(0, self, self._share_place)
-
-    def _share_place(self) -> None:
-        window = self.main_window()
-        if window is not None:
-            share_place(self, window, ANALYZE)
 
     def dock_hides(self) -> None:
         """Keep the run going: whoever puts the list away goes on reviewing."""
