@@ -10,6 +10,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cli.settings import mpp_option
 
 if TYPE_CHECKING:
+    from napari_xmag.batch.targets import Target
     from napari_xmag.features.store import FeatureStore
     from napari_xmag.nets.stored import StoredModel
     from napari_xmag.teach.classifier import Taught
@@ -38,13 +39,19 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("slides", nargs="+", type=Path, metavar="SLIDE")
+    parser.add_argument(
+        "slides",
+        nargs="+",
+        type=Path,
+        metavar="SLIDE",
+        help="slides, folders of slides, or a project.qpproj of QuPath",
+    )
     parser.add_argument(
         "--annotations",
         required=True,
         type=Path,
         metavar="DIR",
-        help="holds a GeoJSON of QuPath named after each slide",
+        help="holds a GeoJSON of QuPath named after each slide, or after its image in the project",
     )
     parser.add_argument(
         "--name", required=True, help="name of the model: letters, digits, dot, dash, underscore"
@@ -85,16 +92,15 @@ def run(args: argparse.Namespace) -> int:
     from napari_xmag.teach.classifier import fit
     from napari_xmag.teach.model_folder import save_taught_model
     from napari_xmag.teach.session import TeachSession
-    from napari_xmag.teach.teach import annotation_files
     from napari_xmag.zoo import open_model, user_folder
 
     check_name(args.name)
-    files = annotation_files(args.slides, args.annotations)
+    files = _annotated(args.slides, args.annotations)
     encoder = open_model(args.encoder)
     session, store = TeachSession(), FeatureStore.of_user()
     session.clear_classes()
-    for path, annotations in files.items():
-        _teach_slide(session, path, annotations, encoder, store, args)
+    for target, annotations in files:
+        _teach_slide(session, target, annotations, encoder, store, args)
     taught = fit(session.request())
     folder = (args.out or user_folder()) / args.name
     model = save_taught_model(taught, encoder, folder, replace=args.replace)
@@ -104,9 +110,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _annotated(paths: list[Path], folder: Path) -> "list[tuple[Target, Path]]":
+    """Return the slides that the arguments name, images of projects among them, and their files."""
+    from napari_xmag.batch.targets import find_targets
+    from napari_xmag.teach.teach import annotation_file, require_annotations
+
+    _, targets = find_targets(paths)
+    found = [(each, annotation_file(each.path, folder, each.name)) for each in targets]
+    return require_annotations(found, lambda target: target.name or target.path.name)
+
+
 def _teach_slide(
     session: "TeachSession",
-    path: Path,
+    target: "Target",
     annotations: Path,
     encoder: "StoredModel",
     store: "FeatureStore",
@@ -114,16 +130,14 @@ def _teach_slide(
 ) -> None:
     from napari_xmag.cli.progress_line import ProgressLine
     from napari_xmag.geometry import Mpp
-    from napari_xmag.qupath.origin import Origin
     from napari_xmag.slide.given_mpp import fill_mpp
-    from napari_xmag.slide.open import open_slide
     from napari_xmag.teach.teach import teach_slide
 
     line = ProgressLine()
-    with open_slide(path) as slide:
+    with target.open(None) as slide:
         if args.mpp is not None and (words := fill_mpp(slide, Mpp(args.mpp, args.mpp))):
             print(words, file=sys.stderr)
-        origin = Origin(args.qupath_origin)
+        origin = target.origin(slide, args.qupath_origin)
         steps = teach_slide(session, slide, encoder, store, annotations, origin=origin)
         try:
             with closing(steps):
@@ -131,7 +145,7 @@ def _teach_slide(
                     line.show(next(steps))
         except StopIteration as end:
             line.clear()
-            print(f"{path.name}: {end.value.examples} patches are examples")
+            print(f"{slide.path.name}: {end.value.examples} patches are examples")
 
 
 def _facts(model: "StoredModel") -> str:

@@ -1,10 +1,11 @@
 """Teaching without a window: slides and their annotations in, a model out."""
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent
@@ -25,6 +26,7 @@ from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.settings import TeachSettings
 
 _log = logging.getLogger(__name__)
+_Slide = TypeVar("_Slide")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,25 +147,46 @@ def annotation_files(
     TeachError
         When a slide has none; all of them are named.
     """
-    from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
-
-    found: dict[Path, Path] = {}
-    lacking = []
+    found: list[tuple[Path, Path | None]] = []
     for path in map(Path, slides):
         if isinstance(examples, Mapping):
-            options = [examples[path.stem]] if path.stem in examples else []
+            named = examples.get(path.stem)
+            found.append((path, named if named is not None and named.is_file() else None))
         else:
-            names = dict.fromkeys((path.stem, path.name))
-            options = [Path(examples) / f"{n}{end}" for n in names for end in GEOJSON_SUFFIXES]
-        file = next((option for option in options if option.is_file()), None)
-        if file is None:
-            lacking.append(path.name)
-        else:
-            found[path] = file
+            found.append((path, annotation_file(path, Path(examples))))
+    return dict(require_annotations(found, lambda path: path.name))
+
+
+def annotation_file(slide: Path, folder: Path, name: str = "") -> Path | None:
+    """Return the annotations of a slide in a folder; None where there are none.
+
+    Parameters
+    ----------
+    name
+        Another name that the file may bear: that of the image in a project of QuPath.
+    """
+    from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
+
+    stems = filter(None, dict.fromkeys((slide.stem, slide.name, name, Path(name).stem)))
+    options = (folder / f"{stem}{suffix}" for stem in stems for suffix in GEOJSON_SUFFIXES)
+    return next((option for option in options if option.is_file()), None)
+
+
+def require_annotations(
+    found: Sequence[tuple[_Slide, Path | None]], name: Callable[[_Slide], str]
+) -> list[tuple[_Slide, Path]]:
+    """Return slides with their annotations, of which none may lack.
+
+    Raises
+    ------
+    TeachError
+        When a slide has none; all of them are named.
+    """
+    lacking = [name(slide) for slide, file in found if file is None]
     if lacking or not found:
         raise TeachError(
             expected="annotations for each slide, named as it: biopsy.geojson for biopsy.svs",
             found=f"none for {', '.join(lacking) or 'any slide'}",
             hint="Export them from QuPath (File > Export objects as GeoJSON) into one folder.",
         )
-    return found
+    return [(slide, file) for slide, file in found if file is not None]

@@ -37,6 +37,7 @@ from napari_xmag.zoo import list_models, load_model, open_model, save_model, use
 from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
 from tests.nets.students import tiny_model
+from tests.qupath.projects import entry, server, write_project
 from tests.slides import draw_section, write_leica
 
 FAST = AnalyzeSettings(engine="torch", precision="float32", batch_size=16)
@@ -277,6 +278,25 @@ def test_the_command_line_teaches_and_analyses(
     assert "of the tissue" in capsys.readouterr().out
     used = json.loads((tmp_path / "out" / "two" / "result.json").read_text())["settings"]
     assert used["engine"] == "kept features"
+
+
+def test_images_of_a_project_teach_by_their_exported_annotations(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = entry(1, server(folder / "one.scn"), imageName="biopsy 17")
+    project = write_project(tmp_path / "project.qpproj", shown)
+    exported = tmp_path / "annotations"
+    exported.mkdir()
+    annotations = (folder / "annotations" / "one.geojson").read_bytes()
+    (exported / "biopsy 17.geojson").write_bytes(annotations)
+    asked = ["--annotations", str(exported), "--name", "of-project"]
+    asked += ["--encoder", str(folder / "tiny-encoder")]
+    assert main(["teach", str(project), *asked]) == 0
+    (examples,) = [line for line in capsys.readouterr().out.splitlines() if "Examples:" in line]
+    direct = ["--annotations", str(folder / "annotations"), "--name", "direct", *asked[-2:]]
+    assert main(["teach", str(folder / "one.scn"), *direct]) == 0
+    assert examples in capsys.readouterr().out
+    assert open_model("of-project").info.classes == ("Orange", "Pink", NOT_TAUGHT)
 
 
 def test_a_slide_without_annotations_is_named(
