@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared.placing import add_quietly, placed
 from napari_xmag.analyze.heatmap import HeatMapView, fill_between, heat_map
-from napari_xmag.geometry import Box, Mpp
+from napari_xmag.geometry import Box
 from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
 
 _MARK_COLOR = "#ffe600"
-_MARK_PART = 3  # the marked patch fills one part in so many of the canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +77,6 @@ def show_map(
     layer.refresh(extent=False, highlight=False)
 
 
-def placed(
-    slide_layer: Image, scale: tuple[float, float], translate: tuple[float, float]
-) -> dict[str, Any]:
-    """Return layer arguments that put something over the slide, wherever the slide was moved."""
-    return {
-        "scale": scale,
-        "translate": tuple(np.add(slide_layer.translate, translate)),
-        "affine": slide_layer.affine.affine_matrix,
-        "units": slide_layer.units,
-    }
-
-
-def add_quietly(viewer: ViewerModel, layer: Layer) -> None:
-    """Add a layer but leave the user's tool and selection alone."""
-    selected = viewer.layers.selection.copy()
-    viewer.add_layer(layer)
-    if selected:
-        viewer.layers.selection = selected
-
-
 def _style(layer: Image, look: MapLook, low: float, high: float) -> None:
     if layer.colormap.name != colormap(look.view).name:
         layer.colormap = colormap(look.view)
@@ -142,12 +121,3 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
 def _has_size(mark: Shapes, box: Box) -> bool:
     bottom, right = mark.data[0].max(axis=0)  # napari keeps them in single precision
     return bool(np.allclose((2 * right, 2 * bottom), (box.width, box.height), rtol=1e-5))
-
-
-def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box) -> None:
-    """Move the camera so that a patch lies in the middle, with some of what is around it."""
-    x, y = box.center
-    camera = viewer.scene.camera
-    camera.center = (0.0, *slide.data_to_world((y - 0.5, x - 0.5)))
-    side = max(box.width * mpp.x, box.height * mpp.y)
-    camera.zoom = min(viewer.canvas.size) / (_MARK_PART * side)

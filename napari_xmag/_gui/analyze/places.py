@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from napari.components import ViewerModel
 
-from napari_xmag._gui.analyze.map_layer import look_at, mark_patch
+from napari_xmag._gui.analyze.map_layer import mark_patch
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.shared.placing import look_at
 from napari_xmag.errors import XmagError
 from napari_xmag.geometry import Box
 from napari_xmag.review.history import ReviewHistory

@@ -7,10 +7,10 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from psygnal import Signal
 
-from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error, tell_warning
+from napari_xmag._gui.shared.opening import Opened, open_for_window
 from napari_xmag._gui.shared.shown_slide import ShownSlide
 from napari_xmag.errors import XmagError
 from napari_xmag.layer_data import (
@@ -67,13 +67,13 @@ class Slides:
     def open(self, session: SlideSession, mpp: float | None = None) -> None:
         """Open a slide's file in a thread; with ``mpp``, give it that size and remember it."""
         self._jobs.start(
-            tasks.open_for_window(session.path, session.image, mpp),
+            open_for_window(session.path, session.image, mpp),
             partial(self._opened, session),
             fail=partial(self._not_opened, session),
         )
 
     def _opened(self, session: SlideSession, event: object) -> None:
-        if not isinstance(event, tasks.Opened):
+        if not isinstance(event, Opened):
             return
         if session not in self._state.sessions:
             event.slide.close()

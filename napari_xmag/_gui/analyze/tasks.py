@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,10 @@ from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.geometry import Mpp
 from napari_xmag.review.evidence import Foremost, foremost
 from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
 from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.given_mpp import fill_mpp
-from napari_xmag.slide.metadata import slide_metadata
-from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import (
     TissueChoice,
     TissueMask,
@@ -47,15 +43,6 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 STRIP_PX = 224
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """A slide is open; ``slide_metadata`` says what it is, ``note`` what the user must know."""
-
-    slide: Slide
-    slide_metadata: Mapping[str, Any]
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,19 +134,6 @@ class Analysis:
     model: str
     settings: AnalyzeSettings
     shelf: ModelShelf
-
-
-def open_for_window(
-    path: Path, image: int = 1, mpp: float | None = None
-) -> Generator[Waiting | Opened, None, None]:
-    """Open a picture of a slide file; with ``mpp``, give it that size and remember it."""
-
-    def opened() -> Opened:
-        slide = open_slide(path, image=image)
-        note = "" if mpp is None else fill_mpp(slide, Mpp(mpp, mpp))
-        return Opened(slide, slide_metadata(slide), note)
-
-    yield (yield from awaited(opened, "Opening the slide"))
 
 
 def survey() -> Generator[Surveyed, None, None]:

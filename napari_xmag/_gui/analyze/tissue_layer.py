@@ -7,8 +7,8 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Shapes
 from numpy.typing import NDArray
 
-from napari_xmag._gui.analyze.map_layer import placed
 from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared.placing import placed
 from napari_xmag.errors import TissueError
 from napari_xmag.layer_data import METADATA_KEY, layer_metadata, tissue_layer_data
 from napari_xmag.slide.base import Slide

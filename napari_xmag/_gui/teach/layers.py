@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer, Points, Shapes
 from numpy.typing import NDArray
 
-from napari_xmag._gui.analyze.map_layer import add_quietly, placed
+from napari_xmag._gui.shared.placing import add_quietly, placed
 from napari_xmag._gui.teach.state import TeachSlide
 from napari_xmag.layer_data import layer_metadata, slide_title
 from napari_xmag.slide.base import Slide, require_mpp

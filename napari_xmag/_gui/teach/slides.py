@@ -7,9 +7,9 @@ from napari.components import ViewerModel
 from napari.layers import Layer
 from psygnal import Signal
 
-from napari_xmag._gui.analyze.tasks import Opened, open_for_window
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.shared.opening import Opened, open_for_window
 from napari_xmag._gui.shared.shown_slide import ShownSlide
 from napari_xmag._gui.teach.state import TeachSlide, TeachState
 from napari_xmag.errors import XmagError

@@ -10,10 +10,10 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
 from napari_xmag._about import NOTICE
-from napari_xmag._gui.analyze.map_layer import look_at
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
 from napari_xmag._gui.shared.neighbour import TEACH, BesideAnalyze, find_analyze
 from napari_xmag._gui.shared.notices import tell_warning
+from napari_xmag._gui.shared.placing import look_at
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag._gui.teach.class_panel import ClassPanel
 from napari_xmag._gui.teach.controller import TeachController

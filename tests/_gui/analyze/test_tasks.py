@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tifffile
 
-from napari_xmag._gui.analyze.tasks import Opened, open_for_window
+from napari_xmag._gui.shared.opening import Opened, open_for_window
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.open import open_slide
 from tests.slides import draw_section

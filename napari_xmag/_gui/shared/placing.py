@@ -1,0 +1,40 @@
+"""Layers that lie over a slide, and the camera over a place of it."""
+
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from napari_xmag.geometry import Box, Mpp
+
+_PLACE_PART = 3  # a place that is looked at fills one part in so many of the canvas
+
+
+def placed(
+    slide_layer: Image, scale: tuple[float, float], translate: tuple[float, float]
+) -> dict[str, Any]:
+    """Return layer arguments that put something over the slide, wherever the slide was moved."""
+    return {
+        "scale": scale,
+        "translate": tuple(np.add(slide_layer.translate, translate)),
+        "affine": slide_layer.affine.affine_matrix,
+        "units": slide_layer.units,
+    }
+
+
+def add_quietly(viewer: ViewerModel, layer: Layer) -> None:
+    """Add a layer but leave the user's tool and selection alone."""
+    selected = viewer.layers.selection.copy()
+    viewer.add_layer(layer)
+    if selected:
+        viewer.layers.selection = selected
+
+
+def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box) -> None:
+    """Move the camera so that a patch lies in the middle, with some of what is around it."""
+    x, y = box.center
+    camera = viewer.scene.camera
+    camera.center = (0.0, *slide.data_to_world((y - 0.5, x - 0.5)))
+    side = max(box.width * mpp.x, box.height * mpp.y)
+    camera.zoom = min(viewer.canvas.size) / (_PLACE_PART * side)
