@@ -64,7 +64,7 @@ class PatchButton(QWidget):
         self.wrong = self._tick("✗", Verdict.WRONG, f"{wrong} (key 2).", ALARM)
         self.label = QLabel()
         row = QHBoxLayout()
-        row.setSpacing(2)
+        row.setSpacing(1)
         row.addWidget(self.label, 1)
         row.addWidget(self.right)
         row.addWidget(self.wrong)
@@ -76,7 +76,7 @@ class PatchButton(QWidget):
         button.setCheckable(True)
         button.setToolTip(f"{tip} Saved at once; Ctrl+Z takes it back.")
         button.setAccessibleName(f"Patch {self.card.place} {verdict}")
-        button.setFixedSize(22, 22)
+        button.setFixedSize(19, 20)
         button.setStyleSheet(
             "QToolButton { border: 1px solid #808080; border-radius: 3px; }"
             f"QToolButton:checked {{ background-color: {color.name()}; color: white; }}"
@@ -116,7 +116,7 @@ class PatchStrip(QWidget):
         self.patches: list[PatchButton] = []
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(6)
+        self._row.setSpacing(3)
         inside = QWidget()
         inside.setLayout(self._row)
         self._row.addStretch()

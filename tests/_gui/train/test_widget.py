@@ -95,19 +95,22 @@ def test_a_reviewed_slide_becomes_a_row(window: Window, trained: Desk, no_mpp_sl
     window.widget.strip.patches[0].right.click()
     panel = window.widget.label
     assert "1 right and 0 wrong" in panel.words.text()
-    assert panel.label.currentText() == session.result.predicted
+    assert session.result.abstained
+    assert panel.label.currentText() == ""  # no label comes from a prediction that means nothing
+    assert not panel.button.isEnabled()
+    panel.label.setEditText("malignant")
     panel.button.click()
     (row,) = trained.widget.state.rows
-    assert (row.slide, row.label, row.mpp) == (no_mpp_slide, session.result.predicted, 0.5)
+    assert (row.slide, row.label, row.mpp) == (no_mpp_slide, "malignant", 0.5)
 
     panel.label.setEditText("something else")
     panel.button.click()
     (row,) = trained.widget.state.rows
     assert row.label == "something else"
-    # The same from the other side: what a model said is what is offered there.
+    # The same from the other side: only an answer is offered there.
     trained.widget.cohort.label.setEditText("")
     trained.widget.show_slides()
-    assert trained.widget.cohort.label.currentText() == session.result.predicted
+    assert trained.widget.cohort.label.currentText() == ""
 
 
 @pytest.fixture
