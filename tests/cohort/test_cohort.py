@@ -223,6 +223,7 @@ def test_workbooks(tmp_path: Path) -> None:
     cohort = read_cohort(path, open_slides=False)
     assert [(row, words[:20]) for row, words in problems(cohort)] == [
         (4, "mpp 'wide'"),
+        (4, "label 'true' looks l"),
         (4, "no patient"),
         (5, "patient '2024-03-01 "),
     ]

@@ -3,9 +3,9 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout, QWidget
 
+from napari_xmag.filenames import CARD
 from napari_xmag.zoo import ModelEntry
 
-_CARD = "README.md"
 _NONE = "This model has no card. Ask whoever made it what it was trained on, and how good it is."
 
 
@@ -39,7 +39,7 @@ class CardDialog(QDialog):
 def _card_of(entry: ModelEntry) -> str:
     """Return the card without the table of settings at its head, which is for programs."""
     try:
-        text = (entry.folder / _CARD).read_text(encoding="utf-8")
+        text = (entry.folder / CARD).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return _NONE
     if text.startswith("---\n"):

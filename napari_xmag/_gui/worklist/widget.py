@@ -34,6 +34,7 @@ from napari_xmag._gui.worklist import tasks
 from napari_xmag._gui.worklist.runner import Runner
 from napari_xmag._gui.worklist.table import WorklistTable
 from napari_xmag.errors import XmagError
+from napari_xmag.filenames import SUMMARY_TABLE
 from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
 
 _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
@@ -258,7 +259,7 @@ class WorklistWidget(BesideAnalyze):
             self._safely(lambda: self.worklist.save(Path(name)))
 
     def _ask_summary(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save a summary", "summary.csv", "*.csv *.xlsx")
+        name, _ = QFileDialog.getSaveFileName(self, "Save a summary", SUMMARY_TABLE, "*.csv *.xlsx")
         if name:
             path = Path(name)
             if self._safely(lambda: self.worklist.write_summary(path)):
