@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RESULTS ?= demo-results
-WORKERS ?= 2
+WORKERS ?= 3
 FUZZ ?= 5000
 SEED ?= 1
 
