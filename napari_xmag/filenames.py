@@ -1,6 +1,6 @@
 """Names of the files that napari-xmag writes, each in one place for whoever writes or reads it."""
 
-# Of an analysed slide.
+# Of an analyzed slide.
 RESULT = "result.json"
 PATCHES = "tiles.csv"
 HEAT_MAP = "heatmap.ome.tif"
@@ -12,7 +12,7 @@ REPORT_HTML = "report.html"
 REPORT_PDF = "report.pdf"
 REPORTS = "reports.html"
 
-# Of many analysed slides.
+# Of many analyzed slides.
 SUMMARY_TABLE = "summary.csv"
 SUMMARY_PAGE = "summary.html"
 FAILED_TABLE = "failed.csv"

@@ -118,7 +118,7 @@ def find_model(name_or_folder: str | Path | None = None) -> Path:
         return Path(wanted)
     raise ModelError(
         expected=f"the model {str(wanted)!r}",
-        found="no model or folder of that name. Known are: " + (", ".join(known) or "none"),
+        found="no model or folder of that name; known models: " + (", ".join(known) or "none"),
         hint="Choose one of these, or add yours with: napari-xmag models add FOLDER",
     )
 

@@ -300,9 +300,9 @@ def _ratios(rounds: dict[str, list[Figures]], engines: Sequence[str]) -> list[tu
         rates = of(f"encoding alone, {engine}", "tiles_per_second")
         tiles, reading = of("reading alone", "tiles"), of("reading alone", "reading")
         alone = [r + t / rate for r, t, rate in zip(reading, tiles, rates, strict=True)]
-        analysed = of(f"whole analysis, {engine}", "analysis")
+        analyzed = of(f"whole analysis, {engine}", "analysis")
         add(
-            f"whole analysis to reading and encoding one after the other, {engine}", analysed, alone
+            f"whole analysis to reading and encoding one after the other, {engine}", analyzed, alone
         )
     if "graph" in engines:
         rates = of("encoding alone, graph", "tiles_per_second")

@@ -25,7 +25,7 @@ HEADING = ("pair", "patches", "matched", "attention", "evidence", "answers", "pr
 
 
 def main() -> None:
-    """Analyse all slides and print the table."""
+    """Analyze all slides and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

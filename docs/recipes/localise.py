@@ -35,7 +35,7 @@ CLASSES = ("benign", "malignant")
 
 
 def main() -> None:
-    """Analyse the slides of a split and print the figures as JSON."""
+    """Analyze the slides of a split and print the figures as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -37,7 +37,7 @@ _SECONDS_TO_DRAW = 1.5
 def run_demo(
     viewer: napari.Viewer, path: Path, folder: Path, mpp: float | None = None
 ) -> SlideSession:
-    """Open a slide in a window, analyse it, export, and take a screenshot of the window.
+    """Open a slide in a window, analyze it, export, and take a screenshot of the window.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def run_demo(
 
 
 def _open(widget: AnalyzeWidget, mpp: float | None) -> tuple[SlideSession, Slide]:
-    """Wait until the slide can be analysed; give its pixel size as a person would."""
+    """Wait until the slide can be analyzed; give its pixel size as a person would."""
     session = widget.state.current
     if session is None:
         raise _failure("a whole slide", "no slide in the viewer")

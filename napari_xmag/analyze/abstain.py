@@ -10,7 +10,7 @@ NO_ANSWER = "No reliable prediction"
 MOST_UNREADABLE = 0.5
 """Where more than this part of the tiles is lost, the rest does not speak for the slide."""
 
-_NOTHING = "No tile was analysed, so there is no prediction."
+_NOTHING = "No tile was analyzed, so there is no prediction."
 
 _WORTHLESS = frozenset(
     (

@@ -43,7 +43,7 @@ def analyze(
     mask: TissueMask | None = None,
     store: FeatureStore | None = None,
 ) -> Generator[AnalyzeEvent, None, None]:
-    """Analyse a slide step by step.
+    """Analyze a slide step by step.
 
     Memory stays bounded whatever the slide's size: tiles are read a bounded number ahead, and of
     their features only scores and a sum are kept.
@@ -91,7 +91,7 @@ def analyze_slide(
     listen: Callable[[AnalyzeEvent], None] | None = None,
     store: FeatureStore | None = None,
 ) -> SlideResult:
-    """Analyse a slide and wait for the result; see `analyze`.
+    """Analyze a slide and wait for the result; see `analyze`.
 
     Parameters
     ----------

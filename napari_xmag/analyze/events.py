@@ -55,10 +55,10 @@ class TilesDone:
     Attributes
     ----------
     indices
-        int64 (k,), positions in ``Planned.grid``; only of tiles that were read.
+        int64 (k,), positions in ``SlidePlanned.grid``; only of tiles that were read.
     attention_logit
         float32 (k,), comparable between patches; its softmax over the slide is the attention.
-    tile_evidence
+    patch_evidence
         float32 (k, C), un-weighted score of each patch for each class.
     done, total
         Tiles finished (the unreadable ones too) and planned.

@@ -85,7 +85,7 @@ def tissue_flags(planned: int, analyzed: int, area_mm2: float) -> list[Flag]:
         tiles = "1 tile" if analyzed == 1 else f"{analyzed} tiles"
         words = (
             f"Very little tissue: the prediction rests on {tiles} ({area_mm2:.2g} mm²). "
-            "A single artefact can turn it."
+            "A single artefact could change the prediction."
         )
         return [Flag(FlagCode.LITTLE_TISSUE, words)]
     return []
@@ -106,8 +106,8 @@ def finder_flags(mask: TissueMask) -> list[Flag]:
         flags.append(Flag(FlagCode.NEARLY_ALL_TISSUE, words))
     elif mask.method == TissueChoice.AUTO and 0 < findings.tissue <= NEARLY_NONE:
         words = (
-            f"Only {100 * findings.tissue:.2g} % of what was scanned was taken for tissue. Look at "
-            "the tissue outline: repaint it, or analyze the whole slide."
+            f"Only {100 * findings.tissue:.2g} % of what was scanned was identified as tissue. "
+            "Look at the tissue outline: repaint it, or analyze the whole slide."
         )
         flags.append(Flag(FlagCode.NEARLY_NO_TISSUE, words))
     return flags + _mark_flags(findings)
@@ -198,7 +198,7 @@ def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:
         return []
     words = (
         "The model paid nearly the same attention to every tile: the heat map's colours show "
-        "differences that mean nothing. Do not read places from it."
+        "differences that mean nothing. Do not interpret individual areas."
     )
     return [Flag(FlagCode.DEGENERATE_MAP, words)]
 
@@ -230,8 +230,9 @@ def range_flags(distance: float, limit: float) -> list[Flag]:
     """Say when the slide's features lie far from those that the model was trained on."""
     if distance <= limit:
         return []
+    times = f"{distance / limit:.1f} times" if limit > 0 else "beyond"
     words = (
-        f"This slide looks unlike those the model was trained on (distance {distance:.3g}, usual "
-        f"up to {limit:.3g}): another stain, scanner or tissue. Its prediction may be arbitrary."
+        f"This slide looks unlike those the model was trained on ({times} the usual distance): "
+        "another stain, scanner or tissue. Its prediction may be arbitrary."
     )
     return [Flag(FlagCode.OUT_OF_RANGE, words)]

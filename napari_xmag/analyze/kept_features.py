@@ -161,7 +161,7 @@ class KeptTiles:
     kept
         The features.
     bag
-        What is analysed.
+        What is analyzed.
     rows
         int64 (P,), the row of features of each patch of the bag; -1 where it is unreadable.
     """

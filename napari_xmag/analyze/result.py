@@ -79,7 +79,7 @@ class SlideResult:
     created
         When the analysis ended, ISO 8601 with time zone.
     tissue
-        Which part of the slide was analysed: ``choice`` (a `TissueChoice`) and ``area_mm2``.
+        Which part of the slide was analyzed: ``choice`` (a `TissueChoice`) and ``area_mm2``.
     """
 
     patches: PatchTable
@@ -148,7 +148,7 @@ class SlideResult:
 
     @property
     def tissue_words(self) -> str:
-        """Which part of the slide was analysed, in words."""
+        """Which part of the slide was analyzed, in words."""
         return describe_tissue(self.tissue, self.settings)
 
     @property

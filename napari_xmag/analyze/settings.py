@@ -24,7 +24,7 @@ class AnalyzeSettings:
     workers
         Reading threads; chosen for the machine when None.
     min_tissue
-        A tile is analysed when at least this share of it is tissue, 0 to 1.
+        A tile is analyzed when at least this share of it is tissue, 0 to 1.
     tissue
         ``AUTO`` finds the tissue, ``WHOLE`` takes everything that was scanned (their values serve
         as well); a mask given to `analyze` comes before both.
@@ -71,7 +71,7 @@ class AnalyzeSettings:
             ge=0,
             le=1,
             title="Minimum tissue",
-            description="A tile is analysed if at least this fraction of it is tissue (0 to 1). "
+            description="A tile is analyzed if at least this fraction of it is tissue (0 to 1). "
             "Lower values take in more of the tissue's border.",
         ),
     ] = 0.2
@@ -108,7 +108,7 @@ class AnalyzeSettings:
         bool,
         Field(
             title="Quick",
-            description="Analyse tiles spread evenly over the tissue, and stop when the prediction "
+            description="Analyze tiles spread evenly over the tissue, and stop when the prediction "
             "no longer changes. The map has gaps, and small areas can be missed.",
         ),
     ] = False

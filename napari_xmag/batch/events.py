@@ -83,7 +83,7 @@ class SlideDone:
     result
         The whole answer.
     notes
-        Lines about what was analysed.
+        Lines about what was analyzed.
     reused
         Whether it was there already, whole and made with the same model and settings.
     """

@@ -1,4 +1,4 @@
-"""Which part of each slide is analysed."""
+"""Which part of each slide is analyzed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ class RegionsChoice:
             )
 
     def read(self, slide: Path, name: str = "", image: int | str | None = None) -> "Regions | None":
-        """Read the regions of a slide; None where all of it is analysed.
+        """Read the regions of a slide; None where all of it is analyzed.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What is to be analysed: slides, the images of QuPath projects, or one image that QuPath shows."""
+"""What is to be analyzed: slides, the images of QuPath projects, or one image that QuPath shows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

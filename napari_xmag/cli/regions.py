@@ -1,4 +1,4 @@
-"""Options that say which part of each slide is analysed."""
+"""Options that say which part of each slide is analyzed."""
 
 import argparse
 from pathlib import Path
@@ -50,9 +50,15 @@ def regions_choice(args: argparse.Namespace, slides: int) -> RegionsChoice:
     path = args.regions
     if args.tissue not in ("auto", "whole"):
         path = path or Path(args.tissue)
+    if args.regions is None and path is not None and not path.exists():
+        raise ConfigError(
+            expected="--tissue to be auto or whole",
+            found=args.tissue,
+            hint="Give a file of regions with --regions.",
+        )
     if path is not None and not path.exists():
         raise ConfigError(
-            expected="--tissue to be auto or whole, and --regions a GeoJSON file or a folder",
+            expected="--regions to be a GeoJSON file or a folder",
             found=f"{path}, which is not there",
             hint="Check the name of the file.",
         )

@@ -37,7 +37,9 @@ def add_mpp(parser: argparse.ArgumentParser) -> None:
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """Add how slides are read and encoded, and how it is told."""
-    parser.add_argument("--force", action="store_true", help="do slides that are done already, too")
+    parser.add_argument(
+        "--force", action="store_true", help="redo slides that already have a result"
+    )
     parser.add_argument(
         "--device", default="auto", metavar="D", help="auto, cpu, cuda or mps (default: auto)"
     )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _DESCRIPTION = f"""\
 Teach a classifier of patches by annotations of QuPath, and save it among your models: it appears in
 the window, and in "analyze --model NAME". A patch is an example of a class if its middle lies in an
-annotation of the class, or a point of the class lies in it. What is unlike every example gets no
-class.
+annotation of the class, or a point of the class lies in it. Tissue unlike all examples is left
+unclassified.
 
 {NOTICE}"""
 

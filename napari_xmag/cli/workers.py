@@ -43,7 +43,7 @@ def add_options(parser: Any) -> None:
         type=float,
         default=30.0,
         metavar="MINUTES",
-        help="a slide of a worker on which nothing moves for so long is given up (default: 30)",
+        help="give up on a slide after so long without progress (default: 30)",
     )
 
 

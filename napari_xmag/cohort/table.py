@@ -212,6 +212,13 @@ def _has(rows: Sequence[Sequence[Any]], needed: Sequence[str]) -> bool:
 
 
 def _unreadable(path: Path, error: Exception) -> CohortError:
+    if isinstance(error, FileNotFoundError):
+        return CohortError(
+            expected=f"a table at {path}",
+            found="no such file",
+            hint="Check the name and the folder.",
+            causes=[error],
+        )
     return CohortError(
         expected=f"a readable table at {path}",
         found=str(error) or type(error).__name__,

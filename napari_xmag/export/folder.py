@@ -34,7 +34,7 @@ def export_all(
     Parameters
     ----------
     slide
-        The slide that was analysed, still open; for the picture.
+        The slide that was analyzed, still open; for the picture.
     result
         Its result.
     folder

@@ -27,7 +27,7 @@ def write_overlay(
     Parameters
     ----------
     slide
-        The slide that was analysed, still open.
+        The slide that was analyzed, still open.
     result
         Its result.
     view, class_name

@@ -133,7 +133,7 @@ class _Column:
 def _heading(column: _Column, result: SlideResult) -> None:
     column.text(shortened(str(result.slide["path"]), 21, PANEL_WIDTH), 21)
     column.text(f"Model: {result.model_words}", 14, _FAINT)
-    column.text(f"Analysed: {result.tissue_words}", 14, _FAINT)
+    column.text(f"Analyzed: {result.tissue_words}", 14, _FAINT)
     column.gap(20)
 
 

@@ -56,7 +56,7 @@ class FieldView:
         Whether it is mirrored.
     colors
         Changes of brightness, contrast, saturation (factors) and hue (turns), in their order.
-    elsewhere
+    scanner_shift
         What befalls the student's view alone.
     """
 

@@ -18,7 +18,7 @@ class HeadOutput(NamedTuple):
     ----------
     attention_logit
         Float (T,), before the softmax over tiles.
-    tile_evidence
+    patch_evidence
         Float (T, C), class scores of each tile for itself, not weighted.
     attention
         Float32 (T,), positive, sums to 1.

@@ -1,4 +1,4 @@
-"""Annotations as the regions of a slide that are to be analysed."""
+"""Annotations as the regions of a slide that are to be analyzed."""
 
 import os
 from collections import Counter

@@ -112,7 +112,7 @@ def report_content(
     Parameters
     ----------
     slide
-        The slide that was analysed, still open.
+        The slide that was analyzed, still open.
     result
         Its result.
     reviews
@@ -217,15 +217,15 @@ def _places_words(chosen: Foremost | None, shown: int) -> str:
         return "No patch stands out."
     if not len(chosen):
         return f"No patch speaks for {chosen.class_name}."
-    what = f"speaks for {chosen.class_name}" if chosen.class_name else "was attended to"
-    words = f"{100 * chosen.carried:.0f} % of what {what} lies at these places."
+    what = f"evidence for {chosen.class_name}" if chosen.class_name else "attention"
+    words = f"These patches carry {100 * chosen.carried:.0f} % of the {what}."
     return f"{words} {chosen.words}".strip()
 
 
 def _facts(result: SlideResult) -> Rows:
     return (
         ("Model", result.model_words),
-        ("Analysed", result.tissue_words),
+        ("Analyzed", result.tissue_words),
         ("When", _when(result.created)),
     )
 

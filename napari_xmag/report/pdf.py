@@ -131,7 +131,7 @@ class _Page:
 
     def _prediction(self, it: ReportContent) -> "list[Flowable]":
         faint = it.kind == "abstained"
-        title = "Scores, which make no answer" if faint else "Prediction"
+        title = "Scores (not a reliable prediction)" if faint else "Prediction"
         width = 0.5 * self.width - _GAP
         left: list[Any] = [self._title(title)]
         for name, share, band in it.bars:
@@ -141,7 +141,7 @@ class _Page:
         if not it.bars:
             left.append(self._text("There are none.", _FAINT))
         left += [self._text(words, _FAINT, size=8) for words in it.band]
-        right = [self._title("What this is"), self._rows(it.facts, width)]
+        right = [self._title("About this result"), self._rows(it.facts, width)]
         return [self._beside([left, right], [0.5, 0.5])]
 
     def _warnings(self, it: ReportContent) -> "list[Flowable]":

@@ -32,7 +32,7 @@ def write_report(
     Parameters
     ----------
     slide
-        The slide that was analysed, still open.
+        The slide that was analyzed, still open.
     result
         Its result.
     folder

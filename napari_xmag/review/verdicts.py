@@ -63,7 +63,7 @@ class PlaceReview:
 
     @property
     def key(self) -> PlaceKey:
-        """What this is about: the place, to a hundredth of a pixel, and the class."""
+        """About this result about: the place, to a hundredth of a pixel, and the class."""
         place = self.place
         sides = (round(v, 2) for v in (place.x, place.y, place.width, place.height))
         x, y, width, height = sides
@@ -79,7 +79,7 @@ def patches_of(result: SlideResult, reviews: Sequence[PlaceReview]) -> list[int 
     """Return which patch of a result each review is about; None where there is none.
 
     It is the one that covers the place best; both must share half of what they cover together, so
-    that a verdict stays when the slide is analysed anew, with whatever grid.
+    that a verdict stays when the slide is analyzed anew, with whatever grid.
     """
     table = result.patches
     found: list[int | None] = []

@@ -130,7 +130,7 @@ class Worklist:
 
     @classmethod
     def load(cls, path: Path | str) -> "Worklist":
-        """Read a list; a slide that was being analysed when the program ended waits again.
+        """Read a list; a slide that was being analyzed when the program ended waits again.
 
         Raises
         ------
@@ -229,12 +229,12 @@ class Worklist:
     # a run through the list
 
     def next_waiting(self) -> WorklistRow | None:
-        """Return the slide to analyse next; None when none waits."""
+        """Return the slide to analyze next; None when none waits."""
         waiting = (row for row in self._rows.values() if row.status is RowStatus.WAITING)
         return next(waiting, None)
 
     def begin(self, key: RowKey) -> None:
-        """Note that a slide is being analysed."""
+        """Note that a slide is being analyzed."""
         self._set(replace(self._rows[key], status=RowStatus.RUNNING, reason=""))
 
     def stop(self, key: RowKey) -> None:

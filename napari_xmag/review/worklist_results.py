@@ -1,4 +1,4 @@
-"""What was analysed without a window, taken into a worklist."""
+"""What was analyzed without a window, taken into a worklist."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress

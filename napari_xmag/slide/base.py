@@ -24,7 +24,7 @@ class MppSource(StrEnum):
     DICOM = "DICOM header"
     USER = "user"
     REMEMBERED = "remembered from the user"
-    OVERRIDE = "user, in place of the file's"
+    OVERRIDE = "entered by the user, overriding the file"
     NONE = "none"
 
 

@@ -71,7 +71,7 @@ def _open_guarded(path: Path, image: int | str | None) -> Slide:
     except FileNotFoundError as error:
         raise SlideOpenError(
             expected=f"the slide {path.name}",
-            found=f"no such file in {path.parent}",
+            found=f"no such file in {path.absolute().parent}",
             hint="Check the name and that the drive is connected.",
             causes=[error],
         ) from error

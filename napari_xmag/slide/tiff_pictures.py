@@ -51,7 +51,7 @@ def _refuse(path: Path, found: str) -> SlideOpenError:
         expected="a brightfield picture: RGB with 8 or 16 bits a colour, with or without "
         "transparency, or grey with 8 bits",
         found=f"{found} in {path.name}",
-        hint="Fluorescence and other multi-channel pictures cannot be analysed; "
+        hint="Fluorescence and other multi-channel pictures cannot be analyzed; "
         "export the stained slide as RGB.",
     )
 

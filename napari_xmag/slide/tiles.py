@@ -26,7 +26,7 @@ AHEAD_BYTES = 48 * 2**20
 
 @dataclass(frozen=True)
 class TileGrid:
-    """The tiles to analyse, on one grid over the scanned part of a slide.
+    """The tiles to analyze, on one grid over the scanned part of a slide.
 
     Attributes
     ----------

@@ -63,8 +63,8 @@ def estimate(taught: Taught) -> Estimate:
     value = float(_balanced(right[None], examples.labels)[0])
     low, high = _interval(right, examples.labels, regions)
     words = (
-        f"About {value:.0%} right ({low:.0%} to {high:.0%}) on regions that it was not shown, "
-        f"by {len(right)} examples in {len(np.unique(regions))} regions"
+        f"Estimated accuracy {value:.0%} ({low:.0%} to {high:.0%}) on held-out regions, from "
+        f"{len(right)} examples in {len(np.unique(regions))} regions"
     )
     return Estimate(value, low, high, counts, words)
 
@@ -139,6 +139,6 @@ def _too_few(classes: tuple[str, ...], counts: tuple[int, ...]) -> str:
     )
     where = f"; too few regions of {lacking}" if lacking else ""
     return (
-        f"Too few examples to say how right it is{where}. Mark each class in at least "
+        f"Too few examples to estimate the accuracy{where}. Mark each class in at least "
         f"{LEAST_REGIONS} separate places."
     )

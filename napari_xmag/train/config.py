@@ -183,7 +183,7 @@ class RegionsConfig(_Section):
     classes: Annotated[str, AfterValidator(_class_names)] = Field(
         default="",
         title="Names of classes",
-        description="For classes of regions that the table calls otherwise: "
+        description="For classes of regions that the table names differently: "
         "Tumor = malignant; Stroma = benign. The same name in other letters needs no entry.",
     )
     origin: Literal["bounds", "slide"] = Field(
@@ -254,7 +254,7 @@ class TrainConfig(_Section):
         default="patient",
         title="Hold out",
         description="Patients: drawn at random. Whole sites: held out for the test (one for each "
-        "fold), which shows how the model performs elsewhere.",
+        "fold), which shows how the model performs at other sites.",
         json_schema_extra=_choices({"patient": "Patients", "site": "Whole sites"}),
     )
     threshold: float | None = Field(

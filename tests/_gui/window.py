@@ -58,7 +58,7 @@ class Window:
         self.widget.run.button.click()
 
     def analyze(self) -> SlideSession:
-        """Analyse the slide that is shown, to the end and with its strip."""
+        """Analyze the slide that is shown, to the end and with its strip."""
         session = self.session
         self.press()
         self.wait(lambda: session.progress is None)
@@ -66,7 +66,7 @@ class Window:
         return session
 
     def start(self) -> SlideSession:
-        """Analyse the slide that is shown until some tiles are done; ``go_on`` lets it go on."""
+        """Analyze the slide that is shown until some tiles are done; ``go_on`` lets it go on."""
         session = self.session
         self.go_on.clear()
         self.press()

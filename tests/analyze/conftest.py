@@ -17,7 +17,7 @@ from tests.slides import Pixels, draw_section, write_leica, write_pyramid
 
 @dataclass(frozen=True)
 class Found:
-    """An analysed slide and where its orange square lies, in level-0 pixels of the file."""
+    """An analyzed slide and where its orange square lies, in level-0 pixels of the file."""
 
     slide: Slide
     result: SlideResult

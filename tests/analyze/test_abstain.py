@@ -168,6 +168,6 @@ def test_shares_of_tissue_have_no_threshold() -> None:
     shares = dataclasses.replace(result, model={**result.model, "head": "patch_classifier"})
     assert class_bars(shares) == [("malignant", 0.6, None), ("benign", 0.4, None)]
     assert band_words(shares) == [
-        "Each bar is the part of the analysed tissue that looks like the class."
+        "Each bar is the part of the analyzed tissue that looks like the class."
     ]
     assert "threshold" in band_words(result)[0]

@@ -245,7 +245,7 @@ def test_override_mpp_is_recorded(pyramid_slide: Path, tiny: str, tmp_path: Path
     assert main(["analyze", *common, "--override-mpp", "1.0"]) == 0
     result = SlideResult.load(tmp_path / "pyramid")
     assert result.slide["mpp_x"] == 1.0
-    assert result.slide["mpp_source"] == "user, in place of the file's"
+    assert result.slide["mpp_source"] == "entered by the user, overriding the file"
     assert {"mpp_by_hand", "mpp_conflict"} <= {flag.code for flag in result.flags}
     assert main(["analyze", *common]) == 0
     assert SlideResult.load(tmp_path / "pyramid").slide["mpp_x"] == pytest.approx(0.5)

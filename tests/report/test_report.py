@@ -134,7 +134,7 @@ def test_a_result_that_abstains(slide: Slide, result: SlideResult, tmp_path: Pat
     assert it.warnings == ()
     files = write_report(slide, doubtful, tmp_path, formats=["html"])
     words = Words(files["report.html"].read_text(encoding="utf-8")).words
-    assert "Scores, which make no answer" in words
+    assert "Scores (not a reliable prediction)" in words
 
 
 def test_places_lie_where_they_say(slide: Slide, result: SlideResult) -> None:

@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout,
 from napari_xmag.filenames import CARD
 from napari_xmag.zoo import ModelEntry
 
-_NONE = "This model has no card. Ask whoever made it what it was trained on, and how good it is."
+_NONE = "This model has no card. Ask its author about its training data and its performance."
 
 
 class CardDialog(QDialog):

@@ -21,7 +21,7 @@ from napari_xmag.nets.info import DEVICE_NAMES
 from napari_xmag.slide.base import BY_HAND
 from napari_xmag.slide.mpp import PLAUSIBLE
 
-_MODEL_TIP = "The model that analyses the slide."
+_MODEL_TIP = "The model that analyzes the slide."
 
 
 class PixelSizeField(QDoubleSpinBox):
@@ -144,7 +144,7 @@ class ChooserPanel(QWidget):
         self.show_session(current)
 
     def show_session(self, session: SlideSession | None) -> None:
-        """Say why the slide cannot be analysed, if so."""
+        """Say why the slide cannot be analyzed, if so."""
         self.pixel_size.show_session(session)
         if session is None:
             self.about_slide.say(
@@ -152,7 +152,7 @@ class ChooserPanel(QWidget):
                 "XMAG."
             )
         elif session.problem:
-            self.about_slide.say(f"This slide cannot be analysed: {session.problem}.")
+            self.about_slide.say(f"This slide cannot be analyzed: {session.problem}.")
         elif session.slide is None:
             self.about_slide.say("Opening the slide …")
         else:

@@ -150,7 +150,7 @@ class Controller:
     # analysis
 
     def analyze(self) -> None:
-        """Start to analyse the current slide; errors are told, never raised."""
+        """Start to analyze the current slide; errors are told, never raised."""
         session = self.state.current
         if session is None or session in self.runs:
             return
@@ -175,7 +175,7 @@ class Controller:
     def _request(self, session: SlideSession) -> tasks.AnalyzeRequest:
         if session.slide is None or session.problem:
             raise ConfigError(
-                expected="a slide that can be analysed",
+                expected="a slide that can be analyzed",
                 found=session.problem or "one that is still opening",
                 hint="Choose another slide, or wait a moment.",
             )
@@ -220,7 +220,7 @@ class Controller:
             run.classes = event.model.info.classes
         elif isinstance(event, SlidePlanned):
             run.live = LiveScores(event, run.classes)
-            session.progress = SlideProgress("Analysing", total=event.tiles)
+            session.progress = SlideProgress("Analyzing", total=event.tiles)
         elif isinstance(event, TilesDone):
             self._take_tiles(run, event)
         elif isinstance(event, SlideFinished):
@@ -229,7 +229,7 @@ class Controller:
     def _take_tiles(self, run: _Run, event: TilesDone) -> None:
         session = run.session
         session.progress = SlideProgress(
-            "Analysing",
+            "Analyzing",
             event.done,
             event.total,
             event.tiles_per_second,

@@ -17,7 +17,8 @@ _OPACITY_STEP = 0.1
 _VIEWS = tuple(HeatMapView)
 
 _HELD = (
-    "Held down, the map is only peeked at. Napari's own keys act where these have nothing to do."
+    "Hold M to see the slide without its map for a moment. Napari's own keys act where these have "
+    "nothing to do."
 )
 
 
@@ -47,8 +48,8 @@ def review_keys(
         CanvasKey(("1",), "right: the model should look here", _tick(control, Verdict.RIGHT)),
         CanvasKey(("2",), "wrong: the model should not look here", _tick(control, Verdict.WRONG)),
         CanvasKey(("C",), "comment on this place", comment),
-        CanvasKey(("Control-Z",), "take back what was said last", places.undo),
-        CanvasKey(("Control-Shift-Z",), "say it again", places.redo),
+        CanvasKey(("Control-Z",), "undo the last mark or comment", places.undo),
+        CanvasKey(("Control-Shift-Z",), "redo it", places.redo),
         CanvasKey(("M",), "map on or off; held: peek", lambda: toggle_map(control)),
         CanvasKey(("V",), "next view of the map", lambda: next_view(control)),
         CanvasKey(("+", "="), "map more opaque", lambda: fade(control, _OPACITY_STEP)),

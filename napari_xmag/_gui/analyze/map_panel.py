@@ -40,7 +40,7 @@ class MapPanel(QWidget):
             "Hide patches below this percentage of the colour scale.", 0
         )
         self.legend = Legend()
-        self.empty = Words("The heat map fills in while the slide is analysed.")
+        self.empty = Words("The heat map fills in while the slide is analyzed.")
         self._controls = QWidget()
         grid = QGridLayout(self._controls)
         grid.setContentsMargins(0, 0, 0, 0)

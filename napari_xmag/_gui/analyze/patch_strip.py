@@ -214,14 +214,14 @@ class PatchStrip(QWidget):
 def _words(session: SlideSession | None) -> str:
     shown = session.cards_for if session is not None else None
     if session is None or shown is None:
-        return "Patches appear here when the slide has been analysed."
+        return "Patches appear here when the slide has been analyzed."
     found = session.foremost
     if session.cards is None or found is None:
         return "Reading the patches …"
     if not session.cards:
         return f"No patch speaks for “{shown}”." if shown else "No patch has any attention."
-    what = f"what speaks for “{shown}”" if shown else "the attention"
-    carried = f"{100 * found.carried:.0f} % of {what} lies here."
+    what = f"the evidence for “{shown}”" if shown else "the attention"
+    carried = f"These patches carry {100 * found.carried:.0f} % of {what}."
     return f"{carried} {found.words}".strip()
 
 

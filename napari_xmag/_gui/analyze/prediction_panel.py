@@ -129,7 +129,7 @@ class PredictionPanel(QWidget):
         self.more = Section("About this result", folded=True)
         self.more.add(self.about)
         self.more.add(self.note)
-        self.empty = Words("The prediction appears when all tiles have been analysed.")
+        self.empty = Words("The prediction appears when all tiles have been analyzed.")
         for widget in (self.empty, self.headline, self.more):
             self._layout.addWidget(widget)
 

@@ -11,8 +11,8 @@ from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.shared.wheel import guard_wheel
 
 _WORDS = (
-    "The slide beside its map in the view under review, the answer or why there is none, the "
-    "places with what you said of them, slide and model: on a few pages to hand on."
+    "The slide beside its map in the view under review, the prediction, or the reason why there is "
+    "none, the places with your marks and comments, slide and model: a few pages to share."
 )
 
 
@@ -24,7 +24,7 @@ class ReportSettings(BaseModel):
     reviewer: str = Field(
         default="",
         title="Reviewer",
-        description="Your name as the report shall carry it. It is remembered on this computer.",
+        description="Your name as it should appear in the report; kept on this computer.",
         json_schema_extra={"basic": True},
     )
     folder: Path = Field(

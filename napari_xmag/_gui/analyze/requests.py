@@ -48,7 +48,7 @@ class Requests(QObject):
         self._controller.offer(entry)
 
     def analysis(self) -> Analysis | None:
-        """Return how slides are to be analysed now; None while that is not known, or wrong."""
+        """Return how slides are to be analyzed now; None while that is not known, or wrong."""
         controller, state = self._controller, self._controller.state
         if not state.model or state.settings is None:
             return None

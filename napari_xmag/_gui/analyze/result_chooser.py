@@ -38,7 +38,7 @@ class ResultChooser(QWidget):
         self.swap.setToolTip("Show the result that was shown before, to compare the two (B).")
         self.swap.clicked.connect(self.swap_asked)
         self.delete.setText("✕")
-        self.delete.setToolTip("Delete this result. What you said of places stays.")
+        self.delete.setToolTip("Delete this result. Your marks and comments are kept.")
         self.delete.setAccessibleName("Delete this result")
         self.delete.clicked.connect(lambda: self.delete_asked.emit(self.results.currentData()))
         self._row = QWidget()
@@ -102,7 +102,9 @@ def stale_words(session: SlideSession | None, model: str, sha256: str) -> str:
     if session is None or result is None:
         return ""
     if sha256 and result.model["sha256"] != sha256:
-        return f"From {result.model_words}. “{model}”, now chosen, has not analysed this slide."
+        return (
+            f"From {result.model_words}. The chosen model, “{model}”, has not analyzed this slide."
+        )
     choice = result.tissue.get("choice")
     if choice and choice != session.tissue:
         return f"From {result.tissue_words}, not from the part that is now chosen under Tissue."

@@ -91,9 +91,9 @@ class SlideSession:
     slide_metadata
         What the slide's file states about the slide.
     problem
-        Why it cannot be analysed, in words; empty when it can.
+        Why it cannot be analyzed, in words; empty when it can.
     tissue
-        Which part is analysed.
+        Which part is analyzed.
     progress
         None when no run is under way.
     outcome

@@ -69,7 +69,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TissueRequest:
-    """Which part of a slide to analyse, read from the widgets once.
+    """Which part of a slide to analyze, read from the widgets once.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class ModelShelf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """How slides are analysed: the chosen model and settings, and where models are kept."""
+    """How slides are analyzed: the chosen model and settings, and where models are kept."""
 
     model: str
     settings: AnalyzeSettings
@@ -173,7 +173,7 @@ def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueM
 def run(
     request: AnalyzeRequest, shelf: ModelShelf
 ) -> Generator[ModelReady | AnalyzeEvent, None, None]:
-    """Load the model, find the tissue, analyse; the last event is ``Finished``."""
+    """Load the model, find the tissue, analyze; the last event is ``Finished``."""
     # The first import of a session takes seconds: it is said, so that nobody waits in doubt.
     stage = "Loading the model" if "torch" in sys.modules else "Loading PyTorch and the model"
     model = yield from awaited(lambda: shelf.load(request.model), stage)

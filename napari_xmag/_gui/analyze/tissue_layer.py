@@ -91,7 +91,7 @@ def polygons_of(viewer: ViewerModel, session: SlideSession) -> tuple[NDArray[np.
         raise TissueError(
             expected="at least one closed shape drawn on the slide",
             found="none",
-            hint="Press “Draw regions” and outline the part to be analysed.",
+            hint="Press “Draw regions” and outline the part to be analyzed.",
         )
     return polygons
 

@@ -1,4 +1,4 @@
-"""Which part of the slide is analysed."""
+"""Which part of the slide is analyzed."""
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -17,7 +17,7 @@ _NAMES = {
 _HINTS = {
     TissueChoice.AUTO: "",
     TissueChoice.WHOLE: "Everything that was scanned, including glass. Takes longer.",
-    TissueChoice.REGIONS: "Only tissue inside closed shapes. Draw them, or use a layer of yours.",
+    TissueChoice.REGIONS: "Only tissue inside closed shapes: draw them, or use your shapes layer.",
     TissueChoice.PAINTED: "Edit the mask with the brush and the eraser in the layer controls.",
 }
 
@@ -31,7 +31,7 @@ class TissuePanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.choice = Chooser("Which part of the slide is analysed.")
+        self.choice = Chooser("Which part of the slide is analyzed.")
         self.choice.offer([(name, choice) for choice, name in _NAMES.items()], TissueChoice.AUTO)
         self.show_button = QPushButton("Show tissue")
         self.show_button.setToolTip(

@@ -1,4 +1,4 @@
-"""Which part of a slide is analysed: outlined, repainted, drawn by hand, and kept."""
+"""Which part of a slide is analyzed: outlined, repainted, drawn by hand, and kept."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -75,7 +75,7 @@ class TissueTools:
         Raises
         ------
         TissueError
-            When regions are to be analysed and none is drawn.
+            When regions are to be analyzed and none is drawn.
         """
         choice = session.tissue
         if choice is TissueChoice.REGIONS:

@@ -37,7 +37,7 @@ class AnalyzeDesk(Protocol):
         """Add a model to the choice, and choose it."""
 
     def analysis(self) -> "Analysis | None":
-        """Return how slides are to be analysed now; None while that is not known, or wrong."""
+        """Return how slides are to be analyzed now; None while that is not known, or wrong."""
 
     def show_slide(self, path: Path, image: int) -> None:
         """Bring a picture of a slide in sight; it is opened where it is not open."""

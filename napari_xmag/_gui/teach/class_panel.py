@@ -27,7 +27,7 @@ _TOOLS = (
      "example again to take it back. Hold Shift to move the slide."),
     (Tool.ERASE, "Erase", "Click or drag over examples to take them back."),
     (Tool.SIMILAR, "Find similar", "Click a place: all patches of all open slides are coloured "
-     "by how like it they are."),
+     "by similarity to it."),
     (Tool.LOOK, "Look", "Move the slide with the mouse; a click does nothing."),
 )  # fmt: skip
 
@@ -55,7 +55,7 @@ class ClassRow(QWidget):
         self.key.setChecked(in_hand)
         self.key.setFixedWidth(26)
         self.key.setStyleSheet(CHECKED_STYLE)
-        self.key.setToolTip(f"Take “{kind.name}” into the hand (key {number}).")
+        self.key.setToolTip(f"Select “{kind.name}” (key {number}).")
         self.key.clicked.connect(self._take)
         self.color = QToolButton()
         self.color.setIcon(swatch(kind.color))
@@ -170,7 +170,7 @@ class ClassPanel(QWidget):
         row.setSpacing(3)
         self.region = QPushButton("Draw region")
         self.region.setToolTip(
-            "Drag around a region: all patches in it become examples of the class in the hand."
+            "Drag around a region: all patches in it become examples of the selected class."
         )
         self.region.clicked.connect(self.region_asked)
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")

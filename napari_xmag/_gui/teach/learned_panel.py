@@ -36,7 +36,7 @@ class AreaTable(QWidget):
         rows = [area for area in areas if area.class_name != NOT_TAUGHT]
         self.setVisible(bool(rows))
         if rows:
-            for column, title in ((2, "Area"), (3, "Of the tissue")):
+            for column, title in ((2, "Area"), (3, "Share of tissue")):
                 self._grid.addWidget(bold(_right(title)), 0, column)
         for number, area in enumerate(rows, 1):
             square = QLabel()
@@ -46,8 +46,7 @@ class AreaTable(QWidget):
             self._grid.addWidget(_right(f"{area.mm2:.2f} mm²"), number, 2)
             share = _right(share_words(area))
             share.setToolTip(
-                "The part of the tissue, and where it lies for 95 of 100 classifiers that other "
-                "examples like yours would teach."
+                "The share of the tissue, with a 95 % interval from resampling your examples."
             )
             self._grid.addWidget(share, number, 3)
 
@@ -116,7 +115,7 @@ def _words(state: TeachState) -> str:
     count = len(state.taught.examples)
     away = state.taught.examples.elsewhere
     more = f" {away} more lie on slides that are not open." if away else ""
-    return f"Learned from {count} examples. The stronger the colour, the surer.{more}"
+    return f"Learned from {count} examples. Stronger colour means higher confidence.{more}"
 
 
 def _unlike_words(areas: Sequence[ClassArea]) -> str:
@@ -124,15 +123,15 @@ def _unlike_words(areas: Sequence[ClassArea]) -> str:
     if share < 0.005:
         return ""
     return (
-        f"{100 * share:.0f} % of the tissue is not like anything you showed: it is hatched, "
-        "and offered first below."
+        f"{100 * share:.0f} % of the tissue resembles none of your examples: it is hatched, and "
+        "suggested first below."
     )
 
 
 def _estimate_words(state: TeachState, shown: TeachSlide | None) -> str:
     if state.taught is None or shown is None:
         return ""
-    return state.estimate.words if state.estimate is not None else "Estimating how right it is …"
+    return state.estimate.words if state.estimate is not None else "Estimating the accuracy …"
 
 
 def _right(text: str) -> QLabel:

@@ -21,7 +21,7 @@ class SavePanel(QWidget):
         self.name.setAccessibleName("Name of the model")
         self.save = QPushButton("Save model")
         self.save.setToolTip(
-            "Save what was learned as a model: it can then analyse other slides, here and on the "
+            "Save what was learned as a model: it can then analyze other slides, here and on the "
             "command line."
         )
         self.export = QPushButton("Export …")
@@ -34,7 +34,7 @@ class SavePanel(QWidget):
         )
         self.restart = QPushButton("Start over")
         self.restart.setToolTip("Take back all examples. Undo brings them back.")
-        self.words = Words("Examples are saved as you give them and are here again tomorrow.")
+        self.words = Words("Examples are saved automatically and reloaded next time.")
         first, second = QHBoxLayout(), QHBoxLayout()
         first.addWidget(self.name, 1)
         first.addWidget(self.save)

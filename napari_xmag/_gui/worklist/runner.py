@@ -21,7 +21,7 @@ class Runner:
     jobs
         Does the work in threads.
     analysis
-        Returns how a slide is to be analysed now; None where that is not known.
+        Returns how a slide is to be analyzed now; None where that is not known.
 
     Attributes
     ----------

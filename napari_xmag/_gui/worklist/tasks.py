@@ -38,7 +38,7 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowAnalysed:
-    """A slide of the list is analysed, and its result saved under ``id``."""
+    """A slide of the list is analyzed, and its result saved under ``id``."""
 
     result: SlideResult
     id: str
@@ -75,7 +75,7 @@ def _thumbnail(slide: Slide) -> NDArray[np.uint8] | None:
 def analyse_row(
     row: WorklistRow, analysis: Analysis
 ) -> Generator[AnalyzeEvent | tasks.ModelReady | RowAnalysed, None, None]:
-    """Analyse a slide of the list as the window does, and save its result."""
+    """Analyze a slide of the list as the window does, and save its result."""
     slide = yield from awaited(lambda: _opened(row), "Opening the slide")
     with closing(slide):
         tissue = tasks.TissueRequest(TissueChoice.AUTO)

@@ -42,7 +42,7 @@ _ROW_PX = 52
 
 
 class WorklistWidget(BesideAnalyze):
-    """A list of slides: analysed in the background, reviewed one after another.
+    """A list of slides: analyzed in the background, reviewed one after another.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ class WorklistWidget(BesideAnalyze):
             ("Add …", "Add slides, a table, a QuPath project or a list.", self._ask_add),
             ("Add folder …", "Add all slides of a folder.", self._ask_folder),
             ("Save list …", "Save the list; it then follows every change.", self._ask_save),
-            ("Run", "Analyse the waiting slides in the background.", self.run_or_pause),
-            ("Retry failed", "Let the failed slides wait again.", self.retry),
+            ("Run", "Analyze the waiting slides in the background.", self.run_or_pause),
+            ("Retry failed", "Queue the failed slides again.", self.retry),
             ("Summary …", "Save the list as a table.", self._ask_summary),
         )
         self.buttons: dict[str, QPushButton] = {}
@@ -212,7 +212,7 @@ class WorklistWidget(BesideAnalyze):
         self._show_counts()
 
     def retry(self) -> None:
-        """Let the failed slides wait again."""
+        """Queue the failed slides again."""
         self._safely(self.worklist.retry_failed)
         self.table.refresh()
         self._show_counts()

@@ -67,15 +67,15 @@ def test_threshold_hides_weak_evidence_of_either_sign() -> None:
     [
         (SlideProgress("finding the tissue"), "Finding the tissue …"),
         (
-            SlideProgress("Analysing", 312, 1250, 58.2, 16.1),
+            SlideProgress("Analyzing", 312, 1250, 58.2, 16.1),
             "312 of 1250 tiles · 58 tiles/s · 16 s left",
         ),
         (
-            SlideProgress("Analysing", 5, 9000, 4.31, 2087),
+            SlideProgress("Analyzing", 5, 9000, 4.31, 2087),
             "5 of 9000 tiles · 4.3 tiles/s · 35 min left",
         ),
         (
-            SlideProgress("Analysing", 9, 10, 3, 1, 2),
+            SlideProgress("Analyzing", 9, 10, 3, 1, 2),
             "9 of 10 tiles · 3.0 tiles/s · 1 s left · 2 unreadable",
         ),
     ],

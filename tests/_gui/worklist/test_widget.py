@@ -1,4 +1,4 @@
-"""A list of slides, analysed in the background and reviewed with keys alone."""
+"""A list of slides, analyzed in the background and reviewed with keys alone."""
 
 from collections.abc import Iterator
 from pathlib import Path
