@@ -59,8 +59,8 @@ def test_every_error_is_there():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="analyze"):
-        napari_xmag.analyze
+    with pytest.raises(AttributeError, match="analyse"):
+        napari_xmag.analyse
 
 
 @pytest.mark.parametrize("name", ["open_slide", "read_cohort", "list_models", "TrainConfig"])

@@ -306,7 +306,7 @@ def test_default_comes_first_and_is_loaded_when_none_is_named(
 
 def test_unknown_model_is_an_error_that_names_the_known(saved: Path, bundled: Path) -> None:
     shutil.copytree(saved, bundled / "tiny")
-    with pytest.raises(ModelError, match=r"'tinny'.*Known are: tiny"):
+    with pytest.raises(ModelError, match=r"'tinny'.*known models: tiny"):
         load_model("tinny")
 
 

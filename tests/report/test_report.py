@@ -78,7 +78,7 @@ def test_both_forms_say_what_the_result_says(
     for words in (
         *("pyramid.tiff", "other", NOTICE, "Dr. Ä", "✗ wrong", "a fold", result.tissue_words),
         *("Orange finder (orange, 000000000000)", result.slide["fingerprint"]),
-        *("The mark is the threshold", "80% of what speaks for other"),
+        *("The mark is the threshold", "% of the evidence for other"),
     ):
         assert words in page.words, words
     assert all(source.startswith("data:image/") for source in page.sources)

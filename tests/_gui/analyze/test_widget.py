@@ -290,7 +290,7 @@ def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
         window.wait(lambda: session.cards is not None)
         found = foremost(result, name)
         assert [button.card.patch for button in strip.patches] == found.patches.tolist()
-        carried = f"{100 * found.carried:.0f} % of what speaks for “{name}”"
+        carried = f"These patches carry {100 * found.carried:.0f} % of the evidence for “{name}”"
         nothing = f"No patch speaks for “{name}”."
         assert (carried if len(found) else nothing) in strip.words.text()
         # It was the attention that was right, not this evidence.
