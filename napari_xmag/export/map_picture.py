@@ -9,12 +9,14 @@ from PIL import Image, ImageDraw
 
 from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import TileReadError
 from napari_xmag.export.lettering import font, width
 from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.export.panel import INK
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.resample import finer_level, read_resampled
+from napari_xmag.slide.damage import read_picture
+from napari_xmag.slide.resample import finer_level
 
 LONGEST = 1400
 """Pixels of the longer side."""
@@ -49,7 +51,7 @@ def map_picture(
     class_name: str,
     longest: int = LONGEST,
 ) -> MapPicture:
-    """Read a slide and lay its heat map over it.
+    """Read a slide and lay its heat map over it; what is damaged is hatched.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def map_picture(
     Raises
     ------
     TileReadError
-        When a part of the slide cannot be decoded.
+        When nothing of the slide can be decoded.
     """
     picture = slide_picture(slide, longest)
     if not len(result.patches):
@@ -72,7 +74,7 @@ def map_picture(
 
 
 def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
-    """Read the scanned part of a slide as a picture, uint8 (H, W, 3).
+    """Read the scanned part of a slide as a picture, uint8 (H, W, 3); what is damaged is hatched.
 
     Parameters
     ----------
@@ -82,22 +84,30 @@ def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
     Raises
     ------
     TileReadError
-        When a part cannot be decoded.
+        When nothing of it can be decoded.
     """
     bounds = slide.bounds
     scale = max(1.0, max(bounds.width, bounds.height) / longest)
     width, height = (max(1, round(side / scale)) for side in (bounds.width, bounds.height))
     step_x, step_y = bounds.width / width, bounds.height / height
     level = finer_level(slide.levels, min(step_x, step_y))
-    side = max(16, int(_BLOCK_PX * level.downsample / max(step_x, step_y)))
-    picture = np.empty((height, width, 3), np.uint8)
+    # Whole periods of the stripes over damage, so that those of neighbouring blocks meet.
+    side = max(16, int(_BLOCK_PX * level.downsample / max(step_x, step_y)) // 16 * 16)
+    picture, unreadable = np.empty((height, width, 3), np.uint8), np.empty((height, width), bool)
     for top in range(0, height, side):
         for left in range(0, width, side):
             block = picture[top : top + side, left : left + side]
             rows, columns = block.shape[:2]
             corner = bounds.x + left * step_x, bounds.y + top * step_y
             box = Box(*corner, columns * step_x, rows * step_y)
-            block[:] = read_resampled(slide, box, columns, rows)
+            lost = unreadable[top : top + side, left : left + side]
+            block[:], lost[:] = read_picture(slide, box, columns, rows)
+    if unreadable.all():
+        raise TileReadError(
+            expected="a slide of which something can be read",
+            found=f"{slide.path.name}, of which nothing can be read any more",
+            hint="Check that its disk is connected, or copy the file again from its source.",
+        )
     return picture
 
 

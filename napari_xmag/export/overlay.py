@@ -36,7 +36,7 @@ def write_overlay(
     Raises
     ------
     TileReadError
-        When the slide cannot be read any more.
+        When nothing of the slide can be read any more.
     ExportError
         When the file cannot be written.
     """

@@ -9,14 +9,13 @@ from PIL import Image, ImageDraw
 
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.errors import TileReadError
 from napari_xmag.export.lettering import font
 from napari_xmag.export.map_picture import draw_scale_bar, map_picture
 from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.export.panel import INK, MEANINGS
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.resample import read_resampled
+from napari_xmag.slide.damage import read_picture
 
 _MAP_PX = 1100
 _PLACE_UM, _PLACE_MPP = 400.0, 1.0
@@ -68,7 +67,7 @@ def map_pictures(
     Raises
     ------
     TileReadError
-        When a part of the slide cannot be decoded.
+        When nothing of the slide can be decoded.
     """
     shown = map_picture(slide, result, view, class_name, _MAP_PX)
     tissue, over = Image.fromarray(shown.tissue), Image.fromarray(shown.map)
@@ -92,15 +91,15 @@ def map_pictures(
 
 
 def place_picture(slide: Slide, patch: Box, mpp: Mpp) -> bytes:
-    """Return a patch and what is around it at 10x, as JPEG; empty where it cannot be read."""
+    """Return a patch and what is around it at 10x, as JPEG; empty where nothing can be read."""
     side = max(_PLACE_UM, 1.5 * max(patch.width * mpp.x, patch.height * mpp.y))
     x, y = patch.center
     box = Box(x - side / mpp.x / 2, y - side / mpp.y / 2, side / mpp.x, side / mpp.y)
     pixels = round(side / _PLACE_MPP)
-    try:
-        picture = Image.fromarray(read_resampled(slide, box, pixels, pixels))
-    except TileReadError:
+    read, unreadable = read_picture(slide, box, pixels, pixels)
+    if unreadable.all():
         return b""
+    picture = Image.fromarray(read)
     edges = (
         (patch.x - box.x) * mpp.x / _PLACE_MPP,
         (patch.y - box.y) * mpp.y / _PLACE_MPP,

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import SlideOpenError, TileReadError
-from napari_xmag.geometry import Level
+from napari_xmag.geometry import Box, Level
+from napari_xmag.slide.base import Slide
+from napari_xmag.slide.resample import read_resampled
 from napari_xmag.slide.segments import SegmentLevel
 
 Pixels = NDArray[np.uint8]
@@ -16,6 +18,8 @@ Mask = NDArray[np.bool_]
 # Stripes that no tissue and no glass can be mistaken for, whatever the zoom.
 _STRIPE_PX = 8
 _STRIPES = ((120, 120, 120), (200, 200, 200))
+# What cannot be read of a picture is narrowed down to places of this size, in its pixels.
+_SMALLEST_PX = 16
 
 
 def read_past_damage(
@@ -57,6 +61,31 @@ def read_past_damage(
     pixels, unreadable = zip(*parts, strict=True)
     axis = 1 if across else 0
     return np.concatenate(pixels, axis), np.concatenate(unreadable, axis)
+
+
+def read_picture(slide: Slide, box: Box, width: int, height: int) -> tuple[Pixels, Mask]:
+    """Read a box as a picture of a given size, past what is damaged.
+
+    Parameters
+    ----------
+    box
+        Level-0 pixels.
+    width, height
+        Size of the picture in pixels.
+
+    Returns
+    -------
+    The pixels, uint8 (height, width, 3), hatched where nothing can be read, and bool
+    (height, width), True there.
+    """
+    step_x, step_y = box.width / width, box.height / height
+
+    def part(x: int, y: int, across: int, down: int) -> Pixels:
+        place = Box(box.x + x * step_x, box.y + y * step_y, across * step_x, down * step_y)
+        return read_resampled(slide, place, across, down)
+
+    pixels, unreadable = read_past_damage(part, 0, 0, width, height, _SMALLEST_PX)
+    return hatch(pixels, unreadable, 0, 0), unreadable
 
 
 def hatch(pixels: Pixels, unreadable: Mask, x: int, y: int) -> Pixels:

@@ -20,7 +20,7 @@ from napari_xmag.export.map_picture import slide_picture
 from napari_xmag.export.result_folders import ResultFolders
 from napari_xmag.geometry import Box
 from napari_xmag.review.verdicts import PlaceReview, Verdict, read_review
-from napari_xmag.slide.base import Slide
+from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.open import open_slide
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import Disturbed, damaged
@@ -88,9 +88,29 @@ def test_no_file_names_the_patient(slide: Slide, result: SlideResult, tmp_path: 
         assert str(slide.path.parent).encode() not in path.read_bytes()
 
 
+def test_a_cut_slide_is_exported_with_its_missing_part_hatched(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.tiff"
+    content = slide.path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with closing(open_slide(path)) as cut:
+        found = analyze_slide(cut, orange_model())
+        files = export_all(cut, found, tmp_path / "out")
+        seen, whole = slide_picture(cut), slide_picture(slide)
+    assert NoteCode.DAMAGED in {flag.code for flag in found.flags}
+    assert tuple(files) == NAMES
+    assert SlideResult.load(tmp_path / "out").flags == found.flags
+    height = len(seen)
+    read = slice(0, height // 4)
+    np.testing.assert_allclose(seen[read].astype(int), whole[read].astype(int), atol=3)
+    missing = seen[-height // 4 :].reshape(-1, 3).tolist()
+    assert {tuple(color) for color in missing} == {(120,) * 3, (200,) * 3}
+
+
 def test_a_failure_leaves_nothing(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
     broken = Disturbed(slide, damaged(Box(0, 0, 3000, 2000)))
-    with pytest.raises(TileReadError):
+    with pytest.raises(TileReadError, match="nothing can be read"):
         export_all(broken, result, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -99,7 +119,7 @@ def test_a_failure_keeps_what_was_there(slide: Slide, result: SlideResult, tmp_p
     export_all(slide, result, tmp_path / "out")
     before = (tmp_path / "out" / "result.json").read_bytes()
     broken = Disturbed(slide, damaged(Box(0, 0, 3000, 2000)))
-    with pytest.raises(TileReadError):
+    with pytest.raises(TileReadError, match="nothing can be read"):
         export_all(broken, replace(result, created="later"), tmp_path / "out")
     assert (tmp_path / "out" / "result.json").read_bytes() == before
 

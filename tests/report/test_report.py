@@ -166,7 +166,7 @@ def test_a_place_that_cannot_be_read_leaves_a_gap(
     slide: Slide, result: SlideResult, tmp_path: Path
 ) -> None:
     x, y = result.patches.box(int(foremost(result, "other").patches[0])).center
-    broken = damaged(Box(x, y, 1, 1))
+    broken = damaged(Box(x - 2000, y - 2000, 4000, 4000))
     coarse = slide.levels[-1].downsample
 
     def disturb(box: Box) -> None:

@@ -19,9 +19,9 @@ from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.worklist import RowKey, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.damage import read_picture
 from napari_xmag.slide.given_mpp import fill_mpp
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.resample import read_resampled
 from napari_xmag.slide.tissue import TissueChoice
 
 THUMBNAIL_PX = 48
@@ -69,7 +69,9 @@ def _thumbnail(slide: Slide) -> NDArray[np.uint8] | None:
     whole = slide.levels[0]
     part = THUMBNAIL_PX / max(whole.width, whole.height)
     width, height = (max(1, round(part * side)) for side in (whole.width, whole.height))
-    return read_resampled(slide, Box(0, 0, whole.width, whole.height), width, height)
+    box = Box(0, 0, whole.width, whole.height)
+    pixels, unreadable = read_picture(slide, box, width, height)
+    return None if unreadable.all() else pixels
 
 
 def analyse_row(
