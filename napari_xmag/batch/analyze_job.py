@@ -48,7 +48,7 @@ class AnalyzeJob(SlideJob):
         from napari_xmag.slide.fingerprint import slide_fingerprint
 
         target, place = task.target, task.place
-        within = self.regions.read(target.path, target.name, label.image)
+        within = self.regions.read(target, label.image)
         with closing(target.open(label.image)) as slide:
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)

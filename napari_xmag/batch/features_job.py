@@ -49,7 +49,7 @@ class FeaturesJob(SlideJob):
         from napari_xmag.analyze.engine import encode_slide
 
         target = task.target
-        within = self.regions.read(target.path, target.name, label.image)
+        within = self.regions.read(target, label.image)
         store, model = FeatureStore(self.out), opened_model(self.model, self.model_sha256)
         with closing(target.open(label.image)) as slide:
             if words := self.give_mpp(slide):

@@ -1,6 +1,6 @@
 """Which part of each slide is analyzed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,8 @@ from napari_xmag.errors import TissueError
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
+    from napari_xmag.batch.targets import Target
+    from napari_xmag.qupath.annotation_files import AnnotationFiles
     from napari_xmag.qupath.origin import Origin
     from napari_xmag.qupath.regions import Regions
     from napari_xmag.slide.base import Slide
@@ -28,11 +30,14 @@ class RegionsChoice:
         A file, a folder of files, or None for the whole slide.
     classes
         Classes to take; all but starred ones when empty.
+    files
+        Tells the files of a folder apart by all slides that are worked on.
     """
 
     whole: bool
     path: Path | None
     classes: tuple[str, ...]
+    files: "AnnotationFiles"
 
     def absolute(self) -> "RegionsChoice":
         """Return the same for processes that work elsewhere."""
@@ -54,22 +59,20 @@ class RegionsChoice:
                 "the second are called <slide name>#2.geojson.",
             )
 
-    def read(self, slide: Path, name: str = "", image: int | str | None = None) -> "Regions | None":
+    def read(self, target: "Target", image: int | str | None = None) -> "Regions | None":
         """Read the regions of a slide; None where all of it is analyzed.
 
         Parameters
         ----------
-        slide
-            Its file.
-        name
-            Another name that its file of regions may bear.
+        target
+            The slide.
         image
-            Which picture of the file.
+            Which picture of its file.
 
         Raises
         ------
         TissueError
-            When there is none, or it holds no region.
+            When there is none, it could be another slide's as well, or it holds no region.
         ConfigError
             When a class that was asked for does not occur.
         """
@@ -80,8 +83,11 @@ class RegionsChoice:
         if not self.path.is_dir():
             return read_regions(self.path, self.classes)
         mark = "" if image in (None, 1, "1") else f"#{image}"
-        path = _beside(self.path, slide, name, mark)
-        return read_regions(path, self.classes)
+        path = self.files.find(target.annotated, self.path, mark)
+        if path is None:
+            raise _none_of(target, self.path, mark)
+        # not every slide of a cohort need have each class
+        return read_regions(path, self.classes, all_occur=False)
 
     def mask(
         self, slide: "Slide", regions: "Regions | None", origin: "Origin"
@@ -94,25 +100,13 @@ class RegionsChoice:
         return tissue_in_regions(slide, regions, origin, only_tissue=not self.whole)
 
 
-def _beside(folder: Path, slide: Path, name: str, mark: str) -> Path:
-    candidates = list(_candidates(folder, slide, name, mark))
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise TissueError(
-        expected=f"regions of {slide.name} in {folder}",
-        found=f"no {candidates[0].name}",
+def _none_of(target: "Target", folder: Path, mark: str) -> TissueError:
+    name = f"{target.annotated.words}{mark}"
+    return TissueError(
+        expected=f"regions of {name} in {folder}",
+        found=f"no {name}.geojson",
         hint="Export its annotations from QuPath under that name.",
     )
-
-
-def _candidates(folder: Path, slide: Path, name: str, mark: str) -> Iterator[Path]:
-    from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
-
-    stems = dict.fromkeys([slide.stem, slide.name, name, Path(name).stem])
-    for stem in filter(None, stems):
-        for suffix in GEOJSON_SUFFIXES:
-            yield folder / f"{stem}{mark}{suffix}"
 
 
 def recorded(

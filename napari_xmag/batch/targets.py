@@ -9,6 +9,7 @@ from napari_xmag.errors import ProjectError
 from napari_xmag.files import parse_json
 
 if TYPE_CHECKING:
+    from napari_xmag.qupath.annotation_files import AnnotatedSlide
     from napari_xmag.qupath.origin import Origin
     from napari_xmag.qupath.project import Project
     from napari_xmag.qupath.server import QuPathImage
@@ -37,6 +38,13 @@ class Target:
     name: str = ""
     project: "Project | None" = None
     key: str = ""
+
+    @property
+    def annotated(self) -> "AnnotatedSlide":
+        """What a file of its annotations may be named after."""
+        from napari_xmag.qupath.annotation_files import AnnotatedSlide
+
+        return AnnotatedSlide(self.path.absolute(), self.name, self.key)
 
     def images(self, wanted: str | None) -> "Sequence[int | str | None]":
         """Return the pictures of the file that are to be analyzed.

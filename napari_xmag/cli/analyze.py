@@ -122,17 +122,19 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     check_shown(targets)
     answers = WriteBack(args.write_back)
     answers.require_project(targets)
-    job = _job(args, settings, len(targets))
+    job = _job(args, settings, targets)
     count = _analyze(args, job, targets, report, answers)
     report.close(count)
     answers.write(report)
     return 1 if count.failed or found.unread else 0
 
 
-def _job(args: argparse.Namespace, settings: "AnalyzeSettings", slides: int) -> "AnalyzeJob":
+def _job(
+    args: argparse.Namespace, settings: "AnalyzeSettings", targets: "Sequence[Target]"
+) -> "AnalyzeJob":
     from napari_xmag.batch.analyze_job import AnalyzeJob
 
-    within = regions.regions_choice(args, slides)
+    within = regions.regions_choice(args, targets)
     content = slide_options.open_wanted(args.model, args.device).content
     return AnalyzeJob(
         model=content.folder.resolve(),

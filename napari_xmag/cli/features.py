@@ -1,6 +1,7 @@
 """``napari-xmag features``: what an encoder makes of slides, kept for other programs."""
 
 import argparse
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from napari_xmag.cli import regions, slide_options, workers
 
 if TYPE_CHECKING:
     from napari_xmag.batch.features_job import FeaturesJob
+    from napari_xmag.batch.targets import Target
     from napari_xmag.cli.analyze_report import AnalyzeReport
 
 _DESCRIPTION = f"""\
@@ -73,7 +75,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     slide_options.require_folder(args.out)
     found, targets = find_targets(args.slides)
     report.found(found)
-    job = _job(args, len(targets))
+    job = _job(args, targets)
     tables = FeatureIndex(args.out, args.slides)
     listener = BatchListener(targets, tables, report, verb="encoded")
     who = workers.chosen(args, len(targets))
@@ -84,7 +86,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     return 1 if listener.count.failed or found.unread else 0
 
 
-def _job(args: argparse.Namespace, slides: int) -> "FeaturesJob":
+def _job(args: argparse.Namespace, targets: "Sequence[Target]") -> "FeaturesJob":
     from napari_xmag.batch.features_job import FeaturesJob
 
     settings = slide_options.settings_of(args)
@@ -94,7 +96,7 @@ def _job(args: argparse.Namespace, slides: int) -> "FeaturesJob":
         model_sha256=content.info.sha256,
         out=args.out,
         settings=settings,
-        regions=regions.regions_choice(args, slides),
+        regions=regions.regions_choice(args, targets),
         origin=args.qupath_origin,
         image=args.image,
         mpp=args.mpp,

@@ -1,10 +1,15 @@
 """Options that say which part of each slide is analyzed."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_xmag.batch.regions import RegionsChoice
 from napari_xmag.errors import ConfigError
+
+if TYPE_CHECKING:
+    from napari_xmag.batch.targets import Target
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def regions_choice(args: argparse.Namespace, slides: int) -> RegionsChoice:
+def regions_choice(args: argparse.Namespace, targets: "Sequence[Target]") -> RegionsChoice:
     """Return what the options say, checked.
 
     Raises
@@ -47,6 +52,8 @@ def regions_choice(args: argparse.Namespace, slides: int) -> RegionsChoice:
     ConfigError
         When they do not go together, or the file is not there.
     """
+    from napari_xmag.qupath.annotation_files import AnnotationFiles
+
     path = args.regions
     if args.tissue not in ("auto", "whole"):
         path = path or Path(args.tissue)
@@ -68,10 +75,11 @@ def regions_choice(args: argparse.Namespace, slides: int) -> RegionsChoice:
             found="no file of regions",
             hint="Name the file that the classes are in.",
         )
-    if path is not None and path.is_file() and slides > 1:
+    if path is not None and path.is_file() and len(targets) > 1:
         raise ConfigError(
             expected="regions for each slide",
-            found=f"{path.name} alone for {slides} slides",
+            found=f"{path.name} alone for {len(targets)} slides",
             hint="Give --regions a folder that holds <slide name>.geojson for each slide.",
         )
-    return RegionsChoice(args.tissue == "whole", path, tuple(args.regions_class))
+    files = AnnotationFiles.of(target.annotated for target in targets)
+    return RegionsChoice(args.tissue == "whole", path, tuple(args.regions_class), files)

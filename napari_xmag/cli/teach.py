@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
     from napari_xmag.features.store import FeatureStore
     from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.qupath.annotation_files import AnnotationFiles
     from napari_xmag.teach.classifier import Taught
     from napari_xmag.teach.session import TeachSession
 
@@ -111,13 +112,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _annotated(paths: list[Path], folder: Path) -> "list[tuple[Target, Path]]":
-    """Return the slides that the arguments name, images of projects among them, and their files."""
+    """Return the slides that the arguments name, images of projects among them, and their files.
+
+    In a project or a folder of slides not every one need be annotated: the others are listed.
+    """
     from napari_xmag.batch.targets import find_targets
-    from napari_xmag.teach.teach import annotation_file, require_annotations
+    from napari_xmag.qupath.annotation_files import AnnotationFiles
+    from napari_xmag.teach.teach import require_annotations
 
     _, targets = find_targets(paths)
-    found = [(each, annotation_file(each.path, folder, each.name)) for each in targets]
-    return require_annotations(found, lambda target: target.name or target.path.name)
+    files = AnnotationFiles.of(target.annotated for target in targets)
+    found = [(each, _classed_file(files, each, folder)) for each in targets]
+    lacking = [each for each, file in found if file is None]
+    given = {path.absolute() for path in paths}
+    named = [each for each in lacking if not each.key and each.path.absolute() in given]
+    refused = lacking if len(lacking) == len(found) else named
+    require_annotations([each.annotated.words for each in refused], len(found))
+    if lacking:
+        names = ", ".join(each.annotated.words for each in lacking)
+        print(f"Left out, without annotations of a class: {names}", file=sys.stderr)
+    return [(each, file) for each, file in found if file is not None]
+
+
+def _classed_file(files: "AnnotationFiles", target: "Target", folder: Path) -> Path | None:
+    from napari_xmag.qupath.labelled_regions import annotates_classes
+
+    file = files.find(target.annotated, folder)
+    return file if file is not None and annotates_classes(file) else None
 
 
 def _teach_slide(

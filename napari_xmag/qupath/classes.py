@@ -71,6 +71,11 @@ def is_ignored(names: Sequence[str]) -> bool:
     return any(name.endswith("*") for name in names)
 
 
+def is_ours(names: Sequence[str]) -> bool:
+    """Return whether a class is of what this program adds, which is no annotation of the user's."""
+    return bool(names) and names[0] == XMAG
+
+
 def class_color(name: str) -> RGB:
     """Return QuPath's colour of a class, or one of its own that stays the same for its name."""
     known = _STANDARD.get(name.strip().casefold())

@@ -1,7 +1,7 @@
 """Annotations as examples of classes, for teaching a classifier."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from napari_xmag.errors import TissueError
-from napari_xmag.qupath.annotations import read_annotations
-from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored
+from napari_xmag.qupath.annotations import Annotation, read_annotations
+from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
 
 NO_LABEL = -1
 """The label of a place that no annotation names, or that two name differently."""
@@ -47,7 +47,8 @@ def read_labelled_regions(
     """Read the annotations of each class, in the order in which the classes first occur.
 
     Annotations without a class teach nothing; those of starred classes (``Ignore*``), and those on
-    another focal plane or time point, are left out too.
+    another focal plane or time point, and what this program itself left on the slide, are left out
+    too.
 
     Parameters
     ----------
@@ -60,9 +61,8 @@ def read_labelled_regions(
         When the file cannot be read or annotates no class.
     """
     shapes: dict[str, list[BaseGeometry]] = {}
-    for item in read_annotations(path).annotations:
-        if item.classes and not is_ignored(item.classes) and not (item.z or item.t):
-            shapes.setdefault(class_words(item.classes), []).append(item.shape)
+    for item in _classed(path):
+        shapes.setdefault(class_words(item.classes), []).append(item.shape)
     if not shapes:
         raise TissueError(
             expected=f"annotations with a class in {os.fspath(path)}",
@@ -79,6 +79,24 @@ def read_labelled_regions(
         )
         for name, parts in shapes.items()
     )
+
+
+def annotates_classes(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file holds an annotation that can teach a class.
+
+    Raises
+    ------
+    TissueError
+        When it cannot be read.
+    """
+    return any(True for _ in _classed(path))
+
+
+def _classed(path: str | os.PathLike[str]) -> Iterator[Annotation]:
+    for item in read_annotations(path).annotations:
+        left_out = is_ignored(item.classes) or is_ours(item.classes) or item.z or item.t
+        if item.classes and not left_out:
+            yield item
 
 
 def label_boxes(

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from napari_xmag.analyze.flags import Flag, FlagCode
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, TissueError
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, ObjectKind, read_annotations
-from napari_xmag.qupath.classes import UNCLASSIFIED, class_words, is_ignored
+from napari_xmag.qupath.classes import UNCLASSIFIED, class_words, is_ignored, is_ours
 from napari_xmag.qupath.geometry import Corners, polygons, seamed
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.base import Slide
@@ -94,12 +94,14 @@ class Regions:
         return {"file": self.file, "classes": self.by_class, "left_out": dict(self.left_out)}
 
 
-def read_regions(path: str | os.PathLike[str], classes: Sequence[str] = ()) -> Regions:
+def read_regions(
+    path: str | os.PathLike[str], classes: Sequence[str] = (), *, all_occur: bool = True
+) -> Regions:
     """Read the regions in a file that QuPath wrote.
 
     Annotations with an area count, on the first focal plane and time point. Tiles, detections,
-    cells, TMA cores and the root do not, and neither do starred classes (``Ignore*``) that are not
-    asked for by name.
+    cells, TMA cores and the root do not, neither do starred classes (``Ignore*``) that are not
+    asked for by name, nor what this program itself left on the slide.
 
     Parameters
     ----------
@@ -107,17 +109,19 @@ def read_regions(path: str | os.PathLike[str], classes: Sequence[str] = ()) -> R
         Names of the classes to take, as QuPath shows them; ``Tumor`` takes ``Tumor: Positive`` too,
         ``Unclassified`` what has no class, and ``*`` everything. Every class that is not starred
         when empty.
+    all_occur
+        Each of these classes must occur; otherwise one of them is enough.
 
     Raises
     ------
     TissueError
         When the file cannot be read, or holds no such region.
     ConfigError
-        When a class that was asked for does not occur.
+        When classes that were asked for do not occur.
     """
     path = Path(path)
     file = read_annotations(path)
-    _require_known(path, file, classes)
+    _require_known(path, file, classes, all if all_occur else any)
     regions: list[Annotation] = []
     left_out: Counter[str] = Counter()
     for item in file.annotations:
@@ -139,6 +143,8 @@ def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
         return f"{_OTHER_PLANE} {item.z}, time point {item.t}"
     if not item.shape.area:
         return "without an area"
+    if is_ours(item.classes):
+        return f"of class {class_words(item.classes)}"
     if classes:
         return "" if _asked_for(item, classes) else f"of class {class_words(item.classes)}"
     return f"of class {class_words(item.classes)}" if is_ignored(item.classes) else ""
@@ -157,15 +163,23 @@ def _ancestry(parts: Sequence[str]) -> Iterator[str]:
         yield class_words(parts[:count]).casefold()
 
 
-def _require_known(path: Path, file: AnnotationFile, classes: Sequence[str]) -> None:
+def _require_known(
+    path: Path,
+    file: AnnotationFile,
+    classes: Sequence[str],
+    enough: Callable[[Iterable[bool]], bool],
+) -> None:
+    missing = [
+        name for name in classes if not any(_asked_for(item, [name]) for item in file.annotations)
+    ]
+    if not classes or enough(name not in missing for name in classes):
+        return
     known = {class_words(item.classes) for item in file.annotations}
-    for name in classes:
-        if not any(_asked_for(item, [name]) for item in file.annotations):
-            raise ConfigError(
-                expected=f"annotations of class {name} in {path.name}",
-                found=f"only {', '.join(sorted(known)) or 'no annotation at all'}",
-                hint="Write the class as QuPath shows it, or leave out --regions-class.",
-            )
+    raise ConfigError(
+        expected=f"annotations of class {' or '.join(missing)} in {path.name}",
+        found=f"only {', '.join(sorted(known)) or 'no annotation at all'}",
+        hint="Write the class as QuPath shows it, or leave out --regions-class.",
+    )
 
 
 def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:

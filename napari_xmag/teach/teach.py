@@ -1,11 +1,10 @@
 """Teaching without a window: slides and their annotations in, a model out."""
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent
@@ -13,6 +12,7 @@ from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import TeachError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.stored import StoredModel
+from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
@@ -26,7 +26,6 @@ from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.settings import TeachSettings
 
 _log = logging.getLogger(__name__)
-_Slide = TypeVar("_Slide")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,48 +144,52 @@ def annotation_files(
     Raises
     ------
     TeachError
-        When a slide has none; all of them are named.
+        When a slide has none, all of which are named; or two have the same of a mapping.
+    TissueError
+        When a file could be of two slides.
     """
-    found: list[tuple[Path, Path | None]] = []
-    for path in map(Path, slides):
-        if isinstance(examples, Mapping):
-            named = examples.get(path.stem)
-            found.append((path, named if named is not None and named.is_file() else None))
-        else:
-            found.append((path, annotation_file(path, Path(examples))))
-    return dict(require_annotations(found, lambda path: path.name))
+    paths = [Path(slide) for slide in slides]
+    if isinstance(examples, Mapping):
+        found = _mapped(paths, examples)
+    else:
+        folder, files = Path(examples), AnnotationFiles.of(map(AnnotatedSlide, paths))
+        found = {path: files.find(AnnotatedSlide(path), folder) for path in paths}
+    require_annotations([path.name for path, file in found.items() if file is None], len(found))
+    return {path: file for path, file in found.items() if file is not None}
 
 
-def annotation_file(slide: Path, folder: Path, name: str = "") -> Path | None:
-    """Return the annotations of a slide in a folder; None where there are none.
+def _mapped(paths: Sequence[Path], examples: Mapping[str, Path]) -> dict[Path, Path | None]:
+    stems = [path.stem for path in dict.fromkeys(paths)]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice:
+        raise TeachError(
+            expected="slides whose names differ, as each has annotations of its own",
+            found=f"several slides named {', '.join(twice)}",
+            hint="Rename the slides and the keys of their annotations.",
+        )
+    named = {path: examples.get(path.stem) for path in paths}
+    return {path: file if file and file.is_file() else None for path, file in named.items()}
+
+
+def require_annotations(lacking: Sequence[str], slides: int) -> None:
+    """Do nothing when no slide lacks annotations and there is a slide at all.
 
     Parameters
     ----------
-    name
-        Another name that the file may bear: that of the image in a project of QuPath.
-    """
-    from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
-
-    stems = filter(None, dict.fromkeys((slide.stem, slide.name, name, Path(name).stem)))
-    options = (folder / f"{stem}{suffix}" for stem in stems for suffix in GEOJSON_SUFFIXES)
-    return next((option for option in options if option.is_file()), None)
-
-
-def require_annotations(
-    found: Sequence[tuple[_Slide, Path | None]], name: Callable[[_Slide], str]
-) -> list[tuple[_Slide, Path]]:
-    """Return slides with their annotations, of which none may lack.
+    lacking
+        Names of the slides without annotations.
+    slides
+        How many slides there are.
 
     Raises
     ------
     TeachError
-        When a slide has none; all of them are named.
+        Otherwise; all that lack are named.
     """
-    lacking = [name(slide) for slide, file in found if file is None]
-    if lacking or not found:
+    if lacking or not slides:
         raise TeachError(
-            expected="annotations for each slide, named as it: biopsy.geojson for biopsy.svs",
+            expected="annotations with a class for each slide, named as it: biopsy.geojson for "
+            "biopsy.svs",
             found=f"none for {', '.join(lacking) or 'any slide'}",
             hint="Export them from QuPath (File > Export objects as GeoJSON) into one folder.",
         )
-    return [(slide, file) for slide, file in found if file is not None]

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from napari_xmag.errors import TissueError
-from napari_xmag.qupath.labelled_regions import NO_LABEL, label_boxes, read_labelled_regions
+from napari_xmag.qupath.labelled_regions import (
+    NO_LABEL,
+    annotates_classes,
+    label_boxes,
+    read_labelled_regions,
+)
 from tests.qupath.shapes import annotation, collection, polygon, square, write
 
 
@@ -22,6 +27,7 @@ def path(tmp_path: Path) -> Path:
         annotation({"type": "MultiPoint", "coordinates": [[505, 505], [905, 905]]}, "Tumor"),
         annotation(polygon(square(0, 0, 1000)), "Ignore*"),
         annotation(polygon(square(0, 0, 1000))),
+        annotation(polygon(square(0, 0, 1000)), "XMAG: Tumor"),
         annotation(polygon(square(700, 0, 100), plane={"z": 1}), "Stroma"),
     )
     return write(tmp_path / "a.geojson", content)
@@ -47,6 +53,7 @@ def test_nothing_labelled(tmp_path: Path) -> None:
     path = write(tmp_path / "a.geojson", annotation(polygon(square(0, 0, 10))))
     with pytest.raises(TissueError, match="class"):
         read_labelled_regions(path)
+    assert not annotates_classes(path)
 
 
 @pytest.mark.real_data

@@ -72,6 +72,26 @@ def test_a_class_that_does_not_occur(everything: Path) -> None:
         read_regions(everything, ["Tumor", "Tumour"])
 
 
+def test_one_of_the_classes_is_enough_in_a_cohort(everything: Path) -> None:
+    found = read_regions(everything, ["Stroma", "Tumour"], all_occur=False)
+    assert found.by_class == {"Stroma": 1}
+    with pytest.raises(ConfigError, match="Tumour or Fat"):
+        read_regions(everything, ["Tumour", "Fat"], all_occur=False)
+
+
+@pytest.mark.parametrize("classes", [[], ["*"], ["XMAG"]])
+def test_what_the_program_left_on_a_slide_is_no_region(classes: list[str], tmp_path: Path) -> None:
+    hotspot = annotation(polygon(square(0, 0, 100)), "XMAG: Tumor")
+    path = write(tmp_path / "a.geojson", collection(hotspot, REGION, STROMA, TUMOR))
+    if classes == ["XMAG"]:
+        with pytest.raises(TissueError, match="1 of class XMAG: Tumor"):
+            read_regions(path, classes)
+    else:
+        found = read_regions(path, classes)
+        assert "XMAG: Tumor" not in found.by_class
+        assert found.left_out["of class XMAG: Tumor"] == 1
+
+
 @pytest.mark.parametrize("item", [IGNORE, PLANE, DOTS, TILE, ROOT])
 def test_nothing_that_counts(item: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(TissueError, match=r"a\.geojson"):

@@ -284,7 +284,9 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = entry(1, server(folder / "one.scn"), imageName="biopsy 17")
-    project = write_project(tmp_path / "project.qpproj", shown)
+    # its name less ".8" is that of the first; it has no annotations of its own
+    other = entry(2, server(folder / "two.scn"), imageName="biopsy 17.8")
+    project = write_project(tmp_path / "project.qpproj", shown, other)
     exported = tmp_path / "annotations"
     exported.mkdir()
     annotations = (folder / "annotations" / "one.geojson").read_bytes()
@@ -292,7 +294,9 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     asked = ["--annotations", str(exported), "--name", "of-project"]
     asked += ["--encoder", str(folder / "tiny-encoder")]
     assert main(["teach", str(project), *asked]) == 0
-    (examples,) = [line for line in capsys.readouterr().out.splitlines() if "Examples:" in line]
+    said = capsys.readouterr()
+    assert "Left out, without annotations of a class: biopsy 17.8" in said.err
+    (examples,) = [line for line in said.out.splitlines() if "Examples:" in line]
     direct = ["--annotations", str(folder / "annotations"), "--name", "direct", *asked[-2:]]
     assert main(["teach", str(folder / "one.scn"), *direct]) == 0
     assert examples in capsys.readouterr().out

@@ -248,9 +248,11 @@ File outputFolder(project) {
 
 /** Write the selected annotations to a file; return the options that name it. */
 List regionOptions(imageData, File scratch) {
-    def selected = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll {
-        it.isAnnotation() && it.hasROI() && it.getROI().isArea()
-    }
+    def annotations = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }
+    def selected = annotations.findAll { it.hasROI() && it.getROI().isArea() && !isOurs(it) }
+    if (annotations && !selected)
+        throw new XmagRefusal('What is selected has no area (points, lines) or is of XMAG itself. ' +
+            'Select your own annotations with an area, or nothing for the whole slide.')
     if (!selected) return []
     def file = new File(scratch, 'selected.geojson')
     PathIO.exportObjectsAsGeoJSON(file, selected, PathIO.GeoJsonExportOptions.FEATURE_COLLECTION)
