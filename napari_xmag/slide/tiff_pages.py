@@ -2,35 +2,41 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from napari_xmag.slide.mpp import aperio_value
-from napari_xmag.slide.scale import place_levels
+from napari_xmag.slide.tiff_agreement import is_level_of
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem
-from napari_xmag.slide.tiff_statements import page_spacing, statements_of_page
+from napari_xmag.slide.tiff_statements import statements_of_page
 
 ASIDE = re.compile(
-    r"(?<![a-z])(macro|label|thumbnail|overview|barcode|preview|slide ?image)", re.IGNORECASE
+    r"(?<![a-z])(macro|label|thumbnail|overview|barcode|preview|slide(?=[ _-]?image))"
+    r"s?([ _-]?image)?(?![a-z])",
+    re.IGNORECASE,
 )
 """What pictures beside a slide are called: of the glass, its label, its overview."""
 
 _MASK = 4
+# Beside tiled pictures a striped one of less than this share of the largest and no larger than
+# this is a label, a picture of the glass or a thumbnail.
+_STRIPED_SHARE, _STRIPED_PX = 0.25, 2048
 _LONGEST_NAME = 64
 
 
-def page_pictures(pages: Sequence[Any], *, aperio: bool) -> Iterator[TiffPicture]:
+def page_pictures(pages: Sequence[Any], path: Path, *, aperio: bool) -> Iterator[TiffPicture]:
     """Yield the pictures among the pages of a TIFF."""
-    yield from _aperio_pictures(pages) if aperio else _plain_pictures(pages)
+    yield from _aperio_pictures(pages, path) if aperio else _plain_pictures(pages, path)
 
 
-def _aperio_pictures(pages: Sequence[Any]) -> Iterator[TiffPicture]:
+def _aperio_pictures(pages: Sequence[Any], path: Path) -> Iterator[TiffPicture]:
     """Yield the one slide of an Aperio file: its tiled pages, several of one size being planes."""
     by_size: dict[tuple[int, int], list[Any]] = {}
     for page in pages:
         if page.is_tiled and not ASIDE.search(page.description.split("|")[0]):
             by_size.setdefault((page.imagewidth, page.imagelength), []).append(page)
     if not by_size:
-        yield from _plain_pictures(pages)
+        yield from _plain_pictures(pages, path)
         return
     levels = [TiffLevel([planes[len(planes) // 2]]) for planes in by_size.values()]
     levels.sort(key=lambda level: -int(level.page.imagewidth))
@@ -48,41 +54,88 @@ def _positive(text: str | None) -> float | None:
     return value if value > 0 else None
 
 
-def _plain_pictures(pages: Iterable[Any]) -> Iterator[TiffPicture]:
+def _plain_pictures(pages: Iterable[Any], path: Path) -> Iterator[TiffPicture]:
     """Yield the pictures of a plain TIFF.
 
-    A page that is marked as a reduced picture is a level of the picture before it, and so is one
-    that states to be; all others are pictures of their own.
+    A page that is marked as a reduced picture is a level of the picture before it, or of the first
+    one where it comes before all; all others are pictures of their own, unless their pixels show
+    that they are levels.
     """
     pictures: list[TiffPicture] = []
+    early: list[Any] = []
     for page in pages:
         if page.subfiletype & _MASK:
             continue
         main = pictures[-1] if pictures else None
-        if main is not None and _is_reduced_of(page, main):
-            if page.is_tiled or not main.page.is_tiled:
-                main.levels.append(TiffLevel([page]))
-            continue
-        name = _page_name(page)
-        levels = [TiffLevel([page]), *(TiffLevel([level.aspage()]) for level in page.pages or ())]
-        problem = page_problem(page)
-        pictures.append(TiffPicture(name, levels, statements_of_page(page), problem=problem))
-    tiled = any(picture.page.is_tiled for picture in pictures)
+        if page.is_reduced and main is None:
+            early.append(page)
+        elif page.is_reduced and main is not None and _may_be_reduced(page, main):
+            _add_reduced(page, main)
+        else:
+            pictures.append(_page_picture(page))
+    if not pictures:
+        pictures, early = [_page_picture(page) for page in early], []
+    apart: list[TiffPicture] = []
+    for page in early:
+        if _may_be_reduced(page, pictures[0]):
+            _add_reduced(page, pictures[0])
+        else:
+            apart.append(_page_picture(page))
+    pictures = join_levels([*apart, *pictures], path)
+    largest = max((p.area for p in pictures if p.page.is_tiled), default=0)
     for picture in pictures:
-        if picture.page.is_tiled or not tiled:
+        if not _is_striped_aside(picture, largest):
             picture.levels.sort(key=lambda level: -int(level.page.imagewidth))
             yield picture
 
 
-def _is_reduced_of(page: Any, main: TiffPicture) -> bool:
-    same_kind = (page.samplesperpixel, page.dtype) == (main.page.samplesperpixel, main.page.dtype)
-    if page.is_reduced:
-        return same_kind or not page.is_tiled
-    smaller = page.imagewidth < main.page.imagewidth and page.imagelength < main.page.imagelength
-    if not (same_kind and smaller) or page_spacing(page) == page_spacing(main.page):
+def join_levels(pictures: Iterable[TiffPicture], path: Path) -> list[TiffPicture]:
+    """Make those that show a neighbour in coarser pixels its levels, whichever comes first."""
+    joined: list[TiffPicture] = []
+    for picture in pictures:
+        last = joined[-1] if joined else None
+        if last is None or last.problem or picture.problem:
+            joined.append(picture)
+        elif _is_plain_level(picture, last, path):
+            last.levels.extend(picture.levels)
+        else:
+            while joined and _is_plain_level(joined[-1], picture, path):
+                picture.levels.extend(joined.pop().levels)
+            joined.append(picture)
+    return joined
+
+
+def _is_plain_level(picture: TiffPicture, main: TiffPicture, path: Path) -> bool:
+    """Return whether a picture, which may not be a thumbnail, is a level of another."""
+    if picture.problem or main.problem:
         return False
-    levels = [main.levels[0].stored(), TiffLevel([page]).stored()]
-    return levels[1].spacing is not None and len(place_levels(levels).levels) == 2
+    if main.page.is_tiled and not picture.page.is_tiled:
+        return False
+    return is_level_of(picture.levels[0], main, path)
+
+
+def _page_picture(page: Any) -> TiffPicture:
+    levels = [TiffLevel([page]), *(TiffLevel([level.aspage()]) for level in page.pages or ())]
+    statements = statements_of_page(page)
+    return TiffPicture(_page_name(page), levels, statements, problem=page_problem(page))
+
+
+def _may_be_reduced(page: Any, main: TiffPicture) -> bool:
+    same_kind = (page.samplesperpixel, page.dtype) == (main.page.samplesperpixel, main.page.dtype)
+    return same_kind or not page.is_tiled
+
+
+def _add_reduced(page: Any, main: TiffPicture) -> None:
+    """Add a page that is marked as reduced; a striped one beside tiles is but a thumbnail."""
+    if page.is_tiled or not main.page.is_tiled:
+        main.levels.append(TiffLevel([page]))
+
+
+def _is_striped_aside(picture: TiffPicture, largest: int) -> bool:
+    """Return whether a striped picture is a small one beside tiled ones."""
+    longest = max(int(picture.page.imagewidth), int(picture.page.imagelength))
+    small = longest <= _STRIPED_PX and picture.area < _STRIPED_SHARE * largest
+    return small and not picture.page.is_tiled
 
 
 def _page_name(page: Any) -> str:

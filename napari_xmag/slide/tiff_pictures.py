@@ -1,5 +1,6 @@
 """Which pictures of a TIFF are slides."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from napari_xmag.slide.tiff_pages import ASIDE, page_pictures
 from napari_xmag.slide.tiff_picture import TiffPicture
 from napari_xmag.slide.tiff_series import series_pictures
 
+# A picture that is called a label or an overview, among other words, is one where it has less than
+# this share of the largest, or pixels so much coarser.
+_ASIDE_SHARE, _ASIDE_COARSER = 0.25, 2.0
 # A picture that nothing is known of, of less than this share of the largest and no larger than
 # this, is no section but an overview.
 _SMALL_SHARE, _SMALL_PX = 0.05, 2048
@@ -29,10 +33,10 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[Tiff
         When there is none.
     """
     described = file.is_ome or file.is_imagej or file.is_shaped or file.is_scn
-    found = list(series_pictures(file)) if described else []
+    found = list(series_pictures(file, path)) if described else []
     if not found:
         own = [file.pages[index].aspage() for index in range(pages)]
-        found = list(page_pictures(own, aperio=file.is_svs))
+        found = list(page_pictures(own, path, aperio=file.is_svs))
     usable = [picture for picture in found if not picture.problem]
     if not usable:
         raise _refuse(path, found[0].problem if found else "no picture")
@@ -40,8 +44,7 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[Tiff
     colored = [picture for picture in usable if int(picture.page.photometric) > 1]
     if not colored and _is_stack(usable):
         raise _refuse(path, f"{len(usable)} grey pictures of one size")
-    kept = [picture for picture in colored or usable if not ASIDE.search(picture.name)]
-    kept = kept or colored or usable
+    kept = _without_asides(colored or usable)
     largest = max(kept, key=lambda picture: picture.area)
     return [picture for picture in kept if not _is_small_unknown(picture, largest)]
 
@@ -54,6 +57,27 @@ def _refuse(path: Path, found: str) -> SlideOpenError:
         hint="Fluorescence and other multi-channel pictures cannot be analyzed; "
         "export the stained slide as RGB.",
     )
+
+
+def _without_asides(pictures: Sequence[TiffPicture]) -> list[TiffPicture]:
+    """Return pictures without label, macro and the like; all where there is nothing else."""
+    others = [picture for picture in pictures if not ASIDE.search(picture.name)]
+    if not others:
+        return list(pictures)
+    largest = max(others, key=lambda picture: picture.area)
+    return [picture for picture in pictures if not _is_aside(picture, largest)]
+
+
+def _is_aside(picture: TiffPicture, largest: TiffPicture) -> bool:
+    """Return whether a name, with the size where it says more, is one of a label or overview."""
+    name = ASIDE.search(picture.name)
+    if name is None:
+        return False
+    if not re.sub(r"[\W\d_]|image", "", picture.name.replace(name[0], ""), flags=re.IGNORECASE):
+        return True
+    own, other = (p.statements[0].mpp if p.statements else None for p in (picture, largest))
+    coarse = own is not None and other is not None and own.mean > _ASIDE_COARSER * other.mean
+    return coarse or picture.area < _ASIDE_SHARE * largest.area
 
 
 def _is_small_unknown(picture: TiffPicture, largest: TiffPicture) -> bool:

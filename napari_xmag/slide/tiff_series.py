@@ -3,6 +3,7 @@
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import tifffile
 from napari_xmag.slide.base import MppSource
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
+from napari_xmag.slide.tiff_agreement import agree
+from napari_xmag.slide.tiff_pages import join_levels
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
 from napari_xmag.slide.tiff_statements import (
     PixelsElement,
@@ -27,24 +30,37 @@ _UNNAMED_AXES = frozenset("QIRP")
 _MACRO_POWER = 2.0
 
 
-def series_pictures(file: tifffile.TiffFile) -> Iterator[TiffPicture]:
+def series_pictures(file: tifffile.TiffFile, path: Path) -> Iterator[TiffPicture]:
     """Yield the pictures of a TIFF that describes its pages."""
     series = file.series
     if file.is_ome:
-        yield from _ome_pictures(file, series)
+        yield from _ome_pictures(file, series, path)
     elif file.is_scn:
         yield from _scn_pictures(file, series)
     else:
-        for item in series:
-            yield from _series_pictures(item, None)
+        yield from _plain_series(series, path)
 
 
-def _ome_pictures(file: tifffile.TiffFile, series: Sequence[Any]) -> Iterator[TiffPicture]:
+def _plain_series(series: Sequence[Any], path: Path) -> list[TiffPicture]:
+    """Return pictures; a series that is marked as reduced is a level of the one before."""
+    found: list[TiffPicture] = []
+    for item in series:
+        for picture in _series_pictures(item, None):
+            if found and picture.page.is_reduced and not picture.problem:
+                found[-1].levels.extend(picture.levels)
+            else:
+                found.append(picture)
+    return join_levels(found, path)
+
+
+def _ome_pictures(
+    file: tifffile.TiffFile, series: Sequence[Any], path: Path
+) -> Iterator[TiffPicture]:
     """Yield pictures; an Image that is a coarser level of the one before becomes that."""
     last: TiffPicture | None = None
     for item, pixels in zip(series, ome_pixels(file, series), strict=True):
         for picture in _series_pictures(item, pixels):
-            if last is not None and _add_resolution(picture, last):
+            if last is not None and _add_resolution(picture, last, path):
                 continue
             if last is not None:
                 yield last
@@ -53,8 +69,8 @@ def _ome_pictures(file: tifffile.TiffFile, series: Sequence[Any]) -> Iterator[Ti
         yield last
 
 
-def _add_resolution(picture: TiffPicture, finer: TiffPicture) -> bool:
-    """Add a picture to one whose field it states to show in coarser pixels; return whether."""
+def _add_resolution(picture: TiffPicture, finer: TiffPicture, path: Path) -> bool:
+    """Add a picture to one that it states, and is seen, to show in coarser pixels; say whether."""
     if not picture.statements or not finer.statements or picture.problem:
         return False
     coarse, fine = picture.statements[0].mpp, finer.statements[0].mpp
@@ -69,6 +85,9 @@ def _add_resolution(picture: TiffPicture, finer: TiffPicture) -> bool:
         return False
     beyond = levels[1].width - placed[1].width, levels[1].height - placed[1].height
     if any(more > max(1, tile) for more, tile in zip(beyond, tile_size(picture.page), strict=True)):
+        return False
+    scale = placed[1].downsample_x, placed[1].downsample_y
+    if not agree(finer.levels[0], picture.levels[0], path, scale):
         return False
     finer.levels[0].spacing = fine.x, fine.y
     finer.levels.append(TiffLevel(picture.levels[0].pages, (coarse.x, coarse.y)))

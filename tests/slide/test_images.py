@@ -131,6 +131,84 @@ def test_a_smaller_page_is_a_level_only_where_it_says_so(tmp_path: Path) -> None
     np.testing.assert_array_equal(open_slide(path, image=2).read(Box(0, 0, 400, 300), 0), other)
 
 
+def dense(mpp: float) -> dict[str, object]:
+    return {**TILED, "resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
+
+
+def write_ome(path: Path, *pages: tuple[np.ndarray, str, float]) -> Path:
+    """Write an OME-TIFF of pictures with their names and pixel sizes."""
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for pixels, name, mpp in pages:
+            size = {f"PhysicalSize{axis}": mpp for axis in "XY"}
+            metadata = {"axes": "YXS", "Name": name, **size}
+            writer.write(pixels, photometric="rgb", metadata=metadata, **TILED)
+    return path
+
+
+@pytest.mark.parametrize("seed", [9, 10])
+def test_another_section_of_half_the_size_is_no_level(tmp_path: Path, seed: int) -> None:
+    first, second = draw_section(800, 600, seed=1), draw_section(400, 300, seed=seed)
+    ome = [(first, "Image:0", 0.5), (second, "Image:1", 1.0)]
+    for path in (
+        write_pages(tmp_path / "two.tif", (first, dense(0.5)), (second, dense(1.0))),
+        write_ome(tmp_path / "two.ome.tif", *ome),
+    ):
+        assert len(list_images(path)) == 2
+        slide = open_slide(path)
+        assert [level.downsample for level in slide.levels] == [1]
+        assert [note.code for note in slide.notes] == [NoteCode.OTHER_IMAGES]
+        seen = open_slide(path, image=2).read(Box(0, 0, 400, 300), 0)
+        np.testing.assert_array_equal(seen, second)
+
+
+@pytest.mark.parametrize("order", [(1, 2, 4), (4, 2, 1), (2, 1, 4)])
+def test_pixels_show_which_pages_are_levels(tmp_path: Path, order: tuple[int, ...]) -> None:
+    picture = draw_section(800, 600, seed=1)
+    pages = [(picture[::step, ::step], TILED) for step in order]
+    slide = open_slide(write_pages(tmp_path / "silent.tif", *pages))
+    assert len(slide.images) == 1
+    assert [level.downsample for level in slide.levels] == [1, 2, 4]
+    np.testing.assert_array_equal(slide.read(Box(0, 0, 800, 600), 2), picture[::4, ::4])
+
+
+def test_a_reduced_page_may_come_first(tmp_path: Path) -> None:
+    picture = draw_section(800, 600, seed=1)
+    small = (picture[::4, ::4], {**dense(2.0), "subfiletype": 1})
+    slide = open_slide(write_pages(tmp_path / "first.tif", small, (picture, dense(0.5))))
+    assert len(slide.images) == 1
+    assert [level.downsample for level in slide.levels] == [1, 4]
+
+
+def test_reduced_pages_that_tifffile_describes_are_levels(tmp_path: Path) -> None:
+    picture, path = draw_section(900, 700, seed=1), tmp_path / "shaped.tif"
+    small = np.pad(picture[::4, ::4], ((0, 81), (0, 31), (0, 0)), constant_values=255)
+    with tifffile.TiffWriter(path, shaped=True) as writer:
+        writer.write(picture, photometric="rgb", **dense(0.5))
+        writer.write(small, photometric="rgb", subfiletype=1, **dense(2.0))
+    slide = open_slide(path)
+    assert len(slide.images) == 1
+    assert [(level.width, level.downsample) for level in slide.levels] == [(900, 1), (225, 4)]
+
+
+def test_a_large_striped_picture_beside_a_tiled_one_is_kept(tmp_path: Path) -> None:
+    pages = [(draw_section(800, 600, seed=1), {}), (draw_section(700, 500, seed=2), TILED)]
+    path = write_pages(tmp_path / "mixed.tif", *pages)
+    assert [image.width for image in list_images(path)] == [800, 700]
+
+
+TELLING = ("Macrometastasis", "CD68 macrophages", "Labelled-PCNA", "Barcoded region",
+           "overview cut 2", "Previewed")  # fmt: skip
+
+
+def test_sections_with_telling_names_are_kept(tmp_path: Path) -> None:
+    names = ("Section 1", *TELLING, "Label 3", "macro_image", "Slide image")
+    pages = [(draw_section(400, 300 + index, seed=index), name, 0.5)
+             for index, name in enumerate(names)]  # fmt: skip
+    pages.append((draw_section(180, 100), "overview of case 7", 0.5))
+    path = write_ome(tmp_path / "names.ome.tif", *pages)
+    assert [image.name for image in list_images(path)] == ["Section 1", *TELLING]
+
+
 def test_a_small_section_of_the_same_pixel_size_is_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "small.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as writer:
