@@ -17,6 +17,7 @@ from napari_xmag.evaluate.config import (
     SlidesConfig,
     SpeedConfig,
 )
+from napari_xmag.evaluate.teach_config import TeachConfig
 from napari_xmag.train.config import TrainConfig
 
 PAGE = Path(__file__).parent / "settings.md"
@@ -28,6 +29,7 @@ SECTIONS = {
     "Evaluation of slides": ("napari-xmag evaluate slides", SlidesConfig),
     "Agreement with the teacher": ("napari-xmag evaluate agreement", AgreementConfig),
     "Robustness": ("napari-xmag evaluate robustness", RobustnessConfig),
+    "Teaching": ("napari-xmag evaluate teach", TeachConfig),
     "Speed": ("napari-xmag evaluate speed", SpeedConfig),
 }
 HEAD = """# All settings

@@ -6,7 +6,7 @@ from typing import Any
 from napari_xmag.errors import DependencyError
 
 
-def import_extra(module: str, extra: str, purpose: str) -> Any:
+def import_extra(module: str, extra: str, purpose: str, *, alone: bool = False) -> Any:
     """Import a module that an extra brings.
 
     Parameters
@@ -17,6 +17,8 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
         The extra that brings it.
     purpose
         What it is needed for, in words.
+    alone
+        Tell to install the package itself: the extra brings far more than that.
 
     Raises
     ------
@@ -26,10 +28,10 @@ def import_extra(module: str, extra: str, purpose: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
+        package, chosen = module.partition(".")[0], f'"napari-xmag[{extra}]"'
         raise DependencyError(
             expected=f"the package {package}, for {purpose}",
             found="that it is not installed",
-            hint=f'Install it: pip install "napari-xmag[{extra}]"',
+            hint=f"Install it: pip install {package if alone else chosen}",
             causes=[error],
         ) from error

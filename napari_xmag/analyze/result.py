@@ -16,6 +16,7 @@ from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.analyze.tissue_used import describe_tissue
 from napari_xmag.errors import ResultError
 from napari_xmag.extras import import_extra
+from napari_xmag.figures import percent
 from napari_xmag.filenames import PATCHES, RESULT
 from napari_xmag.files import parse_json, whole_file
 from napari_xmag.geometry import Box, Mpp
@@ -206,7 +207,7 @@ class SlideResult:
         chosen = self.headline[:1].lower() + self.headline[1:]
         if self.answer is not None and not self.uncertain:
             share = self.probabilities[self.classes.index(self.answer)]
-            chosen = f"{self.answer} {share:.0%}"
+            chosen = f"{self.answer} {percent(share)}"
         counts = (_count(len(self.patches), "patch", "es"), _count(len(self.flags), "flag", "s"))
         return f"<{type(self).__name__} {self.slide['path']}: {chosen}, {', '.join(counts)}>"
 
@@ -221,7 +222,7 @@ class SlideResult:
         DependencyError
             When pandas is not installed.
         """
-        frames = import_extra("pandas", "all", "a table of the patches")
+        frames = import_extra("pandas", "window", "a table of the patches", alone=True)
         frame: pandas.DataFrame = frames.DataFrame(self.patches.columns_by_name(self.classes))
         frame.attrs["notice"] = NOTICE
         return frame

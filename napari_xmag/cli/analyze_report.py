@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from napari_xmag._about import NOTICE
 from napari_xmag.cli.progress_line import ProgressLine
 from napari_xmag.cli.slides import words_of_skipped
+from napari_xmag.figures import percent
 from napari_xmag.progress.words import duration
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _words(moved: "BatchMoved") -> str:
 def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str]") -> str:
     """Return what a person wants to know of a result."""
     shares = sorted(zip(result.probabilities, result.classes, strict=False), reverse=True)
-    words = ", ".join(f"{name} {100 * share:.1f} %" for share, name in shares)
+    words = ", ".join(f"{name} {percent(share)}" for share, name in shares)
     count, seconds = result.tiles_read, result.seconds["total"]
     tiles = "1 tile" if count == 1 else f"{count} tiles"
     lines = [
@@ -186,7 +187,7 @@ def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str
         f"  model       {result.model_words}",
         f"  tissue      {result.tissue_words}",
         *(f"  {note}" for note in notes),
-        f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.0f} tiles/s",
+        f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.3g} tiles/s",
         f"  written to  {folder}",
     ]
     return "\n".join(lines)

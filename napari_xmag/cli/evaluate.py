@@ -38,7 +38,10 @@ def _add_kind(kinds: Any, kind: str, words: str) -> None:
     parser = kinds.add_parser(kind, help=words, description=f"{words} See docs/evaluate.md.")
     add_config(parser, "tasks.0.folds=3")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the results (default: xmag-KIND)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help=f"folder for the results (default: xmag-{kind})",
     )
 
 

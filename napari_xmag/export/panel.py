@@ -9,6 +9,7 @@ from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font, shortened, width, wrapped
 from napari_xmag.export.palette import diverging_colors, heat_colors
+from napari_xmag.figures import percent
 
 PANEL_WIDTH = 400
 INK = (31, 35, 40)
@@ -143,7 +144,7 @@ def _prediction(column: _Column, result: SlideResult) -> None:
         return
     column.gap(8)
     for name, share, band in class_bars(result):
-        column.ends(name, f"{100 * share:.1f} %", 15, INK if result.answer else _FAINT)
+        column.ends(name, percent(share), 15, INK if result.answer else _FAINT)
         column.bar(share, _BAR if name == result.answer else _OTHER, band)
     for words in band_words(result):
         column.text(words, 13, _FAINT)

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_xmag.figures import percent
 from napari_xmag.files import whole_file
 from napari_xmag.report.content import ReportContent
 from napari_xmag.report.templates import templates
@@ -30,6 +31,7 @@ def write_html(content: ReportContent, path: Path | str) -> None:
 def _template() -> "jinja2.Template":
     environment = templates()
     environment.filters["jpeg"] = lambda content: _address(content, "jpeg")
+    environment.filters["percent"] = percent
     environment.filters["png"] = lambda content: _address(content, "png")
     return environment.get_template("slide_report.html.jinja")
 

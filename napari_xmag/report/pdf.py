@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 from napari_xmag.analyze.bars import Band
+from napari_xmag.figures import percent
 from napari_xmag.files import whole_file
 from napari_xmag.report.content import ReportContent, ShownPlace
 
@@ -136,7 +137,7 @@ class _Page:
         left: list[Any] = [self._title(title)]
         for name, share, band in it.bars:
             color = _BAR if name == it.predicted else _OTHER
-            left.append(self._ends(name, f"{100 * share:.1f} %", _FAINT if faint else _INK, width))
+            left.append(self._ends(name, percent(share), _FAINT if faint else _INK, width))
             left.append(_bar(width, share, color, band))
         if not it.bars:
             left.append(self._text("There are none.", _FAINT))

@@ -21,10 +21,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.shared.chooser import Chooser
-from napari_xmag._gui.shared.figures import percent
 from napari_xmag._gui.shared.section import ALARM, Words, bold, clear
 from napari_xmag._gui.train.confusion import ConfusionMatrix
 from napari_xmag.cohort.rows import TEST, TRAIN
+from napari_xmag.figures import percent
 from napari_xmag.filenames import REPORT
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from qtpy.QtGui import QIcon
 
-from napari_xmag._gui.shared.figures import percent
 from napari_xmag._gui.shared.section import ALARM
+from napari_xmag.figures import percent
 from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
 
 _COLUMNS = {

@@ -7,9 +7,9 @@ from napari_xmag._gui.analyze.map_layer import hide_below
 from napari_xmag._gui.analyze.run_panel import in_words
 from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
 from napari_xmag._gui.analyze.state import SlideProgress
-from napari_xmag._gui.shared.figures import percent
 from napari_xmag.analyze import HeatMapView, SlideFinished, SlidePlanned, TilesDone, analyze
 from napari_xmag.errors import ConfigError
+from napari_xmag.figures import percent
 from napari_xmag.layer_data import map_limits
 from napari_xmag.slide.open import open_slide
 from tests.nets.students import tiny_model
