@@ -1,19 +1,30 @@
 """What the cells of a table mean: what is missing, one form of each label, Excel's accidents."""
 
 import re
+import unicodedata
 
 _MISSING = frozenset(
-    {"", "na", "n/a", "n.a.", "<na>", "nan", "none", "null", "nil", "-", "--", "–", "—", "?", "."}
+    {"", "na", "n/a", "n.a", "n.a.", "<na>", "nan", "nat", "none", "null", "nil", "\\n", "missing"}
+    | {"-", "--", "–", "—", "?", ".", "(blank)"}
     | {"#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#name?", "#num!"}
 )
 _WHOLE = re.compile(r"(-?\d+)[.,]0+")
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0")
 _MONTHS = "jan|feb|m[aä]r|mrz|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
-_DATE = re.compile(
-    r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?|\d{1,2}:\d\d:\d\d"
-    rf"|\d{{1,2}}[-. ]+({_MONTHS})[a-z]*\.?|({_MONTHS})[a-z]*[-. ]+\d{{1,2}}",
-    re.IGNORECASE,
+_DAY, _MONTH, _YEAR = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])", r"(18|19|20)\d\d"
+_DAYS = "|".join(
+    [
+        r"\d{4}-\d\d-\d\d",
+        rf"{_YEAR}/{_MONTH}/{_DAY}",
+        *(rf"{_DAY}{mark}{_MONTH}{mark}{_YEAR}" for mark in (r"\. ?", "/", "-")),
+        *(rf"{_MONTH}{mark}{_DAY}{mark}{_YEAR}" for mark in ("/", "-")),
+        rf"\d{{1,2}}[-. ]+({_MONTHS})[a-z]*\.?([-. ]+({_YEAR}|\d\d))?",
+        rf"({_MONTHS})[a-z]*[-. ]+\d{{1,2}}",
+    ]
 )
+_SECONDS = r"\d{1,2}:\d\d:\d\d([.,]\d+)?"
+_DATE = re.compile(rf"({_DAYS})([ T]({_SECONDS}|\d{{1,2}}:\d\d)( ?[AP]M)?)?", re.IGNORECASE)
+_TIME = re.compile(rf"(-?\d+ days?, )?{_SECONDS}")
 _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 
 
@@ -25,13 +36,19 @@ def is_missing(text: str) -> bool:
     return text.strip().casefold() in _MISSING
 
 
+def one_form(text: str) -> str:
+    """Return a name without blanks around it, its accents composed (NFC)."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
 def label_of(text: str) -> str:
     """Return a label in its one form; empty when it is missing.
 
     Spreadsheets write one label in several ways: 0, 0.0 and 0,00 become 0; TRUE and True become
-    true. Everything else stays as it is.
+    true. Letters and their accents are composed (NFC): macOS writes them apart. Everything else
+    stays as it is.
     """
-    text = text.strip()
+    text = one_form(text)
     if is_missing(text):
         return ""
     if text.casefold() in ("true", "false"):
@@ -46,7 +63,7 @@ def patient_of(text: str) -> str:
 
     Leading zeros and further decimals stay: 007 and 1.10 are names, not numbers.
     """
-    text = text.strip()
+    text = one_form(text)
     whole = _WHOLE_FLOAT.fullmatch(text)
     return "" if is_missing(text) else whole[1] if whole else text
 
@@ -54,10 +71,11 @@ def patient_of(text: str) -> str:
 def spreadsheet_accident(text: str) -> str:
     """Return in words what a spreadsheet made of a name; empty where it looks untouched.
 
-    Excel turns names such as 3-1 or SEPT2 into dates, and rounds long numbers.
+    Excel turns names such as 3-1 or SEPT2 into dates, 3:1 into a time, and rounds long numbers.
     """
-    if _DATE.fullmatch(text):
-        return f"{text!r} is a date: a spreadsheet may have made it of a name such as 3-1 or SEPT2"
+    if _DATE.fullmatch(text) or _TIME.fullmatch(text):
+        kind, name = ("time", "3:1") if _TIME.fullmatch(text) else ("date", "3-1 or SEPT2")
+        return f"{text!r} is a {kind}: a spreadsheet may have made it of a name such as {name}"
     if _ROUNDED.fullmatch(text):
         return f"{text!r} is a number that a spreadsheet has rounded"
     return ""

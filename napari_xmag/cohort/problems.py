@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 _LEAST_LETTERS = 5
 _OFTEN = 5
-# One spreadsheet writes truth in words, another in numbers.
-_TRUTHS = {"true": "1", "false": "0"}
+# One spreadsheet writes truth in numbers, another in words, of the language it speaks.
+_TRUTHS = {
+    **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar"), "1"),
+    **dict.fromkeys(("false", "falsch", "faux", "falso", "onwaar"), "0"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +244,7 @@ def _variants(rows: Sequence[CohortRow]) -> list[Problem]:
 
 
 def _plain(label: str) -> str:
-    label = _TRUTHS.get(label, label)
+    label = _TRUTHS.get(label.casefold(), label)
     try:
         return str(Decimal(label.replace(",", ".")).normalize())  # 01 is 1, 1.50 is 1.5
     except InvalidOperation:

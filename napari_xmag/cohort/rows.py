@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_xmag.cohort.cells import is_missing, label_of, patient_of
+from napari_xmag.cohort.cells import is_missing, label_of, one_form, patient_of
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -47,9 +47,9 @@ class CohortRow:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", label_of(self.label))
-        object.__setattr__(self, "patient", patient_of(self.patient) or str(self.slide))
-        if is_missing(self.site):
-            object.__setattr__(self, "site", "")
+        if self.patient != str(self.slide):  # a path stays as the file system writes it
+            object.__setattr__(self, "patient", patient_of(self.patient) or str(self.slide))
+        object.__setattr__(self, "site", "" if is_missing(self.site) else one_form(self.site))
 
     @property
     def named_patient(self) -> str:

@@ -39,6 +39,7 @@ class NoteCode(StrEnum):
     FOCAL_PLANES = "focal_planes"
     LEVEL_LEFT_OUT = "level_left_out"
     DAMAGED = "damaged"
+    ORIENTATION = "orientation"
 
 
 @dataclass(frozen=True, slots=True)

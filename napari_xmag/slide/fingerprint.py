@@ -20,8 +20,9 @@ def slide_fingerprint(path: Path, image: int = 1) -> str:
 
     Small slides are hashed whole. Of larger ones the size is taken and blocks spread evenly from
     the first byte to the last, so that slides of one scanner, of one size and with the same
-    header and end are told apart by their pixels. The files that belong to a slide (the folder of
-    an MRXS, the pictures of a VMS) count like one long file. Of a DICOM slide its series UID and
+    header and end are told apart by their pixels. Only uncompressed ones that differ in nothing but
+    a small place between the blocks are taken for one. The files that belong to a slide (the folder
+    of an MRXS, the pictures of a VMS) count like one long file. Of a DICOM slide its series UID and
     the pixels of its largest file are taken: the same for the folder and for each file in it.
 
     Parameters

@@ -6,6 +6,17 @@ from pathlib import Path
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.base import NoteCode, SlideImage, SlideNote
 
+# What the values of the TIFF tag Orientation other than 1 ask for.
+_TURNED = {
+    2: "mirrored left to right",
+    3: "rotated by 180°",
+    4: "mirrored top to bottom",
+    5: "mirrored and rotated",
+    6: "rotated by 90° clockwise",
+    7: "mirrored and rotated",
+    8: "rotated by 90° counterclockwise",
+}
+
 
 def choose_image(
     path: Path, images: Sequence[SlideImage], wanted: int | str | None = None
@@ -57,6 +68,24 @@ def image_notes(
         )
         notes.append(SlideNote(NoteCode.FOCAL_PLANES, words))
     return tuple(notes)
+
+
+def orientation_note(stated: object) -> tuple[SlideNote, ...]:
+    """Say that a TIFF asks for its picture to be turned or mirrored; readers of slides do neither.
+
+    Parameters
+    ----------
+    stated
+        Value of the tag Orientation, or None.
+    """
+    turned = _TURNED.get(stated) if isinstance(stated, int) else None
+    if turned is None:
+        return ()
+    words = (
+        f"The file asks viewers to show its picture {turned} (orientation {stated}). It is shown "
+        "and analysed as it is stored; places are those of the stored pixels."
+    )
+    return (SlideNote(NoteCode.ORIENTATION, words),)
 
 
 def damage_note(cut_off: float, levels: int = 0, complete: bool = True) -> tuple[SlideNote, ...]:

@@ -68,6 +68,17 @@ def plausible(x: float, y: float) -> Mpp | None:
     return Mpp(x, y) if low <= x <= high and low <= y <= high else None
 
 
+def written_number(text: str) -> float:
+    """Return a number with a decimal point or comma: scanners and people write 0.25 and 0,25.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    return float(text.strip().replace(",", "."))
+
+
 def typed_mpp(text: str) -> float:
     """Return the µm per pixel that a person wrote, with a point or a comma: 0.25 or 0,25.
 
@@ -77,7 +88,7 @@ def typed_mpp(text: str) -> float:
         When it is no number, or one that no microscope slide has (such as 40, the objective's).
     """
     try:
-        value = float(text.strip().replace(",", "."))
+        value = written_number(text)
     except ValueError:
         value = math.nan
     if plausible(value, value) is None:
@@ -92,7 +103,7 @@ def typed_mpp(text: str) -> float:
 def mpp_from_text(x: str | None, y: str | None) -> Mpp | None:
     """Return the pixel size written in two properties, or None."""
     try:
-        return plausible(float(x or ""), float(y or ""))
+        return plausible(written_number(x or ""), written_number(y or ""))
     except ValueError:
         return None
 
@@ -157,7 +168,7 @@ def mpp_from_ome(pixels: ElementTree.Element) -> Mpp | None:
     for axis in "XY":
         unit = microns_in(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         try:
-            size = float(pixels.get(f"PhysicalSize{axis}", ""))
+            size = written_number(pixels.get(f"PhysicalSize{axis}", ""))
         except ValueError:
             return None
         if unit is None:

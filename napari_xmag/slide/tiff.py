@@ -12,7 +12,7 @@ from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
-from napari_xmag.slide.images import choose_image, damage_note, image_notes
+from napari_xmag.slide.images import choose_image, damage_note, image_notes, orientation_note
 from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
 from napari_xmag.slide.segment_slide import DECODE_ERRORS, SegmentSlide
@@ -54,12 +54,14 @@ class TiffSlide(SegmentSlide):
             picture = pictures[self.image.index - 1]
             pyramid, stored = _levels(picture, path)
             self._describe(file, picture)
+            turned = orientation_note(tag_value(picture.page, "Orientation"))
         self.levels, levels, lost = without_cut_levels(pyramid.levels, stored)
         self._reader = SegmentReader(levels, WHITE)
         self.bounds = Box(0, 0, levels[0].width, levels[0].height)
         self.notes = (
             *image_notes(self.images, self.image, image),
             *pyramid.notes,
+            *turned,
             *damage_note(levels[0].cut_off(), lost, walk.complete),
         )
         self._try_decoding()

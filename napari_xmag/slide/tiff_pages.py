@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_xmag.slide.mpp import aperio_value
+from napari_xmag.slide.mpp import aperio_value, written_number
 from napari_xmag.slide.tiff_agreement import is_level_of
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem
 from napari_xmag.slide.tiff_statements import statements_of_page
@@ -48,7 +48,7 @@ def _aperio_pictures(pages: Sequence[Any], path: Path) -> Iterator[TiffPicture]:
 
 def _positive(text: str | None) -> float | None:
     try:
-        value = float(text or "")
+        value = written_number(text or "")
     except ValueError:
         return None
     return value if value > 0 else None

@@ -1,7 +1,8 @@
 """Tables of labelled slides: what is read, and each problem by its row."""
 
 import shutil
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,8 @@ def test_without_any_patient_each_slide_stands_for_itself(tmp_path: Path, column
     assert cohort.rows[1].named_patient == ""
 
 
-MISSING = ["NA", "n/a", "N/A", "nan", "NaN", "None", "NULL", "null", "-", "--", "#N/A", "", "  "]
+MISSING = ["NA", "n/a", "N/A", "nan", "NaN", "None", "NULL", "null", "-", "--", "#N/A", "", "  ",
+           "N.A", "N.A.", "NaT", "\\N", "(blank)", "missing"]  # fmt: skip
 
 
 @pytest.mark.parametrize("missing", MISSING)
@@ -134,11 +136,56 @@ def test_a_patient_in_two_forms_is_one_or_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "date", ["2024-03-01", "1-Mar", "Sep-02", "01. Mrz", "2024-03-01 00:00:00"]
+    "date",
+    [
+        *("2024-03-01", "1-Mar", "Sep-02", "01. Mrz", "2024-03-01 00:00:00", "01.03.2024"),
+        *("3/1/2024", "01/03/2024 0:00", "2024/03/01", "1-3-2024", "01-Mar-24", "1. 3. 2024"),
+        "3/1/2024 12:00:00 AM",
+    ],
 )
 def test_names_that_a_spreadsheet_made_dates_are_listed(tmp_path: Path, date: str) -> None:
     cohort = read(tmp_path, f"slide,label,patient\n1.svs,x,{date}\n2.svs,{date},q\n3.svs,y,r\n")
     assert [row for row, words in problems(cohort) if "is a date" in words] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "name", ["3-1", "12/345/2024", "31.31.2024", "2024-17", "1.3.20241", "3.1.2", "H 1/24", "3:1"]
+)
+def test_names_that_are_no_dates_are_names(tmp_path: Path, name: str) -> None:
+    assert not read(tmp_path, f"slide,label,patient\n1.svs,x,{name}\n2.svs,y,q\n").problems
+
+
+def test_accents_written_in_two_ways_are_one_name(tmp_path: Path) -> None:
+    """Windows composes a letter and its accent, macOS writes them apart."""
+    apart = "o\u0308"
+    table = (
+        f"slide,label,patient,site\n1.svs,böse,Jörg,Köln\n2.svs,b{apart}se,J{apart}rg,K{apart}ln"
+    )
+    cohort = read(tmp_path, f"{table}\n3.svs,gut,q,Ulm\n")
+    assert cohort.classes == ("böse", "gut")
+    assert {row.patient for row in cohort.rows} == {"Jörg", "q"}
+    assert {row.site for row in cohort.rows} == {"Köln", "Ulm"}
+    unnamed = CohortRow(2, Path("bo\u0308se.svs"), "x")
+    assert replace(unnamed, label="y").named_patient == ""
+
+
+def test_truth_in_several_languages_is_listed() -> None:
+    cohort = check(labelled("WAHR", "TRUE", "True", "FALSCH", "false", "false"), open_slides=False)
+    assert problems(cohort) == [
+        (2, "label 'WAHR' looks like 'true' (2 ×)"),
+        (5, "label 'FALSCH' looks like 'false' (2 ×)"),
+    ]
+    assert not check(labelled("WAHR", "FALSCH"), open_slides=False).problems
+
+
+def test_a_workbook_of_durations_is_listed(tmp_path: Path) -> None:
+    book = Workbook()
+    durations = timedelta(days=1, hours=3), timedelta(minutes=181)
+    for line in (["slide", "label"], *enumerate(durations), ["2.svs", "x"]):
+        book.active.append(line)
+    book.save(tmp_path / "cohort.xlsx")
+    cohort = read_cohort(tmp_path / "cohort.xlsx", open_slides=False)
+    assert [row for row, words in problems(cohort) if "is a time" in words] == [2, 3]
 
 
 def test_a_patient_that_a_spreadsheet_rounded_is_listed(tmp_path: Path) -> None:

@@ -280,3 +280,19 @@ def test_channels_of_a_qptiff_are_refused(tmp_path: Path) -> None:
             )  # fmt: skip
     with pytest.raises(SlideOpenError, match="4 grey pictures of one size"):
         open_slide(path)
+
+
+@pytest.mark.parametrize(("stated", "words"), [(6, "rotated by 90° clockwise"), (2, "mirrored")])
+def test_a_picture_to_be_turned_is_read_as_stored_with_a_note(
+    tmp_path: Path, stated: int, words: str
+) -> None:
+    pixels, path = draw_section(512, 400), tmp_path / "turned.tif"
+    options = {"tile": (256, 256), "photometric": "rgb", "metadata": None}
+    tifffile.imwrite(path, pixels, **options, extratags=[(274, "H", 1, stated, True)])
+    with open_slide(path) as slide:
+        (note,) = slide.notes
+        np.testing.assert_array_equal(slide.read(slide.bounds, 0), pixels)
+    assert (note.code, words in note.words) == (NoteCode.ORIENTATION, True)
+    tifffile.imwrite(path, pixels, **options, extratags=[(274, "H", 1, 1, True)])
+    with open_slide(path) as slide:
+        assert slide.notes == ()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource
 from napari_xmag.slide.mpp import aperio_value, microns_in, mpp_from_imagej
 from napari_xmag.slide.open import open_slide
@@ -95,3 +96,19 @@ def test_units_and_values() -> None:
     assert aperio_value(text, "MPP") == "0.2520"
     assert aperio_value(text, "Left") is None
     assert np.isfinite(float(aperio_value(text, "MPP") or "nan"))
+
+
+def test_an_aperio_header_may_have_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "comma.svs"
+    tifffile.imwrite(
+        path,
+        draw_section(512, 512),
+        tile=(256, 256),
+        photometric="rgb",
+        metadata=None,
+        description="Aperio Image Library v11.2.1\n512x512|AppMag = 20,0|MPP = 0,5",
+    )
+    with open_slide(path) as slide:
+        assert slide.mpp == Mpp(0.5, 0.5)
+        assert slide.mpp_source is MppSource.VENDOR
+        assert slide.objective_power == 20
