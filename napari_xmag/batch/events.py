@@ -26,14 +26,20 @@ class SlideLabel:
         Its file or folder.
     image
         Which picture of it.
+    shown, key
+        Its name and its ID in a project of QuPath, or empty.
     """
 
     path: Path
     image: Image = None
+    shown: str = ""
+    key: str = ""
 
     @property
     def name(self) -> str:
-        """What a person reads: the file, and the number of a further picture."""
+        """What a person reads: the image of a project; or the file and the number of a picture."""
+        if self.shown:
+            return self.shown
         name = self.path.name or str(self.path)
         return name if self.image in (None, 1) else f"{name} #{self.image}"
 

@@ -158,7 +158,7 @@ class _Supervisor:
             self._pool.submit(number, replace(self._tasks[number], leave_out=leave_out))
 
     def _label(self, number: int) -> SlideLabel:
-        return SlideLabel(self._tasks[number].target.path)
+        return self._tasks[number].target.label()
 
 
 class _Tally:
@@ -227,7 +227,7 @@ def _on_cluster(
             task, outcome = ended
             number = numbers[id(task)]
             if isinstance(outcome, BaseException):
-                outcome = [SlideFailed(SlideLabel(task.target.path), _as_ours(outcome))]
+                outcome = [SlideFailed(task.target.label(), _as_ours(outcome))]
             for event in outcome:
                 if isinstance(event, SlideDone | SlideEncoded) and event.reused:
                     tally.reuse(number)

@@ -80,7 +80,7 @@ class SlideJob(ABC):
         images = task.target.images(self.image)
         for image in images:
             if image not in task.leave_out:
-                slide = SlideLabel(task.target.path, image)
+                slide = task.target.label(image)
                 yield SlideBegun(slide, tuple(images))
                 yield from self._told(task, slide, images)
 

@@ -49,6 +49,10 @@ class SlideNames:
             return path.name, image
         return path.relative_to(self._root).as_posix(), image
 
+    def of_failed(self, slide: SlideLabel) -> tuple[str, str]:
+        """Return the same of one without a result: an image of a project by its name and ID."""
+        return (slide.shown, f"ID {slide.key}") if slide.shown else self.of(slide)
+
 
 class FailedTable:
     """``failed.csv``: what has no result, and why; gone when nothing failed.
@@ -128,12 +132,12 @@ class Summary:
         name, image = self._names.of(event.slide)
         folder = event.folder.name
         self._mine[folder] = _row(name, image, folder, event.result)
-        self._failed.remove(name, image)
+        self._failed.remove(*self._names.of_failed(event.slide))
         self._pictures.pop(folder, None)
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        self._failed.add(*self._names.of(event.slide), event.error)
+        self._failed.add(*self._names.of_failed(event.slide), event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write what is due: the tables at most once a second, the page more seldom.

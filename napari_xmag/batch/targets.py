@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_xmag.batch.events import SlideLabel
 from napari_xmag.errors import ProjectError
 from napari_xmag.files import parse_json
 
@@ -45,6 +46,10 @@ class Target:
         from napari_xmag.qupath.annotation_files import AnnotatedSlide
 
         return AnnotatedSlide(self.path.absolute(), self.name, self.key)
+
+    def label(self, image: int | str | None = None) -> SlideLabel:
+        """Return what a picture of the file is called."""
+        return SlideLabel(self.path, image, self.name if self.key else "", self.key)
 
     def images(self, wanted: str | None) -> "Sequence[int | str | None]":
         """Return the pictures of the file that are to be analyzed.

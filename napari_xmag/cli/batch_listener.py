@@ -94,7 +94,7 @@ class BatchListener:
         elif isinstance(event, SlideWarned):
             self._report.warn(event.slide, event.words)
         elif isinstance(event, SlideFailed):
-            self._fail(event)
+            self._fail(number, event)
         else:
             self._done(number, event)
 
@@ -111,8 +111,10 @@ class BatchListener:
             self._tables.done(event)
             self._tables.write()
 
-    def _fail(self, event: SlideFailed) -> None:
+    def _fail(self, number: int, event: SlideFailed) -> None:
         self.count.failed.append(event.slide.name)
+        if self._answers is not None:
+            self._answers.add_failure(self._targets[number], event.error)
         self._report.fail(event.slide, event.error)
         if self._tables is not None:
             self._tables.failed(event)

@@ -45,6 +45,14 @@ class WriteBack:
             _, notes = self.notes.setdefault(target.project.path, (target.project, {}))
             notes[target.key] = EntryNote.of(result)
 
+    def add_failure(self, target: "Target", error: Exception) -> None:
+        """Take in that there is no answer: that of an earlier run must not stay."""
+        if self.wanted and target.project is not None:
+            from napari_xmag.qupath.write_back import EntryNote
+
+            _, notes = self.notes.setdefault(target.project.path, (target.project, {}))
+            notes[target.key] = EntryNote.of_failure(error)
+
     def write(self, report: "AnalyzeReport") -> None:
         """Write to each project, and say so.
 

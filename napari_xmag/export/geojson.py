@@ -17,6 +17,8 @@ from napari_xmag.analyze.table import PatchTable
 from napari_xmag.export.palette import heat_colors
 from napari_xmag.files import whole_file
 from napari_xmag.geometry import Box
+from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.qupath.class_polygons import class_polygons
 from napari_xmag.qupath.classes import XMAG, class_color
 from napari_xmag.qupath.features import (
     DECIMALS,
@@ -34,8 +36,10 @@ from napari_xmag.review.verdicts import PlaceReview
 PATCH_NAME = "XMAG patch"
 HOTSPOT_NAME = "XMAG hotspot"
 REVIEW_NAME = "XMAG review"
+AREA_NAME = "XMAG area"
 """How the names of our objects begin, by which the script in QuPath finds them again."""
 
+_NO_HOTSPOTS = "None: the areas of the classes that were taught stand in their place."
 _HAS_COMMENT, _ANY_SYSTEM = 16, 255
 
 Feature = dict[str, Any]
@@ -83,6 +87,8 @@ def write_qupath(
 ) -> None:
     """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed places.
 
+    Of a model that examples taught, the areas of its classes take the place of hotspots.
+
     QuPath adds what it reads: importing a file twice shows everything twice, unless the earlier
     objects are deleted first, as the script in QuPath does.
 
@@ -101,7 +107,7 @@ def write_qupath(
     origin = Origin(origin)
     features = [
         *(patch_features(result, origin) if patches is None else patches),
-        *_hotspots(result, origin),
+        *(_class_areas if result.is_shares else _hotspots)(result, origin),
         *_reviewed(result, origin, reviews),
     ]
     text = _json(_collection(result, origin, features))
@@ -139,7 +145,7 @@ def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]
             "answer": result.answer,
             "abstained": list(result.abstained),
             "tissue": result.tissue_words,
-            "hotspots": RULE,
+            "hotspots": _NO_HOTSPOTS if result.is_shares else RULE,
             "units": "level-0 pixels",
             "origin": str(origin),
             "origin_words": f"(0, 0) is the corner of {origin.words}, {place}",
@@ -210,6 +216,31 @@ def _hotspots(result: SlideResult, origin: Origin) -> list[Feature]:
                 [XMAG, name],
                 class_color(name),
                 metadata={"XMAG evidence": f"{spot.evidence:.3g}"},
+            )
+            features.append(feature)
+    return features
+
+
+def _class_areas(result: SlideResult, origin: Origin) -> list[Feature]:
+    """Return the map of a taught model as polygons; what is not taught has none."""
+    if result.answer is None:
+        return []
+    frame, classes = result_frame(result.slide, origin), result.classes
+    labels = result.patches.evidence.argmax(1)
+    taught = [name for name in classes if name != NOT_TAUGHT]
+    stated = zip(classes, result.model.get("colors", ()), strict=False)
+    colors = {name: (red, green, blue) for name, (red, green, blue) in stated}
+    features = []
+    for number, area in enumerate(class_polygons(result, labels, taught, result.mpp), 1):
+        shown = shown_shape(area.shape, frame)
+        if not shown.is_empty:
+            name = area.class_name
+            feature = annotation(
+                feature_id(_identity(result), f"area {name}", number),
+                geometry_json(shown),
+                f"{AREA_NAME} {number}: {area.area_um2 / 1e6:.3g} mm²",
+                [XMAG, name],
+                colors.get(name, class_color(name)),
             )
             features.append(feature)
     return features

@@ -17,7 +17,7 @@ RULE = (
     f"Patches with positive evidence for the predicted class that are among the strongest "
     f"{STRONGEST_SHARE:.0%} of the slide; joined where they share a side; at least "
     f"{LEAST_UM2 / 1e6:g} mm²; the {MOST} with the most evidence. None where there is no reliable "
-    "prediction."
+    "prediction, or two classes are too close to call."
 )
 """Which places are hotspots, in words."""
 
@@ -44,9 +44,10 @@ class Hotspot:
 def hotspots(result: SlideResult) -> list[Hotspot]:
     """Return the hotspots for the predicted class by `RULE`, the strongest first.
 
-    There are none where the result abstains: its map is no reason to look anywhere.
+    There are none where the result abstains, whose map is no reason to look anywhere; where two
+    classes are too close to call; and of a taught model, whose map says what each patch is.
     """
-    if result.answer is None:
+    if result.answer is None or result.uncertain or result.is_shares:
         return []
     evidence = view_values(result, HeatMapView.EVIDENCE, result.answer)
     least = np.quantile(evidence, 1 - STRONGEST_SHARE)

@@ -60,7 +60,7 @@ def require_folders(named: Path | None) -> list[Path]:
         expected="a user folder of QuPath 0.5 or later",
         found=f"no folder {missing[0]}" if missing else f"none in {Path.home() / 'QuPath'}",
         hint="Start QuPath once and let it make its user directory, or name it: QuPath shows it "
-        "under Edit > Preferences > General > QuPath user directory.",
+        "under Edit > Preferences > Extensions > QuPath user directory.",
     )
 
 

@@ -13,6 +13,7 @@ _PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE = (
 )
 _OWN = {_PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE}
 _LINE = "XMAG: "
+_FAILURE = "The analysis failed"
 
 
 def image_metadata(result: SlideResult) -> dict[str, str]:
@@ -33,6 +34,16 @@ def image_metadata(result: SlideResult) -> dict[str, str]:
         _DATE: result.created,
         _NOTICE: NOTICE,
     }
+
+
+def failure_metadata(reason: str) -> dict[str, str]:
+    """Return keys and values for an image whose analysis failed: no earlier answer may stay."""
+    return {_PREDICTION: _FAILURE, _WARNINGS: " ".join(reason.split()), _NOTICE: NOTICE}
+
+
+def failure_description() -> str:
+    """Return the line for the description of an image whose analysis failed."""
+    return f"{_LINE}{_FAILURE}. {NOTICE}"
 
 
 def _class_key(name: str) -> str:

@@ -11,6 +11,8 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ProjectError
 from napari_xmag.files import parse_json, whole_file
 from napari_xmag.qupath.metadata import (
+    failure_description,
+    failure_metadata,
     image_description,
     image_metadata,
     with_description,
@@ -33,6 +35,11 @@ class EntryNote:
     def of(cls, result: SlideResult) -> "EntryNote":
         """Take the answer of a result."""
         return cls(image_metadata(result), image_description(result))
+
+    @classmethod
+    def of_failure(cls, error: Exception) -> "EntryNote":
+        """Say that there is no answer, and why."""
+        return cls(failure_metadata(str(error)), failure_description())
 
 
 def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:

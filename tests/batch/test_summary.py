@@ -144,3 +144,15 @@ def test_slides_are_called_relative_to_what_was_given(tmp_path: Path) -> None:
     assert SlideNames([tmp_path / "two"]).of(label) == ("a.svs", "")
     dicom = SlideLabel(tmp_path / "two")
     assert SlideNames([tmp_path / "two"]).of(dicom) == ("two", "")
+
+
+def test_images_of_a_project_fail_by_their_names(tmp_path: Path) -> None:
+    tables = Summary(tmp_path, [tmp_path])
+    error = TissueError(expected="a", found="b", hint="c")
+    images = [SlideLabel(tmp_path / "s.czi", None, "same", key) for key in "12"]
+    for label in images:
+        tables.failed(SlideFailed(label, error))
+    tables.write(last=True)
+    found = rows(tmp_path / "failed.csv")
+    assert [(row["slide"], row["image"]) for row in found] == [("same", "ID 1"), ("same", "ID 2")]
+    assert images[0].name == "same"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shapely.geometry import shape
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
@@ -128,6 +129,30 @@ def test_no_hotspots_where_the_map_says_nothing(path: Path) -> None:
     flat = replace(make_result(), flags=(Flag(FlagCode.DEGENERATE_MAP, "It says nothing."),))
     assert annotations(written(flat, path)) == []
     assert annotations(written(make_result(0), path)) == []
+
+
+def test_no_hotspots_where_classes_are_too_close_to_call(path: Path) -> None:
+    close = replace(make_result(), probabilities=(0.5, 0.5))
+    assert close.uncertain
+    assert annotations(written(close, path)) == []
+
+
+def test_areas_of_classes_take_the_place_of_hotspots_of_a_taught_model(path: Path) -> None:
+    plain = make_result(classes=("Fat", "Lymph", "Not taught"))
+    colors = [[1, 2, 3], [4, 5, 6], [128, 128, 128]]
+    model = {**plain.model, "head": "patch_classifier", "colors": colors}
+    result = replace(plain, model=model, probabilities=(0.5, 0.3, 0.2))
+    found = annotations(written(result, path))
+    labels = result.patches.evidence.argmax(1)
+    patch = result.stride_x * result.stride_y
+    for index, name in enumerate(("Fat", "Lymph")):
+        mine = [a for a in found if a["properties"]["classification"]["names"] == ["XMAG", name]]
+        assert {tuple(a["properties"]["classification"]["color"]) for a in mine} == {
+            tuple(colors[index])
+        }
+        area = sum(shape(a["geometry"]).area for a in mine)
+        assert area == pytest.approx((labels == index).sum() * patch, rel=1e-4)
+    assert not [a for a in found if "Not taught" in str(a)]
 
 
 def test_reviewed_places(path: Path) -> None:

@@ -9,7 +9,12 @@ import pytest
 
 from napari_xmag.errors import CohortError, ExportError, ProjectError
 from napari_xmag.qupath.cohort import read_project_cohort
-from napari_xmag.qupath.metadata import image_description, image_metadata, with_description
+from napari_xmag.qupath.metadata import (
+    image_description,
+    image_metadata,
+    with_description,
+    with_metadata,
+)
 from napari_xmag.qupath.project import Project, read_project
 from napari_xmag.qupath.write_back import EntryNote, write_back
 from tests.analyze.test_result import make_result
@@ -194,3 +199,14 @@ def test_a_description_keeps_the_users_words() -> None:
     assert with_description(once, line) == once == f"mine\n{line}"
     assert with_description("", line) == line
     assert image_description(make_result(0)).startswith("XMAG: No reliable prediction")
+
+
+def test_a_failure_takes_the_place_of_an_earlier_answer() -> None:
+    note = EntryNote.of_failure(ProjectError(expected="a", found="b", hint="c"))
+    stale = {"XMAG prediction": "malignant", "XMAG malignant": "0.980", "mine": "1"}
+    kept = with_metadata(stale, note.metadata)
+    assert "malignant" not in str(kept)
+    assert kept["mine"] == "1"
+    assert "failed" in kept["XMAG prediction"]
+    assert "b" in kept["XMAG warnings"]
+    assert "malignant" not in with_description("XMAG: malignant.", note.description)

@@ -383,5 +383,5 @@ boolean isOurs(object) {
     def name = object.getName() ?: ''
     if (object.isTile()) return name.startsWith('XMAG patch')
     def pathClass = object.getPathClass()?.toString() ?: ''
-    object.isAnnotation() && pathClass.startsWith('XMAG') && (name =~ /^XMAG (hotspot|review)/).find()
+    object.isAnnotation() && pathClass.startsWith('XMAG') && (name =~ /^XMAG (hotspot|area|review)/).find()
 }
