@@ -5,8 +5,9 @@ divides sizes shows every place hundreds of pixels beside where it is.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from napari_xmag.geometry import Level
 from napari_xmag.slide.base import NoteCode, SlideNote
@@ -17,6 +18,11 @@ NEAR_WHOLE = 0.015
 # Beyond this an axis that goes its own way is no rounding.
 SAME_RATIO = 0.005
 _POWERS_OF_TWO = tuple(2**power for power in range(1, 17))
+# Padding beyond this multiple of the likeliest scale is not looked for.
+_MOST_PADDED = 8
+
+Agrees = Callable[[int, tuple[float, float]], bool]
+"""Whether the pixels of a stored level, by its place, show the finest one at these scales."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +66,21 @@ class Pyramid:
     notes: tuple[SlideNote, ...]
 
 
-def place_levels(stored: Sequence[StoredLevel]) -> Pyramid:
+def place_levels(stored: Sequence[StoredLevel], agrees: Agrees | None = None) -> Pyramid:
     """Find the scale of each level for each axis, and crop what is padding.
 
     What a level states counts where its pixels cover the slide at that scale, with less than a
     tile to spare. Otherwise the ratio of sizes counts where both axes agree, or where a level is
-    padded to whole tiles in just one way. A level whose scale remains unknown is left out with a
+    padded to whole tiles in just one way; where a size can be explained in several ways, the
+    pixels decide. A level whose scale remains unknown, or is that of another, is left out with a
     note.
 
     Parameters
     ----------
     stored
         The finest level first; the others in any order.
+    agrees
+        Compares pixels; without it the likeliest scale of a size counts.
     """
     base = stored[0]
     known = {place: _scales(base, item) for place, item in enumerate(stored[1:], 1)}
@@ -81,17 +90,58 @@ def place_levels(stored: Sequence[StoredLevel]) -> Pyramid:
             padded = _padded_factors(base, stored[place])
             if scales is None and len(padded) == 1:
                 known[place] = float(padded[0]), float(padded[0])
+    if agrees is not None:
+        for place, scales in known.items():
+            known[place] = _compared(base, stored[place], scales, place, agrees)
     found = [(0, Level(0, base.width, base.height, 1.0, 1.0))]
     for place, scales in known.items():
         if scales is not None and min(scales) > 1 + SAME_RATIO:
             found.append((place, _cropped(base, stored[place], scales)))
     found.sort(key=lambda entry: entry[1].downsample)
-    unknown = [stored[place] for place, scales in known.items() if scales is None]
+    twins = {b[0] for a, b in pairwise(found) if _same_scale(a[1], b[1])}
+    found = [entry for entry in found if entry[0] not in twins]
+    unknown = [stored[place] for place, s in known.items() if s is None or place in twins]
     levels = tuple(
         Level(index, level.width, level.height, level.downsample_x, level.downsample_y)
         for index, (_, level) in enumerate(found)
     )
     return Pyramid(levels, tuple(place for place, _ in found), _notes(base, unknown))
+
+
+def _same_scale(one: Level, other: Level) -> bool:
+    return (one.downsample_x, one.downsample_y) == (other.downsample_x, other.downsample_y)
+
+
+def _compared(
+    base: StoredLevel,
+    item: StoredLevel,
+    scales: tuple[float, float] | None,
+    place: int,
+    agrees: Agrees,
+) -> tuple[float, float] | None:
+    """Return the scale that pixels confirm where the size of a level allows several."""
+    if scales is not None and scales == _stated_scales(base, item):
+        return scales
+    possible = _possible_factors(base, item)
+    if len(possible) < 2:
+        return scales
+    confirmed = [factor for factor in possible if agrees(place, (factor, factor))]
+    if len(confirmed) == len(possible):  # nothing but glass, which is alike at any scale
+        return scales
+    return (confirmed[0], confirmed[0]) if confirmed else None
+
+
+def _possible_factors(base: StoredLevel, item: StoredLevel) -> list[float]:
+    """Return the scales, one for both axes, that a size may have: not padded, or padded."""
+    ratio = base.width / item.width
+    found = [float(f) for f in _whole_factors(base, item) if _fits(base, item, f)][:1]
+    if not found and _alike(base, item):
+        found = [ratio]
+    for factor in _padded_factors(base, item):
+        known = any(math.isclose(factor, other, rel_tol=NEAR_WHOLE) for other in found)
+        if not known and factor <= _MOST_PADDED * ratio:
+            found.append(float(factor))
+    return found
 
 
 def _is_padded(base: StoredLevel, item: StoredLevel, scales: tuple[float, float]) -> bool:
@@ -163,11 +213,7 @@ def _stated_scale(stated: float, full: int, stored: int) -> float | None:
 
 def _scales_of_sizes(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
     """Return the scales that sizes suggest, or None where they are no proof of any."""
-    whole = [
-        factor
-        for factor in _whole_factors(base, item)
-        if _rounded(base.width, item.width, factor) and _rounded(base.height, item.height, factor)
-    ]
+    whole = [factor for factor in _whole_factors(base, item) if _fits(base, item, factor)]
     if whole:
         return float(whole[0]), float(whole[0])
     padded = _padded_factors(base, item)
@@ -183,6 +229,10 @@ def _whole_factors(base: StoredLevel, item: StoredLevel) -> list[int]:
     """Return what a level's factor may be; powers of two first, since tiny levels fit many."""
     about = base.width / item.width
     return [*_POWERS_OF_TWO, max(1, math.floor(about)), math.ceil(about)]
+
+
+def _fits(base: StoredLevel, item: StoredLevel, factor: int) -> bool:
+    return _rounded(base.width, item.width, factor) and _rounded(base.height, item.height, factor)
 
 
 def _rounded(full: int, part: int, factor: int) -> bool:

@@ -17,6 +17,7 @@ from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
 from napari_xmag.slide.segment_slide import DECODE_ERRORS, SegmentSlide
 from napari_xmag.slide.segments import SegmentLevel, SegmentReader
+from napari_xmag.slide.tiff_agreement import agree
 from napari_xmag.slide.tiff_picture import TiffPicture
 from napari_xmag.slide.tiff_pictures import slide_pictures
 from napari_xmag.slide.tiff_segments import segment_level
@@ -112,7 +113,11 @@ def _slide_image(index: int, picture: TiffPicture) -> SlideImage:
 
 def _levels(picture: TiffPicture, path: Path) -> tuple[Pyramid, list[SegmentLevel]]:
     """Return where the levels of a picture lie on the slide, and how they are read."""
-    pyramid = place_levels([level.stored() for level in picture.levels])
+
+    def agrees(place: int, scales: tuple[float, float]) -> bool:
+        return agree(picture.levels[0], picture.levels[place], path, scales)
+
+    pyramid = place_levels([level.stored() for level in picture.levels], agrees)
     levels = [
         replace(
             segment_level(picture.levels[stored].pages, path),

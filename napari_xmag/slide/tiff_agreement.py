@@ -11,8 +11,10 @@ from napari_xmag.slide.segments import SegmentReader
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture
 from napari_xmag.slide.tiff_segments import segment_level
 
-# So many blocks a side are compared, each of so many cells a side; a cell is so many coarse pixels.
+# So many blocks a side are compared, each of at most so many cells a side; a cell is so many coarse
+# pixels. At large scales blocks are smaller, so that few pixels of the finest level are read.
 _BLOCKS, _CELLS, _CELL_PX = 8, 8, 2
+_FINE_PX = 512
 # Grey values that vary less than this are glass, or one flat colour: they tell nothing.
 _FLAT = 3.0
 # Two scans of one place, compressed and shrunk in whatever way, agree better than this; two
@@ -84,7 +86,7 @@ def _sampled(
     reader: SegmentReader, size: tuple[int, int], scale: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Return mean grey values at the same places of both levels, as (2, cells)."""
-    side = _CELLS * _CELL_PX
+    side = _CELL_PX * min(_CELLS, max(1, int(_FINE_PX / max(scale) / _CELL_PX)))
     wide, high = min(side, size[0]), min(side, size[1])
     columns = np.unique(np.linspace(0, size[0] - wide, _BLOCKS).round().astype(int))
     rows = np.unique(np.linspace(0, size[1] - high, _BLOCKS).round().astype(int))

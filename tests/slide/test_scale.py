@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode, Slide
@@ -15,7 +16,7 @@ from napari_xmag.slide.pyramid import dask_pyramid
 from napari_xmag.slide.resample import read_resampled
 from napari_xmag.slide.scale import StoredLevel, place_levels
 from napari_xmag.slide.tiles import read_tile
-from tests.slides import Pixels, shrink
+from tests.slides import Pixels, draw_section, shrink
 
 BASE = StoredLevel(2100, 1400, 256, 256, (0.5, 0.5))
 WIDTH, HEIGHT = 2100, 1400
@@ -94,6 +95,46 @@ def test_a_padded_square_is_not_taken_for_another_scale() -> None:
     unknown = place_levels([square, level(512, 512)])
     assert len(unknown.levels) == 1
     assert unknown.notes
+
+
+def write_square(path: Path, *factors: int) -> Path:
+    """Write a square slide that states nothing, its levels padded to whole tiles."""
+    square = draw_section(1024, 1024, seed=5)
+    with tifffile.TiffWriter(path) as writer:
+        for factor in (1, *factors):
+            side = round(1024 / factor)
+            small = np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.BOX))
+            writer.write(
+                padded(small, 128), photometric="rgb", tile=(128, 128), metadata=None,
+                subfiletype=int(factor > 1), compression="adobe_deflate",
+            )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    ("factors", "scales", "left_out"),
+    [
+        ((8,), [1, 8], 0),
+        ((16,), [1, 16], 0),
+        ((2, 4, 8, 16), [1, 2, 4, 8, 16], 0),
+        # Ten times smaller and padded, the size is that of 8, and of 16 with padding.
+        ((10,), [1], 1),
+        ((4, 10), [1, 4], 1),
+    ],
+)
+def test_pixels_tell_the_scale_of_padded_squares(
+    tmp_path: Path, factors: tuple[int, ...], scales: list[int], left_out: int
+) -> None:
+    slide = open_slide(write_square(tmp_path / "square.tif", *factors))
+    assert [placed.downsample for placed in slide.levels] == scales
+    assert [note.code for note in slide.notes] == [NoteCode.LEVEL_LEFT_OUT] * left_out
+
+
+def test_no_two_levels_have_one_scale() -> None:
+    square = StoredLevel(2048, 2048, 256, 256)
+    placed = place_levels([square, level(512, 512), level(256, 256), level(256, 256)])
+    assert [item.downsample for item in placed.levels] == [1, 4, 8]
+    assert len(placed.notes) == 1
 
 
 def test_a_pyramid_down_to_one_pixel_keeps_powers_of_two() -> None:
