@@ -22,7 +22,7 @@ from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Box
 from napari_xmag.markdown import table
 from napari_xmag.slide.tiles import TileGrid
-from napari_xmag.teach.classifier import Teacher
+from napari_xmag.teach.classifier import Learner
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.suggest import find_similar, suggest
@@ -84,7 +84,7 @@ def click(
     store: FeatureStore, key: FeatureKey, kinds: np.ndarray, clicks: int, times: dict[str, Times]
 ) -> None:
     """Open the slide, click on it, and time each step."""
-    session, teacher = TeachSession(), Teacher()
+    session, teacher = TeachSession(), Learner()
     names = [f"Kind {kind}" for kind in range(KINDS)]
     session.clear_classes()
     for name in names:
@@ -107,7 +107,7 @@ def click(
     step(times, "suggest twelve", lambda: suggest(taught))
 
 
-def fitted(teacher: Teacher, session: TeachSession) -> None:
+def fitted(teacher: Learner, session: TeachSession) -> None:
     """Fit once two classes have examples."""
     if len({example.class_name for example in session.lesson.examples}) > 1:
         teacher.fit(session.request())

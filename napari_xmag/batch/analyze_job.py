@@ -11,7 +11,7 @@ from napari_xmag.batch.events import SlideDone, SlideEvent, SlideLabel, SlideMov
 from napari_xmag.batch.models import opened_model
 from napari_xmag.batch.regions import recorded
 from napari_xmag.batch.saved import Wanted, requested
-from napari_xmag.batch.slide_job import SlideJob, SlideTask
+from napari_xmag.batch.slide_job import BatchTask, SlideJob
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
@@ -42,7 +42,7 @@ class AnalyzeJob(SlideJob):
     out: Path
     store: "FeatureStore | None" = None
 
-    def work(self, task: SlideTask, label: SlideLabel) -> Iterator[SlideEvent]:
+    def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
         """Analyze one picture."""
         from napari_xmag.export.result_folders import ResultFolders, result_name
         from napari_xmag.slide.fingerprint import slide_fingerprint

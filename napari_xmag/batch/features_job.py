@@ -15,7 +15,7 @@ from napari_xmag.batch.events import (
     SlideWarned,
 )
 from napari_xmag.batch.models import opened_model
-from napari_xmag.batch.slide_job import SlideJob, SlideTask
+from napari_xmag.batch.slide_job import BatchTask, SlideJob
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import ABOUT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
@@ -44,7 +44,7 @@ class FeaturesJob(SlideJob):
     model_sha256: str
     out: Path
 
-    def work(self, task: SlideTask, label: SlideLabel) -> Iterator[SlideEvent]:
+    def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
         """Encode one picture."""
         from napari_xmag.analyze.engine import encode_slide
 

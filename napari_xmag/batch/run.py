@@ -20,12 +20,12 @@ from napari_xmag.batch.events import (
     SlideMoved,
     SlideWarned,
 )
-from napari_xmag.batch.slide_job import SlideTask
+from napari_xmag.batch.slide_job import BatchTask
 from napari_xmag.errors import WorkerError, XmagError
 from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.workers.pool import Ended, Lost, Pool
 
-Job = Callable[[SlideTask], Iterator[SlideEvent]]
+Job = Callable[[BatchTask], Iterator[SlideEvent]]
 
 PATIENCE_SECONDS = 30 * 60.0
 """A worker on whose slide nothing moves for so long is ended."""
@@ -57,7 +57,7 @@ class Workers:
 
 
 def run_batch(
-    job: Job, tasks: Sequence[SlideTask], workers: Workers
+    job: Job, tasks: Sequence[BatchTask], workers: Workers
 ) -> Generator[tuple[int, BatchEvent], None, None]:
     """Do all tasks.
 
@@ -88,12 +88,12 @@ def run_batch(
 class _Supervisor:
     """Sees to it that each picture of each file is reported once, whatever dies."""
 
-    def __init__(self, job: Job, tasks: Sequence[SlideTask], workers: Workers) -> None:
+    def __init__(self, job: Job, tasks: Sequence[BatchTask], workers: Workers) -> None:
         self._tasks = tasks
-        self._pool: Pool[SlideTask] = Pool(
+        self._pool: Pool[BatchTask] = Pool(
             job, workers.count, threads=workers.threads, patience=workers.patience
         )
-        self._tally = _Tally(len(tasks))
+        self._counts = _Counts(len(tasks))
         self._begun: dict[int, SlideBegun] = {}
         self._reported: dict[int, set[Image]] = {number: set() for number in range(len(tasks))}
         self._deaths: Counter[tuple[int, Image]] = Counter()
@@ -107,16 +107,16 @@ class _Supervisor:
                 number = word.key
                 for event in self._answers(word):
                     yield number, event
-            if word is None or self._tally.is_due():
-                yield number, self._tally.event()
-        yield number, self._tally.event()
+            if word is None or self._counts.is_due():
+                yield number, self._counts.event()
+        yield number, self._counts.event()
 
     def _answers(self, word: Any) -> Iterator[SlideEvent]:
         if isinstance(word, Lost):
             yield from self._lost(word)
         elif isinstance(word, Ended):
             self._begun.pop(word.key, None)
-            self._tally.end(word.key)
+            self._counts.end(word.key)
             if word.error is not None:
                 yield SlideFailed(self._label(word.key), _as_ours(word.error))
         else:
@@ -125,15 +125,15 @@ class _Supervisor:
     def _said(self, number: int, event: SlideEvent) -> Iterator[SlideEvent]:
         if isinstance(event, SlideBegun):
             self._begun[number] = event
-            self._tally.begin(number, event.slide)
+            self._counts.begin(number, event.slide)
             return
         if isinstance(event, SlideMoved):
-            self._tally.move(number, event)
+            self._counts.move(number, event)
             return
         if isinstance(event, SlideDone | SlideEncoded | SlideFailed):
             self._reported[number].add(event.slide.image)
         if isinstance(event, SlideDone | SlideEncoded) and event.reused:
-            self._tally.reuse(number)
+            self._counts.reuse(number)
         yield event
 
     def _lost(self, lost: Lost) -> Iterator[SlideEvent]:
@@ -143,7 +143,7 @@ class _Supervisor:
         label = self._label(number) if begun is None else begun.slide
         place = (number, None if begun is None else begun.slide.image)
         self._deaths[place] += 1
-        self._tally.forget(number)
+        self._counts.forget(number)
         given_up = lost.hung or self._deaths[place] >= _MOST_DEATHS
         if given_up:
             self._reported[number].add(label.image)
@@ -152,7 +152,7 @@ class _Supervisor:
             yield SlideWarned(label, f"It is tried once more. {lost.error}")
         left = set() if begun is None else set(begun.images) - self._reported[number]
         if given_up and not left:
-            self._tally.end(number)
+            self._counts.end(number)
         else:
             leave_out = frozenset(self._reported[number])
             self._pool.submit(number, replace(self._tasks[number], leave_out=leave_out))
@@ -161,7 +161,7 @@ class _Supervisor:
         return self._tasks[number].target.label()
 
 
-class _Tally:
+class _Counts:
     """How far all slides are."""
 
     def __init__(self, total: int) -> None:
@@ -215,11 +215,11 @@ class _Tally:
 
 
 def _on_cluster(
-    job: Job, tasks: Sequence[SlideTask], scheduler: str
+    job: Job, tasks: Sequence[BatchTask], scheduler: str
 ) -> Generator[tuple[int, BatchEvent], None, None]:
     from napari_xmag.workers.cluster import on_workers
 
-    tally = _Tally(len(tasks))
+    counts = _Counts(len(tasks))
     numbers = {id(task): number for number, task in enumerate(tasks)}
     number = 0
     for ended in on_workers(partial(_all_events, job), tasks, scheduler=scheduler):
@@ -230,15 +230,15 @@ def _on_cluster(
                 outcome = [SlideFailed(task.target.label(), _as_ours(outcome))]
             for event in outcome:
                 if isinstance(event, SlideDone | SlideEncoded) and event.reused:
-                    tally.reuse(number)
+                    counts.reuse(number)
                 elif isinstance(event, SlideDone):
-                    tally.count(event.result.tiles_read)
+                    counts.count(event.result.tiles_read)
                 yield number, event
-            tally.end(number)
-        yield number, tally.event()
+            counts.end(number)
+        yield number, counts.event()
 
 
-def _all_events(job: Job, task: SlideTask) -> list[SlideEvent]:
+def _all_events(job: Job, task: BatchTask) -> list[SlideEvent]:
     """Do a task on a worker of a cluster; only its ends and warnings travel."""
     return [event for event in job(task) if not isinstance(event, SlideBegun | SlideMoved)]
 

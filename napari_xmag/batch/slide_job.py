@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SlideTask:
+class BatchTask:
     """One file.
 
     Attributes
@@ -75,7 +75,7 @@ class SlideJob(ABC):
     override_mpp: float | None = None
     anew: bool = False
 
-    def __call__(self, task: SlideTask) -> Iterator[SlideEvent]:
+    def __call__(self, task: BatchTask) -> Iterator[SlideEvent]:
         """Do the pictures of one file; say so, or why not."""
         images = task.target.images(self.image)
         for image in images:
@@ -85,7 +85,7 @@ class SlideJob(ABC):
                 yield from self._told(task, slide, images)
 
     @abstractmethod
-    def work(self, task: SlideTask, label: SlideLabel) -> Iterator[SlideEvent]:
+    def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
         """Do one picture."""
 
     def give_mpp(self, slide: "Slide") -> str:
@@ -100,7 +100,7 @@ class SlideJob(ABC):
         return ""
 
     def _told(
-        self, task: SlideTask, slide: SlideLabel, images: Sequence[Image]
+        self, task: BatchTask, slide: SlideLabel, images: Sequence[Image]
     ) -> Iterator[SlideEvent]:
         """Say if a slide fails: the next one must not suffer for it."""
         try:
@@ -124,7 +124,7 @@ class LightJob:
 
     job: SlideJob
 
-    def __call__(self, task: SlideTask) -> Iterator[SlideEvent]:
+    def __call__(self, task: BatchTask) -> Iterator[SlideEvent]:
         """Do a task; see `SlideJob`."""
         for event in self.job(task):
             if (light := _light(event)) is not None:

@@ -80,11 +80,10 @@ def _add_short_forms(parser: Any) -> None:
     parser.add_argument("--licence", help="licence of the weights")
     parser.add_argument(
         "--granularity",
-        "--attends",
-        dest="granularity",
         choices=("cells", "tiles"),
         help="patches that the head weighs: the cells of each tile (a finer map), or whole tiles",
     )
+    parser.add_argument("--attends", dest="granularity", help=argparse.SUPPRESS)
     parser.add_argument("--epochs", type=int, help="epochs of the head (fit.epochs)")
     parser.add_argument("--lr", type=float, help="peak learning rate of the head (fit.lr)")
     parser.add_argument("--seed", type=int, help="seed of split, order and weights")

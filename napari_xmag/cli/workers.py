@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari_xmag.batch.events import BatchEvent
     from napari_xmag.batch.features_job import FeaturesJob
     from napari_xmag.batch.run import Workers
-    from napari_xmag.batch.slide_job import SlideTask
+    from napari_xmag.batch.slide_job import BatchTask
     from napari_xmag.batch.targets import Target
 
 OneOfJobs = TypeVar("OneOfJobs", "AnalyzeJob", "FeaturesJob")
@@ -91,15 +91,15 @@ def work(
     return run_batch(LightJob(shared) if who.count else shared, _tasks(targets, who), who)
 
 
-def _tasks(targets: "Sequence[Target]", who: "Workers") -> "list[SlideTask]":
+def _tasks(targets: "Sequence[Target]", who: "Workers") -> "list[BatchTask]":
     """Return the tasks of these slides, for these workers."""
     from napari_xmag.batch.places import plan_places
-    from napari_xmag.batch.slide_job import SlideTask
+    from napari_xmag.batch.slide_job import BatchTask
 
     far = who.scheduler is not None
     return [
         # its project stays here: the worker needs none of the other slides
-        SlideTask(
+        BatchTask(
             replace(target, project=None, path=target.path.absolute() if far else target.path),
             place,
         )

@@ -33,7 +33,7 @@ from napari_xmag.stats.folds import (
 
 T = TypeVar("T")
 Facts = dict[str, Mapping[str, Any]]
-Encode = Callable[[str, "PatchTable", TileSource], Generator[Progress, None, T]]
+Encode = Callable[[str, "LabelledPatches", TileSource], Generator[Progress, None, T]]
 
 # Enlarging by less than this is a rounding of what is known of the pixel size.
 _ENLARGED = 1.1
@@ -42,7 +42,7 @@ _SATURATED = 0.99
 
 
 @dataclass(frozen=True)
-class PatchTable:
+class LabelledPatches:
     """The tiles of a task with everything that is the same for all encoders.
 
     Attributes
@@ -128,7 +128,7 @@ def evaluate_patches(
 
 def over_tasks(
     config: PatchConfig, encode: Encode[T]
-) -> Generator[Progress, None, tuple[list[tuple[PatchTable, dict[str, T]]], Facts]]:
+) -> Generator[Progress, None, tuple[list[tuple[LabelledPatches, dict[str, T]]], Facts]]:
     """Let each encoder do the same on each task, one network in memory at a time.
 
     Parameters
@@ -149,7 +149,7 @@ def over_tasks(
     ModelError
         When an encoder does not load.
     """
-    found: list[tuple[PatchTable, dict[str, T]]] = []
+    found: list[tuple[LabelledPatches, dict[str, T]]] = []
     for task in config.tasks:
         found.append(((yield from patch_table(task, config.seed)), {}))
     facts: Facts = {}
@@ -162,7 +162,7 @@ def over_tasks(
     return found, facts
 
 
-def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTable]:
+def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, LabelledPatches]:
     """List the tiles of a task and divide them.
 
     Raises
@@ -187,11 +187,11 @@ def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, PatchTa
     meter = ProgressMeter(Stage.HASHING, 0, item=task.name)
     sides = yield from run_with_progress(measuring, meter)
     spread = min(sides), max(sides)
-    return PatchTable(task, tiles, hashes, classes, labels, groups, folds, spread, notes)
+    return LabelledPatches(task, tiles, hashes, classes, labels, groups, folds, spread, notes)
 
 
 def _encoded(
-    name: str, table: PatchTable, source: TileSource
+    name: str, table: LabelledPatches, source: TileSource
 ) -> Generator[Progress, None, TileFeatures]:
     item = f"{name} on {table.task.name}"
     return (yield from tile_features(table.tiles, table.hashes, source, table.task.crops, item))
@@ -213,7 +213,7 @@ def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tu
     return tuple(notes)
 
 
-def few_shot(table: PatchTable, shots: int, seed: tuple[int, ...]) -> PatchTable:
+def few_shot(table: LabelledPatches, shots: int, seed: tuple[int, ...]) -> LabelledPatches:
     """Return the same task with so few tiles of each class to train on.
 
     Raises
@@ -236,7 +236,7 @@ def few_shot(table: PatchTable, shots: int, seed: tuple[int, ...]) -> PatchTable
 
 
 def _judge(
-    tables: Sequence[PatchTable],
+    tables: Sequence[LabelledPatches],
     task: str,
     features: Mapping[str, TileFeatures],
     encoders: Mapping[str, Mapping[str, Any]],
@@ -266,7 +266,7 @@ def _judge(
 
 
 def probe_folds(
-    table: PatchTable,
+    table: LabelledPatches,
     encoder: str,
     found: TileFeatures,
     method: str,
@@ -294,7 +294,7 @@ def probe_folds(
     return Outcome(encoder, method, probabilities[judged][None], numbers[None], facts)
 
 
-def division(table: PatchTable) -> str:
+def division(table: LabelledPatches) -> str:
     """Say how the tiles were divided for training and testing."""
     groups = len(np.unique(table.groups))
     grouped = f" by group ({groups} groups)" if groups < len(table.tiles) else ""
@@ -315,7 +315,7 @@ def _saturation_notes(report: TaskReport) -> list[str]:
     ]
 
 
-def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def scale_notes(table: LabelledPatches, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Say which encoders see pictures enlarged."""
     largest = max(tile.mpp for tile in table.tiles)
     factors = {name: largest / facts["mpp"] for name, facts in encoders.items()}
@@ -327,7 +327,7 @@ def scale_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) ->
     ] + _context_notes(table, encoders)
 
 
-def _context_notes(table: PatchTable, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _context_notes(table: LabelledPatches, encoders: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Say which encoders look at larger tiles than the pictures are."""
     shortest, longest = (f"{side:.0f}" for side in table.sides_um)
     sides = f"{shortest} µm" if shortest == longest else f"{shortest} to {longest} µm"

@@ -12,7 +12,7 @@ from napari_xmag.evaluate.classifiers import Training, linear_probe
 from napari_xmag.evaluate.config import RobustnessConfig
 from napari_xmag.evaluate.encoders import TileSource
 from napari_xmag.evaluate.features import tile_features
-from napari_xmag.evaluate.patches import PatchTable, division, over_tasks, scale_notes
+from napari_xmag.evaluate.patches import LabelledPatches, division, over_tasks, scale_notes
 from napari_xmag.evaluate.report import write_report
 from napari_xmag.evaluate.robustness_report import (
     RobustnessTask,
@@ -91,7 +91,7 @@ def evaluate_robustness(
 
 
 def _features(
-    config: RobustnessConfig, name: str, table: PatchTable, source: TileSource
+    config: RobustnessConfig, name: str, table: LabelledPatches, source: TileSource
 ) -> Generator[Progress, None, _Found]:
     crops, item = table.task.crops, f"{name} on {table.task.name}"
     original = yield from tile_features(table.tiles, table.hashes, source, crops, item)
@@ -108,7 +108,7 @@ def _features(
 
 
 def _entries(
-    table: PatchTable, encoder: str, found: _Found, config: RobustnessConfig
+    table: LabelledPatches, encoder: str, found: _Found, config: RobustnessConfig
 ) -> list[ShiftEntry]:
     own = found.original[table.judged]
     codes = group_codes([table.hashes[row] for row in table.judged])
@@ -150,7 +150,7 @@ def centred_cosines(changed: Features, original: Features) -> Floats:
     return cosines
 
 
-def _probed(table: PatchTable, found: _Found, config: RobustnessConfig) -> Floats:
+def _probed(table: LabelledPatches, found: _Found, config: RobustnessConfig) -> Floats:
     """Return probabilities (1 + shifts, judged rows, C), originals first, of one probe a fold."""
     place = np.full(len(table.tiles), -1)
     place[table.judged] = np.arange(len(table.judged))

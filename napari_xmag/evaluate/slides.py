@@ -18,7 +18,7 @@ from napari_xmag.evaluate.plots import plot_tasks
 from napari_xmag.evaluate.report import TaskReport, task_table, write_report
 from napari_xmag.evaluate.tasks import SlideTask
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
-from napari_xmag.mil.head_training import Bags, judge_slides, train_head
+from napari_xmag.mil.head_training import Bags, predict_slides, train_head
 from napari_xmag.mil.task import SlideBag
 from napari_xmag.nets.info import Granularity, softmax
 from napari_xmag.progress.events import Progress, RunEvent, RunFinished, SlideLeftOut, Stage
@@ -285,7 +285,7 @@ def _fold(
     task = yield from train_head(bags, config.head_settings(seed))
     tested = [SlideBag(torch.from_numpy(features[i].features), int(table.labels[i])) for i in test]
     meter = ProgressMeter(Stage.EVALUATING, len(tested), "slides")
-    judged = yield from run_steps(judge_slides(task, tested), meter)
+    judged = yield from run_steps(predict_slides(task, tested), meter)
     return softmax(np.array([slide.logits for slide in judged]))
 
 

@@ -245,7 +245,7 @@ def seed_epoch(seed: int, epoch: int, processes: Processes) -> None:
     torch.manual_seed((seed * 100_003 + epoch) * processes.world + processes.rank)
 
 
-class JudgedSlide(NamedTuple):
+class PredictedSlide(NamedTuple):
     """What a model says of one slide, and what is true of it.
 
     Attributes
@@ -268,7 +268,7 @@ class JudgedSlide(NamedTuple):
     @classmethod
     def of(
         cls, logits: Tensor, label: int, evidence: Tensor, patches: Tensor | None
-    ) -> "JudgedSlide":
+    ) -> "PredictedSlide":
         """Keep what a head said of a slide, with evidence (P, C) of all of its patches."""
         labels = torch.full((len(evidence),), -1) if patches is None else patches.cpu()
         known = labels >= 0
@@ -280,25 +280,25 @@ class JudgedSlide(NamedTuple):
         )
 
 
-def judge_slides(task: HeadTask, bags: Sequence[SlideBag]) -> Steps[list[JudgedSlide]]:
+def predict_slides(task: HeadTask, bags: Sequence[SlideBag]) -> Steps[list[PredictedSlide]]:
     """Let a head judge slides from their features, slide by slide."""
     judged = []
     for bag in bags:
-        judged.append(_judged(task, bag))
+        judged.append(_evaluated(task, bag))
         yield 1
     return judged
 
 
 @torch.inference_mode()
-def _judged(task: HeadTask, bag: SlideBag) -> JudgedSlide:
+def _evaluated(task: HeadTask, bag: SlideBag) -> PredictedSlide:
     attention, evidence = task.scores(bag.features.to(task.mean.device))
     logits = task.head.pool(attention, evidence)[2]
-    return JudgedSlide.of(logits, bag.label, evidence, bag.patches)
+    return PredictedSlide.of(logits, bag.label, evidence, bag.patches)
 
 
 def head_figures(task: HeadTask, bags: Sequence[SlideBag]) -> dict[str, float]:
     """Return the validation figures of a head on features."""
-    return figures_of(finish(judge_slides(task, bags)))
+    return figures_of(finish(predict_slides(task, bags)))
 
 
 def fit_of(
@@ -332,7 +332,7 @@ def shares(
         yield own, weight / processes.world, len(everyone) / processes.world
 
 
-def figures_of(judged: Sequence[JudgedSlide]) -> dict[str, float]:
+def figures_of(judged: Sequence[PredictedSlide]) -> dict[str, float]:
     """Return the validation figures of slides: loss, AUC, accuracy and `SCORE`.
 
     Where patches of two classes are known, their AUC is among them, and the score is the mean of
@@ -351,7 +351,7 @@ def figures_of(judged: Sequence[JudgedSlide]) -> dict[str, float]:
     }
 
 
-def _patch_figures(judged: Sequence[JudgedSlide]) -> dict[str, float]:
+def _patch_figures(judged: Sequence[PredictedSlide]) -> dict[str, float]:
     patches = np.concatenate([slide.patches for slide in judged])
     if len(np.unique(patches)) < 2:
         return {}

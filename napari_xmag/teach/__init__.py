@@ -9,10 +9,10 @@ How a window uses it::
     session.open_slide(prepare_slide(features, mask))     # `PatchFeatures`, from the store
     session.mark(slide.id, patches, "Tumor")   # int indices; `PreparedSlide.patch_at(x, y)`
     request = session.request()                # frozen: hand it to a worker, the newest wins
-    taught = teacher.fit(request)              # one `Teacher` a session; TeachError in words
+    taught = teacher.fit(request)              # one `Learner` a session; TeachError in words
     taught.maps[slide.id].labels               # int64 (P,); -1 is not taught: stays uncoloured
 
-All but `Teacher.fit`, `estimate` and `areas` with intervals is quick. `suggest(taught)` is what is
+All but `Learner.fit`, `estimate` and `areas` with intervals is quick. `suggest(taught)` is what is
 worth labelling next, `find_similar(teacher.layout(request), slide.id, patch)` needs no example,
 `estimate(taught)` says how right it is and `areas(taught, slide.id)` how much there is of each
 class. The places of labels are those of the slide's features: `PatchFeatures` is a `GridLike`, so

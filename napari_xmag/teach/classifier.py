@@ -146,7 +146,7 @@ class ExamplePatches:
         return np.stack(rows)
 
 
-class Teacher:
+class Learner:
     """Fits one request after the other and keeps what does not depend on the examples.
 
     Safe for several threads; one waits for the other.

@@ -57,7 +57,7 @@ def estimate(taught: Taught) -> Estimate:
     folds = _folds(examples.labels, regions, min(_MOST_FOLDS, *counts))
     if min(counts) < LEAST_REGIONS or not folds:
         return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
-    right = _judged(request, examples, taught.layout, folds)
+    right = _evaluated(request, examples, taught.layout, folds)
     if right is None:
         return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
     value = float(_balanced(right[None], examples.labels)[0])
@@ -78,7 +78,7 @@ def _folds(labels: NDArray[np.int64], regions: NDArray[np.int64], count: int) ->
         return []  # one region holds nearly all of a class: nothing can be said
 
 
-def _judged(
+def _evaluated(
     request: TeachRequest, examples: ExamplePatches, layout: Layout, folds: list[Fold]
 ) -> NDArray[np.bool_] | None:
     right = np.zeros(len(examples), bool)

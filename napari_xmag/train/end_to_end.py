@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from napari_xmag.mil.head_training import JudgedSlide
+from napari_xmag.mil.head_training import PredictedSlide
 from napari_xmag.mil.task import HeadTask, Scores
 from napari_xmag.nets.device import DeviceBatch, encode_bag
 from napari_xmag.nets.info import Granularity
@@ -131,11 +131,13 @@ class EndToEndTask(nn.Module):
         labels = [bag.label for bag in batch.bags]
         return self.slides.losses(scores, labels, [self._labels(bag) for bag in batch.bags], batch)
 
-    def judged(self, bag: TileBag, reader: ReadsTiles, thread: ThreadPoolExecutor) -> JudgedSlide:
+    def judged(
+        self, bag: TileBag, reader: ReadsTiles, thread: ThreadPoolExecutor
+    ) -> PredictedSlide:
         """Return what the head says of one slide."""
         (scores,) = self.slide_scores([bag], reader, thread)
         logits = self.slides.head.pool(*scores)[2]
-        return JudgedSlide.of(logits, bag.label, scores[1], bag.patch_labels())
+        return PredictedSlide.of(logits, bag.label, scores[1], bag.patch_labels())
 
     def slide_scores(
         self, bags: Sequence[TileBag], reader: ReadsTiles, thread: ThreadPoolExecutor

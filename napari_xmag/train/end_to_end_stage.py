@@ -107,9 +107,11 @@ def train_end_to_end(
     start = partial(head_figures, slides, bags.of(VALIDATION)) if validation else None
     with closing(TileReader(store)) as reader, ThreadPoolExecutor(1, "xmag-ahead") as thread:
         batches = partial(_tile_batches, task, training, steps, config, at, reader, thread)
-        judge = partial(_judged, validation, at.processes, reader, thread) if validation else None
+        evaluate = (
+            partial(_evaluated, validation, at.processes, reader, thread) if validation else None
+        )
         size = settings.batch_size
-        events = at.run(fit, batches, judge, stage=Stage.END_TO_END, size=size, start=start)
+        events = at.run(fit, batches, evaluate, stage=Stage.END_TO_END, size=size, start=start)
         reads = _reads(training, validation, config, at)
         yield from _stoppable(events, reader, reads, settings.fit.epochs)
     average = fit.average
@@ -152,7 +154,7 @@ def changed_bag(slide: LabelledSlide, config: TrainConfig, seed: tuple[int, ...]
     return TileBag(tiles, label, chosen, draw_view(config.augment, len(tiles), seed), patches)
 
 
-def _judged(
+def _evaluated(
     validation: Sequence[LabelledSlide],
     processes: Processes,
     reader: ReadsTiles,

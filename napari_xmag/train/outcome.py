@@ -12,7 +12,7 @@ import numpy as np
 from napari_xmag import zoo
 from napari_xmag.cohort.rows import TRAIN, VALIDATION
 from napari_xmag.filenames import MODEL
-from napari_xmag.mil.head_training import Bags, judge_slides
+from napari_xmag.mil.head_training import Bags, predict_slides
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
@@ -58,7 +58,7 @@ def evaluate_learned(
     """Judge all slides, and take the figures of each split."""
     bags = learned.bags
     meter = ProgressMeter(Stage.EVALUATING, len(bags.rows), "slides")
-    judged = yield from run_steps(judge_slides(learned.slides, bags.of()), meter, thread)
+    judged = yield from run_steps(predict_slides(learned.slides, bags.of()), meter, thread)
     logits = np.array([slide.logits for slide in judged])
     chosen = [number for number, row in enumerate(bags.rows) if row.split == VALIDATION]
     temperature = fit_temperature(logits[chosen], [judged[number].label for number in chosen])

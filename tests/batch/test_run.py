@@ -21,7 +21,7 @@ from napari_xmag.batch.events import (
 )
 from napari_xmag.batch.places import Place
 from napari_xmag.batch.run import Workers, run_batch
-from napari_xmag.batch.slide_job import SlideTask
+from napari_xmag.batch.slide_job import BatchTask
 from napari_xmag.batch.targets import Target
 
 
@@ -31,7 +31,7 @@ class Play:
 
     folder: Path
 
-    def __call__(self, task: SlideTask) -> Iterator[SlideEvent]:
+    def __call__(self, task: BatchTask) -> Iterator[SlideEvent]:
         name = task.target.path.name
         if name == "kills-on-opening":
             os.abort()
@@ -50,7 +50,7 @@ class Play:
                 log.write("done\n")
             yield SlideDone(slide, self.folder, cast(Any, None), reused=name == "reused")
 
-    def act(self, name: str, image: Image, task: SlideTask) -> None:
+    def act(self, name: str, image: Image, task: BatchTask) -> None:
         if name == "kills" or (name, image) == ("kills-at-2", 2):
             os.abort()
         mark = self.folder / "died"
@@ -60,7 +60,7 @@ class Play:
 
 
 def played(folder: Path, *names: str, patience: float = 60.0) -> list[Any]:
-    tasks = [SlideTask(Target(Path(name)), Place()) for name in names]
+    tasks = [BatchTask(Target(Path(name)), Place()) for name in names]
     who = Workers(2, patience=patience)
     return [event for _, event in run_batch(Play(folder), tasks, who)]
 

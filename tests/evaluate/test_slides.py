@@ -155,7 +155,7 @@ SLOW = (
     "napari_xmag.slide.open.open_slide",
     "napari_xmag.slide.tissue.find_tissue",
     "napari_xmag.mil.head_training._moments",
-    "napari_xmag.mil.head_training._judged",
+    "napari_xmag.mil.head_training._evaluated",
     "napari_xmag.stats.metrics.figures",
     "napari_xmag.evaluate.slides.write_outcomes",
     "napari_xmag.evaluate.slides.write_report",

@@ -14,7 +14,7 @@ from napari_xmag.nets.patch_classifier import (
     nearest,
     neighbourhood_means,
 )
-from napari_xmag.teach.classifier import Teacher, fit, fit_space, lay_out
+from napari_xmag.teach.classifier import Learner, fit, fit_space, lay_out
 from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.session import TeachRequest, TeachSession
 from napari_xmag.teach.settings import TeachSettings
@@ -91,7 +91,7 @@ def test_two_classes_get_the_probabilities_of_the_reference() -> None:
 
 def test_the_same_request_gives_the_same_map() -> None:
     session = taught_session()
-    teacher = Teacher()
+    teacher = Learner()
     first, second = teacher.fit(session.request()), teacher.fit(session.request())
     third = fit(taught_session().request())
     for other in (second, third):

@@ -28,7 +28,7 @@ SLOW = (
     "napari_xmag.mil.features._keep",
     "napari_xmag.mil.features._kept",
     "napari_xmag.mil.head_training._moments",
-    "napari_xmag.mil.head_training._judged",
+    "napari_xmag.mil.head_training._evaluated",
     "napari_xmag.learn.train_step.TrainStep.accumulate",
     "napari_xmag.learn.train_step.TrainStep.update",
     "napari_xmag.learn.fit.save_checkpoint",

@@ -27,7 +27,7 @@ from napari_xmag._gui.teach.slides import TeachSlides
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
 from napari_xmag.errors import XmagError
 from napari_xmag.slide.base import Slide
-from napari_xmag.teach.classifier import Taught, Teacher
+from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate
 from napari_xmag.teach.lesson import Lesson, SlideId, TaughtClass
 from napari_xmag.teach.picture import MapGround
@@ -51,7 +51,7 @@ class TeachController:
         self.viewer, self.state = viewer, state
         self.jobs = Jobs(tell_error)
         self.session = open_session()
-        self._teacher = Teacher()
+        self._teacher = Learner()
         self.encoding = Encoding(self.jobs, state, self._ready)
         teacher = self._teacher
         self._answers: Newest[tasks.AnswerRequest] = Newest(

@@ -31,7 +31,7 @@ from napari_xmag.teach.annotations import (
     write_annotations,
 )
 from napari_xmag.teach.areas import ClassArea, areas, write_areas
-from napari_xmag.teach.classifier import Taught, Teacher
+from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate, estimate
 from napari_xmag.teach.lesson import Lesson, SlideId
 from napari_xmag.teach.model_folder import save_taught_model
@@ -166,7 +166,7 @@ def recall(
 
 
 def answer(
-    teacher: Teacher, request: AnswerRequest
+    teacher: Learner, request: AnswerRequest
 ) -> Generator[Mapped | NotYet | Measured | Estimate, None, None]:
     """Learn from the examples: the maps first, then all that takes longer."""
     try:
@@ -189,7 +189,7 @@ def answer(
         yield Measured({**{s: tuple(areas(taught, s, intervals=False)) for s in shown}, **measured})
 
 
-def alike(teacher: Teacher, request: SimilarRequest) -> Generator[Alike, None, None]:
+def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, None]:
     """Compare all patches with those of a place."""
     found = find_similar(teacher.layout(request.teach), request.slide, request.patch)
     yield Alike(
