@@ -12,6 +12,7 @@ import tifffile
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode, Slide
+from napari_xmag.slide.damage import read_picture
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.open import open_slide
@@ -199,6 +200,22 @@ def test_what_is_missing_is_planned_and_counted(
     assert all(box.bottom > 1024 for box in lost)
     assert read
     assert all(box.bottom <= 1024 for box in read)
+
+
+def test_a_small_picture_of_a_cut_slide_shows_what_is_left(whole: Path, half: Path) -> None:
+    """What lists and reports show: the readable half as it is, the other one hatched."""
+    with open_slide(half) as cut, open_slide(whole) as slide:
+        box = Box(0, 0, 2560, 2048)
+        seen, unreadable = read_picture(cut, box, 80, 64)
+        complete, nothing = read_picture(slide, box, 80, 64)
+        _, all_lost = read_picture(cut, Box(0, 1536, 512, 256), 64, 32)
+    assert not nothing.any()
+    assert unreadable[48:].all()
+    assert not unreadable[:16].any()
+    assert all_lost.all()
+    np.testing.assert_allclose(seen[:16].astype(int), complete[:16].astype(int), atol=4)
+    lost = {tuple(color) for color in seen[unreadable].tolist()}
+    assert lost == {(120, 120, 120), (200, 200, 200)}
 
 
 def test_a_coarse_level_that_was_cut_is_left_out(whole: Path) -> None:
