@@ -17,7 +17,7 @@ from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_w
 from napari_xmag.slide.guard.tiff_checks import require_plausible
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.segment_slide import DECODE_ERRORS
+from napari_xmag.slide.segments import DECODE_ERRORS
 from napari_xmag.slide.tiff_pictures import slide_pictures
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

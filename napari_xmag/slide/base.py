@@ -40,6 +40,7 @@ class NoteCode(StrEnum):
     LEVEL_LEFT_OUT = "level_left_out"
     DAMAGED = "damaged"
     ORIENTATION = "orientation"
+    COLORS = "colors"
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,24 +150,24 @@ def frame_decoder(
     grey = _GREY.get(label)
     if instance.syntax in _NATIVE:
         model = grey or (ColorModel.YCBCR if labelled else ColorModel.RGB)
-        return _native(instance), StoredColor(model, peak)
+        return _native(instance), StoredColor(model, peak, by_label=grey is None)
     if instance.syntax in _JPEG_XL:
         return _unwrapped(imagecodecs.jpegxl_decode), StoredColor(grey or ColorModel.RGB, peak)
     if instance.syntax == _RLE or instance.syntax in _JPEG_LS:
         decode = _rle(instance) if instance.syntax == _RLE else imagecodecs.jpegls_decode
         model = grey or (ColorModel.YCBCR if labelled else ColorModel.RGB)
-        return _unwrapped(decode), StoredColor(model, peak)
+        return _unwrapped(decode), StoredColor(model, peak, by_label=grey is None)
     if grey is not None:
         jpeg = instance.syntax in _JPEG
         decode = imagecodecs.jpeg8_decode if jpeg else imagecodecs.jpeg2k_decode
         return _unwrapped(decode), StoredColor(grey, peak)
     streams = map(unwrap, some_segments(instance.path, offsets, counts))
-    is_ycbcr = components_are_ycbcr(streams, None, labelled)
+    judged = components_are_ycbcr(streams, None, labelled)
     if instance.syntax in _JPEG:
-        decode = partial(decode_jpeg, tables=None, is_ycbcr=is_ycbcr)
+        decode = partial(decode_jpeg, tables=None, is_ycbcr=judged.is_ycbcr)
     else:
-        decode = partial(decode_jpeg2000, is_ycbcr=is_ycbcr)
-    return _unwrapped(decode), StoredColor(ColorModel.RGB, peak)
+        decode = partial(decode_jpeg2000, is_ycbcr=judged.is_ycbcr)
+    return _unwrapped(decode), StoredColor(ColorModel.RGB, peak, verified=judged.sure)
 
 
 def _unwrapped(decode: Callable[[bytes], Any]) -> _Decode:

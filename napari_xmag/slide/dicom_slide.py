@@ -15,6 +15,7 @@ from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_f
 from napari_xmag.slide.dicom_header import dicom_series
 from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
+from napari_xmag.slide.level_colors import with_seen_colors
 from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
 from napari_xmag.slide.scale import place_levels
 from napari_xmag.slide.segment_slide import SegmentSlide
@@ -50,13 +51,15 @@ class DicomSlide(SegmentSlide):
             replace(segment_level(levels[place]), width=level.width, height=level.height)
             for level, place in zip(pyramid.levels, pyramid.stored, strict=True)
         ]
-        self.levels, stored, lost = without_cut_levels(pyramid.levels, segments)
+        self.levels, kept, lost = without_cut_levels(pyramid.levels, segments)
+        stored, color_notes = with_seen_colors(kept)
         self._reader = SegmentReader(stored, WHITE)
         self._describe(levels[0].first)
         self.notes = (
             *image_notes(self.images, self.image, image),
             *pyramid.notes,
             *_copies_notes(levels),
+            *color_notes,
             *damage_note(stored[0].cut_off(), lost),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 import tifffile
 
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.slide.segment_slide import DECODE_ERRORS
+from napari_xmag.slide.segments import DECODE_ERRORS
 
 _DIMENSION = re.compile(r"<dimension\b[^>]*>")
 _VALUE = re.compile(r"\b(sizeX|sizeY|ifd)\s*=\s*[\"'](\d+)[\"']")

@@ -25,8 +25,8 @@ from napari_xmag.slide.mpp import (
     resolution_statement,
 )
 from napari_xmag.slide.scale import Pyramid, StoredLevel, place_levels
-from napari_xmag.slide.segment_slide import DECODE_ERRORS, tile_error
-from napari_xmag.slide.segments import over_background
+from napari_xmag.slide.segment_slide import tile_error
+from napari_xmag.slide.segments import DECODE_ERRORS, over_background
 
 _log = logging.getLogger(__name__)
 

@@ -1,6 +1,5 @@
 """Slides whose pixels are read straight from the tiles, strips or frames of their files."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +8,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.segments import SegmentReader
-
-# Whatever a damaged file can make the decoders raise.
-DECODE_ERRORS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    MemoryError,
-    struct.error,
-)
+from napari_xmag.slide.segments import DECODE_ERRORS, SegmentReader
 
 
 class SegmentSlide(Slide):

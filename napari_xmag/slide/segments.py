@@ -4,8 +4,10 @@ Several times faster than OpenSlide for JPEG, and exact to the pixel on every le
 """
 
 import math
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from io import FileIO
 from pathlib import Path
@@ -22,9 +24,32 @@ from napari_xmag.slide.tile_cache import ArrayCache
 CACHE_BYTES = 128 * 2**20
 # So many segments are looked at where colours must be told by them.
 _SAMPLES = 9
+# Side of what is looked at where a picture lies in one piece.
+_PIECE = 256
+
+# Whatever a damaged file can make the decoders raise.
+DECODE_ERRORS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]
+
+
+class Alpha(StrEnum):
+    """What the fourth sample of a pixel is."""
+
+    NONE = "unspecified, never shown"
+    STRAIGHT = "opacity"
+    PREMULTIPLIED = "opacity that the colours are already multiplied by"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +104,8 @@ class SegmentLevel:
     planes
         How many times the whole level is repeated within a page: 3 or 4 where the colours lie in
         separate planes of one page, otherwise 1.
-    premultiplied
-        Whether colours are already multiplied by alpha.
+    alpha
+        What a fourth sample is.
     plain
         The samples themselves, where they lie in the file uncompressed and in one piece.
     """
@@ -94,7 +119,7 @@ class SegmentLevel:
     pages: tuple[Segments, ...]
     color: StoredColor
     planes: int = 1
-    premultiplied: bool = False
+    alpha: Alpha = Alpha.STRAIGHT
     plain: PlainSamples | None = None
 
     def cut_off(self) -> float:
@@ -114,6 +139,42 @@ class SegmentLevel:
         rows = _span(y, height, self.segment_height, self.rows)
         columns = _span(x, width, self.segment_width, self.columns)
         return not self.present[rows, columns].any()
+
+    def pixels(self, samples: Samples) -> Pixels:
+        """Return uint8 (H, W, 1, 3 or 4 with alpha) of samples (H, W, S)."""
+        colors = samples[..., :3] if self.alpha is Alpha.NONE else samples
+        return self.color.to_8_bit(colors)
+
+    def samples(
+        self, index: int, decode: Callable[[Segments, int], Samples | None]
+    ) -> Samples | None:
+        """Return all samples of one segment, (H, W, S), or None where the file leaves it out."""
+        parts = []
+        for page in self.pages:
+            for plane in range(self.planes):
+                part = decode(page, index + plane * self.rows * self.columns)
+                if part is None:
+                    return None
+                parts.append(part)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+    def some_samples(self) -> Iterator[Samples]:
+        """Yield samples (H, W, S) from all over the level; what is damaged is passed over."""
+        if self.plain is not None:
+            with FileIO(self.pages[0].path(0)) as file:
+                for top in _spread(self.height):
+                    for left in _spread(self.width):
+                        right = min(int(left) + _PIECE, self.width)
+                        bottom = min(int(top) + _PIECE, self.height)
+                        yield self.plain.read(file, int(left), int(top), right, bottom)
+            return
+        for index in _chosen(self.pages[0].counts[: self.rows * self.columns]):
+            try:
+                samples = self.samples(index, _read_once)
+            except DECODE_ERRORS:
+                continue
+            if samples is not None:
+                yield samples
 
     def held_pixels(self) -> int:
         """Return how many pixels the file holds of this level, padding included."""
@@ -182,7 +243,7 @@ class SegmentReader:
             place = slice(top - y, bottom - y), slice(left - x, right - x)
             with self._files[info.pages[0].path(0)].borrow() as handle:
                 samples = info.plain.read(handle, left, top, right, bottom)
-            yield place, info.color.to_8_bit(samples)
+            yield place, info.pixels(samples)
             return
         for row in range(top // info.segment_height, (bottom - 1) // info.segment_height + 1):
             for column in range(left // info.segment_width, (right - 1) // info.segment_width + 1):
@@ -209,31 +270,35 @@ class SegmentReader:
 
     def _load(self, info: SegmentLevel, index: int) -> Pixels | None:
         """Decode one segment of all its colours, or return None where the file leaves it out."""
-        parts = []
-        for page in info.pages:
-            for plane in range(info.planes):
-                part = self._decode(page, index + plane * info.rows * info.columns)
-                if part is None:
-                    return None
-                parts.append(part)
-        samples = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
-        return info.color.to_8_bit(samples)
+        samples = info.samples(index, self._decode)
+        if samples is None:
+            return None
+        return info.pixels(samples)
 
     def _decode(self, page: Segments, index: int) -> Samples | None:
-        offset, count = int(page.offsets[index]), int(page.counts[index])
-        if count == 0:
+        if page.counts[index] == 0:
             return None
         with self._files[page.path(index)].borrow() as handle:
-            handle.seek(offset)
-            data = handle.read(count)
-        if data is None or len(data) != count:
-            raise OSError(f"the file ends within segment {index}")
-        return page.decode(data, index)
+            return _decoded(handle, page, index)
 
     def _on_background(self, pixels: Pixels, info: SegmentLevel) -> Pixels:
         if pixels.shape[2] != 4:
             return pixels  # one grey sample spreads over the three colours when assigned
-        return over_background(pixels, self._background, info.premultiplied)
+        return over_background(pixels, self._background, info.alpha is Alpha.PREMULTIPLIED)
+
+
+def _decoded(handle: FileIO, page: Segments, index: int) -> Samples:
+    offset, count = int(page.offsets[index]), int(page.counts[index])
+    handle.seek(offset)
+    data = handle.read(count)
+    if data is None or len(data) != count:
+        raise OSError(f"the file ends within segment {index}")
+    return page.decode(data, index)
+
+
+def _spread(length: int) -> NDArray[np.int64]:
+    """Return where three pieces of a side begin, first and last included."""
+    return np.unique(np.linspace(0, max(0, length - _PIECE), 3).astype(np.int64))
 
 
 def _require_filled(info: SegmentLevel, row: int, column: int, pixels: Pixels) -> None:
@@ -280,11 +345,25 @@ def some_segments(
     path: Path, offsets: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> Iterator[bytes]:
     """Yield a few segments from all over a picture; those that are cut short are passed over."""
-    present = np.flatnonzero(counts)
-    chosen = present[np.linspace(0, len(present) - 1, _SAMPLES).astype(int)] if len(present) else []
     with path.open("rb") as file:
-        for index in dict.fromkeys(chosen):
+        for index in _chosen(counts):
             file.seek(int(offsets[index]))
             data = file.read(int(counts[index]))
             if len(data) == counts[index]:
                 yield data
+
+
+def _chosen(counts: NDArray[np.int64]) -> list[int]:
+    """Return the numbers of a few segments that the file holds, from first to last."""
+    present = np.flatnonzero(counts)
+    if not len(present):
+        return []
+    places = np.linspace(0, len(present) - 1, _SAMPLES).astype(int)
+    return [int(index) for index in dict.fromkeys(present[places])]
+
+
+def _read_once(page: Segments, index: int) -> Samples | None:
+    if page.counts[index] == 0:
+        return None
+    with FileIO(page.path(index)) as file:
+        return _decoded(file, page, index)

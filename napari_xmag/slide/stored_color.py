@@ -10,17 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color, stream_pixels
+from napari_xmag.slide.glass_color import Judged, judge
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]
 
-# Glass is brighter than this; where it is stored as YCbCr its chroma lies near to the middle, and
-# where it is stored as RGB all three are bright. Against a label of RGB more is asked for: bright
-# red tissue may come near to neutral chroma, but not all of it and not so near.
-_GLASS = 215
-_ALL_BRIGHT = 185
-_GLASS_LEAST = 0.02
-_NEUTRAL = {True: (12, 0.6), False: (8, 0.9)}
 # A strip may be a whole picture of 16,384 × 16,384 px.
 _MOST_PIXELS = 2**28
 # ITU-R BT.601, as JFIF and TIFF take it.
@@ -58,6 +52,10 @@ class StoredColor:
         uint8 (N, 3) for a palette.
     luma, black_white
         TIFF's YCbCrCoefficients and ReferenceBlackWhite.
+    by_label
+        Whether only a label beside the samples tells RGB from YCbCr.
+    verified
+        Whether more than a label, which is often wrong, tells RGB from YCbCr.
     """
 
     model: ColorModel
@@ -65,6 +63,8 @@ class StoredColor:
     palette: Pixels | None = None
     luma: tuple[float, ...] = _LUMA
     black_white: tuple[float, ...] = _FULL_RANGE
+    by_label: bool = False
+    verified: bool = True
 
     def to_8_bit(self, samples: Samples) -> Pixels:
         """Return uint8 (H, W, 1, 3 or 4) of samples (H, W, S)."""
@@ -169,7 +169,7 @@ def _require_size(stream: bytes) -> None:
 
 def components_are_ycbcr(
     streams: Iterable[bytes], tables: bytes | None, labelled_ycbcr: bool
-) -> bool:
+) -> Judged:
     """Return whether the components of JPEG or JPEG 2000 streams are YCbCr.
 
     The streams' own statements come first, then the colour of glass in any of them, then the label.
@@ -183,18 +183,15 @@ def components_are_ycbcr(
     labelled_ycbcr
         What the file says beside the streams.
     """
-    seen = set()
+    silent = []
     for stream in streams:
         color = jpeg_color(_with_tables(stream, tables)) or jpeg2000_color(stream)
         if color is None or color.undone:
             continue
         if color.is_ycbcr is not None:
-            return color.is_ycbcr
-        verdict = _seen_as_ycbcr(_components(stream, tables, color.bits), labelled_ycbcr)
-        if verdict is False:
-            return False  # white glass is the surest sign of all
-        seen.add(verdict)
-    return labelled_ycbcr or True in seen
+            return Judged(color.is_ycbcr, True)
+        silent.append(_components(stream, tables, color.bits))
+    return judge(silent, labelled_ycbcr) if silent else Judged(labelled_ycbcr, True)
 
 
 def _with_tables(stream: bytes, tables: bytes | None) -> bytes:
@@ -209,19 +206,3 @@ def _components(stream: bytes, tables: bytes | None, bits: int) -> Pixels:
     if stream.startswith(b"\xff\xd8"):
         return scaled_to_8_bit(decode_jpeg(stream, tables, is_ycbcr=False), 2**bits - 1)
     return decode_jpeg2000(stream, is_ycbcr=False)
-
-
-def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
-    """Return what the glass in a picture says of its components; None where there is none."""
-    if components.shape[2] < 3:
-        return False
-    first, second, third = (components[..., index].astype(np.int16) for index in range(3))
-    bright = first >= _GLASS
-    if bright.mean() < _GLASS_LEAST:
-        return None
-    white = (second >= _ALL_BRIGHT) & (third >= _ALL_BRIGHT)
-    if white[bright].mean() >= 0.5:
-        return False
-    near, share = _NEUTRAL[labelled_ycbcr]
-    neutral = (abs(second - 128) <= near) & (abs(third - 128) <= near)
-    return True if neutral[bright].mean() >= share else None

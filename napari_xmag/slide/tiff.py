@@ -13,10 +13,11 @@ from napari_xmag.slide.base import MppSource, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.images import choose_image, damage_note, image_notes, orientation_note
+from napari_xmag.slide.level_colors import with_seen_colors
 from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
-from napari_xmag.slide.segment_slide import DECODE_ERRORS, SegmentSlide
-from napari_xmag.slide.segments import SegmentLevel, SegmentReader
+from napari_xmag.slide.segment_slide import SegmentSlide
+from napari_xmag.slide.segments import DECODE_ERRORS, SegmentLevel, SegmentReader
 from napari_xmag.slide.tiff_agreement import agree
 from napari_xmag.slide.tiff_picture import TiffPicture
 from napari_xmag.slide.tiff_pictures import slide_pictures
@@ -56,13 +57,15 @@ class TiffSlide(SegmentSlide):
             pyramid, stored = _levels(picture, path)
             self._describe(file, picture)
             turned = orientation_note(tag_value(picture.page, "Orientation"))
-        self.levels, levels, lost = without_cut_levels(pyramid.levels, stored)
+        self.levels, kept, lost = without_cut_levels(pyramid.levels, stored)
+        levels, color_notes = with_seen_colors(kept)
         self._reader = SegmentReader(levels, WHITE)
         self.bounds = Box(0, 0, levels[0].width, levels[0].height)
         self.notes = (
             *image_notes(self.images, self.image, image),
             *pyramid.notes,
             *turned,
+            *color_notes,
             *damage_note(levels[0].cut_off(), lost, walk.complete),
         )
         self._try_decoding()

@@ -10,7 +10,7 @@ import tifffile
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.codestreams import stream_pixels
 from napari_xmag.slide.plain_samples import PlainSamples
-from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size, some_segments
+from napari_xmag.slide.segments import Alpha, SegmentLevel, Segments, grid_size, some_segments
 from napari_xmag.slide.stored_color import (
     ColorModel,
     Samples,
@@ -34,6 +34,8 @@ _JPEG_2000 = frozenset({_APERIO_YCBCR, 33004, 33005, 34712})
 # Their decoders return RGB by themselves: WebP, JPEG XL, JPEG XR.
 _RGB_BY_THEMSELVES = frozenset({34927, 50001, 34934, 22610, 50002, 52546})
 _YCBCR = 6
+# What a fourth sample of ExtraSamples 1 or 2 is; of 0 it may be anything.
+_ALPHAS = {1: Alpha.PREMULTIPLIED, 2: Alpha.STRAIGHT}
 _MODELS = {
     0: ColorModel.INVERTED_GREY,
     1: ColorModel.GREY,
@@ -89,9 +91,9 @@ def segment_level(pages: Sequence[Any], path: Path) -> SegmentLevel:
         columns=columns,
         rows=rows,
         pages=tuple(part for part, _ in parts),
-        color=parts[0][1] if len(pages) == 1 else StoredColor(ColorModel.RGB),
+        color=parts[0][1] if len(pages) == 1 else StoredColor(ColorModel.RGB, _peak(key)),
         planes=planes,
-        premultiplied=bool(key.extrasamples) and int(key.extrasamples[0]) == 1,
+        alpha=_ALPHAS.get(int(key.extrasamples[0]) if key.extrasamples else 0, Alpha.NONE),
         plain=plain,
     )
 
@@ -146,9 +148,10 @@ def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode,
         subsampled = _is_subsampled(key) and key.compression not in _JPEG
         return _subsampled(key) if subsampled else _by_tifffile(key), _stored_color(key)
     labelled = int(key.photometric) == _YCBCR or key.compression == _APERIO_YCBCR
-    is_ycbcr = components_are_ycbcr(some_segments(path, offsets, counts), key.jpegtables, labelled)
+    judged = components_are_ycbcr(some_segments(path, offsets, counts), key.jpegtables, labelled)
     decode = _jpeg if key.compression in _JPEG else _jpeg_2000
-    return decode(key, is_ycbcr), StoredColor(ColorModel.RGB, _peak(key))
+    color = StoredColor(ColorModel.RGB, _peak(key), verified=judged.sure)
+    return decode(key, judged.is_ycbcr), color
 
 
 def _jpeg(key: Any, is_ycbcr: bool) -> _Decode:
@@ -249,11 +252,12 @@ def _stored_color(key: Any) -> StoredColor:
     )
     if model is ColorModel.YCBCR and decoded:
         model = ColorModel.RGB
+    by_label = key.compression in _BY_BYTES
     if model is not ColorModel.YCBCR:
-        return StoredColor(model, _peak(key), _palette(key))
+        return StoredColor(model, _peak(key), _palette(key), by_label=by_label)
     luma = _ratios(key, "YCbCrCoefficients", StoredColor.luma)
     black_white = _ratios(key, "ReferenceBlackWhite", StoredColor.black_white)
-    return StoredColor(model, _peak(key), luma=luma, black_white=black_white)
+    return StoredColor(model, _peak(key), luma=luma, black_white=black_white, by_label=by_label)
 
 
 def _peak(key: Any) -> int:

@@ -189,8 +189,8 @@ def test_what_jpeg_says() -> None:
 def test_without_glass_the_label_counts() -> None:
     tissue = np.full((64, 64, 3), (150, 90, 140), np.uint8)
     stream = jpeg2000(tissue, ycbcr=False, transform=False)
-    assert components_are_ycbcr([stream], None, labelled_ycbcr=True)
-    assert not components_are_ycbcr([stream], None, labelled_ycbcr=False)
+    assert components_are_ycbcr([stream], None, labelled_ycbcr=True).is_ycbcr
+    assert not components_are_ycbcr([stream], None, labelled_ycbcr=False).is_ycbcr
 
 
 def test_red_tissue_is_not_taken_for_ycbcr() -> None:
@@ -199,9 +199,9 @@ def test_red_tissue_is_not_taken_for_ycbcr() -> None:
     salmon = np.clip(rng.normal((228, 124, 134), 7, (64, 64, 3)), 0, 255).astype(np.uint8)
     glass = np.full((64, 64, 3), 243, np.uint8)
     red, white = (jpeg2000(part, ycbcr=False, transform=False) for part in (salmon, glass))
-    assert not components_are_ycbcr([red], None, labelled_ycbcr=False)
+    assert not components_are_ycbcr([red], None, labelled_ycbcr=False).is_ycbcr
     # One piece of glass settles it, wherever it lies.
-    assert not components_are_ycbcr([red, red, white], None, labelled_ycbcr=True)
+    assert not components_are_ycbcr([red, red, white], None, labelled_ycbcr=True).is_ycbcr
 
 
 def units(pixels: Pixels, across: int, down: int) -> bytes:
@@ -365,3 +365,16 @@ def test_other_colours_are_refused_in_words(
     tifffile.imwrite(path, pixels, photometric=photometric, metadata=None, tile=(64, 64))
     with pytest.raises(SlideOpenError, match=words):
         open_slide(path)
+
+
+def test_a_fourth_sample_that_nothing_explains_is_no_alpha(tmp_path: Path) -> None:
+    rgbx = np.dstack([PICTURE, np.zeros((HEIGHT, WIDTH), np.uint8)])
+    for planar in ("contig", "separate"):
+        path = tmp_path / f"{planar}.tif"
+        tifffile.imwrite(
+            path, np.moveaxis(rgbx, 2, 0) if planar == "separate" else rgbx, photometric="rgb",
+            extrasamples=["unspecified"], planarconfig=planar, metadata=None, tile=(128, 128),
+        )  # fmt: skip
+        with open_slide(path) as slide:
+            np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+            assert slide.scanned(WHOLE, 0).all()

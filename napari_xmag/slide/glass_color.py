@@ -1,0 +1,143 @@
+"""Whether samples are RGB or YCbCr, judged by the glass that they show."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+# Glass is brighter than this; where it is stored as YCbCr its chroma lies near to the middle, and
+# where it is stored as RGB all three are bright. Against a label of RGB more is asked for: bright
+# red tissue may come near to neutral chroma, but not all of it and not so near.
+_GLASS = 215
+_ALL_BRIGHT = 185
+_GLASS_LEAST = 0.02
+_NEUTRAL = {True: (12, 0.6), False: (8, 0.9)}
+
+# Tinted or dim glass: the brightest colour of smooth blocks, as either kind would show it. RGB
+# taken for YCbCr gives far more colour than there can be, the reverse only somewhat more.
+_BLOCK, _SMOOTH = 8, 6
+_STEP, _MODE_LEAST = 8, 0.02
+_DIM_GLASS, _MOST_TINT = 170, 90
+_MARGIN = {True: 40, False: 100}
+# Red and green grow bright together; brightness and chroma seldom do.
+_VARIED, _CONSTANT, _APART = 8, 0.5, 0.2
+_BLOCKS_LEAST = 16
+
+
+class Judged(NamedTuple):
+    """What samples are, and whether what they show confirms it.
+
+    Attributes
+    ----------
+    is_ycbcr
+        YCbCr, or else RGB.
+    sure
+        False where only the label tells.
+    """
+
+    is_ycbcr: bool
+    sure: bool
+
+
+def judge(pictures: Iterable[Pixels], labelled_ycbcr: bool) -> Judged:
+    """Return what parts of a slide, uint8 (H, W, 3 or more), are.
+
+    Parameters
+    ----------
+    labelled_ycbcr
+        What the file says, which counts where neither kind shows glass.
+    """
+    seen, blocks = set(), []
+    for components in pictures:
+        verdict = _seen_as_ycbcr(components, labelled_ycbcr)
+        if verdict is False:
+            return Judged(False, True)  # white glass is the surest sign of all
+        seen.add(verdict)
+        blocks.append(_smooth_blocks(components))
+    if True in seen:
+        return Judged(True, True)
+    verdict = _by_brightest(np.concatenate(blocks)) if blocks else None
+    return Judged(labelled_ycbcr if verdict is None else verdict, verdict is not None)
+
+
+def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
+    """Return what the white glass in a picture says; None where there is none."""
+    if components.shape[2] < 3:
+        return False
+    first, second, third = (components[..., index].astype(np.int16) for index in range(3))
+    bright = first >= _GLASS
+    if bright.mean() < _GLASS_LEAST:
+        return None
+    white = (second >= _ALL_BRIGHT) & (third >= _ALL_BRIGHT)
+    if white[bright].mean() >= 0.5:
+        return False
+    near, share = _NEUTRAL[labelled_ycbcr]
+    neutral = (abs(second - 128) <= near) & (abs(third - 128) <= near)
+    return True if neutral[bright].mean() >= share else None
+
+
+def _smooth_blocks(components: Pixels) -> Floats:
+    """Return the mean components (N, 3) of the blocks that hold no edge."""
+    rows, columns = components.shape[0] // _BLOCK, components.shape[1] // _BLOCK
+    whole = components[: rows * _BLOCK, : columns * _BLOCK, :3]
+    blocks = whole.reshape(rows, _BLOCK, columns, _BLOCK, 3).astype(np.float32)
+    smooth = (blocks.std(axis=(1, 3)) <= _SMOOTH).all(axis=2)
+    return np.asarray(blocks.mean(axis=(1, 3))[smooth])
+
+
+def _by_brightest(blocks: Floats) -> bool | None:
+    """Return which kind shows the brightest blocks as glass; None where neither clearly does."""
+    if len(blocks) < _BLOCKS_LEAST:
+        return None
+    shown = _shown(blocks)
+    if _is_glass(blocks, shown, _MARGIN[False]):
+        return False
+    # Evenly red tissue looks the same: only what else is there tells.
+    if _is_glass(shown, blocks, _MARGIN[True]) and _is_apart(blocks):
+        return True
+    return None
+
+
+def _is_glass(colors: Floats, others: Floats, margin: float) -> bool:
+    """Return whether the brightest colour is light and has far less tint than the others there."""
+    chosen = _brightest(colors)
+    light = float(np.median(_lightness(colors[chosen])))
+    tint, other = _tint(colors[chosen]), _tint(others[chosen])
+    return light >= _DIM_GLASS and tint <= _MOST_TINT and other >= tint + margin
+
+
+def _lightness(colors: Floats) -> Floats:
+    return colors @ np.array((0.299, 0.587, 0.114), np.float32)
+
+
+def _tint(colors: Floats) -> float:
+    color = np.median(colors, axis=0)
+    return float(color.max() - color.min())
+
+
+def _brightest(colors: Floats) -> NDArray[np.bool_]:
+    """Return which blocks (N, 3) have the brightest lightness that many have."""
+    bins = np.floor(_lightness(colors) / _STEP).astype(int)
+    values, counts = np.unique(bins, return_counts=True)
+    common = values[counts >= _MODE_LEAST * len(colors)]
+    return np.asarray(bins == (common if len(common) else values).max())
+
+
+def _shown(blocks: Floats) -> Floats:
+    """Return what YCbCr shows as RGB; beyond 0 to 255 it is the less likely, so it is not cut."""
+    luma, cb, cr = blocks[:, 0], blocks[:, 1] - 128, blocks[:, 2] - 128
+    green = luma - 0.344136 * cb - 0.714136 * cr
+    return np.stack([luma + 1.402 * cr, green, luma + 1.772 * cb], axis=1)
+
+
+def _is_apart(blocks: Floats) -> bool:
+    """Return whether the first two components change, but not together as red and green do."""
+    if blocks[:, 0].std() < _VARIED:
+        return False
+    if blocks[:, 1].std() < _CONSTANT:
+        return True
+    return bool(np.asarray(np.corrcoef(blocks.T))[0, 1] < _APART)

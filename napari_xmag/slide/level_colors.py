@@ -1,0 +1,74 @@
+"""Colours of a slide's levels where what is stored contradicts what the file says of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from napari_xmag.slide.base import NoteCode, SlideNote
+from napari_xmag.slide.glass_color import judge
+from napari_xmag.slide.segments import SegmentLevel
+from napari_xmag.slide.stored_color import ColorModel, Samples, StoredColor, scaled_to_8_bit
+
+_FULL = 2**16 - 1
+# Cameras give so many bits, which some writers leave in 16 without saying so.
+_BITS = (8, 10, 12, 14)
+
+
+def with_seen_colors(
+    levels: Sequence[SegmentLevel],
+) -> tuple[list[SegmentLevel], tuple[SlideNote, ...]]:
+    """Return levels whose colours follow from their samples, and notes of what that changed.
+
+    Bits and colour space are those of the whole slide: its coarsest and its finest level tell.
+    """
+    color = levels[0].color
+    is_color = color.model in (ColorModel.RGB, ColorModel.YCBCR)
+    if not is_color or not (color.by_label or color.peak == _FULL):
+        return list(levels), () if color.verified else (_unverified(),)
+    ends = dict.fromkeys((levels[-1], levels[0]))
+    samples = [part[..., :3] for level in ends for part in level.some_samples()]
+    seen = _judged(replace(color, peak=_seen_peak(samples, color.peak)), samples)
+    adopted = [
+        replace(level, color=replace(level.color, peak=seen.peak, model=seen.model))
+        if (level.color.peak, level.color.model) == (color.peak, color.model)
+        else level
+        for level in levels
+    ]
+    return adopted, _notes(color, seen)
+
+
+def _seen_peak(samples: Sequence[Samples], peak: int) -> int:
+    """Return the value of full brightness, at most what the file says."""
+    highest = max((int(part.max()) for part in samples if part.dtype == np.uint16), default=0)
+    if peak != _FULL or highest == 0:
+        return peak
+    return next((2**bits - 1 for bits in _BITS if highest < 2**bits), peak)
+
+
+def _judged(color: StoredColor, samples: Sequence[Samples]) -> StoredColor:
+    if not color.by_label:
+        return color
+    labelled = color.model is ColorModel.YCBCR
+    found = judge([scaled_to_8_bit(part, color.peak) for part in samples], labelled)
+    model = ColorModel.YCBCR if found.is_ycbcr else ColorModel.RGB
+    return replace(color, model=model, verified=found.sure)
+
+
+def _notes(color: StoredColor, seen: StoredColor) -> tuple[SlideNote, ...]:
+    notes = []
+    if seen.peak != color.peak:
+        bits = seen.peak.bit_length()
+        words = f"The file says 16 bits a colour, but only {bits} are used: {seen.peak:,} is white."
+        notes.append(SlideNote(NoteCode.COLORS, words))
+    if not seen.verified:
+        notes.append(_unverified())
+    return tuple(notes)
+
+
+def _unverified() -> SlideNote:
+    return SlideNote(
+        NoteCode.COLORS,
+        "The colour space is not verified: no glass is seen that shows whether the file's label, "
+        "RGB or YCbCr, is right.",
+    )
