@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.scale import StoredLevel, place_levels
-from napari_xmag.slide.segment_slide import DECODE_ERRORS
-from napari_xmag.slide.segments import SegmentReader
+from napari_xmag.slide.segments import DECODE_ERRORS, SegmentReader
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture
 from napari_xmag.slide.tiff_segments import segment_level
 
