@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli import regions, slide_options, workers
-from napari_xmag.errors import ConfigError
+from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.filenames import SUMMARY_TABLE
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ def run(args: argparse.Namespace) -> int:
     report = open_report(args.progress)
     try:
         return _run(args, report)
+    except XmagError as error:
+        report.refuse(error)
+        raise
     finally:
         report.abandon()
 
@@ -124,8 +127,12 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     answers.require_project(targets)
     job = _job(args, settings, targets)
     count = _analyze(args, job, targets, report, answers)
+    try:
+        answers.write(report)
+    except XmagError as error:
+        report.refuse(error, count)
+        raise
     report.close(count)
-    answers.write(report)
     return 1 if count.failed or found.unread else 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from napari_xmag._about import NOTICE
 from napari_xmag.cli.progress_line import ProgressLine
 from napari_xmag.cli.slides import words_of_skipped
+from napari_xmag.errors import XmagError
 from napari_xmag.figures import percent
 from napari_xmag.progress.words import duration
 
@@ -79,6 +80,9 @@ class AnalyzeReport(Protocol):
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Hear that answers stand in a project; ``backup`` is the project as it was."""
 
+    def refuse(self, error: XmagError, count: Count | None = None) -> None:
+        """Hear why the run cannot be, or with a count, why its answers are not written back."""
+
     def abandon(self) -> None:
         """Hear that nothing more will come, for whatever reason."""
 
@@ -148,6 +152,11 @@ class TextReport:
         """Print where the answers went."""
         count = "1 image" if images == 1 else f"{images} images"
         print(f"Written back to {count} of {project}; the project before: {backup.name}")
+
+    def refuse(self, error: XmagError, count: Count | None = None) -> None:
+        """Print how many were done; the command itself prints the error."""
+        if count is not None:
+            self.close(count)
 
     def abandon(self) -> None:
         """Take the line off the terminal."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli import regions, slide_options, workers
+from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.batch.features_job import FeaturesJob
@@ -63,6 +64,9 @@ def run(args: argparse.Namespace) -> int:
     report = open_report(args.progress)
     try:
         return _run(args, report)
+    except XmagError as error:
+        report.refuse(error)
+        raise
     finally:
         report.abandon()
 

@@ -40,6 +40,7 @@ class JsonReport:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._spoke = 0.0
+        self._ended = False
         self._slide: dict[str, str] = {}
         self._now: dict[str, Any] = {"event": "waiting", "stage": _STARTING, "done": 0, "total": 0}
         self._say({"event": "started", "version": __version__, "notice": NOTICE})
@@ -133,14 +134,23 @@ class JsonReport:
 
     def fail(self, slide: "SlideLabel", error: Exception) -> None:
         """Write why a slide failed."""
-        parts = {}
-        if isinstance(error, XmagError):
-            parts = {"expected": error.expected, "found": error.found, "hint": error.hint}
-        self._say({"event": "failed", "message": str(error), **parts, **_named(slide)})
+        self._say({"event": "failed", "message": str(error), **_parts(error), **_named(slide)})
+
+    def refuse(self, error: XmagError, count: "Count | None" = None) -> None:
+        """Write why the run or writing back was refused, and that it is over; once."""
+        if self._ended:
+            return
+        self._slide = {}
+        self._say({"event": "failed", "message": str(error), **_parts(error)})
+        if count is not None:
+            self.close(count)
+        else:
+            self._ended = True
+            self._say({"event": "ended", "done": 0, "failed": []})
 
     def close(self, count: "Count") -> None:
         """Write how many slides were done."""
-        self._slide = {}
+        self._slide, self._ended = {}, True
         before = {"reused": count.reused} if count.reused else {}
         self._say({"event": "ended", "done": count.done, "failed": count.failed, **before})
 
@@ -170,6 +180,12 @@ class JsonReport:
                 print(line, file=self._stream, flush=True)
             except BrokenPipeError as error:
                 raise KeyboardInterrupt from error
+
+
+def _parts(error: Exception) -> dict[str, str]:
+    if not isinstance(error, XmagError):
+        return {}
+    return {"expected": error.expected, "found": error.found, "hint": error.hint}
 
 
 def _named(slide: "SlideLabel") -> dict[str, str]:

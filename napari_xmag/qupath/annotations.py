@@ -165,7 +165,7 @@ def _annotation(feature: Mapping[str, Any]) -> list[Annotation]:
         shape,
         class_names(properties.get("classification")),
         str(properties.get("name") or ""),
-        int(plane.get("z", 0)),
-        int(plane.get("t", 0)),
+        int(plane.get("z") or 0),
+        int(plane.get("t") or 0),
     )
     return [annotation]

@@ -184,7 +184,14 @@ def _require_known(
 
 def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
     left = ", ".join(f"{count} {name}" for name, count in found.left_out.items())
+    elsewhere = any(name.startswith(_OTHER_PLANE) for name in found.left_out)
     starred = not classes and any(name.endswith("*") for name in found.left_out)
+    if elsewhere and not starred:
+        return TissueError(
+            expected=f"annotations with an area in {found.file}",
+            found=f"none that counts ({left})",
+            hint="Only the first focal plane and time point are analyzed: draw them there.",
+        )
     hint = (
         "Starred classes are left out unless --regions-class names them."
         if starred
@@ -255,7 +262,7 @@ def _off_tissue(
         f"The origin is a likely cause: coordinates were counted from the corner of {origin.words}"
     )
     if slide_frame(slide, other) == slide_frame(slide, origin):
-        hint += ", which are the same for this slide. Is the file of another slide?"
+        hint = "Is the file of another slide, or of this one at another size?"
     elif _meets(slide, regions, other, only_tissue):
         hint += f". Counted from that of {other.words} they meet it: --qupath-origin {other}."
     else:

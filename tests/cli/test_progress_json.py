@@ -11,6 +11,7 @@ import pytest
 
 from napari_xmag.analyze import TilesDone, Waiting
 from napari_xmag.batch.events import BatchMoved, SlideLabel
+from napari_xmag.cli.analyze_report import Count
 from napari_xmag.cli.progress_json import JsonReport
 from napari_xmag.errors import TissueError
 from napari_xmag.slide.find import FoundSlides, Skipped
@@ -98,6 +99,18 @@ def test_lines_are_ascii_and_whole(lines: Lines) -> None:
         "glass – only",
         "Look.",
     )
+
+
+def test_a_refused_run_ends_with_the_reason_once(lines: Lines) -> None:
+    report = JsonReport(lines)
+    error = TissueError(expected="a project", found="another", hint="Look.")
+    report.refuse(error, Count(done=2))
+    report.refuse(error)
+    report.abandon()
+    told = [event for event in lines.events() if event["event"] in ("failed", "ended")]
+    assert [event["event"] for event in told] == ["failed", "ended"]
+    assert told[0]["found"] == "another"
+    assert told[1]["done"] == 2
 
 
 def test_what_was_left_out_is_told(lines: Lines) -> None:

@@ -190,15 +190,37 @@ def test_a_project_is_analyzed_and_written_back(
 def test_a_project_saved_meanwhile(
     project: Path, tiny: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_xmag.cli.analyze_report import TextReport
+    from napari_xmag.cli.write_back import WriteBack
 
-    def saved(self: TextReport, count: object) -> None:
+    write = WriteBack.write
+
+    def saved(self: WriteBack, report: Any) -> None:
         project.write_text(project.read_text().replace("mine", "theirs"))
+        write(self, report)
 
-    monkeypatch.setattr(TextReport, "close", saved)
+    monkeypatch.setattr(WriteBack, "write", saved)
     out = tmp_path / "out"
-    assert main(["analyze", str(project), "--model", tiny, "--out", str(out), *BACK]) == 1
-    assert "Nothing was written back" in capsys.readouterr().err
+    assert (
+        main(
+            [
+                "analyze",
+                str(project),
+                "--model",
+                tiny,
+                "--out",
+                str(out),
+                *BACK,
+                "--progress",
+                "json",
+            ]
+        )
+        == 1
+    )
+    said = capsys.readouterr()
+    assert "Nothing was written back" in said.err
+    failed, ended = [json.loads(line) for line in said.out.splitlines()][-2:]
+    assert "Nothing was written back" in failed["hint"]
+    assert (ended["event"], ended["done"]) == ("ended", 2)
     assert read_project(project).entries[0].description == "theirs"
     assert SlideResult.load(out / "pyramid").predicted
 

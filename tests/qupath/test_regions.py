@@ -98,6 +98,16 @@ def test_nothing_that_counts(item: dict[str, Any], tmp_path: Path) -> None:
         read_regions(write(tmp_path / "a.geojson", collection(item)))
 
 
+def test_a_plane_without_a_number_is_the_first(tmp_path: Path) -> None:
+    item = annotation(polygon(square(0, 0, 70), plane={"c": -1, "z": None, "t": None}), "Tumor")
+    assert read_regions(write(tmp_path / "a.geojson", collection(item))).by_class == {"Tumor": 1}
+
+
+def test_only_another_plane(tmp_path: Path) -> None:
+    with pytest.raises(TissueError, match="Only the first focal plane"):
+        read_regions(write(tmp_path / "a.geojson", collection(PLANE)))
+
+
 def test_only_starred_classes(tmp_path: Path) -> None:
     with pytest.raises(TissueError, match=r"Region\*.*--regions-class"):
         read_regions(write(tmp_path / "a.geojson", collection(REGION)))
