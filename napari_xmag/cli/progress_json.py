@@ -85,7 +85,8 @@ class JsonReport:
             "tiles_per_second": round(moved.tiles_per_second, 3),
             "seconds_left": round(left, 1) if left == left else None,
         }
-        if time.monotonic() - self._spoke >= _LEAST_SECONDS:
+        last = moved.done == moved.total
+        if last or time.monotonic() - self._spoke >= _LEAST_SECONDS:
             self._say(self._now)
 
     def warn(self, slide: "SlideLabel", words: str) -> None:

@@ -17,6 +17,7 @@ from napari_xmag import NOTICE
 from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import CANCELLED, main
 from napari_xmag.export.folder import NAMES
+from napari_xmag.figures import percent
 from napari_xmag.slide import open as slide_open
 from napari_xmag.slide.base import Slide
 from tests.slides import draw_section, write_leica, write_pyramid
@@ -39,7 +40,7 @@ def test_one_slide(pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captu
     assert sorted(file.name for file in folder.iterdir()) == sorted(NAMES)
     result = SlideResult.load(folder)
     said = capsys.readouterr().out
-    assert f"{100 * max(result.probabilities):.1f} %" in said
+    assert percent(max(result.probabilities)) in said
     assert all(flag.words in said for flag in result.flags)
     assert str(folder) in said
     assert NOTICE in said
