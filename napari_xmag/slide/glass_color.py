@@ -140,4 +140,4 @@ def _is_apart(blocks: Floats) -> bool:
         return False
     if blocks[:, 1].std() < _CONSTANT:
         return True
-    return bool(np.asarray(np.corrcoef(blocks.T))[0, 1] < _APART)
+    return bool(np.asarray(np.corrcoef(blocks[:, 0], blocks[:, 1]))[0, 1] < _APART)
