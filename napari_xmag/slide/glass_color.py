@@ -23,6 +23,7 @@ _BLOCK, _SMOOTH = 8, 6
 _STEP, _MODE_LEAST = 8, 0.02
 _DIM_GLASS, _MOST_TINT = 170, 90
 _MARGIN = {True: 40, False: 100}
+_MOST_CHROMA = 30.0
 # Red and green grow bright together; brightness and chroma seldom do.
 _VARIED, _CONSTANT, _APART = 8, 0.5, 0.2
 _BLOCKS_LEAST = 16
@@ -136,7 +137,8 @@ def _shown(blocks: Floats) -> Floats:
 
 def _is_apart(blocks: Floats) -> bool:
     """Return whether the first two components change, but not together as red and green do."""
-    if blocks[:, 0].std() < _VARIED:
+    # the colour of tissue varies far less than its brightness
+    if blocks[:, 0].std() < _VARIED or blocks[:, 1:].std(axis=0).max() > _MOST_CHROMA:
         return False
     if blocks[:, 1].std() < _CONSTANT:
         return True
