@@ -1,7 +1,5 @@
 """Plugins > XMAG > Analyze slide: the panels of one dock, wired to its state."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import napari
@@ -35,6 +33,7 @@ from napari_xmag._gui.shared.dock import Docked, NapariDocks
 from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
+from napari_xmag._gui.shared.viewer_slides import FollowedSlides
 from napari_xmag.analyze.settings import AnalyzeSettings
 
 
@@ -52,7 +51,7 @@ class AnalyzeWidget(Docked):
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
         self._docks = NapariDocks()
-        self._watched: dict[SlideSession, Callable[[EmissionInfo], None]] = {}
+        self._followed: FollowedSlides[SlideSession] = FollowedSlides(self._session_changed)
         self.state = WindowState()
         self.chooser = ChooserPanel()
         self.tissue = TissuePanel()
@@ -186,16 +185,8 @@ class AnalyzeWidget(Docked):
         self._follow_sessions()
 
     def _follow_sessions(self) -> None:
-        self._unfollow_sessions()
-        for session in self.state.sessions:
-            self._watched[session] = partial(self._session_changed, session)
-            session.events.connect(self._watched[session])
+        self._followed.follow(self.state.sessions)
         self.chooser.show_slides(self.state.sessions, self.state.current)
-
-    def _unfollow_sessions(self) -> None:
-        for session, callback in self._watched.items():
-            session.events.disconnect(callback)
-        self._watched.clear()
 
     # showing
 
@@ -373,7 +364,7 @@ class AnalyzeWidget(Docked):
         self._docks.put_away(self.main_window(), False)
         self._canvas_keys.disconnect()
         self.desk.forget()
-        self._unfollow_sessions()
+        self._followed.stop()
         self.state.events.disconnect()
         self.controller.close()
 

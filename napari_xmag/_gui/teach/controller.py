@@ -75,7 +75,7 @@ class TeachController:
         state.lesson = self.session.lesson
         state.class_name = state.lesson.class_names[0] if state.lesson.classes else ""
         self.session.lesson_changed.connect(self._lesson_changed)
-        self.slides.opened.connect(self._opened)
+        self.slides.opened.connect(self._encode_next)
         self.slides.dropped.connect(self._dropped)
         state.events.model.connect(self._model_changed)
         state.events.opacity.connect(self._set_opacity)
@@ -108,7 +108,7 @@ class TeachController:
             self.state.current.problem = ""
         self.encoding.go_on()
 
-    def _opened(self, shown: TeachSlide) -> None:
+    def _encode_next(self, _: TeachSlide) -> None:
         self.encoding.go_on()
 
     def slide_of(self, slide: SlideId) -> TeachSlide | None:

@@ -1,7 +1,5 @@
 """Plugins > XMAG > Teach: the panels of one dock, wired to its state."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from napari_xmag._gui.shared.neighbour import TEACH, BesideAnalyze, find_analyze
 from napari_xmag._gui.shared.notices import tell_warning
 from napari_xmag._gui.shared.placing import look_at
 from napari_xmag._gui.shared.section import Section, Words, bold
+from napari_xmag._gui.shared.viewer_slides import FollowedSlides
 from napari_xmag._gui.teach.class_panel import ClassPanel
 from napari_xmag._gui.teach.controller import TeachController
 from napari_xmag._gui.teach.encoder_panel import EncoderPanel
@@ -47,7 +46,7 @@ class TeachWidget(BesideAnalyze):
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
-        self._watched: dict[TeachSlide, Callable[[EmissionInfo], None]] = {}
+        self._followed: FollowedSlides[TeachSlide] = FollowedSlides(self._slide_changed)
         self.state = TeachState()
         self.encoder = EncoderPanel()
         self.classes = ClassPanel()
@@ -133,16 +132,8 @@ class TeachWidget(BesideAnalyze):
         self._follow_slides()
 
     def _follow_slides(self) -> None:
-        self._unfollow_slides()
-        for shown in self.state.slides:
-            self._watched[shown] = partial(self._slide_changed, shown)
-            shown.events.connect(self._watched[shown])
+        self._followed.follow(self.state.slides)
         self.encoder.show_slides(self.state.slides, self.state.current)
-
-    def _unfollow_slides(self) -> None:
-        for shown, callback in self._watched.items():
-            shown.events.disconnect(callback)
-        self._watched.clear()
 
     def _slide_changed(self, shown: TeachSlide, info: EmissionInfo) -> None:
         if shown is not self.state.current:
@@ -238,6 +229,6 @@ class TeachWidget(BesideAnalyze):
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
         self._keys.disconnect()
-        self._unfollow_slides()
+        self._followed.stop()
         self.state.events.disconnect()
         self.controller.close()
