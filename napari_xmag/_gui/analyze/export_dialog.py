@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.section import Words, bold
-from napari_xmag._gui.shared.wheel import guard_wheel
+from napari_xmag._gui.shared.settings_dialog import SettingsDialog
 from napari_xmag.export import Origin
 
 _FILES = (
@@ -48,7 +47,7 @@ class ExportSettings(BaseModel):
     )
 
 
-class ExportDialog(QDialog):
+class ExportDialog(SettingsDialog[ExportSettings]):
     """Asks for the settings of an export.
 
     Parameters
@@ -60,41 +59,10 @@ class ExportDialog(QDialog):
         origin matters.
     parent
         The window.
-
-    Attributes
-    ----------
-    settings
-        What was chosen, once it is accepted.
     """
 
     def __init__(self, folder: Path, has_bounds: bool, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Export the analysis")
-        self.setMinimumWidth(520)
-        self.settings: ExportSettings | None = None
-        self.form = SettingsForm(ExportSettings, omit=() if has_bounds else ("origin",))
-        self.form.set_values({"folder": folder})
-        layout = QVBoxLayout(self)
-        for widget in (
-            self.form,
-            bold(QLabel("Files")),
-            Words(_FILES),
-            bold(QLabel(NOTICE)),
-            self._buttons(),
-        ):
-            layout.addWidget(widget)
-        guard_wheel(self)
-
-    def _buttons(self) -> QDialogButtonBox:
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        export = buttons.addButton("Export", QDialogButtonBox.ButtonRole.AcceptRole)
-        export.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        return buttons
-
-    def accept(self) -> None:
-        """Close with the settings; stay open and say what is wrong where something is."""
-        self.settings, _ = self.form.read()
-        if self.settings is not None:
-            super().accept()
+        form = SettingsForm(ExportSettings, omit=() if has_bounds else ("origin",))
+        form.set_values({"folder": folder})
+        files = (bold(QLabel("Files")), Words(_FILES))
+        super().__init__("Export the analysis", "Export", form, below=files, parent=parent)

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.forms import SettingsForm
-from napari_xmag._gui.shared.section import Words, bold
-from napari_xmag._gui.shared.wheel import guard_wheel
+from napari_xmag._gui.shared.section import Words
+from napari_xmag._gui.shared.settings_dialog import SettingsDialog
 
 _WORDS = (
     "The slide beside its map in the view under review, the prediction, or the reason why there is "
@@ -36,7 +35,7 @@ class ReportSettings(BaseModel):
     )
 
 
-class ReportDialog(QDialog):
+class ReportDialog(SettingsDialog[ReportSettings]):
     """Asks for the settings of a report.
 
     Parameters
@@ -45,32 +44,10 @@ class ReportDialog(QDialog):
         Suggested.
     parent
         The window.
-
-    Attributes
-    ----------
-    settings
-        What was chosen, once it is accepted.
     """
 
     def __init__(self, folder: Path, reviewer: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Report on this slide")
-        self.setMinimumWidth(520)
-        self.settings: ReportSettings | None = None
-        self.form = SettingsForm(ReportSettings)
-        self.form.set_values({"folder": folder, "reviewer": reviewer})
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        write = buttons.addButton("Write report", QDialogButtonBox.ButtonRole.AcceptRole)
-        write.setDefault(True)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        for widget in (Words(_WORDS), self.form, bold(QLabel(NOTICE)), buttons):
-            layout.addWidget(widget)
-        guard_wheel(self)
-
-    def accept(self) -> None:
-        """Close with the settings; stay open and say what is wrong where something is."""
-        self.settings, _ = self.form.read()
-        if self.settings is not None:
-            super().accept()
+        form = SettingsForm(ReportSettings)
+        form.set_values({"folder": folder, "reviewer": reviewer})
+        above = (Words(_WORDS),)
+        super().__init__("Report on this slide", "Write report", form, above=above, parent=parent)
