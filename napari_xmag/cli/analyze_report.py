@@ -1,7 +1,9 @@
 """What `napari-xmag analyze` says while it works: lines for a person, or events for a program."""
 
+import argparse
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -163,11 +165,20 @@ class TextReport:
         self._line.clear()
 
 
-def open_report(progress: str) -> AnalyzeReport:
-    """Return what tells of a run, as ``--progress`` wants it."""
+def reported(
+    args: argparse.Namespace, work: Callable[[argparse.Namespace, AnalyzeReport], int]
+) -> int:
+    """Do the work of a command, told as ``--progress`` wants it; return its exit code."""
     from napari_xmag.cli.progress_json import JsonReport
 
-    return JsonReport() if progress == "json" else TextReport()
+    report: AnalyzeReport = JsonReport() if args.progress == "json" else TextReport()
+    try:
+        return work(args, report)
+    except XmagError as error:
+        report.refuse(error)
+        raise
+    finally:
+        report.abandon()
 
 
 def _words(moved: "BatchMoved") -> str:

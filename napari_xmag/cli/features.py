@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli import regions, slide_options, workers
-from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.batch.features_job import FeaturesJob
@@ -39,13 +38,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "slides",
-        nargs="+",
-        type=Path,
-        metavar="SLIDE",
-        help="slide file, DICOM folder, folder, or project.qpproj of QuPath",
-    )
+    slide_options.add_slides(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="STORE")
     parser.add_argument(
         "--model", metavar="M", help="whose encoder: name or folder; the bundled one by default"
@@ -59,16 +52,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode; see `add_parser` for what is returned."""
-    from napari_xmag.cli.analyze_report import open_report
+    from napari_xmag.cli.analyze_report import reported
 
-    report = open_report(args.progress)
-    try:
-        return _run(args, report)
-    except XmagError as error:
-        report.refuse(error)
-        raise
-    finally:
-        report.abandon()
+    return reported(args, _run)
 
 
 def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:

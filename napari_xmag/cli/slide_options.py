@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from napari_xmag.nets.stored import StoredModel
 
 
+def add_slides(parser: argparse.ArgumentParser) -> None:
+    """Add what is worked on."""
+    parser.add_argument(
+        "slides",
+        nargs="+",
+        type=Path,
+        metavar="SLIDE",
+        help="slide file, DICOM folder, folder, or project.qpproj of QuPath",
+    )
+
+
 def add_mpp(parser: argparse.ArgumentParser) -> None:
     """Add which picture of a file is meant, and what its pixel size is."""
     parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
+from napari_xmag.cli import slide_options
 from napari_xmag.cli.settings import mpp_option
 
 if TYPE_CHECKING:
@@ -40,13 +41,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "slides",
-        nargs="+",
-        type=Path,
-        metavar="SLIDE",
-        help="slides, folders of slides, or a project.qpproj of QuPath",
-    )
+    slide_options.add_slides(parser)
     parser.add_argument(
         "--annotations",
         required=True,

@@ -67,6 +67,21 @@ class PreparedSlide:
         y = np.array([example.y for example in examples])
         return self._index_at(x, y)
 
+    def patches_inside(self, outline: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the patches whose middle lies in an outline, int64.
+
+        Parameters
+        ----------
+        outline
+            float (N, 2) as x, y in level-0 pixels; it may cross itself.
+        """
+        from shapely import Polygon, contains_xy, make_valid
+
+        if len(outline) < 3:
+            return np.zeros(0, np.int64)
+        x, y = self.centers.T
+        return np.flatnonzero(contains_xy(make_valid(Polygon(outline)), x, y)).astype(np.int64)
+
     def _index_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
         grid = self.features
         column = np.floor((x - grid.origin_x) / grid.stride_x).astype(np.int64)

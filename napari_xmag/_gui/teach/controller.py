@@ -15,8 +15,8 @@ from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
 from napari_xmag._gui.teach.layers import (
+    UNDRAWN,
     drop_layer,
-    mark_places,
     new_region,
     show_examples,
     show_taught_map,
@@ -172,19 +172,13 @@ class TeachController:
 
     def _touch(self, patches: list[int]) -> None:
         """Show a stroke while it is drawn, before it counts."""
-        shown = self.state.current
-        if shown is None or shown.prepared is None or shown.slide is None:
+        state = self.state
+        if state.current is None:
             return
-        lesson = self.state.lesson
-        colors = {kind.name: kind.color for kind in lesson.classes}
-        examples = lesson.on(shown.prepared.id)
-        color = colors.get(self.state.class_name, (255, 255, 255))
-        if self.state.tool is Tool.ERASE:
-            color = (255, 255, 255)
-        places = [(e.x, e.y) for e in examples] + shown.prepared.centers[patches].tolist()
-        rgb = [colors[e.class_name] for e in examples] + [color] * len(patches)
-        rgba = np.hstack([np.array(rgb, float) / 255, np.ones((len(rgb), 1))])
-        mark_places(self.viewer, shown, shown.slide, places, rgba)
+        colors = {kind.name: kind.color for kind in state.lesson.classes}
+        erases = state.tool is Tool.ERASE
+        color = UNDRAWN if erases else colors.get(state.class_name, UNDRAWN)
+        show_examples(self.viewer, state.current, state.lesson, patches, color)
 
     def _done(self, patches: list[int], moved: bool) -> None:
         shown, tool = self.state.current, self.state.tool
@@ -221,9 +215,9 @@ class TeachController:
         outline = np.asarray(layer.data[-1], float)[:, -2:][:, ::-1] + 0.5
         self.viewer.layers.selection.active = shown.layer
         drop_layer(self.viewer, layer)
-        inside = patches_inside(shown, outline)
+        inside = shown.prepared.patches_inside(outline) if shown.prepared is not None else ()
         if shown.id is not None and len(inside):
-            self.mark(shown.id, inside.tolist(), self.state.class_name)
+            self.mark(shown.id, list(inside), self.state.class_name)
         else:
             self._miss()
 
@@ -398,15 +392,3 @@ class TeachController:
             tell_error(error)
             return False
         return True
-
-
-def patches_inside(shown: TeachSlide, outline: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the patches whose middle lies in an outline, (N, 2) as x, y in level-0 pixels."""
-    from shapely import Polygon, contains_xy, make_valid
-
-    if shown.prepared is None or len(outline) < 3:
-        return np.zeros(0, np.int64)
-    area = make_valid(Polygon(outline))
-    x, y = shown.prepared.centers.T
-    found: NDArray[np.int64] = np.flatnonzero(contains_xy(area, x, y))
-    return found

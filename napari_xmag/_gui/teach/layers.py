@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from napari_xmag._gui.shared.placing import add_quietly, placed
 from napari_xmag._gui.teach.state import TeachSlide
 from napari_xmag.layer_data import layer_metadata, slide_title
+from napari_xmag.qupath.classes import RGB
 from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.teach.lesson import Example, Lesson
+from napari_xmag.teach.lesson import Lesson
 
 TAUGHT_MAP_ROLE, EXAMPLES_ROLE, REGION_ROLE = "taught map", "examples", "taught region"
 """Roles of the layers; see `napari_xmag.layer_data.layer_metadata`."""
 
 _REGION_COLOR = "#ffffff"
+
+UNDRAWN: RGB = (255, 255, 255)
+"""Of a stroke that is of no class: it erases."""
 
 
 def show_taught_map(
@@ -52,24 +56,38 @@ def show_taught_map(
         viewer.layers.move(viewer.layers.index(shown.marks_layer), len(viewer.layers))
 
 
-def show_examples(viewer: ViewerModel, shown: TeachSlide, lesson: Lesson) -> None:
-    """Outline the patches of a slide that are examples, in the colours of their classes."""
+def show_examples(
+    viewer: ViewerModel,
+    shown: TeachSlide,
+    lesson: Lesson,
+    stroke: Sequence[int] = (),
+    stroke_color: RGB = UNDRAWN,
+) -> None:
+    """Outline the patches of a slide that are examples, in the colours of their classes.
+
+    Parameters
+    ----------
+    stroke
+        Patches of a stroke that is being drawn, which are outlined too.
+    stroke_color
+        In which colour.
+    """
     prepared, slide = shown.prepared, shown.slide
     if prepared is None or slide is None or shown.layer not in viewer.layers:
         return
     examples = lesson.on(prepared.id)
     colors = {kind.name: kind.color for kind in lesson.classes}
-    mark_places(
-        viewer, shown, slide, [(each.x, each.y) for each in examples], _rgba(examples, colors)
-    )
+    places = [(each.x, each.y) for each in examples] + prepared.centers[list(stroke)].tolist()
+    rgb = [colors[each.class_name] for each in examples] + [stroke_color] * len(stroke)
+    _mark(viewer, shown, slide, places, rgb)
 
 
-def mark_places(
+def _mark(
     viewer: ViewerModel,
     shown: TeachSlide,
     slide: Slide,
     places: Sequence[tuple[float, float]],
-    colors: NDArray[np.float64],
+    colors: Sequence[RGB],
 ) -> None:
     """Outline patches by their middles, x and y in level-0 pixels."""
     # napari counts from the middle of the first pixel, the core from its corner
@@ -85,7 +103,8 @@ def mark_places(
         layer.data = middles
     layer.selected_data = set()
     if len(middles):
-        layer.border_color = colors
+        rgb = np.array(colors, float) / 255
+        layer.border_color = np.hstack([rgb, np.ones((len(rgb), 1))])
         layer.size = _patch_side(shown)
     layer.refresh()
 
@@ -131,10 +150,3 @@ def _new_marks(shown: TeachSlide, slide: Slide) -> Points:
 def _patch_side(shown: TeachSlide) -> float:
     prepared = shown.prepared
     return float(prepared.features.stride_x) if prepared is not None else 1.0
-
-
-def _rgba(
-    examples: Sequence[Example], colors: dict[str, tuple[int, int, int]]
-) -> NDArray[np.float64]:
-    rgb = np.array([colors[each.class_name] for each in examples], float).reshape(-1, 3) / 255
-    return np.hstack([rgb, np.ones((len(rgb), 1))])

@@ -181,12 +181,12 @@ def answer(
         taught,
         {slide: class_picture(request.grounds[slide], shown[slide], chosen) for slide in shown},
     )
-    yield Measured({slide: tuple(areas(taught, slide, intervals=False)) for slide in shown})
+    measured = {slide: tuple(areas(taught, slide, intervals=False)) for slide in shown}
+    yield Measured(measured)
     yield estimate(taught)
-    measured = {}
     for slide in shown:
-        measured[slide] = tuple(areas(taught, slide))
-        yield Measured({**{s: tuple(areas(taught, s, intervals=False)) for s in shown}, **measured})
+        measured = {**measured, slide: tuple(areas(taught, slide))}
+        yield Measured(measured)
 
 
 def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, None]:
