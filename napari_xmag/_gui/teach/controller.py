@@ -349,8 +349,8 @@ class TeachController:
         hear
             Gets the model once it is there.
         """
-        taught = self.state.taught
-        if taught is None:
+        taught, encoder = self.state.taught, self.state.model_entry
+        if taught is None or encoder is None:
             return
 
         def done(event: object) -> None:
@@ -358,7 +358,7 @@ class TeachController:
                 tell(f"Saved: choose “{event.entry.name}” in Analyze slide.")
                 hear(event.entry)
 
-        work = tasks.save_model(taught, self.state.model, folder, replace=True)
+        work = tasks.save_model(taught, encoder, folder, replace=True)
         self.jobs.start(work, done)
 
     def export(self, folder: Path) -> None:

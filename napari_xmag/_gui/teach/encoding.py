@@ -40,14 +40,14 @@ class Encoding:
 
     def go_on(self) -> None:
         """Encode the next slide that waits, if none is being encoded."""
-        shown = self._next()
-        if self._job is not None or shown is None or shown.slide is None:
+        shown, model = self._next(), self._state.model_entry
+        if self._job is not None or shown is None or shown.slide is None or model is None:
             return
         self._shown = shown
         shown.progress = EncodeProgress("Starting")
         self._job = self._jobs.start(
-            tasks.encode(shown.slide, self._state.model, self._store),
-            partial(self._hear, shown, self._state.model),
+            tasks.encode(shown.slide, model, self._store),
+            partial(self._hear, shown, model.name),
             partial(self._end, shown),
             partial(self._fail, shown),
         )
@@ -71,7 +71,7 @@ class Encoding:
 
     def _waits(self, shown: TeachSlide) -> bool:
         can = shown.slide is not None and not shown.problem and shown.prepared is None
-        return can and bool(self._state.model)
+        return can and self._state.model_entry is not None
 
     def _hear(self, shown: TeachSlide, model: str, event: object) -> None:
         if isinstance(event, TilesDone):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
     from napari.layers import Image, Points, Shapes
+
+    from napari_xmag.zoo import ModelEntry
 
 
 class Tool(StrEnum):
@@ -156,7 +158,7 @@ class TeachState:
 
     slides: tuple[TeachSlide, ...] = ()
     current: TeachSlide | None = None
-    models: tuple[Any, ...] = ()
+    models: "tuple[ModelEntry, ...]" = ()
     model: str = ""
     lesson: Lesson = field(default_factory=Lesson)
     class_name: str = ""
@@ -168,3 +170,8 @@ class TeachState:
     areas: Mapping[SlideId, tuple[ClassArea, ...]] = field(default_factory=dict)
     suggestions: tuple[SuggestedPatch, ...] = ()
     similar: bool = False
+
+    @property
+    def model_entry(self) -> "ModelEntry | None":
+        """What is known of the chosen model."""
+        return next((entry for entry in self.models if entry.name == self.model), None)

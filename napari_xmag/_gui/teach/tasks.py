@@ -15,7 +15,8 @@ from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.teach.state import SuggestedPatch
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
-from napari_xmag.errors import TeachError, TissueError
+from napari_xmag.batch.models import opened_model
+from napari_xmag.errors import ModelError, TeachError, TissueError
 from napari_xmag.export.result_folders import result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
@@ -140,7 +141,7 @@ def survey() -> Generator[Encoders, None, None]:
 
 
 def encode(
-    slide: Slide, model: str, store: FeatureStore
+    slide: Slide, model: "ModelEntry", store: FeatureStore
 ) -> Generator[AnalyzeEvent | Encoded, None, None]:
     """Find the tissue of a slide and encode it, or take what the store has of it."""
     mask = yield from awaited(lambda: find_tissue(slide), "Finding tissue")
@@ -220,15 +221,18 @@ def picture_suggestions(
     yield tuple(found[number] for number in sorted(found))
 
 
-def _opened(model: str) -> StoredModel:
+def _opened(model: "ModelEntry") -> StoredModel:
+    """Open a model once for all slides, so that its engine is kept from one to the next."""
     prepare_torch()  # an engine may want PyTorch, which must not meet OpenGL unprepared
-    from napari_xmag.zoo import open_model
-
-    return open_model(model)
+    if model.info is None:
+        raise ModelError(
+            expected=f"the model {model.name}", found=model.problem, hint="Choose another one."
+        )
+    return opened_model(model.folder, model.info.sha256)
 
 
 def save_model(
-    taught: Taught, encoder: str, folder: Path, *, replace: bool
+    taught: Taught, encoder: "ModelEntry", folder: Path, *, replace: bool
 ) -> Generator[Waiting | SavedModel, None, None]:
     """Save what was learned among the user's models, all of it or nothing."""
     from napari_xmag.zoo import list_models
