@@ -81,5 +81,7 @@ def regions_choice(args: argparse.Namespace, targets: "Sequence[Target]") -> Reg
             found=f"{path.name} alone for {len(targets)} slides",
             hint="Give --regions a folder that holds <slide name>.geojson for each slide.",
         )
-    files = AnnotationFiles.of(target.annotated for target in targets)
+    # they travel with each task, so only where a folder is searched
+    in_folder = path is not None and path.is_dir()
+    files = AnnotationFiles.of(target.annotated for target in targets if in_folder)
     return RegionsChoice(args.tissue == "whole", path, tuple(args.regions_class), files)

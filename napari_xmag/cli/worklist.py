@@ -65,7 +65,8 @@ def run(args: argparse.Namespace) -> int:
     for line in words_of_skipped(found.searched):
         print(line, file=sys.stderr)
     added = worklist.add(found.rows)
-    worklist.save()
+    if not added:  # else it is saved
+        worklist.save()
     print(f"{added} added to {args.list}")
     failed = _take_in(worklist, args.results)
     if args.summary is not None:

@@ -143,7 +143,7 @@ def write_figures(figures: TeachFigures, config: Mapping[str, Any], out: Path) -
     }
     write_json(out / RESULTS, content)
     with whole_file(out / RESULTS_TABLE) as part:
-        part.write_text(_markdown(figures), encoding="utf-8")
+        part.write_text(_markdown(content), encoding="utf-8")
 
 
 def click_table(rows: Iterable[ClickRow]) -> list[dict[str, Any]]:
@@ -218,9 +218,9 @@ def _interval(values: Sequence[float]) -> tuple[float, float, float]:
     return float(np.mean(values)), float(low), float(high)
 
 
-def _markdown(figures: TeachFigures) -> str:
+def _markdown(content: Mapping[str, Any]) -> str:
     parts = [f"# Teaching by clicks\n\n{NOTICE}"]
-    lines = click_table(figures.clicks)
+    lines = content["clicks"]
     heads = ("source", "encoder", "fit", "judged", "clicks chosen", "clicks a class", "AUC")
     cells = [
         (
@@ -238,7 +238,7 @@ def _markdown(figures: TeachFigures) -> str:
             *("" if line[n] is None else f"{line[n]:+.3f}" for n in ("bias", "mean_error")),
             "" if line["covered"] is None else f"{line['covered']:.0%}",
         )
-        for line in estimate_table(figures.clicks)
+        for line in content["estimate"]
     ]
     columns = ("judged", "encoder", "clicks a class", "said", "bias", "mean error", "covered")
     parts.append("## Our own estimate\n\n" + table(columns, own))
@@ -247,7 +247,7 @@ def _markdown(figures: TeachFigures) -> str:
             *(line["source"], line["encoder"], line["variant"], line["unseen"]),
             *(str(line["clicks"]), f"{line['hit']:.0%}", f"{line['false_alarm']:.0%}"),
         )
-        for line in not_taught_table(figures.not_taught)
+        for line in content["not_taught"]
     ]
     columns = ("source", "encoder", "fit", "unseen class", "clicks a class", "hit", "false alarm")
     parts.append("## Not taught\n\n" + (table(columns, unseen) if unseen else "No third class."))

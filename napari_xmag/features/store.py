@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,23 +99,24 @@ class FeatureStore:
             if not folder.name.startswith(PART):
                 yield PatchFeatures.load(folder)
 
-    def of_slide(self, slide: str, image: int, encoder: str) -> PatchFeatures | None:
-        """Return the features of a slide that is not open; None when there are none, or damaged.
+    def of_slides(self, wanted: Collection[tuple[str, int, str]]) -> list[PatchFeatures]:
+        """Return the features of slides that are not open, as far as they are there and whole.
 
         Parameters
         ----------
-        slide, image, encoder
-            Fingerprint and picture of the slide and fingerprint of the encoder; see `FeatureKey`.
+        wanted
+            Fingerprint and picture of each slide and fingerprint of the encoder; see `FeatureKey`.
         """
-        wanted = slide, image, encoder
+        found: dict[tuple[str, int, str], PatchFeatures] = {}
         for folder in sorted(self._folders()):
-            if folder.name.startswith(PART) or stated_slide(folder) != wanted:
+            stated = None if folder.name.startswith(PART) else stated_slide(folder)
+            if stated is None or stated in found or stated not in wanted:
                 continue
             try:
-                return PatchFeatures.load(folder)
+                found[stated] = PatchFeatures.load(folder)
             except ResultError as error:
                 _log.warning("Kept features are not used. %s", error)
-        return None
+        return list(found.values())
 
     def writer(
         self,
@@ -150,7 +151,8 @@ class FeatureStore:
         dated = []
         for folder in self._folders():
             with suppress(OSError):  # another process may have removed it just now
-                dated.append((folder.stat().st_mtime, folder, _bytes_of(folder)))
+                size = _bytes_of(folder) if self.most_bytes is not None else 0
+                dated.append((folder.stat().st_mtime, folder, size))
         taken = 0
         for used, folder, size in sorted(dated, reverse=True):
             taken += size

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_xmag.slide.dicom import Instance
 from napari_xmag.slide.segments import some_segments
 from napari_xmag.slide.stored_color import (
+    EIGHT_BITS,
     ColorModel,
     Samples,
     StoredColor,
@@ -21,7 +22,7 @@ from napari_xmag.slide.stored_color import (
     decode_jpeg2000,
 )
 
-_ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+_ITEM = b"\xfe\xff\x00\xe0"
 _UNKNOWN = 0xFFFFFFFF
 _LITTLE = "1.2.840.10008.1.2"
 _NATIVE = {_LITTLE: "<", f"{_LITTLE}.1": "<", f"{_LITTLE}.2": ">"}
@@ -167,7 +168,9 @@ def frame_decoder(
         decode = partial(decode_jpeg, tables=None, is_ycbcr=judged.is_ycbcr)
     else:
         decode = partial(decode_jpeg2000, is_ycbcr=judged.is_ycbcr)
-    return _unwrapped(decode), StoredColor(ColorModel.RGB, peak, verified=judged.sure)
+    # what decodes JPEG 2000 in colour gives 8 bits, whatever is stored
+    bits = peak if instance.syntax in _JPEG else EIGHT_BITS
+    return _unwrapped(decode), StoredColor(ColorModel.RGB, bits, verified=judged.sure)
 
 
 def _unwrapped(decode: Callable[[bytes], Any]) -> _Decode:

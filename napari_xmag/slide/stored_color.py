@@ -19,6 +19,9 @@ Samples = NDArray[Any]
 _MOST_PIXELS = 2**28
 # ITU-R BT.601, as JFIF and TIFF take it.
 _LUMA = (0.299, 0.587, 0.114)
+EIGHT_BITS = 255
+"""The largest sample of 8 bits."""
+
 _FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 _CHROMA = np.arange(256) - 128
 _RED_OF_CR = np.rint(1.402 * _CHROMA).astype(np.int16)
@@ -59,7 +62,7 @@ class StoredColor:
     """
 
     model: ColorModel
-    peak: int = 255
+    peak: int = EIGHT_BITS
     palette: Pixels | None = None
     luma: tuple[float, ...] = _LUMA
     black_white: tuple[float, ...] = _FULL_RANGE

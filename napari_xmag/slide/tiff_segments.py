@@ -12,6 +12,7 @@ from napari_xmag.slide.codestreams import stream_pixels
 from napari_xmag.slide.plain_samples import PlainSamples
 from napari_xmag.slide.segments import Alpha, SegmentLevel, Segments, grid_size, some_segments
 from napari_xmag.slide.stored_color import (
+    EIGHT_BITS,
     ColorModel,
     Samples,
     StoredColor,
@@ -150,7 +151,9 @@ def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode,
     labelled = int(key.photometric) == _YCBCR or key.compression == _APERIO_YCBCR
     judged = components_are_ycbcr(some_segments(path, offsets, counts), key.jpegtables, labelled)
     decode = _jpeg if key.compression in _JPEG else _jpeg_2000
-    color = StoredColor(ColorModel.RGB, _peak(key), verified=judged.sure)
+    # what decodes JPEG 2000 in colour gives 8 bits, whatever is stored
+    peak = _peak(key) if key.compression in _JPEG else EIGHT_BITS
+    color = StoredColor(ColorModel.RGB, peak, verified=judged.sure)
     return decode(key, judged.is_ycbcr), color
 
 

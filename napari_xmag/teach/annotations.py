@@ -12,7 +12,6 @@ from napari_xmag.errors import TissueError
 from napari_xmag.files import write_json
 from napari_xmag.geometry import Box
 from napari_xmag.qupath.class_polygons import class_polygons, polygon_features
-from napari_xmag.qupath.classes import RGB
 from napari_xmag.qupath.features import annotation, feature_id
 from napari_xmag.qupath.labelled_regions import NO_LABEL, label_boxes, read_labelled_regions
 from napari_xmag.teach.classifier import Taught
@@ -108,7 +107,7 @@ def map_features(
         least_um2=settings.least_um2,
         smooth=settings.smooth,
     )
-    colors: dict[str, RGB] = {kind.name: kind.color for kind in taught.request.lesson.classes}
+    colors = taught.request.lesson.colors
     return polygon_features(polygons, frame, f"{slide.id.fingerprint} taught", colors)
 
 

@@ -12,7 +12,8 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import TeachError
 from napari_xmag.files import whole_file
 from napari_xmag.nets.patch_classifier import NOT_TAUGHT, Classified
-from napari_xmag.teach.classifier import ExamplePatches, Taught, fit_examples
+from napari_xmag.spreadsheets import as_text
+from napari_xmag.teach.classifier import Taught, fit_examples
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.regions import regions_of
@@ -87,17 +88,11 @@ def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.fl
     points = taught.layout.coordinates[prepared.id]
     draw = np.random.default_rng(0)
     found = []
+    names = np.unique(regions)
     for _ in range(_REPLICATES):
-        names = np.unique(regions)
         counts = np.bincount(draw.choice(names, len(names)), minlength=int(names.max()) + 1)
         rows = np.repeat(np.arange(len(examples)), counts[regions])
-        again = ExamplePatches(
-            examples.slides[rows],
-            examples.patches[rows],
-            examples.labels[rows],
-            examples.classes,
-            examples.elsewhere,
-        )
+        again = examples.chosen(rows)
         try:
             classifier = fit_examples(taught.request, again, taught.layout)
         except TeachError:
@@ -126,4 +121,5 @@ def write_areas(rows: Sequence[tuple[str, Sequence[ClassArea]]], path: Path) -> 
         for slide, found in rows:
             for item in found:
                 numbers = (item.mm2, item.share, item.low, item.high)
-                writer.writerow([slide, item.class_name, *(f"{n:.6g}" for n in numbers), NOTICE])
+                names = as_text(slide), as_text(item.class_name)
+                writer.writerow([*names, *(f"{n:.6g}" for n in numbers), NOTICE])

@@ -129,7 +129,7 @@ class ExamplePatches:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def chosen(self, rows: NDArray[np.bool_]) -> "ExamplePatches":
+    def chosen(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "ExamplePatches":
         """Return some of them."""
         return ExamplePatches(
             self.slides[rows], self.patches[rows], self.labels[rows], self.classes, self.elsewhere

@@ -89,6 +89,11 @@ class Lesson:
         return tuple(kind.name for kind in self.classes)
 
     @property
+    def colors(self) -> dict[str, RGB]:
+        """Colour of each class."""
+        return {kind.name: kind.color for kind in self.classes}
+
+    @property
     def slides(self) -> tuple[SlideId, ...]:
         """Slides that bear examples."""
         return tuple(dict.fromkeys(example.slide for example in self.examples))

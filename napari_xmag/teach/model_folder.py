@@ -101,7 +101,7 @@ def _require_encoder(taught: Taught, encoder: StoredModel) -> None:
 
 
 def _info(taught: Taught, of_encoder: ModelInfo, name: str, lesson: _LessonFacts) -> ModelInfo:
-    colors = {kind.name: kind.color for kind in taught.request.lesson.classes}
+    colors = taught.request.lesson.colors
     number = sum(lesson.examples)
     where = "1 slide" if lesson.slides == 1 else f"{lesson.slides} slides"
     return replace(

@@ -111,13 +111,10 @@ def kept_slides(
     like
         A slide that the same encoder encoded.
     """
-    found = []
-    for slide in slides:
-        features = store.of_slide(slide.fingerprint, slide.image, like.features.key.encoder)
-        if features is not None:
-            # how much of a patch is tissue matters for areas, and closed slides have none
-            found.append(PreparedSlide(features, np.ones(len(features))))
-    return found
+    encoder = like.features.key.encoder
+    found = store.of_slides({(slide.fingerprint, slide.image, encoder) for slide in slides})
+    # how much of a patch is tissue matters for areas, and closed slides have none
+    return [PreparedSlide(features, np.ones(len(features))) for features in found]
 
 
 def prepare_slide(features: PatchFeatures, mask: TissueMask) -> PreparedSlide:

@@ -182,9 +182,9 @@ def _moved(row: CohortRow, origin: Origin) -> tuple[LabelledRegion, ...]:
 def _unused(shapes: Sequence[BaseGeometry], corners: NDArray[np.float64]) -> list[str]:
     """Say how many parts of regions reach no patch, or no patch's centre."""
     parts: NDArray[np.object_] = np.array([*chain(*map(shapely.get_parts, shapes))], object)
-    boxes = shapely.STRtree([shapely.box(*edges) for edges in corners])
+    boxes = shapely.STRtree(np.asarray(shapely.box(*corners.T)))
     middles = (corners[:, :2] + corners[:, 2:]) / 2
-    centers = shapely.STRtree([shapely.Point(*middle) for middle in middles])
+    centers = shapely.STRtree(np.asarray(shapely.points(middles)))
     touched = np.isin(np.arange(len(parts)), boxes.query(parts, predicate="intersects")[0])
     used = np.isin(np.arange(len(parts)), centers.query(parts, predicate="covers")[0])
     used |= touched & (shapely.get_type_id(parts) == _POINT)

@@ -1,6 +1,5 @@
 """What the window does: it starts work, listens to it, and keeps the state true. No widgets."""
 
-import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,8 +25,6 @@ from napari_xmag.review.evidence import Foremost
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)

@@ -5,13 +5,13 @@ from functools import cache
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Layer, Shapes
+from napari.layers import Image, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession
-from napari_xmag._gui.shared.placing import add_quietly, placed
+from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
 from napari_xmag.analyze.heatmap import HeatMapView, fill_between, heat_map
 from napari_xmag.geometry import Box
 from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
@@ -63,7 +63,7 @@ def show_map(
     arguments = map_arguments(slide, picture)
     place = placed(session.layer, arguments["scale"], arguments["translate"])
     if layer is None or layer.data.shape != picture.pixels.shape:
-        _drop(viewer, layer)
+        drop_layer(viewer, layer)
         layer = Image(picture.pixels, contrast_limits=(low, high), **arguments | place)
         session.map_layer = layer
         _style(layer, look, low, high)
@@ -87,11 +87,6 @@ def _style(layer: Image, look: MapLook, low: float, high: float) -> None:
         layer.opacity = look.opacity
 
 
-def _drop(viewer: ViewerModel, layer: Layer | None) -> None:
-    if layer is not None and layer in viewer.layers:
-        viewer.layers.remove(layer)
-
-
 def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     """Outline a patch. The outline is moved: a layer made anew would hold up the window."""
     layer, (x, y) = session.mark_layer, box.center
@@ -102,7 +97,7 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     if layer is not None and layer in viewer.layers and _has_size(layer, box):
         layer.translate = place["translate"]
         return
-    _drop(viewer, layer)
+    drop_layer(viewer, layer)
     right, bottom = box.width / 2, box.height / 2
     corners = [[-bottom, -right], [-bottom, right], [bottom, right], [bottom, -right]]
     session.mark_layer = Shapes(

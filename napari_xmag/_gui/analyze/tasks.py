@@ -1,6 +1,5 @@
 """The work that threads do for the window: generators that know neither widget nor viewer."""
 
-import logging
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -8,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +35,9 @@ from napari_xmag.slide.tissue import (
 )
 
 if TYPE_CHECKING:
-    from napari_xmag.nets.model import SlideModel
+    from napari_xmag.analyze.encoder import AnyModel
     from napari_xmag.zoo import ModelEntry
 
-_log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 STRIP_PX = 224
 
@@ -57,7 +54,7 @@ class Surveyed:
 class ModelReady:
     """The model that the run uses."""
 
-    model: "SlideModel"
+    model: "AnyModel"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,18 +109,21 @@ class ModelShelf:
     def __init__(self) -> None:
         self._lock = Lock()
         self._loaded: tuple[Path, int] | None = None
-        self._model: SlideModel | None = None
+        self._model: AnyModel | None = None
 
-    def load(self, name: str) -> "SlideModel":
+    def load(self, name: str) -> "AnyModel":
         """Return the model, loading it when it is another than before, or its folder changed."""
         prepare_torch()
-        from napari_xmag.zoo import find_model, load_model
+        from napari_xmag.zoo import find_model, load_model, open_model
 
         with self._lock:
             folder = find_model(name)
             wanted = folder, folder.stat().st_mtime_ns
             if self._model is None or self._loaded != wanted:
-                self._model, self._loaded = load_model(folder), wanted
+                stored = open_model(folder)
+                # what was taught has no head of PyTorch
+                self._model = stored if stored.classifier is not None else load_model(folder)
+                self._loaded = wanted
             return self._model
 
 

@@ -31,6 +31,12 @@ def add_quietly(viewer: ViewerModel, layer: Layer) -> None:
         viewer.layers.selection = selected
 
 
+def drop_layer(viewer: ViewerModel, layer: Layer | None) -> None:
+    """Take a layer out of the viewer, if it is there."""
+    if layer is not None and layer in viewer.layers:
+        viewer.layers.remove(layer)
+
+
 def look_at(viewer: ViewerModel, slide: Image, mpp: Mpp, box: Box) -> None:
     """Move the camera so that a patch lies in the middle, with some of what is around it."""
     x, y = box.center

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell, tell_error
+from napari_xmag._gui.shared.placing import drop_layer
 from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
 from napari_xmag._gui.teach.layers import (
     UNDRAWN,
-    drop_layer,
     new_region,
     show_examples,
     show_taught_map,
@@ -175,7 +175,7 @@ class TeachController:
         state = self.state
         if state.current is None:
             return
-        colors = {kind.name: kind.color for kind in state.lesson.classes}
+        colors = state.lesson.colors
         erases = state.tool is Tool.ERASE
         color = UNDRAWN if erases else colors.get(state.class_name, UNDRAWN)
         show_examples(self.viewer, state.current, state.lesson, patches, color)
@@ -263,6 +263,7 @@ class TeachController:
 
     def _learn(self) -> None:
         self._likeness.drop()
+        self.state.similar = False
         self._answers.ask(tasks.AnswerRequest(self.session.request(), self._grounds()))
 
     def _grounds(self) -> dict[SlideId, MapGround]:
@@ -282,9 +283,9 @@ class TeachController:
     def _hear(self, event: object) -> None:
         state = self.state
         if isinstance(event, tasks.Mapped):
-            state.taught, state.problem, state.similar = event.taught, "", False
-            state.estimate = None
-            self._paint(event.pictures)
+            state.taught, state.problem, state.estimate = event.taught, "", None
+            if not state.similar:
+                self._paint(event.pictures)
             self._strip.ask(event.taught)
         elif isinstance(event, tasks.NotYet):
             self._nothing_learned(event.words)
@@ -297,8 +298,9 @@ class TeachController:
         state = self.state
         self._strip.drop()
         state.taught, state.problem, state.areas = None, words, {}
-        state.estimate, state.suggestions, state.similar = None, (), False
-        for shown in state.slides:
+        state.estimate, state.suggestions = None, ()
+        # an answer may come after the user asked what looks alike: that map stays
+        for shown in () if state.similar else state.slides:
             drop_layer(self.viewer, shown.map_layer)
 
     def _paint(self, pictures: Mapping[SlideId, NDArray[np.uint8]]) -> None:
@@ -328,12 +330,12 @@ class TeachController:
     def find_similar(self, slide: SlideId, patch: int) -> None:
         """Colour all patches of all open slides by how like a place they are."""
         request = tasks.SimilarRequest(self.session.request(), slide, patch, self._grounds())
+        self.state.similar = True
         self._likeness.ask(request)
 
     def _hear_alike(self, event: object) -> None:
         if isinstance(event, tasks.Alike):
             self._paint(event.pictures)
-            self.state.similar = True
 
     def show_classes(self) -> None:
         """Show the classes again instead of what looks alike."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Layer, Points, Shapes
+from napari.layers import Image, Points, Shapes
 from numpy.typing import NDArray
 
-from napari_xmag._gui.shared.placing import add_quietly, placed
+from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
 from napari_xmag._gui.teach.state import TeachSlide
 from napari_xmag.layer_data import layer_metadata, slide_title
 from napari_xmag.qupath.classes import RGB
@@ -76,7 +76,7 @@ def show_examples(
     if prepared is None or slide is None or shown.layer not in viewer.layers:
         return
     examples = lesson.on(prepared.id)
-    colors = {kind.name: kind.color for kind in lesson.classes}
+    colors = lesson.colors
     places = [(each.x, each.y) for each in examples] + prepared.centers[list(stroke)].tolist()
     rgb = [colors[each.class_name] for each in examples] + [stroke_color] * len(stroke)
     _mark(viewer, shown, slide, places, rgb)
@@ -125,12 +125,6 @@ def new_region(viewer: ViewerModel, shown: TeachSlide) -> Shapes:
     viewer.add_layer(layer)
     layer.mode = "add_polygon_lasso"
     return layer
-
-
-def drop_layer(viewer: ViewerModel, layer: Layer | None) -> None:
-    """Take a layer out of the viewer, if it is there."""
-    if layer is not None and layer in viewer.layers:
-        viewer.layers.remove(layer)
 
 
 def _new_marks(shown: TeachSlide, slide: Slide) -> Points:

@@ -32,7 +32,7 @@ class AreaTable(QWidget):
     def show_areas(self, areas: Sequence[ClassArea], lesson: Lesson) -> None:
         """Show the areas of one slide; patches unlike every example have their own sentence."""
         clear(self._grid)
-        colors = {kind.name: kind.color for kind in lesson.classes}
+        colors = lesson.colors
         rows = [area for area in areas if area.class_name != NOT_TAUGHT]
         self.setVisible(bool(rows))
         if rows:

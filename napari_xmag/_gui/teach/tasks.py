@@ -175,7 +175,7 @@ def answer(
     except (TeachError, TissueError) as error:
         yield NotYet(str(error))
         return
-    colors = {kind.name: kind.color for kind in request.teach.lesson.classes}
+    colors = request.teach.lesson.colors
     chosen = [colors[name] for name in taught.classes]
     shown = {slide: taught.maps[slide] for slide in request.grounds}
     yield Mapped(

@@ -55,9 +55,8 @@ class TeachWidget(BesideAnalyze):
         self.save = SavePanel()
         self._lay_out()
         self.controller = TeachController(napari_viewer, self.state)
-        self._keys = CanvasKeys(
-            napari_viewer, teach_keys(self.controller, self.state), self, self.in_front
-        )
+        self.keys = teach_keys(self.controller, self.state)
+        self._canvas_keys = CanvasKeys(napari_viewer, self.keys, self, self.in_front)
         self._wire_panels()
         self._wire_state()
         self._show_all()
@@ -228,7 +227,7 @@ class TeachWidget(BesideAnalyze):
 
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
-        self._keys.disconnect()
+        self._canvas_keys.disconnect()
         self._followed.stop()
         self.state.events.disconnect()
         self.controller.close()

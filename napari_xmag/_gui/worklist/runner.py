@@ -54,7 +54,7 @@ class Runner:
 
     def _next(self) -> None:
         row = self.worklist.next_waiting() if self.running else None
-        analysis = self._analysis()
+        analysis = self._analysis() if row is not None else None
         if row is None or analysis is None:
             self.running = False
             self.went_on.emit("")

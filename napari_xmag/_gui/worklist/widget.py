@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._about import NOTICE
+from napari_xmag._gui.analyze.tasks import Analysis
 from napari_xmag._gui.shared.canvas_keys import CanvasKey, CanvasKeys
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.neighbour import (
@@ -56,7 +57,7 @@ class WorklistWidget(BesideAnalyze):
         super().__init__(napari_viewer)
         self.worklist = Worklist()
         self.jobs = Jobs(tell_error)
-        self.runner = Runner(self.jobs, lambda: self._desk().analysis())
+        self.runner = Runner(self.jobs, self._analysis)
         self.runner.changed.connect(self._row_changed)
         self.runner.went_on.connect(self._went_on)
         self.table = WorklistTable(self.worklist)
@@ -273,6 +274,11 @@ class WorklistWidget(BesideAnalyze):
             tell_error(error)
             return False
         return True
+
+    def _analysis(self) -> Analysis | None:
+        """Ask *Analyze slide* how slides are analyzed, without bringing it to the front."""
+        desk = find_analyze(self.main_window())
+        return desk.analysis() if desk is not None else None
 
     def _desk(self) -> AnalyzeDesk:
         return open_analyze(self.viewer, self.main_window())

@@ -7,7 +7,7 @@ from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.guard.limits import size_problem
 from napari_xmag.slide.guard.tiff_walk import Directory, TiffWalk
 
-_WIDTH, _LENGTH, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
+_WIDTH, _LENGTH, _BITS, _SAMPLES = 256, 257, 258, 277
 _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_COUNTS = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 _PLANES = 284

@@ -9,11 +9,11 @@ from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
+from napari_xmag._gui.analyze.tasks import ModelShelf
 from napari_xmag._gui.teach.state import Tool
 from napari_xmag.analyze.engine import analyze_slide
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.lesson import Lesson
-from napari_xmag.zoo import open_model
 from tests._gui.teach.conftest import BORDER, HEIGHT, RIM, Classroom, open_classroom
 
 pytestmark = pytest.mark.window
@@ -206,7 +206,7 @@ def test_a_saved_model_analyzes_and_exports_can_be_read_again(
     classroom.widget.save.save.click()
     controller = classroom.widget.controller
     classroom.wait(lambda: not controller.jobs.running)
-    model = open_model("two-tissues")
+    model = ModelShelf().load("two-tissues")  # as Analyze slide does
     with open_slide(two_tissues[1]) as slide:
         result = analyze_slide(slide, model)
     assert result.classes[:2] == ("Tumor", "Other")
