@@ -157,6 +157,7 @@ class JsonReport:
 
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Write where the answers went."""
+        self._slide = {}
         paths = {"project": str(project), "backup": str(backup)}
         self._say({"event": "written_back", "images": images, **paths})
 

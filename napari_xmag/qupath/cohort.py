@@ -5,10 +5,10 @@ from pathlib import Path
 from napari_xmag.cohort.cohort import Cohort, check
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
-from napari_xmag.errors import CohortError, XmagError
+from napari_xmag.errors import CohortError, ProjectError, XmagError
 from napari_xmag.qupath.project import Project, ProjectEntry, read_project
-from napari_xmag.qupath.server import QuPathImage
-from napari_xmag.slide.open import open_slide
+from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
+from napari_xmag.slide.base import MppSource
 
 
 def read_project_cohort(
@@ -43,31 +43,45 @@ def read_project_cohort(
         _require_key(project, key)
     rows, altered = [], []
     for number, entry in enumerate(project.entries, 1):
+        mpp, found = _seen(entry.image)
         row = CohortRow(
             row=number,
             slide=entry.image.path,
             label=entry.metadata.get(label_key, "").strip(),
             patient=entry.metadata.get(patient_key, "").strip() if patient_key else "",
-            mpp=_missing_mpp(entry.image),
+            mpp=mpp,
         )
         rows.append(row)
-        if entry.image.problem:
-            words = f"{entry.name} was {entry.image.problem} in QuPath"
+        if found:
+            words = f"{entry.name} {found}"
             altered.append(Problem(number, words, "Add the slide itself to the project"))
     cohort = check(rows, open_slides=open_slides)
     problems = sorted([*altered, *cohort.problems], key=lambda problem: problem.row)
     return Cohort(cohort.rows, tuple(problems))
 
 
-def _missing_mpp(image: QuPathImage) -> float | None:
-    """Return the pixel size that QuPath was given for a slide that states none."""
-    if image.mpp is None or not image.path.exists():
-        return None
+def _seen(image: QuPathImage) -> tuple[float | None, str]:
+    """Look at what QuPath shows: training reads the first picture of a file, as it is stored.
+
+    Returns
+    -------
+    The pixel size that QuPath was given for a slide that states none, and why the picture cannot be
+    trained on, in words.
+    """
+    if image.problem:
+        return None, f"was {image.problem} in QuPath"
+    if not image.path.exists():
+        return None, ""  # listed among the problems of its row
     try:
-        with open_slide(image.path) as slide:
-            return image.mpp.mean if slide.mpp is None else None
+        with open_shown(image) as slide:
+            find_origin(image, slide)
+            given = slide.mpp.mean if slide.mpp_source is MppSource.USER and slide.mpp else None
+            first = slide.image.index == 1
+    except ProjectError as error:
+        return None, f"cannot be told in its file: {error.found}"
     except XmagError:  # listed among the problems of its row
-        return None
+        return None, ""
+    return given, "" if first else "is not the first picture of its file, which training reads"
 
 
 def _require_key(project: Project, key: str) -> None:

@@ -18,7 +18,7 @@ from napari_xmag.qupath.metadata import (
 from napari_xmag.qupath.project import Project, read_project
 from napari_xmag.qupath.write_back import EntryNote, write_back
 from tests.analyze.test_result import make_result
-from tests.qupath.projects import entry, server, write_project
+from tests.qupath.projects import entry, server, write_project, write_sections
 
 NOTE = EntryNote({"XMAG prediction": "malignant", "XMAG malignant": "0.980"}, "XMAG: malignant.")
 
@@ -117,6 +117,21 @@ def test_problems_are_listed(tmp_path: Path, pyramid_slide: Path) -> None:
     assert "row 1: image 1 was rotated in QuPath" in words
     assert "row 2: no label" in words
     assert "b.svs is not there" in words
+
+
+def test_a_picture_that_training_would_not_read_is_listed(tmp_path: Path) -> None:
+    slide = write_sections(tmp_path / "two.ome.tiff", (900, 700), (800, 600))
+    shown = [(800, 600), (900, 700), (500, 400)]
+    entries = [
+        entry(number, server(slide, size=size), metadata={"label": "A", "patient": str(number)})
+        for number, size in enumerate(shown, 1)
+    ]
+    path = write_project(tmp_path / "project.qpproj", *entries)
+    cohort = read_project_cohort(path, label_key="label", patient_key="patient")
+    found = {problem.row: problem.words for problem in cohort.problems if "image" in problem.words}
+    assert "not the first picture of its file" in found[1]
+    assert 2 not in found
+    assert "500×400" in found[3]
 
 
 def test_a_key_that_no_image_has(project: Project) -> None:
