@@ -21,7 +21,7 @@ def meant(cell: str) -> str:
     return cell[1:] if quoted else cell
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     """Write a CSV file, whole or not at all.
 
     Raises
@@ -35,8 +35,8 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
         table.writerows([as_text(row.get(name, "")) for name in columns] for row in rows)
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the rows that `write_table` wrote; none where there is no such file."""
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows that `write_csv` wrote; none where there is no such file."""
     names, *rows = _cells(path) or [[]]
     return [dict(zip(names, row, strict=False)) for row in rows if len(row) == len(names)]
 

@@ -9,7 +9,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.batch.events import SlideEncoded, SlideFailed
 from napari_xmag.batch.summary import FailedTable, SlideNames, require_own
 from napari_xmag.filenames import INDEX
-from napari_xmag.spreadsheets import read_table, write_table
+from napari_xmag.spreadsheets import read_csv, write_csv
 
 _COLUMNS = (
     *("slide", "image", "fingerprint", "folder", "encoder"),
@@ -67,11 +67,11 @@ class FeatureIndex:
         if not last and time.monotonic() < self._due:
             return
         if self._mine:
-            kept = {row["folder"]: row for row in read_table(self._store / INDEX)}
+            kept = {row["folder"]: row for row in read_csv(self._store / INDEX)}
             there = {name: row for name, row in kept.items() if (self._store / name).is_dir()}
             rows = sorted(
                 (there | self._mine).values(), key=lambda row: (row["slide"], row["image"])
             )
-            write_table(self._store / INDEX, _COLUMNS, rows)
+            write_csv(self._store / INDEX, _COLUMNS, rows)
         self._failed.write()
         self._due = time.monotonic() + _SECONDS

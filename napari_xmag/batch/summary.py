@@ -15,7 +15,7 @@ from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import FAILED_TABLE, OVERLAY, RESULT, SUMMARY_PAGE, SUMMARY_TABLE
 from napari_xmag.files import whole_file
 from napari_xmag.report.contact_sheet import SheetRow, contact_sheet, thumbnail
-from napari_xmag.spreadsheets import read_header, read_table, write_table
+from napari_xmag.spreadsheets import read_csv, read_header, write_csv
 
 Row = Mapping[str, str]
 
@@ -90,11 +90,11 @@ class FailedTable:
 
     def write(self) -> list[Row]:
         """Write the table; return its rows, those of earlier runs too."""
-        on_disk = {(row["slide"], row["image"]): row for row in read_table(self._path)}
+        on_disk = {(row["slide"], row["image"]): row for row in read_csv(self._path)}
         merged = on_disk | self._mine
         rows = [row for _, row in sorted(merged.items()) if row is not None]
         if rows:
-            write_table(self._path, _FAILED, rows)
+            write_csv(self._path, _FAILED, rows)
         else:
             self._path.unlink(missing_ok=True)
         return rows
@@ -157,7 +157,7 @@ class Summary:
             return
         rows, failed = self._rows(), self._failed.write()
         columns = (*_BEFORE, *_probabilities(rows), *_AFTER)
-        write_table(self._out / SUMMARY_TABLE, columns, rows)
+        write_csv(self._out / SUMMARY_TABLE, columns, rows)
         self._next_table = time.monotonic() + _SECONDS
         if last or now >= self._next_page:
             self._write_page(rows, failed)
@@ -166,7 +166,7 @@ class Summary:
 
     def _rows(self) -> list[Row]:
         """Return the rows of all results that are there, another run's too."""
-        on_disk = {row.get("folder", ""): row for row in read_table(self._out / SUMMARY_TABLE)}
+        on_disk = {row.get("folder", ""): row for row in read_csv(self._out / SUMMARY_TABLE)}
         kept = {
             folder: row
             for folder, row in on_disk.items()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.evaluate.config import ComparisonConfig
-from napari_xmag.evaluate.report import Entry, TaskReport, write_predictions
+from napari_xmag.evaluate.report import EncoderFigures, TaskReport, write_predictions
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, Steps, run_steps
 from napari_xmag.stats.folds import Indices, bootstrap_units, group_codes
@@ -134,12 +134,14 @@ def _resampled(
     return samples
 
 
-def _entry(outcome: Outcome, samples: Samples, config: ComparisonConfig) -> Entry:
+def _entry(outcome: Outcome, samples: Samples, config: ComparisonConfig) -> EncoderFigures:
     own, level = samples[outcome.encoder, outcome.method], config.bootstrap.level
     above: Mapping[str, Interval] = {}
     if outcome.encoder != config.against:
         above = difference(own, samples[config.against, outcome.method], level)
-    return Entry(outcome.encoder, outcome.method, intervals(own, level), above, outcome.facts)
+    return EncoderFigures(
+        outcome.encoder, outcome.method, intervals(own, level), above, outcome.facts
+    )
 
 
 def write_outcomes(path: Path, rows: Rows, outcomes: Sequence[Outcome]) -> None:

@@ -16,7 +16,7 @@ from napari_xmag.evaluate.config import PatchConfig, ProbeConfig
 from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.features import TileFeatures, content_hashes, tile_features
 from napari_xmag.evaluate.plots import plot_tasks
-from napari_xmag.evaluate.report import TaskReport, task_table, write_report
+from napari_xmag.evaluate.report import TaskReport, task_table, write_evaluation
 from napari_xmag.evaluate.tasks import PatchTask
 from napari_xmag.evaluate.tiles import LabelledTile, labelled_tiles, shorter_um
 from napari_xmag.progress.events import Progress, RunFinished, Stage
@@ -119,7 +119,7 @@ def evaluate_patches(
             reports.append((yield from _judge(few, name, features, facts, config, out)))
     meter = ProgressMeter(Stage.WRITING, 0)
     written = config.model_dump(mode="json")
-    writing = partial(write_report, out, "probe", written, reports, facts, task_table)
+    writing = partial(write_evaluation, out, "probe", written, reports, facts, task_table)
     yield from run_with_progress(writing, meter)
     yield from run_with_progress(partial(plot_tasks, reports, out), meter)
     yield RunFinished(out, {"tasks": [asdict(report) for report in reports]})

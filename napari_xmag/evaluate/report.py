@@ -27,7 +27,7 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class EncoderFigures:
     """One encoder with one method on one task.
 
     Attributes
@@ -66,11 +66,11 @@ class TaskReport:
     rows: int
     counts: Mapping[str, int]
     division: str
-    entries: Sequence[Entry]
+    entries: Sequence[EncoderFigures]
     notes: Sequence[str] = ()
 
 
-def write_report(
+def write_evaluation(
     out: Path,
     kind: str,
     config: Mapping[str, Any],
@@ -124,7 +124,9 @@ def task_table(task: TaskReport) -> str:
     return "\n\n".join([*parts, *(f"- {note}" for note in task.notes)])
 
 
-def _figures(entries: Sequence[tuple[Entry, Mapping[str, Interval]]], sign: str = "") -> str:
+def _figures(
+    entries: Sequence[tuple[EncoderFigures, Mapping[str, Interval]]], sign: str = ""
+) -> str:
     rows = [
         (entry.encoder, entry.method, *(_cell(values[name], sign) for name in FIGURES))
         for entry, values in entries

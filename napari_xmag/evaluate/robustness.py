@@ -13,7 +13,7 @@ from napari_xmag.evaluate.config import RobustnessConfig
 from napari_xmag.evaluate.encoders import TileSource
 from napari_xmag.evaluate.features import tile_features
 from napari_xmag.evaluate.patches import LabelledPatches, division, over_tasks, scale_notes
-from napari_xmag.evaluate.report import write_report
+from napari_xmag.evaluate.report import write_evaluation
 from napari_xmag.evaluate.robustness_report import (
     RobustnessTask,
     ShiftEntry,
@@ -81,7 +81,7 @@ def evaluate_robustness(
         )
     written = config.model_dump(mode="json")
     meter = ProgressMeter(Stage.WRITING, 0)
-    writing = partial(write_report, out, "robustness", written, tasks, facts, task_tables)
+    writing = partial(write_evaluation, out, "robustness", written, tasks, facts, task_tables)
     yield from run_with_progress(writing, meter)
     for one in tasks:
         drawing = partial(plot_robustness, one, out / f"{one.name}.png")

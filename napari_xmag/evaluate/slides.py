@@ -15,7 +15,7 @@ from napari_xmag.evaluate.compare import Outcome, Rows, compare, write_outcomes
 from napari_xmag.evaluate.config import SlidesConfig
 from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.plots import plot_tasks
-from napari_xmag.evaluate.report import TaskReport, task_table, write_report
+from napari_xmag.evaluate.report import TaskReport, task_table, write_evaluation
 from napari_xmag.evaluate.tasks import SlideTask
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
 from napari_xmag.mil.head_training import Bags, predict_slides, train_head
@@ -159,7 +159,7 @@ def evaluate_slides(config: SlidesConfig, out: Path) -> Generator[RunEvent, None
         place = out / f"{table.task.name}-predictions.csv"
         yield from run_with_progress(partial(write_outcomes, place, rows, found), meter)
     written = config.model_dump(mode="json")
-    writing = partial(write_report, out, "slides", written, reports, facts, task_table)
+    writing = partial(write_evaluation, out, "slides", written, reports, facts, task_table)
     yield from run_with_progress(writing, meter)
     yield from run_with_progress(partial(plot_tasks, reports, out), meter)
     yield RunFinished(out, {"tasks": [asdict(report) for report in reports]})

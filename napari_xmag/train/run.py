@@ -58,7 +58,7 @@ from napari_xmag.train.outcome import Learned, evaluate_learned, save_learned
 from napari_xmag.train.plan import make_plan
 from napari_xmag.train.regions import RegionClasses
 from napari_xmag.train.report.evaluate import REPLICATES
-from napari_xmag.train.report.report import write_report
+from napari_xmag.train.report.report import write_training_report
 from napari_xmag.train.run_folder import begin_folder, finished
 from napari_xmag.train.tiles import TileStore
 
@@ -342,5 +342,5 @@ def _finish(
         saving = partial(save_learned, learned, report, out, job.config, job.encoder, job.notes)
         yield from run_with_progress(saving, meter, thread)
         # Last: a folder with its metrics is a run that has ended.
-        yield from run_with_progress(partial(write_report, out, report), meter, thread)
+        yield from run_with_progress(partial(write_training_report, out, report), meter, thread)
     return report.metrics() | {"seconds": seconds}

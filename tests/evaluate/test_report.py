@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from napari_xmag.evaluate import plots
-from napari_xmag.evaluate.report import Entry, TaskReport, task_table, write_report
+from napari_xmag.evaluate.report import EncoderFigures, TaskReport, task_table, write_evaluation
 from napari_xmag.stats.metrics import FIGURES, Interval
 
 NAN = float("nan")
@@ -15,7 +15,10 @@ NAN = float("nan")
 def report(value: float, low: float = NAN) -> TaskReport:
     figures = dict.fromkeys(FIGURES, Interval(value, low, low + 0.1))
     above = dict.fromkeys(FIGURES, Interval(-0.05, -0.1, 0.0))
-    entries = [Entry("teacher", "linear", figures), Entry("student", "linear", figures, above)]
+    entries = [
+        EncoderFigures("teacher", "linear", figures),
+        EncoderFigures("student", "linear", figures, above),
+    ]
     return TaskReport("glas", ("a", "b"), 9, {"a": 4, "b": 5}, "Trained on 20.", entries, ["Note."])
 
 
@@ -32,7 +35,7 @@ def test_table_says_figures_differences_and_notes() -> None:
 def test_what_cannot_be_had_is_none_in_words_and_null_in_json(tmp_path: Path) -> None:
     assert "| teacher | linear | – |" in task_table(report(NAN))
     assert "0.900 (no CI)" in task_table(report(0.9))
-    write_report(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {}, task_table)
+    write_evaluation(tmp_path, "probe", {"cache": Path("x")}, [report(NAN)], {}, task_table)
     content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     figure = content["tasks"][0]["entries"][0]["figures"]["auc"]
     assert figure == {"value": None, "low": None, "high": None}

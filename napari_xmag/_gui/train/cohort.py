@@ -46,7 +46,7 @@ class CohortKeeper:
 
     def open_table(self, path: Path) -> None:
         """Read a table in place of what is there."""
-        self._begin(f"Reading {path.name} …", tasks.read_table(path))
+        self._begin(f"Reading {path.name} …", tasks.open_cohort(path))
 
     def make_examples(self, folder: Path) -> None:
         """Make example slides and take their table."""

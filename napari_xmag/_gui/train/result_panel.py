@@ -49,7 +49,7 @@ _FIGURES = (
 )
 
 
-class ResultPanel(QWidget):
+class TrainingResultPanel(QWidget):
     """Shows one training.
 
     Attributes

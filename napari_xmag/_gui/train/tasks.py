@@ -93,7 +93,7 @@ def key_of(row: CohortRow) -> SlideKey:
     return row.slide, row.mpp, row.regions
 
 
-def read_table(path: Path) -> Generator[Waiting | CohortRead, None, None]:
+def open_cohort(path: Path) -> Generator[Waiting | CohortRead, None, None]:
     """Read a table; its slides are not opened yet."""
     cohort = yield from awaited(lambda: read_cohort(path, open_slides=False), "Reading")
     kept = {row.row for row in cohort.rows}
@@ -167,7 +167,7 @@ def make_examples(folder: Path) -> Generator[Waiting | ExampleMade | CohortRead,
     with closing(write_sample_cohort(folder)) as slides:
         for done, _ in enumerate(slides, 1):
             yield ExampleMade(done, 32)
-    yield from read_table(folder / COHORT)
+    yield from open_cohort(folder / COHORT)
 
 
 def survey() -> Generator[tuple["ModelEntry", ...], None, None]:

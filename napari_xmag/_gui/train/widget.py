@@ -23,7 +23,7 @@ from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.train.cohort_panel import CohortPanel
 from napari_xmag._gui.train.controller import TrainController
 from napari_xmag._gui.train.curves import CurvesPanel
-from napari_xmag._gui.train.result_panel import ResultPanel
+from napari_xmag._gui.train.result_panel import TrainingResultPanel
 from napari_xmag._gui.train.review import Reviewer
 from napari_xmag._gui.train.run_panel import PlanGrid, TrainRunPanel
 from napari_xmag._gui.train.settings_panel import SettingsPanel
@@ -53,7 +53,7 @@ class TrainWidget(BesideAnalyze):
         self.settings = SettingsPanel()
         self.plan = PlanGrid()
         self.curves = CurvesPanel(self.controller.curves)
-        self.result = ResultPanel()
+        self.result = TrainingResultPanel()
         self.run = TrainRunPanel()
         self.reviewer = Reviewer(self)
         self._lay_out()

@@ -27,7 +27,7 @@ _KEPT = {_SUB_DIRECTORIES: 64, 279: 4096, 325: 4096}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IfdEntry:
     """A tag as it is listed.
 
     Attributes
@@ -52,7 +52,7 @@ class Entry:
 class Directory:
     """One directory of a TIFF: most often one picture, which may be a level."""
 
-    entries: Mapping[int, Entry]
+    entries: Mapping[int, IfdEntry]
 
     def number(self, tag: int, default: int = 0) -> int:
         """Return the first value of a tag."""
@@ -176,7 +176,7 @@ class _Reader:
         entries = dict(self._entry(raw[at : at + length]) for at in range(0, len(raw), length))
         return Directory(entries), following
 
-    def _entry(self, raw: bytes) -> tuple[int, Entry]:
+    def _entry(self, raw: bytes) -> tuple[int, IfdEntry]:
         tag, kind = struct.unpack_from(f"{self.order}HH", raw)
         count = int(struct.unpack_from(f"{self.order}{'Q' if self.wide else 'I'}", raw, 4)[0])
         inline = raw[8 if not self.wide else 12 :]
@@ -185,7 +185,9 @@ class _Reader:
         if size > len(inline):
             start = int(struct.unpack(f"{self.order}{'Q' if self.wide else 'I'}", inline)[0])
             end = start + size
-        return tag, Entry(count, self._values(tag, kind, count, inline, end), end, kind in _SIZES)
+        return tag, IfdEntry(
+            count, self._values(tag, kind, count, inline, end), end, kind in _SIZES
+        )
 
     def _values(self, tag: int, kind: int, count: int, inline: bytes, end: int) -> tuple[int, ...]:
         letter = _NUMBERS.get(kind)

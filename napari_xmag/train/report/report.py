@@ -14,10 +14,17 @@ from napari_xmag.train.report.evaluate import Report, SplitReport, evaluate_pred
 from napari_xmag.train.report.predictions import SlidePrediction, write_predictions
 from napari_xmag.train.report.record import RunRecord, read_curves, read_run
 
-__all__ = ["Report", "RunRecord", "SplitReport", "evaluate_predictions", "read_run", "write_report"]
+__all__ = [
+    "Report",
+    "RunRecord",
+    "SplitReport",
+    "evaluate_predictions",
+    "read_run",
+    "write_training_report",
+]
 
 
-def write_report(folder: Path, report: Report) -> None:
+def write_training_report(folder: Path, report: Report) -> None:
     """Write metrics.json, predictions.csv, report.md and ``plots/*.png``.
 
     The course of the training is drawn from the folder's scalars.csv where there is one.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_xmag._gui.train.result_panel import ResultPanel
+from napari_xmag._gui.train.result_panel import TrainingResultPanel
 from napari_xmag.train.report.predictions import SlidePrediction
 from napari_xmag.train.report.record import RunRecord
 
@@ -14,7 +14,7 @@ from napari_xmag.train.report.record import RunRecord
 def test_an_encoder_that_was_not_kept_is_said(
     qtbot: QtBot, tmp_path: Path, epoch: int | None, said: bool
 ) -> None:
-    panel = ResultPanel()
+    panel = TrainingResultPanel()
     qtbot.addWidget(panel)
     slide = SlidePrediction(
         Path("a.svs"), "a", "test", "benign", "malignant", (-1.0, 1.0), (0.12, 0.88)
@@ -29,7 +29,7 @@ def test_an_encoder_that_was_not_kept_is_said(
 
 
 def test_regions_have_a_line(qtbot: QtBot, tmp_path: Path) -> None:
-    panel = ResultPanel()
+    panel = TrainingResultPanel()
     qtbot.addWidget(panel)
     slide = SlidePrediction(
         Path("a.svs"), "a", "test", "benign", "malignant", (-1.0, 1.0), (0.12, 0.88)

@@ -16,7 +16,12 @@ from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.report.kfold import summarise_folds
 from napari_xmag.train.report.plots import plot_splits
 from napari_xmag.train.report.predictions import write_predictions
-from napari_xmag.train.report.report import Report, evaluate_predictions, read_run, write_report
+from napari_xmag.train.report.report import (
+    Report,
+    evaluate_predictions,
+    read_run,
+    write_training_report,
+)
 
 CLASSES = ("benign", "malignant")
 
@@ -139,7 +144,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "scalars.csv").write_text(
         "stage,epoch,train_loss,validation_auc\nhead,1,0.7,0.5\nhead,2,0.5,0.75\n"
     )
-    write_report(tmp_path, found)
+    write_training_report(tmp_path, found)
     read = read_run(tmp_path)
     assert read.predictions == found.predictions
     assert read.predictions[0].mpp == 0.25
