@@ -42,6 +42,7 @@ from napari_xmag.config import load_config
 from napari_xmag.markdown import table
 from napari_xmag.mil.features import slide_features
 from napari_xmag.mil.head_training import Bags, train_head
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.encoder import load_encoder, timm_spec
 from napari_xmag.nets.student import StudentOutput, StudentSpec
 from napari_xmag.progress.events import EpochDone
@@ -131,7 +132,7 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
     if way == "rgb":
         student = MeanColor(encoder.student.spec)
         features = [
-            finish(slide_features(r.slide, None, student, granularity=granularity))
+            finish(slide_features(r.slide, None, TileEncoder(student, granularity)))
             for r in cohort.rows
         ]
         task = finish(

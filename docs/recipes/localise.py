@@ -14,6 +14,7 @@ import argparse
 import csv
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures, slide_features
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import pick_device, ready_on
 from napari_xmag.nets.info import Granularity
@@ -71,10 +73,8 @@ def encoded(
 ) -> list[SlideFeatures]:
     """Return the features of slides."""
     student = ready_on(student, pick_device(device))
-    return [
-        finish(slide_features(composed / row["slide"], None, student, granularity=granularity))
-        for row in rows
-    ]
+    with closing(TileEncoder(student, granularity, slides=len(rows))) as encoder:
+        return [finish(slide_features(composed / row["slide"], None, encoder)) for row in rows]
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from napari_xmag.evaluate.teach_config import ComposedSource
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import PatchFeatures
 from napari_xmag.mil.features import SlideFeatures, slide_features
+from napari_xmag.mil.tile_encoder import TileEncoder
+from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student, StudentSpec
 from napari_xmag.progress.events import Progress
 from napari_xmag.slide.base import require_mpp
@@ -68,7 +71,7 @@ def mean_color_student(like: StudentSpec) -> Student:
 
 
 def composed_slides(
-    source: ComposedSource, encoder: TileSource, granularity: str
+    source: ComposedSource, encoder: TileSource, granularity: Granularity
 ) -> Generator[Progress, None, list[ComposedSlide]]:
     """Encode the slides of a source that show at least two classes.
 
@@ -86,19 +89,19 @@ def composed_slides(
     half = len(there) // 2
     turns = [name for pair in zip(there[:half], there[half:], strict=False) for name in pair]
     classes = tuple(sorted({island["label"] for name in turns for island in truth[name]}))
+    chosen = turns[: source.slides]
     found = []
-    for name in turns[: source.slides]:
-        steps = slide_features(
-            source.folder / name,
-            None,
-            encoder.student,
-            granularity="cells" if granularity == "cells" else "tiles",
-            cache=encoder.cache,
-            encoder_id=encoder.identity,
-            batch=encoder.batch,
-        )
-        features = yield from steps
-        found.append(_composed(source.folder / name, features, encoder, truth[name], classes))
+    tile_encoder = TileEncoder(encoder.student, granularity, encoder.batch, slides=len(chosen))
+    with closing(tile_encoder):
+        for name in chosen:
+            features = yield from slide_features(
+                source.folder / name,
+                None,
+                tile_encoder,
+                cache=encoder.cache,
+                encoder_id=encoder.identity,
+            )
+            found.append(_composed(source.folder / name, features, encoder, truth[name], classes))
     if len(found) < 3:
         raise CohortError(
             expected=f"at least three slides of two classes or more in {source.folder}",

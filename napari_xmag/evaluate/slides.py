@@ -1,6 +1,7 @@
 """Slide tasks: an attention head on the frozen features of labelled slides."""
 
 from collections.abc import Container, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from napari_xmag.evaluate.tasks import SlideTask
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
 from napari_xmag.mil.head_training import Bags, predict_slides, train_head
 from napari_xmag.mil.task import SlideBag
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.info import Granularity, softmax
 from napari_xmag.progress.events import Progress, RunEvent, RunFinished, SlideLeftOut, Stage
 from napari_xmag.progress.heartbeat import (
@@ -212,21 +214,22 @@ def _encode_all(
     tables: Sequence[SlideTable], source: TileSource, granularity: Granularity, min_tissue: float
 ) -> Generator[RunEvent, None, Features]:
     """Encode all slides; those without tissue are told and left out."""
+    wanted = list(dict.fromkeys((row.slide, row.mpp) for table in tables for row in table.rows))
+    tile_encoder = TileEncoder(source.student, granularity, source.batch, slides=len(wanted))
 
     def one(slide: SlideKey) -> Generator[Progress, None, SlideFeatures | TissueError]:
         steps = slide_features(
             *slide,
-            source.student,
-            granularity=granularity,
+            tile_encoder,
             min_tissue=min_tissue,
             cache=source.cache,
             encoder_id=source.identity,
-            batch=source.batch,
         )
         return or_blank(steps)
 
-    wanted = list(dict.fromkeys((row.slide, row.mpp) for table in tables for row in table.rows))
-    found = dict(zip(wanted, (yield from over_items(Stage.ENCODING, wanted, one)), strict=True))
+    with closing(tile_encoder):
+        encoded = yield from over_items(Stage.ENCODING, wanted, one)
+    found = dict(zip(wanted, encoded, strict=True))
     for (path, _), item in found.items():
         if isinstance(item, TissueError):
             yield SlideLeftOut(path, item.found)

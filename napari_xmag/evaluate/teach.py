@@ -21,6 +21,7 @@ from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.teach_config import ComposedSource, TeachConfig, TeachVariant
 from napari_xmag.evaluate.teach_report import NotTaughtRow, TeachFigures, write_figures
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
+from napari_xmag.nets.info import Granularity
 from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, Steps, run_steps, run_with_progress
 from napari_xmag.teach.classifier import lay_out
@@ -96,7 +97,7 @@ def _encoders(config: TeachConfig) -> list[EncoderConfig | None]:
     return [*config.encoders, *([None] if config.mean_color else [])]
 
 
-def _granularity(encoder: EncoderConfig | None, config: TeachConfig) -> str:
+def _granularity(encoder: EncoderConfig | None, config: TeachConfig) -> Granularity:
     return (encoder or config.encoders[0]).granularity
 
 

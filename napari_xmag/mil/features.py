@@ -19,9 +19,7 @@ from napari_xmag._about import __version__
 from napari_xmag.errors import TissueError
 from napari_xmag.files import file_crc, whole_file
 from napari_xmag.geometry import Box
-from napari_xmag.nets.device import DeviceBatch, encode_bag
-from napari_xmag.nets.info import Granularity
-from napari_xmag.nets.student import Student
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
 
@@ -60,13 +58,11 @@ class SlideFeatures:
 def slide_features(
     path: Path,
     mpp: float | None,
-    student: Student,
+    encoder: TileEncoder,
     *,
-    granularity: Granularity = "tiles",
     min_tissue: float = 0.2,
     cache: Path | None = None,
     encoder_id: str = "",
-    batch: DeviceBatch | None = None,
 ) -> Generator[Progress, None, SlideFeatures]:
     """Encode all tissue of a slide.
 
@@ -74,14 +70,12 @@ def slide_features(
     ----------
     mpp
         Pixel size given for this slide, or None to take the file's.
-    granularity
-        What the head will weigh: tiles, or their cells.
+    encoder
+        Encodes the tiles; stays open for the next slide.
     min_tissue
         Least share of tissue in a patch.
     cache
         Folder where features are kept for another run with the same ``encoder_id``.
-    batch
-        Device, precision and batch size; by default those that suit the student's device.
 
     Raises
     ------
@@ -90,13 +84,13 @@ def slide_features(
     XmagError
         When the slide does not open.
     """
-    encoding = _Encoding(path, mpp, student, granularity, min_tissue, batch)
+    encoding = _Encoding(path, mpp, encoder, min_tissue)
     meter = ProgressMeter(Stage.ENCODING, 0, "tiles", item=path.name)
     with one_thread() as thread:
         if cache is None:
             return (yield from encoding.run(meter, thread))
-        precision = batch and str(batch.dtype)
-        parts = (student.spec, granularity, min_tissue, encoder_id, precision)
+        spec, precision = encoder.student.spec, str(encoder.batch.dtype)
+        parts = (spec, encoder.granularity, min_tissue, encoder_id, precision)
         naming = partial(slide_identity, path, mpp, parts)
         name = yield from run_with_progress(naming, meter, thread)
         place = cache / f"{name}.npz"
@@ -182,10 +176,8 @@ class _Encoding:
 
     path: Path
     mpp: float | None
-    student: Student
-    granularity: Granularity
+    encoder: TileEncoder
     min_tissue: float
-    batch: DeviceBatch | None
 
     def run(
         self, meter: ProgressMeter, thread: ThreadPoolExecutor
@@ -197,6 +189,8 @@ class _Encoding:
         with closing((yield from run_with_progress(opening, meter, thread))) as slide:
             bag = yield from run_with_progress(partial(self._planned, slide), meter, thread)
             meter.total = len(bag.tiles.boxes)
+            preparing = partial(self.encoder.prepare, meter.total)
+            yield from run_with_progress(preparing, meter, thread)
             parts, found = [], []
             for batch in _batches(slide, bag.tiles, meter):
                 if isinstance(batch, Progress):
@@ -213,22 +207,20 @@ class _Encoding:
         from napari_xmag.slide.bag import plan_bag
         from napari_xmag.slide.tissue import find_tissue
 
-        spec = self.student.spec
+        spec = self.encoder.student.spec
         return plan_bag(
             slide,
             find_tissue(slide),
             mpp=spec.mpp,
             tile_px=spec.tile_px,
-            cells=spec.cells if self.granularity == "cells" else 1,
+            cells=spec.cells if self.encoder.granularity == "cells" else 1,
             min_tissue=self.min_tissue,
         )
 
     def _encoded(self, batch: "list[Tile]", bag: "Bag") -> NDArray[np.float32]:
         tissue = bag.members[[tile.index for tile in batch]] >= 0
         pixels = np.stack([tile.pixels for tile in batch if tile.pixels is not None])
-        features = encode_bag(self.student, pixels, self.batch, self.granularity).cpu().numpy()
-        of_tissue: NDArray[np.float32] = features[tissue]
-        return of_tissue
+        return self.encoder.encode(pixels)[tissue]
 
 
 def _nothing_in(path: Path, tiles: int) -> TissueError:

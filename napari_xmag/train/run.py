@@ -29,6 +29,7 @@ from napari_xmag.learn.distributed import (
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
 from napari_xmag.mil.head_training import Bags, Workplace, train_head
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
@@ -310,26 +311,26 @@ def _features(
     rows: Sequence[CohortRow], job: _Job, student: Student, encoder_id: str
 ) -> Generator[Progress, None, list[SlideFeatures | TissueError]]:
     """Encode all slides, each process its share; all of them read what is in the cache then."""
+    own = [rows[index] for index in share(len(rows), job.processes)]
+    tile_encoder = TileEncoder(student, job.config.granularity, job.batch, slides=len(own))
 
     def one(row: CohortRow) -> Generator[Progress, None, SlideFeatures | TissueError]:
         steps = slide_features(
             row.slide,
             row.mpp,
-            student,
-            granularity=job.config.granularity,
+            tile_encoder,
             min_tissue=job.config.min_tissue,
             cache=job.cache,
             encoder_id=encoder_id,
-            batch=job.batch,
         )
         return or_blank(steps)
 
-    own = [rows[index] for index in share(len(rows), job.processes)]
-    found = yield from over_items(Stage.ENCODING, own, one)
-    if job.processes.world == 1:
-        return found
-    yield from await_all(job.processes, Stage.ENCODING)
-    return (yield from over_items(Stage.ENCODING, rows, one))
+    with closing(tile_encoder):
+        found = yield from over_items(Stage.ENCODING, own, one)
+        if job.processes.world == 1:
+            return found
+        yield from await_all(job.processes, Stage.ENCODING)
+        return (yield from over_items(Stage.ENCODING, rows, one))
 
 
 def _finish(

@@ -9,6 +9,7 @@ import pytest
 
 from napari_xmag.geometry import Mpp
 from napari_xmag.mil.features import SlideFeatures, slide_features, slide_identity
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.slide.mpp_store import remember_mpp
@@ -28,8 +29,8 @@ def plain(path: Path, seed: int) -> Path:
 
 
 def features(path: Path, encoder: Encoder, cache: Path, mpp: float | None = None) -> SlideFeatures:
-    steps = slide_features(path, mpp, encoder.student, cache=cache, encoder_id="tiny")
-    return finish(steps)
+    tiles = TileEncoder(encoder.student)
+    return finish(slide_features(path, mpp, tiles, cache=cache, encoder_id="tiny"))
 
 
 def test_another_slide_under_the_same_path_is_encoded_anew(

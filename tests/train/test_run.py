@@ -15,6 +15,7 @@ from napari_xmag.cohort.cohort import Cohort, read_cohort
 from napari_xmag.errors import CohortError, ConfigError
 from napari_xmag.learn.fit import FitConfig
 from napari_xmag.mil.features import slide_features
+from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.progress.events import (
@@ -325,8 +326,8 @@ def _require_what_the_model_says(model_folder: Path, out: Path, slides: Path) ->
     model = zoo.load_model(model_folder)
     for row in _predictions(out)[:3]:
         path = slides / Path(row["slide"]).name
-        granularity = model.info.granularity
-        features = finish(slide_features(path, None, model.student.eval(), granularity=granularity))
+        encoder = TileEncoder(model.student.eval(), model.info.granularity)
+        features = finish(slide_features(path, None, encoder))
         with torch.inference_mode():
             logits = model.head(torch.from_numpy(np.array(features.features))).logits
         found = model.info.probabilities(logits.numpy())[1][1]
