@@ -17,6 +17,7 @@ frozen      the same with the head over cells
 end-to-end  the same, then encoder and head together
 regions     frozen, and the head over cells learns from regions of a share of the slides, too
 regions-end-to-end  the same, then encoder and head together, with the regions
+start-regions, start-regions-end-to-end  the same two from --start
 
 Figures on the test slides (localise.py): slide AUC, and how well attention and evidence find the
 malignant fields. Each row is written to OUT/<source>-<seed>/<way>.json when it is done and is not
@@ -51,7 +52,17 @@ from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.run import train
 from napari_xmag.zoo import find_model, load_model
 
-WAYS = ("rgb", "start", "tiles", "frozen", "end-to-end", "regions", "regions-end-to-end")
+WAYS = (
+    "rgb",
+    "start",
+    "tiles",
+    "frozen",
+    "end-to-end",
+    "regions",
+    "regions-end-to-end",
+    "start-regions",
+    "start-regions-end-to-end",
+)
 FIGURES = ("auc", "balanced_accuracy", "localisation_auc_attention", "localisation_auc_evidence")
 
 
@@ -125,7 +136,7 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
         *args.settings,
     ]
     config = load_config(None, settings, TrainConfig, manual="docs/train.md")
-    name = "regions.csv" if way.startswith("regions") else "cohort.csv"
+    name = "regions.csv" if "regions" in way else "cohort.csv"
     cohort = read_cohort(composed / name, open_slides=False)
     tested = rows_of(composed, "test")
     encoder = load_encoder(args.encoder or find_model())
@@ -140,7 +151,7 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
         )
         found = [f for r, f in zip(cohort.rows, features, strict=True) if r.split == "test"]
         return measured(task.folded(), found, composed, tested)
-    if way == "start":
+    if way.startswith("start"):
         spec = encoder.student.spec
         sizes = {"mpp": spec.mpp, "tile_px": spec.tile_px, "layers": spec.layers}
         encoder = load_encoder(args.start, timm_spec(args.start, **sizes))
