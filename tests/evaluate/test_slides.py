@@ -158,7 +158,7 @@ SLOW = (
     "napari_xmag.mil.head_training._evaluated",
     "napari_xmag.stats.metrics.figures",
     "napari_xmag.evaluate.slides.write_outcomes",
-    "napari_xmag.evaluate.slides.write_report",
+    "napari_xmag.evaluate.slides.write_evaluation",
     "napari_xmag.evaluate.slides.plot_tasks",
 )
 

@@ -37,7 +37,7 @@ SLOW = (
     "napari_xmag.stats.metrics.figures",
     "napari_xmag.nets.model.TrainingRange.fit",
     "napari_xmag.zoo.save_model",
-    "napari_xmag.train.run.write_report",
+    "napari_xmag.train.run.write_training_report",
     "napari_xmag.train.report.plots.plot_splits",
     "napari_xmag.train.report.kfold.read_predictions",
     "napari_xmag.train.report.kfold.write_predictions",
