@@ -30,7 +30,8 @@ _SLIDES = 3
 _TILES = 16
 _PLACES = 512
 _GB = 1e9
-# Weights, gradients, both moments of AdamW, moving average, and the best one so far.
+# Weights, gradients, both moments of AdamW, moving average, and the best one so far. A checkpoint
+# holds as much, but that the model takes the place of the gradients.
 _COPIES = 6
 
 
@@ -56,6 +57,7 @@ def make_plan(
     config: TrainConfig,
     device: torch.device,
     cache: Path,
+    out: Path,
     divisions: int = 1,
 ) -> Generator[Progress, None, RunPlan]:
     """Measure a few slides and tell what the whole training will take.
@@ -68,13 +70,15 @@ def make_plan(
         The encoder, on ``device``.
     cache
         Folder of features and tiles.
+    out
+        Folder of checkpoints and models.
     divisions
         How often all of it is trained.
 
     Raises
     ------
     ConfigError
-        When the disk has too little room.
+        When a disk that will be written to has too little room.
     """
     meter = ProgressMeter(Stage.PLANNING, _SLIDES + 1)
     chosen = yield from run_with_progress(partial(_chosen, rows), meter)
@@ -85,13 +89,25 @@ def make_plan(
     rates = yield from run_with_progress(partial(_rates, trials, student, config, device), meter)
     estimate = _Estimate(rows, trials, rates, student, config, divisions)
     plan = estimate.plan(device, _free(cache))
-    if plan.disk_gb > plan.disk_free_gb:
-        raise ConfigError(
-            expected=f"{plan.disk_gb} GB of free disk space for features and tiles",
-            found=f"{plan.disk_free_gb} GB free at {cache}",
-            hint="Choose another folder for the cache, or lower end_to_end.store_gb.",
-        )
+    _require_room(plan.disk_gb, cache, "features and tiles")
+    together = _disk(out) == _disk(cache)
+    _require_room(
+        estimate.record_gb + (plan.disk_gb if together else 0.0),
+        out,
+        "checkpoints and models" + (", features and tiles" if together else ""),
+    )
     return plan
+
+
+def _require_room(wanted: float, folder: Path, what: str) -> None:
+    free = _free(folder)
+    if wanted > free:
+        raise ConfigError(
+            expected=f"{wanted:.3g} GB of free disk space for {what}",
+            found=f"{free:.3g} GB free at {folder}",
+            hint="Make room, choose another folder for the run or its cache, or lower "
+            "end_to_end.store_gb.",
+        )
 
 
 def _chosen(rows: Sequence[CohortRow]) -> list[CohortRow]:
@@ -307,6 +323,12 @@ class _Estimate:
         return 2 * features + min(pixels, self.config.end_to_end.store_gb)
 
     @property
+    def record_gb(self) -> float:
+        """Room for the checkpoint and the model of each division, and for a newer checkpoint."""
+        weights = sum(parameter.numel() for parameter in self.student.parameters()) * 4
+        return (self.divisions + 1) * (_COPIES if self.end_to_end else 1) * weights / _GB
+
+    @property
     def memory_gb(self) -> float:
         """Memory for weights, and for what learning them takes."""
         weights = sum(parameter.numel() for parameter in self.student.parameters()) * 4
@@ -341,5 +363,12 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _free(folder: Path) -> float:
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    return round(shutil.disk_usage(place).free / _GB, 2)
+    return round(shutil.disk_usage(_existing(folder)).free / _GB, 2)
+
+
+def _disk(folder: Path) -> int:
+    return _existing(folder).stat().st_dev
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())

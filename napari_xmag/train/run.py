@@ -153,7 +153,7 @@ def train(
         meter = ProgressMeter(Stage.LOADING, 0)
         job = yield from run_with_progress(partial(making, processes), meter)
         if not (resume and (out / CONFIG).exists()):
-            yield RunPlanned((yield from _plan(divisions, job)))
+            yield RunPlanned((yield from _plan(divisions, job, out)))
         yield from _divisions(divisions, out, job)
         if cache is None and processes.first:
             shutil.rmtree(job.cache, ignore_errors=True)
@@ -186,13 +186,11 @@ def _job(
 
 
 def _plan(
-    divisions: Sequence[Sequence[CohortRow]], job: _Job
+    divisions: Sequence[Sequence[CohortRow]], job: _Job, out: Path
 ) -> Generator[Progress, None, RunPlan]:
-    return (
-        yield from make_plan(
-            divisions[0], job.encoder.student, job.config, job.device, job.cache, len(divisions)
-        )
-    )
+    student, config = job.encoder.student, job.config
+    planning = make_plan(divisions[0], student, config, job.device, job.cache, out, len(divisions))
+    return (yield from planning)
 
 
 def _divisions(
