@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.abstain import MOST_UNREADABLE, NO_ANSWER, deciding_flags, reasons
 from napari_xmag.analyze.flags import Flag
+from napari_xmag.analyze.saved_document import require_document, require_on_grid
 from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.analyze.tissue_used import describe_tissue
 from napari_xmag.errors import ResultError
@@ -254,9 +255,11 @@ class SlideResult:
         try:
             data = parse_json((folder / RESULT).read_text(encoding="utf-8"))
             _check_format(data)
+            require_document(data)
             patches = read_tiles_csv(folder / PATCHES, data["classes"])
             if len(patches) != data["tiles"]:
                 raise ValueError(f"{len(patches)} of {data['tiles']} tiles in tiles.csv")
+            require_on_grid(patches, (data["grid"]["rows"], data["grid"]["columns"]))
             return _from_json(data, patches)
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ResultError):

@@ -132,14 +132,23 @@ def read_tiles_csv(path: Path, classes: Sequence[str]) -> PatchTable:
             raise ValueError(f"columns {', '.join(header)}")
         # strict: a cut row must not shift the others
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(wanted)
-        return _table(columns, len(classes))
-    except (OSError, ValueError) as error:
+        return _finite(_table(columns, len(classes)))
+    except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise ResultError(
             expected=f"a table of patches with {len(classes)} classes in {path.name}",
             found=str(error),
             hint="Load a folder that this program saved, unaltered, or analyze the slide again.",
             causes=(error,),
         ) from error
+
+
+def _finite(table: PatchTable) -> PatchTable:
+    numbers = (getattr(table, field.name) for field in fields(table))
+    if not all(np.isfinite(column).all() for column in numbers):
+        raise ValueError("numbers that are none, or infinite")
+    if len(table) and min(table.width.min(), table.height.min()) <= 0:
+        raise ValueError("patches without an area")
+    return table
 
 
 def _evidence_names(classes: Sequence[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """Features of a slide's patches as they lie on disk; docs/features.md describes the layout."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError
 from napari_xmag.features.key import FeatureKey
+from napari_xmag.files import parse_json
 from napari_xmag.nets.folder import file_sha256
 
 FORMAT, VERSION = "napari-xmag patch features", 1
@@ -136,7 +136,7 @@ class PatchFeatures:
             When the folder holds no features, not all of them, or altered ones.
         """
         try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            about = parse_json((folder / ABOUT).read_text(encoding="utf-8"))
             _check(folder, about)
             places = np.load(folder / PLACES, allow_pickle=False).astype(np.int64)
             return _from_about(about, mapped(folder), places)
@@ -200,7 +200,7 @@ def mapped(folder: Path) -> NDArray[np.float16]:
 def stated_slide(folder: Path) -> tuple[str, int, str] | None:
     """Return which slide, picture and encoder a folder states, without looking at the features."""
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = parse_json((folder / ABOUT).read_text(encoding="utf-8"))
         slide = about["slide"]
         return slide["fingerprint"], slide["image"], about["encoder"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from napari_xmag.errors import ExportError
-from napari_xmag.files import whole_file
+from napari_xmag.files import parse_json, whole_file
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _whole(content: bytes, path: Path) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError:
             _log.warning("A record in %s was cut when a program ended; it is left out", path)
             continue

@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
 from napari_xmag.errors import ResultError
-from napari_xmag.files import whole_file
+from napari_xmag.files import parse_json, whole_file
 from napari_xmag.spreadsheets import as_text
 
 FORMAT = "napari-xmag worklist"
@@ -139,7 +142,7 @@ class Worklist:
         """
         path = Path(path)
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(path.read_text(encoding="utf-8"))
             if not isinstance(data, dict) or data.get("format") != FORMAT:
                 raise ValueError("it is not from this program")
             if data["format_version"] > FORMAT_VERSION:
@@ -367,7 +370,13 @@ def _row(item: Mapping[str, Any], folder: Path) -> WorklistRow:
     status = RowStatus(values.get("status", RowStatus.WAITING))
     values["status"] = RowStatus.WAITING if status is RowStatus.RUNNING else status
     slide = Path(os.path.normpath(folder.absolute() / item[_SLIDE]))
-    return WorklistRow(slide, **values)
+    return _checked().validate_python({_SLIDE: slide, **values})
+
+
+@cache
+def _checked() -> TypeAdapter[WorklistRow]:
+    """Return what checks the kinds of all values of a row."""
+    return TypeAdapter(WorklistRow)
 
 
 def _cell(value: object) -> object:

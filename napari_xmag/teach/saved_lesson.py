@@ -1,6 +1,5 @@
 """A lesson in a file: written whole after each change, so that closing at any moment loses none."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from platformdirs import user_data_path
 
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError
-from napari_xmag.files import write_json
+from napari_xmag.files import parse_json, write_json
 from napari_xmag.slide.mpp_store import HOME_VARIABLE
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 
@@ -60,7 +59,7 @@ def load_lesson(path: Path) -> Lesson:
         When the file is damaged or not from this program.
     """
     try:
-        return _lesson(json.loads(path.read_text(encoding="utf-8")))
+        return _lesson(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
             expected=f"saved examples in {path}",
