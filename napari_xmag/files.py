@@ -1,27 +1,22 @@
 """Writing that leaves either the whole file or none."""
 
-import hashlib
 import json
 import math
 import os
-import platform
-import shutil
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from pathvalidate import sanitize_filename
 
 from napari_xmag.errors import ExportError, XmagError
+from napari_xmag.leftovers import part_of, remove
+from napari_xmag.replacing import bring_along, can_be_replaced, move_in, take_place
 
 _CHUNK = 2**20
-_PART = ".part-"
-_looked_at: set[Path] = set()
 _LONGEST_NAME = 200
 """Bytes; systems allow 255, and parts of files have longer names while they are written."""
 
@@ -40,10 +35,12 @@ def said_plainly(path: Path) -> Iterator[None]:
     except XmagError:
         raise
     except OSError as error:
+        locked = isinstance(error, PermissionError)
         raise ExportError(
             expected=f"to write {path.name} in {path.parent}",
             found=error.strerror or str(error),
-            hint="Choose a folder that you may write to, with enough free space.",
+            hint="Choose a folder that you may write to, with enough free space"
+            + (", or close the file in other programs." if locked else "."),
             causes=(error,),
         ) from error
 
@@ -57,7 +54,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     ExportError
         When the file cannot be written; nothing half-written is left, and what was there stays.
     """
-    part = _part_of(path)
+    part = part_of(path)
     try:
         with said_plainly(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,24 +66,55 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder whose files move into ``path`` together when the block ends well.
+def whole_folder(path: Path, without: Collection[str] = ()) -> Iterator[Path]:
+    """Give a temporary folder that takes the place of ``path`` when the block ends well.
 
-    Files of the same names that were there are replaced, others stay.
+    Files of the same names that were there are replaced, others come along. Whoever looks sees the
+    old folder or the new one, also where the process is killed; only where ``path`` cannot be
+    exchanged as a whole (a disk begins there, or somebody stands in it) are files replaced one by
+    one, and put back if one of them cannot be.
+
+    Parameters
+    ----------
+    path
+        The folder; made when missing.
+    without
+        Names of files that do not come along.
 
     Raises
     ------
     ExportError
-        When the folder cannot be written; nothing half-written is left.
+        When the folder cannot be written; nothing half-written is left, and what was there stays.
     """
-    part = _part_of(path)
+    path = path.resolve() if path.is_symlink() else path
+    beside = can_be_replaced(path)
+    with said_plainly(path), unfinished_folder(path if beside else path / path.name) as part:
+        yield part
+        names = {*without, *(item.name for item in part.iterdir())}
+        if not path.exists():
+            take_place(part, path)
+        elif beside and any((path / name).exists() for name in names):
+            bring_along(path, part, without)
+            take_place(part, path)
+        else:
+            move_in(part, path, without)
+
+
+@contextmanager
+def unfinished_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder beside ``path``, which is removed unless the block moves it away.
+
+    Raises
+    ------
+    OSError
+        When it cannot be made.
+    """
+    part = part_of(path)
     try:
-        with said_plainly(path):
-            part.mkdir(parents=True)
-            yield part
-            _move_all(part, path)
+        part.mkdir(parents=True)
+        yield part
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        remove(part)
 
 
 def safe_name(name: str) -> str:
@@ -183,60 +211,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return str(value) if isinstance(value, Path) else value
-
-
-def _part_of(path: Path) -> Path:
-    remove_leftovers(path.parent)
-    # The name keeps its suffix: some writers choose the format by it.
-    return path.with_name(f"{part_prefix()}{uuid4().hex[:8]}-{path.name}")
-
-
-def part_prefix() -> str:
-    """Return how names of what this process has not finished begin: they tell whose they are."""
-    return f"{_PART}{_host()}.{os.getpid()}-"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what processes of this machine left unfinished when they were killed.
-
-    A folder is looked at once; what cannot be removed stays.
-    """
-    if folder in _looked_at:
-        return
-    _looked_at.add(folder)
-    with suppress(OSError):
-        for item in folder.glob(f"{_PART}{_host()}.*-*"):
-            owner = item.name.removeprefix(f"{_PART}{_host()}.").partition("-")[0]
-            if owner.isdecimal() and not _is_alive(int(owner)):
-                if item.is_dir() and not item.is_symlink():
-                    shutil.rmtree(item, ignore_errors=True)
-                else:
-                    item.unlink(missing_ok=True)
-
-
-@cache
-def _host() -> str:
-    """Return what tells this machine from others that write to the same disk, not its name."""
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
-
-
-def _is_alive(process: int) -> bool:
-    if os.name == "nt":
-        return True  # asking would end it: leftovers stay
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
-
-
-def _move_all(part: Path, path: Path) -> None:
-    try:
-        part.rename(path)
-    except OSError:
-        if not path.is_dir():
-            raise
-        for file in sorted(part.iterdir()):
-            file.replace(path / file.name)

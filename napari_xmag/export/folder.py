@@ -1,12 +1,13 @@
 """All files of one result, in one folder of its own, together or not at all."""
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.errors import ExportError
+from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
@@ -14,8 +15,10 @@ from napari_xmag.export.result_folders import owner_of
 from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT, REVIEW
 from napari_xmag.files import whole_folder
 from napari_xmag.qupath.origin import Origin
-from napari_xmag.review.verdicts import PlaceReview, write_review
+from napari_xmag.review.verdicts import PlaceReview, last_words, read_review, write_review
 from napari_xmag.slide.base import Slide
+
+_log = logging.getLogger(__name__)
 
 NAMES = (RESULT, PATCHES, HEAT_MAP, GEOJSON, QUPATH, OVERLAY)
 
@@ -38,11 +41,13 @@ def export_all(
     result
         Its result.
     folder
-        Made when missing; files of the same names are replaced, another slide's result never.
+        Made when missing. A new folder takes the place of one with a result of this slide; other
+        files in it come along. Another slide's result is never replaced.
     origin
         Where (0, 0) lies in the files for QuPath; see `Origin`.
     reviews
-        What was said of places of the slide; without any, no ``review.csv`` stays in the folder.
+        The last words on places of the slide. What the folder's ``review.csv`` holds of other
+        places, or later words, stays; words that say nothing take back what was said before.
     view, class_name
         What the picture shows; see `view_values`.
 
@@ -61,16 +66,30 @@ def export_all(
     folder = Path(folder)
     _require_own(folder, str(result.slide["fingerprint"]))
     _refuse_foreign(folder)
-    with whole_folder(folder) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
+    said = _all_said(folder / REVIEW, reviews)
+    replaced = [] if said is None else [REVIEW]
+    with whole_folder(folder, replaced) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
         # Drawing and packing leave Python to the tables meanwhile. They stay in this thread: they
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
-        tables = aside.submit(_write_tables, result, part, Origin(origin), reviews)
+        tables = aside.submit(_write_tables, result, part, Origin(origin), said or ())
         write_heatmap_ome(result, part / HEAT_MAP)
         write_overlay(slide, result, part / OVERLAY, view, class_name)
         tables.result()
-    if not reviews:
-        _remove(folder / REVIEW)  # what was said was taken back
-    return {name: folder / name for name in (*NAMES, *([REVIEW] if reviews else []))}
+    names = [*NAMES, *([REVIEW] if (folder / REVIEW).exists() else [])]
+    return {name: folder / name for name in names}
+
+
+def _all_said(table: Path, reviews: Sequence[PlaceReview]) -> tuple[PlaceReview, ...] | None:
+    """Return what is said of all places; None where a table of it that cannot be read must stay."""
+    try:
+        before = read_review(table) if table.is_file() else ()
+    except ResultError as error:
+        if reviews:
+            raise
+        _log.warning("%s stays as it is. %s", table, error)
+        return None
+    said = last_words(before, reviews).values()
+    return tuple(review for review in said if not review.says_nothing)
 
 
 def _write_tables(
@@ -93,18 +112,6 @@ def _refuse_foreign(folder: Path) -> None:
             found=f"{', '.join(foreign)} of something else",
             hint="Choose another folder, or move these files away.",
         )
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise ExportError(
-            expected=f"to remove {file}, which no longer holds",
-            found=error.strerror or str(error),
-            hint="Close it in other programs, and export again.",
-            causes=(error,),
-        ) from error
 
 
 def _require_own(folder: Path, fingerprint: str) -> None:

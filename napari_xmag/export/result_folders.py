@@ -9,8 +9,10 @@ from pathlib import Path
 from napari_xmag.errors import ExportError
 from napari_xmag.filenames import RESULT
 from napari_xmag.files import parse_json, safe_name
+from napari_xmag.leftovers import is_abandoned, owner, remove_leftovers
 
 _MOST_OF_ONE_NAME = 10_000
+_CLAIM = ".claim"
 
 
 def result_name(slide: Path, image: int = 1) -> str:
@@ -41,6 +43,7 @@ class ResultFolders:
     def __init__(self, parent: Path) -> None:
         self._parent = parent
         self._given: set[Path] = set()
+        self._is_clean = False
 
     @contextmanager
     def reserve(
@@ -65,6 +68,7 @@ class ResultFolders:
         ExportError
             When nothing can be written there.
         """
+        self._make_parent()
         for folder in self._candidates(name, fingerprint, number, others):
             with self._claimed(folder, fingerprint) as free:
                 if free:
@@ -106,8 +110,8 @@ class ResultFolders:
     def _claimed(self, folder: Path, fingerprint: str) -> Iterator[bool]:
         """Claim a folder for the time of the block, unless it is another slide's."""
         # Two names that differ in case only are one folder on many systems.
-        claim = self._parent / f".{folder.name.casefold()}.claim"
-        claimed = self._write_claim(claim, fingerprint) or _text_of(claim) == fingerprint
+        claim = self._parent / f".{folder.name.casefold()}{_CLAIM}"
+        claimed = self._write_claim(claim, fingerprint) or _claimed_by(claim) == fingerprint
         try:
             yield claimed and folder not in self._given and self._is_free(folder, fingerprint)
         finally:
@@ -116,16 +120,30 @@ class ResultFolders:
 
     def _write_claim(self, claim: Path, fingerprint: str) -> bool:
         try:
-            self._parent.mkdir(parents=True, exist_ok=True)
+            self._make_parent()
             with claim.open("x", encoding="utf-8") as stream:
-                stream.write(fingerprint)
+                stream.write(f"{fingerprint}\n{owner()}")
         except FileExistsError:
-            if self._parent.is_dir():
-                return False  # another process has it, or had it when it was killed
-            raise _no_folder(self._parent, "a file of that name") from None
+            return False  # another process has it
         except OSError as error:
             raise _no_folder(self._parent, error.strerror or str(error)) from error
         return True
+
+    def _make_parent(self) -> None:
+        """Make the parent folder; the first time, remove what killed processes left in it."""
+        try:
+            self._parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise _no_folder(self._parent, "a file of that name") from None
+        except OSError as error:
+            raise _no_folder(self._parent, error.strerror or str(error)) from error
+        if self._is_clean:
+            return
+        self._is_clean = True
+        remove_leftovers(self._parent)
+        for claim in self._parent.glob(f".*{_CLAIM}"):
+            if is_abandoned(_text_of(claim).partition("\n")[2], claim):
+                claim.unlink(missing_ok=True)
 
     def _is_free(self, folder: Path, fingerprint: str) -> bool:
         if not self._parent.is_dir():
@@ -138,6 +156,10 @@ def _same_name(one: Path, other: Path) -> bool:
     return one.name.casefold() == other.name.casefold()
 
 
+def _claimed_by(claim: Path) -> str:
+    return _text_of(claim).partition("\n")[0]
+
+
 def _text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
@@ -147,7 +169,7 @@ def _text_of(file: Path) -> str:
 
 def owner_of(folder: Path) -> str:
     """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
-    if (folder / RESULT).exists() or any(folder.iterdir()):
+    if not folder.is_dir() or (folder / RESULT).exists() or any(folder.iterdir()):
         return _owner_of_result(folder) or "something else"
     return ""
 

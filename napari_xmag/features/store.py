@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from platformdirs import user_cache_path
 from napari_xmag.errors import ResultError
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import EXACT, PatchFeatures, stated_slide
-from napari_xmag.features.writer import PART, FeatureWriter, told_plainly
+from napari_xmag.features.writer import FeatureWriter, told_plainly
 from napari_xmag.slide.mpp_store import HOME_VARIABLE
 from napari_xmag.slide.tiles import TileGrid
 
@@ -22,8 +21,6 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_BYTES = 20 * 2**30
 """What the user's own store may take: some four hundred large slides."""
-
-_DAY = 24 * 3600.0
 
 
 def user_store_folder() -> Path:
@@ -96,8 +93,7 @@ class FeatureStore:
             When something in it is damaged.
         """
         for folder in sorted(self._folders()):
-            if not folder.name.startswith(PART):
-                yield PatchFeatures.load(folder)
+            yield PatchFeatures.load(folder)
 
     def of_slides(self, wanted: Collection[tuple[str, int, str]]) -> list[PatchFeatures]:
         """Return the features of slides that are not open, as far as they are there and whole.
@@ -109,7 +105,7 @@ class FeatureStore:
         """
         found: dict[tuple[str, int, str], PatchFeatures] = {}
         for folder in sorted(self._folders()):
-            stated = None if folder.name.startswith(PART) else stated_slide(folder)
+            stated = stated_slide(folder)
             if stated is None or stated in found or stated not in wanted:
                 continue
             try:
@@ -154,21 +150,18 @@ class FeatureStore:
                 size = _bytes_of(folder) if self.most_bytes is not None else 0
                 dated.append((folder.stat().st_mtime, folder, size))
         taken = 0
-        for used, folder, size in sorted(dated, reverse=True):
+        for _, folder, size in sorted(dated, reverse=True):
             taken += size
-            left_over = folder.name.startswith(PART) and used < time.time() - _DAY
             too_much = self.most_bytes is not None and taken > self.most_bytes
-            is_kept = folder.name.startswith(PART) or (keep and folder == self.place(keep))
-            if left_over or (too_much and not is_kept):
+            if too_much and not (keep and folder == self.place(keep)):
                 shutil.rmtree(folder, ignore_errors=True)
                 _log.info("Removed %s: not used for long", folder)
 
     def _folders(self) -> list[Path]:
-        return (
-            [item for item in self.folder.iterdir() if item.is_dir()]
-            if self.folder.is_dir()
-            else []
-        )
+        """Return those that are finished."""
+        if not self.folder.is_dir():
+            return []
+        return [item for item in self.folder.glob("[!.]*") if item.is_dir()]
 
 
 def _bytes_of(folder: Path) -> int:

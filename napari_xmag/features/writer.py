@@ -1,12 +1,10 @@
 """Writing features as they are encoded: in the end all of them lie there, or nothing does."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +21,10 @@ from napari_xmag.features.patch_features import (
     mapped,
 )
 from napari_xmag.files import write_json
+from napari_xmag.leftovers import part_of, remove
 from napari_xmag.nets.folder import file_sha256
+from napari_xmag.replacing import take_place
 from napari_xmag.slide.tiles import TileGrid
-
-PART = ".part-"
 
 
 class FeatureWriter:
@@ -61,7 +59,7 @@ class FeatureWriter:
         self.folder = folder
         self._key, self._patches = key, patches
         self._precision, self._names, self._mpp = precision, names, mpp
-        self._part = folder.with_name(f"{PART}{uuid4().hex[:8]}-{folder.name}")
+        self._part = part_of(folder)
         self._file: IO[bytes] | None = None
         self._length = 0
         self._written: list[NDArray[np.int64]] = []
@@ -120,8 +118,7 @@ class FeatureWriter:
                 np.save(self._part / PLACES, np.stack([kept.columns, kept.rows], 1).astype("<i4"))
                 sha256 = {name: file_sha256(self._part / name) for name in (FEATURES, PLACES)}
                 write_json(self._part / ABOUT, about_json(kept, sha256))
-                shutil.rmtree(self.folder, ignore_errors=True)
-                self._part.rename(self.folder)
+                take_place(self._part, self.folder)
         finally:
             self.discard()
         return replace(kept, features=mapped(self.folder))
@@ -131,7 +128,7 @@ class FeatureWriter:
         if self._file is not None:
             with suppress(OSError):  # what could not be flushed goes anyway
                 self._file.close()
-        shutil.rmtree(self._part, ignore_errors=True)
+        remove(self._part)
 
     def _open(self, length: int) -> IO[bytes]:
         if self._file is None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
-from napari_xmag.files import parse_json, part_prefix, remove_leftovers
+from napari_xmag.files import parse_json, unfinished_folder
 from napari_xmag.nets.decision import EVEN
 from napari_xmag.nets.folder_checks import (
     require_head,
@@ -29,6 +28,7 @@ from napari_xmag.nets.folder_checks import (
 )
 from napari_xmag.nets.info import ModelInfo, TrainingRange
 from napari_xmag.nets.stored_tensors import read_header, require_finite
+from napari_xmag.replacing import take_place
 
 FORMAT = 1
 
@@ -197,16 +197,9 @@ def replacing(target: Path, *, replace: bool) -> Iterator[Path]:
             hint="Choose another name, or allow it to be replaced.",
         )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(target.parent)
-        prefix = f"{part_prefix()}{target.name}-"
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as place:
-            fresh = Path(place) / "new"
-            fresh.mkdir()
+        with unfinished_folder(target) as fresh:
             yield fresh
-            if target.exists():
-                target.replace(Path(place) / "old")
-            fresh.replace(target)
+            take_place(fresh, target)
     except OSError as error:
         raise ModelError(
             expected=f"to write the model to {target}",

@@ -9,7 +9,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ResultError
 from napari_xmag.filenames import HEAT_MAP, RESULT, REVIEW
 from napari_xmag.review.store import ReviewStore
-from napari_xmag.review.verdicts import PlaceReview, read_review
+from napari_xmag.review.verdicts import PlaceReview, last_words, read_review
 from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
@@ -96,11 +96,7 @@ def image_of(result: SlideResult) -> int:
 
 def reviews_of(reopened: Reopened, store: ReviewStore) -> tuple[PlaceReview, ...]:
     """Return what was said of a slide, in its files and in the store, in each case the last."""
-    said = store.last_said()
-    for review in reopened.reviews:
-        known = said.get(review.key)
-        if known is None or known.date < review.date:
-            said[review.key] = review
+    said = last_words(reopened.reviews, store.last_said().values())
     return tuple(review for review in said.values() if not review.says_nothing)
 
 

@@ -1,10 +1,7 @@
 """All that is saved of one slide while it is reviewed, found again by the slide's fingerprint."""
 
-import json
 import logging
 import os
-import shutil
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -21,8 +18,9 @@ from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import GeometryError, ResultError
 from napari_xmag.filenames import RESULT
-from napari_xmag.files import whole_folder, write_json
+from napari_xmag.files import parse_json, whole_folder, write_json
 from napari_xmag.geometry import Box
+from napari_xmag.leftovers import part_of, remove, remove_leftovers
 from napari_xmag.review.log import Record, RecordLog
 from napari_xmag.review.verdicts import PlaceKey, PlaceReview, Verdict
 from napari_xmag.slide.mpp_store import HOME_VARIABLE
@@ -34,9 +32,6 @@ MOST_RESULTS = 12
 
 MOST_BYTES = 4 * 2**30
 """Of the results of all slides; beyond it the oldest go. What was said of places always stays."""
-
-_LEFTOVER_SECONDS = 24 * 3600
-"""What a killed process left half-written goes after a day: nobody is still writing it."""
 
 _PLACES, _VIEW, _REGIONS, _RESULTS, _REVIEWER = (
     *("places.jsonl", "view.json", "regions.json", "results", "reviewer.json"),
@@ -256,9 +251,8 @@ class ReviewStore:
             return []
 
     def _make_room(self, newest: str) -> None:
-        for leftover in self._all.glob(f"*/{_RESULTS}/.*"):
-            if time.time() - _age(leftover) > _LEFTOVER_SECONDS:
-                shutil.rmtree(leftover, ignore_errors=True)
+        for results in self._all.glob(f"*/{_RESULTS}"):
+            remove_leftovers(results)
         own = sorted(self._result_folders(), key=_age, reverse=True)
         own.sort(key=lambda folder: folder.name != newest)
         for folder in own[MOST_RESULTS:]:
@@ -339,7 +333,7 @@ def _place_review(record: Record) -> PlaceReview | None:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -368,7 +362,7 @@ def _size(folder: Path) -> int:
 
 def _remove(folder: Path) -> None:
     """Take a result away as a whole: nobody reads one that is half removed."""
-    aside = folder.with_name(f".removed-{folder.name}-{uuid4().hex[:8]}")
+    part = part_of(folder)
     with suppress(OSError):  # another process may have removed it
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(part)
+        remove(part)

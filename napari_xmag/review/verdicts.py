@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,16 @@ def by_patch(result: SlideResult, reviews: Iterable[PlaceReview]) -> dict[int, P
     return {
         patch: review for patch, review in zip(places, ordered, strict=True) if patch is not None
     }
+
+
+def last_words(*said: Iterable[PlaceReview]) -> dict[PlaceKey, PlaceReview]:
+    """Return the last words on each place and class; of the same date, those that come later."""
+    last: dict[PlaceKey, PlaceReview] = {}
+    for review in chain.from_iterable(said):
+        known = last.get(review.key)
+        if known is None or known.date <= review.date:
+            last[review.key] = review
+    return last
 
 
 def write_review(reviews: Iterable[PlaceReview], path: Path | str) -> None:

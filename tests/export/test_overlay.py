@@ -13,7 +13,7 @@ from PIL import Image
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, HeatMapView, SlideResult, analyze_slide
-from napari_xmag.errors import ExportError, TileReadError
+from napari_xmag.errors import ExportError, ResultError, TileReadError
 from napari_xmag.export import export_all, lettering, write_overlay
 from napari_xmag.export.folder import NAMES
 from napari_xmag.export.map_picture import slide_picture
@@ -158,15 +158,38 @@ def test_the_picture_shows_the_view_that_was_reviewed(
     assert not np.array_equal(*shown_views)
 
 
-def test_a_verdict_that_was_taken_back_leaves_no_table(
+def test_what_was_said_stays_in_the_folder_until_it_is_taken_back(
     slide: Slide, result: SlideResult, tmp_path: Path
 ) -> None:
-    said = PlaceReview(result.patches.box(0), verdict=Verdict.RIGHT)
-    files = export_all(slide, result, tmp_path, reviews=[said])
-    assert read_review(files["review.csv"]) == (said,)
-    again = export_all(slide, result, tmp_path)
-    assert "review.csv" not in again
+    first, second = (
+        PlaceReview(result.patches.box(patch), verdict=Verdict.RIGHT, date="2026-02-01")
+        for patch in (0, 1)
+    )
+    files = export_all(slide, result, tmp_path, reviews=[first])
+    assert read_review(files["review.csv"]) == (first,)
+    # the slide is analyzed again by a program that knows of no words, then by one that knows others
+    assert "review.csv" in export_all(slide, result, tmp_path)
+    export_all(slide, result, tmp_path, reviews=[second])
+    assert set(read_review(files["review.csv"])) == {first, second}
+    older = replace(first, verdict=Verdict.WRONG, date="2026-01-01")
+    export_all(slide, result, tmp_path, reviews=[older])
+    assert set(read_review(files["review.csv"])) == {first, second}
+    gone = [replace(said, verdict=None, date="2026-03-01") for said in (first, second)]
+    assert "review.csv" not in export_all(slide, result, tmp_path, reviews=gone)
     assert not (tmp_path / "review.csv").exists()
+
+
+def test_words_that_cannot_be_read_are_not_lost(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    export_all(slide, result, tmp_path)
+    (tmp_path / "review.csv").write_text("x,y\n1,2\n")
+    export_all(slide, result, tmp_path)
+    assert (tmp_path / "review.csv").read_text() == "x,y\n1,2\n"
+    said = PlaceReview(result.patches.box(0), verdict=Verdict.RIGHT)
+    with pytest.raises(ResultError, match="verdicts on places"):
+        export_all(slide, result, tmp_path, reviews=[said])
+    assert (tmp_path / "review.csv").read_text() == "x,y\n1,2\n"
 
 
 def test_a_place_that_cannot_be_written(slide: Slide, result: SlideResult, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     assert listed(tmp_path / "out") == []
 
 
-def test_a_run_that_was_killed_gives_its_claim_to_the_same_slide(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_leaves_no_claim_to_the_next_one(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path\n"
         "from napari_xmag.export.result_folders import ResultFolders\n"
@@ -87,9 +87,21 @@ def test_a_run_that_was_killed_gives_its_claim_to_the_same_slide(tmp_path: Path)
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert len(listed(tmp_path)) == 1
+    assert put(tmp_path, ("case", "2")) == ["case"]
+    assert listed(tmp_path) == ["case"]
+
+
+def test_a_claim_of_another_machine_is_that_of_its_slide(tmp_path: Path) -> None:
+    (tmp_path / ".case.claim").write_text("1\nffffff.1.0a1b2c")
     assert put(tmp_path, ("case", "2")) == ["case-2"]
     assert put(tmp_path, ("case", "1")) == ["case"]
     assert listed(tmp_path) == ["case", "case-2"]
+
+
+def test_a_file_where_the_folder_of_a_slide_should_be(tmp_path: Path) -> None:
+    (tmp_path / "case").write_text("mine")
+    assert put(tmp_path, ("case", "1")) == ["case-2"]
+    assert (tmp_path / "case").read_text() == "mine"
 
 
 def test_two_runs_at_once_do_not_share_a_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from napari_xmag.review import store as stores
 from napari_xmag.review.store import ReviewStore, ViewState, remember_reviewer, reviewer
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 from tests.analyze.test_result import assert_same, make_result
+from tests.unfinished import NO_PROCESS, half_written
 
 RIGHT = PlaceReview(Box(1, 2, 3, 4), "malignant", "evidence", Verdict.RIGHT, "gland", "A", "2026")
 
@@ -112,11 +113,9 @@ def test_the_room_of_all_results_is_bounded(
 
 def test_what_a_killed_process_left_half_written_goes(store: ReviewStore, tmp_path: Path) -> None:
     results = tmp_path / "reviews" / "abc" / "results"
-    for name, age in ((".part-old", 2 * 24 * 3600), (".part-new", 60)):
-        (results / name).mkdir(parents=True)
-        os.utime(results / name, (time.time() - age,) * 2)
+    parts = [half_written(results, process) for process in (os.getpid(), NO_PROCESS)]
     store.save_result(make_result())
-    assert [item.name for item in results.iterdir() if item.name.startswith(".")] == [".part-new"]
+    assert [item for item in results.iterdir() if item.name.startswith(".")] == parts[:1]
 
 
 def test_view_and_regions_come_back(store: ReviewStore) -> None:

@@ -354,7 +354,7 @@ class Controller:
         if session is None or session.slide is None or session.result is None:
             return
         path = session.path
-        work = tasks.export(session.slide, session.result, folder, origin, session.reviews)
+        work = tasks.export(session.slide, session.result, folder, origin, session.store)
 
         def done(event: object) -> None:
             if isinstance(event, tasks.Exported):

@@ -274,13 +274,14 @@ def export(
     result: SlideResult,
     folder: Path,
     origin: str,
-    reviews: Sequence[PlaceReview],
+    store: ReviewStore | None,
 ) -> Generator[Waiting | Exported, None, None]:
-    """Write all exports, and what was said of places."""
+    """Write all exports, and what was said of places or taken back."""
     from napari_xmag.export import export_all
 
     def written() -> Exported:
-        return Exported(export_all(slide, result, folder, origin, reviews))
+        said = () if store is None else tuple(store.last_said().values())
+        return Exported(export_all(slide, result, folder, origin, said))
 
     yield (yield from awaited(written, "Exporting"))
 

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +26,6 @@ _FORMAT = 1
 # What can change a graph, or what it gives.
 _MAKERS = ("onnxruntime", "onnxscript", "timm", "torch")
 _MOST_BYTES = 2 * 2**30
-_DAY = 24 * 3600.0
 
 
 def graphs_folder() -> Path:
@@ -120,17 +118,16 @@ def keep_graph(name: str, write: Callable[[Path], None]) -> Path:
 def _forget_oldest(keep: Path) -> None:
     """Remove the graphs that were not used for longest while all take more than 2 GiB."""
     taken = 0
-    for used, folder, size in sorted(_kept(), reverse=True):
+    for _, folder, size in sorted(_kept(), reverse=True):
         taken += size
-        left_over = folder.name.startswith(".") and used < time.time() - _DAY
-        if left_over or (taken > _MOST_BYTES and folder != keep):
+        if taken > _MOST_BYTES and folder != keep:
             shutil.rmtree(folder, ignore_errors=True)
             _log.info("Removed %s: not used for long", folder)
 
 
 def _kept() -> Iterator[tuple[float, Path, int]]:
     """Yield when each graph was used last, where it lies and how large it is."""
-    for folder in graphs_folder().iterdir():
+    for folder in graphs_folder().glob("[!.]*"):
         with suppress(OSError):  # another process may have removed it just now
             yield folder.stat().st_mtime, folder, (folder / _GRAPH).stat().st_size
 

@@ -8,6 +8,7 @@ import pytest
 from napari_xmag.errors import ExportError, GraphError
 from napari_xmag.nets.engines import graph_cache
 from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
+from tests.unfinished import NO_PROCESS, half_written
 
 
 @pytest.fixture(autouse=True)
@@ -101,12 +102,7 @@ def test_graphs_not_used_for_longest_are_removed(
     assert {folder.name for folder in graphs.iterdir()} == {"new", "oldest"}
 
 
-def test_parts_of_a_killed_run_are_removed_after_a_day(graphs: Path) -> None:
-    for name, seconds in ((".part-1-a", 1e9), (".part-2-b", None)):
-        folder = graphs / name
-        folder.mkdir(parents=True)
-        (folder / "graph.onnx").write_bytes(b"half")
-        if seconds is not None:
-            os.utime(folder, (seconds, seconds))
+def test_parts_of_a_killed_run_are_removed(graphs: Path) -> None:
+    parts = [half_written(graphs, process) for process in (os.getpid(), NO_PROCESS)]
     written()
-    assert {folder.name for folder in graphs.iterdir()} == {"one", ".part-2-b"}
+    assert {folder.name for folder in graphs.iterdir()} == {"one", parts[0].name}
