@@ -1,6 +1,5 @@
 """Composed slides with the class of every patch, ready to be taught on."""
 
-import json
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from napari_xmag.evaluate.encoders import TileSource
 from napari_xmag.evaluate.teach_config import ComposedSource
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import PatchFeatures
+from napari_xmag.files import parse_json
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.info import Granularity
@@ -113,7 +113,7 @@ def composed_slides(
 
 def _truth(folder: Path) -> Mapping[str, list[dict[str, Any]]]:
     try:
-        truth: dict[str, list[dict[str, Any]]] = json.loads((folder / TRUTH).read_text("utf-8"))
+        truth: dict[str, list[dict[str, Any]]] = parse_json((folder / TRUTH).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise CohortError(
             expected=f"{TRUTH} in {folder}",
