@@ -2,12 +2,16 @@
 
 import argparse
 import logging
+import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO
 
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.errors import ConfigError, XmagError
@@ -20,6 +24,9 @@ COMMANDS = (
 
 CANCELLED = 130
 """What shells expect of a program that was ended with Ctrl-C."""
+
+PIPE_CLOSED = 141
+"""What shells see of a program whose reader, such as ``head``, has read enough."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     0 when all was done, 1 when something failed (it was named), 2 for wrong usage, 130 after
-    Ctrl-C or SIGTERM.
+    Ctrl-C or SIGTERM, 141 when whoever reads the output has gone.
     """
+    try:
+        try:
+            return _run(arguments)
+        finally:  # here, as Python would only complain of what it cannot write at its end
+            for stream in _outputs():
+                stream.flush()
+    except BrokenPipeError:
+        if not _drop_closed_outputs():
+            raise
+        return PIPE_CLOSED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     args = build_parser().parse_args(arguments)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
@@ -50,6 +70,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log.info("%s", error.details())
         print(f"napari-xmag {args.command}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
+
+
+def _outputs() -> list[TextIO]:
+    """Return standard output and error; a program without a console has none."""
+    return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+
+
+def _drop_closed_outputs() -> bool:
+    """Send what nobody reads any more to nowhere; return whether there was such a thing."""
+    closed = [stream for stream in _outputs() if _is_closed(stream)]
+    for stream in closed:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+    return bool(closed)
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Return whether nobody reads what a pipe is written to."""
+    try:
+        stream.flush()
+        handle = stream.fileno()
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError):  # it is no file
+        return False
+    if not hasattr(select, "poll"):
+        return False
+    # what is written at once, unbuffered, is gone and cannot fail again
+    pipe = select.poll()
+    pipe.register(handle, 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in pipe.poll(0))
 
 
 @contextmanager
