@@ -123,9 +123,7 @@ def safe_name(name: str) -> str:
     Characters that Windows forbids become ``_``, its reserved names (CON, NUL, …) get one, dots and
     blanks at the ends go, and the length is limited.
     """
-    cleaned = sanitize_filename(
-        unicodedata.normalize("NFC", name), "_", platform="universal", max_len=_LONGEST_NAME
-    )
+    cleaned = sanitize_filename(composed(name), "_", platform="universal", max_len=_LONGEST_NAME)
     return cleaned.strip(". ") or "slide"
 
 
@@ -143,13 +141,43 @@ def relative_path(path: Path, folder: Path) -> str:
 def joined_path(folder: Path, path: str) -> Path:
     """Return the path of what `relative_path` says, without steps up."""
     if ".." not in Path(path).parts:
-        return folder / path
-    return Path(os.path.normpath(folder.resolve() / path))
+        return lying_path(folder / path)
+    return lying_path(Path(os.path.normpath(folder.resolve() / path)))
 
 
 def printable(text: str) -> str:
     """Return a text on one line, what cannot be seen or would break it escaped."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def composed(name: str) -> str:
+    """Return a name with its accents composed (NFC), as most systems write it; macOS does not."""
+    return unicodedata.normalize("NFC", name)
+
+
+def lying_path(path: Path) -> Path:
+    """Return a path as it lies on this disk, whose accents may be written in the other form.
+
+    The path itself where it is there, or where nothing of that name is.
+    """
+    if os.path.lexists(path) or str(path).isascii():
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[bool(path.anchor) :]:
+        step = found / part
+        found = step if os.path.lexists(step) else _twin(found, part)
+        if not found.name:
+            return path
+    return found
+
+
+def _twin(folder: Path, name: str) -> Path:
+    """Return the item of a folder whose name reads the same; an empty path where there is none."""
+    with suppress(OSError):
+        for item in folder.iterdir():
+            if composed(item.name) == composed(name):
+                return item
+    return Path()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -180,15 +208,23 @@ def file_crc(path: Path) -> int:
     return value
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     """Return what a JSON text holds.
+
+    Parameters
+    ----------
+    finite
+        Refuse ``NaN`` and ``Infinity``, which are no JSON; Java programs write them all the same.
 
     Raises
     ------
     ValueError
-        When it is no JSON, nested beyond all use, or holds a number that is none or infinite.
+        When it is no JSON, nested beyond all use, or holds a number that is none or infinite where
+        those are refused.
     """
     try:
+        if not finite:
+            return json.loads(text)
         return json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error

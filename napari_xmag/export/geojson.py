@@ -21,14 +21,13 @@ from napari_xmag.nets.patch_classifier import NOT_TAUGHT
 from napari_xmag.qupath.class_polygons import class_polygons
 from napari_xmag.qupath.classes import XMAG, class_color
 from napari_xmag.qupath.features import (
-    DECIMALS,
     annotation,
     box_geometry,
     feature_id,
     rectangle,
     tile,
 )
-from napari_xmag.qupath.geometry import geometry_json, shown_box, shown_shape
+from napari_xmag.qupath.geometry import DECIMALS, geometry_json, shown_box, shown_shape
 from napari_xmag.qupath.hotspots import RULE, hotspots
 from napari_xmag.qupath.origin import Origin, result_frame
 from napari_xmag.review.verdicts import PlaceReview
@@ -39,7 +38,10 @@ REVIEW_NAME = "XMAG review"
 AREA_NAME = "XMAG area"
 """How the names of our objects begin, by which the script in QuPath finds them again."""
 
-_NO_HOTSPOTS = "None: the areas of the classes that were taught stand in their place."
+_AREAS = "None: the areas of the classes that were taught stand in their place."
+_NO_AREAS = (
+    "None, and no areas of the classes that were taught either: there is no reliable prediction."
+)
 _HAS_COMMENT, _ANY_SYSTEM = 16, 255
 
 Feature = dict[str, Any]
@@ -87,7 +89,8 @@ def write_qupath(
 ) -> None:
     """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed places.
 
-    Of a model that examples taught, the areas of its classes take the place of hotspots.
+    Of a model that examples taught, the areas of its classes take the place of hotspots; it has
+    neither where its result abstains.
 
     QuPath adds what it reads: importing a file twice shows everything twice, unless the earlier
     objects are deleted first, as the script in QuPath does.
@@ -145,7 +148,7 @@ def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]
             "answer": result.answer,
             "abstained": list(result.abstained),
             "tissue": result.tissue_words,
-            "hotspots": _NO_HOTSPOTS if result.is_shares else RULE,
+            "hotspots": _rule(result),
             "units": "level-0 pixels",
             "origin": str(origin),
             "origin_words": f"(0, 0) is the corner of {origin.words}, {place}",
@@ -154,6 +157,13 @@ def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]
         },
         "features": features,
     }
+
+
+def _rule(result: SlideResult) -> str:
+    """Say which places are marked beside the patches."""
+    if not result.is_shares:
+        return RULE
+    return _NO_AREAS if result.answer is None else _AREAS
 
 
 def _identity(result: SlideResult) -> str:
@@ -207,11 +217,11 @@ def _hotspots(result: SlideResult, origin: Origin) -> list[Feature]:
     frame, name = result_frame(result.slide, origin), result.answer or ""
     features = []
     for number, spot in enumerate(hotspots(result), 1):
-        area = shown_shape(spot.shape, frame)
-        if not area.is_empty:
+        geometry = geometry_json(shown_shape(spot.shape, frame))
+        if geometry is not None:
             feature = annotation(
                 feature_id(_identity(result), f"hotspot {name}", number),
-                geometry_json(area),
+                geometry,
                 f"{HOTSPOT_NAME} {number}",
                 [XMAG, name],
                 class_color(name),
@@ -232,12 +242,12 @@ def _class_areas(result: SlideResult, origin: Origin) -> list[Feature]:
     colors = {name: (red, green, blue) for name, (red, green, blue) in stated}
     features = []
     for number, area in enumerate(class_polygons(result, labels, taught, result.mpp), 1):
-        shown = shown_shape(area.shape, frame)
-        if not shown.is_empty:
+        geometry = geometry_json(shown_shape(area.shape, frame))
+        if geometry is not None:
             name = area.class_name
             feature = annotation(
                 feature_id(_identity(result), f"area {name}", number),
-                geometry_json(shown),
+                geometry,
                 f"{AREA_NAME} {number}: {area.area_um2 / 1e6:.3g} mm²",
                 [XMAG, name],
                 colors.get(name, class_color(name)),

@@ -1,9 +1,10 @@
 """The annotations in a GeoJSON file of QuPath, from 0.2 to 0.7."""
 
+import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.errors import TissueError
 from napari_xmag.qupath.classes import class_names
 from napari_xmag.qupath.geojson_file import read_geojson
-from napari_xmag.qupath.geometry import read_geometry
+from napari_xmag.qupath.geometry import PlaceError, read_geometry
+
+NOWHERE = "with coordinates that are not finite numbers"
+"""Why an annotation is refused, though the others of its file are taken."""
 
 
 class ObjectKind(StrEnum):
@@ -74,10 +78,13 @@ class AnnotationFile:
         Those with a shape, in the file's order.
     others
         How many objects of each other kind there are.
+    refused
+        How many annotations cannot be placed, by the reason in words.
     """
 
     annotations: tuple[Annotation, ...]
     others: Mapping[ObjectKind, int]
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
@@ -92,24 +99,35 @@ def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
     Raises
     ------
     TissueError
-        When the file cannot be read, or an annotation in it is malformed.
+        When the file cannot be read, an annotation in it is malformed, or none of its annotations
+        can be placed.
     """
     path = Path(path)
-    found: list[Annotation] = []
-    others: Counter[ObjectKind] = Counter()
     try:
-        for document in read_geojson(path):
-            for feature in _features(document):
-                kind = _kind(feature)
-                if kind is ObjectKind.ANNOTATION:
-                    found += _annotation(feature)
-                else:
-                    others[kind] += 1
+        file = _file(feature for document in read_geojson(path) for feature in _features(document))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         if isinstance(error, TissueError):
             raise
         raise _malformed(path, error) from error
-    return AnnotationFile(tuple(found), dict(others))
+    if file.refused and not file.annotations:
+        raise _malformed(path, PlaceError(f"every annotation is one {NOWHERE}"))
+    return file
+
+
+def _file(features: Iterable[Mapping[str, Any]]) -> AnnotationFile:
+    found: list[Annotation] = []
+    others: Counter[ObjectKind] = Counter()
+    refused: Counter[str] = Counter()
+    for feature in features:
+        kind = _kind(feature)
+        if kind is not ObjectKind.ANNOTATION:
+            others[kind] += 1
+            continue
+        try:
+            found += _annotation(feature)
+        except PlaceError:
+            refused[NOWHERE] += 1
+    return AnnotationFile(tuple(found), dict(others), dict(refused))
 
 
 def _malformed(path: Path, error: Exception) -> TissueError:
@@ -165,7 +183,14 @@ def _annotation(feature: Mapping[str, Any]) -> list[Annotation]:
         shape,
         class_names(properties.get("classification")),
         str(properties.get("name") or ""),
-        int(plane.get("z") or 0),
-        int(plane.get("t") or 0),
+        _number(plane.get("z")),
+        _number(plane.get("t")),
     )
     return [annotation]
+
+
+def _number(stated: Any) -> int:
+    """Return the number of a plane or time point; the first where none is stated."""
+    if isinstance(stated, float) and not math.isfinite(stated):
+        raise PlaceError(f"a plane {stated}")
+    return int(stated or 0)

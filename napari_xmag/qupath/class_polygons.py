@@ -89,14 +89,14 @@ def polygon_features(
     """
     features = []
     for number, polygon in enumerate(polygons, 1):
-        inside = shown_shape(polygon.shape, frame)
-        if not inside.area:
+        geometry = geometry_json(shown_shape(polygon.shape, frame))
+        if geometry is None:
             continue
         name = polygon.class_name
         features.append(
             annotation(
                 feature_id(identity, f"polygon {name}", number),
-                geometry_json(inside),
+                geometry,
                 f"{name}, {polygon.area_um2 / 1e6:.3g} mm²",
                 [name],
                 colors.get(name, class_color(name)),

@@ -7,10 +7,9 @@ from uuid import UUID, uuid5
 
 from napari_xmag.geometry import Box
 from napari_xmag.qupath.classes import RGB, classification
+from napari_xmag.qupath.geometry import DECIMALS
 
 _NAMESPACE = UUID("7a5d0d5c-6f0a-5c39-9d7e-3a2c9a1a7c11")
-# QuPath itself rounds coordinates to a hundredth of a pixel
-DECIMALS = 2
 
 
 def feature_id(identity: str, kind: str, column: int, row: int = 0) -> str:

@@ -24,7 +24,8 @@ _READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile
 def read_geojson(path: Path) -> list[Any]:
     """Return the documents in a file: one, or each ``.geojson`` in a zip archive.
 
-    What a file is shows in its first bytes, whatever its name.
+    What a file is shows in its first bytes, whatever its name. Numbers may be ``NaN`` or infinite:
+    QuPath's measurements are.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def read_geojson(path: Path) -> list[Any]:
         When it cannot be read, is no JSON, or unpacks to more than 1 GiB.
     """
     try:
-        return [parse_json(text) for text in _texts(path.read_bytes())]
+        return [parse_json(text, finite=False) for text in _texts(path.read_bytes())]
     except _READ_ERRORS as error:
         raise TissueError(
             expected=f"GeoJSON in {path.name}",

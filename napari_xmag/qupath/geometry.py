@@ -13,11 +13,18 @@ from napari_xmag.geometry import Box
 Corners = NDArray[np.float64]
 """Corners of a polygon, float (N, 2) as x, y."""
 
+DECIMALS = 2
+"""QuPath itself rounds coordinates to a hundredth of a pixel."""
+
 _AREAS = {"Polygon", "MultiPolygon"}
 _POINTS = {"Point", "MultiPoint"}
 _LINES = {"LineString", "MultiLineString"}
 _QUARTER_SEGMENTS = 64
 """A circle of so many segments a quarter has its area to 0.01 %."""
+
+
+class PlaceError(ValueError):
+    """Coordinates that are not finite numbers: nobody knows where the object lies."""
 
 
 def read_geometry(item: Any) -> BaseGeometry:
@@ -28,6 +35,8 @@ def read_geometry(item: Any) -> BaseGeometry:
 
     Raises
     ------
+    PlaceError
+        When a coordinate is not a finite number.
     ValueError, TypeError, KeyError
         When it is no geometry. An empty object or null, as QuPath writes for its root, is empty.
     """
@@ -51,7 +60,7 @@ def read_geometry(item: Any) -> BaseGeometry:
 def _numbers(places: Any) -> Corners:
     numbers = np.array([place[:2] for place in places], np.float64).reshape(-1, 2)
     if not np.isfinite(numbers).all():
-        raise ValueError("coordinates that are no numbers")
+        raise PlaceError("coordinates that are not finite numbers")
     return numbers
 
 
@@ -112,25 +121,37 @@ def seamed(polygon: shapely.Polygon) -> Corners:
     return np.concatenate(parts)
 
 
-def geometry_json(shape: BaseGeometry, decimals: int = 2) -> Mapping[str, Any]:
-    """Return polygons as GeoJSON; QuPath rounds to 0.01 px itself."""
-    parts = [_rings(polygon, decimals) for polygon in polygons(shape)]
+def geometry_json(shape: BaseGeometry) -> Mapping[str, Any] | None:
+    """Return polygons as GeoJSON, rounded as QuPath does; None where no area is left."""
+    rounded = shapely.set_precision(shape, 10.0**-DECIMALS)
+    parts = [_rings(polygon) for polygon in polygons(rounded) if polygon.area > 0]
+    if not parts:
+        return None
     if len(parts) == 1:
         return {"type": "Polygon", "coordinates": parts[0]}
     return {"type": "MultiPolygon", "coordinates": parts}
 
 
-def _rings(polygon: shapely.Polygon, decimals: int) -> list[list[list[float]]]:
+def _rings(polygon: shapely.Polygon) -> list[list[list[float]]]:
     return [
-        np.round(np.asarray(ring.coords)[:, :2], decimals).tolist()
+        np.round(np.asarray(ring.coords)[:, :2], DECIMALS).tolist()
         for ring in (polygon.exterior, *polygon.interiors)
     ]
 
 
 def shown_box(box: Box, frame: Box) -> Box | None:
-    """Return the part of a box that lies in a frame, counted from its corner; None where none."""
+    """Return the part of a box that lies in a frame, counted from its corner.
+
+    None where that is nothing, or nothing is left of it when it is rounded.
+    """
     inside = box.intersection(frame)
-    return None if inside is None else inside.shifted(-frame.x, -frame.y)
+    if inside is None:
+        return None
+    shown = inside.shifted(-frame.x, -frame.y)
+    left, top, right, bottom = (
+        round(edge, DECIMALS) for edge in (shown.x, shown.y, shown.right, shown.bottom)
+    )
+    return shown if left < right and top < bottom else None
 
 
 def shown_shape(shape: BaseGeometry, frame: Box) -> BaseGeometry:

@@ -1,5 +1,6 @@
 """Annotations as examples of classes, for teaching a classifier."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from napari_xmag.errors import TissueError
-from napari_xmag.qupath.annotations import Annotation, read_annotations
+from napari_xmag.qupath.annotations import Annotation, AnnotationFile, read_annotations
 from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
+
+_log = logging.getLogger(__name__)
 
 NO_LABEL = -1
 """The label of a place that no annotation names, or that two name differently."""
@@ -46,7 +49,8 @@ def read_labelled_regions(
 ) -> tuple[LabelledRegion, ...]:
     """Read the annotations of each class, in the order in which the classes first occur.
 
-    Annotations without a class teach nothing; those of starred classes (``Ignore*``), and those on
+    Annotations without a class teach nothing, and those that cannot be placed are named in a
+    warning; those of starred classes (``Ignore*``), and those on
     another focal plane or time point, and what this program itself left on the slide, are left out
     too.
 
@@ -61,7 +65,10 @@ def read_labelled_regions(
         When the file cannot be read or annotates no class.
     """
     shapes: dict[str, list[BaseGeometry]] = {}
-    for item in _classed(path):
+    file = read_annotations(path)
+    for reason, count in file.refused.items():
+        _log.warning("%s: %d left out, %s", os.fspath(path), count, reason)
+    for item in _classed(file):
         shapes.setdefault(class_words(item.classes), []).append(item.shape)
     if not shapes:
         raise TissueError(
@@ -89,11 +96,11 @@ def annotates_classes(path: str | os.PathLike[str]) -> bool:
     TissueError
         When it cannot be read.
     """
-    return any(True for _ in _classed(path))
+    return any(True for _ in _classed(read_annotations(path)))
 
 
-def _classed(path: str | os.PathLike[str]) -> Iterator[Annotation]:
-    for item in read_annotations(path).annotations:
+def _classed(file: AnnotationFile) -> Iterator[Annotation]:
+    for item in file.annotations:
         left_out = is_ignored(item.classes) or is_ours(item.classes) or item.z or item.t
         if item.classes and not left_out:
             yield item

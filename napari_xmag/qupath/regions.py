@@ -14,7 +14,13 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.analyze.flags import Flag, FlagCode
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, TissueError
-from napari_xmag.qupath.annotations import Annotation, AnnotationFile, ObjectKind, read_annotations
+from napari_xmag.qupath.annotations import (
+    NOWHERE,
+    Annotation,
+    AnnotationFile,
+    ObjectKind,
+    read_annotations,
+)
 from napari_xmag.qupath.classes import UNCLASSIFIED, class_words, is_ignored, is_ours
 from napari_xmag.qupath.geometry import Corners, polygons, seamed
 from napari_xmag.qupath.origin import Origin, slide_frame
@@ -123,7 +129,7 @@ def read_regions(
     file = read_annotations(path)
     _require_known(path, file, classes, all if all_occur else any)
     regions: list[Annotation] = []
-    left_out: Counter[str] = Counter()
+    left_out = Counter(file.refused)
     for item in file.annotations:
         reason = _reason_against(item, classes)
         if reason:
@@ -206,8 +212,11 @@ def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
 
 
 def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
-    """Say when regions on other planes took no part, or regions were too small for any tile."""
+    """Say which regions took no part, and when they were too small for any tile."""
     flags = []
+    if count := regions.left_out.get(NOWHERE):
+        words = f"{count} {'region' if count == 1 else 'regions'} {NOWHERE} took no part."
+        flags.append(Flag(FlagCode.REGIONS, words))
     planes = [words for words in regions.left_out if words.startswith(_OTHER_PLANE)]
     if planes:
         words = f"Regions {', '.join(planes)} took no part: only the first plane is analyzed."

@@ -155,6 +155,34 @@ def test_areas_of_classes_take_the_place_of_hotspots_of_a_taught_model(path: Pat
     assert not [a for a in found if "Not taught" in str(a)]
 
 
+def taught(**changes: Any) -> SlideResult:
+    plain = make_result(classes=("Fat", "Lymph", "Not taught"))
+    model = {**plain.model, "head": "patch_classifier", "colors": [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}
+    return replace(plain, model=model, probabilities=(0.5, 0.3, 0.2), **changes)
+
+
+def test_the_head_says_what_stands_in_the_place_of_hotspots(path: Path) -> None:
+    content = written(taught(), path)
+    assert annotations(content)
+    assert "areas of the classes that were taught stand" in content["napari_xmag"]["hotspots"]
+    flat = (Flag(FlagCode.DEGENERATE_MAP, "It says nothing."),)
+    content = written(taught(flags=flat), path)
+    assert annotations(content) == []
+    assert content["napari_xmag"]["abstained"]
+    assert "no areas" in content["napari_xmag"]["hotspots"]
+    assert "no reliable prediction" in content["napari_xmag"]["hotspots"]
+
+
+@pytest.mark.parametrize("result", [make_result(), taught()])
+def test_a_place_of_no_area_is_not_written(result: SlideResult, path: Path) -> None:
+    # what QuPath shows ends where the first column does, and a hair beyond
+    strip = {**result.slide["bounds"], "width": result.stride_x + 0.001}
+    content = written(replace(result, slide={**result.slide, "bounds": strip}), path)
+    assert all(shape(item["geometry"]).area > 1 for item in content["features"])
+    nothing = {**result.slide, "bounds": {**result.slide["bounds"], "width": 0.001}}
+    assert written(replace(result, slide=nothing), path)["features"] == []
+
+
 def test_reviewed_places(path: Path) -> None:
     result = make_result()
     box = result.patches.box

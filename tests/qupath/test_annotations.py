@@ -160,6 +160,22 @@ def test_what_is_no_geojson_is_named(text: str, tmp_path: Path) -> None:
         read_annotations(path)
 
 
+def test_numbers_that_are_none_refuse_only_what_they_place(tmp_path: Path) -> None:
+    """As Java writes them, bare, in measurements and wherever else."""
+    cells = {"Area": 1.0, "Circularity": float("nan"), "Solidity": float("inf")}
+    placed = annotation(SQUARE, "Tumor", measurements=cells)
+    lost = annotation(polygon([[0, 0], [float("nan"), 1], [1, 1], [0, 0]]), "Tumor")
+    far = annotation(polygon([[0, 0], [float("-inf"), 1], [1, 1], [0, 0]]), "Tumor")
+    no_plane = annotation({**SQUARE, "plane": {"z": float("inf"), "t": 0}}, "Tumor")
+    inner = annotation(polygon(square(20, 30, 10)), "Stroma")
+    parent = {**lost, "properties": {**lost["properties"], "childObjects": [inner]}}
+    path = write(tmp_path / "a.geojson", collection(placed, parent, far, no_plane))
+    assert "NaN" in path.read_text()
+    file = read_annotations(path)
+    assert [item.classes for item in file.annotations] == [("Tumor",), ("Stroma",)]
+    assert file.refused == {"with coordinates that are not finite numbers": 3}
+
+
 @pytest.mark.parametrize("raw", [b"\x1f\x8b\x08broken", b"PK\x03\x04broken", b"\xff\xfe\x00"])
 def test_damaged_files_are_named(raw: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.geojson"

@@ -86,6 +86,20 @@ def test_written_shapes_are_read_by_shapely(shape: shapely.Geometry) -> None:
     assert shapely.geometry.shape(geometry_json(shape)).equals(shape)
 
 
+def test_what_has_no_area_is_not_written() -> None:
+    line = shapely.LineString([(0, 0), (5, 5)])
+    hair = shapely.box(0, 0, 0.001, 50)
+    for shape in (shapely.MultiPolygon(), shapely.Polygon(), line, hair):
+        assert geometry_json(shape) is None
+    mixed = shapely.GeometryCollection([line, hair, shapely.box(0, 0, 10, 10)])
+    written = geometry_json(mixed)
+    assert written is not None
+    assert shapely.geometry.shape(written).equals(shapely.box(0, 0, 10, 10))
+    frame = Box(0, 0, 100, 100)
+    assert geometry_json(shown_shape(shapely.box(100, 0, 200, 50), frame)) is None  # touches it
+    assert shown_box(Box(99.999, 0, 50, 50), frame) is None
+
+
 def test_only_what_is_shown() -> None:
     frame = Box(100, 200, 50, 50)
     assert shown_box(Box(90, 190, 20, 20), frame) == Box(0, 0, 10, 10)
