@@ -33,6 +33,7 @@ BUILDER = {"builderType": "uri", "uri": "file:/slides/a.svs", "args": [], "metad
 NEW_NAMES = ["XMAG patch 0, 0", "XMAG hotspot 1"]
 OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 9"]
 STALE = {"label": "Benign", "XMAG prediction": "benign", "XMAG stroma": "0.9"}
+NOTICE = "Research use only. Not for diagnosis."
 
 
 def find_groovy() -> tuple[str, dict[str, str]]:
@@ -70,6 +71,7 @@ class Scenarios:
             "selected": [],
             "project": str(self.folder / name / "project.qpproj"),
             "metadata": STALE,
+            "description": "my words\n\nXMAG: benign (benign 0.9). Research use only.",
             **facts,
         }
 
@@ -156,7 +158,8 @@ def test_success(played: dict[str, Any], scenarios: Scenarios, name: str) -> Non
         "XMAG model": "tiny (0123)",
         "XMAG notice": "Research use only.",
     }
-    assert outcome["synced"] == 1
+    assert outcome["description"] == "my words\n\nXMAG: malignant"
+    assert outcome["synced"] == 2  # what an earlier run left goes before this one begins
     assert json.loads(outcome["property"])["XMAG prediction"] == "malignant"
     request = called(scenarios, name)
     assert request["server"] == BUILDER
@@ -197,6 +200,7 @@ def test_no_prediction_leaves_none_of_an_earlier_run(played: dict[str, Any]) -> 
     metadata = played["no prediction"]["metadata"]
     assert metadata["XMAG prediction"] == "no prediction"
     assert set(metadata) == {"label", "XMAG prediction", "XMAG model", "XMAG notice"}
+    assert "benign" not in played["no prediction"]["description"]
 
 
 def test_choice_of_model(played: dict[str, Any], scenarios: Scenarios) -> None:
@@ -206,6 +210,9 @@ def test_choice_of_model(played: dict[str, Any], scenarios: Scenarios) -> None:
     assert "--model" not in called(scenarios, "editor")["arguments"]
     assert not (scenarios.folder / "no model chosen" / "called.json").exists()
     assert names(played["no model chosen"])[-1] == EARLIER[-1]["properties"]["name"]
+    # nothing was begun
+    assert played["no model chosen"]["metadata"] == STALE
+    assert "XMAG: benign" in played["no model chosen"]["description"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +230,7 @@ def test_choice_of_model(played: dict[str, Any], scenarios: Scenarios) -> None:
         ("no builder", "analyze the original"),
     ],
 )
-def test_a_failure_changes_nothing_and_says_why(
+def test_a_failure_leaves_objects_and_no_earlier_prediction(
     played: dict[str, Any], name: str, words: str
 ) -> None:
     outcome = played[name]
@@ -231,15 +238,26 @@ def test_a_failure_changes_nothing_and_says_why(
     assert len(errors) == 1
     assert words in errors[0]
     assert names(outcome) == [*OWN_NAMES, *(item["properties"]["name"] for item in EARLIER)]
-    assert outcome["metadata"] == STALE
+    assert_noted(outcome, "The analysis failed", words)
     assert outcome["open"] == 0
+
+
+def assert_noted(outcome: dict[str, Any], what: str, why: str) -> None:
+    """What the person wrote stands; of the earlier run nothing but its objects, which is said."""
+    warnings = outcome["metadata"].pop("XMAG warnings")
+    assert why in warnings
+    assert warnings.endswith("What XMAG shows on the image is of an earlier run.")
+    expected = {"label": "Benign", "XMAG prediction": what, "XMAG notice": NOTICE}
+    assert outcome["metadata"] == expected
+    assert outcome["description"] == f"my words\n\nXMAG: {what}. {NOTICE}"
+    assert json.loads(outcome["property"])["XMAG prediction"] == what
 
 
 def test_a_failure_in_a_project_is_thrown_for_its_log(played: dict[str, Any]) -> None:
     outcome = played["fail in project"]
     assert "found a cat" in outcome["thrown"]
     assert outcome["said"] == []
-    assert outcome["metadata"] == STALE
+    assert_noted(outcome, "The analysis failed", "found a cat")
 
 
 def test_without_an_image(played: dict[str, Any]) -> None:
@@ -257,7 +275,7 @@ def test_the_process_is_stopped_with_its_children(
     assert alive == []
     if name != "hang":
         assert played[name]["said"] == []
-        assert played[name]["metadata"] == STALE
+        assert_noted(played[name], "The analysis was cancelled", "no result")
         assert played[name]["open"] == 0
 
 

@@ -38,6 +38,8 @@ import qupath.lib.scripting.QP
 // A process that says nothing for so long is stopped; it says something twice a second.
 @Field long SILENCE_SECONDS = Long.getLong('xmag.silence.seconds', 120L)
 
+@Field String NOTICE = 'Research use only. Not for diagnosis.'
+
 /** Words for the person, where nothing was analyzed. */
 class XmagRefusal extends RuntimeException {
     XmagRefusal(String words) { super(words) }
@@ -45,7 +47,12 @@ class XmagRefusal extends RuntimeException {
 
 /** The person pressed Cancel. */
 class XmagCancelled extends RuntimeException {
-    XmagCancelled() { super('Cancelled. Nothing was changed.') }
+    XmagCancelled(String words = 'Cancelled. There is no result.') { super(words) }
+}
+
+/** The person chose no model: nothing was begun. */
+class XmagDismissed extends XmagCancelled {
+    XmagDismissed() { super('Cancelled. Nothing was changed.') }
 }
 
 /** Work in the background of the window, with progress. */
@@ -84,9 +91,18 @@ if (isShown(gui, imageData)) {
 } else if (gui != null && Platform.isFxApplicationThread()) {
     Dialogs.showErrorMessage('XMAG', 'Open a slide first.')
 } else {
-    def result = analyze(imageData, project, lastModel(gui), new XmagLog())
-    importResult(imageData, project, result)
-    println result.words
+    println analyzeUnseen(gui, imageData, project).words
+}
+
+/** Analyze an image that no viewer shows. */
+Map analyzeUnseen(gui, imageData, project) {
+    def here = { it.call() }
+    noted(imageData, project, here) {
+        note(imageData, project, [:], '')
+        def result = analyze(imageData, project, lastModel(gui), new XmagLog())
+        importResult(imageData, project, result)
+        result
+    }
 }
 
 /** Say whether a viewer shows the image: then all changes belong to the window's own thread. */
@@ -111,7 +127,7 @@ void waitFor(XmagTask task) {
         task.cancel()
         throw e
     } catch (ExecutionException | java.util.concurrent.CancellationException e) {
-        println "XMAG: ${e.getCause()?.getMessage() ?: 'Cancelled. Nothing was changed.'}"
+        println "XMAG: ${e.getCause()?.getMessage() ?: 'Cancelled. There is no result.'}"
     }
 }
 
@@ -137,13 +153,18 @@ void showProgress(gui, XmagTask task) {
 }
 
 Object analyzeShown(gui, imageData, project, XmagTask task) {
+    def there = { onWindow(gui, it) }
     try {
-        def model = chooseModel(task)
-        def result = analyze(imageData, project, model, task)
-        if (!isShown(gui, imageData))
-            throw new XmagRefusal("The image was closed meanwhile. Open it again and drop ${result.file} on it.")
-        if (task.isCancelled()) throw new XmagCancelled()
-        onWindow(gui) { importResult(imageData, project, result) }
+        def result = noted(imageData, project, there) {
+            def model = chooseModel(task)
+            there { note(imageData, project, [:], '') }
+            def found = analyze(imageData, project, model, task)
+            if (!isShown(gui, imageData))
+                throw new XmagRefusal("The image was closed meanwhile. Open it again and drop ${found.file} on it.")
+            if (task.isCancelled()) throw new XmagCancelled()
+            there { importResult(imageData, project, found) }
+            found
+        }
         Dialogs.showInfoNotification('XMAG', result.words)
         result
     } catch (XmagCancelled e) {
@@ -187,7 +208,7 @@ String chooseModel(task) {
     if (names.size() < 2) return ''
     def last = preference().get()
     def chosen = Dialogs.showChoiceDialog('XMAG', 'Model', names, last in names ? last : names[0])
-    if (chosen == null) throw new XmagCancelled()
+    if (chosen == null) throw new XmagDismissed()
     preference().set(chosen)
     chosen
 }
@@ -266,6 +287,7 @@ Map resultOf(finished) {
     [
         file: new File(folder, 'qupath.geojson.gz'),
         metadata: metadata,
+        line: finished.qupath.description,
         words: "${finished.qupath.description}\nModel: ${metadata['XMAG model']}".toString(),
     ]
 }
@@ -371,11 +393,56 @@ void importResult(imageData, project, Map result) {
     // the user's own objects within an earlier hotspot stay
     hierarchy.removeObjects(earlier, true)
     hierarchy.addObjects(objects)
-    imageData.setProperty('XMAG', JsonOutput.toJson(result.metadata))
+    note(imageData, project, result.metadata, result.line)
+}
+
+// ---- what stands beside the image
+
+/** Do the work of a run; where it fails, say so in place of what an earlier run said. */
+Object noted(imageData, project, Closure place, Closure work) {
+    try {
+        return work.call()
+    } catch (XmagDismissed e) {
+        throw e
+    } catch (Exception e) {
+        // an interrupted thread could neither wait nor write
+        def interrupted = Thread.interrupted()
+        try {
+            place.call { note(imageData, project, metadataOf(imageData, e), "XMAG: ${failureOf(e)}. ${NOTICE}".toString()) }
+        } catch (Exception another) {
+            e.addSuppressed(another)
+        } finally {
+            if (interrupted) Thread.currentThread().interrupt()
+        }
+        throw e
+    }
+}
+
+String failureOf(Exception error) {
+    def cancelled = error instanceof XmagCancelled || error instanceof InterruptedException
+    cancelled ? 'The analysis was cancelled' : 'The analysis failed'
+}
+
+Map metadataOf(imageData, Exception error) {
+    def why = (error.getMessage() ?: error.toString()).split(/\s+/).join(' ')
+    def earlier = imageData?.getHierarchy()?.getAllObjects(false)?.any { isOurs(it) }
+    if (earlier) why += ' What XMAG shows on the image is of an earlier run.'
+    ['XMAG prediction': failureOf(error), 'XMAG warnings': why, 'XMAG notice': NOTICE]
+}
+
+/** Replace what an earlier run wrote beside the image: its metadata, and its line of the description. */
+void note(imageData, project, Map metadata, String line) {
+    if (imageData == null) return
+    if (metadata) imageData.setProperty('XMAG', JsonOutput.toJson(metadata))
+    else imageData.removeProperty('XMAG')
     def entry = project?.getEntry(imageData)
     if (entry == null) return
     new ArrayList(entry.getMetadataKeys()).findAll { it.startsWith('XMAG ') }.each { entry.removeMetadataValue(it) }
-    result.metadata.each { key, value -> entry.putMetadataValue(key, value) }
+    metadata.each { key, value -> entry.putMetadataValue(key, value) }
+    // blank lines at the end are the person's too
+    def lines = entry.getDescription() ? entry.getDescription().split('\n', -1).toList() : []
+    def own = lines.findAll { !it.startsWith('XMAG: ') }
+    if (line || own.size() < lines.size()) entry.setDescription((line ? own + [line] : own).join('\n'))
     project.syncChanges()
 }
 

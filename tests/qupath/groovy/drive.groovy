@@ -28,7 +28,7 @@ def play(Map scenario) {
     def viewer = [getImageData: { image }] as FakeViewer
     if (scenario.shown) QuPathGUI.instance.viewers << viewer
     QP.imageData = scenario.image == false ? null : image
-    QP.project = scenario.project ? new FakeProject(path: Paths.get(scenario.project), metadata: new LinkedHashMap(scenario.metadata ?: [:])) : null
+    QP.project = scenario.project ? new FakeProject(path: Paths.get(scenario.project), metadata: new LinkedHashMap(scenario.metadata ?: [:]), description: scenario.description) : null
     def thrown = run(scenario, image)
     [
         thrown: thrown,
@@ -37,6 +37,7 @@ def play(Map scenario) {
         keptChildren: image.hierarchy.keptChildren,
         property: image.properties2['XMAG'],
         metadata: QP.project?.metadata,
+        description: QP.project?.description,
         synced: QP.project?.synced,
         dialogs: Dialog.shown.size(),
         open: Dialog.shown.count { it.showing },
@@ -77,6 +78,8 @@ def run(Map scenario, image) {
     } finally {
         watcher.interrupt()
         watcher.join()
+        // who pressed Cancel has the window back at once; what is noted of it comes later
+        Thread.getAllStackTraces().keySet().findAll { it.name == 'XMAG' }.each { it.join(30000) }
         // the window closes the dialog a moment after the work has ended; one that stays is a fault
         for (int i = 0; i < 1000 && Dialog.shown.any { it.showing }; i++) Thread.sleep(5)
     }

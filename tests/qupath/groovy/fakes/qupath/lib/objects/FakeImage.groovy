@@ -23,6 +23,8 @@ class FakeImage {
 
     void setProperty(String key, Object value) { properties2[key] = value }
 
+    Object removeProperty(String key) { properties2.remove(key) }
+
     /** What a window shows may only be changed on its own thread. */
     void requireRightThread() {
         if (shown != Platform.isFxApplicationThread()) throw new IllegalStateException('Wrong thread')

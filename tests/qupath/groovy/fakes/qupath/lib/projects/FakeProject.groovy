@@ -5,6 +5,7 @@ import java.nio.file.Path
 class FakeProject {
     Path path
     Map<String, String> metadata = [:]
+    String description
     int synced
 
     Path getPath() { path }
