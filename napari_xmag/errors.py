@@ -81,6 +81,10 @@ class ProjectError(XmagError, ValueError):
     """A QuPath project or picture that cannot be read, placed or written back."""
 
 
+class EmptyProjectError(ProjectError, ConfigError):
+    """A QuPath project without an image."""
+
+
 class TeachError(XmagError, ValueError):
     """Examples that cannot teach a classifier yet."""
 

@@ -45,7 +45,7 @@ class FeatureIndex:
     def done(self, event: SlideEncoded) -> None:
         """Take in a slide."""
         slide, image = self._names.of(event.slide)
-        self._failed.remove(*self._names.of_failed(event.slide))
+        self._failed.remove(slide, image)
         when = datetime.now(UTC).isoformat(timespec="seconds")
         numbers = (event.patches, event.dimensions, event.unreadable)
         named = (slide, image, event.fingerprint, event.folder.name, event.encoder)
@@ -54,7 +54,7 @@ class FeatureIndex:
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        self._failed.add(*self._names.of_failed(event.slide), event.error)
+        self._failed.add(*self._names.of(event.slide), event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write the tables, at most once a second; all of it now when it is the last time.

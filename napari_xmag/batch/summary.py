@@ -24,6 +24,8 @@ _BEFORE = ("slide", "image", "folder", "fingerprint", "answer", "reasons")
 _AFTER = ("tissue_mm2", "flags", "seconds", "model", "model_sha256", "created", "notice")
 _FAILED = ("slide", "image", "reason", "when", "notice")
 _PROBABILITY = "probability: "
+_ID = "ID "
+"""How an image of a QuPath project is told from others of its name."""
 _SECONDS = 1.0
 _RARELY = 20
 """A page is written again after this many times the seconds that writing it took."""
@@ -31,6 +33,8 @@ _RARELY = 20
 
 class SlideNames:
     """What slides are called in tables: relative to what the user named, never with a home folder.
+
+    An image of a QuPath project is called by its name there.
 
     Parameters
     ----------
@@ -42,16 +46,14 @@ class SlideNames:
         self._root = _common_root(given)
 
     def of(self, slide: SlideLabel) -> tuple[str, str]:
-        """Return path and picture of a slide."""
+        """Return path and picture of a slide; name and ID of an image of a project."""
+        if slide.shown:
+            return slide.shown, f"{_ID}{slide.key}"
         path = Path(os.path.abspath(slide.path))  # noqa: PTH100 - links are called by their names
         image = "" if slide.image is None else str(slide.image)
         if self._root is None or not path.is_relative_to(self._root) or path == self._root:
             return path.name, image
         return path.relative_to(self._root).as_posix(), image
-
-    def of_failed(self, slide: SlideLabel) -> tuple[str, str]:
-        """Return the same of one without a result: an image of a project by its name and ID."""
-        return (slide.shown, f"ID {slide.key}") if slide.shown else self.of(slide)
 
 
 class FailedTable:
@@ -132,12 +134,12 @@ class Summary:
         name, image = self._names.of(event.slide)
         folder = event.folder.name
         self._mine[folder] = _row(name, image, folder, event.result)
-        self._failed.remove(*self._names.of_failed(event.slide))
+        self._failed.remove(name, image)
         self._pictures.pop(folder, None)
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        self._failed.add(*self._names.of_failed(event.slide), event.error)
+        self._failed.add(*self._names.of(event.slide), event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write what is due: the tables at most once a second, the page more seldom.
@@ -249,6 +251,8 @@ def _failed_row(row: Row) -> SheetRow:
 
 def _named(row: Row) -> str:
     image = row.get("image", "")
+    if image.startswith(_ID):
+        return f"{row['slide']} [{image}]"
     return row["slide"] if image in ("", "1") else f"{row['slide']} #{image}"
 
 

@@ -45,7 +45,8 @@ class Target:
         """What a file of its annotations may be named after."""
         from napari_xmag.qupath.annotation_files import AnnotatedSlide
 
-        return AnnotatedSlide(self.path.absolute(), self.name, self.key)
+        series = None if self.shown is None else self.shown.series
+        return AnnotatedSlide(self.path.absolute(), self.name, self.key, further=bool(series))
 
     def label(self, image: int | str | None = None) -> SlideLabel:
         """Return what a picture of the file is called."""

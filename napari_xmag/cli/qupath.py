@@ -1,4 +1,4 @@
-"""``napari-xmag qupath``: put the script into QuPath, take it out, see whether it works."""
+"""``napari-xmag qupath``: put the scripts into QuPath, take them out, see whether they work."""
 
 import argparse
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from typing import Any
 
 from napari_xmag.cli.doctor import Finding, show
 
-_MENU = """\
+_STEPS = """\
 In QuPath:
-  once     Automate > User scripts > XMAG > Add to menu, then Run > Run in the editor
+  once     {menu} > Add to menu, then Run > Run in the script editor
   always   Extensions > XMAG > Analyze slide
 docs/qupath.md leads through it."""
 
@@ -18,16 +18,16 @@ def add_parser(subparsers: Any) -> None:
     """Add the command and its steps."""
     parser = subparsers.add_parser(
         "qupath",
-        help="run XMAG inside QuPath: install its script, remove it, check it",
+        help="run XMAG inside QuPath: install its scripts, remove them, check them",
         description="Run XMAG inside QuPath (0.5 to 0.7): a script in QuPath's user folder starts "
         "this installation on the open slide and imports the result (docs/qupath.md).",
     )
     parser.set_defaults(run=run)
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     helps = {
-        "install": "write the script into QuPath's user folder",
-        "uninstall": "remove it",
-        "doctor": "look for QuPath and try the script's command",
+        "install": "write the scripts into QuPath's user folder",
+        "uninstall": "remove them",
+        "doctor": "look for QuPath, check each script and try its command",
     }
     for name, words in helps.items():
         step = steps.add_parser(name, help=words)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.step == "doctor":
         return show(_findings(args.folder))
-    from napari_xmag.qupath.install import install, require_folders, uninstall
+    from napari_xmag.qupath.install import MENU, install, require_folders, uninstall
 
     for folder in require_folders(args.folder):
         paths = install(folder) if args.step == "install" else uninstall(folder)
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         if not paths:
             print(f"nothing of XMAG in {folder}")
     if args.step == "install":
-        print(_MENU)
+        print(_STEPS.format(menu=MENU))
     else:
         print("If Add to menu was run, clear Edit > Preferences > General > Startup script path.")
     return 0
@@ -74,13 +74,8 @@ def _findings(named: Path | None) -> Iterator[Finding]:
         yield Finding("QuPath", error.found, error.hint)
         return
     for found in examine(folders):
-        command = " ".join(found.command)
         again = f'napari-xmag qupath install "{found.folder}"'
-        if not found.command:
-            yield Finding("QuPath", f"{found.folder}, without the script of XMAG", again)
-        elif not found.works:
-            yield Finding("QuPath", f"{found.folder}: {command} does not start", again)
-        elif not found.current:
-            yield Finding("QuPath", f"{found.folder}: a script of another version", again)
-        else:
-            yield Finding("QuPath", f"{found.folder}: starts {command}")
+        for fault in found.faults:
+            yield Finding("QuPath", f"{found.folder}: {fault}", again)
+        if not found.faults:
+            yield Finding("QuPath", f"{found.folder}: starts {' '.join(found.command)}")

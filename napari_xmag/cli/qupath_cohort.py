@@ -52,5 +52,10 @@ def opening(
         )
     if not is_project:
         return open_cohort(args.cohort, override_mpp=override_mpp)
-    keys = {"label_key": args.label_key, "patient_key": args.patient_key or ""}
-    return open_cohort(args.cohort, partial(read_project_cohort, **keys), override_mpp)
+    read = partial(
+        read_project_cohort,
+        label_key=args.label_key,
+        patient_key=args.patient_key or "",
+        any_mpp=override_mpp is not None,
+    )
+    return open_cohort(args.cohort, read, override_mpp)

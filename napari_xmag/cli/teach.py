@@ -2,21 +2,24 @@
 
 import argparse
 import sys
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli import slide_options
 from napari_xmag.cli.settings import mpp_option
+from napari_xmag.cli.slides import words_of_skipped
+from napari_xmag.errors import TeachError, XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
-    from napari_xmag.features.store import FeatureStore
     from napari_xmag.nets.stored import StoredModel
     from napari_xmag.qupath.annotation_files import AnnotationFiles
     from napari_xmag.teach.classifier import Taught
-    from napari_xmag.teach.session import TeachSession
+    from napari_xmag.teach.lesson import SlideId
 
 _DESCRIPTION = f"""\
 Teach a classifier of patches by annotations of QuPath, and save it among your models: it appears in
@@ -27,6 +30,9 @@ unclassified.
 {NOTICE}"""
 
 _EPILOG = """\
+exit code: 0 the model is saved, 1 it is not, or slides were left out that could not be read (each
+is named with the reason), 2 wrong usage
+
 examples:
   napari-xmag teach slides/*.svs --annotations geojson/ --name my-stroma
   napari-xmag analyze more-slides/ --model my-stroma"""
@@ -82,51 +88,94 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Teach and save."""
-    from napari_xmag.features.store import FeatureStore
+    """Teach and save.
+
+    Returns
+    -------
+    0 when the model is saved, 1 when images of a project or slides in a folder were left out that
+    could not be read (they are named).
+    """
     from napari_xmag.nets.folder import check_name
     from napari_xmag.teach.classifier import fit
     from napari_xmag.teach.model_folder import save_taught_model
-    from napari_xmag.teach.session import TeachSession
     from napari_xmag.zoo import open_model, user_folder
 
     check_name(args.name)
-    files = _annotated(args.slides, args.annotations)
+    files = _Files.of(args.slides, args.annotations)
     encoder = open_model(args.encoder)
-    session, store = TeachSession(), FeatureStore.of_user()
-    session.clear_classes()
-    for target, annotations in files:
-        _teach_slide(session, target, annotations, encoder, store, args)
-    taught = fit(session.request())
+    lessons = _Lessons(args, encoder, files)
+    lessons.learn()
+    taught = fit(lessons.session.request())
     folder = (args.out or user_folder()) / args.name
     model = save_taught_model(taught, encoder, folder, replace=args.replace)
     print(f"{model.info.summary}\n{_facts(model)}\nSaved to {folder}")
     if args.areas is not None:
-        _write_areas(taught, args.areas)
-    return 0
+        _write_areas(taught, lessons.names, args.areas)
+    if files.failed:
+        print(f"Failed: {', '.join(files.failed)}", file=sys.stderr)
+    return 1 if files.failed else 0
 
 
-def _annotated(paths: list[Path], folder: Path) -> "list[tuple[Target, Path]]":
-    """Return the slides that the arguments name, images of projects among them, and their files.
+@dataclass
+class _Files:
+    """The slides that the arguments name, images of projects among them, and their annotations.
 
-    In a project or a folder of slides not every one need be annotated: the others are listed.
+    In a project or a folder of slides not every one need be annotated, or can be read: the others
+    are listed. What is named itself must be.
     """
-    from napari_xmag.batch.targets import find_targets
-    from napari_xmag.qupath.annotation_files import AnnotationFiles
-    from napari_xmag.teach.teach import require_annotations
 
-    _, targets = find_targets(paths)
-    files = AnnotationFiles.of(target.annotated for target in targets)
-    found = [(each, _classed_file(files, each, folder)) for each in targets]
-    lacking = [each for each, file in found if file is None]
-    given = {path.absolute() for path in paths}
-    named = [each for each in lacking if not each.key and each.path.absolute() in given]
-    refused = lacking if len(lacking) == len(found) else named
-    require_annotations([each.annotated.words for each in refused], len(found))
-    if lacking:
-        names = ", ".join(each.annotated.words for each in lacking)
-        print(f"Left out, without annotations of a class: {names}", file=sys.stderr)
-    return [(each, file) for each, file in found if file is not None]
+    found: "list[tuple[Target, Path]]" = field(default_factory=list)
+    lacking: "list[Target]" = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    given: frozenset[Path] = frozenset()
+
+    @classmethod
+    def of(cls, paths: list[Path], folder: Path) -> "_Files":
+        """Find them all."""
+        from napari_xmag.batch.targets import find_targets
+        from napari_xmag.qupath.annotation_files import AnnotationFiles
+
+        files = cls(given=frozenset(path.absolute() for path in paths))
+        searched, targets = find_targets(paths)
+        for line in words_of_skipped(searched):
+            print(line, file=sys.stderr)
+        annotations = AnnotationFiles.of(target.annotated for target in targets)
+        for target in targets:
+            with files.allowed_to_fail(target):
+                file = _classed_file(annotations, target, folder)
+                if file is None:
+                    files.lacking.append(target)
+                else:
+                    files.found.append((target, file))
+        files.require_annotations()
+        return files
+
+    def is_named(self, target: "Target") -> bool:
+        """Return whether an argument is this very slide."""
+        return not target.key and target.path.absolute() in self.given
+
+    def require_annotations(self) -> None:
+        """List the slides without annotations; raise TeachError if no other is left."""
+        from napari_xmag.teach.teach import require_annotations
+
+        named = [each for each in self.lacking if self.is_named(each)]
+        refused = named if self.found or self.failed else self.lacking
+        count = len(self.found) + len(self.lacking) + len(self.failed)
+        require_annotations([each.annotated.words for each in refused], count)
+        if self.lacking:
+            names = ", ".join(each.annotated.words for each in self.lacking)
+            print(f"Left out, without annotations of a class: {names}", file=sys.stderr)
+
+    @contextmanager
+    def allowed_to_fail(self, target: "Target") -> Iterator[None]:
+        """Name a slide that fails, so that the others go on; one that was named itself ends it."""
+        try:
+            yield
+        except XmagError as error:
+            if self.is_named(target):
+                raise
+            self.failed.append(target.annotated.words)
+            print(f"{target.annotated.words}: FAILED. {error}", file=sys.stderr)
 
 
 def _classed_file(files: "AnnotationFiles", target: "Target", folder: Path) -> Path | None:
@@ -136,32 +185,69 @@ def _classed_file(files: "AnnotationFiles", target: "Target", folder: Path) -> P
     return file if file is not None and annotates_classes(file) else None
 
 
-def _teach_slide(
-    session: "TeachSession",
-    target: "Target",
-    annotations: Path,
-    encoder: "StoredModel",
-    store: "FeatureStore",
-    args: argparse.Namespace,
-) -> None:
-    from napari_xmag.cli.progress_line import ProgressLine
-    from napari_xmag.geometry import Mpp
-    from napari_xmag.slide.given_mpp import fill_mpp
-    from napari_xmag.teach.teach import teach_slide
+class _Lessons:
+    """Takes in slide after slide.
 
-    line = ProgressLine()
-    with target.open(None) as slide:
-        if args.mpp is not None and (words := fill_mpp(slide, Mpp(args.mpp, args.mpp))):
-            print(words, file=sys.stderr)
-        origin = target.origin(slide, args.qupath_origin)
-        steps = teach_slide(session, slide, encoder, store, annotations, origin=origin)
-        try:
-            with closing(steps):
-                while True:
-                    line.show(next(steps))
-        except StopIteration as end:
-            line.clear()
-            print(f"{slide.path.name}: {end.value.examples} patches are examples")
+    Attributes
+    ----------
+    session
+        What was taught so far.
+    names
+        What each slide is called.
+    """
+
+    def __init__(self, args: argparse.Namespace, encoder: "StoredModel", files: _Files) -> None:
+        from napari_xmag.features.store import FeatureStore
+        from napari_xmag.teach.session import TeachSession
+
+        self._args, self._encoder, self._files = args, encoder, files
+        self._store = FeatureStore.of_user()
+        self.session = TeachSession()
+        self.session.clear_classes()
+        self.names: dict[SlideId, str] = {}
+
+    def learn(self) -> None:
+        """Take in all slides.
+
+        Raises
+        ------
+        TeachError
+            When none of them can be read.
+        """
+        for target, annotations in self._files.found:
+            with self._files.allowed_to_fail(target):
+                self._add(target, annotations)
+        if not self.names:
+            raise TeachError(
+                expected="a slide whose annotations can teach",
+                found=f"none of {len(self._files.failed)}",
+                hint="Each is named above with the reason.",
+            )
+
+    def _add(self, target: "Target", annotations: Path) -> None:
+        from napari_xmag.cli.progress_line import ProgressLine
+        from napari_xmag.geometry import Mpp
+        from napari_xmag.slide.given_mpp import fill_mpp
+        from napari_xmag.teach.teach import teach_slide
+
+        args, name, line = self._args, target.annotated.words, ProgressLine()
+        with target.open(None) as slide:
+            if args.mpp is not None and (words := fill_mpp(slide, Mpp(args.mpp, args.mpp))):
+                print(words, file=sys.stderr)
+            origin = target.origin(slide, args.qupath_origin)
+            steps = teach_slide(
+                self.session, slide, self._encoder, self._store, annotations, origin=origin
+            )
+            try:
+                with closing(steps):
+                    while True:
+                        line.show(next(steps))
+            except StopIteration as end:
+                self.names.setdefault(end.value.prepared.id, name)
+                line.clear()
+                print(f"{name}: {end.value.examples} patches are examples")
+            finally:
+                line.clear()
 
 
 def _facts(model: "StoredModel") -> str:
@@ -170,9 +256,8 @@ def _facts(model: "StoredModel") -> str:
     return f"Examples: {', '.join(f'{n} {name}' for name, n in counts)}. {facts['words']}"
 
 
-def _write_areas(taught: "Taught", path: Path) -> None:
+def _write_areas(taught: "Taught", names: "Mapping[SlideId, str]", path: Path) -> None:
     from napari_xmag.teach.areas import areas, write_areas
 
-    slides = taught.request.slides
-    write_areas([(slide.name, areas(taught, slide.id)) for slide in slides], path)
+    write_areas([(name, areas(taught, slide)) for slide, name in names.items()], path)
     print(f"Areas: {path}")

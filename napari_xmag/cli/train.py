@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     first = os.environ.get("RANK", "0") == "0"
     opening = qupath_cohort.opening(args, args.override_mpp)
     cohort = finish(show(opening) if first else opening)
-    for problem in cohort.problems:
+    for problem in (*cohort.left_out, *cohort.problems):
         print(problem, file=sys.stderr)
     if cohort.problems:
         return 2

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     Returns
     -------
-    0 when all was taken in, 1 when a result could not be read (it is named).
+    0 when all was taken in, 1 when a result or an image of a project could not be read (it is
+    named).
     """
     from napari_xmag.cli.slides import words_of_skipped
     from napari_xmag.review.worklist import Worklist
@@ -64,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     found = worklist_rows(args.sources)
     for line in words_of_skipped(found.searched):
         print(line, file=sys.stderr)
+    for name, reason in found.unusable:
+        print(f"{name}: FAILED. {reason}", file=sys.stderr)
     added = worklist.add(found.rows)
     if not added:  # else it is saved
         worklist.save()
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     counts = worklist.counts().items()
     print(", ".join(f"{count} {status}" for status, count in counts if count) or "no slides")
     print(NOTICE)
-    return 1 if failed or found.searched.unread else 0
+    return 1 if failed or found.unusable or found.searched.unread else 0
 
 
 def _take_in(worklist: "Worklist", folders: list[Path]) -> int:

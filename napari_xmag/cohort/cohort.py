@@ -45,10 +45,21 @@ _SHORT = {"val": VALIDATION}
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled slides and the problems of their table."""
+    """Labelled slides and the problems of their table.
+
+    Attributes
+    ----------
+    rows
+        The slides.
+    problems
+        What must be mended before anything can be learned from them.
+    left_out
+        What takes no part, and why: unusable images of a project.
+    """
 
     rows: tuple[CohortRow, ...]
     problems: tuple[Problem, ...] = ()
+    left_out: tuple[Problem, ...] = ()
 
     def __repr__(self) -> str:
         counts = Counter(row.label or "no label" for row in self.rows)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide
 
 _AT_ONCE = 4
+_FILL_IN = "Fill it in or delete the row"
 _LEAST_LETTERS = 5
 _OFTEN = 5
 # One spreadsheet writes truth in numbers, another in words, of the language it speaks.
@@ -33,15 +34,34 @@ _TRUTHS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong in a line of the table (0: in all of it), and what to do."""
+    """What is wrong in a line of the table (0: in all of it), and what to do.
+
+    Attributes
+    ----------
+    row
+        The line.
+    words
+        What is wrong.
+    hint
+        What to do.
+    name
+        Of the image, where the lines are those of a QuPath project.
+    """
 
     row: int
     words: str
     hint: str
+    name: str = ""
+
+    @classmethod
+    def of(cls, row: CohortRow, words: str, hint: str) -> "Problem":
+        """Return what is wrong with a row."""
+        return cls(row.row, words, hint, row.name)
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"{f'row {self.row}: ' if self.row else ''}{self.words}. {self.hint}"
+        place = self.name or (f"row {self.row}" if self.row else "")
+        return f"{f'{place}: ' if place else ''}{self.words}. {self.hint}"
 
 
 def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
@@ -54,25 +74,26 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
     """
     problems = []
     if not row.label:
-        problems.append(Problem(row.row, "no label", "Fill it in or delete the row"))
+        hint = "Add that metadata to the image in QuPath" if row.name else _FILL_IN
+        problems.append(Problem.of(row, "no label", hint))
     elif classes and row.label not in classes:
         hint = f"Write one of {', '.join(classes)}"
-        problems.append(Problem(row.row, f"unknown label {row.label!r}", hint))
+        problems.append(Problem.of(row, f"unknown label {row.label!r}", hint))
     if row.split and row.split not in SPLITS:
         hint = f"Write {', '.join(SPLITS)} or nothing"
-        problems.append(Problem(row.row, f"unknown split {row.split!r}", hint))
+        problems.append(Problem.of(row, f"unknown split {row.split!r}", hint))
     if row.mpp is not None and plausible(row.mpp, row.mpp) is None:
-        problems.append(wrong_mpp(row.row, f"{row.mpp:g}"))
+        problems.append(replace(wrong_mpp(row.row, f"{row.mpp:g}"), name=row.name))
     if row.regions is not None and not row.regions.is_file():
         words = f"the regions {row.regions.name} are not there"
-        problems.append(Problem(row.row, words, "Correct the path, or leave the cell empty"))
+        problems.append(Problem.of(row, words, "Correct the path, or leave the cell empty"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if name and (problem := name_problem(name)):
-            problems.append(Problem(row.row, f"a {what} that is {problem}", "Write a short name"))
+            problems.append(Problem.of(row, f"a {what} that is {problem}", "Write a short name"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if accident := spreadsheet_accident(name):
             hint = "Format the column as text and write what was meant"
-            problems.append(Problem(row.row, f"{what} {accident}", hint))
+            problems.append(Problem.of(row, f"{what} {accident}", hint))
     return problems
 
 
@@ -154,8 +175,8 @@ def copied_slides(checked: Iterable[tuple[CohortRow, str]]) -> list[Problem]:
         before = first.setdefault(fingerprint, row) if fingerprint else row
         # One file twice is told without opening it.
         if before.slide.resolve() != row.slide.resolve():
-            words = f"{row.slide.name} is a copy of {before.slide.name} in row {before.row}"
-            problems.append(Problem(row.row, words, "Delete one of them"))
+            words = f"{row.slide.name} is a copy of {before.slide.name} in {before.place}"
+            problems.append(Problem.of(row, words, "Delete one of them"))
     return problems
 
 
@@ -170,11 +191,11 @@ def slide_problems(row: CohortRow, *, override_mpp: bool = False) -> list[Proble
     from napari_xmag.slide.open import open_slide
 
     if not row.slide.exists():
-        return [Problem(row.row, f"{row.slide.name} is not there", "Correct the path")]
+        return [Problem.of(row, f"{row.slide.name} is not there", "Correct the path")]
     try:
         slide = open_slide(row.slide)
     except XmagError as error:
-        return [Problem(row.row, f"{row.slide.name} does not open", error.hint)]
+        return [Problem.of(row, f"{row.slide.name} does not open", error.hint)]
     with closing(slide):
         return [] if override_mpp else _mpp_problems(row, slide)
 
@@ -182,7 +203,7 @@ def slide_problems(row: CohortRow, *, override_mpp: bool = False) -> list[Proble
 def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
     if slide.mpp is None and row.mpp is None:
         words = f"{row.slide.name} states no pixel size"
-        return [Problem(row.row, words, "Fill in the column mpp (µm per pixel)")]
+        return [Problem.of(row, words, "Fill in the column mpp (µm per pixel)")]
     stated = None if slide.mpp_source == MppSource.REMEMBERED else slide.mpp
     if stated is None or row.mpp is None or plausible(row.mpp, row.mpp) is None:
         return []
@@ -190,7 +211,7 @@ def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
         return []
     words = f"mpp {row.mpp:g}, yet {row.slide.name} states {describe(stated)} ({slide.mpp_source})"
     hint = f"Empty the cell, or correct it to within {AGREEMENT:.0%}"
-    return [Problem(row.row, words, hint)]
+    return [Problem.of(row, words, hint)]
 
 
 def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
@@ -200,24 +221,28 @@ def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
         before = first.setdefault(row.slide.resolve(), row)
         if before is row:
             continue
-        words = f"{row.slide.name} stands in row {before.row} already"
+        words = f"{row.slide.name} stands in {before.place} already"
         if before.split and row.split and before.split != row.split:
             words += f", there for {before.split} and here for {row.split}"
-        problems.append(Problem(row.row, words, "Delete one of them"))
+        problems.append(Problem.of(row, words, "Delete one of them"))
     return problems
 
 
 def _patients(rows: Sequence[CohortRow]) -> list[Problem]:
     """Ask for patients where some are named, and find one whose leading zeros were lost."""
     named = [row for row in rows if row.named_patient]
-    problems = [no_patient(row.row) for row in rows if named and not row.named_patient]
+    problems = [
+        replace(no_patient(row.row), name=row.name)
+        for row in rows
+        if named and not row.named_patient
+    ]
     first: dict[str, CohortRow] = {}
     for row in named:
         if row.patient.isdecimal():
             before = first.setdefault(row.patient.lstrip("0"), row)
             if before.patient != row.patient:
-                words = f"patient {row.patient!r} looks like {before.patient!r} in row {before.row}"
-                problems.append(Problem(row.row, words, "Write both alike"))
+                words = f"patient {row.patient!r} looks like {before.patient!r} in {before.place}"
+                problems.append(Problem.of(row, words, "Write both alike"))
     return problems
 
 
@@ -236,7 +261,7 @@ def _variants(rows: Sequence[CohortRow]) -> list[Problem]:
             near = next((other for other in often if _mistyped(_plain(label), _plain(other))), "")
             meant[label] = (near, "Correct it, or add patients of it")
     return [
-        Problem(row.row, f"label {row.label!r} looks like {other!r} ({slides[other]} ×)", hint)
+        Problem.of(row, f"label {row.label!r} looks like {other!r} ({slides[other]} ×)", hint)
         for row in rows
         for other, hint in [meant.get(row.label, ("", ""))]
         if other
@@ -276,18 +301,18 @@ def _one_each(
     rows: Iterable[CohortRow], what: str, value_of: Callable[[CohortRow], str]
 ) -> list[Problem]:
     """Find patients with several labels, or on several sides of the split."""
-    seen: dict[str, dict[str, int]] = defaultdict(dict)
+    seen: dict[str, dict[str, CohortRow]] = defaultdict(dict)
     for row in rows:
         if value := value_of(row):
-            seen[row.patient].setdefault(value, row.row)
+            seen[row.patient].setdefault(value, row)
     hint = (
         "Put all slides of a patient in one split"
         if what == "splits"
         else "Correct the label, or the patient's name"
     )
     return [
-        Problem(
-            max(found.values()),
+        Problem.of(
+            max(found.values(), key=lambda row: row.row),
             f"patient {patient} has {len(found)} {what} ({', '.join(found)})",
             hint,
         )

@@ -34,6 +34,8 @@ class CohortRow:
         Where the slide comes from (hospital, scanner), or empty.
     regions
         GeoJSON of parts of the slide with classes of their own, or None.
+    name
+        What the slide is called where it comes from (an image of a QuPath project), or empty.
     """
 
     row: int
@@ -44,12 +46,18 @@ class CohortRow:
     mpp: float | None = None
     site: str = ""
     regions: Path | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", label_of(self.label))
         if self.patient != str(self.slide):  # a path stays as the file system writes it
             object.__setattr__(self, "patient", patient_of(self.patient) or str(self.slide))
         object.__setattr__(self, "site", "" if is_missing(self.site) else one_form(self.site))
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return self.name or f"row {self.row}"
 
     @property
     def named_patient(self) -> str:

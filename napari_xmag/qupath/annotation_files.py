@@ -1,5 +1,6 @@
 """Which file of a folder holds the annotations of which slide."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from napari_xmag.errors import TissueError
+from napari_xmag.files import composed, lying_path
 from napari_xmag.qupath.geojson_file import GEOJSON_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES
 
@@ -29,11 +31,14 @@ class AnnotatedSlide:
         The name of the image in QuPath, or empty.
     key
         Its ID in a project of QuPath, or empty.
+    further
+        Whether it is another picture of its file than the first: then the file's name is not its.
     """
 
     path: Path
     name: str = ""
     key: str = ""
+    further: bool = False
 
     @property
     def words(self) -> str:
@@ -85,8 +90,8 @@ class AnnotationFiles:
     def _first(self, slide: AnnotatedSlide, folder: Path, mark: str) -> tuple[str, Path] | None:
         for stem in self._own_stems(slide):
             for suffix in GEOJSON_SUFFIXES:
-                file = folder / f"{stem}{mark}{suffix}"
-                if file.is_file():
+                file = lying_path(folder / f"{stem}{mark}{suffix}")
+                if os.path.isfile(file):
                     return stem, file
         return None
 
@@ -107,12 +112,14 @@ class AnnotationFiles:
 
 def _stems(slide: AnnotatedSlide) -> dict[str, int]:
     """Return the names that a file may bear without its suffix, the surest first."""
-    shown = _NOT_IN_FILE_NAMES.sub("_", slide.words)
+    shown = _NOT_IN_FILE_NAMES.sub("_", composed(slide.words))
     exact = [f"{shown} [ID {slide.key}]", shown] if slide.key else [shown]
     stems = dict.fromkeys(exact, _EXACT)
     stems.setdefault(_without_suffix(shown), _STEM)
-    stems.setdefault(slide.path.name, _FILE)
-    stems.setdefault(_without_suffix(slide.path.name), _FILE)
+    if not slide.further:
+        file = composed(slide.path.name)
+        stems.setdefault(file, _FILE)
+        stems.setdefault(_without_suffix(file), _FILE)
     return stems
 
 

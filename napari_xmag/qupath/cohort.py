@@ -1,5 +1,7 @@
 """A project as a table of labelled slides."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_xmag.cohort.cohort import Cohort, check
@@ -12,9 +14,17 @@ from napari_xmag.slide.base import MppSource
 
 
 def read_project_cohort(
-    path: Path, *, label_key: str, patient_key: str = "", open_slides: bool = True
+    path: Path,
+    *,
+    label_key: str,
+    patient_key: str = "",
+    open_slides: bool = True,
+    any_mpp: bool = False,
 ) -> Cohort:
     """Return the slides of a project with labels from the metadata of their images.
+
+    Images that cannot be read as they are shown are left out: their files are missing or broken,
+    or QuPath shows something else than the first picture of the file as it is stored.
 
     Parameters
     ----------
@@ -25,63 +35,83 @@ def read_project_cohort(
     patient_key
         Which metadata is the patient; each slide is a patient of its own when empty.
     open_slides
-        Whether each slide is opened to see that it can be, as for `read_cohort`.
+        Whether each slide is opened once more to see that it is no copy of another, as for
+        `read_cohort`.
+    any_mpp
+        Take slides without a pixel size too: it is given for all of them.
 
     Returns
     -------
-    Rows in the project's order, counted from 1, with their problems.
+    Rows in the project's order, numbered from 1, with their problems and what was left out.
 
     Raises
     ------
     ProjectError
         When the project cannot be read.
     CohortError
-        When no image has a key of that name.
+        When no image has a key of that name, or none can be used.
     """
     project = read_project(path)
     for key in filter(None, (label_key, patient_key)):
         _require_key(project, key)
-    rows, altered = [], []
+    rows: list[CohortRow] = []
+    left_out: list[Problem] = []
     for number, entry in enumerate(project.entries, 1):
-        mpp, found = _seen(entry.image)
-        row = CohortRow(
-            row=number,
-            slide=entry.image.path,
-            label=entry.metadata.get(label_key, "").strip(),
-            patient=entry.metadata.get(patient_key, "").strip() if patient_key else "",
-            mpp=mpp,
-        )
-        rows.append(row)
-        if found:
-            words = f"{entry.name} {found}"
-            altered.append(Problem(number, words, "Add the slide itself to the project"))
+        row = _row(number, entry, label_key, patient_key)
+        try:
+            rows.append(replace(row, mpp=_given_mpp(entry.image, any_mpp=any_mpp)))
+        except XmagError as error:
+            words = f"left out: expected {error.expected}, but found {error.found}"
+            left_out.append(Problem.of(row, words, error.hint.rstrip(".")))
+    if not rows:
+        raise _none_usable(project, left_out)
     cohort = check(rows, open_slides=open_slides)
-    problems = sorted([*altered, *cohort.problems], key=lambda problem: problem.row)
-    return Cohort(cohort.rows, tuple(problems))
+    return replace(cohort, left_out=tuple(left_out))
 
 
-def _seen(image: QuPathImage) -> tuple[float | None, str]:
-    """Look at what QuPath shows: training reads the first picture of a file, as it is stored.
+def _row(number: int, entry: ProjectEntry, label_key: str, patient_key: str) -> CohortRow:
+    return CohortRow(
+        row=number,
+        slide=entry.image.path,
+        label=entry.metadata.get(label_key, "").strip(),
+        patient=entry.metadata.get(patient_key, "").strip() if patient_key else "",
+        name=entry.name,
+    )
 
-    Returns
-    -------
-    The pixel size that QuPath was given for a slide that states none, and why the picture cannot be
-    trained on, in words.
+
+def _given_mpp(image: QuPathImage, *, any_mpp: bool) -> float | None:
+    """Return the pixel size that QuPath was given for a slide that states none.
+
+    Raises
+    ------
+    XmagError
+        When training cannot read what QuPath shows: it reads the first picture of a file, as it
+        is stored.
     """
-    if image.problem:
-        return None, f"was {image.problem} in QuPath"
-    if not image.path.exists():
-        return None, ""  # listed among the problems of its row
-    try:
-        with open_shown(image) as slide:
-            find_origin(image, slide)
-            given = slide.mpp.mean if slide.mpp_source is MppSource.USER and slide.mpp else None
-            first = slide.image.index == 1
-    except ProjectError as error:
-        return None, f"cannot be told in its file: {error.found}"
-    except XmagError:  # listed among the problems of its row
-        return None, ""
-    return given, "" if first else "is not the first picture of its file, which training reads"
+    image.require_plain()
+    with open_shown(image) as slide:
+        find_origin(image, slide)
+        if slide.image.index != 1:
+            raise ProjectError(
+                expected=f"the first picture of {image.path.name}, which training reads",
+                found=f"number {slide.image.index}",
+                hint="Save the picture as a file of its own, and add that to the project.",
+            )
+        if slide.mpp is None and not any_mpp:
+            raise ProjectError(
+                expected=f"the pixel size of {image.path.name}",
+                found="none, neither in the file nor in QuPath",
+                hint="In QuPath, enter it in the Image tab, or give --override-mpp.",
+            )
+        return slide.mpp.mean if slide.mpp_source is MppSource.USER and slide.mpp else None
+
+
+def _none_usable(project: Project, left_out: Sequence[Problem]) -> CohortError:
+    return CohortError(
+        expected=f"an image in {project.path.name} that can be trained on",
+        found="none. " + ". ".join(map(str, left_out)),
+        hint="Correct the project in QuPath.",
+    )
 
 
 def _require_key(project: Project, key: str) -> None:

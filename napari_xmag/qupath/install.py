@@ -14,6 +14,9 @@ from napari_xmag.files import whole_file
 SCRIPTS = ("Analyze_slide.groovy", "Add_to_menu.groovy")
 """QuPath shows them as "Analyze slide" and "Add to menu"."""
 
+MENU = "Automate > User scripts... > XMAG"
+"""Where in QuPath 0.5 to 0.7."""
+
 _FOLDER = Path("scripts") / "XMAG"
 _COMMAND = re.compile(r"^@Field List COMMAND = \[(.*)\]$", re.MULTILINE)
 _PLACE = re.compile(r"^def FOLDER = '.*'$", re.MULTILINE)
@@ -85,11 +88,7 @@ def install(user_folder: Path, command: Sequence[str] | None = None) -> list[Pat
         When they cannot be written.
     """
     folder = script_folder(user_folder.absolute())
-    texts = {name: _packaged(name) for name in SCRIPTS}
-    parts = ", ".join(_quoted(part) for part in command or own_command())
-    texts[SCRIPTS[0]] = _set(texts[SCRIPTS[0]], _COMMAND, f"@Field List COMMAND = [{parts}]")
-    place = f"def FOLDER = {_quoted(folder.as_posix())}"
-    texts[SCRIPTS[1]] = _set(texts[SCRIPTS[1]], _PLACE, place)
+    texts = _texts(folder, command or own_command())
     for name, text in texts.items():
         with whole_file(folder / name) as part:
             part.write_text(text, encoding="ascii", newline="\n")
@@ -119,6 +118,16 @@ def uninstall(user_folder: Path) -> list[Path]:
             causes=(error,),
         ) from error
     return removed
+
+
+def _texts(folder: Path, command: Sequence[str]) -> dict[str, str]:
+    """Return the scripts as they belong into a folder."""
+    analyze, menu = SCRIPTS
+    parts = ", ".join(map(_quoted, command))
+    return {
+        analyze: _set(_packaged(analyze), _COMMAND, f"@Field List COMMAND = [{parts}]"),
+        menu: _set(_packaged(menu), _PLACE, f"def FOLDER = {_quoted(folder.as_posix())}"),
+    }
 
 
 def _packaged(name: str) -> str:
@@ -162,32 +171,52 @@ class Installed:
     folder
         The user folder.
     command
-        How its script starts this program; empty when no script is there.
-    current
-        Whether the script is the one of this version.
-    works
-        Whether the command starts.
+        How its script starts this program; empty where it names none.
+    faults
+        What is wrong, script by script, in words; empty when all is well.
     """
 
     folder: Path
     command: tuple[str, ...]
-    current: bool
-    works: bool
+    faults: tuple[str, ...]
 
 
 def examine(folders: Sequence[Path]) -> Iterator[Installed]:
-    """Look at the script in each user folder, and try its command."""
+    """Look at all scripts in each user folder, and try their command."""
     for folder in folders:
-        path = script_folder(folder) / SCRIPTS[0]
-        try:
-            text = path.read_text(encoding="ascii")
-        except (OSError, UnicodeDecodeError):
-            yield Installed(folder, (), current=False, works=False)
-            continue
-        match = _COMMAND.search(text)
-        command = tuple(_unquoted(part) for part in _QUOTED.findall(match[1])) if match else ()
-        same = _COMMAND.sub("", text) == _COMMAND.sub("", _packaged(SCRIPTS[0]))
-        yield Installed(folder, command, current=same, works=_starts(command))
+        scripts = script_folder(folder.absolute())
+        texts = {name: _read(scripts / name) for name in SCRIPTS}
+        command = _command_in(texts[SCRIPTS[0]] or "")
+        current = _texts(scripts, command)
+        faults = [_fault(name, text, current[name]) for name, text in texts.items()]
+        if command and not _starts(command):
+            faults.append(f"{' '.join(command)} does not start")
+        yield Installed(folder, command, tuple(filter(None, faults)))
+
+
+def _read(path: Path) -> str | None:
+    """Return a script, which is empty where it cannot be read; None where there is none."""
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _command_in(text: str) -> tuple[str, ...]:
+    match = _COMMAND.search(text)
+    return tuple(_unquoted(part) for part in _QUOTED.findall(match[1])) if match else ()
+
+
+def _fault(name: str, text: str | None, current: str) -> str:
+    if text is None:
+        return f"{name} is not there"
+    if not text:
+        return f"{name} is empty, or cannot be read"
+    if _PLACE.sub("", text) == _PLACE.sub("", current) and text != current:
+        return f"{name} looks for the scripts in another folder"
+    return "" if text == current else f"{name} is of another version, or was changed"
 
 
 def _starts(command: Sequence[str]) -> bool:

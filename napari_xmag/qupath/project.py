@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from napari_xmag.errors import ProjectError
-from napari_xmag.files import parse_json
+from napari_xmag.errors import EmptyProjectError, ProjectError
+from napari_xmag.files import lying_path, parse_json
 from napari_xmag.qupath.server import QuPathImage, read_server, uri_parts, uri_path
 
 PROJECT_SUFFIX = ".qpproj"
@@ -69,6 +69,8 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     ------
     ProjectError
         When it cannot be read.
+    EmptyProjectError
+        When there is no image in it.
     """
     path = Path(path).absolute()
     try:
@@ -82,38 +84,46 @@ def read_project(path: str | os.PathLike[str]) -> Project:
             hint="Choose the project.qpproj that QuPath 0.2 or later saved.",
             causes=(error,),
         ) from error
+    if not entries:
+        raise EmptyProjectError(
+            expected=f"images in the project {path.name}",
+            found="none",
+            hint="Add them in QuPath: File > Project... > Add images.",
+        )
     return Project(path, entries, hashlib.sha256(raw).hexdigest())
 
 
 def _entry(item: Mapping[str, Any], content: Mapping[str, Any], project: Path) -> ProjectEntry:
     previous = str(content.get("uri") or "")
-    image = _image(item.get("serverBuilder"), lambda uri: _located(uri, previous, project))
+    key, name = str(item["entryID"]), str(item.get("imageName") or "")
+    unknown = Path(name or f"image {key}")
+    image = _image(item.get("serverBuilder"), lambda uri: _located(uri, previous, project), unknown)
     metadata = {str(key): str(value) for key, value in (item.get("metadata") or {}).items()}
     return ProjectEntry(
-        key=str(item["entryID"]),
-        name=str(item.get("imageName") or image.path.name),
+        key=key,
+        name=name or image.path.name,
         image=image,
         metadata=metadata,
         description=str(item.get("description") or ""),
     )
 
 
-def _image(builder: Any, resolve: Callable[[str], Path]) -> QuPathImage:
+def _image(builder: Any, resolve: Callable[[str], Path], unknown: Path) -> QuPathImage:
     """Read one picture; one that cannot be told must not hide the others."""
     try:
         return read_server(builder, resolve)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        return QuPathImage(Path("unknown"), problem="described in a way that is not understood")
+        return QuPathImage(unknown, problem="described in a way that is not understood")
 
 
 def _located(uri: str, previous: str, project: Path) -> Path:
     """Return where the file of a URI lies now; where it lay when it is nowhere."""
-    path = uri_path(uri)
-    if path.exists() or not previous:
+    path = lying_path(uri_path(uri))
+    if os.path.exists(path) or not previous:
         return path
     beside = _relative(uri_parts(uri), uri_parts(previous).parent)
-    moved = Path(os.path.normpath(project.parent / beside))
-    return moved if moved.exists() else path
+    moved = lying_path(Path(os.path.normpath(project.parent / beside)))
+    return moved if os.path.exists(moved) else path
 
 
 def _relative(file: PurePosixPath, folder: PurePosixPath) -> Path:

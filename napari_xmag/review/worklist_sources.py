@@ -1,14 +1,15 @@
 """Where the slides of a worklist come from: folders, tables, projects of QuPath, other lists."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.table import is_table, read_table
-from napari_xmag.errors import CohortError, SlideOpenError, XmagError
+from napari_xmag.errors import CohortError, ProjectError, SlideOpenError, XmagError
 from napari_xmag.qupath.project import PROJECT_SUFFIX, read_project
-from napari_xmag.qupath.server import QuPathImage, open_shown
+from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
 from napari_xmag.review.worklist import RowStatus, Worklist, WorklistRow
 from napari_xmag.slide.find import FoundSlides, find_slides
 
@@ -26,10 +27,13 @@ class FoundRows:
         Each slide once.
     searched
         What was found, and left out, in folders.
+    unusable
+        Images of projects that cannot be read as QuPath shows them: their names, and why.
     """
 
     rows: tuple[WorklistRow, ...]
     searched: FoundSlides
+    unusable: tuple[tuple[str, str], ...] = ()
 
 
 def worklist_rows(sources: Sequence[Path]) -> FoundRows:
@@ -47,15 +51,18 @@ def worklist_rows(sources: Sequence[Path]) -> FoundRows:
     CohortError
         When a table cannot be read, or has no column of slides.
     ProjectError
-        When a project cannot be read.
+        When a project cannot be read, or there is no slide but unusable images of projects.
     ResultError
         When a worklist cannot be read.
     """
     rows: list[WorklistRow] = []
+    unusable: list[WorklistRow] = []
     places: list[Path] = []
     for source in sources:
         if source.suffix.lower() == PROJECT_SUFFIX:
-            rows += _of_project(source)
+            found, failed = _of_project(source)
+            rows += found
+            unusable += failed
         elif source.suffix.lower() == ".json" and source.is_file():
             rows += Worklist.load(source).rows
         elif is_table(source):
@@ -64,7 +71,19 @@ def worklist_rows(sources: Sequence[Path]) -> FoundRows:
             places.append(source)
     searched = find_slides(places)
     rows += [WorklistRow(slide.absolute()) for slide in searched.slides]
-    return FoundRows(tuple(_each_once(rows)), searched)
+    named = tuple((row.name, row.reason) for row in unusable)
+    if named and not rows:
+        raise _none_usable(named)
+    # in the list they are seen too, unless the same picture is there as a usable image
+    return FoundRows(tuple(_each_once([*rows, *unusable])), searched, named)
+
+
+def _none_usable(unusable: Sequence[tuple[str, str]]) -> ProjectError:
+    return ProjectError(
+        expected="an image that can be opened",
+        found="none. " + " ".join(f"{name}: {reason}" for name, reason in unusable).rstrip("."),
+        hint="Correct the project in QuPath.",
+    )
 
 
 def _each_once(rows: Iterable[WorklistRow]) -> Iterator[WorklistRow]:
@@ -111,26 +130,34 @@ def _number(path: Path, row: int, column: str, text: str) -> float | None:
     return value
 
 
-def _of_project(path: Path) -> Iterator[WorklistRow]:
+def _of_project(path: Path) -> tuple[list[WorklistRow], list[WorklistRow]]:
+    """Return the usable images and the others, which have failed."""
+    usable, failed = [], []
     for entry in read_project(path).entries:
         mpp = None if entry.image.mpp is None else entry.image.mpp.mean
         row = WorklistRow(entry.image.path.absolute(), mpp=mpp, name=entry.name)
         try:
-            yield replace(row, image=_number_of(entry.image))
+            usable.append(replace(row, image=_number_of(entry.image)))
         except XmagError as error:
-            yield replace(row, status=RowStatus.FAILED, reason=str(error))
+            failed.append(replace(row, status=RowStatus.FAILED, reason=str(error)))
+    return usable, failed
 
 
 def _number_of(image: QuPathImage) -> int:
-    """Return which picture of its file QuPath shows; only Bio-Formats shows one of several."""
+    """Return which picture of its file QuPath shows.
+
+    Raises
+    ------
+    XmagError
+        When it cannot be opened, or is none of the file as it is stored.
+    """
     image.require_plain()
-    if not image.path.exists():
+    if not os.path.exists(image.path):
         raise SlideOpenError(
             expected=f"the slide {image.path}",
             found="no file there",
             hint="Put it back, or correct the project in QuPath.",
         )
-    if image.series is None:
-        return 1
     with open_shown(image) as slide:
+        find_origin(image, slide)
         return slide.image.index

@@ -11,6 +11,7 @@ from napari_xmag.analyze.events import AnalyzeEvent
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import TeachError
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.files import composed
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.origin import Origin, slide_frame
@@ -159,7 +160,7 @@ def annotation_files(
 
 
 def _mapped(paths: Sequence[Path], examples: Mapping[str, Path]) -> dict[Path, Path | None]:
-    stems = [path.stem for path in dict.fromkeys(paths)]
+    stems = [composed(path.stem) for path in dict.fromkeys(paths)]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise TeachError(
@@ -167,7 +168,8 @@ def _mapped(paths: Sequence[Path], examples: Mapping[str, Path]) -> dict[Path, P
             found=f"several slides named {', '.join(twice)}",
             hint="Rename the slides and the keys of their annotations.",
         )
-    named = {path: examples.get(path.stem) for path in paths}
+    given = {composed(stem): file for stem, file in examples.items()}
+    named = {path: given.get(composed(path.stem)) for path in paths}
     return {path: file if file and file.is_file() else None for path, file in named.items()}
 
 

@@ -156,3 +156,19 @@ def test_images_of_a_project_fail_by_their_names(tmp_path: Path) -> None:
     found = rows(tmp_path / "failed.csv")
     assert [(row["slide"], row["image"]) for row in found] == [("same", "ID 1"), ("same", "ID 2")]
     assert images[0].name == "same"
+
+
+def test_images_of_a_project_stand_in_all_tables_by_their_names(tmp_path: Path) -> None:
+    tables = Summary(tmp_path, [tmp_path])
+    error = TissueError(expected="a", found="b", hint="c")
+    images = [SlideLabel(tmp_path / "s.czi", None, name, key) for name, key in ("a1", "a2", "b3")]
+    for number, label in enumerate(images[:2]):
+        tables.failed(SlideFailed(label, error))
+        tables.done(SlideDone(label, tmp_path / str(number), make_result()))
+    tables.failed(SlideFailed(images[2], error))
+    tables.write(last=True)
+    found = rows(tmp_path / "summary.csv")
+    assert [(row["slide"], row["image"]) for row in found] == [("a", "ID 1"), ("a", "ID 2")]
+    assert [row["slide"] for row in rows(tmp_path / "failed.csv")] == ["b"]
+    page = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert all(name in page for name in ("a [ID 1]", "a [ID 2]", "b [ID 3]"))

@@ -12,7 +12,7 @@ import pytest
 from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import main
 from napari_xmag.cohort.cohort import read_cohort
-from napari_xmag.qupath.install import SCRIPTS, install, script_folder
+from napari_xmag.qupath.install import MENU, SCRIPTS, install, script_folder
 from napari_xmag.qupath.project import read_project
 from napari_xmag.qupath.write_back import EntryNote
 from tests.qupath.projects import entry, server, write_project, write_sections
@@ -256,6 +256,27 @@ def test_an_image_that_qupath_shows_is_checked_first(
     assert SlideResult.load(tmp_path / "bounds").predicted
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["analyze", "PROJECT", "--out", "OUT"],
+        ["features", "PROJECT", "--out", "OUT"],
+        ["teach", "PROJECT", "--annotations", "OUT", "--name", "x"],
+        ["train", "PROJECT", "--label-key", "label", "--out", "OUT"],
+        ["worklist", "OUT/list.json", "PROJECT"],
+    ],
+)
+def test_an_empty_project_is_wrong_usage(
+    command: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    project = write_project(tmp_path / "empty.qpproj")
+    names = {"PROJECT": str(project), "OUT": str(tmp_path / "out")}
+    names["OUT/list.json"] = str(tmp_path / "list.json")
+    assert main([names.get(part, part) for part in command]) == 2
+    assert "Expected images in the project empty.qpproj, but found none" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == [project]
+
+
 def test_training_asks_for_the_key_of_the_label(
     project: Path, tmp_path: Path, capsys: Captured
 ) -> None:
@@ -330,14 +351,39 @@ def test_a_named_folder(tmp_path: Path, capsys: Captured) -> None:
 
 def test_doctor_says_what_is_wrong(tmp_path: Path, capsys: Captured) -> None:
     assert main(["qupath", "doctor", str(tmp_path)]) == 1
-    assert "without the script" in capsys.readouterr().out
-    script = install(tmp_path, ["/nowhere/python", "-m", "napari_xmag.cli"])[0]
+    said = capsys.readouterr().out
+    assert all(f"{name} is not there" in said for name in SCRIPTS)
+    script, _ = install(tmp_path, ["/nowhere/python", "-m", "napari_xmag.cli"])
     assert main(["qupath", "doctor", str(tmp_path)]) == 1
     assert "/nowhere/python -m napari_xmag.cli does not start" in capsys.readouterr().out
     install(tmp_path)
     script.write_text(script.read_text().replace("XMAG: analyze", "XMAG 0.0: analyze"))
     assert main(["qupath", "doctor", str(tmp_path)]) == 1
-    assert "another version" in capsys.readouterr().out
+    assert "Analyze_slide.groovy is of another version" in capsys.readouterr().out
+
+
+def test_doctor_looks_at_each_script(tmp_path: Path, capsys: Captured) -> None:
+    _, menu = install(tmp_path)
+    text = menu.read_text()
+    for content, said in (
+        (text.replace("XMAG", "XMAG 0.0"), "Add_to_menu.groovy is of another version"),
+        (text.replace("scripts/XMAG", "elsewhere"), "Add_to_menu.groovy looks for the scripts in"),
+        ("", "Add_to_menu.groovy is empty"),
+    ):
+        menu.write_text(content)
+        assert main(["qupath", "doctor", str(tmp_path)]) == 1
+        out = capsys.readouterr().out
+        assert said in out
+        assert "Analyze_slide" not in out
+    menu.unlink()
+    assert main(["qupath", "doctor", str(tmp_path)]) == 1
+    assert "Add_to_menu.groovy is not there" in capsys.readouterr().out
+    assert main(["qupath", "install", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    manual = (Path(__file__).parents[2] / "docs" / "qupath.md").read_text(encoding="utf-8")
+    assert f"{MENU} > Add to menu" in said
+    assert f"*{MENU} > Add to menu*" in manual
+    assert main(["qupath", "doctor", str(tmp_path)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -350,7 +396,7 @@ def test_any_path_survives_the_script(command: list[str], tmp_path: Path) -> Non
     assert script.read_bytes().isascii()
     (found,) = examine([tmp_path])
     assert found.command == tuple(command)
-    assert (found.current, found.works) == (True, False)
+    assert (len(found.faults), found.faults[0].endswith("does not start")) == (1, True)
 
 
 def test_the_command_in_the_script_starts(tmp_path: Path) -> None:

@@ -51,6 +51,25 @@ def entry(number: int, builder: Any, **facts: Any) -> dict[str, Any]:
     }
 
 
+def unusable_images(slide: Path, folder: Path) -> list[Any]:
+    """Return images that nobody can read as QuPath shows them, numbered from 11."""
+    (folder / "broken.svs").write_bytes(b"II*\0 not a slide")
+    builders = [
+        {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(slide)},
+        {"builderType": "uri", "uri": "file:/nowhere/b.svs", "args": []},
+        {"builderType": "uri", "uri": (folder / "broken.svs").as_uri(), "args": []},
+        {"builderType": "uri", "uri": "https://server/c.svs", "args": []},
+        {"builderType": "uri", "uri": (folder / ("long" * 100)).as_uri(), "args": []},
+        {"builderType": "uri", "uri": server(slide)["uri"], "args": ["--series", "x"]},
+        server(slide, size=(9, 9)),
+        None,
+    ]
+    return [
+        entry(number, builder, metadata={"label": "A", "patient": f"{number}"})
+        for number, builder in enumerate(builders, 11)
+    ]
+
+
 def write_project(path: Path, *entries: Mapping[str, Any], uri: str = "") -> Path:
     """Write ``project.qpproj``; ``uri`` is where it lay when it was saved."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Each slide gets its own annotations or none."""
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -64,6 +65,26 @@ def test_images_of_one_name_are_told_apart_by_their_id(tmp_path: Path) -> None:
 def test_suffixes_tell_slides_of_one_stem_apart(tmp_path: Path) -> None:
     slides = [AnnotatedSlide(Path("s.svs")), AnnotatedSlide(Path("s.tiff"))]
     assert _found(tmp_path, slides, "s.svs.geojson", "s.geojson") == ["s.svs.geojson", "s.geojson"]
+
+
+@pytest.mark.parametrize(("of_file", "of_image"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_are_the_same_in_either_form(of_file: str, of_image: str, tmp_path: Path) -> None:
+    image = AnnotatedSlide(Path("1.svs"), normalize(of_image, "Börse é.svs"), "1")
+    other = AnnotatedSlide(Path(normalize(of_image, "Müller.tiff")))
+    names = [normalize(of_file, name) for name in ("Börse é.geojson", "Müller.tiff.geojson")]
+    found = _found(tmp_path, [image, other], *names)
+    assert [normalize("NFC", str(name)) for name in found] == [normalize("NFC", n) for n in names]
+    by_id = normalize(of_file, "Börse é.svs [ID 1].geojson")
+    assert normalize("NFC", str(_found(tmp_path, [image], by_id)[0])) == normalize("NFC", by_id)
+
+
+def test_the_name_of_a_file_is_that_of_its_first_picture(tmp_path: Path) -> None:
+    first = AnnotatedSlide(Path("x/a.tif"), "a.tif - 1", "1")
+    second = AnnotatedSlide(Path("x/a.tif"), "a.tif - 2", "2", further=True)
+    assert _found(tmp_path, [first, second], "a.geojson") == ["a.geojson", None]
+    assert _found(tmp_path, [second], "a.tif.geojson") == [None]
+    own = ["a.tif - 1.geojson", "a.tif - 2.geojson"]
+    assert _found(tmp_path, [first, second], *own) == own
 
 
 def test_a_further_picture_has_its_own_file(tmp_path: Path) -> None:

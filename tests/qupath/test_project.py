@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
-from napari_xmag.errors import CohortError, ExportError, ProjectError
+from napari_xmag.errors import CohortError, EmptyProjectError, ExportError, ProjectError
 from napari_xmag.qupath.cohort import read_project_cohort
 from napari_xmag.qupath.metadata import (
     image_description,
@@ -18,7 +19,13 @@ from napari_xmag.qupath.metadata import (
 from napari_xmag.qupath.project import Project, read_project
 from napari_xmag.qupath.write_back import EntryNote, write_back
 from tests.analyze.test_result import make_result
-from tests.qupath.projects import entry, server, write_project, write_sections
+from tests.qupath.projects import (
+    entry,
+    server,
+    unusable_images,
+    write_project,
+    write_sections,
+)
 
 NOTE = EntryNote({"XMAG prediction": "malignant", "XMAG malignant": "0.980"}, "XMAG: malignant.")
 
@@ -105,18 +112,47 @@ def test_a_cohort(project: Project) -> None:
     ]
 
 
-def test_problems_are_listed(tmp_path: Path, pyramid_slide: Path) -> None:
-    rotated = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": server(pyramid_slide)}
-    gone = {"builderType": "uri", "uri": "file:/nowhere/b.svs", "args": []}
+def test_unusable_images_are_left_out_by_name(
+    tmp_path: Path, pyramid_slide: Path, bounds_slide: Path
+) -> None:
+    good = [
+        entry(number, server(slide), metadata={"label": f"L{number}", "patient": f"{number}"})
+        for number, slide in enumerate((pyramid_slide, bounds_slide), 1)
+    ]
+    bad = unusable_images(pyramid_slide, tmp_path)
+    path = write_project(tmp_path / "project.qpproj", *bad, *good)
+    cohort = read_project_cohort(path, label_key="label", patient_key="patient")
+    assert [(row.slide, row.name) for row in cohort.rows] == [
+        (pyramid_slide, "image 1"),
+        (bounds_slide, "image 2"),
+    ]
+    assert cohort.problems == ()
+    words = [str(problem) for problem in cohort.left_out]
+    starts = [f"image {number}: left out: " for number in range(11, 11 + len(bad))]
+    assert [word[: len(start)] for word, start in zip(words, starts, strict=True)] == starts
+    assert "rotated in QuPath" in words[0]
+    assert "no such file" in words[1]
+    none = write_project(tmp_path / "none.qpproj", *bad)
+    with pytest.raises(CohortError, match=r"none\. image 11: .*image 18: "):
+        read_project_cohort(none, label_key="label")
+
+
+def test_problems_are_listed_by_image(
+    tmp_path: Path, pyramid_slide: Path, bounds_slide: Path
+) -> None:
     path = write_project(
         tmp_path / "project.qpproj",
-        entry(1, rotated, metadata={"label": "A"}),
-        entry(2, gone, metadata={}),
+        entry(1, server(pyramid_slide), metadata={"label": "A", "patient": "P"}),
+        entry(2, server(bounds_slide), metadata={}),
+        entry(3, server(pyramid_slide), metadata={"label": "B", "patient": "P"}),
     )
-    words = " ".join(str(item) for item in read_project_cohort(path, label_key="label").problems)
-    assert "row 1: image 1 was rotated in QuPath" in words
-    assert "row 2: no label" in words
-    assert "b.svs is not there" in words
+    cohort = read_project_cohort(path, label_key="label", patient_key="patient")
+    words = " ".join(map(str, cohort.problems))
+    assert "image 2: no label" in words
+    assert "image 2: no patient" in words
+    assert "image 3: pyramid.tiff stands in image 1 already" in words
+    assert "image 3: patient P has 2 labels" in words
+    assert "row" not in words
 
 
 def test_a_picture_that_training_would_not_read_is_listed(tmp_path: Path) -> None:
@@ -128,10 +164,29 @@ def test_a_picture_that_training_would_not_read_is_listed(tmp_path: Path) -> Non
     ]
     path = write_project(tmp_path / "project.qpproj", *entries)
     cohort = read_project_cohort(path, label_key="label", patient_key="patient")
-    found = {problem.row: problem.words for problem in cohort.problems if "image" in problem.words}
-    assert "not the first picture of its file" in found[1]
+    found = {problem.row: problem.words for problem in cohort.left_out}
+    assert "expected the first picture of two.ome.tiff" in found[1]
     assert 2 not in found
     assert "500×400" in found[3]
+    assert [row.row for row in cohort.rows] == [2]
+
+
+def test_a_project_without_images(tmp_path: Path) -> None:
+    with pytest.raises(EmptyProjectError, match="images in the project empty"):
+        read_project(write_project(tmp_path / "empty.qpproj"))
+
+
+@pytest.mark.parametrize(("on_disk", "in_project"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_of_a_moved_project(on_disk: str, in_project: str, tmp_path: Path) -> None:
+    now = tmp_path / normalize(on_disk, "Gewebe ä") / normalize(on_disk, "Müller.tiff")
+    now.parent.mkdir()
+    now.write_bytes(b"a slide")
+    for place in (tmp_path, Path("/old/place")):
+        slide = place / normalize(in_project, "Gewebe ä") / normalize(in_project, "Müller.tiff")
+        builder = {"builderType": "uri", "uri": slide.as_uri(), "args": []}
+        old = (place / "project.qpproj").as_uri()
+        path = write_project(tmp_path / "project.qpproj", entry(1, builder), uri=old)
+        assert read_project(path).entries[0].image.path == now
 
 
 def test_a_key_that_no_image_has(project: Project) -> None:

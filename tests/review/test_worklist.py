@@ -9,11 +9,17 @@ import pytest
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
-from napari_xmag.errors import CohortError, ResultError
+from napari_xmag.errors import CohortError, ProjectError, ResultError
 from napari_xmag.review.worklist import COLUMNS, RowStatus, Worklist, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
 from tests.analyze.test_result import make_result
-from tests.qupath.projects import entry, server, write_project, write_sections
+from tests.qupath.projects import (
+    entry,
+    server,
+    unusable_images,
+    write_project,
+    write_sections,
+)
 from tests.slides import draw_section, write_pyramid
 
 
@@ -205,3 +211,16 @@ def test_slides_of_a_project_with_the_picture_that_it_shows(
     assert (second.slide, second.image) == (sections, 2)
     assert (missing.status, "no file there" in missing.reason) == (RowStatus.FAILED, True)
     assert (rotated.status, "rotated" in rotated.reason) == (RowStatus.FAILED, True)
+
+
+def test_an_unusable_image_hides_no_usable_one(tmp_path: Path, pyramid_slide: Path) -> None:
+    bad = unusable_images(pyramid_slide, tmp_path)
+    project = write_project(tmp_path / "project.qpproj", *bad, entry(1, server(pyramid_slide)))
+    found = worklist_rows([project])
+    waiting = [row for row in found.rows if row.status is RowStatus.WAITING]
+    assert [(row.slide, row.name) for row in waiting] == [(pyramid_slide, "image 1")]
+    assert [name for name, _ in found.unusable] == [f"image {11 + i}" for i in range(len(bad))]
+    assert all(reason for _, reason in found.unusable)
+    none = write_project(tmp_path / "none.qpproj", *bad)
+    with pytest.raises(ProjectError, match=r"none\. image 11: .*image 18: "):
+        worklist_rows([none])

@@ -37,7 +37,8 @@ from napari_xmag.zoo import list_models, load_model, open_model, save_model, use
 from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
 from tests.nets.students import tiny_model
-from tests.qupath.projects import entry, server, write_project
+from tests.qupath.projects import entry, server, unusable_images, write_project
+from tests.qupath.shapes import annotation, polygon, square, write
 from tests.slides import draw_section, write_leica
 
 FAST = AnalyzeSettings(engine="torch", precision="float32", batch_size=16)
@@ -301,6 +302,38 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     assert main(["teach", str(folder / "one.scn"), *direct]) == 0
     assert examples in capsys.readouterr().out
     assert open_model("of-project").info.classes == ("Orange", "Pink", NOT_TAUGHT)
+
+
+def test_unusable_images_of_a_project_are_named_and_the_others_teach(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = entry(1, server(folder / "one.scn"), imageName="biopsy 17")
+    torn = entry(2, server(folder / "two.scn"), imageName="torn annotations")
+    elsewhere = entry(3, server(folder / "two.scn"), imageName="on glass")
+    bad = unusable_images(folder / "one.scn", tmp_path)
+    project = write_project(tmp_path / "project.qpproj", torn, elsewhere, *bad, good)
+    exported = tmp_path / "annotations"
+    exported.mkdir()
+    annotations = (folder / "annotations" / "one.geojson").read_bytes()
+    for name in ("biopsy 17", *(item["imageName"] for item in bad)):
+        (exported / f"{name}.geojson").write_bytes(annotations)
+    (exported / "torn annotations.geojson").write_bytes(annotations[:50])
+    write(exported / "on glass.geojson", annotation(polygon(square(0, 0, 3)), "Pink"))
+    asked = ["--annotations", str(exported), "--name", "of-some"]
+    asked += ["--encoder", str(folder / "tiny-encoder"), "--areas", str(tmp_path / "areas.csv")]
+    assert main(["teach", str(project), *asked]) == 1
+    said = capsys.readouterr()
+    failed = ["torn annotations", "on glass", *(item["imageName"] for item in bad)]
+    lines = [line for line in said.err.splitlines() if ": FAILED. " in line]
+    assert [line.partition(":")[0] for line in lines] == failed
+    assert f"Failed: {', '.join(failed)}" in said.err
+    assert "biopsy 17: " in said.out
+    assert "Saved to" in said.out
+    with (tmp_path / "areas.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["slide"] for row in csv.DictReader(stream)} == {"biopsy 17"}
+    none = write_project(tmp_path / "none.qpproj", *bad)
+    assert main(["teach", str(none), *asked]) == 1
+    assert "none of 8" in capsys.readouterr().err
 
 
 def test_a_slide_without_annotations_is_named(
