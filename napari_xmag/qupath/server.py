@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 from napari_xmag.errors import GeometryError, ProjectError
 from napari_xmag.geometry import Mpp
 from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.qupath.series import picture_number
 from napari_xmag.slide.base import MppSource, Slide
 from napari_xmag.slide.mpp import agree, describe
 from napari_xmag.slide.open import list_images, open_slide
@@ -161,7 +162,7 @@ def _mpp(calibration: Mapping[str, Any]) -> Mpp | None:
 
 
 def open_shown(image: QuPathImage) -> Slide:
-    """Open the picture of a file that QuPath shows: of several, the one of its size.
+    """Open the picture of a file that QuPath shows: of several, the one of its size and series.
 
     A slide that states no pixel size gets the one that QuPath was given.
 
@@ -170,17 +171,10 @@ def open_shown(image: QuPathImage) -> Slide:
     SlideOpenError
         When the file cannot be read.
     ProjectError
-        When several of its pictures have that size: which one is meant cannot be told.
+        When it could be one of several.
     """
-    images = list_images(image.path)
-    fitting = [item for item in images if (item.width, item.height) == (image.width, image.height)]
-    if len(images) > 1 and len(fitting) > 1:
-        raise ProjectError(
-            expected=f"one picture of {image.width}×{image.height} pixels in {image.path.name}",
-            found=f"{len(fitting)} of that size",
-            hint="Analyze the slide itself instead, where each of its pictures is named.",
-        )
-    number = fitting[0].index if fitting and len(images) > 1 else None
+    images, size = list_images(image.path), (image.width, image.height)
+    number = picture_number(image.path, images, size, image.series)
     slide = open_slide(image.path, image=number)
     _take_mpp(image, slide)
     return slide

@@ -1,5 +1,6 @@
 """QuPath's files and its script on the command line."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -254,6 +255,35 @@ def test_an_image_that_qupath_shows_is_checked_first(
     path.write_text(json.dumps(server(bounds_slide)))
     assert main(["analyze", str(path), "--model", tiny, "--out", str(tmp_path)]) == 0
     assert SlideResult.load(tmp_path / "bounds").predicted
+
+
+def test_each_section_of_a_file_has_its_own_annotations_and_answer(
+    tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    slide = write_sections(tmp_path / "a.tif", (3000, 2000), (3000, 2000))
+    project = write_project(
+        tmp_path / "project" / "project.qpproj",
+        *(
+            entry(number, server(slide, "--series", f"{number - 1}"), imageName=f"a.tif - {number}")
+            for number in (1, 2)
+        ),
+    )
+    regions = tmp_path / "regions"
+    regions.mkdir()
+    for number in (1, 2):
+        area = polygon(square(1200, 700, 300 * number))
+        write(regions / f"a.tif - {number}.geojson", annotation(area, f"C{number}"))
+    out = tmp_path / "out"
+    options = ["--model", tiny, "--out", str(out), "--tissue", "whole", "--regions", str(regions)]
+    assert main(["analyze", str(project), *options, *BACK]) == 0
+    results = [SlideResult.load(out / name) for name in ("a", "a#2")]
+    taken = [result.settings["regions"]["classes"] for result in results]
+    assert taken == [{"C1": 1}, {"C2": 1}]
+    for found, result in zip(read_project(project).entries, results, strict=True):
+        assert found.description.endswith(EntryNote.of(result).description)
+    with (out / "summary.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = [(row["slide"], row["image"], row["folder"]) for row in csv.DictReader(stream)]
+    assert rows == [("a.tif - 1", "ID 1", "a"), ("a.tif - 2", "ID 2", "a#2")]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 
 from napari_xmag.errors import ProjectError
-from napari_xmag.geometry import Mpp
+from napari_xmag.geometry import Box, Mpp
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.qupath.server import find_origin, open_shown, read_server, uri_parts, uri_path
 from napari_xmag.slide.open import open_slide
@@ -123,6 +124,21 @@ def test_the_section_that_qupath_shows(tmp_path: Path) -> None:
     path = write_sections(tmp_path / "a.ome.tiff", (900, 700), (800, 600), (900, 700))
     with open_shown(read_server(server(path, "--series", "1", size=(800, 600)))) as slide:
         assert (slide.levels[0].width, slide.levels[0].height) == (800, 600)
-    twice = read_server(server(path, "--series", "2", size=(900, 700)))
-    with pytest.raises(ProjectError, match="2 of that size"):
+    twice = read_server(server(path, size=(900, 700)))
+    with pytest.raises(ProjectError, match="found 2 that it could be"):
         open_shown(twice)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_sections_of_one_size_are_told_by_their_series(sized: bool, tmp_path: Path) -> None:
+    sizes = [(900, 700), (800, 600), (900, 700)]
+    path = write_sections(tmp_path / "a.ome.tiff", *sizes)
+    for series, size in enumerate(sizes):
+        shown = size if sized else (0, 0)  # as old projects have it
+        image = read_server(server(path, "--series", str(series), size=shown))
+        with open_shown(image) as slide:
+            pixels = slide.read(Box(0, 0, 8, 8), 0)
+        assert np.all(pixels == 200 + series)
+    beyond = read_server(server(path, "--series", "7", size=(900, 700)))
+    with pytest.raises(ProjectError, match="found 2 that it could be"):
+        open_shown(beyond)
