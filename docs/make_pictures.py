@@ -183,7 +183,10 @@ def photograph_teaching(window: Photographer, slide: Path, clicks: Path) -> None
         if name not in state.lesson.class_names:
             control.add_class(name)
     for name, x, y in recorded:
-        control.session.mark_at(state.current.id, x, y, name)
+        patch = state.current.prepared.patch_at(x, y)
+        if patch is None:
+            raise SystemExit(f"There is no tissue at {x}, {y}.")
+        control.mark(state.current.id, [patch], name)
     for name in state.lesson.class_names:
         if not state.lesson.count(name):
             control.remove_class(name)

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[1]
-_PLAIN = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(_ROOT)}
+ROOT = Path(__file__).resolve().parents[1]
+_PLAIN = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 def together(*arguments: str, processes: int = 2) -> None:
@@ -20,7 +20,7 @@ def together(*arguments: str, processes: int = 2) -> None:
         subprocess.Popen(
             [sys.executable, *arguments],
             env=_PLAIN | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=_ROOT,
+            cwd=ROOT,
         )
         for rank in range(processes)
     ]
@@ -32,7 +32,7 @@ def torchrun(*arguments: str, processes: int = 2) -> str:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(processes), *arguments]
     ended = subprocess.run(
-        command, check=False, capture_output=True, text=True, cwd=_ROOT, env=_PLAIN
+        command, check=False, capture_output=True, text=True, cwd=ROOT, env=_PLAIN
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout

@@ -25,9 +25,9 @@ fits in. With --patch every island is a benign field that bears a square of anot
 250 µm and blended in at its edges: in malignant slides a few of these are malignant, all others
 benign, so that an edge tells nothing. Writes OUT/*.tiff, OUT/cohort.csv for `napari-xmag train`,
 and OUT/truth.json: the islands of each slide as x, y, width, height in level-0 pixels, with their
-label, and the patch that lies on each. OUT/regions.csv is the same table with the islands as
-regions (OUT/*.geojson, as QuPath writes them): of all validation and test slides, and of the share
---regions of the training slides.
+label, their field, and the patch that lies on each. OUT/regions.csv is the same table with the
+islands as regions (OUT/*.geojson, as QuPath writes them): of all validation and test slides, and of
+the share --regions of the training slides.
 
 What is composed is no real slide: no tissue lies between the islands, and each island is a piece
 of another patient.
@@ -253,7 +253,11 @@ def compose(fields: Fields, label: str, recipe: Recipe, draw: np.random.Generato
     kinds += ["benign"] * (count - len(kinds))
     kinds = [kinds[index] for index in draw.permutation(count)]
     below = ["benign"] * count if recipe.patch else kinds
-    pieces = [island(drawn(fields[kind], draw), draw) for kind in below]
+    sources = []
+    pieces = []
+    for kind in below:
+        sources.append(drawn(fields[kind], draw))
+        pieces.append(island(sources[-1], draw))
     height, width = (max(piece.shape[axis] for piece in pieces) + 120 for axis in (0, 1))
     rows = -(-count // COLUMNS)
     canvas = np.full((rows * height, COLUMNS * width, 3), GLASS, np.uint8)
@@ -263,12 +267,13 @@ def compose(fields: Fields, label: str, recipe: Recipe, draw: np.random.Generato
         x = place % COLUMNS * width + int(draw.integers(width - wide))
         y = place // COLUMNS * height + int(draw.integers(height - high))
         canvas[y : y + high, x : x + wide] = piece
-        islands.append({"x": x, "y": y, "width": wide, "height": high, "label": below[place]})
+        box = {"x": x, "y": y, "width": wide, "height": high}
+        islands.append(box | {"label": below[place], "field": sources[place].name})
         if recipe.patch:
             side = round(draw.uniform(*recipe.patch) / MPP[recipe.source])
             pixels = square(drawn(fields[kinds[place]], draw), side, draw)
-            box = lay(pixels, canvas, islands[-1], draw)
-            islands[-1]["patch"] = box | {"label": kinds[place]}
+            patch = lay(pixels, canvas, islands[-1], draw)
+            islands[-1]["patch"] = patch | {"label": kinds[place]}
     return stained(canvas, recipe.stain, draw), islands
 
 

@@ -102,7 +102,7 @@ def click(
         if len({kinds[p] for p in order}) > 1 and session.lesson.slides:
             step(times, "click: fit and map", lambda: fitted(teacher, session))
     for patch in order[:20]:
-        step(times, "find similar", lambda p=patch: find_similar(layout, slide.id, int(p)))
+        step(times, "find similar", lambda p=patch: find_similar(layout, [slide], slide.id, int(p)))
     taught = teacher.fit(session.request())
     step(times, "suggest twelve", lambda: suggest(taught))
 

@@ -113,6 +113,8 @@ def encode_slide(
     store: FeatureStore,
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
+    *,
+    aside: bool = False,
 ) -> Generator[AnalyzeEvent, None, PatchFeatures]:
     """Encode the tissue of a slide into a store, or take what is there; asks no head.
 
@@ -120,6 +122,8 @@ def encode_slide(
     ----------
     slide, model, settings, mask
         As for `analyze`.
+    aside
+        Encode on the grid that lies half a patch aside, up and to the left.
 
     Yields
     ------
@@ -140,7 +144,7 @@ def encode_slide(
     """
     require_mpp(slide)
     whole = replace(settings or AnalyzeSettings(), quick=False)
-    run = _Analysis(slide, model, whole, mask, store, strict=True)
+    run = _Analysis(slide, model, whole, mask, store, strict=True, aside=aside)
     return (yield from run.encoding())
 
 
@@ -156,9 +160,11 @@ class _Analysis:
         store: FeatureStore | None,
         *,
         strict: bool = False,
+        aside: bool = False,
     ) -> None:
         exact = settings.precision == EXACT
-        self._keeper = FeatureKeeper(store, slide, model, exact=exact, strict=strict)
+        self._aside_grid = aside
+        self._keeper = FeatureKeeper(store, slide, model, exact=exact, strict=strict, aside=aside)
         self._clock = _Clock()
         self._slide = slide
         self._model = model
@@ -281,6 +287,7 @@ class _Analysis:
             tile_px=info.tile_px,
             cells=self._model.cells,
             min_tissue=self._settings.min_tissue,
+            aside=self._aside_grid,
         )
 
     def _settings_used(self, mask: TissueMask, **used: object) -> dict[str, Any]:

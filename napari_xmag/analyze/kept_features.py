@@ -37,6 +37,8 @@ class FeatureKeeper:
         Whether features in half precision do not serve.
     strict
         Raise what cannot be kept, instead of a warning.
+    aside
+        Features of the grid half a patch aside.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class FeatureKeeper:
         *,
         exact: bool,
         strict: bool = False,
+        aside: bool = False,
     ) -> None:
         self._store, self._slide, self._model = store, slide, model
-        self._exact, self._strict = exact, strict
+        self._exact, self._strict, self._aside = exact, strict, aside
         self._key: FeatureKey | None = None
         self._writer: FeatureWriter | None = None
 
@@ -68,6 +71,7 @@ class FeatureKeeper:
                 info.mpp,
                 info.tile_px,
                 self._model.cells,
+                aside=self._aside,
             )
         except OSError as error:
             # without a fingerprint nobody could find them again

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.cli import slide_options
 from napari_xmag.cli.settings import mpp_option
 from napari_xmag.cli.slides import words_of_skipped
-from napari_xmag.errors import TeachError, XmagError
+from napari_xmag.errors import ConfigError, TeachError, XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_xmag.qupath.annotation_files import AnnotationFiles
     from napari_xmag.teach.classifier import Taught
     from napari_xmag.teach.lesson import SlideId
+    from napari_xmag.teach.teach import TaughtSlide
 
 _DESCRIPTION = f"""\
 Teach a classifier of patches by annotations of QuPath, and save it among your models: it appears in
@@ -84,6 +85,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--areas", type=Path, metavar="CSV", help="write the area of each class on these slides"
     )
+    parser.add_argument(
+        "--outlines",
+        type=Path,
+        metavar="DIR",
+        help="write the map of each of these slides as outlines for QuPath",
+    )
+    parser.add_argument(
+        "--finer",
+        action="store_true",
+        help="encode these slides once more, half a patch aside: areas and outlines are then of "
+        "places of half the side",
+    )
     parser.set_defaults(run=run)
 
 
@@ -101,6 +114,7 @@ def run(args: argparse.Namespace) -> int:
     from napari_xmag.zoo import open_model, user_folder
 
     check_name(args.name)
+    _require_use(args)
     files = _Files.of(args.slides, args.annotations)
     encoder = open_model(args.encoder)
     lessons = _Lessons(args, encoder, files)
@@ -111,9 +125,20 @@ def run(args: argparse.Namespace) -> int:
     print(f"{model.info.summary}\n{_facts(model)}\nSaved to {folder}")
     if args.areas is not None:
         _write_areas(taught, lessons.names, args.areas)
+    if args.outlines is not None:
+        _write_outlines(taught, list(lessons.slides.values()), args.outlines)
     if files.failed:
         print(f"Failed: {', '.join(files.failed)}", file=sys.stderr)
     return 1 if files.failed else 0
+
+
+def _require_use(args: argparse.Namespace) -> None:
+    if args.finer and args.areas is None and args.outlines is None:
+        raise ConfigError(
+            expected="--areas or --outlines beside --finer",
+            found="neither, and the model itself is the same with and without it",
+            hint="Say what shall be measured or outlined, or leave --finer out.",
+        )
 
 
 @dataclass
@@ -194,6 +219,8 @@ class _Lessons:
         What was taught so far.
     names
         What each slide is called.
+    slides
+        Each slide, after what its files are called.
     """
 
     def __init__(self, args: argparse.Namespace, encoder: "StoredModel", files: _Files) -> None:
@@ -205,6 +232,7 @@ class _Lessons:
         self.session = TeachSession()
         self.session.clear_classes()
         self.names: dict[SlideId, str] = {}
+        self.slides: dict[SlideId, tuple[str, TaughtSlide]] = {}
 
     def learn(self) -> None:
         """Take in all slides.
@@ -226,6 +254,7 @@ class _Lessons:
 
     def _add(self, target: "Target", annotations: Path) -> None:
         from napari_xmag.cli.progress_line import ProgressLine
+        from napari_xmag.export.result_folders import result_name
         from napari_xmag.geometry import Mpp
         from napari_xmag.slide.given_mpp import fill_mpp
         from napari_xmag.teach.teach import teach_slide
@@ -236,16 +265,21 @@ class _Lessons:
                 print(words, file=sys.stderr)
             origin = target.origin(slide, args.qupath_origin)
             steps = teach_slide(
-                self.session, slide, self._encoder, self._store, annotations, origin=origin
+                *(self.session, slide, self._encoder, self._store, annotations),
+                origin=origin,
+                finer=args.finer,
             )
             try:
                 with closing(steps):
                     while True:
                         line.show(next(steps))
             except StopIteration as end:
-                self.names.setdefault(end.value.prepared.id, name)
+                taught: TaughtSlide = end.value
+                self.names.setdefault(taught.prepared.id, name)
+                file_name = result_name(slide.path, slide.image.index)
+                self.slides.setdefault(taught.prepared.id, (file_name, taught))
                 line.clear()
-                print(f"{name}: {end.value.examples} patches are examples")
+                print(f"{name}: {taught.examples} patches are examples")
             finally:
                 line.clear()
 
@@ -261,3 +295,20 @@ def _write_areas(taught: "Taught", names: "Mapping[SlideId, str]", path: Path) -
 
     write_areas([(name, areas(taught, slide)) for slide, name in names.items()], path)
     print(f"Areas: {path}")
+
+
+def _write_outlines(
+    taught: "Taught", slides: "Sequence[tuple[str, TaughtSlide]]", folder: Path
+) -> None:
+    from napari_xmag.filenames import CLASS_OUTLINES
+    from napari_xmag.teach.annotations import map_features, write_annotations
+
+    written: set[str] = set()
+    for name, each in slides:
+        slide = each.prepared
+        # slides of several folders may share a name: their content tells them apart
+        stem = name if name not in written else f"{name}-{slide.id.fingerprint[:8]}"
+        written.add(name)
+        features = map_features(taught, slide, each.frame)
+        write_annotations(features, folder / f"{stem}{CLASS_OUTLINES}")
+    print(f"Outlines: {folder}")

@@ -42,13 +42,17 @@ class ComposedSlide:
     labels
         int64 (P,), index into ``classes``; -1 where no island lies.
     islands
-        int64 (P,), which island a patch lies on; -1 for none.
+        int64 (P,), which island a patch lies on; -1 for none. Islands of one field count as one:
+        who has seen the one has seen the other.
+    side
+        0 or 1: slides of different sides have no field in common.
     """
 
     prepared: PreparedSlide
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
     islands: NDArray[np.int64]
+    side: int = 0
 
 
 class MeanColor(nn.Module):
@@ -93,7 +97,7 @@ def composed_slides(
     found = []
     tile_encoder = TileEncoder(encoder.student, granularity, encoder.batch, slides=len(chosen))
     with closing(tile_encoder):
-        for name in chosen:
+        for number, name in enumerate(chosen):
             features = yield from slide_features(
                 source.folder / name,
                 None,
@@ -101,7 +105,8 @@ def composed_slides(
                 cache=encoder.cache,
                 encoder_id=encoder.identity,
             )
-            found.append(_composed(source.folder / name, features, encoder, truth[name], classes))
+            path, side = source.folder / name, number % 2
+            found.append(_composed(path, features, encoder, truth[name], classes, side))
     if len(found) < 3:
         raise CohortError(
             expected=f"at least three slides of two classes or more in {source.folder}",
@@ -130,6 +135,7 @@ def _composed(
     encoder: TileSource,
     islands: list[dict[str, Any]],
     classes: tuple[str, ...],
+    side: int,
 ) -> ComposedSlide:
     boxes = found.boxes
     stride_x, stride_y = float(boxes[0, 2]), float(boxes[0, 3])
@@ -149,8 +155,10 @@ def _composed(
     prepared = PreparedSlide(kept, np.ones(len(kept)))
     labels, on = np.full(len(kept), -1), np.full(len(kept), -1)
     x, y = prepared.centers.T
+    first: dict[object, int] = {}
     for number, island in enumerate(islands):
+        field = first.setdefault((island["label"], island.get("field", number)), number)
         across = (x >= island["x"]) & (x < island["x"] + island["width"])
         inside = across & (y >= island["y"]) & (y < island["y"] + island["height"])
-        labels[inside], on[inside] = classes.index(island["label"]), number
-    return ComposedSlide(prepared, classes, labels, on)
+        labels[inside], on[inside] = classes.index(island["label"]), field
+    return ComposedSlide(prepared, classes, labels, on, side)

@@ -53,7 +53,7 @@ def evaluate_teach(
     """Measure how good a taught map is by the number of examples.
 
     Within a slide, half of the islands are clicked and the others judged; across slides, two slides
-    are clicked and the others judged.
+    are clicked and those of the other side judged, which have no field in common with them.
 
     Parameters
     ----------
@@ -191,11 +191,14 @@ def _across(
     config: TeachConfig,
     figures: TeachFigures,
 ) -> None:
-    """Click on two slides and judge each of the others."""
+    """Click on two slides of one side and judge each of the other side."""
     draw = np.random.default_rng([config.seed, seed, 1])
     classes = range(len(slides[0].classes))
-    order = draw.permutation(len(slides))
-    shown = [slides[index] for index in order]
+    sides = [[slide for slide in slides if slide.side == side] for side in (seed % 2, 1 - seed % 2)]
+    taught_on = draw.permutation(len(sides[0]))[:2]
+    if len(taught_on) < 2:
+        return
+    shown = [*(sides[0][index] for index in taught_on), *sides[1]]
     room = setting.room(shown, classes)
     most = [
         random_clicks(slide, slide.labels >= 0, classes, max(config.clicks), draw)

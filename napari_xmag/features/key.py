@@ -7,6 +7,7 @@ from napari_xmag._about import __version__
 from napari_xmag.nets.info import Granularity
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
+from napari_xmag.slide.tiles import grid_corner
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class FeatureKey:
         Step of the grid of patches, in level-0 pixels.
     origin_x, origin_y
         Corner of that grid, in level-0 pixels.
+    aside
+        Whether the grid lies half a patch aside of the slide's own one.
     """
 
     slide: str
@@ -43,6 +46,7 @@ class FeatureKey:
     stride_y: float
     origin_x: float
     origin_y: float
+    aside: bool = False
 
     @classmethod
     def of(
@@ -53,6 +57,8 @@ class FeatureKey:
         mpp: float,
         tile_px: int,
         cells: int,
+        *,
+        aside: bool = False,
     ) -> "FeatureKey":
         """Return the key of a slide's bag, on the grid of `napari_xmag.slide.bag.plan_bag`.
 
@@ -60,7 +66,7 @@ class FeatureKey:
         ----------
         encoder
             Fingerprint of the network.
-        mpp, tile_px, cells
+        mpp, tile_px, cells, aside
             As for `plan_bag`.
 
         Raises
@@ -70,7 +76,9 @@ class FeatureKey:
         OSError
             When the slide's file cannot be read.
         """
-        own, bounds, side = require_mpp(slide), slide.bounds, tile_px // cells
+        own, side = require_mpp(slide), tile_px // cells
+        stride_x, stride_y = side * mpp / own.x, side * mpp / own.y
+        corner = grid_corner(slide.bounds, stride_x, stride_y, aside=aside)
         return cls(
             slide_fingerprint(slide.path, slide.image.index),
             slide.image.index,
@@ -78,14 +86,17 @@ class FeatureKey:
             granularity,
             float(mpp),
             int(tile_px),
-            float(side * mpp / own.x),
-            float(side * mpp / own.y),
-            float(bounds.x),
-            float(bounds.y),
+            float(stride_x),
+            float(stride_y),
+            float(corner[0]),
+            float(corner[1]),
+            aside,
         )
 
     @property
     def name(self) -> str:
         """A hash; another version of the program may read or encode tiles in another way."""
-        stated = repr((__version__, sorted(asdict(self).items())))
+        facts = asdict(self)
+        del facts["aside"]  # the origin says it
+        stated = repr((__version__, sorted(facts.items())))
         return hashlib.sha256(stated.encode()).hexdigest()[:32]

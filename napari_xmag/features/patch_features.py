@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,13 @@ class PatchFeatures:
         top = self.origin_y + self.rows * self.stride_y
         return np.stack([left, top, left + self.stride_x, top + self.stride_y], axis=1)
 
+    @cached_property
+    def index(self) -> NDArray[np.int64]:
+        """Which patch lies at each place of the grid, int64 of its shape; -1 for none."""
+        index = np.full(self.shape, -1, np.int64)
+        index[self.rows, self.columns] = np.arange(len(self))
+        return index
+
     def where(
         self, columns: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> NDArray[np.int64] | None:
@@ -180,6 +188,7 @@ def about_json(kept: PatchFeatures, sha256: Mapping[str, str]) -> dict[str, Any]
             "stride_y": key.stride_y,
             "origin_x": key.origin_x,
             "origin_y": key.origin_y,
+            "aside": key.aside,
         },
         "patches": patches,
         "dimensions": length,
@@ -198,10 +207,15 @@ def mapped(folder: Path) -> NDArray[np.float16]:
 
 
 def stated_slide(folder: Path) -> tuple[str, int, str] | None:
-    """Return which slide, picture and encoder a folder states, without looking at the features."""
+    """Return which slide, picture and encoder a folder states, without looking at the features.
+
+    None when it holds none on the slide's own grid.
+    """
     try:
         about = parse_json((folder / ABOUT).read_text(encoding="utf-8"))
         slide = about["slide"]
+        if about["grid"].get("aside", False):
+            return None
         return slide["fingerprint"], slide["image"], about["encoder"]["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -237,6 +251,7 @@ def _from_about(
         grid["stride_y"],
         grid["origin_x"],
         grid["origin_y"],
+        grid.get("aside", False),
     )
     return PatchFeatures(
         features,

@@ -9,7 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,10 @@ class FolderContent:
     xmag: Mapping[str, Any]
     head: Arrays
     encoder_fingerprint: str
+
+    def moved(self, folder: Path) -> "FolderContent":
+        """Return the same content where its folder lies now."""
+        return replace(self, folder=folder)
 
 
 def read_folder(folder: Path, *, verify: bool = True) -> FolderContent:

@@ -43,6 +43,7 @@ def plan_bag(
     tile_px: int,
     cells: int = 1,
     min_tissue: float = 0.2,
+    aside: bool = False,
 ) -> Bag:
     """Lay the grid of patches over the slide's bounds, and gather them into tiles.
 
@@ -54,6 +55,8 @@ def plan_bag(
         Places a side of each tile; 1 when the head attends over whole tiles.
     min_tissue
         Least part of a patch, 0 to 1, that must be tissue.
+    aside
+        Lay the grid half a patch aside, up and to the left.
 
     Raises
     ------
@@ -68,7 +71,8 @@ def plan_bag(
             found=str(cells),
             hint="Correct the model's description.",
         )
-    patches = plan_tiles(slide, mask, mpp=mpp, tile_px=tile_px // cells, min_tissue=min_tissue)
+    side = tile_px // cells
+    patches = plan_tiles(slide, mask, mpp=mpp, tile_px=side, min_tissue=min_tissue, aside=aside)
     if cells == 1:
         return Bag(patches, patches, np.arange(len(patches.boxes))[:, None])
     return _gathered(patches, cells)

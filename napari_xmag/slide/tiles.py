@@ -82,8 +82,29 @@ class Tile:
     error: str = ""
 
 
+def grid_corner(
+    bounds: Box, stride_x: float, stride_y: float, *, aside: bool
+) -> tuple[float, float]:
+    """Return where a grid begins, x and y in level-0 pixels: at the corner of what was scanned.
+
+    Parameters
+    ----------
+    aside
+        Half a stride before it, in both directions.
+    """
+    if not aside:
+        return bounds.x, bounds.y
+    return bounds.x - stride_x / 2, bounds.y - stride_y / 2
+
+
 def plan_tiles(
-    slide: Slide, mask: TissueMask, *, mpp: float, tile_px: int, min_tissue: float = 0.2
+    slide: Slide,
+    mask: TissueMask,
+    *,
+    mpp: float,
+    tile_px: int,
+    min_tissue: float = 0.2,
+    aside: bool = False,
 ) -> TileGrid:
     """Lay a grid over the slide's bounds and keep the tiles that hold tissue.
 
@@ -98,6 +119,8 @@ def plan_tiles(
         Side of a tile in pixels at that mpp.
     min_tissue
         Least part of a tile, 0 to 1, that must be tissue; a tile without any is never kept.
+    aside
+        Lay the grid half a tile aside, up and to the left.
 
     Raises
     ------
@@ -111,29 +134,30 @@ def plan_tiles(
     stride_x, stride_y = tile_px * mpp / own.x, tile_px * mpp / own.y
     bounds = slide.bounds
     # A sliver that only rounding leaves beyond the last tile is no tile.
-    columns = max(1, math.ceil(bounds.width / stride_x - 1e-6))
-    rows = max(1, math.ceil(bounds.height / stride_y - 1e-6))
+    left, top = grid_corner(bounds, stride_x, stride_y, aside=aside)
+    columns = max(1, math.ceil((bounds.right - left) / stride_x - 1e-6))
+    rows = max(1, math.ceil((bounds.bottom - top) / stride_y - 1e-6))
     if rows * columns > MOST_PLACES:
         raise ConfigError(
             expected=f"a grid of {MOST_PLACES:,} tiles or fewer",
             found=f"{columns:,}×{rows:,} tiles of {tile_px * mpp:g} µm",
             hint="Check the pixel size of the slide and that of the model.",
         )
-    x = bounds.x + stride_x * np.arange(columns + 1, dtype=np.float64)
-    y = bounds.y + stride_y * np.arange(rows + 1, dtype=np.float64)
+    x = left + stride_x * np.arange(columns + 1, dtype=np.float64)
+    y = top + stride_y * np.arange(rows + 1, dtype=np.float64)
     fractions = mask.grid_fractions(x, y) + mask.unreadable_grid_fractions(x, y)
     kept_rows, kept_columns = np.nonzero((fractions >= min_tissue) & (fractions > 0))
     corners = zip(x[kept_columns].tolist(), y[kept_rows].tolist(), strict=True)
     return TileGrid(
-        boxes=tuple(Box(left, top, stride_x, stride_y) for left, top in corners),
+        boxes=tuple(Box(*corner, stride_x, stride_y) for corner in corners),
         columns=kept_columns,
         rows=kept_rows,
         mpp=mpp,
         tile_px=tile_px,
         stride_x=stride_x,
         stride_y=stride_y,
-        origin_x=bounds.x,
-        origin_y=bounds.y,
+        origin_x=left,
+        origin_y=top,
         shape=(rows, columns),
     )
 

@@ -93,14 +93,14 @@ def example_features(lesson: Lesson, slide: SlideId, frame: Box) -> list[dict[st
 def map_features(
     taught: Taught, slide: PreparedSlide, frame: Box, settings: PolygonSettings | None = None
 ) -> list[dict[str, Any]]:
-    """Return the map of an open slide as annotations: merged patches with class and colour.
+    """Return the map of an open slide as annotations: merged places with class and colour.
 
     What is not taught has none.
     """
     settings = settings or PolygonSettings()
-    labels: NDArray[np.int64] = taught.maps[slide.id].labels
+    labels: NDArray[np.int64] = taught.shown[slide.id].labels
     polygons = class_polygons(
-        slide.features,
+        slide.map_grid,
         labels,
         taught.classes,
         slide.mpp,

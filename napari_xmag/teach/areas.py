@@ -61,12 +61,12 @@ def areas(taught: Taught, slide: SlideId, *, intervals: bool = True) -> list[Cla
         When the slide is not part of the request.
     """
     prepared = taught.request.slide(slide)
-    shares = _shares(prepared, taught.maps[slide], len(taught.classes))
+    shares = _shares(prepared, taught.shown[slide], len(taught.classes))
     low, high = shares, shares
     if intervals:
         drawn = np.stack([shares, *_drawn_shares(taught, prepared)])
         low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL], axis=0)
-    whole = float(prepared.tissue.sum()) * prepared.patch_um2 / 1e6
+    whole = float(prepared.map_tissue.sum()) * prepared.place_um2 / 1e6
     names = (*taught.classes, NOT_TAUGHT)
     return [
         ClassArea(name, float(share * whole), float(share), float(least), float(most))
@@ -77,7 +77,7 @@ def areas(taught: Taught, slide: SlideId, *, intervals: bool = True) -> list[Cla
 def _shares(prepared: PreparedSlide, classified: Classified, classes: int) -> NDArray[np.float64]:
     """Return the part of the tissue of each class and of what is not taught, float (C + 1,)."""
     labels = np.where(classified.labels < 0, classes, classified.labels)
-    weights = np.bincount(labels, prepared.tissue, minlength=classes + 1)
+    weights = np.bincount(labels, prepared.map_tissue, minlength=classes + 1)
     whole = max(float(weights.sum()), np.finfo(float).tiny)
     return np.asarray(weights / whole, np.float64)
 
@@ -97,7 +97,8 @@ def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.fl
             classifier = fit_examples(taught.request, again, taught.layout)
         except TeachError:
             continue  # a draw that lacks all classes but one teaches nothing
-        found.append(_shares(prepared, classifier.at(points), len(taught.classes)))
+        classified = taught.layout.shown(classifier, prepared, classifier.at(points))
+        found.append(_shares(prepared, classified, len(taught.classes)))
     return found
 
 

@@ -42,10 +42,27 @@ class Layout:
         What makes coordinates of features.
     coordinates
         float32 (P, K) of each slide.
+    aside
+        float32 (A, K) of the patches half a patch aside, of slides with a finer map.
     """
 
     space: FeatureSpace
     coordinates: Mapping[SlideId, NDArray[np.float32]]
+    aside: Mapping[SlideId, NDArray[np.float32]]
+
+    def shown(
+        self, classifier: PatchClassifier, slide: PreparedSlide, patches: Classified
+    ) -> Classified:
+        """Return what each place of a slide's map is; see `PreparedSlide.map_grid`.
+
+        Parameters
+        ----------
+        patches
+            What each patch of the slide is.
+        """
+        if slide.finer is None:
+            return patches
+        return slide.finer.classified(patches, classifier.at(self.aside[slide.id]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +79,8 @@ class Taught:
         Names of these classes, in the order of the lesson.
     maps
         What the patches of each open slide are.
+    shown
+        What the places of each open slide's map are: its patches, or their quarters.
     layout
         Coordinates of the slides.
     examples
@@ -72,6 +91,7 @@ class Taught:
     classifier: PatchClassifier
     classes: tuple[str, ...]
     maps: Mapping[SlideId, Classified]
+    shown: Mapping[SlideId, Classified]
     layout: Layout
     examples: "ExamplePatches"
 
@@ -196,10 +216,13 @@ def lay_out(slides: Sequence[PreparedSlide], settings: TeachSettings) -> Layout:
         )
     require_one_encoder(slides)
     space = fit_space([slide.features.features for slide in slides], settings)
-    coordinates = {
-        slide.id: space.coordinates(slide.features.features, slide.features) for slide in slides
-    }
-    return Layout(space, coordinates)
+    patches = {slide.id: slide.features for slide in slides}
+    aside = {slide.id: slide.finer.aside for slide in slides if slide.finer is not None}
+    return Layout(
+        space,
+        {of: space.coordinates(each.features, each) for of, each in patches.items()},
+        {of: space.coordinates(each.features, each) for of, each in aside.items()},
+    )
 
 
 def fit_space(features: Sequence[NDArray[np.floating]], settings: TeachSettings) -> FeatureSpace:
@@ -260,9 +283,10 @@ def fit(request: TeachRequest, layout: Layout | None = None) -> Taught:
     layout = layout or lay_out(request.slides, request.settings)
     examples = ExamplePatches.of(request)
     classifier = fit_examples(request, examples, layout)
-    shown = request.slides[: request.opened]
-    maps = {slide.id: classifier.at(layout.coordinates[slide.id]) for slide in shown}
-    return Taught(request, classifier, examples.classes, maps, layout, examples)
+    opened = request.slides[: request.opened]
+    maps = {slide.id: classifier.at(layout.coordinates[slide.id]) for slide in opened}
+    shown = {slide.id: layout.shown(classifier, slide, maps[slide.id]) for slide in opened}
+    return Taught(request, classifier, examples.classes, maps, shown, layout, examples)
 
 
 def fit_examples(

@@ -44,17 +44,18 @@ class Estimate:
 
 
 def estimate(taught: Taught) -> Estimate:
-    """Estimate by cross-validation over regions how right the classifier is elsewhere.
+    """Estimate by cross-validation how right the classifier is elsewhere.
 
-    Examples that lie near one another are a region, and are never on both sides: neighbouring
-    patches look alike, and would flatter the classifier.
+    Where several slides bear enough examples, whole slides are held out: a slide that is opened
+    next may be stained in another way. Else regions are: examples that lie near one another are
+    never on both sides, since neighbouring patches look alike and would flatter the classifier.
     """
     examples, request = taught.examples, taught.request
     regions = regions_of(examples, request.slides)
-    counts = tuple(
-        len(np.unique(regions[examples.labels == label])) for label in range(len(examples.classes))
-    )
-    folds = _folds(examples.labels, regions, min(_MOST_FOLDS, *counts))
+    counts = _regions_of_each(examples.labels, regions, len(examples.classes))
+    folds = _slide_folds(examples, regions)
+    where = "slides" if folds else "regions"
+    folds = folds or _folds(examples.labels, regions)
     if min(counts) < LEAST_REGIONS or not folds:
         return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
     right = _evaluated(request, examples, taught.layout, folds)
@@ -63,19 +64,34 @@ def estimate(taught: Taught) -> Estimate:
     value = float(_balanced(right[None], examples.labels)[0])
     low, high = _interval(right, examples.labels, regions)
     words = (
-        f"Estimated accuracy {value:.0%} ({low:.0%} to {high:.0%}) on held-out regions, from "
+        f"Estimated accuracy {value:.0%} ({low:.0%} to {high:.0%}) on held-out {where}, from "
         f"{len(right)} examples in {len(np.unique(regions))} regions"
     )
     return Estimate(value, low, high, counts, words)
 
 
-def _folds(labels: NDArray[np.int64], regions: NDArray[np.int64], count: int) -> list[Fold]:
+def _regions_of_each(
+    labels: NDArray[np.int64], regions: NDArray[np.int64], classes: int
+) -> tuple[int, ...]:
+    return tuple(len(np.unique(regions[labels == label])) for label in range(classes))
+
+
+def _slide_folds(examples: ExamplePatches, regions: NDArray[np.int64]) -> list[Fold]:
+    """Return folds of whole slides; none where one of them would leave too little to learn from."""
+    labels, classes = examples.labels, len(examples.classes)
+    folds = _folds(labels, examples.slides)
+    left = [min(_regions_of_each(labels[rows], regions[rows], classes)) for rows, _ in folds]
+    return folds if min(left, default=0) >= LEAST_REGIONS else []
+
+
+def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]:
+    count = min(_MOST_FOLDS, *_regions_of_each(labels, groups, int(labels.max()) + 1))
     if count < 2:
         return []
     try:
-        return grouped_folds(labels, regions, count, 0)
+        return grouped_folds(labels, groups, count, 0)
     except ConfigError:
-        return []  # one region holds nearly all of a class: nothing can be said
+        return []  # one group holds nearly all of a class: nothing can be said
 
 
 def _evaluated(

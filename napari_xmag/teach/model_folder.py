@@ -60,9 +60,10 @@ def save_taught_model(
     info = _info(taught, encoder.info, name, lesson)
     with _folder.replacing(folder, replace=replace) as fresh:
         _write(taught, encoder, info, lesson, fresh)
-        StoredModel.open(fresh)
+        saved = _folder.read_folder(fresh, verify=False)  # its hashes were taken a moment ago
+        _require_copied(saved, encoder)
     _log.info("Saved the taught model %s to %s", name, folder)
-    return StoredModel.open(folder)
+    return StoredModel(saved.moved(folder))
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,15 @@ def _require_encoder(taught: Taught, encoder: StoredModel) -> None:
             expected=f"the encoder that encoded the slides, of {encoder.info.display_name}",
             found="another one: it was changed, or the slides were encoded by another model",
             hint="Encode the slides with this model, and save again.",
+        )
+
+
+def _require_copied(saved: _folder.FolderContent, encoder: StoredModel) -> None:
+    if saved.encoder_fingerprint != encoder.fingerprint():
+        raise ModelError(
+            expected=f"the encoder of {encoder.info.display_name} as it was opened",
+            found="another one by now",
+            hint="Encode the slides again, and save again.",
         )
 
 

@@ -11,6 +11,7 @@ from napari_xmag.features.patch_features import PatchFeatures
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.tissue import TissueMask
+from napari_xmag.teach.finer import FinerGrid
 from napari_xmag.teach.lesson import Example, SlideId
 
 
@@ -24,10 +25,13 @@ class PreparedSlide:
         Its P patches.
     tissue
         float64 (P,), which part of each patch is tissue, 0 to 1.
+    finer
+        The quarters of its patches, where they were encoded once more.
     """
 
     features: PatchFeatures
     tissue: NDArray[np.float64]
+    finer: FinerGrid | None = None
 
     @property
     def id(self) -> SlideId:
@@ -45,10 +49,20 @@ class PreparedSlide:
         return Mpp(*self.features.mpp)
 
     @property
-    def patch_um2(self) -> float:
-        """Area of a patch in µm²."""
-        features = self.features
-        return features.stride_x * self.mpp.x * features.stride_y * self.mpp.y
+    def map_grid(self) -> FinerGrid | PatchFeatures:
+        """What its map is made of: patches, or their quarters."""
+        return self.finer or self.features
+
+    @property
+    def map_tissue(self) -> NDArray[np.float64]:
+        """Which part of each place of its map is tissue, float64."""
+        return self.finer.tissue if self.finer is not None else self.tissue
+
+    @property
+    def place_um2(self) -> float:
+        """Area of a place of its map in µm²."""
+        grid = self.map_grid
+        return grid.stride_x * self.mpp.x * grid.stride_y * self.mpp.y
 
     @cached_property
     def centers(self) -> NDArray[np.float64]:
@@ -89,14 +103,8 @@ class PreparedSlide:
         rows, columns = grid.shape
         inside = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
         found = np.full(len(x), -1, np.int64)
-        found[inside] = self._index[row[inside], column[inside]]
+        found[inside] = grid.index[row[inside], column[inside]]
         return found
-
-    @cached_property
-    def _index(self) -> NDArray[np.int64]:
-        index = np.full(self.features.shape, -1, np.int64)
-        index[self.features.rows, self.features.columns] = np.arange(len(self.features))
-        return index
 
 
 def kept_slides(
@@ -117,16 +125,21 @@ def kept_slides(
     return [PreparedSlide(features, np.ones(len(features))) for features in found]
 
 
-def prepare_slide(features: PatchFeatures, mask: TissueMask) -> PreparedSlide:
+def prepare_slide(
+    features: PatchFeatures, mask: TissueMask, aside: PatchFeatures | None = None
+) -> PreparedSlide:
     """Measure how much of each patch is tissue.
 
     Parameters
     ----------
     mask
         The tissue on which the patches were planned.
+    aside
+        The patches of the grid half a patch aside, for a finer map.
     """
     boxes = [
         Box(left, top, right - left, bottom - top)
         for left, top, right, bottom in features.corners().tolist()
     ]
-    return PreparedSlide(features, mask.fractions(boxes))
+    finer = FinerGrid.of(features, aside, mask) if aside is not None else None
+    return PreparedSlide(features, mask.fractions(boxes), finer)

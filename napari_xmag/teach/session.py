@@ -187,19 +187,6 @@ class TeachSession:
         if len(chosen) and not (same and len(removed) == len(added)):
             self._change(self._lesson.with_examples(added, removed))
 
-    def mark_at(self, slide: SlideId, x: float, y: float, name: str) -> None:
-        """Make the patch at a place in level-0 pixels an example.
-
-        Raises
-        ------
-        TissueError
-            When there is glass.
-        """
-        patch = self._open(slide).patch_at(x, y)
-        if patch is None:
-            raise on_glass(self._open(slide).name, 1)
-        self.mark(slide, [patch], name)
-
     def erase(self, slide: SlideId, patches: Sequence[int] | NDArray[np.int64]) -> None:
         """Take back what patches show."""
         removed = self._examples_in(self._open(slide), np.asarray(patches, np.int64))

@@ -1,14 +1,15 @@
 """What is worth labelling next, and what looks like a place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.patch_classifier import Classified, nearest
+from napari_xmag.nets.patch_classifier import Classified, nearest, unlikeness
 from napari_xmag.teach.classifier import Layout, Taught
 from napari_xmag.teach.lesson import SlideId
+from napari_xmag.teach.prepared import PreparedSlide
 
 _CANDIDATES = 2000
 
@@ -23,15 +24,12 @@ class Suggestion:
         On which slide.
     patch
         Which of its patches.
-    uncertainty
-        0 (sure) to 1 (the two likeliest classes are equally likely, or unlike every example).
     is_taught
         Whether it is like an example.
     """
 
     slide: SlideId
     patch: int
-    uncertainty: float
     is_taught: bool
 
 
@@ -86,7 +84,6 @@ class _Pool:
         return Suggestion(
             self.slides[self.owner[index]],
             int(self.patch[index]),
-            float(self.unsure[index]),
             bool(self.is_taught[index]),
         )
 
@@ -122,16 +119,29 @@ def _pool(taught: Taught, among: Mapping[SlideId, NDArray[np.bool_]] | None) -> 
 
 
 def find_similar(
-    layout: Layout, slide: SlideId, patch: int
+    layout: Layout, slides: Sequence[PreparedSlide], slide: SlideId, patch: int
 ) -> Mapping[SlideId, NDArray[np.float32]]:
-    """Return how like a patch all patches of all slides are, float32 (P,) from -1 to 1.
+    """Return how like a patch all places of the maps of slides are, float32 from -1 to 1.
 
     The cosine of their standardised features; needs no class and no example.
+
+    Parameters
+    ----------
+    slides
+        Whose maps are wanted.
+    slide, patch
+        The patch to which they are compared.
     """
     wanted = layout.coordinates[slide][patch]
-    length = float(np.linalg.norm(wanted)) or 1.0
     found = {}
-    for of, points in layout.coordinates.items():
-        lengths = np.maximum(np.sqrt(np.square(points).sum(1)), np.finfo(np.float32).tiny)
-        found[of] = np.clip(points @ (wanted / length) / lengths, -1, 1).astype(np.float32)
+    for each in slides:
+        likeness = _cosines(layout.coordinates[each.id], wanted)
+        if each.finer is not None:
+            likeness = each.finer.joined(likeness, _cosines(layout.aside[each.id], wanted))
+        found[each.id] = likeness
+    return found
+
+
+def _cosines(points: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = 1 - unlikeness(points, wanted[None])[:, 0]
     return found

@@ -12,6 +12,7 @@ from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import TeachError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.files import composed
+from napari_xmag.geometry import Box
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.origin import Origin, slide_frame
@@ -39,10 +40,13 @@ class TaughtSlide:
         The slide.
     examples
         How many of its patches are examples.
+    frame
+        The level-0 box from whose corner annotations count.
     """
 
     prepared: PreparedSlide
     examples: int
+    frame: Box
 
 
 def teach(
@@ -109,6 +113,7 @@ def teach_slide(
     *,
     origin: Origin = Origin.BOUNDS,
     settings: AnalyzeSettings | None = None,
+    finer: bool = False,
 ) -> Generator[AnalyzeEvent, None, TaughtSlide]:
     """Encode a slide and add its annotations to a session.
 
@@ -116,6 +121,8 @@ def teach_slide(
     ----------
     origin
         Where (0, 0) of the annotations lies.
+    finer
+        Encode the slide once more, half a patch aside, for a map of half the patches' side.
 
     Yields
     ------
@@ -130,11 +137,14 @@ def teach_slide(
     """
     mask = find_tissue(slide)
     features = yield from encode_slide(slide, model, store, settings, mask)
-    prepared = prepare_slide(features, mask)
-    lesson: Lesson = read_examples(annotations, prepared, slide_frame(slide, origin))
+    aside = None
+    if finer:
+        aside = yield from encode_slide(slide, model, store, settings, mask, aside=True)
+    prepared, frame = prepare_slide(features, mask, aside), slide_frame(slide, origin)
+    lesson: Lesson = read_examples(annotations, prepared, frame)
     session.open_slide(prepared)
     session.add_examples(lesson)
-    return TaughtSlide(prepared, len(lesson.examples))
+    return TaughtSlide(prepared, len(lesson.examples), frame)
 
 
 def annotation_files(

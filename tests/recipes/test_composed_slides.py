@@ -55,6 +55,7 @@ def test_pixels_are_what_the_truth_says(
         bad = [piece for piece in pieces if piece["label"] == "malignant"]
         assert bool(bad) == ("malignant" in name)
         assert len(bad) < len(pieces)
+        assert all((fields / "train" / i["label"] / i["field"]).is_file() for i in islands)
         for piece in pieces:
             assert np.allclose(color_of(out / name, piece), COLORS[piece["label"]], atol=12)
             if patch:

@@ -65,6 +65,20 @@ def test_grid_starts_at_the_bounds_and_keeps_tissue_only(bounds_slide: Path) -> 
         assert box == Box(1501 + column * 256, 2003 + row * 256, 256, 256)
 
 
+def test_a_grid_aside_begins_half_a_tile_earlier_and_covers_all(bounds_slide: Path) -> None:
+    slide = open_slide(bounds_slide)
+    mask = whole_slide(slide)
+    grid = plan_tiles(slide, mask, mpp=2.0, tile_px=64, min_tissue=0, aside=True)
+    assert (grid.origin_x, grid.origin_y) == (1501 - 128, 2003 - 128)
+    assert grid.boxes[0] == Box(1501 - 128, 2003 - 128, 256, 256)
+    bounds, last = slide.bounds, grid.boxes[-1]
+    assert last.right - 256 < bounds.right <= last.right
+    assert last.bottom - 256 < bounds.bottom <= last.bottom
+    tile = read_tile(slide, grid.boxes[0], 64)
+    inner = read_tile(slide, Box(1501, 2003, 128, 128), 32)
+    assert np.abs(tile[36:, 36:].astype(int) - inner[4:, 4:]).mean() < 4
+
+
 def test_no_tissue_no_tiles(pyramid_slide: Path) -> None:
     slide = open_slide(pyramid_slide)
     empty = TissueMask(np.zeros((20, 30), bool), 100, 100, "painted")

@@ -38,6 +38,7 @@ from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
 from tests.nets.students import tiny_model
 from tests.qupath.projects import entry, server, unusable_images, write_project
+from tests.qupath.rings import outline_rings
 from tests.qupath.shapes import annotation, polygon, square, write
 from tests.slides import draw_section, write_leica
 
@@ -279,6 +280,24 @@ def test_the_command_line_teaches_and_analyses(
     assert "of the tissue" in capsys.readouterr().out
     used = json.loads((tmp_path / "out" / "two" / "result.json").read_text())["settings"]
     assert used["engine"] == "kept features"
+
+
+def test_finer_areas_and_outlines_on_the_command_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["teach", str(folder / "one.scn"), "--annotations", str(folder / "annotations")]
+    asked += ["--encoder", str(folder / "tiny-encoder"), "--name", "finer"]
+    assert main([*asked, "--finer"]) == 2
+    assert "--areas or --outlines" in capsys.readouterr().err
+    sides = {}
+    for name, more in (("plain", []), ("finer", ["--finer"])):
+        out = ["--outlines", str(tmp_path / name), "--replace"]
+        assert main([*asked, *out, *more]) == 0
+        found = json.loads((tmp_path / name / "one-classes.geojson").read_text())["features"]
+        assert {f["properties"]["classification"]["name"] for f in found} == {"Orange", "Pink"}
+        steps = np.concatenate([np.diff(ring, axis=0).ravel() for ring in outline_rings(found)])
+        sides[name] = np.abs(steps[steps != 0]).min()
+    assert sides["finer"] == pytest.approx(sides["plain"] / 2, abs=0.02)
 
 
 def test_images_of_a_project_teach_by_their_exported_annotations(

@@ -75,7 +75,7 @@ class TeachController:
         state.lesson = self.session.lesson
         state.class_name = state.lesson.class_names[0] if state.lesson.classes else ""
         self.session.lesson_changed.connect(self._lesson_changed)
-        self.slides.opened.connect(self._encode_next)
+        self.slides.opened.connect(lambda _: self.encoding.go_on())
         self.slides.dropped.connect(self._dropped)
         state.events.model.connect(self._model_changed)
         state.events.opacity.connect(self._set_opacity)
@@ -108,8 +108,11 @@ class TeachController:
             self.state.current.problem = ""
         self.encoding.go_on()
 
-    def _encode_next(self, _: TeachSlide) -> None:
-        self.encoding.go_on()
+    def set_finer(self, wanted: bool) -> None:
+        """Let the map of the slide in sight be of quarters of patches, or of patches again."""
+        if self.state.current is not None:
+            self.state.current.wants_finer = wanted
+            self.encoding.go_on()
 
     def slide_of(self, slide: SlideId) -> TeachSlide | None:
         """Return the open slide of an identity."""

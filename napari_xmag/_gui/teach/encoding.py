@@ -46,7 +46,7 @@ class Encoding:
         self._shown = shown
         shown.progress = EncodeProgress("Starting")
         self._job = self._jobs.start(
-            tasks.encode(shown.slide, model, self._store),
+            tasks.encode(shown.slide, model, self._store, finer=shown.wants_finer),
             partial(self._hear, shown, model.name),
             partial(self._end, shown),
             partial(self._fail, shown),
@@ -56,7 +56,7 @@ class Encoding:
         """Stop the slide that is being encoded, within a moment; what was done is kept."""
         if self._job is not None and self._shown is not None:
             self._shown.progress = EncodeProgress("Cancelling")
-            self._shown.problem = CANCELLED
+            _give_up(self._shown, CANCELLED)
             self._job.stop()
 
     def drop(self, shown: TeachSlide) -> None:
@@ -70,7 +70,7 @@ class Encoding:
         return current if current in waiting else next(iter(waiting), None)
 
     def _waits(self, shown: TeachSlide) -> bool:
-        can = shown.slide is not None and not shown.problem and shown.prepared is None
+        can = shown.slide is not None and not shown.problem and not shown.is_ready
         return can and self._state.model_entry is not None
 
     def _hear(self, shown: TeachSlide, model: str, event: object) -> None:
@@ -83,10 +83,18 @@ class Encoding:
             self._ready(shown)
 
     def _fail(self, shown: TeachSlide, error: Exception) -> None:
-        shown.problem = error.found if isinstance(error, XmagError) else str(error)
+        _give_up(shown, error.found if isinstance(error, XmagError) else str(error))
         tell_error(error)
 
     def _end(self, shown: TeachSlide) -> None:
         self._job, self._shown = None, None
         shown.progress = None
         self.go_on()
+
+
+def _give_up(shown: TeachSlide, words: str) -> None:
+    """Stay with what there is of a slide; where there is nothing, say why."""
+    if shown.prepared is None:
+        shown.problem = words
+    else:
+        shown.wants_finer = shown.prepared.finer is not None

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QLabeledSlider
 from superqt.utils import qthrottled
 
@@ -55,6 +63,7 @@ class LearnedPanel(QWidget):
     """The map, areas and estimate."""
 
     opacity_set = Signal(float)
+    finer_asked = Signal(bool)
     classes_asked = Signal()
 
     def __init__(self) -> None:
@@ -64,6 +73,12 @@ class LearnedPanel(QWidget):
         self.opacity.setRange(0, 100)
         self.opacity.setToolTip("How opaque the map is.")
         self.opacity.valueChanged.connect(self._set_opacity)
+        self.finer = QCheckBox("Finer map")
+        self.finer.setToolTip(
+            "Encode the slide once more, half a patch aside: the map then has places of half the "
+            "side. Takes as long as the first time, and is kept."
+        )
+        self.finer.toggled.connect(self.finer_asked)
         self.areas = AreaTable()
         self.unlike = Words()
         self.estimate = Words()
@@ -71,6 +86,7 @@ class LearnedPanel(QWidget):
         self.again.clicked.connect(self.classes_asked)
         form = QFormLayout()
         form.addRow("Opacity (%)", self.opacity)
+        form.addRow(self.finer)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
@@ -91,6 +107,10 @@ class LearnedPanel(QWidget):
         self.opacity.blockSignals(True)
         self.opacity.setValue(round(100 * state.opacity))
         self.opacity.blockSignals(False)
+        self.finer.blockSignals(True)
+        self.finer.setChecked(shown is not None and shown.wants_finer)
+        self.finer.blockSignals(False)
+        self.finer.setEnabled(shown is not None and shown.prepared is not None)
         self.again.setVisible(state.similar)
         self.words.say(_words(state))
         areas = state.areas.get(shown.id, ()) if shown is not None and shown.id is not None else ()

@@ -91,6 +91,8 @@ class TeachSlide:
         Where its map has colour; set with ``prepared``.
     progress
         None when it is not being encoded.
+    wants_finer
+        Whether its map shall be of quarters of patches.
     problem
         Why it cannot be taught on, in words; empty when it can.
     map_layer, marks_layer, region_layer
@@ -107,6 +109,7 @@ class TeachSlide:
     prepared: PreparedSlide | None = None
     ground: MapGround | None = None
     progress: EncodeProgress | None = None
+    wants_finer: bool = False
     problem: str = ""
     map_layer: "Image | None" = None
     marks_layer: "Points | None" = None
@@ -116,6 +119,12 @@ class TeachSlide:
     def id(self) -> SlideId | None:
         """Which slide it is, whatever its file is called; None until it is encoded."""
         return self.prepared.id if self.prepared is not None else None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it is encoded as it shall be."""
+        is_finer = self.prepared is not None and self.prepared.finer is not None
+        return self.prepared is not None and is_finer == self.wants_finer
 
 
 @evented(connect_child_events=False)

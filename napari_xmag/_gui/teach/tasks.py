@@ -141,16 +141,25 @@ def survey() -> Generator[Encoders, None, None]:
 
 
 def encode(
-    slide: Slide, model: "ModelEntry", store: FeatureStore
+    slide: Slide, model: "ModelEntry", store: FeatureStore, *, finer: bool
 ) -> Generator[AnalyzeEvent | Encoded, None, None]:
-    """Find the tissue of a slide and encode it, or take what the store has of it."""
+    """Find the tissue of a slide and encode it, or take what the store has of it.
+
+    Parameters
+    ----------
+    finer
+        Encode it once more, half a patch aside.
+    """
     mask = yield from awaited(lambda: find_tissue(slide), "Finding tissue")
     opened = yield from awaited(lambda: _opened(model), "Loading the encoder")
     features = yield from encode_slide(slide, opened, store, mask=mask)
+    aside = None
+    if finer:
+        aside = yield from encode_slide(slide, opened, store, mask=mask, aside=True)
 
     def encoded() -> Encoded:
-        prepared = prepare_slide(features, mask)
-        return Encoded(prepared, MapGround.of(prepared.features, mask))
+        prepared = prepare_slide(features, mask, aside)
+        return Encoded(prepared, MapGround.of(prepared.map_grid, mask))
 
     yield (yield from awaited(encoded, "Measuring the tissue"))
 
@@ -177,7 +186,7 @@ def answer(
         return
     colors = request.teach.lesson.colors
     chosen = [colors[name] for name in taught.classes]
-    shown = {slide: taught.maps[slide] for slide in request.grounds}
+    shown = {slide: taught.shown[slide] for slide in request.grounds}
     yield Mapped(
         taught,
         {slide: class_picture(request.grounds[slide], shown[slide], chosen) for slide in shown},
@@ -192,7 +201,9 @@ def answer(
 
 def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, None]:
     """Compare all patches with those of a place."""
-    found = find_similar(teacher.layout(request.teach), request.slide, request.patch)
+    slides = [request.teach.slide(slide) for slide in request.grounds]
+    layout = teacher.layout(request.teach)
+    found = find_similar(layout, slides, request.slide, request.patch)
     yield Alike(
         {slide: likeness_picture(ground, found[slide]) for slide, ground in request.grounds.items()}
     )

@@ -110,6 +110,7 @@ class TeachWidget(BesideAnalyze):
         self.classes.undo_asked.connect(control.undo)
         self.classes.redo_asked.connect(control.redo)
         self.learned.opacity_set.connect(lambda value: setattr(state, "opacity", value))
+        self.learned.finer_asked.connect(control.set_finer)
         self.learned.classes_asked.connect(control.show_classes)
         self.strip.clicked.connect(self._go_to)
         self.strip.labelled.connect(control.label_suggestion)
@@ -139,6 +140,8 @@ class TeachWidget(BesideAnalyze):
             return
         if info.signal.name in ("progress", "problem", "prepared", "slide"):
             self._show_progress()
+        if info.signal.name in ("prepared", "wants_finer"):
+            self._show_learned()
 
     # showing
 

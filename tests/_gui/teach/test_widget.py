@@ -125,6 +125,30 @@ def test_a_region_makes_all_its_patches_examples(classroom: Classroom, two_tissu
     assert shown.region_layer is None
 
 
+def test_a_finer_map_is_made_when_asked_for(classroom: Classroom, two_tissues: Slides) -> None:
+    shown = classroom.open(two_tissues[0])
+    box = classroom.widget.learned.finer
+    assert box.isEnabled()
+    classroom.teach()
+    assert shown.map_layer is not None
+    place = shown.map_layer.scale.tolist(), shown.map_layer.translate.tolist()
+    before = counts(classroom.widget.state.lesson)
+    for wanted in (True, False):
+        box.click()
+        classroom.wait(lambda wanted=wanted: (shown.prepared.finer is not None) == wanted)
+        classroom.settle()
+        assert shown.map_layer is not None
+        assert (shown.map_layer.scale.tolist(), shown.map_layer.translate.tolist()) == place
+        first, second = (kind.color for kind in classroom.widget.state.lesson.classes)
+        assert map_color(classroom, BORDER // 2, 1000)[:3] == first
+        assert map_color(classroom, BORDER + BORDER // 2, 1000)[:3] == second
+        assert counts(classroom.widget.state.lesson) == before
+        assert shown.prepared is not None
+        assert len(classroom.widget.state.taught.shown[shown.id].labels) == len(
+            shown.prepared.map_tissue
+        )
+
+
 def test_a_suggestion_is_labelled_by_a_digit(classroom: Classroom, two_tissues: Slides) -> None:
     classroom.open(two_tissues[0])
     classroom.teach()
