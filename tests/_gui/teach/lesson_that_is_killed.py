@@ -13,14 +13,19 @@ from qtpy.QtTest import QTest
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from tests._gui.teach.conftest import BORDER, open_classroom
 
+TURN_MS = 10
+
 
 class Waiter:
     """Serves the window where there is no test to do so."""
 
     def waitUntil(self, reached: Callable[[], bool], *, timeout: int) -> None:  # noqa: N802
         """Serve events until something is true."""
-        if not QTest.qWaitFor(reached, timeout):
-            raise TimeoutError("the window did not get that far")
+        for _ in range(timeout // TURN_MS):
+            if reached():
+                return
+            QTest.qWait(TURN_MS)
+        raise TimeoutError("the window did not get that far")
 
 
 def main(slide: Path) -> None:
