@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.nets.engines.base import HeadScores, PatchHead
 from napari_xmag.nets.engines.lanes import EngineLanes
-from napari_xmag.nets.engines.open import EngineSettings, Networks, open_engine
+from napari_xmag.nets.engines.open import EngineSettings, Networks, needs_torch, open_engine
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.slide.tiles import Tile
 
@@ -69,11 +69,8 @@ class EncoderLanes:
     def __init__(
         self, model: "AnyModel", settings: AnalyzeSettings, *, keep_features: bool = False
     ) -> None:
-        wanted = EngineSettings(
-            settings.engine, settings.device, settings.batch_size, settings.precision
-        )
         networks = networks_of(model)
-        self.engine = open_engine(networks, wanted)
+        self.engine = open_engine(networks, engine_settings(settings))
         self._classifier = networks.classifier
         self._keep_features = keep_features
         self._lanes = EngineLanes(self.engine, patient=settings.batch_size is not None)
@@ -105,6 +102,28 @@ class EncoderLanes:
     def close(self) -> None:
         """Drop what waits, and give what runs a moment to end."""
         self._lanes.close()
+
+
+def engine_settings(settings: AnalyzeSettings) -> EngineSettings:
+    """Return how an analysis runs the networks."""
+    return EngineSettings(settings.engine, settings.device, settings.batch_size, settings.precision)
+
+
+def open_ahead(model: StoredModel, settings: AnalyzeSettings) -> None:
+    """Load what an analysis will need of a model, as far as it disturbs nobody.
+
+    A graph that is not kept yet is not made, and no GPU is touched before it is asked for.
+
+    Raises
+    ------
+    ModelError
+        When the networks do not load.
+    """
+    wanted = engine_settings(settings)
+    if needs_torch(model, wanted):
+        model.student()
+    else:
+        open_engine(model, wanted)
 
 
 def score_features(

@@ -21,6 +21,7 @@ from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import ConfigError, ResultError, TissueError
 from napari_xmag.features.patch_features import EXACT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.nets.accelerators import torch_is_loading
 from napari_xmag.nets.engines.open import open_head
 from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.slide.bag import Bag, plan_bag
@@ -228,11 +229,12 @@ class _Analysis:
             yield from self._kept_tiles(tiles, accumulator, aside)
             used = self._settings_used(mask, engine="kept features", precision=found.precision)
             return _Scored(bag, mask, accumulator, used, found.part(rows[rows >= 0]))
+        # before the model is ready: who waits for it sees what will be read
+        yield SlidePlanned(bag.patches, mask, planned)
         preparing = preparing or aside.submit(self._prepare)
-        encoder = yield from _awaited(preparing, "preparing the model")
+        encoder = yield from _awaited(preparing, _model_stage)
         clock.lap("model")
         with closing(encoder):
-            yield SlidePlanned(bag.patches, mask, planned)
             used = yield from self._encoded(bag, mask, encoder, accumulator)
         if accumulator.done < accumulator.total:
             self._keeper.close()  # features are kept of whole slides only
@@ -346,7 +348,13 @@ class _Clock:
         return time.perf_counter() - self._start
 
 
-def _awaited(future: Future[_Answer], stage: str) -> Generator[AnalyzeEvent, None, _Answer]:
+def _model_stage() -> str:
+    return "loading PyTorch and the model" if torch_is_loading() else "preparing the model"
+
+
+def _awaited(
+    future: Future[_Answer], stage: str | Callable[[], str]
+) -> Generator[AnalyzeEvent, None, _Answer]:
     while True:
         try:
             return future.result(timeout=BEAT_SECONDS)
@@ -354,4 +362,4 @@ def _awaited(future: Future[_Answer], stage: str) -> Generator[AnalyzeEvent, Non
             # a TimeoutError that the work itself raised is an answer too
             if future.done():
                 return future.result()
-            yield Waiting(stage)
+            yield Waiting(stage if isinstance(stage, str) else stage())

@@ -23,6 +23,12 @@ def accelerator_possible() -> bool:
     return any(next(Path("/dev").glob(name), None) for name in _LINUX_DEVICES)
 
 
+def torch_is_loading() -> bool:
+    """Return whether some thread imports torch right now."""
+    torch = sys.modules.get("torch")
+    return bool(getattr(getattr(torch, "__spec__", None), "_initializing", False))
+
+
 def cpu_multiplies_bfloat16() -> bool:
     """Return whether the CPU has instructions for bfloat16; False where the system does not say."""
     try:

@@ -117,7 +117,7 @@ def _is_plain_level(picture: TiffPicture, main: TiffPicture, path: Path) -> bool
 def _page_picture(page: Any) -> TiffPicture:
     levels = [TiffLevel([page]), *(TiffLevel([level.aspage()]) for level in page.pages or ())]
     statements = statements_of_page(page)
-    return TiffPicture(_page_name(page), levels, statements, problem=page_problem(page))
+    return TiffPicture(page_name(page), levels, statements, problem=page_problem(page))
 
 
 def _may_be_reduced(page: Any, main: TiffPicture) -> bool:
@@ -138,7 +138,7 @@ def _is_striped_aside(picture: TiffPicture, largest: int) -> bool:
     return small and not picture.page.is_tiled
 
 
-def _page_name(page: Any) -> str:
+def page_name(page: Any) -> str:
     """Return what a page calls itself: PageName, a short description, or a QPTIFF's kind."""
     kind = re.search(r"<ImageType>(\w+)</ImageType>", page.description or "")
     if kind is not None:

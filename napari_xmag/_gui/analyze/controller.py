@@ -1,11 +1,12 @@
 """What the window does: it starts work, listens to it, and keeps the state true. No widgets."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
+from pint import application_registry
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.keeper import Keeper
@@ -13,8 +14,9 @@ from napari_xmag._gui.analyze.map_layer import MapLook, show_map
 from napari_xmag._gui.analyze.places import Places
 from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
 from napari_xmag._gui.analyze.slides import Slides
-from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, WindowState
+from napari_xmag._gui.analyze.state import ANALYZING, SlideProgress, SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_tools import TissueTools
+from napari_xmag._gui.shared.collector import let_collect, spare_collector
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.notices import tell_error, tell_written
 from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
@@ -36,7 +38,9 @@ class _Run:
     job: Job | None = None
     classes: tuple[str, ...] = ()
     live: LiveScores | None = None
-    finished: bool = field(default=False)
+    planned: SlidePlanned | None = None
+    outlines: bool = False
+    finished: bool = False
 
 
 class Controller:
@@ -60,6 +64,7 @@ class Controller:
         self.places = Places(viewer, state)
         self.tissue = TissueTools(viewer, state, self.jobs)
         self.keeper = Keeper(state, self.jobs, self._show_saved)
+        application_registry.parse_units("um")  # read once: at the first slide it would hurt
         self.slides.dropped.connect(self.cancel)
         self.slides.opened.connect(self.keeper.opened)
         self.keeper.regions_found.connect(self.tissue.put_back)
@@ -76,6 +81,7 @@ class Controller:
         self.jobs.stop_all()
         self.runs.clear()
         self.slides.close()
+        let_collect(self)
 
     # models
 
@@ -105,7 +111,7 @@ class Controller:
         """Take a model for the next run, and load it ahead."""
         if name and name != self.state.model:
             self.state.model = name
-            self.jobs.start(tasks.preload(self.shelf, name), lambda _: None)
+            self.jobs.start(tasks.preload(self.shelf, name), lambda _: spare_collector(self))
 
     # slides
 
@@ -213,20 +219,35 @@ class Controller:
         if isinstance(event, Waiting):
             old = session.progress or SlideProgress(event.stage)
             session.progress = replace(old, stage=event.stage)
+            if run.planned is not None and not event.total:
+                self._outline_planned(run, run.planned)
         elif isinstance(event, tasks.ModelReady):
             run.classes = event.model.info.classes
         elif isinstance(event, SlidePlanned):
-            run.live = LiveScores(event, run.classes)
-            session.progress = SlideProgress("Analyzing", total=event.tiles)
+            run.live, run.planned = LiveScores(event, run.classes), event
+            session.progress = SlideProgress(ANALYZING, total=event.tiles)
         elif isinstance(event, TilesDone):
             self._take_tiles(run, event)
         elif isinstance(event, SlideFinished):
             self._finish(run, event.result)
 
+    def _outline_planned(self, run: _Run, plan: SlidePlanned) -> None:
+        """Show the tissue that will be read as long as the model is not ready."""
+        if not run.outlines:
+            run.outlines = True
+            self.tissue.show_found(run.session, plan.mask)
+
+    def _uncover(self, run: _Run) -> None:
+        """Put the outline away: its colour would tint the map."""
+        if run.outlines and run.session.tissue_layer is not None:
+            run.session.tissue_layer.visible = False
+        run.outlines, run.planned = False, None
+
     def _take_tiles(self, run: _Run, event: TilesDone) -> None:
         session = run.session
+        self._uncover(run)
         session.progress = SlideProgress(
-            "Analyzing",
+            ANALYZING,
             event.done,
             event.total,
             event.tiles_per_second,
@@ -263,6 +284,7 @@ class Controller:
 
     def _end(self, run: _Run) -> None:
         self.runs.pop(run.session, None)
+        self._uncover(run)
         run.session.progress = None
         cancelled, run.job = run.job is not None and run.job.stopping, None
         if run.finished:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
 
 
+ANALYZING = "Analyzing"
+"""The stage in which tiles are read and encoded."""
+
+
 @dataclass(frozen=True, slots=True)
 class SlideProgress:
     """How far a run is.
@@ -74,7 +78,7 @@ class PatchCard:
 
 
 @evented(connect_child_events=False)
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # what listens is told apart by texts: arrays take long to write
 class SlideSession:
     """All that belongs to one slide of the viewer; what changes is announced by ``events``.
 
@@ -160,7 +164,7 @@ class SlideSession:
 
 
 @evented(connect_child_events=False)
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WindowState:
     """The widget's own choices.
 

@@ -1,8 +1,7 @@
 """The work that threads do for the window: generators that know neither widget nor viewer."""
 
-import sys
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -15,16 +14,20 @@ from numpy.typing import NDArray
 from napari_xmag._gui.analyze.state import PatchCard
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
+from napari_xmag.analyze.encoder import open_ahead
 from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.nets.accelerators import accelerator_possible
 from napari_xmag.review.evidence import Foremost, foremost
 from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
 from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.beside import pictures_beside
+from napari_xmag.slide.small_picture import small_picture
 from napari_xmag.slide.tissue import (
     TissueChoice,
     TissueMask,
@@ -35,11 +38,12 @@ from napari_xmag.slide.tissue import (
 )
 
 if TYPE_CHECKING:
-    from napari_xmag.analyze.encoder import AnyModel
+    from napari_xmag.nets.stored import StoredModel
     from napari_xmag.zoo import ModelEntry
 
 
 STRIP_PX = 224
+OVERVIEW_PX = 640
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +58,7 @@ class Surveyed:
 class ModelReady:
     """The model that the run uses."""
 
-    model: "AnyModel"
+    model: "StoredModel"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,26 +108,26 @@ class AnalyzeRequest:
 
 
 class ModelShelf:
-    """Keeps the model that was loaded last, so that a second run begins at once."""
+    """Keeps the model that was opened last, so that a second run begins at once."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._loaded: tuple[Path, int] | None = None
-        self._model: AnyModel | None = None
+        self._opened: tuple[Path, int] | None = None
+        self._model: StoredModel | None = None
 
-    def load(self, name: str) -> "AnyModel":
-        """Return the model, loading it when it is another than before, or its folder changed."""
+    def open(self, name: str) -> "StoredModel":
+        """Return the model, opened anew when it is another than before, or its folder changed.
+
+        Its networks are loaded when they are needed: a graph that is kept needs no PyTorch.
+        """
         prepare_torch()
-        from napari_xmag.zoo import find_model, load_model, open_model
+        from napari_xmag.zoo import find_model, open_model
 
         with self._lock:
             folder = find_model(name)
             wanted = folder, folder.stat().st_mtime_ns
-            if self._model is None or self._loaded != wanted:
-                stored = open_model(folder)
-                # what was taught has no head of PyTorch
-                self._model = stored if stored.classifier is not None else load_model(folder)
-                self._loaded = wanted
+            if self._model is None or self._opened != wanted:
+                self._model, self._opened = open_model(folder), wanted
             return self._model
 
 
@@ -143,17 +147,29 @@ def survey() -> Generator[Surveyed, None, None]:
     yield Surveyed(tuple(list_models()), _devices())
 
 
-def preload(shelf: ModelShelf, name: str) -> Generator[ModelReady, None, None]:
-    """Load a model before it is asked for: importing PyTorch alone takes seconds.
+_IMPORTED_LATE = (
+    "OpenGL.arrays.nones",  # the first drawing
+    "distributed",  # the first pixels of a dask array
+    "pandas",  # the first shapes
+    "scipy.ndimage",
+    "skimage.filters",
+)
+"""What others import when it is first needed, which would hold up the window's thread then."""
 
-    What finding tissue imports is loaded too, since an import holds up the window's thread.
-    """
-    for module in ("scipy.ndimage", "skimage.filters"):
-        import_module(module)
-    yield ModelReady(shelf.load(name))
+
+def preload(shelf: ModelShelf, name: str) -> Generator[ModelReady, None, None]:
+    """Load a model before it is asked for, and what napari will import at the first slide."""
+    for module in _IMPORTED_LATE:
+        with suppress(ImportError):  # who needs it in earnest says so
+            import_module(module)
+    model = shelf.open(name)
+    open_ahead(model, AnalyzeSettings())
+    yield ModelReady(model)
 
 
 def _devices() -> tuple[str, ...]:
+    if not accelerator_possible():
+        return "auto", "cpu"
     prepare_torch()
     import torch
 
@@ -165,6 +181,31 @@ def _devices() -> tuple[str, ...]:
     return (*found, "cpu")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Pictured:
+    """A small picture of a slide, uint8 (H, W, 3), or None where there is none."""
+
+    pixels: NDArray[np.uint8] | None
+
+
+def overview(slide: Slide) -> Generator[Waiting | Pictured, None, None]:
+    """Read a small picture of a slide."""
+    pixels = yield from awaited(lambda: small_picture(slide, OVERVIEW_PX), "Reading the overview")
+    yield Pictured(pixels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """The pictures beside a slide in its file by name, uint8 (H, W, 3) each."""
+
+    pictures: Mapping[str, NDArray[np.uint8]]
+
+
+def label_and_macro(path: Path) -> Generator[Waiting | Beside, None, None]:
+    """Read label and macro picture."""
+    yield Beside((yield from awaited(lambda: pictures_beside(path), "Reading the label")))
+
+
 def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueMask, None, None]:
     """Find the tissue, to be shown."""
     yield (yield from awaited(lambda: request.mask(slide), "Finding tissue"))
@@ -173,10 +214,8 @@ def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueM
 def run(
     request: AnalyzeRequest, shelf: ModelShelf
 ) -> Generator[ModelReady | AnalyzeEvent, None, None]:
-    """Load the model, find the tissue, analyze; the last event is ``Finished``."""
-    # The first import of a session takes seconds: it is said, so that nobody waits in doubt.
-    stage = "Loading the model" if "torch" in sys.modules else "Loading PyTorch and the model"
-    model = yield from awaited(lambda: shelf.load(request.model), stage)
+    """Open the model, find the tissue, analyze; the last event is ``Finished``."""
+    model = yield from awaited(lambda: shelf.open(request.model), "Opening the model")
     yield ModelReady(model)
     mask = None
     whole = request.tissue.choice is TissueChoice.WHOLE

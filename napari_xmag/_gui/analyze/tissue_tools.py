@@ -14,7 +14,9 @@ from napari_xmag._gui.analyze import tasks, tissue_layer
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.shared.placing import selection_kept
 from napari_xmag.errors import XmagError
+from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 _KEEP_MS = 500
@@ -58,6 +60,16 @@ class TissueTools:
             self._outline(session, self.request(session))
         except XmagError as error:
             tell_error(error)
+
+    def show_found(self, session: SlideSession, mask: TissueMask) -> None:
+        """Outline what a run will look at, and leave the user's tool and selection alone."""
+        if session is not self._state.current:
+            return
+        if session.tissue_layer is not None:
+            session.tissue_layer.visible = True
+        elif session.slide is not None and session.layer in self._viewer.layers:
+            with selection_kept(self._viewer):
+                self._add(session, session.slide, mask)
 
     def draw(self) -> None:
         """Put a polygon tool into the user's hand, for one region."""
@@ -131,9 +143,11 @@ class TissueTools:
         slide = session.slide
         if not isinstance(event, TissueMask) or slide is None or slide.mpp is None:
             return
-        if session.layer not in self._viewer.layers:
-            return
-        layer = tissue_layer.show_tissue(self._viewer, session, slide, event)
+        if session.layer in self._viewer.layers:
+            self._add(session, slide, event)
+
+    def _add(self, session: SlideSession, slide: Slide, mask: TissueMask) -> None:
+        layer = tissue_layer.show_tissue(self._viewer, session, slide, mask)
         layer.events.paint.connect(lambda: setattr(session, "tissue", TissueChoice.PAINTED))
 
 

@@ -21,6 +21,8 @@ from napari_xmag._gui.analyze.handing_on import HandingOn
 from napari_xmag._gui.analyze.keys import KeysDialog, review_keys
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
+from napari_xmag._gui.analyze.overview import Overview
+from napari_xmag._gui.analyze.overview_panel import OverviewPanel
 from napari_xmag._gui.analyze.patch_strip import PatchStrip
 from napari_xmag._gui.analyze.requests import Requests
 from napari_xmag._gui.analyze.result_chooser import ResultPanel
@@ -64,8 +66,10 @@ class AnalyzeWidget(Docked):
         self.label = LabelPanel()
         self.slide_metadata = SlideMetadataPanel()
         self.hover = HoverLine()
+        self.overview = OverviewPanel()
         self.controller = Controller(napari_viewer, self.state)
         self.hand_on = HandingOn(self.controller)
+        self.sight = Overview(napari_viewer, self.controller.jobs, self.overview)
         self.export_button = self.hand_on.export_button
         self._lay_out()
         self.desk = Requests(self.controller)
@@ -123,6 +127,7 @@ class AnalyzeWidget(Docked):
         return [
             self.setup_section,
             self.results,
+            _section("Overview", self.overview),
             _section("Add this slide to training", self.label, folded=True),
             _section("Slide information", self.slide_metadata, folded=True),
         ]
@@ -212,15 +217,19 @@ class AnalyzeWidget(Docked):
         }.get(info.signal.name, _nothing)()
 
     def _show_all(self) -> None:
-        self._show_models()
+        session = self.state.current
+        self.chooser.show_models(self.state.models, self.state.model)
         self._show_devices()
-        self.chooser.show_slides(self.state.sessions, self.state.current)
-        self._show_slide()
+        self.chooser.show_slides(self.state.sessions, session)
+        self.sight.show_session(session)
+        self.tissue.show_session(session)
+        self._show_run()
         self._show_result()
         self._show_map()
 
     def _show_slide(self) -> None:
         self.chooser.show_session(self.state.current)
+        self.sight.show_session(self.state.current)
         self._show_tissue()
         self._show_metadata()
         self._show_progress()
@@ -245,13 +254,16 @@ class AnalyzeWidget(Docked):
         )
 
     def _show_progress(self) -> None:
+        self._show_run()
+        if self.state.current is not None and self.state.current.scores is not None:
+            self._show_map()
+
+    def _show_run(self) -> None:
         session = self.state.current
         progress = session.progress if session is not None else None
         self.run.show_progress(progress, session.outcome if session is not None else "")
         why_not = self._why_not()
         self.run.allow(not why_not, why_not)
-        if session is not None and session.scores is not None:
-            self._show_map()
 
     def _why_not(self) -> str:
         session = self.state.current
@@ -364,6 +376,7 @@ class AnalyzeWidget(Docked):
         self._docks.put_away(self.main_window(), False)
         self._canvas_keys.disconnect()
         self.desk.forget()
+        self.sight.disconnect()
         self._followed.stop()
         self.state.events.disconnect()
         self.controller.close()

@@ -18,10 +18,15 @@ class SidewaysScroll(QScrollArea):
 
 def icon_of(pixels: NDArray[np.uint8] | None) -> QIcon:
     """Return uint8 (H, W, 3) as an icon; an empty one for None."""
+    return QIcon() if pixels is None else QIcon(pixmap_of(pixels))
+
+
+def pixmap_of(pixels: NDArray[np.uint8] | None) -> QPixmap:
+    """Return uint8 (H, W, 3) as a picture to draw; an empty one for None."""
     if pixels is None:
-        return QIcon()
+        return QPixmap()
     pixels = np.ascontiguousarray(pixels)
     height, width = pixels.shape[:2]
     image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
     # A copy, because QImage only borrows the array's memory.
-    return QIcon(QPixmap.fromImage(image.copy()))
+    return QPixmap.fromImage(image.copy())

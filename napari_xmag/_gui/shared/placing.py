@@ -1,5 +1,7 @@
 """Layers that lie over a slide, and the camera over a place of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,12 +25,19 @@ def placed(
     }
 
 
-def add_quietly(viewer: ViewerModel, layer: Layer) -> None:
-    """Add a layer but leave the user's tool and selection alone."""
+@contextmanager
+def selection_kept(viewer: ViewerModel) -> Iterator[None]:
+    """Leave the user's tool and selection alone while layers are added."""
     selected = viewer.layers.selection.copy()
-    viewer.add_layer(layer)
+    yield
     if selected:
         viewer.layers.selection = selected
+
+
+def add_quietly(viewer: ViewerModel, layer: Layer) -> None:
+    """Add a layer but leave the user's tool and selection alone."""
+    with selection_kept(viewer):
+        viewer.add_layer(layer)
 
 
 def drop_layer(viewer: ViewerModel, layer: Layer | None) -> None:

@@ -136,8 +136,9 @@ class ShownSlide:
             return
         layers, key = self._viewer.layers, slide_key(layer)
         if not any(_is_slide(each) and slide_key(each) == key for each in layers):
-            for each in [each for each in layers if slide_key(each) == key]:
-                self._part(each)
+            with layers.batched_update():  # each for itself, napari would collect garbage anew
+                for each in [each for each in layers if slide_key(each) == key]:
+                    self._part(each)
         if layer is self.layer:
             self._show_next()
 

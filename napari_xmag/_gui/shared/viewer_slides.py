@@ -197,14 +197,14 @@ class FollowedSlides(Generic[_Slide]):
         self._heard: dict[_Slide, Callable[[EmissionInfo], None]] = {}
 
     def follow(self, slides: Iterable[_Slide]) -> None:
-        """Hear these from now on."""
-        self.stop()
-        for slide in slides:
+        """Hear these from now on, and no others."""
+        wanted = list(slides)
+        for slide in [slide for slide in self._heard if slide not in wanted]:
+            slide.events.disconnect(self._heard.pop(slide))
+        for slide in [slide for slide in wanted if slide not in self._heard]:
             self._heard[slide] = partial(self._hear, slide)
             slide.events.connect(self._heard[slide])
 
     def stop(self) -> None:
         """Hear nothing any more."""
-        for slide, callback in self._heard.items():
-            slide.events.disconnect(callback)
-        self._heard.clear()
+        self.follow(())

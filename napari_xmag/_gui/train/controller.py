@@ -1,6 +1,5 @@
 """What the Train widget does: it starts work, listens to it, and keeps the state true."""
 
-import gc
 import logging
 from itertools import count
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_xmag._gui.shared.collector import let_collect, spare_collector
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.train import tasks
 from napari_xmag._gui.train.cohort import CohortKeeper
@@ -133,9 +133,7 @@ class TrainController:
         self._left_out = {}
         self.curves.clear()
         state.progress = Progress(Stage.STARTING)
-        # To search all that napari and PyTorch made takes Python's collector a fifth of a second,
-        # in which the window is deaf. What was there before can wait until the training is over.
-        gc.freeze()
+        spare_collector(self)  # what was there before can wait until the training is over
         self._job = self.jobs.start(tasks.run(request), self._hear, self._end)
 
     def cancel(self) -> None:
@@ -182,7 +180,7 @@ class TrainController:
     def _let_go(self) -> None:
         if self._job is not None:
             self._job = None
-            gc.unfreeze()
+            let_collect(self)
 
     def holds_run(self) -> bool:
         """Say whether the folder holds a training, ended or not."""

@@ -14,18 +14,17 @@ from napari_xmag._gui.shared.jobs import awaited
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import XmagError
-from napari_xmag.geometry import Box, Mpp
+from napari_xmag.geometry import Mpp
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.worklist import RowKey, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.damage import read_picture
 from napari_xmag.slide.given_mpp import fill_mpp
 from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.small_picture import small_picture
 from napari_xmag.slide.tissue import TissueChoice
 
 THUMBNAIL_PX = 48
-_MOST_SOURCE_PX = 2**24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,22 +55,10 @@ def thumbnails(rows: Sequence[WorklistRow]) -> Generator[Thumbnail | Waiting, No
     for row in rows:
         try:
             with closing(open_slide(row.slide, image=row.image)) as slide:
-                pixels = _thumbnail(slide)
+                pixels = small_picture(slide, THUMBNAIL_PX)
         except XmagError:
             pixels = None  # whoever analyses it says why
         yield Waiting("Reading thumbnails") if pixels is None else Thumbnail(row.key, pixels)
-
-
-def _thumbnail(slide: Slide) -> NDArray[np.uint8] | None:
-    coarsest = slide.levels[-1]
-    if coarsest.width * coarsest.height > _MOST_SOURCE_PX:
-        return None  # it would be read whole for a picture of some pixels
-    whole = slide.levels[0]
-    part = THUMBNAIL_PX / max(whole.width, whole.height)
-    width, height = (max(1, round(part * side)) for side in (whole.width, whole.height))
-    box = Box(0, 0, whole.width, whole.height)
-    pixels, unreadable = read_picture(slide, box, width, height)
-    return None if unreadable.all() else pixels
 
 
 def analyse_row(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_xmag.nets.student import Student
 
 _log = logging.getLogger(__name__)
+_opening = Lock()
 
 
 class Networks(Protocol):
@@ -98,9 +100,21 @@ def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
     kept = networks.engines
     if kept is None:
         return _open(networks, settings)
-    if settings not in kept:
-        kept[settings] = _open(networks, settings)
-    return kept[settings]
+    with _opening:  # who opens ahead and who runs share the work
+        if settings not in kept:
+            kept[settings] = _open(networks, settings)
+        return kept[settings]
+
+
+def needs_torch(networks: Networks, settings: EngineSettings) -> bool:
+    """Return whether to open the engine means to import torch, which takes seconds."""
+    if not _graph_suits(settings):
+        return True
+    try:
+        require_runtime()
+        return kept_graph(graph_name(networks.fingerprint(), networks.granularity)) is None
+    except (ModelError, ExportError):
+        return True
 
 
 def _open(networks: Networks, settings: EngineSettings) -> Engine:

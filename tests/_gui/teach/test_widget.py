@@ -230,7 +230,7 @@ def test_a_saved_model_analyzes_and_exports_can_be_read_again(
     classroom.widget.save.save.click()
     controller = classroom.widget.controller
     classroom.wait(lambda: not controller.jobs.running)
-    model = ModelShelf().load("two-tissues")  # as Analyze slide does
+    model = ModelShelf().open("two-tissues")  # as Analyze slide does
     with open_slide(two_tissues[1]) as slide:
         result = analyze_slide(slide, model)
     assert result.classes[:2] == ("Tumor", "Other")
