@@ -48,8 +48,8 @@ class AnalyzeJob(SlideJob):
         from napari_xmag.slide.fingerprint import slide_fingerprint
 
         target, place = task.target, task.place
-        within = self.regions.read(target, label.image)
         with closing(target.open(label.image)) as slide:
+            within = self.regions.read(target, label.image)
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)
             number = slide.image.index

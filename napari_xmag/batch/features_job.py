@@ -49,9 +49,9 @@ class FeaturesJob(SlideJob):
         from napari_xmag.analyze.engine import encode_slide
 
         target = task.target
-        within = self.regions.read(target, label.image)
         store, model = FeatureStore(self.out), opened_model(self.model, self.model_sha256)
         with closing(target.open(label.image)) as slide:
+            within = self.regions.read(target, label.image)
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)
             folder = store.place(_key(slide, model))

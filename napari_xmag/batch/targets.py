@@ -141,7 +141,7 @@ def _of_server(path: Path) -> Target:
     from napari_xmag.qupath.server import read_server
 
     try:
-        image = read_server(parse_json(path.read_text(encoding="utf-8-sig")))
+        image = read_server(parse_json(path.read_text(encoding="utf-8-sig"), finite=False))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ProjectError(
             expected=f"an image as QuPath describes it in {path.name}",

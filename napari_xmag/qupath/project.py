@@ -75,7 +75,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     path = Path(path).absolute()
     try:
         raw = path.read_bytes()
-        content = parse_json(raw.decode("utf-8-sig"))
+        content = parse_json(raw.decode("utf-8-sig"), finite=False)
         entries = tuple(_entry(item, content, path) for item in content["images"])
     except _READ_ERRORS as error:
         raise ProjectError(
@@ -113,7 +113,7 @@ def _image(builder: Any, resolve: Callable[[str], Path], unknown: Path) -> QuPat
     try:
         return read_server(builder, resolve)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        return QuPathImage(unknown, problem="described in a way that is not understood")
+        return QuPathImage(unknown, problem="described in a way that this program does not know")
 
 
 def _located(uri: str, previous: str, project: Path) -> Path:

@@ -18,17 +18,17 @@ from napari_xmag.slide.open import list_images, open_slide
 # Wrapped pictures whose pixels lie where those of the file do.
 _SAME_PLACES = {"pyramidize"}
 _CHANGES = {
-    "rotated": "rotated",
-    "flipped": "flipped",
-    "cropped": "cropped",
-    "affine": "transformed",
+    "rotated": "rotated in QuPath",
+    "flipped": "flipped in QuPath",
+    "cropped": "cropped in QuPath",
+    "affine": "transformed in QuPath",
     "channels": "put together from several files",
     "sparse": "put together from several files",
     "z_concatenated": "put together from several files",
-    "z_projected": "projected over its focal planes",
-    "sliced": "reduced to some of its planes",
+    "z_projected": "projected over its focal planes in QuPath",
+    "sliced": "reduced to some of its planes in QuPath",
 }
-_RECOLORED = "given other colours"
+_RECOLORED = "given other colours in QuPath"
 _MICROMETRE = {"µm", "μm", "um", "micron", "microns"}
 
 
@@ -49,7 +49,7 @@ class QuPathImage:
     mpp
         Pixel size that QuPath knows or was given; None where it has none.
     problem
-        Why its pixels are not those of the file, in words; empty when they are.
+        What was done to it, so that its pixels are not those of a file; empty when they are.
     """
 
     path: Path
@@ -71,8 +71,8 @@ class QuPathImage:
         if self.problem:
             raise ProjectError(
                 expected=f"{self.path.name} as its scanner wrote it",
-                found=f"a picture that was {self.problem} in QuPath",
-                hint="Add the file itself to the project and analyze that.",
+                found=f"a picture that was {self.problem}",
+                hint="Add the file itself to the project, and use that.",
             )
 
 

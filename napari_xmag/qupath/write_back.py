@@ -67,7 +67,7 @@ def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:
         When it cannot be written.
     """
     raw = _unchanged(project)
-    content = parse_json(raw.decode("utf-8-sig"))
+    content = parse_json(raw.decode("utf-8-sig"), finite=False)
     for item in content["images"]:
         note = notes.get(str(item["entryID"]))
         if note is not None:

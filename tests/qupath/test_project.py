@@ -176,6 +176,15 @@ def test_a_project_without_images(tmp_path: Path) -> None:
         read_project(write_project(tmp_path / "empty.qpproj"))
 
 
+def test_numbers_that_are_none_are_kept_as_java_writes_them(project: Project) -> None:
+    text = project.path.read_text().replace('"isRGB": true', '"isRGB": true, "magnification": NaN')
+    project.path.write_text(text)
+    read = read_project(project.path)
+    assert [item.image.problem for item in read.entries] == ["", ""]
+    write_back(read, {"1": NOTE})
+    assert project.path.read_text().count('"magnification": NaN') == 2
+
+
 @pytest.mark.parametrize(("on_disk", "in_project"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_accents_of_a_moved_project(on_disk: str, in_project: str, tmp_path: Path) -> None:
     now = tmp_path / normalize(on_disk, "Gewebe ä") / normalize(on_disk, "Müller.tiff")
