@@ -9,6 +9,7 @@ BIN := .venv/bin
 RESULTS ?= demo-results
 WORKERS ?= 3
 FUZZ ?= 5000
+EXAMPLES ?= 500
 SEED ?= 1
 
 # Without a display a virtual one is used, and the demo ends after its screenshot.
@@ -39,8 +40,10 @@ demo: setup
 test: setup
 	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
-# Damaged slides of every kind: FUZZ=5000 of them, from SEED=1; the tests run 300 others.
+# Damaged slides of every kind, FUZZ=5000 of them, and documents (EXAMPLES=500 of each kind), both from
+# SEED=1; the tests run 300 and 25 others.
 fuzz: setup
+	XMAG_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz/test_documents.py --hypothesis-seed=$(SEED)
 	$(BIN)/python -m tests.fuzz.campaign --count $(FUZZ) --seed $(SEED)
 
 lint: setup

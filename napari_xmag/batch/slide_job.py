@@ -20,6 +20,7 @@ from napari_xmag.batch.places import Place
 from napari_xmag.batch.regions import RegionsChoice
 from napari_xmag.batch.targets import Target
 from napari_xmag.errors import XmagError
+from napari_xmag.memory import out_of_memory
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.settings import AnalyzeSettings
@@ -156,6 +157,8 @@ def _unexpected(name: str, error: Exception) -> XmagError:
     return XmagError(
         expected=f"to analyze {name}",
         found=f"{type(error).__name__}: {error}",
-        hint="The file may be damaged. Run again with -v for all that is known.",
+        hint="Memory ran out: lower --batch-size and --workers, or allow more of it."
+        if out_of_memory(error)
+        else "The file may be damaged. Run again with -v for all that is known.",
         causes=[error],
     )

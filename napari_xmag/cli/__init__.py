@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TextIO
 
 from napari_xmag._about import NOTICE, __version__
-from napari_xmag.errors import ConfigError, XmagError
+from napari_xmag.cli.limited import exit_code_of_child, ran_out
+from napari_xmag.errors import ConfigError, WorkerError, XmagError
+from napari_xmag.memory import out_of_memory
 
 COMMANDS = (
     *("analyze", "features", "worklist", "report", "open", "models", "distill"),
@@ -58,6 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     args = build_parser().parse_args(arguments)
+    try:
+        if (code := exit_code_of_child()) is not None:
+            return code
+    except WorkerError as error:
+        return _refused(args, error)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -67,9 +74,17 @@ def _run(arguments: Sequence[str] | None) -> int:
         print("\nCancelled. Nothing half-written is left.", file=sys.stderr)
         return CANCELLED
     except XmagError as error:
-        _log.info("%s", error.details())
-        print(f"napari-xmag {args.command}: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+        return _refused(args, error)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        return _refused(args, ran_out(error))
+
+
+def _refused(args: argparse.Namespace, error: XmagError) -> int:
+    _log.info("%s", error.details())
+    print(f"napari-xmag {args.command}: {error}", file=sys.stderr)
+    return 2 if isinstance(error, ConfigError) else 1
 
 
 def _outputs() -> list[TextIO]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from napari_xmag.errors import ResultError
 from napari_xmag.filenames import SCALARS, TENSORBOARD
 from napari_xmag.files import whole_file
 
@@ -106,13 +107,27 @@ def read_scalars(folder: Path) -> list[_Row]:
     """Return the rows of ``scalars.csv``: stage, epoch (from 1) and that stage's figures.
 
     There is none where nothing was written yet.
+
+    Raises
+    ------
+    ResultError
+        When it is no such table.
     """
     path = folder / SCALARS
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [
-            {"stage": row.pop("stage"), "epoch": int(row.pop("epoch"))}
-            | {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(stream)
-        ]
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [_scalars(row) for row in csv.DictReader(stream)]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ResultError(
+            expected=f"figures of each epoch in {path}",
+            found=f"{type(error).__name__}: {error}",
+            hint="Choose a training folder whose files were not edited, or remove this one.",
+            causes=(error,),
+        ) from error
+
+
+def _scalars(row: dict[str, str]) -> _Row:
+    found: _Row = {"stage": row.pop("stage"), "epoch": int(row.pop("epoch"))}
+    return found | {name: float(value) for name, value in row.items() if value}

@@ -17,7 +17,7 @@ from napari_xmag.learn.optimizer import (
     parameter_groups,
     restore_optimizer,
 )
-from napari_xmag.nets.device import out_of_memory
+from napari_xmag.memory import out_of_memory
 
 
 class TrainStep:

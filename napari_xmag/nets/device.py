@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.memory import out_of_memory
 from napari_xmag.nets.info import Granularity, LearningPrecision, Precision
 from napari_xmag.nets.memory import keep_freed_memory
 from napari_xmag.nets.student import Student, StudentOutput
@@ -28,13 +29,6 @@ _CPU_BATCH = 8
 _FIRST_TRIAL = 64
 _LARGEST_BATCH = 1024
 _WORTHWHILE = 1.1
-
-_OUT_OF_MEMORY = (
-    "out of memory",  # CUDA, MPS
-    "can't allocate memory",  # CPU
-    "not enough memory",  # CPU on Windows
-    "cublas_status_alloc_failed",
-)
 
 
 def available_devices() -> tuple[str, ...]:
@@ -303,15 +297,6 @@ def _encode(
         parts.append(part)
         done += len(part)
     return torch.cat(parts)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on any device."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        words in str(error).lower() for words in _OUT_OF_MEMORY
-    )
 
 
 def _try_encode(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from napari_xmag.errors import ConfigError, ModelError
+from napari_xmag.memory import out_of_memory
 from napari_xmag.nets import device as device_module
 from napari_xmag.nets.device import (
     DeviceBatch,
@@ -14,7 +15,6 @@ from napari_xmag.nets.device import (
     available_devices,
     encode,
     encode_bag,
-    out_of_memory,
     pick_device,
     pick_dtype,
     ready_on,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_xmag.errors import GraphError, ModelError
-from napari_xmag.nets.device import DeviceBatch, out_of_memory
+from napari_xmag.memory import out_of_memory
+from napari_xmag.nets.device import DeviceBatch
 from napari_xmag.nets.engines.graph_engine import INPUT, OUTPUT, GraphEngine
 from napari_xmag.nets.engines.torch_engine import TorchEngine
 from napari_xmag.nets.info import Granularity

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xmag.errors import GraphError
+from napari_xmag.memory import out_of_memory
 
 
 @functools.cache
@@ -22,7 +23,9 @@ def require_runtime() -> Any:
         raise GraphError(
             expected="ONNX Runtime, in which networks run faster on a CPU",
             found=f"that it cannot be imported ({error})",
-            hint="Install it: pip install onnxruntime onnxscript",
+            hint="Free or allow more memory."
+            if out_of_memory(error)
+            else "Install it: pip install onnxruntime onnxscript",
             causes=[error],
         ) from error
     onnxruntime.disable_telemetry_events()

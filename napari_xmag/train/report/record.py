@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.cohort.rows import SPLITS
 from napari_xmag.errors import ResultError
-from napari_xmag.filenames import METRICS, MODEL, PREDICTIONS, SCALARS
+from napari_xmag.filenames import METRICS, MODEL, PREDICTIONS
 from napari_xmag.files import parse_json
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.stats.metrics import confusion_matrix
@@ -117,14 +117,11 @@ def read_curves(folder: Path) -> dict[str, dict[str, Curve]]:
         When it is no such file.
     """
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    try:
-        for row in read_scalars(folder):
-            stage = found.setdefault(str(row["stage"]), {})
-            for name, value in row.items():
-                if name not in ("stage", "epoch"):
-                    stage.setdefault(name, []).append((int(row["epoch"]), float(value)))
-    except (OSError, KeyError, ValueError) as error:
-        raise _altered(folder / SCALARS, error) from error
+    for row in read_scalars(folder):
+        stage = found.setdefault(str(row["stage"]), {})
+        for name, value in row.items():
+            if name not in ("stage", "epoch"):
+                stage.setdefault(name, []).append((int(row["epoch"]), float(value)))
     return {
         stage: {name: tuple(points) for name, points in curves.items()}
         for stage, curves in found.items()

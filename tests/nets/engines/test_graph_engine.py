@@ -1,7 +1,11 @@
 """A graph gives what PyTorch gives, for every kind of network and readout."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,3 +194,47 @@ def test_network_that_decides_by_the_picture_is_refused(tmp_path: Path) -> None:
         convert(student, "tiles", tmp_path / "graph.onnx")
     assert "\n" not in str(caught.value)
     assert caught.value.causes
+
+
+def test_where_memory_is_short_fewer_tiles_are_encoded_at_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("napari_xmag.nets.engines.graph_engine.usable_cores", lambda: 3)
+    engine = GraphEngine(graph_of(LAYOUTS["class-token"][0](), "tiles"))
+    session = Crowded(engine._session, most=1, lanes=engine.lanes)
+    monkeypatch.setattr(engine, "_session", session)
+    tiles = pixels(6, 64)
+    with ThreadPoolExecutor(engine.lanes) as lanes:
+        found = list(lanes.map(lambda tile: engine.encode(tile[None]), tiles))
+    assert session.refused
+    assert np.array_equal(np.concatenate(found), session.whole.encode(tiles))
+    assert "from now on 1 tiles at once" in caplog.text
+    session.most = 0
+    with pytest.raises(ModelError, match="Failed to allocate"):
+        engine.encode(tiles[:1])
+
+
+class Crowded:
+    """A session that has memory for so many tiles at once; the first ones come together."""
+
+    def __init__(self, session: Any, most: int, lanes: int) -> None:
+        self.whole = GraphEngine(graph_of(LAYOUTS["class-token"][0](), "tiles"))
+        self.most, self.refused = most, 0
+        self._session, self._inside = session, 0
+        self._lock, self._first = threading.Lock(), threading.Barrier(lanes)
+
+    def run(self, *given: Any) -> Any:
+        with self._lock:
+            self._inside += 1
+            crowded = self._inside > self.most
+            self.refused += crowded
+        try:
+            with suppress(threading.BrokenBarrierError):  # opened before
+                self._first.wait(30)
+                self._first.abort()
+            if crowded:
+                raise RuntimeError("Failed to allocate memory for requested buffer of size 9")
+            return self._session.run(*given)
+        finally:
+            with self._lock:
+                self._inside -= 1
