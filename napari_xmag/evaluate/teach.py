@@ -256,8 +256,10 @@ def _carry(slides: Slides, encoder: str, config: TeachConfig, figures: TeachFigu
             if taught_on == shown_on or not same:
                 continue
             setting = _Setting(f"{taught_on} to {shown_on}", encoder, "as taught", TeachSettings())
-            for seed, target in enumerate(slides[shown_on]):
-                _correct(setting, slides[taught_on][:2], target, seed, config, figures)
+            for number, target in enumerate(slides[shown_on]):
+                for seed in range(config.seeds):
+                    draw = np.random.default_rng([config.seed, number, seed, 2])
+                    _correct(setting, slides[taught_on][:2], target, seed, draw, config, figures)
 
 
 def _correct(
@@ -265,11 +267,11 @@ def _correct(
     first: list[ComposedSlide],
     target: ComposedSlide,
     seed: int,
+    draw: np.random.Generator,
     config: TeachConfig,
     figures: TeachFigures,
 ) -> None:
     classes = range(len(target.classes))
-    draw = np.random.default_rng([config.seed, seed, 2])
     room = setting.room([*first, target], classes)
     clicks: Clicks = {
         number: random_clicks(slide, slide.labels >= 0, classes, config.carried_clicks, draw)

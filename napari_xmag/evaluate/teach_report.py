@@ -139,6 +139,7 @@ def write_figures(figures: TeachFigures, config: Mapping[str, Any], out: Path) -
         "versions": program_versions(),
         "clicks": click_table(figures.clicks),
         "estimate": estimate_table(figures.clicks),
+        "lift": lift_table(figures.clicks),
         "not_taught": not_taught_table(figures.not_taught),
     }
     write_json(out / RESULTS, content)
@@ -196,6 +197,25 @@ def estimate_table(rows: Iterable[ClickRow]) -> list[dict[str, Any]]:
     return lines
 
 
+def lift_table(rows: Iterable[ClickRow]) -> list[dict[str, Any]]:
+    """Return by how much clicks on a slide of another source lift its AUC, with an interval."""
+    grouped: dict[tuple[str, str], dict[str, dict[tuple[int, int], float]]] = defaultdict(dict)
+    for row in rows:
+        if row.mode == "carried":
+            of_slide = grouped[row.source, row.encoder].setdefault(row.slide, {})
+            of_slide[row.clicks, row.seed] = row.auc
+    lines = []
+    for (source, encoder), by_slide in grouped.items():
+        clicks = max(count for of_slide in by_slide.values() for count, _ in of_slide)
+        lifts = [
+            float(np.mean([auc - of_slide[0, seed] for (n, seed), auc in of_slide.items() if n]))
+            for of_slide in by_slide.values()
+        ]
+        names = {"source": source, "encoder": encoder, "clicks": clicks, "slides": len(lifts)}
+        lines.append(names | {"lift": _interval(lifts)})
+    return lines
+
+
 def not_taught_table(rows: Iterable[NotTaughtRow]) -> list[dict[str, Any]]:
     """Return hits and false alarms by number of clicks."""
     grouped: dict[tuple[Any, ...], list[NotTaughtRow]] = defaultdict(list)
@@ -242,6 +262,12 @@ def _markdown(content: Mapping[str, Any]) -> str:
     ]
     columns = ("judged", "encoder", "clicks a class", "said", "bias", "mean error", "covered")
     parts.append("## Our own estimate\n\n" + table(columns, own))
+    lifted = [
+        (line["source"], line["encoder"], str(line["clicks"]), _words(line["lift"], "+.3f"))
+        for line in content["lift"]
+    ]
+    titles = ("taught on, carried to", "encoder", "clicks a class there", "AUC rises by")
+    parts.append("## Carried\n\n" + (table(titles, lifted) if lifted else "One source only."))
     unseen = [
         (
             *(line["source"], line["encoder"], line["variant"], line["unseen"]),
@@ -254,6 +280,6 @@ def _markdown(content: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _words(figure: Sequence[float]) -> str:
-    value, low, high = figure
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+def _words(figure: Sequence[float], form: str = ".3f") -> str:
+    value, low, high = (format(number, form) for number in figure)
+    return f"{value} ({low} to {high})"

@@ -126,11 +126,11 @@ def _require_patch_classifier(xmag: Mapping[str, Any], head: Arrays) -> None:
     dim, components, classes, examples = counts.values()
     if classes + 1 != len(xmag["classes"]) or xmag["classes"][-1] != NOT_TAUGHT:
         raise ValueError(f"a head for {classes} classes and {NOT_TAUGHT!r} where others are named")
-    context, by_slide, reach = sizes["context"], sizes["by_slide"], sizes["reach"]
+    context, by_slide, least = sizes["context"], sizes["by_slide"], sizes["least_likeness"]
     if type(context) is not bool or type(by_slide) is not bool:
         raise ValueError("context and by_slide that are not true or false")
-    if not (_is_number(reach) and reach > 0):
-        raise ValueError(f"reach {_short(reach)}")
+    if not (_is_number(least) and least > 0):
+        raise ValueError(f"least_likeness {_short(least)}")
     length = components * (1 + context)
     wanted = {
         **{"space.mean": (dim,), "space.scale": (dim,), "space.basis": (dim, components)},

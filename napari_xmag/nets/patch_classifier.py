@@ -18,6 +18,71 @@ NOT_TAUGHT = "Not taught"
 
 _ROWS_AT_ONCE = 4096
 _LEAST_SCALE = 1e-6
+_NEIGHBOUR_SPREAD = 0.3
+_EXAMPLE_SPREAD = 0.2
+_PLACES = 9
+
+
+@dataclass(frozen=True, eq=False)
+class Ties:
+    """How much each patch of a slide counts on its neighbours: the more, the more alike they look.
+
+    A mean by these weights smooths a map within a tissue and not across its borders (bilateral
+    filter: Tomasi and Manduchi, ICCV 1998, here with the cosine of features for the grey value).
+
+    Attributes
+    ----------
+    neighbours
+        int64 (P, 9), each patch and those around it; P where there is glass.
+    weights
+        float32 (P, 9), which sum to 1; 0 on glass.
+    """
+
+    neighbours: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, components: NDArray[np.float32], places: OnGrid) -> "Ties":
+        """Compare each patch with its neighbours.
+
+        Parameters
+        ----------
+        components
+            float32 (P, K), what they look like.
+        """
+        neighbours = neighbours_of(places)
+        direction = np.vstack([_directions(components), np.zeros((1, components.shape[1]))])
+        direction = direction.astype(np.float32)
+        weights = np.empty(neighbours.shape, np.float32)
+        for place in range(_PLACES):
+            other = neighbours[:, place]
+            cosine = (direction[:-1] * direction[other]).sum(1)
+            weights[:, place] = np.exp((cosine - 1) / _NEIGHBOUR_SPREAD) * (other < len(components))
+        return cls(neighbours, weights / weights.sum(1, keepdims=True))
+
+    def mean(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return the weighted mean over each patch and its neighbours of values (P, C)."""
+        padded = np.vstack([values, np.zeros((1, values.shape[1]), values.dtype)])
+        total = np.zeros_like(values)
+        for place in range(_PLACES):
+            total += self.weights[:, place, None] * padded[self.neighbours[:, place]]
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedPatches:
+    """Patches of a slide as they are compared.
+
+    Attributes
+    ----------
+    coordinates
+        float32 (P, K).
+    ties
+        Among all patches of a slide; None for some of them, which then stand for themselves.
+    """
+
+    coordinates: NDArray[np.float32]
+    ties: Ties | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +101,7 @@ class FeatureSpace:
     by_slide
         Whether each slide is standardised by its own mean and scale instead: stains differ.
     context
-        Whether the neighbourhood counts.
+        Whether the neighbourhood counts: in the coordinates, and once more in the map.
     """
 
     mean: NDArray[np.float32]
@@ -49,6 +114,12 @@ class FeatureSpace:
     def length(self) -> int:
         """Number of coordinates of a patch."""
         return int(self.basis.shape[1]) * (2 if self.context else 1)
+
+    def placed(self, features: NDArray[np.floating], places: OnGrid) -> PlacedPatches:
+        """Return the coordinates of all patches of a slide, and their ties; see `coordinates`."""
+        found = self.coordinates(features, places)
+        own = found[:, : self.basis.shape[1]]
+        return PlacedPatches(found, Ties.of(own, places) if self.context else None)
 
     def coordinates(
         self, features: NDArray[np.floating], places: OnGrid | None = None
@@ -87,8 +158,8 @@ class Classified:
     probabilities
         float32 (P, C), of the taught classes; sum to 1 whether a patch is like an example or not.
     distance
-        float32 (P,), to the nearest example, as a part of the farthest that still counts as like
-        it: above 1 a patch is not taught.
+        float32 (P,), from the examples, as a part of what still counts as like them: above 1 a
+        patch is not taught.
     """
 
     probabilities: NDArray[np.float32]
@@ -120,18 +191,19 @@ class PatchClassifier:
     space
         Where patches are compared.
     weights, bias
-        float32 (K, C) and (C,): logits are ``coordinates @ weights + bias``.
+        float32 (K, C) and (C,): logits are ``coordinates @ weights + bias``, averaged over the
+        neighbours by `Ties`.
     examples
         float32 (N, K), coordinates of the examples.
-    reach
-        A patch that is more unlike every example than this is not taught; see `unlikeness`.
+    least_likeness
+        A patch that is less like the examples than this is not taught; see `likeness`.
     """
 
     space: FeatureSpace
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     examples: NDArray[np.float32]
-    reach: float
+    least_likeness: float
 
     @classmethod
     def stated(
@@ -146,7 +218,8 @@ class PatchClassifier:
             head["by_slide"],
             head["context"],
         )
-        return cls(space, own["weights"], own["bias"], own["examples"], float(head["reach"]))
+        least = float(head["least_likeness"])
+        return cls(space, own["weights"], own["bias"], own["examples"], least)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return the tensors by name, as they lie in a model folder."""
@@ -168,12 +241,14 @@ class PatchClassifier:
             "examples": len(self.examples),
             "context": self.space.context,
             "by_slide": self.space.by_slide,
-            "reach": self.reach,
+            "least_likeness": self.least_likeness,
         }
 
     def classify(self, features: NDArray[np.floating], places: OnGrid | None = None) -> Classified:
         """Classify the patches of a slide; see `FeatureSpace.coordinates`."""
-        return self.at(self.space.coordinates(features, places))
+        if places is None:
+            return self.at(PlacedPatches(self.space.coordinates(features)))
+        return self.at(self.space.placed(features, places))
 
     def patch_scores(
         self, features: NDArray[np.float32]
@@ -185,11 +260,16 @@ class PatchClassifier:
         evidence = self.classify(features).evidence
         return np.zeros(len(features), np.float32), evidence
 
-    def at(self, coordinates: NDArray[np.float32]) -> Classified:
-        """Classify patches by their coordinates, float32 (P, K)."""
-        logits = (coordinates @ self.weights + self.bias).astype(np.float64)
-        distance = unlikeness(coordinates, self.examples).min(1) / np.float32(self.reach)
-        return Classified(softmax(logits).astype(np.float32), distance)
+    def at(self, patches: PlacedPatches) -> Classified:
+        """Classify patches by their coordinates and ties."""
+        points, ties = patches.coordinates, patches.ties
+        logits = points @ self.weights + self.bias
+        unlike = -np.log(likeness(points, self.examples))[:, None]
+        if ties is not None:
+            logits, unlike = ties.mean(logits), ties.mean(unlike)
+        distance = self.least_likeness * np.exp(unlike[:, 0])
+        probabilities = softmax(logits.astype(np.float64))
+        return Classified(probabilities.astype(np.float32), distance.astype(np.float32))
 
 
 def mean_and_scale(
@@ -216,34 +296,65 @@ def neighbourhood_means(values: NDArray[np.float32], places: OnGrid) -> NDArray[
     values
         float32 (P, K).
     """
-    rows, columns = places.shape
-    index = np.full((rows + 2, columns + 2), len(values), np.int64)
-    index[places.rows + 1, places.columns + 1] = np.arange(len(values))
     # glass is a row of zeros that does not count
     padded = np.vstack([values, np.zeros((1, values.shape[1]), np.float32)])
     total, count = np.zeros_like(values), np.zeros(len(values), np.float32)
-    for down in range(3):
-        for across in range(3):
-            neighbour = index[places.rows + down, places.columns + across]
-            total += padded[neighbour]
-            count += neighbour < len(values)
+    for neighbour in neighbours_of(places).T:
+        total += padded[neighbour]
+        count += neighbour < len(values)
     return total / count[:, None]
 
 
-def unlikeness(points: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return 1 minus the cosine of each pair, float32 (P, N): 0 for the same direction, at most 2.
+def neighbours_of(places: OnGrid) -> NDArray[np.int64]:
+    """Return int64 (P, 9): each patch and those around it, row by row; P where there is none."""
+    rows, columns = places.shape
+    count = len(places.rows)
+    index = np.full((rows + 2, columns + 2), count, np.int64)
+    index[places.rows + 1, places.columns + 1] = np.arange(count)
+    found = [
+        index[places.rows + down, places.columns + across]
+        for down in range(3)
+        for across in range(3)
+    ]
+    return np.stack(found, axis=1)
+
+
+def likeness(points: NDArray[np.float32], examples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how like all examples each point is, float32 (P,): several that are near add up.
+
+    The sum of exp((cosine - 1) / 0.2): a kernel density of directions (of von Mises and Fisher),
+    up to N for N examples of the very same direction.
+
+    Parameters
+    ----------
+    points, examples
+        float32 (P, K) and (N, K).
+    """
+    found: NDArray[np.float32] = kernel(cosines(points, examples)).sum(1)
+    return found
+
+
+def kernel(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much each pair of a cosine adds to `likeness`."""
+    found: NDArray[np.float32] = np.exp((cosine - 1) / np.float32(_EXAMPLE_SPREAD))
+    return found
+
+
+def cosines(points: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the cosine of each pair, float32 (P, N) from -1 to 1.
 
     Parameters
     ----------
     points, others
         float32 (P, K) and (N, K).
     """
-    tiny = np.finfo(np.float32).tiny
-    one, two = (
-        values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), tiny)
-        for values in (points, others)
-    )
-    found: NDArray[np.float32] = np.clip(1 - one @ two.T, 0, 2).astype(np.float32)
+    found: NDArray[np.float32] = _directions(points) @ _directions(others).T
+    return found.clip(-1, 1)
+
+
+def _directions(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    found: NDArray[np.float32] = values / np.maximum(lengths, np.finfo(np.float32).tiny)
     return found
 
 

@@ -85,7 +85,7 @@ def _shares(prepared: PreparedSlide, classified: Classified, classes: int) -> ND
 def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.float64]]:
     """Return the shares by classifiers that were taught by examples drawn again."""
     examples, regions = taught.examples, regions_of(taught.examples, taught.request.slides)
-    points = taught.layout.coordinates[prepared.id]
+    patches = taught.layout.patches[prepared.id]
     draw = np.random.default_rng(0)
     found = []
     names = np.unique(regions)
@@ -97,7 +97,7 @@ def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.fl
             classifier = fit_examples(taught.request, again, taught.layout)
         except TeachError:
             continue  # a draw that lacks all classes but one teaches nothing
-        classified = taught.layout.shown(classifier, prepared, classifier.at(points))
+        classified = taught.layout.shown(classifier, prepared, classifier.at(patches))
         found.append(_shares(prepared, classified, len(taught.classes)))
     return found
 

@@ -16,8 +16,10 @@ from napari_xmag.nets.patch_classifier import (
     Classified,
     FeatureSpace,
     PatchClassifier,
+    PlacedPatches,
+    cosines,
+    kernel,
     mean_and_scale,
-    unlikeness,
 )
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
@@ -27,9 +29,6 @@ from napari_xmag.teach.settings import TeachSettings
 
 _SAMPLE = 2048
 _MOST_COMPARED = 512
-_SAME = 1e-6
-_ONE_REGION = 2.0
-_EVERYTHING = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +39,20 @@ class Layout:
     ----------
     space
         What makes coordinates of features.
-    coordinates
-        float32 (P, K) of each slide.
+    patches
+        Those of each slide.
     aside
-        float32 (A, K) of the patches half a patch aside, of slides with a finer map.
+        Those half a patch aside, of slides with a finer map.
     """
 
     space: FeatureSpace
-    coordinates: Mapping[SlideId, NDArray[np.float32]]
-    aside: Mapping[SlideId, NDArray[np.float32]]
+    patches: Mapping[SlideId, PlacedPatches]
+    aside: Mapping[SlideId, PlacedPatches]
+
+    @property
+    def coordinates(self) -> Mapping[SlideId, NDArray[np.float32]]:
+        """Coordinates of the patches of each slide, float32 (P, K)."""
+        return {of: patches.coordinates for of, patches in self.patches.items()}
 
     def shown(
         self, classifier: PatchClassifier, slide: PreparedSlide, patches: Classified
@@ -220,8 +224,8 @@ def lay_out(slides: Sequence[PreparedSlide], settings: TeachSettings) -> Layout:
     aside = {slide.id: slide.finer.aside for slide in slides if slide.finer is not None}
     return Layout(
         space,
-        {of: space.coordinates(each.features, each) for of, each in patches.items()},
-        {of: space.coordinates(each.features, each) for of, each in aside.items()},
+        {of: space.placed(each.features, each) for of, each in patches.items()},
+        {of: space.placed(each.features, each) for of, each in aside.items()},
     )
 
 
@@ -284,7 +288,7 @@ def fit(request: TeachRequest, layout: Layout | None = None) -> Taught:
     examples = ExamplePatches.of(request)
     classifier = fit_examples(request, examples, layout)
     opened = request.slides[: request.opened]
-    maps = {slide.id: classifier.at(layout.coordinates[slide.id]) for slide in opened}
+    maps = {slide.id: classifier.at(layout.patches[slide.id]) for slide in opened}
     shown = {slide.id: layout.shown(classifier, slide, maps[slide.id]) for slide in opened}
     return Taught(request, classifier, examples.classes, maps, shown, layout, examples)
 
@@ -306,8 +310,8 @@ def fit_examples(
     weights, bias = _logistic(points, examples.labels, count, request.settings.strength)
     some = _spread(len(points), _MOST_COMPARED)
     regions = regions_of(examples, request.slides)
-    reach = _reach(points[some], examples.labels[some], regions[some], request.settings.reach)
-    return PatchClassifier(layout.space, weights, bias, points[some], reach)
+    least = _least_likeness(points[some], regions[some], request.settings.reach)
+    return PatchClassifier(layout.space, weights, bias, points[some], least)
 
 
 def _logistic(
@@ -336,27 +340,20 @@ def _spread(count: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
-def _reach(
-    points: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    regions: NDArray[np.int64],
-    factor: float,
+def _least_likeness(
+    points: NDArray[np.float32], regions: NDArray[np.int64], deviations: float
 ) -> float:
-    """Return how unlike every example a patch may be to count as like one.
+    """Return how like the examples a patch must be to count as taught.
 
-    It is the largest gap from an example to the nearest one of its class in another region, times a
-    factor; examples of one region are too much alike to tell. Without a second region, twice the
-    largest gap between neighbours stands for it.
+    It is so many standard deviations below the mean of what examples are to those of other
+    regions, by the logarithm; examples of one region are too much alike to tell. Where there is
+    only one region, they are compared with one another.
     """
-    apart = unlikeness(points, points)
-    other = (labels[:, None] == labels) & (regions[:, None] != regions)
-    gaps = np.where(other, apart, np.inf).min(1)
-    gaps = gaps[np.isfinite(gaps)]
-    if not len(gaps):
-        # the same patch drawn twice is no neighbour
-        gaps = np.where(apart > _SAME, apart, np.inf).min(1)
-        gaps = _ONE_REGION * gaps[np.isfinite(gaps)]
-    return float(factor * gaps.max()) if len(gaps) else _EVERYTHING
+    apart = regions[:, None] != regions
+    if not apart.any():
+        apart = ~np.eye(len(points), dtype=bool)
+    alike = np.log((kernel(cosines(points, points)) * apart).sum(1)[apart.any(1)])
+    return float(np.exp(alike.mean() - deviations * alike.std()))
 
 
 def _one_class(examples: ExamplePatches) -> TeachError:

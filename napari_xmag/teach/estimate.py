@@ -98,7 +98,6 @@ def _evaluated(
     request: TeachRequest, examples: ExamplePatches, layout: Layout, folds: list[Fold]
 ) -> NDArray[np.bool_] | None:
     right = np.zeros(len(examples), bool)
-    points = examples.of_slides(request.slides, layout.coordinates)
     for train, test in folds:
         chosen = np.zeros(len(examples), bool)
         chosen[train] = True
@@ -106,8 +105,11 @@ def _evaluated(
             classifier = fit_examples(request, examples.chosen(chosen), layout)
         except TeachError:
             return None
-        found = classifier.at(points[test].astype(np.float32))
-        right[test] = found.probabilities.argmax(1) == examples.labels[test]
+        judged = examples.chosen(test)
+        bearing = {request.slides[number].id for number in judged.slides.tolist()}
+        found = {of: classifier.at(layout.patches[of]).probabilities for of in bearing}
+        said = judged.of_slides(request.slides, found).argmax(1)
+        right[test] = said == judged.labels
     return right
 
 

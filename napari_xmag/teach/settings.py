@@ -18,11 +18,12 @@ class TeachSettings:
     strength
         Inverse of the regularisation of the logistic regression.
     reach
-        How much farther from the examples than they are from one another a patch may be.
+        How much less like the examples than they are like one another a patch may be, in standard
+        deviations of the latter.
     """
 
     context: bool = True
     components: int = 64
     by_slide: bool = False
     strength: float = 0.03
-    reach: float = 1.2
+    reach: float = 2.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.patch_classifier import Classified, nearest, unlikeness
+from napari_xmag.nets.patch_classifier import Classified, cosines, nearest
 from napari_xmag.teach.classifier import Layout, Taught
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
@@ -132,16 +132,12 @@ def find_similar(
     slide, patch
         The patch to which they are compared.
     """
-    wanted = layout.coordinates[slide][patch]
+    wanted = layout.coordinates[slide][patch : patch + 1]
     found = {}
     for each in slides:
-        likeness = _cosines(layout.coordinates[each.id], wanted)
+        likeness = cosines(layout.coordinates[each.id], wanted)[:, 0]
         if each.finer is not None:
-            likeness = each.finer.joined(likeness, _cosines(layout.aside[each.id], wanted))
+            aside = cosines(layout.aside[each.id].coordinates, wanted)[:, 0]
+            likeness = each.finer.joined(likeness, aside)
         found[each.id] = likeness
-    return found
-
-
-def _cosines(points: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = 1 - unlikeness(points, wanted[None])[:, 0]
     return found

@@ -15,7 +15,13 @@ from napari_xmag.evaluate.clicks import random_clicks, suggested_clicks, touched
 from napari_xmag.evaluate.composed import ComposedSlide
 from napari_xmag.evaluate.teach import _Setting, evaluate_teach
 from napari_xmag.evaluate.teach_config import TeachConfig
-from napari_xmag.evaluate.teach_report import CLICKS, ClickRow, click_table, estimate_table
+from napari_xmag.evaluate.teach_report import (
+    CLICKS,
+    ClickRow,
+    click_table,
+    estimate_table,
+    lift_table,
+)
 from napari_xmag.teach.settings import TeachSettings
 from napari_xmag.zoo import save_model
 from tests.analyze.orange_model import orange_tissue
@@ -137,3 +143,15 @@ def test_intervals_are_over_slides_and_errors_over_what_was_said() -> None:
     assert own["bias"] == pytest.approx(-0.05)
     assert own["mean_error"] == pytest.approx(0.15)
     assert own["covered"] == 1
+
+
+def test_the_lift_is_of_the_same_slide_and_the_same_clicks() -> None:
+    def row(slide: str, clicks: int, seed: int, auc: float) -> ClickRow:
+        of = "a to b", "e", "v", "carried", "random", clicks, seed, slide
+        return ClickRow(*of, auc, 0.8, None, 0.0, 1.0)
+
+    rows = [row("1", 0, 0, 0.6), row("1", 5, 0, 0.9), row("1", 0, 1, 0.7), row("1", 5, 1, 0.8)]
+    rows += [row("2", 0, 0, 0.5), row("2", 5, 0, 0.5)]
+    (line,) = lift_table(rows)
+    assert line["lift"][0] == pytest.approx((0.2 + 0) / 2)
+    assert (line["clicks"], line["slides"]) == (5, 2)

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import cosine_similarity
 
 from napari_xmag.errors import ResultError, TeachError, TissueError
 from napari_xmag.nets.patch_classifier import (
     FeatureSpace,
+    PlacedPatches,
     mean_and_scale,
     nearest,
     neighbourhood_means,
 )
 from napari_xmag.teach.classifier import Learner, fit, fit_space, lay_out
 from napari_xmag.teach.lesson import Example, Lesson
+from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest, TeachSession
 from napari_xmag.teach.settings import TeachSettings
 from tests.teach.slides import kinds_of, prepared_slide, show, slide_id, tissue_kinds
@@ -64,7 +67,6 @@ def _inner(kinds: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def test_the_fit_is_that_of_a_balanced_logistic_regression() -> None:
     session = taught_session(("Tumor", "Other", "Stroma"))
-    (slide,) = session.slides
     session.erase(slide_id(), np.arange(100))
     taught = fit(session.request())
     points = taught.layout.coordinates[slide_id()]
@@ -73,7 +75,9 @@ def test_the_fit_is_that_of_a_balanced_logistic_regression() -> None:
         C=session.request().settings.strength, class_weight="balanced", max_iter=2000, tol=1e-8
     ).fit(points[rows].astype(float), labels)
     np.testing.assert_allclose(
-        taught.maps[slide.id].probabilities, reference.predict_proba(points), atol=2e-3
+        taught.classifier.at(PlacedPatches(points)).probabilities,
+        reference.predict_proba(points),
+        atol=2e-3,
     )
 
 
@@ -85,8 +89,43 @@ def test_two_classes_get_the_probabilities_of_the_reference() -> None:
         C=session.request().settings.strength, class_weight="balanced", max_iter=2000, tol=1e-8
     ).fit(points[taught.examples.patches].astype(float), taught.examples.labels)
     np.testing.assert_allclose(
-        taught.maps[slide_id()].probabilities, reference.predict_proba(points), atol=2e-3
+        taught.classifier.at(PlacedPatches(points)).probabilities,
+        reference.predict_proba(points),
+        atol=2e-3,
     )
+
+
+def test_the_map_is_smoothed_within_a_tissue_by_how_alike_neighbours_are() -> None:
+    taught = fit(taught_session(("Tumor", "Other", "Stroma")).request())
+    patches, head = taught.layout.patches[slide_id()], taught.classifier
+    places, points = taught.request.slides[0].features, patches.coordinates
+    own = points[:, : head.space.basis.shape[1]].astype(float)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    apart = np.maximum(
+        abs(places.columns[:, None] - places.columns), abs(places.rows[:, None] - places.rows)
+    )
+    weights = np.exp((own @ own.T - 1) / 0.3) * (apart <= 1)
+    weights /= weights.sum(1, keepdims=True)
+    logits = weights @ (points @ head.weights + head.bias)
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    found = taught.maps[slide_id()]
+    np.testing.assert_allclose(
+        found.probabilities, expected / expected.sum(1, keepdims=True), atol=1e-4
+    )
+    near = np.exp((cosine_similarity(points, head.examples) - 1) / 0.2).sum(1)
+    distance = head.least_likeness / np.exp(weights @ np.log(near))
+    np.testing.assert_allclose(found.distance, distance, rtol=1e-3)
+
+
+def test_what_counts_as_like_is_learned_from_examples_of_other_regions() -> None:
+    request = taught_session().request()
+    taught = fit(request)
+    points, regions = taught.classifier.examples, regions_of(taught.examples, request.slides)
+    alike = np.exp((cosine_similarity(points) - 1) / 0.2)
+    logs = np.array([np.log(alike[i, regions != regions[i]].sum()) for i in range(len(points))])
+    least = np.exp(logs.mean() - request.settings.reach * logs.std())
+    assert taught.classifier.least_likeness == pytest.approx(least, rel=1e-3)
+    assert taught.maps[slide_id()].is_taught[taught.examples.patches].all()
 
 
 def test_the_same_request_gives_the_same_map() -> None:

@@ -165,7 +165,7 @@ def test_the_folder_states_what_was_taught_and_stands_alone(
 
 
 def harm_reach(config: dict) -> None:  # type: ignore[type-arg]
-    config["xmag"]["head"]["reach"] = -1
+    config["xmag"]["head"]["least_likeness"] = -1
 
 
 def harm_classes(config: dict) -> None:  # type: ignore[type-arg]
