@@ -5,25 +5,28 @@ Run from the checkout, where a screen is missing under Xvfb::
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py SLIDE
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py --train
 
-``--train`` makes the pictures of docs/train.md, by the steps that are told there; ``--teach SLIDE
-docs/recipes/teach_lung.json`` that of docs/teach.md, by recorded clicks.
+``--train`` makes the pictures of docs/train.md, by the steps that are told there; ``--teach
+docs/recipes/teach_lung.json SLIDE [OTHER …]`` those of docs/teach.md, by recorded clicks.
 """
 
 import argparse
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import napari
+import numpy as np
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QScrollArea
 
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared import neighbour
+from napari_xmag._gui.teach.state import TeachSlide
+from napari_xmag._gui.teach.widget import TeachWidget
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.slide.sample import sample_slide
 
@@ -31,6 +34,7 @@ IMAGES = Path(__file__).parent / "images"
 MAX_BYTES = 400_000
 HOUR = 3600.0
 EPOCHS_SHOWN = 25
+CARRIED_PX = 480
 
 
 class Photographer:
@@ -76,9 +80,12 @@ class Photographer:
         bar.setValue(round(part * bar.maximum()))
 
     def take(self, name: str) -> None:
-        """Save the window as ``name``.png, in as many colours as the size allows."""
+        """Save the window as ``name``.png."""
         self.pause(0.8)
-        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
+        self.keep(self.viewer.screenshot(canvas_only=False, flash=False), name)
+
+    def keep(self, pixels: np.ndarray, name: str) -> None:
+        """Save a picture as ``name``.png, in as many colours as the size allows."""
         picture = Image.fromarray(pixels).convert("RGB")
         for colors in (256, 128, 64, 32):
             data = io.BytesIO()
@@ -168,31 +175,81 @@ def photograph_training(window: Photographer, folder: Path) -> None:
     train.shut_down()
 
 
-def photograph_teaching(window: Photographer, slide: Path, clicks: Path) -> None:
-    """Take the pictures of docs/teach.md: recorded clicks, and the map that they teach."""
+def photograph_teaching(window: Photographer, clicks: Path, slides: Sequence[Path]) -> None:
+    """Take the pictures of docs/teach.md: recorded clicks, and the map that they teach.
+
+    Slides after the first get no click: what was taught is carried to them, and once more after a
+    few clicks on the first of these.
+    """
+    lesson = json.loads(clicks.read_text(encoding="utf-8"))
     window.viewer.layers.clear()
     _, teach = window.viewer.window.add_plugin_dock_widget("napari-xmag", "Teach")
     neighbour.dock_of(teach).raise_()
     control, state = teach.controller, teach.state
     control.start_over()
-    window.viewer.open(slide, plugin="napari-xmag")
-    window.wait(lambda: state.current and state.current.prepared, HOUR)
-    window.viewer.fit_to_view()
-    recorded = json.loads(clicks.read_text(encoding="utf-8"))["clicks"]
-    for name in dict.fromkeys(name for name, _, _ in recorded):
-        if name not in state.lesson.class_names:
-            control.add_class(name)
-    for name, x, y in recorded:
-        patch = state.current.prepared.patch_at(x, y)
-        if patch is None:
-            raise SystemExit(f"There is no tissue at {x}, {y}.")
-        control.mark(state.current.id, [patch], name)
+    open_for_teaching(window, teach, slides[0])
+    click(window, teach, lesson["clicks"])
     for name in state.lesson.class_names:
         if not state.lesson.count(name):
             control.remove_class(name)
     window.wait(lambda: not control.busy)
-    window.take("teach")
+    tell_areas(teach)
+    window.take(lesson["picture"])
+    if len(slides) > 1:
+        for slide in slides[1:]:
+            open_for_teaching(window, teach, slide)
+        rows = [maps(window, teach, slides[1:])]
+        control.slides.shown.show(of(teach, slides[1]).layer)
+        click(window, teach, lesson["corrections"])
+        rows.append(maps(window, teach, slides[1:]))
+        window.keep(np.vstack(rows), f"{lesson['picture']}_carried")
     teach.shut_down()
+
+
+def open_for_teaching(window: Photographer, teach: TeachWidget, slide: Path) -> None:
+    """Open a slide and wait until it is encoded."""
+    window.viewer.open(slide, plugin="napari-xmag")
+    window.wait(lambda: of(teach, slide) and of(teach, slide).prepared, HOUR)
+
+
+def of(teach: TeachWidget, slide: Path) -> TeachSlide | None:
+    """Return the slide of a path."""
+    return next((shown for shown in teach.state.slides if shown.path == slide), None)
+
+
+def click(window: Photographer, teach: TeachWidget, clicks: Sequence[tuple]) -> None:
+    """Click on the slide in sight."""
+    control, state = teach.controller, teach.state
+    for name, x, y in clicks:
+        if name not in state.lesson.class_names:
+            control.add_class(name)
+        patch = state.current.prepared.patch_at(x, y)
+        if patch is None:
+            raise SystemExit(f"There is no tissue at {x}, {y}.")
+        control.mark(state.current.id, [patch], name)
+    window.wait(lambda: not control.busy)
+
+
+def maps(window: Photographer, teach: TeachWidget, slides: Sequence[Path]) -> np.ndarray:
+    """Return the maps of slides side by side, uint8 (H, W, 3), and tell their areas."""
+    parts = []
+    for slide in slides:
+        teach.controller.slides.shown.show(of(teach, slide).layer)
+        window.viewer.fit_to_view()
+        window.wait(lambda: not teach.controller.busy)
+        window.pause(1.5)
+        tell_areas(teach)
+        picture = Image.fromarray(window.viewer.screenshot(flash=False)).convert("RGB")
+        picture.thumbnail((CARRIED_PX, CARRIED_PX))
+        parts.append(np.asarray(picture))
+    return np.hstack(parts)
+
+
+def tell_areas(teach: TeachWidget) -> None:
+    """Print the areas of the slide in sight."""
+    shown, lesson = teach.state.current, teach.state.lesson
+    areas = ", ".join(f"{area.class_name} {area.share:.0%}" for area in teach.state.areas[shown.id])
+    print(f"{shown.path.name}, {len(lesson.examples)} examples: {areas}")
 
 
 def main() -> None:
@@ -203,9 +260,9 @@ def main() -> None:
     parser.add_argument(
         "--teach",
         type=Path,
-        nargs=2,
-        metavar=("SLIDE", "CLICKS"),
-        help="the picture of docs/teach.md: a slide, and clicks that were recorded on it",
+        nargs="+",
+        metavar=("CLICKS", "SLIDE"),
+        help="pictures of docs/teach.md: recorded clicks, their slide, others to carry it to",
     )
     parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the pictures")
     parser.add_argument("--work", type=Path, help="folder to train in, kept; slides there are used")
@@ -219,7 +276,7 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             photograph_training(window, arguments.work or Path(folder))
     if arguments.teach:
-        photograph_teaching(window, *arguments.teach)
+        photograph_teaching(window, arguments.teach[0], arguments.teach[1:])
     window.viewer.close()
 
 

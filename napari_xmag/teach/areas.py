@@ -1,7 +1,7 @@
 """How much of the tissue each class covers, and how sure that is."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from napari_xmag.teach.classifier import Taught, fit_examples
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.regions import regions_of
+from napari_xmag.teach.steps import answer_of
 
 _REPLICATES = 20
 _TAIL = 0.025
@@ -53,19 +54,28 @@ def areas(taught: Taught, slide: SlideId, *, intervals: bool = True) -> list[Cla
     ----------
     intervals
         Teach twenty more classifiers on examples that are drawn again, region by region, which
-        takes up to a second.
+        takes seconds on a large slide.
 
     Raises
     ------
     ResultError
         When the slide is not part of the request.
     """
+    return answer_of(area_steps(taught, slide, intervals=intervals))
+
+
+def area_steps(
+    taught: Taught, slide: SlideId, *, intervals: bool = True
+) -> Generator[None, None, list[ClassArea]]:
+    """Measure as `areas` does, and yield after each classifier, so that one can leave off."""
     prepared = taught.request.slide(slide)
     shares = _shares(prepared, taught.shown[slide], len(taught.classes))
-    low, high = shares, shares
+    drawn = [shares]
     if intervals:
-        drawn = np.stack([shares, *_drawn_shares(taught, prepared)])
-        low, high = np.quantile(drawn, [_TAIL, 1 - _TAIL], axis=0)
+        for share in _drawn_shares(taught, prepared):
+            drawn.append(share)
+            yield
+    low, high = np.quantile(np.stack(drawn), [_TAIL, 1 - _TAIL], axis=0)
     whole = float(prepared.map_tissue.sum()) * prepared.place_um2 / 1e6
     names = (*taught.classes, NOT_TAUGHT)
     return [
@@ -82,12 +92,11 @@ def _shares(prepared: PreparedSlide, classified: Classified, classes: int) -> ND
     return np.asarray(weights / whole, np.float64)
 
 
-def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.float64]]:
-    """Return the shares by classifiers that were taught by examples drawn again."""
+def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> Iterator[NDArray[np.float64]]:
+    """Yield the shares by classifiers that were taught by examples drawn again."""
     examples, regions = taught.examples, regions_of(taught.examples, taught.request.slides)
     patches = taught.layout.patches[prepared.id]
     draw = np.random.default_rng(0)
-    found = []
     names = np.unique(regions)
     for _ in range(_REPLICATES):
         counts = np.bincount(draw.choice(names, len(names)), minlength=int(names.max()) + 1)
@@ -98,8 +107,7 @@ def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> list[NDArray[np.fl
         except TeachError:
             continue  # a draw that lacks all classes but one teaches nothing
         classified = taught.layout.shown(classifier, prepared, classifier.at(patches))
-        found.append(_shares(prepared, classified, len(taught.classes)))
-    return found
+        yield _shares(prepared, classified, len(taught.classes))
 
 
 def write_areas(rows: Sequence[tuple[str, Sequence[ClassArea]]], path: Path) -> None:

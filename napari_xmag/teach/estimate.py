@@ -1,5 +1,6 @@
 """How right a taught classifier is, told by its own examples; never by neighbouring patches."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from napari_xmag.stats.folds import Fold, grouped_folds
 from napari_xmag.teach.classifier import ExamplePatches, Layout, Taught, fit_examples
 from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest
+from napari_xmag.teach.steps import answer_of
 
 LEAST_REGIONS = 3
 """So many separate regions each class needs before anything can be said."""
@@ -44,11 +46,20 @@ class Estimate:
 
 
 def estimate(taught: Taught) -> Estimate:
+    """Estimate how right the classifier is elsewhere; see `estimate_steps`."""
+    return answer_of(estimate_steps(taught))
+
+
+def estimate_steps(taught: Taught) -> Generator[None, None, Estimate]:
     """Estimate by cross-validation how right the classifier is elsewhere.
 
     Where several slides bear enough examples, whole slides are held out: a slide that is opened
     next may be stained in another way. Else regions are: examples that lie near one another are
     never on both sides, since neighbouring patches look alike and would flatter the classifier.
+
+    Yields
+    ------
+    Nothing, after each classifier, so that one can leave off.
     """
     examples, request = taught.examples, taught.request
     regions = regions_of(examples, request.slides)
@@ -58,7 +69,7 @@ def estimate(taught: Taught) -> Estimate:
     folds = folds or _folds(examples.labels, regions)
     if min(counts) < LEAST_REGIONS or not folds:
         return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
-    right = _evaluated(request, examples, taught.layout, folds)
+    right = yield from _evaluated(request, examples, taught.layout, folds)
     if right is None:
         return Estimate(None, 0.0, 1.0, counts, _too_few(examples.classes, counts))
     value = float(_balanced(right[None], examples.labels)[0])
@@ -96,7 +107,7 @@ def _folds(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> list[Fold]:
 
 def _evaluated(
     request: TeachRequest, examples: ExamplePatches, layout: Layout, folds: list[Fold]
-) -> NDArray[np.bool_] | None:
+) -> Generator[None, None, NDArray[np.bool_] | None]:
     right = np.zeros(len(examples), bool)
     for train, test in folds:
         chosen = np.zeros(len(examples), bool)
@@ -110,6 +121,7 @@ def _evaluated(
         found = {of: classifier.at(layout.patches[of]).probabilities for of in bearing}
         said = judged.of_slides(request.slides, found).argmax(1)
         right[test] = said == judged.labels
+        yield
     return right
 
 

@@ -31,9 +31,9 @@ from napari_xmag.teach.annotations import (
     read_examples,
     write_annotations,
 )
-from napari_xmag.teach.areas import ClassArea, areas, write_areas
+from napari_xmag.teach.areas import ClassArea, area_steps, areas, write_areas
 from napari_xmag.teach.classifier import Learner, Taught
-from napari_xmag.teach.estimate import Estimate, estimate
+from napari_xmag.teach.estimate import Estimate, estimate_steps
 from napari_xmag.teach.lesson import Lesson, SlideId
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
@@ -177,8 +177,8 @@ def recall(
 
 def answer(
     teacher: Learner, request: AnswerRequest
-) -> Generator[Mapped | NotYet | Measured | Estimate, None, None]:
-    """Learn from the examples: the maps first, then all that takes longer."""
+) -> Generator[Mapped | NotYet | Measured | Estimate | None, None, None]:
+    """Learn from the examples: the maps first, then all that takes longer, in small steps."""
     try:
         taught = teacher.fit(request.teach)
     except (TeachError, TissueError) as error:
@@ -193,9 +193,10 @@ def answer(
     )
     measured = {slide: tuple(areas(taught, slide, intervals=False)) for slide in shown}
     yield Measured(measured)
-    yield estimate(taught)
+    yield (yield from estimate_steps(taught))
     for slide in shown:
-        measured = {**measured, slide: tuple(areas(taught, slide))}
+        found = yield from area_steps(taught, slide)
+        measured = {**measured, slide: tuple(found)}
         yield Measured(measured)
 
 

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Time teaching in the window, on a slide of 15,360 patches that it draws itself.
+
+usage: teach_window.py [--rows 120] [--columns 128] [--clicks 40] [--pause 1.0]
+
+Opens napari with Teach, encodes the slide with the bundled model, clicks with the mouse, asks for
+what is similar, and opens the slide again. Prints for each action how long it took until the map
+was repainted, and how long the window answered nothing meanwhile, as Markdown. Where a screen is
+missing, run it under Xvfb.
+"""
+
+import argparse
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import tifffile
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+MPP, PATCH = 2.0, 64
+KINDS = 4
+BLOCK = 16
+TICK_MS = 5
+PATIENCE = 600.0
+
+
+def draw_slide(path: Path, rows: int, columns: int) -> None:
+    """Write a slide of some kinds of tissue in large squares, with glass around it."""
+    draw = np.random.default_rng(0)
+    height, width = (rows + 2) * PATCH, (columns + 2) * PATCH
+    pixels = np.full((height, width, 3), 243, np.uint8)
+    down, across = np.indices((rows, columns)) // BLOCK
+    kinds = np.kron((down + across) % KINDS, np.ones((PATCH, PATCH), np.int8))
+    for kind in range(KINDS):
+        grain = gaussian_filter(draw.standard_normal(kinds.shape).astype(np.float32), 1 + kind)
+        nuclei = grain > (0.2 + 0.4 * kind) * grain.std()
+        color = np.where(nuclei[..., None], (90, 60, 140), (215 - 12 * kind, 150 + 8 * kind, 195))
+        inside = kinds == kind
+        pixels[PATCH:-PATCH, PATCH:-PATCH][inside] = color[inside]
+    with tifffile.TiffWriter(path) as writer:
+        for factor in (1, 4, 16):
+            image = Image.fromarray(pixels).resize((width // factor, height // factor))
+            writer.write(
+                np.asarray(image),
+                tile=(256, 256),
+                photometric="rgb",
+                compression="jpeg",
+                resolution=(1e4 / (MPP * factor),) * 2,
+                resolutionunit="CENTIMETER",
+                subfiletype=int(factor > 1),
+                metadata=None,
+            )
+
+
+class Stopwatch:
+    """A window that is driven, and a timer that tells when it answers nothing."""
+
+    def __init__(self) -> None:
+        import napari
+        from qtpy.QtCore import Qt, QTimer
+
+        self.rows: dict[str, list[tuple[float, float]]] = {}
+        self.viewer = napari.Viewer(show_welcome_screen=False)
+        self.viewer.window.resize(1440, 900)
+        _, self.teach = self.viewer.window.add_plugin_dock_widget("napari-xmag", "Teach")
+        self.state, self.control = self.teach.state, self.teach.controller
+        self.canvas = self.viewer.window._qt_viewer.canvas
+        self.drawn = False
+        self.canvas._scene_canvas.events.draw.connect(self._draw)
+        self._gap, self._last = 0.0, time.perf_counter()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(TICK_MS)
+
+    def _draw(self, _: object) -> None:
+        self.drawn = True
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._gap = max(self._gap, now - self._last - TICK_MS / 1000)
+        self._last = now
+
+    def serve(self, reached: Callable[[], object], least: float = 0.0) -> None:
+        """Serve the window until something is true, and for some time at least."""
+        from qtpy.QtTest import QTest
+
+        begun = time.perf_counter()
+        while not reached() or time.perf_counter() - begun < least:
+            if time.perf_counter() - begun > PATIENCE:
+                raise TimeoutError("the window did not get that far")
+            QTest.qWait(1)
+
+    @contextmanager
+    def timed(self, action: str) -> Iterator[None]:
+        """Note how long a block took, and the longest time in which nothing was answered."""
+        self._gap, self._last = 0.0, time.perf_counter()
+        begun = time.perf_counter()
+        yield
+        self.rows.setdefault(action, []).append((time.perf_counter() - begun, self._gap))
+
+    def repainted(self, action: str, act: Callable[[], object]) -> None:
+        """Do something, and wait until the map it changes is drawn."""
+        changed: list[object] = []
+
+        def hear(event: object) -> None:
+            changed.append(event)
+            self.drawn = False
+
+        layer = self.state.current.map_layer
+        if layer is not None:
+            layer.events.set_data.connect(hear)
+        else:
+            self.viewer.layers.events.inserted.connect(hear)
+        with self.timed(action):
+            act()
+            self.serve(lambda: changed and self.drawn)
+        for emitter in (self.viewer.layers.events.inserted, layer and layer.events.set_data):
+            if emitter is not None and hear in emitter.callbacks:
+                emitter.disconnect(hear)
+
+    def click(self, patch: int) -> None:
+        """Click on a patch of the slide in sight."""
+        from qtpy.QtCore import QPoint, Qt
+        from qtpy.QtTest import QTest
+
+        shown = self.state.current
+        x, y = shown.prepared.centers[patch]
+        world = shown.layer.data_to_world((y - 0.5, x - 0.5))
+        camera, native = self.viewer.scene.camera, self.canvas.native
+        across = (world[1] - camera.center[2]) * camera.zoom + native.width() / 2
+        down = (world[0] - camera.center[1]) * camera.zoom + native.height() / 2
+        place = QPoint(round(across), round(down))
+        QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=place)
+
+    def report(self) -> None:
+        """Print the table."""
+        print("| action | times | median s | 95th percentile s | longest without an answer s |")
+        print("|---|---|---|---|---|")
+        for action, some in self.rows.items():
+            took, gaps = np.array(some).T
+            high = np.quantile(took, 0.95)
+            figures = f"{np.median(took):.3f} | {high:.3f} | {gaps.max():.3f}"
+            print(f"| {action} | {len(some)} | {figures} |")
+
+
+def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
+    """Do what a person does who teaches."""
+    from napari_xmag._gui.teach.state import Tool
+
+    state, control = watch.state, watch.control
+
+    def opened() -> bool:
+        return state.current is not None and state.current.prepared is not None
+
+    watch.serve(lambda: state.model)
+    with watch.timed("open and encode"):
+        watch.viewer.open(slide, plugin="napari-xmag")
+        watch.serve(opened)
+    print(f"{len(state.current.prepared.features)} patches")
+    watch.serve(lambda: not control.busy, 2)
+    teach(watch, clicks, pause)
+    state.tool = Tool.SIMILAR
+    draw = np.random.default_rng(1)
+    for patch in draw.integers(len(state.current.prepared.features), size=clicks // 2):
+        watch.repainted("find similar", lambda patch=patch: watch.click(int(patch)))
+        watch.serve(lambda: not control.busy, pause)
+    watch.viewer.layers.remove(state.current.layer)
+    watch.serve(lambda: not state.slides, 1)
+    watch.repainted("open again", lambda: _open_again(watch, slide))
+    watch.serve(lambda: not control.busy)
+
+
+def _open_again(watch: Stopwatch, slide: Path) -> None:
+    watch.viewer.open(slide, plugin="napari-xmag")
+    watch.serve(lambda: watch.state.current is not None and watch.state.current.map_layer)
+
+
+def teach(watch: Stopwatch, clicks: int, pause: float) -> None:
+    """Click on tissue of each kind in turn, a moment apart."""
+    state, control = watch.state, watch.control
+    features = state.current.prepared.features
+    kinds = ((features.rows - 1) // BLOCK + (features.columns - 1) // BLOCK) % KINDS
+    for name in ("Stroma", "Necrosis"):
+        control.add_class(name)
+    draw = np.random.default_rng(0)
+    for number in range(clicks):
+        kind = number % KINDS
+        patch = int(draw.choice(np.flatnonzero(kinds == kind)))
+        control.take_class(kind + 1)
+        if number == 0:
+            watch.click(patch)  # one class makes no map yet
+        else:
+            action = "first map" if number == 1 else "click"
+            watch.repainted(action, lambda patch=patch: watch.click(patch))
+        watch.serve(lambda: True, pause)
+    watch.serve(lambda: not control.busy)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=120)
+    parser.add_argument("--columns", type=int, default=128)
+    parser.add_argument("--clicks", type=int, default=40)
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between clicks")
+    args = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        os.environ["NAPARI_XMAG_HOME"] = folder
+        slide = Path(folder) / "slide.tiff"
+        draw_slide(slide, args.rows, args.columns)
+        from napari_xmag._gui.shared.torch_import import prepare_torch
+
+        prepare_torch()
+        watch = Stopwatch()
+        drive(watch, slide, args.clicks, args.pause)
+        watch.report()
+        kept = sum(f.stat().st_size for f in (Path(folder) / "features").rglob("*") if f.is_file())
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"\n{kept / 1e6:.0f} MB of features on disk, {peak:.2f} GB of memory at most")
+        watch.teach.shut_down()
+        watch.viewer.close()
+
+
+if __name__ == "__main__":
+    main()
