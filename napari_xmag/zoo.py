@@ -1,7 +1,6 @@
 """The model zoo: finds, checks, loads, saves and fetches slide models. Needs no torch to list."""
 
 import logging
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_xmag.errors import ModelError
+from napari_xmag.folders import data_folder
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.info import ModelInfo
 from napari_xmag.nets.stored import StoredModel
@@ -59,11 +59,8 @@ def bundled_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """Return the folder of the user's own models; NAPARI_XMAG_HOME moves it."""
-    import platformdirs
-
-    home = os.environ.get("NAPARI_XMAG_HOME")
-    return (Path(home) if home else platformdirs.user_data_path("napari-xmag")) / "models"
+    """Return the folder of the user's own models."""
+    return data_folder() / "models"
 
 
 def list_models(*, verify: bool = True) -> list[ModelEntry]:

@@ -7,7 +7,7 @@ from napari.utils.notifications import show_info
 from napari_xmag._gui.reader import read_slides
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.layer_data import LayerData
-from napari_xmag.slide.sample import SAMPLE_NAME, cache_folder, sample_slide
+from napari_xmag.slide.sample import SAMPLE_NAME, sample_slide, samples_folder
 
 CMU_NAME = "CMU-1-Small-Region.svs"
 CMU_URL = f"https://openslide.cs.cmu.edu/download/openslide-testdata/Aperio/{CMU_NAME}"
@@ -16,7 +16,7 @@ CMU_SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 
 def colon_sample() -> list[LayerData]:
     """Open the built-in sample slide; it needs no download."""
-    if not (cache_folder() / SAMPLE_NAME).exists():
+    if not (samples_folder() / SAMPLE_NAME).exists():
         show_info("Creating the sample slide. This takes a few seconds, the first time only.")
     return read_slides(sample_slide())
 
@@ -44,7 +44,11 @@ def fetch_cmu() -> Path:
 
     try:
         path = pooch.retrieve(
-            CMU_URL, f"sha256:{CMU_SHA256}", fname=CMU_NAME, path=cache_folder(), progressbar=False
+            CMU_URL,
+            f"sha256:{CMU_SHA256}",
+            fname=CMU_NAME,
+            path=samples_folder(),
+            progressbar=False,
         )
     except (OSError, ValueError) as error:
         raise SlideOpenError(

@@ -19,6 +19,7 @@ from napari_xmag.analyze.kept_features import FeatureKeeper, KeptTiles
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import ConfigError, ResultError, TissueError
+from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import EXACT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.accelerators import torch_is_loading
@@ -116,6 +117,7 @@ def encode_slide(
     mask: TissueMask | None = None,
     *,
     aside: bool = False,
+    key: FeatureKey | None = None,
 ) -> Generator[AnalyzeEvent, None, PatchFeatures]:
     """Encode the tissue of a slide into a store, or take what is there; asks no head.
 
@@ -125,6 +127,8 @@ def encode_slide(
         As for `analyze`.
     aside
         Encode on the grid that lies half a patch aside, up and to the left.
+    key
+        Of these features, where it is known.
 
     Yields
     ------
@@ -145,7 +149,7 @@ def encode_slide(
     """
     require_mpp(slide)
     whole = replace(settings or AnalyzeSettings(), quick=False)
-    run = _Analysis(slide, model, whole, mask, store, strict=True, aside=aside)
+    run = _Analysis(slide, model, whole, mask, store, only_encodes=True, aside=aside, key=key)
     return (yield from run.encoding())
 
 
@@ -160,12 +164,15 @@ class _Analysis:
         mask: TissueMask | None,
         store: FeatureStore | None,
         *,
-        strict: bool = False,
+        only_encodes: bool = False,
         aside: bool = False,
+        key: FeatureKey | None = None,
     ) -> None:
         exact = settings.precision == EXACT
-        self._aside_grid = aside
-        self._keeper = FeatureKeeper(store, slide, model, exact=exact, strict=strict, aside=aside)
+        self._aside_grid, self._only_encodes = aside, only_encodes
+        self._keeper = FeatureKeeper(
+            store, slide, model, exact=exact, strict=only_encodes, aside=aside, key=key
+        )
         self._clock = _Clock()
         self._slide = slide
         self._model = model
@@ -225,8 +232,9 @@ class _Analysis:
         accumulator = ScoreAccumulator(planned, classes, seconds=clock.laps, keep_features=whole)
         if found is not None and rows is not None:
             yield SlidePlanned(bag.patches, mask, planned)
-            tiles = KeptTiles(found, bag, rows)
-            yield from self._kept_tiles(tiles, accumulator, aside)
+            if not self._only_encodes:
+                tiles = KeptTiles(found, bag, rows)
+                yield from self._kept_tiles(tiles, accumulator, aside)
             used = self._settings_used(mask, engine="kept features", precision=found.precision)
             return _Scored(bag, mask, accumulator, used, found.part(rows[rows >= 0]))
         # before the model is ready: who waits for it sees what will be read

@@ -39,6 +39,8 @@ class FeatureKeeper:
         Raise what cannot be kept, instead of a warning.
     aside
         Features of the grid half a patch aside.
+    key
+        Of the features, where it is known.
     """
 
     def __init__(
@@ -50,34 +52,38 @@ class FeatureKeeper:
         exact: bool,
         strict: bool = False,
         aside: bool = False,
+        key: FeatureKey | None = None,
     ) -> None:
         self._store, self._slide, self._model = store, slide, model
         self._exact, self._strict, self._aside = exact, strict, aside
-        self._key: FeatureKey | None = None
+        self._key = key
         self._writer: FeatureWriter | None = None
 
     def find(self) -> PatchFeatures | None:
         """Return what is kept of the slide."""
         if self._store is None:
             return None
-        from napari_xmag.analyze.encoder import networks_of
-
-        info = self._model.info
         try:
-            self._key = FeatureKey.of(
-                self._slide,
-                networks_of(self._model).fingerprint(),
-                info.granularity,
-                info.mpp,
-                info.tile_px,
-                self._model.cells,
-                aside=self._aside,
-            )
+            self._key = self._key or self._own_key()
         except OSError as error:
             # without a fingerprint nobody could find them again
             _log.warning("The features of %s are not kept: %s", self._slide.path.name, error)
             return None
         return self._store.find(self._key, exact=self._exact)
+
+    def _own_key(self) -> FeatureKey:
+        from napari_xmag.analyze.encoder import networks_of
+
+        info = self._model.info
+        return FeatureKey.of(
+            self._slide,
+            networks_of(self._model).fingerprint(),
+            info.granularity,
+            info.mpp,
+            info.tile_px,
+            self._model.cells,
+            aside=self._aside,
+        )
 
     def begin(self, bag: Bag, precision: str) -> None:
         """Prepare for the features of these patches.

@@ -54,12 +54,13 @@ class FeaturesJob(SlideJob):
             within = self.regions.read(target, label.image)
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)
-            folder = store.place(_key(slide, model))
+            key = _key(slide, model)
+            folder = store.place(key)
             if self.anew:
                 shutil.rmtree(folder, ignore_errors=True)
             before = _written(folder)
             mask = self.regions.mask(slide, within, target.origin(slide, self.origin))
-            encoding = encode_slide(slide, model, store, self.settings, mask)
+            encoding = encode_slide(slide, model, store, self.settings, mask, key=key)
             features = yield from _moved(label, encoding)
         yield _encoded(label, folder, features, reused=_written(folder) == before)
 

@@ -1,6 +1,6 @@
 """Which folder is whose, planned before the run: no race between workers decides it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,15 +29,13 @@ class Place:
 def plan_places(targets: Sequence[Target]) -> list[Place]:
     """Return the place of each target: as if they were done one after another."""
     numbers = _numbers(targets)
-    alike: dict[object, list[int]] = defaultdict(list)
-    for target, number in zip(targets, numbers, strict=True):
-        alike[_looks(target)].append(number)
+    looks = [_looks(target) for target in targets]
+    alike = Counter(looks)
     marks: dict[object, list[int]] = defaultdict(list)
     keys: list[object] = []
-    for target, number in zip(targets, numbers, strict=True):
-        look = _looks(target)
+    for target, number, look in zip(targets, numbers, looks, strict=True):
         # only what may be a copy is read: others cannot be mistaken for it
-        mark = _mark(target.path) if len(alike[look]) > 1 else number
+        mark = _mark(target.path) if alike[look] > 1 else number
         keys.append((look, mark))
         marks[look, mark].append(number)
     return [

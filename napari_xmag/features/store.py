@@ -8,25 +8,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from napari_xmag.errors import ResultError
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import EXACT, PatchFeatures, stated_slide
 from napari_xmag.features.writer import FeatureWriter, told_plainly
-from napari_xmag.slide.mpp_store import HOME_VARIABLE
+from napari_xmag.folders import cache_folder
 from napari_xmag.slide.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
+
+_SHARE_BETWEEN_COUNTS = 0.05
+# Of each store: what is in it by the last count, and what this process has added since.
+_counted: dict[Path, int] = {}
+_added: dict[Path, int] = {}
 
 DEFAULT_BYTES = 20 * 2**30
 """What the user's own store may take: some four hundred large slides."""
 
 
 def user_store_folder() -> Path:
-    """Return where features are kept; the variable NAPARI_XMAG_HOME moves it."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else user_cache_path("napari-xmag")) / "features"
+    """Return where features are kept."""
+    return cache_folder() / "features"
 
 
 @dataclass(frozen=True)
@@ -139,23 +141,38 @@ class FeatureStore:
     def make_room(self, keep: FeatureKey | None = None) -> None:
         """Remove what was not used for longest until the rest is within the limit.
 
+        All of it is counted when it may be too much, and now and then, as other processes add to it
+        too: not for each of a thousand slides.
+
         Parameters
         ----------
         keep
-            Stays, whatever its age.
+            What was added; stays, whatever its age. All is counted when None.
         """
+        if self.most_bytes is None or (keep is not None and self._has_room(self.place(keep))):
+            return
         dated = []
         for folder in self._folders():
             with suppress(OSError):  # another process may have removed it just now
-                size = _bytes_of(folder) if self.most_bytes is not None else 0
-                dated.append((folder.stat().st_mtime, folder, size))
-        taken = 0
+                dated.append((folder.stat().st_mtime, folder, _bytes_of(folder)))
+        taken = left = 0
         for _, folder, size in sorted(dated, reverse=True):
             taken += size
-            too_much = self.most_bytes is not None and taken > self.most_bytes
-            if too_much and not (keep and folder == self.place(keep)):
-                shutil.rmtree(folder, ignore_errors=True)
-                _log.info("Removed %s: not used for long", folder)
+            if taken <= self.most_bytes or (keep and folder == self.place(keep)):
+                left += size
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+            _log.info("Removed %s: not used for long", folder)
+        _counted[self.folder], _added[self.folder] = left, 0
+
+    def _has_room(self, new: Path) -> bool:
+        """Add a folder to what was counted; return whether that is surely within the limit."""
+        counted = _counted.get(self.folder)
+        if counted is None or self.most_bytes is None:
+            return False
+        added = _added[self.folder] = _added[self.folder] + _bytes_of(new)
+        few = added <= _SHARE_BETWEEN_COUNTS * self.most_bytes
+        return few and counted + added <= self.most_bytes
 
     def _folders(self) -> list[Path]:
         """Return those that are finished."""
@@ -165,4 +182,7 @@ class FeatureStore:
 
 
 def _bytes_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
+    try:
+        return sum(file.stat().st_size for file in folder.iterdir())
+    except OSError:  # another process has removed it
+        return 0

@@ -1,7 +1,6 @@
 """All that is saved of one slide while it is reviewed, found again by the slide's fingerprint."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,18 +11,17 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_data_path
 
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import GeometryError, ResultError
 from napari_xmag.filenames import RESULT
 from napari_xmag.files import parse_json, whole_folder, write_json
+from napari_xmag.folders import data_folder
 from napari_xmag.geometry import Box
 from napari_xmag.leftovers import part_of, remove, remove_leftovers
 from napari_xmag.review.log import Record, RecordLog
 from napari_xmag.review.verdicts import PlaceKey, PlaceReview, Verdict
-from napari_xmag.slide.mpp_store import HOME_VARIABLE
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +34,6 @@ MOST_BYTES = 4 * 2**30
 _PLACES, _VIEW, _REGIONS, _RESULTS, _REVIEWER = (
     *("places.jsonl", "view.json", "regions.json", "results", "reviewer.json"),
 )
-
-
-def data_folder() -> Path:
-    """Return the folder of what the program saves; NAPARI_XMAG_HOME names another one."""
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home) if home else user_data_path("napari-xmag")
 
 
 @dataclass(frozen=True, slots=True)

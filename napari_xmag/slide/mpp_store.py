@@ -4,22 +4,13 @@ import logging
 import os
 from pathlib import Path
 
-from platformdirs import user_config_path
-
 from napari_xmag.errors import GeometryError
 from napari_xmag.files import parse_json, write_json
+from napari_xmag.folders import config_folder
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
 _log = logging.getLogger(__name__)
-
-HOME_VARIABLE = "NAPARI_XMAG_HOME"
-
-
-def config_folder() -> Path:
-    """Return the folder for settings; the variable NAPARI_XMAG_HOME names another one."""
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home) if home else user_config_path("napari-xmag")
 
 
 def remember_mpp(path: str | os.PathLike[str], mpp: Mpp, image: int = 1) -> None:

@@ -8,17 +8,15 @@ does; what a model says of it means nothing.
 
 import logging
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
-from napari_xmag.slide.mpp_store import HOME_VARIABLE
+from napari_xmag.folders import cache_folder
 
 if TYPE_CHECKING:
     import tifffile
@@ -50,10 +48,9 @@ _Pixels = NDArray[np.uint8]
 _log = logging.getLogger(__name__)
 
 
-def cache_folder() -> Path:
-    """Return the folder of sample slides; the variable NAPARI_XMAG_HOME moves it."""
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home) / "samples" if home else platformdirs.user_cache_path("napari-xmag")
+def samples_folder() -> Path:
+    """Return where sample slides are kept."""
+    return cache_folder() / "samples"
 
 
 def sample_slide(folder: Path | None = None) -> Path:
@@ -68,7 +65,7 @@ def sample_slide(folder: Path | None = None) -> Path:
     -------
     Path of a tiled pyramidal TIFF of 12288 × 8192 pixels at 0.5 µm per pixel.
     """
-    folder = cache_folder() if folder is None else folder
+    folder = samples_folder() if folder is None else folder
     path = folder / SAMPLE_NAME
     if not path.exists():
         _log.info("Making the sample slide %s", path)

@@ -1,25 +1,21 @@
 """A lesson in a file: written whole after each change, so that closing at any moment loses none."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
-
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError
 from napari_xmag.files import parse_json, write_json
-from napari_xmag.slide.mpp_store import HOME_VARIABLE
+from napari_xmag.folders import data_folder
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 
 FORMAT, VERSION = "napari-xmag lesson", 1
 
 
 def user_lesson() -> Path:
-    """Return where the window keeps what is taught; the variable NAPARI_XMAG_HOME moves it."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else user_data_path("napari-xmag")) / "teach" / "lesson.json"
+    """Return where the window keeps what is taught."""
+    return data_folder() / "teach" / "lesson.json"
 
 
 def save_lesson(lesson: Lesson, path: Path) -> None:

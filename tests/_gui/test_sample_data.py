@@ -11,7 +11,7 @@ from npe2 import PluginManager
 from napari_xmag._gui import sample_data
 from napari_xmag._gui.sample_data import CMU_NAME, CMU_SHA256, cmu_sample, colon_sample
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.slide.sample import cache_folder
+from napari_xmag.slide.sample import samples_folder
 
 
 def test_the_built_in_sample_opens_without_network(
@@ -55,7 +55,7 @@ def test_an_altered_download_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(pooch.core, "choose_downloader", lambda *_, **__: copy)
     with pytest.raises(SlideOpenError, match="could not be fetched"):
         cmu_sample()
-    assert not (cache_folder() / CMU_NAME).exists()
+    assert not (samples_folder() / CMU_NAME).exists()
 
 
 @pytest.mark.real_data

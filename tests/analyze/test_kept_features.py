@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from napari_xmag.analyze import AnalyzeSettings, SlideResult, analyze, analyze_slide
+from napari_xmag.analyze import engine as analysis
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, TilesDone
 from napari_xmag.errors import ExportError, TissueError
@@ -135,6 +136,19 @@ def test_kept_features_need_no_network(
 
     monkeypatch.setattr(engine_opening, "_open", fail)
     assert analyze_slide(unreadable(slide), other_head(), TORCH, mask, store=store).logits
+
+
+def test_who_wants_kept_features_asks_no_head(
+    slide: Slide, mask: TissueMask, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = finished(encode_slide(slide, orange_model(), store, TORCH, mask))
+
+    def fail(*args: object) -> None:
+        raise AssertionError("opened a head")
+
+    monkeypatch.setattr(analysis, "open_head", fail)
+    kept = finished(encode_slide(unreadable(slide), orange_model(), store, TORCH, mask))
+    np.testing.assert_array_equal(kept.features, made.features)
 
 
 def test_unreadable_tiles_are_remembered_with_their_reason(

@@ -220,6 +220,29 @@ def test_the_oldest_goes_when_all_take_too_much(tmp_path: Path) -> None:
     assert store.place(keys[1]).exists()
 
 
+def test_not_all_is_counted_for_each_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *more = (key(f"{number:032}") for number in range(30))
+    keep(FeatureStore(tmp_path), first)
+    size = sum(file.stat().st_size for file in FeatureStore(tmp_path).place(first).iterdir())
+    store, counts = FeatureStore(tmp_path, 25 * size + size // 2), []
+    folders = FeatureStore._folders
+
+    def counted(self: FeatureStore) -> list[Path]:
+        counts.append(len(folders(self)))
+        return folders(self)
+
+    monkeypatch.setattr(FeatureStore, "_folders", counted)
+    store.make_room(keep=first)
+    for number, of in enumerate(more, 2):
+        keep(store, of)
+        os.utime(store.place(of), (1e9 + number, 1e9 + number))
+        store.make_room(keep=of)
+        assert len(folders(store)) == min(number, 25)
+        assert store.place(of).exists()
+    # one slide is a 25th of the room: two are a count
+    assert 12 <= len(counts) <= 22
+
+
 def test_all_entries_are_listed(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     assert list(store.entries()) == []

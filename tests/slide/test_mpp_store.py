@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from napari_xmag.errors import ExportError
+from napari_xmag.folders import config_folder
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource
-from napari_xmag.slide.mpp_store import config_folder, remember_mpp, remembered_mpp
+from napari_xmag.slide.mpp_store import remember_mpp, remembered_mpp
 from napari_xmag.slide.open import open_slide
 from tests.slides import draw_section, write_pyramid
 

@@ -7,7 +7,7 @@ import pytest
 
 from napari_xmag.geometry import Box
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.sample import SAMPLE_MPP, cache_folder, sample_slide
+from napari_xmag.slide.sample import SAMPLE_MPP, sample_slide, samples_folder
 
 
 def test_it_is_a_pyramid_with_its_pixel_size(sample: Path) -> None:
@@ -59,6 +59,6 @@ def test_it_is_made_once(sample: Path) -> None:
 
 def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path))
-    assert cache_folder().is_relative_to(tmp_path)
+    assert samples_folder().is_relative_to(tmp_path)
     monkeypatch.delenv("NAPARI_XMAG_HOME")
-    assert not cache_folder().is_relative_to(tmp_path)
+    assert not samples_folder().is_relative_to(tmp_path)

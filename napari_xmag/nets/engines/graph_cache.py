@@ -10,13 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_path
-
 from napari_xmag.errors import GraphError
 from napari_xmag.files import parse_json, whole_folder, write_json
+from napari_xmag.folders import cache_folder
 from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.info import Granularity
-from napari_xmag.slide.mpp_store import HOME_VARIABLE
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +27,8 @@ _MOST_BYTES = 2 * 2**30
 
 
 def graphs_folder() -> Path:
-    """Return where graphs are kept; the variable NAPARI_XMAG_HOME moves it."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else user_cache_path("napari-xmag")) / "graphs"
+    """Return where graphs are kept."""
+    return cache_folder() / "graphs"
 
 
 def graph_name(encoder: str, granularity: Granularity) -> str:
