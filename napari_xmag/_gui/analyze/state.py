@@ -78,7 +78,7 @@ class PatchCard:
 
 
 @evented(connect_child_events=False)
-@dataclass(eq=False, repr=False)  # what listens is told apart by texts: arrays take long to write
+@dataclass(eq=False, repr=False)
 class SlideSession:
     """All that belongs to one slide of the viewer; what changes is announced by ``events``.
 
@@ -156,6 +156,10 @@ class SlideSession:
     tissue_layer: "Labels | None" = None
     regions_layer: "Shapes | None" = None
     mark_layer: "Shapes | None" = None
+
+    def __repr__(self) -> str:
+        # short: psygnal formats what is bound to a callback, with all its arrays otherwise
+        return f"<{type(self).__name__} {self.path.name}>"
 
     @property
     def mpp(self) -> Mpp | None:

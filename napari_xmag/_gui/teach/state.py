@@ -73,7 +73,7 @@ class SuggestedPatch:
 
 
 @evented(connect_child_events=False)
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TeachSlide:
     """All that belongs to one slide of the viewer.
 
@@ -114,6 +114,10 @@ class TeachSlide:
     map_layer: "Image | None" = None
     marks_layer: "Points | None" = None
     region_layer: "Shapes | None" = None
+
+    def __repr__(self) -> str:
+        # short: psygnal formats what is bound to a callback, with all its arrays otherwise
+        return f"<{type(self).__name__} {self.path.name}>"
 
     @property
     def id(self) -> SlideId | None:
