@@ -163,7 +163,7 @@ def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
     with watch.timed("open and encode"):
         watch.viewer.open(slide, plugin="napari-xmag")
         watch.serve(opened)
-    print(f"{len(state.current.prepared.features)} patches")
+    print(f"{len(state.current.prepared.features)} patches\n", flush=True)
     watch.serve(lambda: not control.busy, 2)
     teach(watch, clicks, pause)
     state.tool = Tool.SIMILAR
@@ -173,13 +173,12 @@ def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
         watch.serve(lambda: not control.busy, pause)
     watch.viewer.layers.remove(state.current.layer)
     watch.serve(lambda: not state.slides, 1)
-    watch.repainted("open again", lambda: _open_again(watch, slide))
+    with watch.timed("open again, to its map"):
+        watch.viewer.open(slide, plugin="napari-xmag")
+        watch.serve(lambda: state.current is not None and state.current.map_layer)
+        watch.drawn = False
+        watch.serve(lambda: watch.drawn)
     watch.serve(lambda: not control.busy)
-
-
-def _open_again(watch: Stopwatch, slide: Path) -> None:
-    watch.viewer.open(slide, plugin="napari-xmag")
-    watch.serve(lambda: watch.state.current is not None and watch.state.current.map_layer)
 
 
 def teach(watch: Stopwatch, clicks: int, pause: float) -> None:

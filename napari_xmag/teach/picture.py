@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from napari_xmag.slide.tissue import TissueMask
 _MOST_PIXELS = 4_000_000
 _FAINTEST = 60
 """Opacity, of 255, of a patch whose classes are all equally likely."""
+
+_BAND = 64
 
 _HATCH = (90, 90, 90, 150)
 _HATCH_PERIOD, _HATCH_WIDTH = 8, 2
@@ -60,7 +63,7 @@ class MapGround:
         patch = index[down[:, None], across[None, :]]
         return cls(np.where(tissue, patch, np.int32(-1)), scale_x, scale_y)
 
-    @property
+    @cached_property
     def hatch(self) -> NDArray[np.bool_]:
         """Diagonal lines, bool (H, W)."""
         height, width = self.patch.shape
@@ -95,10 +98,13 @@ def class_picture(
     table[:-1, :3] = np.asarray(colors, np.uint8)[probabilities.argmax(1)]
     table[:-1, 3] = (_FAINTEST + (255 - _FAINTEST) * strength.clip(0, 1)).round()
     table[:-1][~classified.is_taught] = 0
-    picture = table[ground.patch]
     unlike = np.append(~classified.is_taught, False)
-    if unlike.any():
-        picture[unlike[ground.patch] & ground.hatch] = _HATCH
+    picture = np.empty((*ground.patch.shape, 4), np.uint8)
+    for rows in _bands(len(picture)):
+        patch = ground.patch[rows]
+        picture[rows] = table[patch]
+        if unlike.any():
+            picture[rows][unlike[patch] & ground.hatch[rows]] = _HATCH
     return picture
 
 
@@ -118,8 +124,15 @@ def likeness_picture(ground: MapGround, likeness: NDArray[np.float32]) -> NDArra
     table = np.zeros((len(likeness) + 1, 4), np.uint8)
     table[:-1, :3] = heat_colors(strength)
     table[:-1, 3] = (_FAINTEST + (255 - _FAINTEST) * strength).round()
-    picture: NDArray[np.uint8] = table[ground.patch]
+    picture = np.empty((*ground.patch.shape, 4), np.uint8)
+    for rows in _bands(len(picture)):
+        picture[rows] = table[ground.patch[rows]]
     return picture
+
+
+def _bands(height: int) -> list[slice]:
+    """Return bands of rows: numpy keeps all other threads waiting while it looks colours up."""
+    return [slice(top, top + _BAND) for top in range(0, height, _BAND)]
 
 
 def _cells(

@@ -56,6 +56,8 @@ def suggest(
     among
         Only these patches, bool (P,) of each slide; all of them when None.
     """
+    if not taught.maps:
+        return []  # all slides that teach are closed
     pool = _pool(taught, among)
     if not len(pool.patch):
         return []

@@ -69,6 +69,8 @@ def test_no_more_is_suggested_than_there_is() -> None:
     assert {item.patch for item in suggest(fit(session.request()), 50)} == {1, 2, 3, 4}
     session.mark(slide.id, [1, 2, 3, 4], "Other")
     assert suggest(fit(session.request()), 50) == []
+    session.close_slide(slide.id)  # it goes on teaching
+    assert suggest(fit(session.request()), 50) == []
 
 
 def test_patches_like_a_place_are_found_on_all_slides(session: TeachSession) -> None:
