@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 # Several workers share the cores: torch, here and in what tests start, takes this one's share.
@@ -10,6 +11,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from napari_xmag.nets.engines import graph_cache
 from napari_xmag.slide.sample import sample_slide
@@ -39,9 +41,20 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def session_graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what takes seconds to make, once for the tests of all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if workers else base) / "session"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def session_graphs(session_folder: Path) -> Path:
     """Folder of the graphs that all tests share: converting a network takes seconds."""
-    return tmp_path_factory.mktemp("graphs")
+    folder = session_folder / "graphs"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -50,57 +63,77 @@ def _shared_graphs(session_graphs: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(graph_cache, "graphs_folder", lambda: session_graphs)
 
 
-@pytest.fixture(scope="session")
-def slide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the synthetic slides; made once for all tests."""
-    return tmp_path_factory.mktemp("slides")
+def _once(path: Path, write: Callable[[Path], Path]) -> Path:
+    """Return a file that the first worker who needs it writes."""
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        return path if path.exists() else write(path)
 
 
 @pytest.fixture(scope="session")
-def pyramid_slide(slide_folder: Path) -> Path:
+def pyramid_slide(session_folder: Path) -> Path:
     """Tiled pyramidal TIFF, 3000×2000 px, 0.5 µm/px in resolution tags, levels 1 and 4."""
-    return write_pyramid(slide_folder / "pyramid.tiff", draw_section(3000, 2000))
+    return _once(
+        session_folder / "pyramid.tiff",
+        lambda path: write_pyramid(path, draw_section(3000, 2000)),
+    )
 
 
 @pytest.fixture(scope="session")
-def aperio_slide(slide_folder: Path) -> Path:
+def aperio_slide(session_folder: Path) -> Path:
     """Aperio-like SVS, 4096×3072 px, 0.25 µm/px, 40x, levels 1, 4 and 16."""
-    return write_aperio(slide_folder / "aperio.svs", draw_section(4096, 3072, seed=1))
+    return _once(
+        session_folder / "aperio.svs",
+        lambda path: write_aperio(path, draw_section(4096, 3072, seed=1)),
+    )
 
 
 @pytest.fixture(scope="session")
-def alpha_slide(slide_folder: Path) -> Path:
+def alpha_slide(session_folder: Path) -> Path:
     """3000×2000 px, 0.5 µm/px; the left 1000 px are unscanned: transparent and black."""
+    return _once(session_folder / "alpha.tiff", _write_alpha)
+
+
+def _write_alpha(path: Path) -> Path:
     pixels = draw_section(3000, 2000, center=(0.66, 0.5), seed=2)
     rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
     rgba[:, :1000] = 0
-    return write_pyramid(slide_folder / "alpha.tiff", rgba, compression="adobe_deflate")
+    return write_pyramid(path, rgba, compression="adobe_deflate")
 
 
 @pytest.fixture(scope="session")
-def no_mpp_slide(slide_folder: Path) -> Path:
+def no_mpp_slide(session_folder: Path) -> Path:
     """2000×1500 px tiled TIFF that states no pixel size."""
-    pixels = draw_section(2000, 1500, seed=3)
-    return write_pyramid(slide_folder / "no-mpp.tiff", pixels, mpp=None, factors=(1,))
+    return _once(
+        session_folder / "no-mpp.tiff",
+        lambda path: write_pyramid(path, draw_section(2000, 1500, seed=3), mpp=None, factors=(1,)),
+    )
 
 
 @pytest.fixture(scope="session")
-def single_level_slide(slide_folder: Path) -> Path:
+def single_level_slide(session_folder: Path) -> Path:
     """3000×2600 px tiled TIFF, 0.5 µm/px, without any coarse level."""
-    pixels = draw_section(3000, 2600, seed=4)
-    return write_pyramid(slide_folder / "single.tiff", pixels, factors=(1,))
+    return _once(
+        session_folder / "single.tiff",
+        lambda path: write_pyramid(path, draw_section(3000, 2600, seed=4), factors=(1,)),
+    )
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample(session_folder: Path) -> Path:
     """The built-in sample slide; made once for all tests."""
-    return sample_slide(tmp_path_factory.mktemp("sample"))
+    folder = session_folder / "sample"
+    folder.mkdir(exist_ok=True)
+    with FileLock(session_folder / ".sample.lock"):
+        return sample_slide(folder)
 
 
 @pytest.fixture(scope="session")
-def bounds_slide(slide_folder: Path) -> Path:
+def bounds_slide(session_folder: Path) -> Path:
     """Leica SCN, 6000×5000 px, 0.5 µm/px; only 2000×1500 px at (1501, 2003) were scanned."""
-    return write_leica(slide_folder / "bounds.scn", draw_section(2000, 1500, seed=5))
+    return _once(
+        session_folder / "bounds.scn",
+        lambda path: write_leica(path, draw_section(2000, 1500, seed=5)),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,9 @@ def find_groovy() -> tuple[str, dict[str, str]]:
     if groovy is None or java is None:
         pytest.skip("no Groovy or no Java on this machine: apt-get install groovy, or brew install")
     java_home = os.environ.get("JAVA_HOME") or str(Path(java).resolve().parents[1])
-    return groovy, {**os.environ, "JAVA_HOME": java_home}
+    # Short runs: the optimizing compiler would take longer than it saves.
+    quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    return groovy, {**os.environ, "JAVA_HOME": java_home, "JAVA_OPTS": quick}
 
 
 class Scenarios:
