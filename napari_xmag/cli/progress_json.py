@@ -27,7 +27,7 @@ class JsonReport:
 
     Loading a model and writing the results yield no events, so a thread repeats the last stage
     while nothing else is said. Lines are ASCII: no code page of a pipe can spoil them. A reader
-    that goes away cancels the run.
+    that goes away ends the run with a BrokenPipeError.
 
     Parameters
     ----------
@@ -171,17 +171,14 @@ class JsonReport:
             if time.monotonic() - self._spoke >= _BEAT_SECONDS:
                 try:
                     self._say(self._now)
-                except KeyboardInterrupt:  # the next event of the run itself says so
+                except BrokenPipeError:  # the next event of the run itself says so
                     return
 
     def _say(self, content: Mapping[str, Any]) -> None:
         line = json.dumps({**self._slide, **content}, allow_nan=False)
         with self._lock:
             self._spoke = time.monotonic()
-            try:
-                print(line, file=self._stream, flush=True)
-            except BrokenPipeError as error:
-                raise KeyboardInterrupt from error
+            print(line, file=self._stream, flush=True)
 
 
 def _parts(error: Exception) -> dict[str, str]:

@@ -173,15 +173,19 @@ class RunPlanned:
 
 @dataclass(frozen=True, slots=True)
 class SlideLeftOut:
-    """A slide takes no part: there is nothing in it to learn from; ``fold`` as in `Progress`."""
+    """A slide takes no part: there is nothing in it to learn from; ``fold`` as in `Progress`.
+
+    ``name`` is that of the image, of a slide in a QuPath project.
+    """
 
     slide: Path
     reason: str
     fold: int = 0
+    name: str = ""
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"{self.slide.name} is left out: {self.reason}"
+        return f"{self.name or self.slide.name} is left out: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,7 @@ def _bags(
     kept, features, left_out = [], [], []
     for row, item in zip(rows, found, strict=True):
         if isinstance(item, TissueError):
-            left_out.append(SlideLeftOut(row.slide, item.found))
+            left_out.append(SlideLeftOut(row.slide, item.found, name=row.name))
         else:
             kept.append(row)
             features.append(item)

@@ -12,7 +12,12 @@ from napari_xmag import cli
 
 @pytest.mark.parametrize(
     ("arguments", "unbuffered"),
-    [(["--help"], ""), (["models", "list"], ""), (["models", "list"], "1")],
+    [
+        (["--help"], ""),
+        (["models", "list"], ""),
+        (["models", "list"], "1"),
+        (["analyze", "nowhere.svs", "--progress", "json"], ""),
+    ],
 )
 def test_a_reader_that_has_read_enough_ends_it_quietly(
     arguments: Sequence[str], unbuffered: str
