@@ -13,14 +13,10 @@ from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import EXACT, PatchFeatures, stated_slide
 from napari_xmag.features.writer import FeatureWriter, told_plainly
 from napari_xmag.folders import cache_folder
+from napari_xmag.room import bytes_of, note_count, surely_fits
 from napari_xmag.slide.tiles import TileGrid
 
 _log = logging.getLogger(__name__)
-
-_SHARE_BETWEEN_COUNTS = 0.05
-# Of each store: what is in it by the last count, and what this process has added since.
-_counted: dict[Path, int] = {}
-_added: dict[Path, int] = {}
 
 DEFAULT_BYTES = 20 * 2**30
 """What the user's own store may take: some four hundred large slides."""
@@ -141,20 +137,19 @@ class FeatureStore:
     def make_room(self, keep: FeatureKey | None = None) -> None:
         """Remove what was not used for longest until the rest is within the limit.
 
-        All of it is counted when it may be too much, and now and then, as other processes add to it
-        too: not for each of a thousand slides.
-
         Parameters
         ----------
         keep
             What was added; stays, whatever its age. All is counted when None.
         """
-        if self.most_bytes is None or (keep is not None and self._has_room(self.place(keep))):
+        if self.most_bytes is None:
+            return
+        if keep is not None and surely_fits(self.place(keep), self.folder, self.most_bytes):
             return
         dated = []
         for folder in self._folders():
             with suppress(OSError):  # another process may have removed it just now
-                dated.append((folder.stat().st_mtime, folder, _bytes_of(folder)))
+                dated.append((folder.stat().st_mtime, folder, bytes_of(folder)))
         taken = left = 0
         for _, folder, size in sorted(dated, reverse=True):
             taken += size
@@ -163,26 +158,10 @@ class FeatureStore:
                 continue
             shutil.rmtree(folder, ignore_errors=True)
             _log.info("Removed %s: not used for long", folder)
-        _counted[self.folder], _added[self.folder] = left, 0
-
-    def _has_room(self, new: Path) -> bool:
-        """Add a folder to what was counted; return whether that is surely within the limit."""
-        counted = _counted.get(self.folder)
-        if counted is None or self.most_bytes is None:
-            return False
-        added = _added[self.folder] = _added[self.folder] + _bytes_of(new)
-        few = added <= _SHARE_BETWEEN_COUNTS * self.most_bytes
-        return few and counted + added <= self.most_bytes
+        note_count(self.folder, left)
 
     def _folders(self) -> list[Path]:
         """Return those that are finished."""
         if not self.folder.is_dir():
             return []
         return [item for item in self.folder.glob("[!.]*") if item.is_dir()]
-
-
-def _bytes_of(folder: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in folder.iterdir())
-    except OSError:  # another process has removed it
-        return 0

@@ -22,6 +22,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.leftovers import part_of, remove, remove_leftovers
 from napari_xmag.review.log import Record, RecordLog
 from napari_xmag.review.verdicts import PlaceKey, PlaceReview, Verdict
+from napari_xmag.room import bytes_of, note_count, surely_fits
 
 _log = logging.getLogger(__name__)
 
@@ -243,20 +244,26 @@ class ReviewStore:
             return []
 
     def _make_room(self, newest: str) -> None:
-        for results in self._all.glob(f"*/{_RESULTS}"):
-            remove_leftovers(results)
         own = sorted(self._result_folders(), key=_age, reverse=True)
         own.sort(key=lambda folder: folder.name != newest)
         for folder in own[MOST_RESULTS:]:
             _remove(folder)
+        if not surely_fits(self._folder / _RESULTS / newest, self._all, MOST_BYTES):
+            note_count(self._all, self._within_limit(newest))
+
+    def _within_limit(self, newest: str) -> int:
+        """Remove the oldest results of all slides, and unfinished ones; return what is left."""
+        for results in self._all.glob(f"*/{_RESULTS}"):
+            remove_leftovers(results)
         everything = [item for item in self._all.glob(f"*/{_RESULTS}/*") if _is_whole(item)]
-        total = sum(map(_size, everything))
+        total = sum(map(bytes_of, everything))
         for folder in sorted(everything, key=_age):
             if total <= MOST_BYTES or folder.name == newest:
-                return
-            total -= _size(folder)
+                break
+            total -= bytes_of(folder)
             _log.info("Removed the saved result %s to make room", folder)
             _remove(folder)
+        return total
 
 
 def reviewer() -> str:
@@ -343,13 +350,6 @@ def _age(folder: Path) -> float:
         return folder.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _size(folder: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in folder.iterdir())
-    except OSError:
-        return 0
 
 
 def _remove(folder: Path) -> None:
