@@ -5,10 +5,12 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from napari_xmag.errors import GraphError
 from napari_xmag.files import parse_json, whole_folder, write_json
@@ -110,6 +112,20 @@ def keep_graph(name: str, write: Callable[[Path], None]) -> Path:
         raise
     _forget_oldest(keep=folder)
     return folder / _GRAPH
+
+
+@contextmanager
+def one_maker(name: str) -> Iterator[None]:
+    """Let one process at a time make a graph: those that waited find it kept."""
+    lock = graphs_folder() / f".{name}.lock"
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock).acquire()
+    except OSError:  # a cache that others wrote for us may be read-only
+        yield
+        return
+    with held:
+        yield
 
 
 def _forget_oldest(keep: Path) -> None:

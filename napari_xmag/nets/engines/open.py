@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import ConfigError, ExportError, GraphError, ModelError
 from napari_xmag.nets.accelerators import accelerator_possible, cpu_multiplies_bfloat16
 from napari_xmag.nets.engines.base import Engine, EngineChoice, PatchHead, require_head
-from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
+from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph, one_maker
 from napari_xmag.nets.engines.graph_engine import GraphEngine
 from napari_xmag.nets.engines.head_graph import HeadGraph
 from napari_xmag.nets.engines.runtime import require_runtime
@@ -188,13 +188,22 @@ def graph_of(networks: Networks) -> Path:
         When the graph cannot be written.
     """
     name = graph_name(networks.fingerprint(), networks.granularity)
-    kept = kept_graph(name)
-    if kept is not None and networks.agree_with(kept):
+    kept = _agreed(name, networks)
+    if kept is not None:
         return kept
     from napari_xmag.nets.engines.convert import convert
 
-    _log.info("Converting the network for this CPU, once")
-    return keep_graph(name, partial(convert, networks.student(), networks.granularity))
+    with one_maker(name):
+        kept = _agreed(name, networks)
+        if kept is not None:
+            return kept
+        _log.info("Converting the network for this CPU, once")
+        return keep_graph(name, partial(convert, networks.student(), networks.granularity))
+
+
+def _agreed(name: str, networks: Networks) -> Path | None:
+    kept = kept_graph(name)
+    return kept if kept is not None and networks.agree_with(kept) else None
 
 
 def _open_torch(networks: Networks, settings: EngineSettings) -> Engine:

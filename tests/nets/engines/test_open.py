@@ -5,6 +5,8 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,10 @@ from napari_xmag.errors import ConfigError, GraphError
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.engines import graph_cache
 from napari_xmag.nets.engines import open as open_module
+from napari_xmag.nets.engines.convert import convert
 from napari_xmag.nets.engines.graph_cache import graph_name, kept_graph
 from napari_xmag.nets.engines.networks import LiveNetworks
-from napari_xmag.nets.engines.open import EngineSettings, open_engine
+from napari_xmag.nets.engines.open import EngineSettings, graph_of, open_engine
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.nets.student import Student
@@ -137,6 +140,27 @@ def test_cache_that_cannot_be_written_leaves_torch(
     place.write_text("a file lies there")
     monkeypatch.setattr(graph_cache, "graphs_folder", lambda: place)
     assert taken(networks) == "torch"
+
+
+def test_those_who_need_one_graph_at_once_make_it_once(
+    networks: LiveNetworks, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(graph_cache, "graphs_folder", lambda: tmp_path / "graphs")
+    begun, made = threading.Barrier(2), []
+
+    def counted(*given: Any) -> None:
+        made.append(1)
+        convert(*given)
+
+    def make() -> Path:
+        begun.wait()
+        return graph_of(networks)
+
+    monkeypatch.setattr("napari_xmag.nets.engines.convert.convert", counted)
+    with ThreadPoolExecutor(2) as threads:
+        first, second = (threads.submit(make) for _ in range(2))
+        assert first.result() == second.result()
+    assert len(made) == 1
 
 
 def test_engines_agree(networks: LiveNetworks) -> None:
