@@ -53,7 +53,7 @@ def read_geometry(item: Any) -> BaseGeometry:
     if kind not in _AREAS:
         raise ValueError(f"a geometry of the kind {kind!r}")
     parts = [item["coordinates"]] if kind == "Polygon" else item["coordinates"]
-    area = _joined([_polygon(rings) for rings in parts if rings])
+    area = _joined([_polygon(rings) for rings in parts if rings and rings[0]])
     return _ellipse(area) if item.get("isEllipse") else area
 
 

@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.table import is_table, read_table
 from napari_xmag.errors import CohortError, ProjectError, SlideOpenError, XmagError
-from napari_xmag.qupath.project import PROJECT_SUFFIX, read_project
+from napari_xmag.qupath.project import PROJECT_SUFFIX, ProjectEntry, read_project
 from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
 from napari_xmag.review.worklist import RowStatus, Worklist, WorklistRow
 from napari_xmag.slide.find import FoundSlides, find_slides
 
+_AT_ONCE = 4
 SLIDE_COLUMNS = ("slide", "path", "file", "filename", "image_path")
 """What the column of the slides may be called in a table."""
 
@@ -131,16 +133,20 @@ def _number(path: Path, row: int, column: str, text: str) -> float | None:
 
 
 def _of_project(path: Path) -> tuple[list[WorklistRow], list[WorklistRow]]:
-    """Return the usable images and the others, which have failed."""
-    usable, failed = [], []
-    for entry in read_project(path).entries:
-        mpp = None if entry.image.mpp is None else entry.image.mpp.mean
-        row = WorklistRow(entry.image.path.absolute(), mpp=mpp, name=entry.name)
-        try:
-            usable.append(replace(row, image=_number_of(entry.image)))
-        except XmagError as error:
-            failed.append(replace(row, status=RowStatus.FAILED, reason=str(error)))
-    return usable, failed
+    """Return the usable images and the others, which have failed; several are opened at once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        rows = list(pool.map(_of_image, read_project(path).entries))
+    failed = [row for row in rows if row.status is RowStatus.FAILED]
+    return [row for row in rows if row.status is not RowStatus.FAILED], failed
+
+
+def _of_image(entry: ProjectEntry) -> WorklistRow:
+    mpp = None if entry.image.mpp is None else entry.image.mpp.mean
+    row = WorklistRow(entry.image.path.absolute(), mpp=mpp, name=entry.name)
+    try:
+        return replace(row, image=_number_of(entry.image))
+    except XmagError as error:
+        return replace(row, status=RowStatus.FAILED, reason=str(error))
 
 
 def _number_of(image: QuPathImage) -> int:

@@ -58,7 +58,11 @@ def test_an_ellipse_is_one_whatever_stands_for_it() -> None:
 def test_nothing_is_empty() -> None:
     for item in ({}, None, {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}):
         assert read_geometry(item).is_empty
-    assert read_geometry({"type": "Polygon", "coordinates": []}).is_empty
+    for coordinates in ([], [[]], [[], []]):
+        for kind in ("Polygon", "MultiPolygon"):
+            assert read_geometry({"type": kind, "coordinates": coordinates}).is_empty
+    whole = {"type": "MultiPolygon", "coordinates": [[], [[]], [square(0, 0, 10)]]}
+    assert read_geometry(whole).area == 100
 
 
 def test_points() -> None:
