@@ -5,8 +5,9 @@ Run from the checkout, where a screen is missing under Xvfb::
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py SLIDE
     xvfb-run -a -s "-screen 0 1600x1000x24" .venv/bin/python docs/make_pictures.py --train
 
-``--train`` makes the pictures of docs/train.md, by the steps that are told there; ``--teach
-docs/recipes/teach_lung.json SLIDE [OTHER …]`` those of docs/teach.md, by recorded clicks.
+``--worklist`` makes the picture of a worklist; ``--train`` makes the pictures of docs/train.md, by
+the steps that are told there; ``--teach docs/recipes/teach_lung.json SLIDE [OTHER …]`` those of
+docs/teach.md, by recorded clicks.
 """
 
 import argparse
@@ -29,12 +30,14 @@ from napari_xmag._gui.teach.state import TeachSlide
 from napari_xmag._gui.teach.widget import TeachWidget
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.slide.sample import sample_slide
+from napari_xmag.slide.sample_cohort import write_sample_cohort
 
 IMAGES = Path(__file__).parent / "images"
 MAX_BYTES = 400_000
 HOUR = 3600.0
 EPOCHS_SHOWN = 25
 CARRIED_PX = 480
+LISTED = 10
 
 
 class Photographer:
@@ -140,6 +143,22 @@ def photograph_sample(window: Photographer) -> None:
     window.widget.run.button.click()
     window.wait(lambda: session.cards)
     window.take("sample")
+
+
+def photograph_worklist(window: Photographer, folder: Path) -> None:
+    """Take the picture of a worklist of ten example slides, some of them analyzed."""
+    slides = [example.path for example in write_sample_cohort(folder / "worklist", LISTED)]
+    _, listed = window.viewer.window.add_plugin_dock_widget("napari-xmag", "Worklist")
+    listed.add_slides(slides)
+    window.wait(lambda: len(listed.worklist) == LISTED)
+    listed.run_or_pause()
+    window.wait(lambda: sum(bool(row.result) for row in listed.worklist.rows) >= LISTED // 2, HOUR)
+    listed.step(1)
+    session = window.widget.state.current
+    window.wait(lambda: session.cards is not None)
+    listed.toggle_reviewed()
+    window.take("worklist")
+    listed.shut_down()
 
 
 def photograph_training(window: Photographer, folder: Path) -> None:
@@ -257,6 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("slide", type=Path, nargs="?", help="slide file with a stated pixel size")
     parser.add_argument("--train", action="store_true", help="the pictures of docs/train.md")
+    parser.add_argument("--worklist", action="store_true", help="the picture of a worklist")
     parser.add_argument(
         "--teach",
         type=Path,
@@ -272,6 +292,9 @@ def main() -> None:
     if arguments.slide:
         photograph_slide(window, arguments.slide)
         photograph_sample(window)
+    if arguments.worklist:
+        with TemporaryDirectory() as folder:
+            photograph_worklist(window, arguments.work or Path(folder))
     if arguments.train:
         with TemporaryDirectory() as folder:
             photograph_training(window, arguments.work or Path(folder))

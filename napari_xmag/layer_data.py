@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.export.palette import diverging_colors, heat_colors
+from napari_xmag.export.palette import diverging_colors, heat_colors, map_limits
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.pyramid import dask_pyramid
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "napari-xmag"
 """The one key of ``layer.metadata`` that is ours: a dict with "role", "path" and "image"."""
+
+_OWN_UNITS = "own units"
 
 SLIDE_ROLE = "slide"
 MAP_ROLE = "attention map"
@@ -83,7 +84,7 @@ def map_layer_data(
         When the slide has no mpp.
     """
     picture = heat_map(result, view, class_name)
-    low_high = map_limits(view, picture.pixels)
+    low_high = map_limits(view, picture.pixels, is_shares=result.is_shares)
     arguments = {
         **map_arguments(slide, picture),
         "colormap": map_colors(view),
@@ -120,15 +121,6 @@ def map_colors(view: HeatMapView) -> dict[str, Any]:
     else:
         colors, name = heat_colors(np.linspace(0, 1, 256)), "attention"
     return {"colors": colors / 255, "name": name, "nan_color": (0.0, 0.0, 0.0, 0.0)}
-
-
-def map_limits(view: HeatMapView, values: NDArray[np.floating]) -> tuple[float, float]:
-    """Return the values at both ends of the colours; NaN values are left out."""
-    if view is HeatMapView.RANK:
-        return 0.0, 1.0
-    known = np.abs(values[np.isfinite(values)])
-    top = float(known.max()) if known.size and known.max() > 0 else 1.0
-    return (-top, top) if view is HeatMapView.EVIDENCE else (0.0, top)
 
 
 def tissue_layer_data(slide: Slide, mask: TissueMask) -> LayerData:
@@ -177,13 +169,33 @@ def calibrate(layer: "Image", mpp: Mpp) -> None:
         µm per level-0 pixel.
     """
     placement = _slide_placement(mpp)
+    layer.metadata[METADATA_KEY].pop(_OWN_UNITS, None)
     layer.units = placement["units"]
     layer.scale = placement["scale"]
 
 
 def is_calibrated(layer: "Image") -> bool:
     """Say whether a slide's layer is in µm."""
-    return all(str(unit) == "micrometer" for unit in layer.units)
+    return all(str(unit) == "micrometer" for unit in own_units(layer))
+
+
+def own_units(layer: "Layer") -> tuple[Any, ...]:
+    """Return the units of a slide's layer, also while it bears those of another slide."""
+    own: tuple[Any, ...] = layer.metadata.get(METADATA_KEY, {}).get(_OWN_UNITS, layer.units)
+    return own
+
+
+def bear_units(layer: "Layer", units: tuple[Any, ...]) -> None:
+    """Let a layer bear the units of the slide in sight; a slide's own are remembered.
+
+    napari draws no units, and warns, where those of any two layers differ: a slide without pixel
+    size is in pixels, all others in µm. Only what is hidden bears units that are not its own.
+    """
+    if slide_path(layer) is not None:
+        layer.metadata[METADATA_KEY].setdefault(_OWN_UNITS, layer.units)
+    if tuple(layer.units) != tuple(units):
+        layer.units = units
+        layer.events.extent()  # napari keeps what it knows of all layers until one says so
 
 
 def slide_path(layer: "Layer") -> Path | None:

@@ -1,5 +1,6 @@
 """The heat map: one pixel for each patch of the grid, NaN where there is glass."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, overload
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Mpp, OnGrid
+from napari_xmag.slide.tissue import TissueMask
 
 
 class HeatMapView(StrEnum):
@@ -77,6 +79,43 @@ class HeatMap:
             (self.origin_y + (self.stride_y - 1) / 2) * mpp.y,
             (self.origin_x + (self.stride_x - 1) / 2) * mpp.x,
         )
+
+
+def on_tissue(heat: HeatMap, mask: TissueMask, most_pixels: int = 1_000_000) -> HeatMap:
+    """Return a map with colour on tissue only, as fine as the mask as far as it is quick to draw.
+
+    Parameters
+    ----------
+    heat
+        One pixel for each place of a grid.
+    mask
+        The tissue; what is damaged counts as tissue, as it does where tiles are planned.
+    most_pixels
+        About as many pixels the new map has at the most.
+
+    Returns
+    -------
+    HeatMap of the whole slide, NaN on glass and outside the grid.
+    """
+    tissue = mask.pixels if mask.unreadable is None else mask.pixels | mask.unreadable
+    step = math.ceil(math.sqrt(max(1.0, tissue.size / most_pixels)))
+    tissue = tissue[step // 2 :: step, step // 2 :: step]
+    scale_x, scale_y = mask.scale_x * step, mask.scale_y * step
+    framed = np.pad(heat.pixels, 1, constant_values=np.nan)
+    rows, columns = heat.pixels.shape
+    across = _cells(tissue.shape[1], scale_x, heat.origin_x, heat.stride_x, columns)
+    down = _cells(tissue.shape[0], scale_y, heat.origin_y, heat.stride_y, rows)
+    pixels = np.where(tissue, framed[np.ix_(down, across)], np.float32(np.nan))
+    return HeatMap(pixels, scale_x, scale_y, 0.0, 0.0)
+
+
+def _cells(
+    pixels: int, scale: float, origin: float, stride: float, cells: int
+) -> NDArray[np.int64]:
+    """Return the cell in which the middle of each pixel lies, plus one; 0 and more are outside."""
+    middle = (np.arange(pixels) + 0.5) * scale
+    cell: NDArray[np.int64] = np.floor((middle - origin) / stride).astype(np.int64)
+    return np.clip(cell, -1, cells) + 1
 
 
 @overload

@@ -11,7 +11,7 @@ from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import TileReadError
 from napari_xmag.export.lettering import font, width
-from napari_xmag.export.palette import diverging_colors, heat_colors
+from napari_xmag.export.palette import diverging_colors, evidence_scale, heat_colors, map_limits
 from napari_xmag.export.panel import INK
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
@@ -69,7 +69,7 @@ def map_picture(
     if not len(result.patches):
         return MapPicture(picture, picture, "", "")
     heat = heat_map(result, view, class_name)
-    colors, low, high = _colors(heat.pixels, view)
+    colors, low, high = _colors(heat.pixels, view, is_shares=result.is_shares)
     return MapPicture(picture, _blended(picture, colors, heat, slide.bounds), low, high)
 
 
@@ -111,15 +111,18 @@ def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
     return picture
 
 
-def _colors(values: NDArray[np.float32], view: HeatMapView) -> tuple[NDArray[np.uint8], str, str]:
+def _colors(
+    values: NDArray[np.float32], view: HeatMapView, *, is_shares: bool
+) -> tuple[NDArray[np.uint8], str, str]:
     """Return RGB (H, W, 3) and what both ends of the legend mean."""
+    _, top = map_limits(view, values, is_shares=is_shares)
+    parts = np.nan_to_num(values) / top
     if view is HeatMapView.RANK:
-        return heat_colors(np.nan_to_num(values)), "lowest", "highest"
+        return heat_colors(parts), "lowest rank", "highest rank"
     if view is HeatMapView.RAW:
-        top = float(np.nanmax(values))
-        return heat_colors(np.nan_to_num(values) / max(top, 1e-12)), "0", f"{top:.2g}"
-    top = max(float(np.nanmax(np.abs(values))), 1e-12)
-    return diverging_colors(np.nan_to_num(values) / top), f"−{top:.2g}", f"+{top:.2g}"
+        return heat_colors(parts), "0", f"{top:.2g}"
+    scale = evidence_scale(is_shares=is_shares)
+    return diverging_colors(parts), f"−{scale:g} and less", f"+{scale:g} and more"
 
 
 def _blended(

@@ -30,8 +30,8 @@ MEANINGS = {
     ),
     HeatMapView.RAW: "The share of the model's attention that each patch got.",
     HeatMapView.EVIDENCE: (
-        "What each patch adds to the score of this class (red) or takes from it (blue). "
-        "All patches together make the prediction."
+        "What each patch adds to the score of this class (red) or takes from it (blue), on one "
+        "scale for all slides: the score that the slide would have if all patches added as much."
     ),
 }
 

@@ -1,6 +1,5 @@
 """A taught map as a picture: the likeliest class of each patch, coloured on tissue only."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.analyze.heatmap import GridLike
+from napari_xmag.analyze.heatmap import GridLike, heat_map, on_tissue
 from napari_xmag.export.palette import heat_colors
 from napari_xmag.nets.patch_classifier import Classified
 from napari_xmag.qupath.classes import RGB
@@ -51,17 +50,11 @@ class MapGround:
         mask
             The tissue.
         """
-        step = math.ceil(math.sqrt(max(1.0, mask.pixels.size / _MOST_PIXELS)))
-        middle = step // 2
-        tissue = mask.pixels[middle::step, middle::step]
-        scale_x, scale_y = mask.scale_x * step, mask.scale_y * step
-        rows, columns = grid.shape
-        index = np.full((rows + 2, columns + 2), -1, np.int32)
-        index[grid.rows + 1, grid.columns + 1] = np.arange(len(grid.rows))
-        across = _cells(tissue.shape[1], scale_x, grid.origin_x, grid.stride_x, columns)
-        down = _cells(tissue.shape[0], scale_y, grid.origin_y, grid.stride_y, rows)
-        patch = index[down[:, None], across[None, :]]
-        return cls(np.where(tissue, patch, np.int32(-1)), scale_x, scale_y)
+        # exact: no slide has as many patches as float32 has whole numbers
+        numbers = heat_map(grid, np.arange(len(grid.rows), dtype=np.float32))
+        shown = on_tissue(numbers, mask, _MOST_PIXELS)
+        patch = np.nan_to_num(shown.pixels, nan=-1).astype(np.int32)
+        return cls(patch, shown.stride_x, shown.stride_y)
 
     @cached_property
     def hatch(self) -> NDArray[np.bool_]:
@@ -133,12 +126,3 @@ def likeness_picture(ground: MapGround, likeness: NDArray[np.float32]) -> NDArra
 def _bands(height: int) -> list[slice]:
     """Return bands of rows: numpy keeps all other threads waiting while it looks colours up."""
     return [slice(top, top + _BAND) for top in range(0, height, _BAND)]
-
-
-def _cells(
-    pixels: int, scale: float, origin: float, stride: float, cells: int
-) -> NDArray[np.int64]:
-    """Return the cell in which the middle of each pixel lies, plus one; 0 and more are outside."""
-    middle = (np.arange(pixels) + 0.5) * scale
-    cell: NDArray[np.int64] = np.floor((middle - origin) / stride).astype(np.int64)
-    return np.clip(cell, -1, cells) + 1

@@ -6,7 +6,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from napari import Viewer
+from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 from qtpy.QtGui import QKeySequence
 from qtpy.QtTest import QTest
@@ -14,6 +16,7 @@ from qtpy.QtTest import QTest
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
+from napari_xmag.analyze.result import PatchTable
 
 Analyze = Callable[..., Iterator[AnalyzeEvent]]
 
@@ -72,6 +75,32 @@ class Window:
         self.press()
         self.wait(lambda: session.scores is not None and not session.scores.final)
         return session
+
+
+def map_pixels(session: SlideSession) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where the rows and columns of a slide's map have their middles, in level-0 pixels."""
+    layer = session.map_layer
+    assert layer is not None
+    places = []
+    for axis, count in enumerate(layer.data.shape):
+        world = np.arange(count) * layer.scale[axis] + layer.translate[axis]
+        places.append((world - session.layer.translate[axis]) / session.layer.scale[axis] + 0.5)
+    return places[0], places[1]
+
+
+def colours_of(session: SlideSession, patches: PatchTable) -> NDArray[np.float32]:
+    """Return which value the map shows of each patch, NaN for none; all its pixels agree."""
+    assert session.map_layer is not None
+    y, x = map_pixels(session)
+    values = np.full(len(patches), np.nan, np.float32)
+    for patch in range(len(patches)):
+        box = patches.box(patch)
+        rows, columns = (y >= box.y) & (y < box.bottom), (x >= box.x) & (x < box.right)
+        seen = session.map_layer.data[np.ix_(rows, columns)]
+        shown = np.unique(seen[np.isfinite(seen)])
+        assert len(shown) <= 1
+        values[patch] = shown[0] if len(shown) else np.nan
+    return values
 
 
 def paused(analyze: Analyze, go_on: threading.Event) -> Analyze:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from napari_xmag.analyze import HeatMapView, heat_map, view_values
-from napari_xmag.analyze.heatmap import attention_rank, fill_between
+from napari_xmag.analyze.heatmap import attention_rank, fill_between, on_tissue
 from napari_xmag.errors import ConfigError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.tiles import TileGrid
+from napari_xmag.slide.tissue import TissueChoice, TissueMask
 from tests.analyze.test_result import make_result
 
 
@@ -43,6 +44,28 @@ def test_glass_is_nan() -> None:
     assert heat.pixels.dtype == np.float32
     assert np.isfinite(heat.pixels).sum() == 12
     assert heat.pixels[1, 1] == result.patches.attention[11]
+
+
+def test_no_colour_spills_on_glass() -> None:
+    result = make_result(12)
+    heat = heat_map(result, result.patches.attention)
+    pixels = np.zeros((100, 140), bool)  # of 200 level-0 px; two patches of 2048 px are in it
+    pixels[15:18, 10:30] = True
+    unreadable = np.zeros_like(pixels)
+    unreadable[18, 10] = True
+    mask = TissueMask(pixels, 200.0, 200.0, TissueChoice.AUTO, unreadable=unreadable)
+    shown = on_tissue(heat, mask)
+    y, x = np.mgrid[:100, :140] * 200.0 + 100
+    expected = np.full(pixels.shape, np.nan, np.float32)
+    for patch in range(12):
+        box = result.patches.box(patch)
+        inside = (y >= box.y) & (y < box.bottom) & (x >= box.x) & (x < box.right)
+        coloured = inside & (pixels | unreadable)
+        expected[coloured] = result.patches.attention[patch]
+    assert np.isfinite(expected[18, 10])  # what is damaged counts as tissue, as for tiles
+    np.testing.assert_array_equal(shown.pixels, expected)
+    assert (shown.stride_x, shown.origin_x, shown.origin_y) == (200, 0, 0)
+    assert on_tissue(heat, mask, 1000).pixels.size <= 1100
 
 
 def test_placement() -> None:

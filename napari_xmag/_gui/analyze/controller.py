@@ -3,16 +3,16 @@
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 from pint import application_registry
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.keeper import Keeper
-from napari_xmag._gui.analyze.map_layer import MapLook, show_map
 from napari_xmag._gui.analyze.places import Places
-from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
+from napari_xmag._gui.analyze.results import Results
+from napari_xmag._gui.analyze.scores import LiveScores
 from napari_xmag._gui.analyze.slides import Slides
 from napari_xmag._gui.analyze.state import ANALYZING, SlideProgress, SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_tools import TissueTools
@@ -23,7 +23,6 @@ from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, W
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, XmagError
-from napari_xmag.review.evidence import Foremost
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
@@ -37,6 +36,7 @@ class _Run:
     before: SlideResult | None
     job: Job | None = None
     classes: tuple[str, ...] = ()
+    is_shares: bool = False
     live: LiveScores | None = None
     planned: SlidePlanned | None = None
     outlines: bool = False
@@ -63,15 +63,13 @@ class Controller:
         self.runs: dict[SlideSession, _Run] = {}
         self.places = Places(viewer, state)
         self.tissue = TissueTools(viewer, state, self.jobs)
+        self.results = Results(viewer, state, self.jobs, self.places)
         self.keeper = Keeper(state, self.jobs, self._show_saved)
         application_registry.parse_units("um")  # read once: at the first slide it would hurt
         self.slides.dropped.connect(self.cancel)
         self.slides.opened.connect(self.keeper.opened)
         self.keeper.regions_found.connect(self.tissue.put_back)
-        for name in ("view", "class_name", "opacity", "threshold", "current"):
-            getattr(state.events, name).connect(self.repaint)
-        for name in ("view", "class_name", "current"):
-            getattr(state.events, name).connect(self._follow_view)
+        self.keeper.compared.connect(self.results.compare)
         self.jobs.start(tasks.survey(), self._surveyed)
 
     def close(self) -> None:
@@ -129,6 +127,22 @@ class Controller:
             session.map_layer.visible = True
         return True
 
+    def compare_results(self) -> bool:
+        """Show the map as the difference to the result before, or to another one; or end that."""
+        session = self.state.current
+        if session is None or session.result is None:
+            return False
+        if session.compared is not None:
+            self.results.end_comparison(session)
+            return True
+        others = [item for item in session.saved if item.id != session.shown_id]
+        if not others or not session.shown_id:
+            return False
+        before = (item for item in others if item.id == session.shown_before)
+        own = next(item for item in session.saved if item.id == session.shown_id)
+        self.keeper.compare(session, own, next(before, others[0]))
+        return True
+
     def swap_results(self) -> bool:
         """Show the result that was shown before this one, to compare the two."""
         session = self.state.current
@@ -144,7 +158,7 @@ class Controller:
             return
         self.cancel(session)
         session.scores, session.outcome = None, ""
-        self._forget_result(session)
+        self.results.forget(session)
         for layer in self.slides.layers_of(session):
             if layer is not session.layer:
                 self.viewer.layers.remove(layer)
@@ -168,7 +182,7 @@ class Controller:
         if session.tissue_layer is not None:
             session.tissue_layer.visible = False  # its colour would tint the map
         session.progress = SlideProgress("Starting")
-        self._forget_result(session)
+        self.results.forget(session)
         if session.map_layer is not None:
             session.map_layer.visible = True
         run.job = self.jobs.start(
@@ -222,9 +236,11 @@ class Controller:
             if run.planned is not None and not event.total:
                 self._outline_planned(run, run.planned)
         elif isinstance(event, tasks.ModelReady):
-            run.classes = event.model.info.classes
+            info = event.model.info
+            run.classes, run.is_shares = info.classes, info.head == "patch_classifier"
         elif isinstance(event, SlidePlanned):
-            run.live, run.planned = LiveScores(event, run.classes), event
+            run.live = LiveScores(event, run.classes, is_shares=run.is_shares)
+            run.planned = event
             session.progress = SlideProgress(ANALYZING, total=event.tiles)
         elif isinstance(event, TilesDone):
             self._take_tiles(run, event)
@@ -256,31 +272,18 @@ class Controller:
         )
         if run.live is not None:
             session.scores = run.live.add(event)
-            self.paint(session)
+            self.results.paint(session)
 
     def _finish(self, run: _Run, result: SlideResult) -> None:
         run.finished = True
         session = run.session
-        self._take_result(session, result)
+        self.results.take(session, result, run.live.mask if run.live is not None else None)
         session.progress = None
         self.keeper.keep(session, result)
 
     def _show_saved(self, session: SlideSession, result: SlideResult, result_id: str) -> None:
-        self._take_result(session, result)
+        self.results.take(session, result)
         session.shown_id = result_id
-
-    def _forget_result(self, session: SlideSession) -> None:
-        session.shown_before = session.shown_id or session.shown_before
-        session.result, session.shown_id = None, ""
-        session.cards, session.cards_for, session.foremost = None, None, None
-        session.place = None
-
-    def _take_result(self, session: SlideSession, result: SlideResult | None) -> None:
-        self._forget_result(session)
-        session.result = result
-        session.scores = PatchScores.of(result) if result is not None else None
-        self.paint(session)
-        self._picture(session)
 
     def _end(self, run: _Run) -> None:
         self.runs.pop(run.session, None)
@@ -291,82 +294,20 @@ class Controller:
             return
         run.session.outcome = "Cancelled." if cancelled else "The analysis ended with an error."
         if run.before is not None or run.live is None:
-            self._take_result(run.session, run.before)
+            self.results.take(run.session, run.before)
         else:
-            self.paint(run.session)  # with gaps where nothing was seen
-
-    # strip
-
-    def _follow_view(self) -> None:
-        if self.state.current is not None:
-            self._picture(self.state.current)
-
-    def _picture(self, session: SlideSession) -> None:
-        """Read the patches of the strip, by attention or by evidence as the map shows it."""
-        slide, result = session.slide, session.result
-        by_class = self.state.view is HeatMapView.EVIDENCE
-        wanted = self.class_of(session) if by_class else ""
-        if slide is None or result is None or not len(result.patches):
-            return
-        if session.cards_for == wanted:
-            return
-        session.cards, session.foremost, session.place = None, None, None
-        session.cards_for = wanted
-        self.places.refresh(session)
-        self.jobs.start(
-            tasks.picture_strip(slide, result, wanted),
-            partial(self._pictured, session, result, wanted),
-        )
-
-    def _pictured(
-        self, session: SlideSession, result: SlideResult, wanted: str, event: object
-    ) -> None:
-        current = session.result is result and session.cards_for == wanted
-        if isinstance(event, Foremost) and current:
-            session.foremost = event
-        elif isinstance(event, tuple) and current:
-            session.cards = event
+            self.results.paint(run.session)  # with gaps where nothing was seen
 
     # map
 
-    def look(self, session: SlideSession) -> MapLook:
-        """Return how the map of a slide is to be shown."""
-        state = self.state
-        return MapLook(state.view, self.class_of(session), state.opacity, state.threshold)
-
     def class_of(self, session: SlideSession) -> str:
-        """Return the class whose evidence is shown: the chosen one, else the predicted one."""
-        classes = session.scores.classes if session.scores is not None else ()
-        if self.state.class_name in classes:
-            return self.state.class_name
-        predicted = session.result.predicted if session.result is not None else None
-        return predicted or (classes[0] if classes else "")
+        """Return the class whose evidence is shown."""
+        return self.results.class_of(session)
 
     def show_evidence(self, class_name: str) -> None:
         """Show what speaks for a class."""
         self.state.class_name = class_name
         self.state.view = HeatMapView.EVIDENCE
-
-    def repaint(self) -> None:
-        """Show the map of the current slide as the state says."""
-        if self.state.current is not None:
-            self.paint(self.state.current)
-
-    def paint(self, session: SlideSession) -> None:
-        """Bring a slide's map layer up to date; without values it has none."""
-        scores, there = session.scores, session.layer in self.viewer.layers
-        if scores is not None and session.mpp is not None and there:
-            before = session.map_layer
-            show_map(self.viewer, session, scores, self.look(session))
-            if session.map_layer is not before and session.map_layer is not None:
-                session.map_layer.events.opacity.connect(partial(self._follow_opacity, session))
-        elif session.map_layer in self.viewer.layers:
-            self.viewer.layers.remove(session.map_layer)
-
-    def _follow_opacity(self, session: SlideSession, event: Any) -> None:
-        """Take over what the user sets with napari's own slider."""
-        if session is self.state.current:
-            self.state.opacity = float(event.source.opacity)
 
     # export
 

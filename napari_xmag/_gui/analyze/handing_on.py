@@ -1,9 +1,11 @@
 """What lies below the panel: exports, reports, and a layout that leaves room for the slide."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QWidget
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.controller import Controller
@@ -12,7 +14,10 @@ from napari_xmag._gui.analyze.report_dialog import ReportDialog, ReportSettings
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.notices import tell_error, tell_written
 from napari_xmag.errors import XmagError
+from napari_xmag.export.folder import NAMES
+from napari_xmag.export.occupant import occupant
 from napari_xmag.export.result_folders import ResultFolders, result_name
+from napari_xmag.filenames import REPORT_HTML, REPORT_PDF, REVIEW
 from napari_xmag.review.store import remember_reviewer, reviewer
 
 
@@ -73,14 +78,43 @@ class HandingOn(QWidget):
             return
         bounds = session.slide.bounds
         dialog = ExportDialog(self._folder(session), bool(bounds.x or bounds.y), self)
-        dialog.accepted.connect(lambda: self._export(dialog))
+        dialog.accepted.connect(lambda: self._export(session, dialog))
         dialog.finished.connect(dialog.deleteLater)
         self.export_dialog = dialog
         dialog.open()  # not exec: the window stays alive behind it
 
-    def _export(self, dialog: ExportDialog) -> None:
-        if dialog.settings is not None:
-            self._control.export(dialog.settings.folder, dialog.settings.origin)
+    def _export(self, session: SlideSession, dialog: ExportDialog) -> None:
+        settings = dialog.settings
+        if settings is not None:
+            write = partial(self._control.export, origin=settings.origin)
+            self._into(session, settings.folder, (*NAMES, REVIEW), write, self._ask_export)
+
+    def _into(
+        self,
+        session: SlideSession,
+        folder: Path,
+        names: Sequence[str],
+        write: Callable[[Path], None],
+        ask_again: Callable[[], None],
+    ) -> None:
+        """Write into a folder, or ask for another one where something else's files lie in it."""
+        fingerprint = str((session.slide_metadata or {}).get("fingerprint", ""))
+        found = occupant(folder, fingerprint, names)
+        if not found:
+            write(folder)
+            return
+        free = ResultFolders(folder.parent).suggest(folder.name, fingerprint)
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("The folder is taken")
+        box.setText(f"{folder} holds {found}. Nothing of it will be replaced.")
+        take = box.addButton(f"Use {free.name}", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton("Choose another folder …", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(take)
+        box.buttonClicked.connect(lambda button: write(free) if button is take else ask_again())
+        box.finished.connect(box.deleteLater)
+        self.question = box
+        box.open()
 
     def _ask_report(self) -> None:
         session = self._control.state.current
@@ -101,19 +135,18 @@ class HandingOn(QWidget):
                 remember_reviewer(settings.reviewer)
             except XmagError as error:
                 tell_error(error)
-        request = tasks.ReportRequest(
-            slide,
-            result,
-            session.reviews,
-            control.state.view,
-            control.class_of(session),
-            settings.reviewer,
-            settings.folder,
-        )
+        view, name = control.state.view, control.class_of(session)
 
-        def done(event: object) -> None:
-            if isinstance(event, tasks.Exported):
-                name = session.path.name
-                tell_written(f"The report on {name} was saved in {settings.folder}", event.files)
+        def write(folder: Path) -> None:
+            request = tasks.ReportRequest(
+                slide, result, session.reviews, view, name, settings.reviewer, folder
+            )
+            words = f"The report on {session.path.name} was saved in {folder}"
+            control.jobs.start(tasks.report(request), partial(_tell, words))
 
-        control.jobs.start(tasks.report(request), done)
+        self._into(session, settings.folder, (REPORT_HTML, REPORT_PDF), write, self._ask_report)
+
+
+def _tell(words: str, event: object) -> None:
+    if isinstance(event, tasks.Exported):
+        tell_written(words, event.files)

@@ -13,7 +13,7 @@ from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import XmagError
 from napari_xmag.review.history import ReviewHistory
-from napari_xmag.review.store import ReviewStore, ViewState
+from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
 from napari_xmag.slide.tissue import TissueChoice
 
 _SETTLED_MS = 300
@@ -40,9 +40,12 @@ class Keeper:
     ----------
     regions_found
         Carries a slide, the polygons that were drawn on it, and the part that was chosen.
+    compared
+        Carries a slide, a result to compare with, and what both results are called.
     """
 
     regions_found = Signal(SlideSession, tuple, str)
+    compared = Signal(SlideSession, SlideResult, tuple)
 
     def __init__(
         self,
@@ -127,6 +130,17 @@ class Keeper:
                 self._show(session, event, result_id)
 
         self._jobs.start(tasks.load_result(session.store, result_id), loaded)
+
+    def compare(self, session: SlideSession, own: SavedResult, other: SavedResult) -> None:
+        """Load another result, to show what differs from it in the one that is shown."""
+        if session.store is None:
+            return
+
+        def loaded(event: object) -> None:
+            if isinstance(event, SlideResult) and session.shown_id == own.id:
+                self.compared.emit(session, event, (own.words, other.words))
+
+        self._jobs.start(tasks.load_result(session.store, other.id), loaded)
 
     def delete(self, session: SlideSession, result_id: str) -> None:
         """Remove a saved result; the newest of the others is shown in its place."""

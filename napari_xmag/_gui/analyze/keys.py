@@ -55,6 +55,7 @@ def review_keys(
         CanvasKey(("+", "="), "map more opaque", lambda: fade(control, _OPACITY_STEP)),
         CanvasKey(("-",), "map less opaque", lambda: fade(control, -_OPACITY_STEP)),
         CanvasKey(("B",), "the result before, and back", control.swap_results),
+        CanvasKey(("D",), "what differs from the result before", control.compare_results),
         CanvasKey(("H",), "whole slide", control.whole_slide),
         CanvasKey(("Escape",), "cancel the analysis", control.cancel),
         CanvasKey(("?",), "show the keys", helped),

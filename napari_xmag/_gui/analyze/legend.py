@@ -7,33 +7,34 @@ from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_xmag._gui.analyze.map_layer import colormap
-from napari_xmag._gui.analyze.scores import PatchScores
-from napari_xmag._gui.shared.section import bold, text_color
+from napari_xmag._gui.analyze.map_layer import MapLook, colormap
+from napari_xmag._gui.analyze.scores import PatchScores, shown_values
+from napari_xmag._gui.analyze.state import Compared, SlideSession
+from napari_xmag._gui.shared.section import Words, bold, text_color
 from napari_xmag.analyze.heatmap import HeatMapView
-from napari_xmag.layer_data import map_limits
+from napari_xmag.export.palette import evidence_scale
 
 _BAR_PX = 14
 
 
 @dataclass(frozen=True, slots=True)
 class LegendWords:
-    """A legend's text: title, both ends, and a sentence below."""
+    """A legend's text: title, both ends, a sentence, and for a difference what is compared."""
 
     title: str
     low: str
     high: str
     sentence: str
+    compared: str = ""
 
 
 def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> LegendWords:
     """Say what a view's colours mean for these patches."""
-    low, high = map_limits(view, scores.values(view, class_name))
     if view is HeatMapView.RANK:
         return LegendWords(
             "Attention (rank)",
-            "least attention",
-            "most attention",
+            "lowest rank",
+            "highest rank",
             "The patches of this slide ranked by attention. Half of them are always in the upper "
             "half, even if nothing stands out.",
         )
@@ -41,19 +42,40 @@ def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> Leg
         return LegendWords(
             "Attention (raw)",
             "0 %",
-            f"{100 * high:.3g} %",
+            f"{100 * shown_values(scores, view, class_name).high:.3g} %",
             "Share of the model's attention that each patch receives. All patches add up to 100 %.",
         )
+    scale = evidence_scale(is_shares=scores.is_shares)
     return LegendWords(
         f"Evidence for “{class_name}”",
-        f"{_signed(low)} against",
-        f"for {_signed(high)}",
-        f"What each patch adds to the score of “{class_name}”. The sum is the score of the slide.",
+        f"≤ −{scale:g} against",
+        f"for ≥ +{scale:g}",
+        f"What each patch adds to the score of “{class_name}”, on one scale for all slides: the "
+        "score that the slide would have if every patch added as much. The mean of the map is the "
+        "score.",
     )
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2g}".replace("-", "−")
+def difference_words(
+    scores: PatchScores, view: HeatMapView, class_name: str, compared: Compared
+) -> LegendWords:
+    """Say what the colours mean where the map is the difference of two results."""
+    high = shown_values(scores, view, class_name, compared.scores).high
+    if view is HeatMapView.EVIDENCE:
+        unit, top = "in the slide's score", f"{evidence_scale(is_shares=scores.is_shares):g}"
+    elif view is HeatMapView.RANK:
+        unit, top = "in percentage points of rank", "100"
+    else:
+        unit, top = "in percentage points of attention", f"{100 * high:.3g}"
+    title = legend_words(scores, view, class_name).title
+    return LegendWords(
+        f"Difference A − B: {title}",
+        f"−{top} more in B",
+        f"more in A +{top}",
+        f"What A shows less what B shows of each patch, {unit}, only where both have a patch.",
+        f"A: {compared.own_words}\nB: {compared.words}\n{unit[:1].upper()}{unit[1:]}; only where "
+        "both have a patch.",
+    )
 
 
 class ColorBar(QWidget):
@@ -61,7 +83,7 @@ class ColorBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._view = HeatMapView.RANK
+        self._diverging = False
         self._threshold = 0.0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
@@ -69,14 +91,14 @@ class ColorBar(QWidget):
         """Return a flat strip."""
         return QSize(200, _BAR_PX)
 
-    def show_view(self, view: HeatMapView, threshold: float) -> None:
-        """Take the colours of a view."""
-        self._view, self._threshold = view, threshold
+    def show_colors(self, threshold: float, *, diverging: bool) -> None:
+        """Take other colours, and hide what is weaker than the threshold."""
+        self._diverging, self._threshold = diverging, threshold
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the colours."""
-        colors = (255 * colormap(self._view).map(np.linspace(0, 1, 256))).astype(np.uint8)
+        colors = (255 * colormap(self._diverging).map(np.linspace(0, 1, 256))).astype(np.uint8)
         row = np.ascontiguousarray(colors[None])
         picture = QImage(row.data, 256, 1, 4 * 256, QImage.Format.Format_RGBA8888)
         painter = QPainter(self)
@@ -87,20 +109,21 @@ class ColorBar(QWidget):
 
     def _hidden(self) -> QRect:
         width = self.width()
-        if self._view is HeatMapView.EVIDENCE:
+        if self._diverging:
             half = round(width * self._threshold / 2)
             return QRect(width // 2 - half, 0, 2 * half, self.height())
         return QRect(0, 0, round(width * self._threshold), self.height())
 
 
 class Legend(QWidget):
-    """Colour bar, ends and meaning of the map that is shown; a title while it is incomplete."""
+    """Colour bar, ends and meaning of the map that is shown; a title where it needs one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.title = bold(QLabel())
+        self.title = bold(Words())
         self.bar = ColorBar()
         self.low, self.high = QLabel(), QLabel()
+        self.compared = Words()
         ends = QHBoxLayout()
         ends.addWidget(self.low)
         ends.addStretch()
@@ -111,15 +134,27 @@ class Legend(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.bar)
         layout.addLayout(ends)
+        layout.addWidget(self.compared)
 
     def show_map(
-        self, scores: PatchScores, view: HeatMapView, class_name: str, threshold: float, note: str
+        self,
+        session: SlideSession,
+        scores: PatchScores,
+        look: MapLook,
+        note: str,
     ) -> None:
-        """Explain the map."""
-        words = legend_words(scores, view, class_name)
+        """Explain the map of a slide."""
+        view, name, other = look.view, look.class_name, session.compared
+        if other is None:
+            words = legend_words(scores, view, name)
+        else:
+            words = difference_words(scores, view, name, other)
+        # without a note the choosers above say the same
         self.title.setText(f"{words.title}{note}")
+        self.title.setVisible(bool(note) or other is not None)
         self.low.setText(words.low)
         self.high.setText(words.high)
-        self.title.setVisible(bool(note))  # else the choosers above say the same
+        self.compared.say(words.compared)
         self.setToolTip(f"{words.title}. {words.sentence}")
-        self.bar.show_view(view, threshold)
+        diverging = other is not None or view is HeatMapView.EVIDENCE
+        self.bar.show_colors(look.threshold, diverging=diverging)

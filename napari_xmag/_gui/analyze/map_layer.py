@@ -9,12 +9,18 @@ from napari.layers import Image, Shapes
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 
-from napari_xmag._gui.analyze.scores import PatchScores
+from napari_xmag._gui.analyze.scores import PatchScores, Shown, shown_values
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
-from napari_xmag.analyze.heatmap import HeatMapView, fill_between, heat_map
+from napari_xmag.analyze.heatmap import (
+    HeatMap,
+    HeatMapView,
+    fill_between,
+    heat_map,
+    on_tissue,
+)
 from napari_xmag.geometry import Box
-from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors, map_limits
+from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors
 
 _MARK_COLOR = "#ffe600"
 
@@ -30,9 +36,9 @@ class MapLook:
 
 
 @cache
-def colormap(view: HeatMapView) -> Colormap:
-    """Return the colours of a view: those of the exported pictures; glass is transparent."""
-    return Colormap(**map_colors(view))
+def colormap(diverging: bool) -> Colormap:
+    """Return the colours of a map: those of the exported pictures; glass is transparent."""
+    return Colormap(**map_colors(HeatMapView.EVIDENCE if diverging else HeatMapView.RANK))
 
 
 def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> NDArray[np.float32]:
@@ -48,41 +54,50 @@ def show_map(
     """Make or update the session's map layer; a slide that is not open has none.
 
     A layer of the right size is filled in place: replacing its data would make napari measure all
-    layers anew a few times a second.
+    layers anew a few times a second. Only tissue has colour, where it is known.
     """
     slide = session.slide
     if slide is None:
         return
-    values = scores.values(look.view, look.class_name)
-    low, high = map_limits(look.view, values)
-    # while it runs, the whole slide is roughly coloured as soon as a few tiles everywhere are in
-    runs = session.progress is not None and not scores.final
-    shown = fill_between(scores.grid, values) if runs else values
-    picture = heat_map(scores.grid, hide_below(shown, high, look.threshold))
+    other = session.compared.scores if session.compared is not None else None
+    shown = shown_values(scores, look.view, look.class_name, other)
+    picture = _picture(scores, shown, look.threshold, runs=session.progress is not None)
     layer = session.map_layer
     arguments = map_arguments(slide, picture)
     place = placed(session.layer, arguments["scale"], arguments["translate"])
-    if layer is None or layer.data.shape != picture.pixels.shape:
-        drop_layer(viewer, layer)
-        layer = Image(picture.pixels, contrast_limits=(low, high), **arguments | place)
+    if layer is None or layer not in viewer.layers:
+        limits = shown.low, shown.high
+        layer = Image(picture.pixels, contrast_limits=limits, **arguments | place)
         session.map_layer = layer
-        _style(layer, look, low, high)
+        _style(layer, look, shown)
         add_quietly(viewer, layer)
         return
-    layer.data[...] = picture.pixels
+    if layer.data.shape == picture.pixels.shape:
+        layer.data[...] = picture.pixels
+    else:
+        layer.data = picture.pixels
     for name in ("scale", "translate"):
         if not np.array_equal(getattr(layer, name), place[name]):
             setattr(layer, name, place[name])
-    _style(layer, look, low, high)
+    _style(layer, look, shown)
     layer.refresh(extent=False, highlight=False)
 
 
-def _style(layer: Image, look: MapLook, low: float, high: float) -> None:
-    if layer.colormap.name != colormap(look.view).name:
-        layer.colormap = colormap(look.view)
-    if tuple(layer.contrast_limits) != (low, high):
-        layer.contrast_limits_range = (low, high)
-        layer.contrast_limits = (low, high)
+def _picture(scores: PatchScores, shown: Shown, threshold: float, *, runs: bool) -> HeatMap:
+    # while it runs, the whole slide is roughly coloured as soon as a few tiles everywhere are in
+    rough = runs and not scores.final
+    values = fill_between(scores.grid, shown.values) if rough else shown.values
+    picture = heat_map(scores.grid, hide_below(values, shown.high, threshold))
+    return picture if scores.mask is None else on_tissue(picture, scores.mask)
+
+
+def _style(layer: Image, look: MapLook, shown: Shown) -> None:
+    colors = colormap(shown.diverging)
+    if layer.colormap.name != colors.name:
+        layer.colormap = colors
+    if tuple(layer.contrast_limits) != (shown.low, shown.high):
+        layer.contrast_limits_range = (shown.low, shown.high)
+        layer.contrast_limits = (shown.low, shown.high)
     if layer.opacity != look.opacity:
         layer.opacity = look.opacity
 

@@ -6,6 +6,7 @@ from superqt import QLabeledSlider
 from superqt.utils import qthrottled, signals_blocked
 
 from napari_xmag._gui.analyze.legend import Legend
+from napari_xmag._gui.analyze.map_layer import MapLook
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.chooser import Chooser
@@ -94,9 +95,8 @@ class MapPanel(QWidget):
         self.classes.offer([(name, name) for name in scores.classes], class_name)
         _set_quietly(self.opacity, round(100 * state.opacity))
         _set_quietly(self.threshold, round(100 * state.threshold))
-        self.legend.show_map(
-            scores, state.view, class_name, state.threshold, _note(session, scores)
-        )
+        look = MapLook(state.view, class_name, state.opacity, state.threshold)
+        self.legend.show_map(session, scores, look, _note(session, scores))
 
 
 def _note(session: SlideSession, scores: PatchScores) -> str:

@@ -19,24 +19,32 @@ class ResultChooser(QWidget):
 
     Attributes
     ----------
-    chosen, swap_asked, delete_asked
-        A result's id; the result before; an id to delete.
+    chosen, swap_asked, difference_asked, delete_asked
+        A result's id; the result before; the difference to it, or no longer; an id to delete.
     stale
         Says that the chosen model has not made the result that is shown.
     """
 
     chosen = Signal(str)
     swap_asked = Signal()
+    difference_asked = Signal()
     delete_asked = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self.results = Chooser("The results of this slide that are kept. B shows the one before.")
         self.results.activated.connect(lambda _: self.chosen.emit(self.results.currentData()))
-        self.swap, self.delete = QToolButton(), QToolButton()
+        self.swap, self.difference, self.delete = QToolButton(), QToolButton(), QToolButton()
         self.swap.setText("A/B")
         self.swap.setToolTip("Show the result that was shown before, to compare the two (B).")
         self.swap.clicked.connect(self.swap_asked)
+        self.difference.setText("A−B")
+        self.difference.setCheckable(True)
+        self.difference.setToolTip(
+            "Show on the map what differs from the result that was shown before (D)."
+        )
+        self.difference.setAccessibleName("Difference to the result before")
+        self.difference.clicked.connect(self.difference_asked)
         self.delete.setText("✕")
         self.delete.setToolTip("Delete this result. Your marks and comments are kept.")
         self.delete.setAccessibleName("Delete this result")
@@ -47,6 +55,7 @@ class ResultChooser(QWidget):
         row.setSpacing(4)
         row.addWidget(self.results, 1)
         row.addWidget(self.swap)
+        row.addWidget(self.difference)
         row.addWidget(self.delete)
         self.stale = Words()
         layout = QVBoxLayout(self)
@@ -63,6 +72,8 @@ class ResultChooser(QWidget):
         self.results.offer([(item.words, item.id) for item in saved], shown)
         before = session.shown_before if session is not None else ""
         self.swap.setEnabled(before in {item.id for item in saved})
+        self.difference.setEnabled(bool(shown) and len(saved) > 1)
+        self.difference.setChecked(session is not None and session.compared is not None)
         self.delete.setEnabled(bool(shown))
         self.stale.say(stale)
 

@@ -19,7 +19,7 @@ from napari_xmag.review.history import ReviewHistory
 from napari_xmag.review.store import ReviewStore, SavedResult
 from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.tissue import TissueChoice
+from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 if TYPE_CHECKING:
     from typing import ClassVar
@@ -77,6 +77,23 @@ class PatchCard:
     pixels: NDArray[np.uint8] | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Another result of a slide, with which the one that is shown is compared.
+
+    Attributes
+    ----------
+    scores
+        Values of its patches.
+    own_words, words
+        What the shown result is called, and this one.
+    """
+
+    scores: PatchScores
+    own_words: str
+    words: str
+
+
 @evented(connect_child_events=False)
 @dataclass(eq=False, repr=False)
 class SlideSession:
@@ -123,6 +140,10 @@ class SlideSession:
         Keep all this; None until the slide is open.
     saved, shown_id, shown_before
         The results that are kept, the newest first; which of them is shown, and which was before.
+    compared
+        With which result the shown one is compared; None where the map is its own.
+    tissue_of_result
+        The tissue that the shown result was made of, as far as it is known.
     map_layer, tissue_layer, regions_layer, mark_layer
         Layers made for this slide, while they are in the viewer.
     """
@@ -152,6 +173,8 @@ class SlideSession:
     saved: tuple[SavedResult, ...] = ()
     shown_id: str = ""
     shown_before: str = ""
+    compared: Compared | None = None
+    tissue_of_result: TissueMask | None = None
     map_layer: "Image | None" = None
     tissue_layer: "Labels | None" = None
     regions_layer: "Shapes | None" = None

@@ -20,6 +20,7 @@ from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.accelerators import accelerator_possible
 from napari_xmag.review.evidence import Foremost, foremost
@@ -209,6 +210,28 @@ def label_and_macro(path: Path) -> Generator[Waiting | Beside, None, None]:
 def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueMask, None, None]:
     """Find the tissue, to be shown."""
     yield (yield from awaited(lambda: request.mask(slide), "Finding tissue"))
+
+
+def tissue_again(
+    slide: Slide, result: SlideResult, regions: Sequence[NDArray[np.float64]]
+) -> Generator[Waiting | TissueMask | None, None, None]:
+    """Find the tissue of an earlier result again; None where it cannot be the same.
+
+    Parameters
+    ----------
+    regions
+        Polygons that are drawn on the slide now, each (N, 2) as x, y in level-0 pixels.
+    """
+    choice = result.tissue.get("choice")
+    if choice == TissueChoice.REGIONS and regions:
+        request = TissueRequest(TissueChoice.REGIONS, polygons=tuple(regions))
+    elif choice in (TissueChoice.AUTO, TissueChoice.WHOLE):
+        request = TissueRequest(TissueChoice(choice))
+    else:
+        return
+    mask = yield from awaited(lambda: request.mask(slide), "Finding the tissue")
+    if tissue_used(slide, mask) == result.tissue:
+        yield mask
 
 
 def run(

@@ -163,6 +163,7 @@ class AnalyzeWidget(Docked):
         self.map.threshold_set.connect(lambda value: setattr(state, "threshold", value))
         self.kept.chosen.connect(self._choose_result)
         self.kept.swap_asked.connect(lambda: control.swap_results())
+        self.kept.difference_asked.connect(lambda: control.compare_results())
         self.kept.delete_asked.connect(self._delete_result)
         self.strip.clicked.connect(lambda place: control.places.go_to(place))
         self.strip.judged.connect(lambda place, verdict: control.places.judge(place, verdict))
@@ -214,6 +215,7 @@ class AnalyzeWidget(Docked):
             "reviews": self._show_reviews,
             "saved": self._show_prediction,
             "shown_id": self._show_prediction,
+            "compared": self._show_compared,
         }.get(info.signal.name, _nothing)()
 
     def _show_all(self) -> None:
@@ -293,6 +295,10 @@ class AnalyzeWidget(Docked):
     def _show_prediction(self) -> None:
         chosen = self.controller.entry_of(self.state.model)
         self.result.show_session(self.state.current, chosen)
+
+    def _show_compared(self) -> None:
+        self._show_prediction()
+        self._show_map()
 
     def _show_strip(self) -> None:
         self.strip.show_session(self.state.current)

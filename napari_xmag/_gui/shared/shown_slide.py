@@ -8,7 +8,15 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
 from psygnal import Signal
 
-from napari_xmag.layer_data import METADATA_KEY, SlideKey, layer_metadata, slide_key, slide_path
+from napari_xmag.layer_data import (
+    METADATA_KEY,
+    SlideKey,
+    bear_units,
+    layer_metadata,
+    own_units,
+    slide_key,
+    slide_path,
+)
 
 DRAWN_ROLE = "drawn"
 """Role of what the user drew over a slide with napari's own tools."""
@@ -71,6 +79,7 @@ class ShownSlide:
         """Bring a slide in sight, alone; ``fit`` moves the camera so that all of it is seen."""
         other = layer is not self.layer
         self.layer = layer
+        self.share_units()
         with self._quiet():
             for each in self._viewer.layers:
                 _arrange(each, slide_key(layer))
@@ -79,6 +88,14 @@ class ShownSlide:
             self.fit()
         if other:
             self.changed.emit(layer)
+
+    def share_units(self) -> None:
+        """Let all layers that belong to slides bear the units of the one in sight."""
+        if self.layer is not None:
+            units = own_units(self.layer)
+            for each in self._viewer.layers:
+                if slide_key(each) is not None:
+                    bear_units(each, units)
 
     def fit(self) -> None:
         """Move the camera so that the whole slide in sight is seen."""
@@ -108,10 +125,12 @@ class ShownSlide:
         if _is_slide(layer):
             if layer.visible or self.layer is None:
                 self.show(layer)
+            self.share_units()
             return
         if shown is not None and slide_key(layer) is None and isinstance(layer, _DRAWN):
             layer.metadata.update(layer_metadata(shown.path, DRAWN_ROLE, shown.image))
         if shown is not None:
+            self.share_units()
             with self._quiet():
                 _arrange(layer, shown)
 

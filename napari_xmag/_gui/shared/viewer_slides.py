@@ -136,6 +136,7 @@ class ViewerSlides(Generic[_Slide]):
         mpp = event.slide.mpp
         if mpp is not None and (old is not None or not is_calibrated(record.layer)):
             calibrate(record.layer, mpp)
+            self.shown.share_units()
             if record is self._current:
                 self.shown.fit()
         self._take_opened(record, event)

@@ -33,6 +33,7 @@ class CohortKeeper:
         self._state = state
         self._jobs = jobs
         self._job: Job | None = None
+        self._making: Job | None = None
         self._seen: dict[tasks.SlideKey, CheckedSlide] = {}
         self._regions: dict[tasks.SlideKey, int] = {}
         self._plain: tuple[Problem, ...] = ()
@@ -50,15 +51,22 @@ class CohortKeeper:
 
     def make_examples(self, folder: Path) -> None:
         """Make example slides and take their table."""
-        self._begin("Creating example slides …", tasks.make_examples(folder))
+        self._state.made = 0, 0
+        self._making = self._begin("Creating example slides …", tasks.make_examples(folder))
 
-    def _begin(self, words: str, work: Generator[object, None, None]) -> None:
+    def stop_making(self) -> None:
+        """Make no more example slides; those that lie there are kept."""
+        if self._making is not None:
+            self._making.stop()
+
+    def _begin(self, words: str, work: Generator[object, None, None]) -> Job:
         self._state.busy_words = words
         self._state.note = ""
-        self._jobs.start(work, self._hear_rows, self._rows_end, self._tell)
+        return self._jobs.start(work, self._hear_rows, self._rows_end, self._tell)
 
     def _hear_rows(self, event: object) -> None:
         if isinstance(event, tasks.ExampleMade):
+            self._state.made = event.done, event.total
             self._state.busy_words = f"Creating example slides: {event.done} of {event.total}"
         elif isinstance(event, tasks.CohortRead):
             self._seen.clear()  # whoever opens a table again may have mended its slides
@@ -67,6 +75,10 @@ class CohortKeeper:
             self.take(event.rows)
 
     def _rows_end(self) -> None:
+        if self._making is not None and self._making.stopping and self._state.made is not None:
+            done, total = self._state.made
+            self._state.note = f"Cancelled. {done} of {total} example slides were created."
+        self._making, self._state.made = None, None
         self._state.busy_words = ""
 
     def _tell(self, error: Exception) -> None:

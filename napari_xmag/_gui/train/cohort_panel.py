@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
+    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -42,6 +43,8 @@ class CohortPanel(QWidget):
     ----------
     open_asked, save_asked, examples_asked
         With the path that the user chose.
+    stop_asked
+        No more example slides are to be made.
     add_asked
         Slide and label.
     """
@@ -49,6 +52,7 @@ class CohortPanel(QWidget):
     open_asked = Signal(object)
     save_asked = Signal(object)
     examples_asked = Signal(object)
+    stop_asked = Signal()
     add_asked = Signal(object, str)
     removal_asked = Signal(object)
 
@@ -66,6 +70,7 @@ class CohortPanel(QWidget):
         layout.setContentsMargins(0, 6, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(self._files())
+        layout.addLayout(self._progress())
         layout.addWidget(self.hint)
         layout.addWidget(self.table, 1)
         layout.addStretch()  # in place of the table while there is none
@@ -89,10 +94,23 @@ class CohortPanel(QWidget):
             "out training. They show no disease."
         )
         self.examples_button.clicked.connect(self._examples)
+        self.making = QProgressBar()
+        self.making.setAccessibleName("Example slides created")
+        self.stop_button = QPushButton("Cancel")
+        self.stop_button.setToolTip("Create no more example slides; those that exist are kept.")
+        self.stop_button.clicked.connect(self.stop_asked)
+        for widget in (self.making, self.stop_button):
+            widget.hide()
         row = QHBoxLayout()
         for button in (self.open_button, self.save_button, self.examples_button):
             row.addWidget(button)
         row.addStretch()
+        return row
+
+    def _progress(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.addWidget(self.making, 1)
+        row.addWidget(self.stop_button)
         return row
 
     def _summary(self) -> QHBoxLayout:
@@ -167,6 +185,11 @@ class CohortPanel(QWidget):
         self.summary.say(_summary_words(state))
         self.remove_button.setVisible(bool(state.rows))
         self.note.say(state.busy_words or state.note or state.draw_problem)
+        for widget in (self.making, self.stop_button):
+            widget.setVisible(state.made is not None)
+        done, total = state.made or (0, 0)
+        self.making.setRange(0, total)
+        self.making.setValue(done)
         for button in (self.open_button, self.examples_button):
             button.setEnabled(not state.busy_words)
 

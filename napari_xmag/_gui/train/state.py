@@ -79,6 +79,8 @@ class TrainState:
         A remark on the cohort.
     busy_words
         What goes on with the cohort (reading, making examples); empty when nothing does.
+    made
+        Of example slides that are being made, how many lie there and how many will; else None.
     encoders
         Models whose encoder can be taken.
     encoder
@@ -111,6 +113,7 @@ class TrainState:
     table: Path | None = None
     note: str = ""
     busy_words: str = ""
+    made: tuple[int, int] | None = None
     encoders: tuple[Any, ...] = ()
     encoder: str = ""
     config: "TrainConfig | None" = None

@@ -107,6 +107,7 @@ class TrainWidget(BesideAnalyze):
         self.cohort.open_asked.connect(control.cohort.open_table)
         self.cohort.save_asked.connect(control.cohort.save_table)
         self.cohort.examples_asked.connect(control.cohort.make_examples)
+        self.cohort.stop_asked.connect(control.cohort.stop_making)
         self.cohort.add_asked.connect(self.add)
         self.cohort.removal_asked.connect(control.cohort.remove)
         self.cohort.table.cohort.edited.connect(control.cohort.edit)

@@ -183,6 +183,9 @@ class WorklistWidget(BesideAnalyze):
         if before is not None and before != row.key:
             desk.close_slide(*before)
         self.view.selectRow(self.table.place_of(row.key))
+        window = self.main_window()
+        if window is not None:
+            window.setFocus()  # napari hands keys that reach its window to the canvas
 
     def toggle_reviewed(self) -> bool:
         """Tick the slide that is looked at, or take the tick back."""

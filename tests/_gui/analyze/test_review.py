@@ -5,16 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
+from napari_xmag.analyze.result import SlideResult
 from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.tissue import TissueChoice
-from tests._gui.window import Window
+from tests._gui.window import Window, colours_of
 
 pytestmark = pytest.mark.window
 
@@ -83,6 +86,18 @@ def test_escape_cancels_from_the_canvas(window: Window, sample: Path) -> None:
     assert session.outcome == "Cancelled."
 
 
+def _check_difference(session: SlideSession, one: SlideResult, other: SlideResult) -> None:
+    """Compare patch by patch: both results have the same grid."""
+    ranks = [attention_rank(result.patches.attention) for result in (one, other)]
+    places = zip(other.patches.row, other.patches.column, strict=True)
+    theirs = dict(zip(places, ranks[1], strict=True))
+    patches = one.patches
+    mine = zip(patches.row, patches.column, strict=True)
+    expected = [rank - theirs.get(at, np.nan) for rank, at in zip(ranks[0], mine, strict=True)]
+    np.testing.assert_allclose(colours_of(session, patches), expected, atol=1e-6)
+    assert tuple(session.map_layer.contrast_limits) == (-1, 1)
+
+
 def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     session = window.open(pyramid_slide)
     first = window.analyze().result
@@ -107,6 +122,20 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     assert session.said[patch].verdict is Verdict.RIGHT
     assert kept.results.count() == 2
     assert second.tissue_words in kept.results.itemText(0)
+
+    shown, other = session.result, second
+    window.type("D")
+    window.wait(lambda: session.compared is not None)
+    assert kept.difference.isChecked()
+    legend = window.widget.map.legend
+    assert legend.title.text() == "Difference A − B: Attention (rank)"
+    assert f"B: {session.saved[0].words}" in legend.compared.text()
+    _check_difference(session, shown, other)
+    kept.difference.click()
+    assert session.compared is None
+    expected = attention_rank(shown.patches.attention)
+    np.testing.assert_array_equal(colours_of(session, shown.patches), expected)
+    assert not legend.compared.isVisible()
 
     kept.delete.click()
     window.wait(lambda: len(session.saved) == 1)

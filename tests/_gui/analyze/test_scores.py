@@ -1,16 +1,18 @@
 """Values of tiles, live and final, agree with the engine's result."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from napari_xmag._gui.analyze.map_layer import hide_below
 from napari_xmag._gui.analyze.run_panel import in_words
-from napari_xmag._gui.analyze.scores import LiveScores, PatchScores
+from napari_xmag._gui.analyze.scores import LiveScores, PatchScores, shown_values
 from napari_xmag._gui.analyze.state import SlideProgress
 from napari_xmag.analyze import HeatMapView, SlideFinished, SlidePlanned, TilesDone, analyze
 from napari_xmag.errors import ConfigError
+from napari_xmag.export.palette import map_limits
 from napari_xmag.figures import percent
-from napari_xmag.layer_data import map_limits
 from napari_xmag.slide.open import open_slide
 from tests.nets.students import tiny_model
 
@@ -57,15 +59,59 @@ def test_unknown_class_is_refused(run) -> None:
 def test_threshold_hides_weak_evidence_of_either_sign() -> None:
     values = np.array([-2, -0.5, 0, 0.5, 1, np.nan], np.float32)
     low, high = map_limits(HeatMapView.EVIDENCE, values)
-    assert (low, high) == (-2, 2)
+    assert (low, high) == (-2, 2)  # ±10, shared out among five patches
+    assert map_limits(HeatMapView.EVIDENCE, values, is_shares=True) == (-0.2, 0.2)
     kept = np.isfinite(hide_below(values, high, 0.5))
     assert kept.tolist() == [True, False, False, False, True, False]
+
+
+@dataclass
+class Grid:
+    """Patches of one size in a row or a square."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    shape: tuple[int, int]
+    stride_x: float
+    origin_x: float = 0.0
+    origin_y: float = 0.0
+
+    @property
+    def stride_y(self) -> float:
+        """As wide as high."""
+        return self.stride_x
+
+
+def test_a_difference_is_taken_where_both_have_a_patch() -> None:
+    # two patches of 200 px; the other result has the first of them, as four of 100 px
+    large = Grid(np.array([0, 0]), np.array([0, 1]), (1, 2), 200.0)
+    small = Grid(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), (2, 2), 100.0)
+    one = PatchScores(
+        large, ("a",), np.array([0.75, 0.25], np.float32), np.float32([[4], [1]]), final=True
+    )
+    other = PatchScores(
+        small, ("a",), np.full(4, 0.25, np.float32), np.float32([[1], [1], [1], [1]]), final=True
+    )
+    raw = shown_values(one, HeatMapView.RAW, "", other)
+    np.testing.assert_allclose(raw.values, [0.75 - 4 * 0.25, np.nan])  # for the same area
+    assert (raw.low, raw.high, raw.diverging) == (-0.25, 0.25, True)
+    evidence = shown_values(one, HeatMapView.EVIDENCE, "a", other)
+    np.testing.assert_allclose(evidence.values, [0, np.nan])
+    assert (evidence.low, evidence.high) == (-5, 5)
+    rank = shown_values(one, HeatMapView.RANK, "", other)
+    np.testing.assert_allclose(rank.values, [1 - 0.5, np.nan])
+    assert (rank.low, rank.high) == (-1, 1)
+    assert not shown_values(one, HeatMapView.RANK, "").diverging
 
 
 @pytest.mark.parametrize(
     ("progress", "words"),
     [
         (SlideProgress("finding the tissue"), "Finding the tissue …"),
+        (
+            SlideProgress("loading PyTorch and the model", 0, 40),
+            "40 tiles planned · loading PyTorch and the model …",
+        ),
         (
             SlideProgress("Analyzing", 312, 1250, 58.2, 16.1),
             "312 of 1250 tiles · 58 tiles/s · 16 s left",

@@ -7,14 +7,14 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_xmag._gui.analyze.state import WindowState
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.review.evidence import foremost
 from napari_xmag.review.verdicts import Verdict, by_patch, read_review
 from napari_xmag.slide.mpp_store import remembered_mpp
-from napari_xmag.slide.tissue import TissueChoice
+from napari_xmag.slide.tissue import TissueChoice, find_tissue
 from napari_xmag.zoo import save_model
-from tests._gui.window import PATIENCE, Window
+from tests._gui.window import PATIENCE, Window, colours_of, map_pixels
 from tests.nets.students import tiny_model
 
 pytestmark = pytest.mark.window
@@ -47,20 +47,24 @@ def test_analyze_to_the_end(window: Window, aperio_slide: Path) -> None:
     assert "Time: total" in window.widget.slide_metadata.rows
 
 
-def test_map_lies_on_its_tiles_and_is_clear_elsewhere(window: Window, aperio_slide: Path) -> None:
+def test_map_lies_on_its_patches_where_they_are_tissue(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
     window.analyze()
-    layer, tiles = session.map_layer, session.result.patches
+    layer, patches = session.map_layer, session.result.patches
+    rank = attention_rank(patches.attention)
+    np.testing.assert_array_equal(colours_of(session, patches), rank)
 
-    # The middle of each tile, in the slide's own pixels, is the middle of its map pixel.
-    centers = np.stack([tiles.y + tiles.height / 2, tiles.x + tiles.width / 2], axis=1) - 0.5
-    world = [session.layer.data_to_world(center) for center in centers]
-    found = np.array([layer.world_to_data(point) for point in world])
-    np.testing.assert_allclose(found, np.stack([tiles.row, tiles.column], axis=1), atol=1e-6)
-
-    on_tissue = np.zeros(layer.data.shape, bool)
-    on_tissue[tiles.row, tiles.column] = True
-    assert np.array_equal(np.isfinite(layer.data), on_tissue)
+    # A pixel has colour where it lies in a patch and, by the slide's own pixels, on tissue.
+    y, x = map_pixels(session)
+    in_patch = np.zeros(layer.data.shape, bool)
+    for patch in range(len(patches)):
+        box = patches.box(patch)
+        in_patch |= np.outer((y >= box.y) & (y < box.bottom), (x >= box.x) & (x < box.right))
+    mask = find_tissue(session.slide)
+    rows, columns = (y / mask.scale_y).astype(int), (x / mask.scale_x).astype(int)
+    on_tissue = mask.pixels[np.ix_(rows, columns)]
+    assert (in_patch & ~on_tissue).sum() > 0
+    np.testing.assert_array_equal(np.isfinite(layer.data), in_patch & on_tissue)
     assert layer.colormap.map(np.nan)[0, 3] == 0
     assert [str(unit) for unit in layer.units] == ["micrometer", "micrometer"]
 
@@ -72,12 +76,13 @@ def test_map_fills_in_while_it_runs(window: Window, sample: Path) -> None:
     known, first = session.scores.known, session.map_layer.data.copy()
     assert 0 < known < len(session.scores.attention)
     # what lies between is coloured roughly
-    assert np.isfinite(first).sum() == len(session.scores.attention)
+    ground = np.isfinite(first)
     assert len(np.unique(first[np.isfinite(first)])) <= known
     assert "filling in" in window.widget.map.legend.title.text()
     window.go_on.set()
     window.wait(lambda: not np.array_equal(session.map_layer.data, first, equal_nan=True))
     window.wait(lambda: session.progress is None)
+    np.testing.assert_array_equal(np.isfinite(session.map_layer.data), ground)
 
 
 def test_cancel_ends_and_can_begin_again(window: Window, sample: Path) -> None:
@@ -92,7 +97,10 @@ def test_cancel_ends_and_can_begin_again(window: Window, sample: Path) -> None:
     assert "Cancelled" in window.widget.run.words.text()
     assert "incomplete" in window.widget.map.legend.title.text()
     # what was not seen has no colour any more
-    assert np.isfinite(session.map_layer.data).sum() == session.scores.known
+    scores, (y, x) = session.scores, map_pixels(session)
+    rows, columns = np.nonzero(np.isfinite(session.map_layer.data))
+    coloured = np.unique(scores.places(x[columns], y[rows]))
+    np.testing.assert_array_equal(coloured, np.flatnonzero(np.isfinite(scores.attention)))
     window.start()
 
 
@@ -111,7 +119,8 @@ def test_cancel_brings_the_earlier_result_back(window: Window, sample: Path) -> 
     window.wait(lambda: session.progress is None)
 
     assert session.result is before
-    assert np.isfinite(session.map_layer.data).sum() == len(before.patches)
+    rank = attention_rank(before.patches.attention)
+    np.testing.assert_array_equal(colours_of(session, before.patches), rank)
 
 
 def test_broken_model_is_told_and_the_button_comes_back(
@@ -251,12 +260,13 @@ def test_evidence_of_a_class_is_what_the_map_shows(window: Window, aperio_slide:
     panel.classes.activated.emit(1)
 
     tiles = session.result.patches
-    shown = session.map_layer.data[tiles.row, tiles.column]
+    shown = colours_of(session, tiles)
     np.testing.assert_array_equal(shown, tiles.evidence[:, 1])
     assert shown.sum() == pytest.approx(session.result.logits[1], abs=1e-4)
     assert "malignant" in panel.legend.title.text()
-    low, high = session.map_layer.contrast_limits
-    assert low == -high
+    # one scale for all slides: the mean of the colours is the score of the slide, of ±10
+    np.testing.assert_allclose(session.map_layer.contrast_limits, np.array([-10, 10]) / len(tiles))
+    assert panel.legend.high.text() == "for ≥ +10"
 
 
 def test_raw_attention_and_threshold(window: Window, aperio_slide: Path) -> None:
@@ -264,10 +274,12 @@ def test_raw_attention_and_threshold(window: Window, aperio_slide: Path) -> None
     window.analyze()
     window.widget.state.view = HeatMapView.RAW
     attention = session.result.patches.attention
-    assert np.nansum(session.map_layer.data) == pytest.approx(1, abs=1e-4)
+    patches = session.result.patches
+    assert colours_of(session, patches).sum() == pytest.approx(1, abs=1e-4)
 
     window.widget.map.threshold.setValue(95)
-    assert np.isfinite(session.map_layer.data).sum() == (attention >= 0.95 * attention.max()).sum()
+    strong = np.isfinite(colours_of(session, patches))
+    np.testing.assert_array_equal(strong, attention >= 0.95 * attention.max())
     window.widget.map.opacity.setValue(25)
     assert session.map_layer.opacity == 0.25
 

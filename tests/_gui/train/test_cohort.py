@@ -204,3 +204,24 @@ def test_slides_are_opened_once(
     edit(desk, 3, "label", "benign")
     edit(desk, 3, "label", "malignant")
     assert len(opened) == 10
+
+
+def test_making_example_slides_shows_how_far_it_is_and_can_be_cancelled(
+    desk: Desk, tmp_path: Path
+) -> None:
+    widget, folder = desk.widget, tmp_path / "examples"
+    panel = widget.cohort
+    assert not panel.stop_button.isVisible()
+    widget.controller.cohort.make_examples(folder)
+    desk.wait(lambda: widget.state.made and widget.state.made[0] >= 1)
+    assert panel.making.isVisible()
+    assert (panel.making.value(), panel.making.maximum()) == widget.state.made
+    panel.stop_button.click()
+    desk.wait(lambda: widget.controller.cohort.settled)
+    made = len(list(folder.glob("*.tif")))
+    assert 1 <= made < 32
+    assert panel.note.text().startswith("Cancelled.")
+    assert "of 32 example slides were created" in panel.note.text()
+    assert not panel.stop_button.isVisible()
+    assert panel.examples_button.isEnabled()
+    assert widget.state.rows == ()
