@@ -170,8 +170,8 @@ def calibrate(layer: "Image", mpp: Mpp) -> None:
     """
     placement = _slide_placement(mpp)
     layer.metadata[METADATA_KEY].pop(_OWN_UNITS, None)
-    layer.units = placement["units"]
     layer.scale = placement["scale"]
+    layer.units = placement["units"]  # last: drawing between the two would compare units
 
 
 def is_calibrated(layer: "Image") -> bool:

@@ -58,8 +58,16 @@ class SavedResult:
     @property
     def words(self) -> str:
         """All of it in one line, for a list to choose from."""
-        when = self.created[:16].replace("T", " ")
-        return " · ".join((self.headline, self.model, self.tissue, when))
+        return " · ".join((self.headline, self.model, self.tissue, self._when))
+
+    def words_beside(self, other: "SavedResult") -> str:
+        """Return what tells it from another result of the slide, in one line."""
+        facts = (self.model, other.model), (self.tissue, other.tissue)
+        return " · ".join([*(own for own, its in facts if own != its), self._when])
+
+    @property
+    def _when(self) -> str:
+        return self.created[:16].replace("T", " ")
 
 
 @dataclass(frozen=True, slots=True)

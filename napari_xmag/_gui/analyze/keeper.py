@@ -138,7 +138,8 @@ class Keeper:
 
         def loaded(event: object) -> None:
             if isinstance(event, SlideResult) and session.shown_id == own.id:
-                self.compared.emit(session, event, (own.words, other.words))
+                words = own.words_beside(other), other.words_beside(own)
+                self.compared.emit(session, event, words)
 
         self._jobs.start(tasks.load_result(session.store, other.id), loaded)
 

@@ -18,11 +18,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.shared.pictures import pixmap_of
-from napari_xmag._gui.shared.section import text_color
+from napari_xmag._gui.shared.section import bold, text_color
 
 MAGNIFICATIONS = (1.25, 5.0, 10.0, 20.0, 40.0)
 
-_HEIGHT_PX = 150
+_HEIGHT_PX = 176
 _LEAST_BOX_PX = 7
 _BOX_COLOR = QColor("#ffe600")
 _TIP = "The whole slide. The box shows what is in sight; click or drag to move there."
@@ -61,7 +61,7 @@ class OverviewPicture(QWidget):
 
     def sizeHint(self) -> QSize:
         """Ask for room below which an overview is of no use."""
-        return QSize(240, _HEIGHT_PX)
+        return QSize(200, _HEIGHT_PX)
 
     def show_picture(self, pixels: NDArray[np.uint8] | None, ratio: float) -> None:
         """Show a slide, uint8 (H, W, 3), or an empty frame; ``ratio`` is width by height."""
@@ -147,7 +147,8 @@ class OverviewPanel(QWidget):
         super().__init__()
         self.picture = OverviewPicture()
         self.picture.asked.connect(self.place_asked)
-        self.now = QLabel()
+        self.now = bold(QLabel())
+        self.now.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.now.setToolTip("Magnification in sight: at 10×, a pixel of the screen is 1 µm wide.")
         self.steps = {step: self._step(step) for step in MAGNIFICATIONS}
         self.label = QPushButton("Label …")
@@ -156,22 +157,24 @@ class OverviewPanel(QWidget):
             "patient; neither is ever exported."
         )
         self.label.clicked.connect(self.label_asked)
-        row = QHBoxLayout()
-        row.setSpacing(3)
+        column = QVBoxLayout()
+        column.setSpacing(2)
+        column.addWidget(self.now)
         for button in self.steps.values():
-            row.addWidget(button)
-        row.addWidget(self.now, 1)
-        row.addWidget(self.label)
-        layout = QVBoxLayout(self)
+            column.addWidget(button)
+        column.addStretch()
+        column.addWidget(self.label)
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.picture)
-        layout.addLayout(row)
+        layout.setSpacing(6)
+        layout.addWidget(self.picture, 1)
+        layout.addLayout(column)
         self.allow(is_open=False, calibrated=False)
 
     def _step(self, magnification: float) -> QToolButton:
         button = QToolButton()
         button.setText(f"{magnification:g}×")
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         button.setToolTip(f"Look at the slide at {magnification:g}×.")
         button.clicked.connect(partial(self._ask_zoom, magnification))
         return button

@@ -200,7 +200,7 @@ class PatchStrip(QWidget):
     def _show_walk(self, here: int) -> None:
         """Say where one is; -1 is nowhere yet."""
         self.here, count = here, len(self.patches)
-        self.position.setText(f"{here + 1} of {count}" if here >= 0 else f"{count} places")
+        self.position.setText(f"{here + 1} of {count}" if here >= 0 else _counted(count))
         self.comment.setEnabled(here >= 0)
         self.before.setEnabled(here > 0)
         self.after.setEnabled(here < count - 1)
@@ -231,3 +231,7 @@ def _attention_words(card: PatchCard) -> str:
 
 def _evidence_words(card: PatchCard) -> str:
     return f"{card.value:+#.2g}"
+
+
+def _counted(places: int) -> str:
+    return "1 place" if places == 1 else f"{places} places"

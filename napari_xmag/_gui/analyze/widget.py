@@ -340,7 +340,7 @@ class AnalyzeWidget(Docked):
     def _end_comment(self, words: str) -> None:
         self.controller.places.comment(words)
         window = self.main_window()
-        if window is not None and self.strip.comment.hasFocus():
+        if window is not None and window.focusWidget() is self.strip.comment:
             window.setFocus()  # napari hands keys that reach its window to the canvas
 
     def _show_card(self) -> None:

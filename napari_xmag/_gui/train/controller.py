@@ -14,8 +14,9 @@ from napari_xmag._gui.train.cohort import CohortKeeper
 from napari_xmag._gui.train.state import Curves, TrainState
 from napari_xmag._gui.train.worker_entry import TrainRequest
 from napari_xmag.analyze.events import Waiting
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import ResultError, XmagError
 from napari_xmag.filenames import CONFIG, METRICS
+from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.progress.events import (
     EpochDone,
     Progress,
@@ -132,9 +133,22 @@ class TrainController:
         self._finished = False
         self._left_out = {}
         self.curves.clear()
+        if resume:
+            self._show_earlier()
         state.progress = Progress(Stage.STARTING)
         spare_collector(self)  # what was there before can wait until the training is over
         self._job = self.jobs.start(tasks.run(request), self._hear, self._end)
+
+    def _show_earlier(self) -> None:
+        """Begin the curves with the epochs before the training was cut off."""
+        try:
+            for fold, folder in enumerate(_run_folders(self.state.out)):
+                for row in read_scalars(folder):
+                    stage, epoch = Stage(str(row.pop("stage"))), int(row.pop("epoch"))
+                    figures = {name: float(value) for name, value in row.items() if value != ""}
+                    self.curves.add(EpochDone(epoch, epoch, figures, stage, fold))
+        except (ResultError, ValueError) as error:
+            _log.warning("The earlier epochs are not shown: %s", error)
 
     def cancel(self) -> None:
         """End the training at its next step; its checkpoints stay."""

@@ -40,6 +40,8 @@ from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
 
 _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
 _ROW_PX = 52
+_WIDTHS = (134, 66, 92, 72, 72)
+"""Of all columns but the last: name, status and prediction lie in sight in a dock of 320 px."""
 
 
 class WorklistWidget(BesideAnalyze):
@@ -88,7 +90,8 @@ class WorklistWidget(BesideAnalyze):
         self.view.verticalHeader().setDefaultSectionSize(_ROW_PX)
         self.view.horizontalHeader().setStretchLastSection(True)
         self.view.horizontalHeader().setSortIndicator(3, Qt.SortOrder.DescendingOrder)
-        self.view.setColumnWidth(0, 190)
+        for column, width in enumerate(_WIDTHS):
+            self.view.setColumnWidth(column, width)
         self.view.setSortingEnabled(True)
         self.view.activated.connect(self._activated)
         self.words = Words()

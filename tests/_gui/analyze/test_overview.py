@@ -20,6 +20,7 @@ def test_the_box_follows_the_view_and_a_click_moves_there(
     camera, panel = window.viewer.scene.camera, window.widget.overview
     picture = panel.picture
     window.wait(lambda: not picture._pixmap.isNull())
+    assert panel.minimumSizeHint().width() <= 200  # the panel fits in 320 px
     part = picture.part
     assert min(part.right - part.left, part.bottom - part.top) >= 1  # fitted: all is in sight
 

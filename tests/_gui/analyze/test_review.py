@@ -129,7 +129,10 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     assert kept.difference.isChecked()
     legend = window.widget.map.legend
     assert legend.title.text() == "Difference A − B: Attention (rank)"
-    assert f"B: {session.saved[0].words}" in legend.compared.text()
+    # It says what tells the two apart: not the model, which is the same.
+    assert f"B: {second.tissue_words} · " in legend.compared.text()
+    assert f"A: {first.tissue_words} · " in legend.compared.text()
+    assert second.model_words not in legend.compared.text()
     _check_difference(session, shown, other)
     kept.difference.click()
     assert session.compared is None
