@@ -6,6 +6,7 @@ import numpy as np
 from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from napari_xmag._gui.analyze.map_layer import MapLook, colormap
 from napari_xmag._gui.analyze.scores import PatchScores, shown_values
@@ -19,13 +20,13 @@ _BAR_PX = 14
 
 @dataclass(frozen=True, slots=True)
 class LegendWords:
-    """A legend's text: title, both ends, a sentence, and for a difference what is compared."""
+    """A legend's text: title, both ends, a sentence, and for a difference lines on its terms."""
 
     title: str
     low: str
     high: str
     sentence: str
-    compared: str = ""
+    compared: tuple[str, ...] = ()
 
 
 def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> LegendWords:
@@ -64,17 +65,20 @@ def difference_words(
     if view is HeatMapView.EVIDENCE:
         unit, top = "in the slide's score", f"{evidence_scale(is_shares=scores.is_shares):g}"
     elif view is HeatMapView.RANK:
-        unit, top = "in percentage points of rank", "100"
+        unit, top = "in percentage points", "100"
     else:
-        unit, top = "in percentage points of attention", f"{100 * high:.3g}"
+        unit, top = "in percentage points", f"{100 * high:.3g}"
     title = legend_words(scores, view, class_name).title
     return LegendWords(
         f"Difference A − B: {title}",
         f"−{top} more in B",
         f"more in A +{top}",
         f"What A shows less what B shows of each patch, {unit}, only where both have a patch.",
-        f"A: {compared.own_words}\nB: {compared.words}\n{unit[:1].upper()}{unit[1:]}; only where "
-        "both have a patch.",
+        (
+            f"A: {compared.own_words}",
+            f"B: {compared.words}",
+            f"{unit[:1].upper()}{unit[1:]}, where both have a patch.",
+        ),
     )
 
 
@@ -123,7 +127,7 @@ class Legend(QWidget):
         self.title = bold(Words())
         self.bar = ColorBar()
         self.low, self.high = QLabel(), QLabel()
-        self.compared = Words()
+        self.compared = [QElidingLabel() for _ in range(3)]
         ends = QHBoxLayout()
         ends.addWidget(self.low)
         ends.addStretch()
@@ -134,7 +138,10 @@ class Legend(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.bar)
         layout.addLayout(ends)
-        layout.addWidget(self.compared)
+        for line in self.compared:
+            line.setElideMode(Qt.TextElideMode.ElideMiddle)
+            line.hide()
+            layout.addWidget(line)
 
     def show_map(
         self,
@@ -154,7 +161,10 @@ class Legend(QWidget):
         self.title.setVisible(bool(note) or other is not None)
         self.low.setText(words.low)
         self.high.setText(words.high)
-        self.compared.say(words.compared)
+        for line, text in zip(self.compared, words.compared or [""] * 3, strict=True):
+            line.setText(text)
+            line.setToolTip(text)
+            line.setVisible(bool(text))
         self.setToolTip(f"{words.title}. {words.sentence}")
         diverging = other is not None or view is HeatMapView.EVIDENCE
         self.bar.show_colors(look.threshold, diverging=diverging)

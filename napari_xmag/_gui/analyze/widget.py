@@ -136,7 +136,7 @@ class AnalyzeWidget(Docked):
         """Make room for a result; show again how to get one where there is none."""
         session = self.state.current
         if session is not None and session.result is not None:
-            self.setup_section.set_title("Analyze again: slide, model and tissue")
+            self.setup_section.set_title("Analyze again")
             self.setup_section.collapse(animate=False)
         else:
             self.setup_section.set_title("Slide, model and tissue")

@@ -100,6 +100,8 @@ class Section(QCollapsible):
         button = bold(self.toggleButton())
         button.setAccessibleName(title)
         button.setStyleSheet(_TITLE_STYLE)
+        # a long title must not make the panel wider than its dock
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.body = QWidget()
         self._column = QVBoxLayout(self.body)
         self._column.setContentsMargins(0, 0, 0, 0)
