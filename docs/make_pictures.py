@@ -157,6 +157,8 @@ def photograph_worklist(window: Photographer, folder: Path) -> None:
     session = window.widget.state.current
     window.wait(lambda: session.cards is not None)
     listed.toggle_reviewed()
+    window.pause(0.3)
+    neighbour.dock_of(listed).raise_()
     window.take("worklist")
     listed.shut_down()
 
