@@ -35,6 +35,11 @@ class XmagError(Exception):
         return "\n".join([str(self), *lines])
 
 
+def shortened(words: str, most: int = 500) -> str:
+    """Return words of others, which may be as long as a file, in a length to be read."""
+    return words if len(words) <= most else f"{words[:most]} …"
+
+
 def _remade(
     kind: type[XmagError], expected: str, found: str, hint: str, causes: Sequence[BaseException]
 ) -> XmagError:

@@ -63,6 +63,17 @@ def _shared_graphs(session_graphs: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(graph_cache, "graphs_folder", lambda: session_graphs)
 
 
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a small model of random weights: 64-px tiles at 2 µm/px."""
+    from napari_xmag.zoo import save_model
+    from tests.nets.students import tiny_model
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_model(tiny_model(), folder)
+    return str(folder)
+
+
 def _once(path: Path, write: Callable[[Path], Path]) -> Path:
     """Return a file that the first worker who needs it writes."""
     with FileLock(path.with_name(f".{path.name}.lock")):

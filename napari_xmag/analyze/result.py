@@ -15,7 +15,7 @@ from napari_xmag.analyze.flags import Flag
 from napari_xmag.analyze.saved_document import require_document, require_on_grid
 from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.analyze.tissue_used import describe_tissue
-from napari_xmag.errors import ResultError
+from napari_xmag.errors import ResultError, shortened
 from napari_xmag.extras import import_extra
 from napari_xmag.figures import percent
 from napari_xmag.filenames import PATCHES, RESULT
@@ -266,7 +266,7 @@ class SlideResult:
                 raise
             raise ResultError(
                 expected=f"a saved result in {folder}",
-                found=f"{type(error).__name__}: {error}",
+                found=shortened(f"{type(error).__name__}: {error}"),
                 hint="Choose a folder that holds result.json and tiles.csv, unaltered.",
                 causes=(error,),
             ) from error

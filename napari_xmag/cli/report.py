@@ -158,7 +158,9 @@ def _write_overview(written: "list[Written]") -> None:
     folders = [str(report.absolute().parent) for _, report, _ in written]
     path = Path(os.path.commonpath(folders)) / REPORTS
     write_overview(written, path)
-    print(f"written  {path}")
+    # As the others are called: by the way from where the command was given.
+    near = path.is_relative_to(Path.cwd())
+    print(f"written  {path.relative_to(Path.cwd()) if near else path}")
 
 
 def _write(args: argparse.Namespace, job: _Job) -> "Written":

@@ -114,6 +114,9 @@ def read_cohort(
         if is_missing(cells.get("slide", "")):
             unread.append(Problem(line, "no slide", "Fill it in or delete the row"))
             continue
+        if "\0" in cells["slide"]:
+            unread.append(Problem(line, "a slide that no file can be called", "Correct the path"))
+            continue
         row, wrong = _row(line, cells, path.parent)
         rows.append(row)
         unread += wrong

@@ -1,5 +1,6 @@
 """Everything that is wrong with labelled slides, row by row, and what to do about it."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +85,7 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
         problems.append(Problem.of(row, f"unknown split {row.split!r}", hint))
     if row.mpp is not None and plausible(row.mpp, row.mpp) is None:
         problems.append(replace(wrong_mpp(row.row, f"{row.mpp:g}"), name=row.name))
-    if row.regions is not None and not row.regions.is_file():
+    if row.regions is not None and not os.path.isfile(row.regions):
         words = f"the regions {row.regions.name} are not there"
         problems.append(Problem.of(row, words, "Correct the path, or leave the cell empty"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):

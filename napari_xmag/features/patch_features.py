@@ -1,6 +1,6 @@
 """Features of a slide's patches as they lie on disk; docs/features.md describes the layout."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag._about import NOTICE
-from napari_xmag.errors import ResultError
+from napari_xmag.errors import ResultError, shortened
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.files import parse_json
 from napari_xmag.nets.folder import file_sha256
@@ -23,6 +23,10 @@ EXACT = "float32"
 """The precision in which every device gives nearly the same features."""
 
 Place = tuple[int, int]
+_Part = Mapping[str, Any]
+
+_MOST_CELLS = 2**28
+"""Of a grid: that of the largest slides at the finest patches is far below."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +155,7 @@ class PatchFeatures:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ResultError(
                 expected=f"the features of a slide, whole and unaltered, in {folder}",
-                found=f"{type(error).__name__}: {error}",
+                found=shortened(f"{type(error).__name__}: {error}"),
                 hint="Remove the folder and encode the slide again.",
                 causes=[error],
             ) from error
@@ -240,27 +244,49 @@ def _from_about(
         raise ValueError(f"arrays of {features.shape} and {places.shape} instead of {wanted}")
     if features.dtype != np.float16:
         raise ValueError(f"features of {features.dtype} instead of float16")
-    key = FeatureKey(
-        slide["fingerprint"],
-        slide["image"],
-        encoder["fingerprint"],
-        encoder["granularity"],
-        encoder["mpp"],
-        encoder["tile_px"],
-        grid["stride_x"],
-        grid["stride_y"],
-        grid["origin_x"],
-        grid["origin_y"],
-        grid.get("aside", False),
-    )
+    unreadable = {
+        (int(item["column"]), int(item["row"])): str(item["reason"]) for item in about["unreadable"]
+    }
+    shape = int(grid["rows"]), int(grid["columns"])
+    _require_on_grid(np.concatenate([places, _columns_and_rows(unreadable)]), shape)
     return PatchFeatures(
         features,
         places[:, 0],
         places[:, 1],
-        (grid["rows"], grid["columns"]),
-        key,
-        encoder["precision"],
-        (slide["name"], encoder["name"]),
-        (slide["mpp_x"], slide["mpp_y"]),
-        {(item["column"], item["row"]): item["reason"] for item in about["unreadable"]},
+        shape,
+        _key(slide, encoder, grid),
+        str(encoder["precision"]),
+        (str(slide["name"]), str(encoder["name"])),
+        (float(slide["mpp_x"]), float(slide["mpp_y"])),
+        unreadable,
     )
+
+
+def _key(
+    slide: Mapping[str, Any], encoder: Mapping[str, Any], grid: Mapping[str, Any]
+) -> FeatureKey:
+    steps = tuple(float(grid[name]) for name in ("stride_x", "stride_y", "origin_x", "origin_y"))
+    if min(steps[:2]) <= 0:
+        raise ValueError(f"steps of {steps[:2]} pixels")
+    return FeatureKey(
+        str(slide["fingerprint"]),
+        int(slide["image"]),
+        str(encoder["fingerprint"]),
+        encoder["granularity"],
+        encoder["mpp"],
+        encoder["tile_px"],
+        *steps,
+    )
+
+
+def _columns_and_rows(places: Iterable[Place]) -> NDArray[np.int64]:
+    return np.array([*places], np.int64).reshape(-1, 2)
+
+
+def _require_on_grid(places: NDArray[np.int64], shape: tuple[int, int]) -> None:
+    """Check that each column and row is one of a grid that a slide can have."""
+    rows, columns = shape
+    if not (rows >= 0 and columns >= 0 and rows * columns <= _MOST_CELLS):
+        raise ValueError(f"a grid of {rows} × {columns} patches")
+    if (places < 0).any() or (places >= [columns, rows]).any():
+        raise ValueError("patches beyond the grid")

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
-from napari_xmag.errors import ResultError
-from napari_xmag.files import parse_json, whole_file
+from napari_xmag.errors import ResultError, shortened
+from napari_xmag.files import parse_json, relative_path, whole_file
 from napari_xmag.spreadsheets import as_text
 
 FORMAT = "napari-xmag worklist"
@@ -153,7 +153,7 @@ class Worklist:
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultError(
                 expected=f"a worklist in {path}",
-                found=f"{type(error).__name__}: {error}",
+                found=shortened(f"{type(error).__name__}: {error}"),
                 hint="Choose a file that napari-xmag saved as a worklist.",
                 causes=(error,),
             ) from error
@@ -185,14 +185,20 @@ class Worklist:
     def write_summary(self, path: Path | str) -> None:
         """Write the list as a table for people, in its present order: ``.csv`` or ``.xlsx``.
 
+        Slides get their paths from the table.
+
         Raises
         ------
         ExportError
             When the file cannot be written.
         """
         names = [name for name in (_SLIDE, *_KEPT) if name not in ("name", "result")]
-        lines = [[_cell(getattr(row, name)) for name in names] for row in self.sorted()]
-        write_table(Path(path), [*names, "notice"], [[*line, NOTICE] for line in lines])
+        folder, lines = Path(path).parent, []
+        for row in self.sorted():
+            slide = as_text(relative_path(row.slide, folder))
+            values = [getattr(row, name) for name in names if name != _SLIDE]
+            lines.append([slide, *map(_cell, values), NOTICE])
+        write_table(Path(path), [*names, "notice"], lines)
 
     # rows
 

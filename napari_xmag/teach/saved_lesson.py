@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_xmag._about import NOTICE
-from napari_xmag.errors import ResultError
+from napari_xmag.errors import ResultError, shortened
 from napari_xmag.files import parse_json, write_json
 from napari_xmag.folders import data_folder
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
@@ -59,7 +59,7 @@ def load_lesson(path: Path) -> Lesson:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultError(
             expected=f"saved examples in {path}",
-            found=f"{type(error).__name__}: {error}",
+            found=shortened(f"{type(error).__name__}: {error}"),
             hint="Choose a file that this program wrote, unaltered.",
             causes=[error],
         ) from error
@@ -81,7 +81,11 @@ def _lesson(content: Any) -> Lesson:
 
 def _class(kind: Mapping[str, Any]) -> TaughtClass:
     red, green, blue = (int(value) for value in kind["color"])
-    return TaughtClass(str(kind["name"]), (red, green, blue))
+    if not (
+        isinstance(kind["name"], str) and 0 <= min(red, green, blue) <= max(red, green, blue) < 256
+    ):
+        raise ValueError("a class without a name or with a colour that is none")
+    return TaughtClass(kind["name"], (red, green, blue))
 
 
 def _examples(slide: Mapping[str, Any]) -> list[Example]:

@@ -143,7 +143,10 @@ def use_result(folder: Path) -> None:
     """Do with a saved result what window, exports and reports do."""
     result = SlideResult.load(folder)
     assert result.headline
-    assert all(map(str, (result.tissue_words, result.model_words, result.rule, result.warnings)))
+    assert result.tissue_words
+    assert result.model_words
+    assert result.rule is not None
+    assert len(result.warnings) <= len(result.flags)
     repr(result)
     assert result.tiles_read >= 0
     for view in HeatMapView:

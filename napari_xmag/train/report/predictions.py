@@ -136,7 +136,7 @@ def read_predictions(path: Path) -> tuple[tuple[str, ...], tuple[SlidePrediction
             )
             rows = (_prediction(cells, classes, path.parent) for cells in reader)
             return classes, tuple(rows)
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
         raise ResultError(
             expected=f"the predictions of a training in {path.parent}",
             found=f"{type(error).__name__}: {error}",
