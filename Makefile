@@ -2,7 +2,7 @@
 #   make demo              analyse the built-in sample slide, and say where the results lie
 #   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
 #   make test              run all tests (WORKERS=0 in one process)
-# For developers: make check (lint, types, tests), make fuzz, make lint, make docs, make setup, make clean.
+# For developers: make check (lint, types, tests), make fuzz, make faults, make lint, make docs, make setup, make clean.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,7 +26,7 @@ WINDOW :=
 STAY := --stay
 endif
 
-.PHONY: help setup demo test fuzz lint check docs clean
+.PHONY: help setup demo test fuzz faults lint check docs clean
 help:
 	@sed -n 's/^# \{0,1\}//; 1,5p' Makefile
 
@@ -41,10 +41,14 @@ test: setup
 	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 # Damaged slides of every kind, FUZZ=5000 of them, and documents (EXAMPLES=500 of each kind), both from
-# SEED=1; the tests run 300 and 25 others.
+# SEED=1; the tests run 300 and 12 others.
 fuzz: setup
 	XMAG_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz/test_documents.py --hypothesis-seed=$(SEED)
 	$(BIN)/python -m tests.fuzz.campaign --count $(FUZZ) --seed $(SEED)
+
+# Runs killed at 40 moments, full disks, 200 slides in one run, 50 windows; a smaller part is tested.
+faults: setup
+	XMAG_FAULTS=40 $(WINDOW) $(BIN)/python -m pytest -s tests/faults
 
 lint: setup
 	$(BIN)/ruff check

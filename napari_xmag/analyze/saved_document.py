@@ -31,6 +31,13 @@ class _Image(_Part):
     count: Count = 1
 
 
+class _Box(_Part):
+    x: Number
+    y: Number
+    width: Positive
+    height: Positive
+
+
 class _Slide(_Part):
     path: str
     fingerprint: Fingerprint
@@ -39,6 +46,7 @@ class _Slide(_Part):
     mpp_source: str
     width: Count
     height: Count
+    bounds: _Box
     image: _Image | None = None
     objective_power: Positive | None = None
 
@@ -51,13 +59,6 @@ class _Model(_Part):
     display_name: str | None = None
     threshold: Share | None = None
     colors: list[Color] = []
-
-
-class _Box(_Part):
-    x: Number
-    y: Number
-    width: Positive
-    height: Positive
 
 
 class _Unreadable(_Box):

@@ -8,7 +8,7 @@ _EXAMPLES = int(os.environ.get("XMAG_EXAMPLES", "0"))
 
 settings.register_profile(
     "fuzz",
-    max_examples=_EXAMPLES or 25,
+    max_examples=_EXAMPLES or 12,
     # the same examples each time, unless more are asked for
     derandomize=not _EXAMPLES,
     deadline=None,
