@@ -262,20 +262,22 @@ def _from_about(
     )
 
 
-def _key(
-    slide: Mapping[str, Any], encoder: Mapping[str, Any], grid: Mapping[str, Any]
-) -> FeatureKey:
-    steps = tuple(float(grid[name]) for name in ("stride_x", "stride_y", "origin_x", "origin_y"))
-    if min(steps[:2]) <= 0:
-        raise ValueError(f"steps of {steps[:2]} pixels")
+def _key(slide: _Part, encoder: _Part, grid: _Part) -> FeatureKey:
+    stride_x, stride_y = float(grid["stride_x"]), float(grid["stride_y"])
+    if min(stride_x, stride_y) <= 0:
+        raise ValueError(f"steps of {stride_x} × {stride_y} pixels")
     return FeatureKey(
         str(slide["fingerprint"]),
         int(slide["image"]),
         str(encoder["fingerprint"]),
         encoder["granularity"],
-        encoder["mpp"],
-        encoder["tile_px"],
-        *steps,
+        float(encoder["mpp"]),
+        int(encoder["tile_px"]),
+        stride_x,
+        stride_y,
+        float(grid["origin_x"]),
+        float(grid["origin_y"]),
+        bool(grid.get("aside", False)),
     )
 
 

@@ -10,12 +10,12 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.files import whole_file
 from napari_xmag.folders import cache_folder
 
 if TYPE_CHECKING:
@@ -69,12 +69,8 @@ def sample_slide(folder: Path | None = None) -> Path:
     path = folder / SAMPLE_NAME
     if not path.exists():
         _log.info("Making the sample slide %s", path)
-        folder.mkdir(parents=True, exist_ok=True)
-        # A folder of its own beside the goal: a second process may be doing the same.
-        with TemporaryDirectory(dir=folder, prefix="making-") as workshop:
-            unfinished = Path(workshop) / SAMPLE_NAME
-            _write(unfinished)
-            unfinished.replace(path)
+        with whole_file(path) as part:  # a second process may be doing the same
+            _write(part)
     return path
 
 

@@ -23,7 +23,11 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.batch.events import SlideBegun, SlideMoved
 from napari_xmag.cli import main
 from napari_xmag.cli.batch_listener import BatchListener
+from napari_xmag.errors import ExportError
 from napari_xmag.export.folder import NAMES
+from napari_xmag.fields.teacher_cache import cached_pairs
+from napari_xmag.progress.heartbeat import finish
+from tests.fields.colors import SPEC, mean_color, records
 from tests.slides import draw_section, write_pyramid
 
 MORE = int(os.environ.get("XMAG_FAULTS", "0"))
@@ -135,6 +139,17 @@ def test_a_full_disk(size: int, slides: Path, tiny: str, tmp_path: Path, capsys:
         assert "Traceback" not in said
         results(disk / "out")
         assert leftovers(disk) == []
+
+
+def test_a_full_disk_for_what_a_teacher_sees(tmp_path: Path) -> None:
+    rows, (_, teacher) = records(tmp_path), mean_color()
+    with (
+        small_disk(tmp_path, 2**14) as disk,
+        pytest.raises(ExportError, match=r"No space left|File too large"),
+    ):
+        finish(cached_pairs(tmp_path, rows, teacher, SPEC, disk / "cache"))
+    made = finish(cached_pairs(tmp_path, rows, teacher, SPEC, tmp_path / "cache"))
+    assert len(made.records) == len(rows)
 
 
 def test_a_full_disk_keeps_the_result_that_was_there(
