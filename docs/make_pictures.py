@@ -213,7 +213,7 @@ def photograph_teaching(window: Photographer, clicks: Path, slides: Sequence[Pat
     for name in state.lesson.class_names:
         if not state.lesson.count(name):
             control.remove_class(name)
-    window.wait(lambda: not control.busy)
+    window.wait(lambda: not control.busy, HOUR)
     tell_areas(teach)
     window.take(lesson["picture"])
     if len(slides) > 1:
@@ -248,7 +248,7 @@ def click(window: Photographer, teach: TeachWidget, clicks: Sequence[tuple]) -> 
         if patch is None:
             raise SystemExit(f"There is no tissue at {x}, {y}.")
         control.mark(state.current.id, [patch], name)
-    window.wait(lambda: not control.busy)
+    window.wait(lambda: not control.busy, HOUR)
 
 
 def maps(window: Photographer, teach: TeachWidget, slides: Sequence[Path]) -> np.ndarray:
@@ -257,7 +257,7 @@ def maps(window: Photographer, teach: TeachWidget, slides: Sequence[Path]) -> np
     for slide in slides:
         teach.controller.slides.shown.show(of(teach, slide).layer)
         window.viewer.fit_to_view()
-        window.wait(lambda: not teach.controller.busy)
+        window.wait(lambda: not teach.controller.busy, HOUR)
         window.pause(1.5)
         tell_areas(teach)
         picture = Image.fromarray(window.viewer.screenshot(flash=False)).convert("RGB")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
     from napari_xmag.nets.stored import StoredModel
     from napari_xmag.qupath.annotation_files import AnnotationFiles
+    from napari_xmag.teach.annotations import PolygonSettings
     from napari_xmag.teach.classifier import Taught
     from napari_xmag.teach.lesson import SlideId
     from napari_xmag.teach.teach import TaughtSlide
@@ -92,6 +93,16 @@ def add_parser(subparsers: Any) -> None:
         help="write the map of each of these slides as outlines for QuPath",
     )
     parser.add_argument(
+        "--smooth", action="store_true", help="round the steps between patches of outlines off"
+    )
+    parser.add_argument(
+        "--min-area",
+        type=_area,
+        default=0.0,
+        metavar="µm²",
+        help="leave outlines of smaller places out",
+    )
+    parser.add_argument(
         "--finer",
         action="store_true",
         help="encode these slides once more, half a patch aside: areas and outlines are then of "
@@ -109,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
     could not be read (they are named).
     """
     from napari_xmag.nets.folder import check_name
+    from napari_xmag.teach.annotations import PolygonSettings
     from napari_xmag.teach.classifier import fit
     from napari_xmag.teach.model_folder import save_taught_model
     from napari_xmag.zoo import open_model, user_folder
@@ -126,7 +138,8 @@ def run(args: argparse.Namespace) -> int:
     if args.areas is not None:
         _write_areas(taught, lessons.names, args.areas)
     if args.outlines is not None:
-        _write_outlines(taught, list(lessons.slides.values()), args.outlines)
+        shape = PolygonSettings(args.min_area, args.smooth)
+        _write_outlines(taught, list(lessons.slides.values()), args.outlines, shape)
     if files.failed:
         print(f"Failed: {', '.join(files.failed)}", file=sys.stderr)
     return 1 if files.failed else 0
@@ -139,6 +152,19 @@ def _require_use(args: argparse.Namespace) -> None:
             found="neither, and the model itself is the same with and without it",
             hint="Say what shall be measured or outlined, or leave --finer out.",
         )
+    if (args.smooth or args.min_area) and args.outlines is None:
+        raise ConfigError(
+            expected="--outlines beside --smooth and --min-area",
+            found="none",
+            hint="Say where the outlines shall lie, or leave these options out.",
+        )
+
+
+def _area(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no area in µm²")
+    return value
 
 
 @dataclass
@@ -298,7 +324,10 @@ def _write_areas(taught: "Taught", names: "Mapping[SlideId, str]", path: Path) -
 
 
 def _write_outlines(
-    taught: "Taught", slides: "Sequence[tuple[str, TaughtSlide]]", folder: Path
+    taught: "Taught",
+    slides: "Sequence[tuple[str, TaughtSlide]]",
+    folder: Path,
+    shape: "PolygonSettings",
 ) -> None:
     from napari_xmag.filenames import CLASS_OUTLINES
     from napari_xmag.teach.annotations import map_features, write_annotations
@@ -309,6 +338,6 @@ def _write_outlines(
         # slides of several folders may share a name: their content tells them apart
         stem = name if name not in written else f"{name}-{slide.id.fingerprint[:8]}"
         written.add(name)
-        features = map_features(taught, slide, each.frame)
+        features = map_features(taught, slide, each.frame, shape)
         write_annotations(features, folder / f"{stem}{CLASS_OUTLINES}")
     print(f"Outlines: {folder}")

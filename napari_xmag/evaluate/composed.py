@@ -145,7 +145,10 @@ def _composed(
     rows = np.round((boxes[:, 1] - bounds.y) / stride_y).astype(np.int64)
     spec = encoder.student.spec
     grid = stride_x, stride_y, float(bounds.x), float(bounds.y)
-    key = FeatureKey(path.name, 1, encoder.identity, "cells", spec.mpp, spec.tile_px, *grid)
+    # slides of two sources have the same names
+    key = FeatureKey(
+        str(path.absolute()), 1, encoder.identity, "cells", spec.mpp, spec.tile_px, *grid
+    )
     shape = int(rows.max()) + 1, int(columns.max()) + 1
     names = path.name, encoder.identity[:8]
     kept = PatchFeatures(

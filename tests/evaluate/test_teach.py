@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,23 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_pyramid(folder / name, pixels, mpp=2.0, factors=(1,))
         truth[name] = islands
     (folder / "truth.json").write_text(json.dumps(truth))
+    turned = folder / "again"  # the same names, other slides
+    turned.mkdir()
+    names = sorted(truth)
+    for name, other in zip(names, reversed(names), strict=True):
+        shutil.copy(folder / other, turned / name)
+    turned_truth = {name: truth[other] for name, other in zip(names, reversed(names), strict=True)}
+    (turned / "truth.json").write_text(json.dumps(turned_truth))
     save_model(tiny_model(), folder / "tiny")
     return folder
 
 
 def config(composed: Path, **changes: Any) -> TeachConfig:
     values = {
-        "sources": [{"name": "made", "folder": str(composed), "slides": 4}],
+        "sources": [
+            {"name": "made", "folder": str(composed), "slides": 4},
+            {"name": "again", "folder": str(composed / "again"), "slides": 3},
+        ],
         "encoders": [{"name": "tiny", "model": str(composed / "tiny")}],
         "variants": [{"name": "as taught", "components": 8}],
         "clicks": [1, 4],
@@ -86,7 +97,13 @@ def test_colours_that_differ_are_told_apart_by_their_mean(composed: Path, tmp_pa
     assert ("mean colour", "within", "suggested", "1") not in of
     colour = [float(row["auc"]) for row in rows if row["encoder"] == "mean colour"]
     assert min(colour) > 0.99
+    # a second source whose slides have the same names is another one
+    carried = {(row["source"], row["clicks"]) for row in rows if row["mode"] == "carried"}
+    assert carried == {
+        (f"{a} to {b}", n) for a, b in (("made", "again"), ("again", "made")) for n in "05"
+    }
     content = json.loads((tmp_path / "results.json").read_text())
+    assert len(content["lift"]) == 2
     assert content["kind"] == "teach"
     assert "mean colour" in (tmp_path / "results.md").read_text()
 

@@ -298,6 +298,12 @@ def test_finer_areas_and_outlines_on_the_command_line(
         steps = np.concatenate([np.diff(ring, axis=0).ravel() for ring in outline_rings(found)])
         sides[name] = np.abs(steps[steps != 0]).min()
     assert sides["finer"] == pytest.approx(sides["plain"] / 2, abs=0.02)
+    shaped = ["--outlines", str(tmp_path / "shaped"), "--smooth", "--min-area", "100000"]
+    assert main([*asked, *shaped, "--replace"]) == 0
+    found = json.loads((tmp_path / "shaped" / "one-classes.geojson").read_text())["features"]
+    steps = np.concatenate([np.diff(ring, axis=0) for ring in outline_rings(found)])
+    assert (np.abs(steps).min(axis=1) > 0.5).any()  # no longer along the grid alone
+    assert main([*asked, "--smooth"]) == 2
 
 
 def test_images_of_a_project_teach_by_their_exported_annotations(
