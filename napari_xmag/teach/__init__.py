@@ -13,7 +13,7 @@ How a window uses it::
     taught.maps[slide.id].labels               # int64 (P,); -1 is not taught: stays uncoloured
 
 All but `Learner.fit`, `estimate` and `areas` with intervals is quick. `suggest(taught)` is what is
-worth labelling next, `find_similar(teacher.layout(request), slide.id, patch)` needs no example,
+worth labelling next, `find_similar(layout, slides, slide.id, patch)` needs no example,
 `estimate(taught)` says how right it is and `areas(taught, slide.id)` how much there is of each
 class. The places of labels are those of the slide's features: `PatchFeatures` is a `GridLike`, so
 `heat_map(features, values)` makes a picture of them. `map_features` and `example_features` of
