@@ -167,7 +167,7 @@ class PredictionPanel(QWidget):
 def _more_words(flags: int) -> str:
     if flags <= 0:
         return "About this result"
-    return f"About this result, and {flags} more {'warning' if flags == 1 else 'warnings'}"
+    return f"About this result, {flags} more {'warning' if flags == 1 else 'warnings'}"
 
 
 def about(result: SlideResult) -> str:

@@ -40,7 +40,7 @@ from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
 
 _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
 _ROW_PX = 52
-_WIDTHS = (134, 66, 92, 72, 72)
+_WIDTHS = (130, 76, 90, 76, 72)
 """Of all columns but the last: name, status and prediction lie in sight in a dock of 320 px."""
 
 
@@ -92,6 +92,7 @@ class WorklistWidget(BesideAnalyze):
         self.view.horizontalHeader().setSortIndicator(3, Qt.SortOrder.DescendingOrder)
         for column, width in enumerate(_WIDTHS):
             self.view.setColumnWidth(column, width)
+        self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # slides often begin alike
         self.view.setSortingEnabled(True)
         self.view.activated.connect(self._activated)
         self.words = Words()
