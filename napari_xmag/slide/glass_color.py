@@ -1,6 +1,6 @@
-"""Whether samples are RGB or YCbCr, judged by the glass that they show."""
+"""Whether samples are RGB or YCbCr, judged by what they show: glass, and colours that exist."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +21,20 @@ _NEUTRAL = {True: (12, 0.6), False: (8, 0.9)}
 # taken for YCbCr gives far more colour than there can be, the reverse only somewhat more.
 _BLOCK, _SMOOTH = 8, 6
 _STEP, _MODE_LEAST = 8, 0.02
-_DIM_GLASS, _MOST_TINT = 170, 90
+_DIM_GLASS = 170
 _MARGIN = {True: 40, False: 100}
+# Red beside green or blue looks like tinted glass in YCbCr: a label of RGB yields to neutral only.
+_MOST_TINT = {True: 90, False: 16}
 _MOST_CHROMA = 30.0
 # Red and green grow bright together; brightness and chroma seldom do.
 _VARIED, _CONSTANT, _APART = 8, 0.5, 0.2
 _BLOCKS_LEAST = 16
+
+# YCbCr has codes that no RGB has. Tissue in RGB, taken for YCbCr, nearly always has some; YCbCr
+# has them only by the loss of JPEG, which the means of its blocks do not show.
+_BEYOND = 8
+_BLOCKS_BEYOND = 0.02
+_PIXELS_BEYOND = 0.002
 
 
 class Judged(NamedTuple):
@@ -44,24 +52,27 @@ class Judged(NamedTuple):
     sure: bool
 
 
-def judge(pictures: Iterable[Pixels], labelled_ycbcr: bool) -> Judged:
+def judge(pictures: Sequence[Pixels], labelled_ycbcr: bool) -> Judged:
     """Return what parts of a slide, uint8 (H, W, 3 or more), are.
 
     Parameters
     ----------
     labelled_ycbcr
-        What the file says, which counts where neither kind shows glass.
+        What the file says, which counts where the samples do not tell.
     """
-    seen, blocks = set(), []
-    for components in pictures:
-        verdict = _seen_as_ycbcr(components, labelled_ycbcr)
-        if verdict is False:
-            return Judged(False, True)  # white glass is the surest sign of all
-        seen.add(verdict)
-        blocks.append(_smooth_blocks(components))
+    seen = {_seen_as_ycbcr(components, labelled_ycbcr) for components in pictures}
+    if False in seen:
+        return Judged(False, True)  # white glass is the surest sign of all
+    if not pictures:
+        return Judged(labelled_ycbcr, False)
+    blocks = [_blocks(components) for components in pictures]
+    if _beyond(np.concatenate([means for means, _ in blocks])) >= _BLOCKS_BEYOND:
+        return Judged(False, True)
     if True in seen:
         return Judged(True, True)
-    verdict = _by_brightest(np.concatenate(blocks)) if blocks else None
+    verdict = _by_brightest(np.concatenate([means[even] for means, even in blocks]), labelled_ycbcr)
+    if verdict and not _pixels_allow_ycbcr(pictures):
+        verdict = None
     return Judged(labelled_ycbcr if verdict is None else verdict, verdict is not None)
 
 
@@ -81,34 +92,49 @@ def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
     return True if neutral[bright].mean() >= share else None
 
 
-def _smooth_blocks(components: Pixels) -> Floats:
-    """Return the mean components (N, 3) of the blocks that hold no edge."""
+def _blocks(components: Pixels) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the mean components (N, 3) of blocks, and which of them hold no edge."""
     rows, columns = components.shape[0] // _BLOCK, components.shape[1] // _BLOCK
     whole = components[: rows * _BLOCK, : columns * _BLOCK, :3]
     blocks = whole.reshape(rows, _BLOCK, columns, _BLOCK, 3).astype(np.float32)
-    smooth = (blocks.std(axis=(1, 3)) <= _SMOOTH).all(axis=2)
-    return np.asarray(blocks.mean(axis=(1, 3))[smooth])
+    means = np.asarray(blocks.mean(axis=(1, 3))).reshape(-1, 3)
+    return means, (blocks.std(axis=(1, 3)) <= _SMOOTH).all(axis=2).ravel()
 
 
-def _by_brightest(blocks: Floats) -> bool | None:
+def _beyond(colors: Floats) -> float:
+    """Return the share of colours (N, 3) that, taken for YCbCr, no RGB has."""
+    colors = colors[colors.max(axis=1) > 0]  # zeros are no colour, but what was never scanned
+    if len(colors) < _BLOCKS_LEAST:
+        return 0.0
+    shown = _shown(colors)
+    return float(((shown < -_BEYOND) | (shown > 255 + _BEYOND)).any(axis=1).mean())
+
+
+def _pixels_allow_ycbcr(pictures: Sequence[Pixels]) -> bool:
+    pixels = [components[..., :3].reshape(-1, 3).astype(np.float32) for components in pictures]
+    return _beyond(np.concatenate(pixels)) <= _PIXELS_BEYOND
+
+
+def _by_brightest(blocks: Floats, labelled_ycbcr: bool) -> bool | None:
     """Return which kind shows the brightest blocks as glass; None where neither clearly does."""
     if len(blocks) < _BLOCKS_LEAST:
         return None
     shown = _shown(blocks)
-    if _is_glass(blocks, shown, _MARGIN[False]):
+    if _is_glass(blocks, shown, _MARGIN[False], _MOST_TINT[True]):
         return False
     # Evenly red tissue looks the same: only what else is there tells.
-    if _is_glass(shown, blocks, _MARGIN[True]) and _is_apart(blocks):
+    tint = _MOST_TINT[labelled_ycbcr]
+    if _is_glass(shown, blocks, _MARGIN[True], tint) and _is_apart(blocks):
         return True
     return None
 
 
-def _is_glass(colors: Floats, others: Floats, margin: float) -> bool:
+def _is_glass(colors: Floats, others: Floats, margin: float, most_tint: float) -> bool:
     """Return whether the brightest colour is light and has far less tint than the others there."""
     chosen = _brightest(colors)
     light = float(np.median(_lightness(colors[chosen])))
     tint, other = _tint(colors[chosen]), _tint(others[chosen])
-    return light >= _DIM_GLASS and tint <= _MOST_TINT and other >= tint + margin
+    return light >= _DIM_GLASS and tint <= most_tint and other >= tint + margin
 
 
 def _lightness(colors: Floats) -> Floats:

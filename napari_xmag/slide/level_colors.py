@@ -69,6 +69,6 @@ def _notes(color: StoredColor, seen: StoredColor) -> tuple[SlideNote, ...]:
 def _unverified() -> SlideNote:
     return SlideNote(
         NoteCode.COLORS,
-        "The colour space is not verified: no glass is seen that shows whether the file's label, "
-        "RGB or YCbCr, is right.",
+        "The colour space is not verified: no glass or other colour is seen that shows whether the "
+        "file's label, RGB or YCbCr, is right.",
     )

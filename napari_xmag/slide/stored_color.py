@@ -175,7 +175,7 @@ def components_are_ycbcr(
 ) -> Judged:
     """Return whether the components of JPEG or JPEG 2000 streams are YCbCr.
 
-    The streams' own statements come first, then the colour of glass in any of them, then the label.
+    The streams' own statements come first, then the colours that they show, then the label.
 
     Parameters
     ----------

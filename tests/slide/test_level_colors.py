@@ -57,8 +57,8 @@ def test_tinted_and_dim_glass(
     tinted = np.where((PICTURE > 230).all(axis=2, keepdims=True), glass, PICTURE).astype(np.uint8)
     pixels = tinted if stored == "RGB" else to_ycbcr(tinted)
     with open_slide(write(tmp_path / "a.tif", pixels, label, "zlib")) as slide:
-        if (glass, stored, label) == ((205, 220, 240), "YCbCr", "rgb"):
-            # Bright red tissue beside purple looks the same: the label counts, and that is said.
+        if (stored, label) == ("YCbCr", "rgb") and glass[0] != glass[2]:
+            # Red tissue beside green or purple looks the same: the label counts, and that is said.
             assert "not verified" in slide.notes[0].words
         else:
             assert np.abs(slide.read(WHOLE, 0).astype(int) - tinted).max() <= 3
