@@ -5,10 +5,12 @@ That is: labels of colours, sizes of levels, and what else lies in the folder.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
+from napari_xmag.slide.agreement import comparison
 from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_files
@@ -46,9 +48,10 @@ class DicomSlide(SegmentSlide):
         self.images = tuple(_slide_image(number, levels) for number, levels in pictures.items())
         self.image = choose_image(path, self.images, image)
         levels = pictures[self.image.index]
-        pyramid = place_levels([level.stored() for level in levels])
+        describe = cache(lambda place: segment_level(levels[place]))
+        pyramid = place_levels([level.stored() for level in levels], comparison(describe))
         segments = [
-            replace(segment_level(levels[place]), width=level.width, height=level.height)
+            replace(describe(place), width=level.width, height=level.height)
             for level, place in zip(pyramid.levels, pyramid.stored, strict=True)
         ]
         self.levels, kept, lost = without_cut_levels(pyramid.levels, segments)

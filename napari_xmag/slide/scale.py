@@ -5,9 +5,10 @@ divides sizes shows every place hundreds of pixels beside where it is.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from enum import StrEnum
+from typing import Protocol
 
 from napari_xmag.geometry import Level
 from napari_xmag.slide.base import NoteCode, SlideNote
@@ -21,8 +22,7 @@ _POWERS_OF_TWO = tuple(2**power for power in range(1, 17))
 # Padding beyond this multiple of the likeliest scale is not looked for.
 _MOST_PADDED = 8
 
-Agrees = Callable[[int, tuple[float, float]], bool]
-"""Whether the pixels of a stored level, by its place, show the finest one at these scales."""
+Scales = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,27 @@ class StoredLevel:
     tile_width: int = 0
     tile_height: int = 0
     spacing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A stored level, by its place among all, at scales that it may have, as (x, y)."""
+
+    place: int
+    scales: Scales
+
+
+class Agrees(Protocol):
+    """Says whether a level shows, at its scales, what a finer one shows."""
+
+    def __call__(self, fine: Placed, coarse: Placed, *, proof: bool) -> bool | None:
+        """Return None where nothing can be compared.
+
+        With ``proof`` pixels must settle the scale; else a look here and there confirms it.
+        """
+
+
+_FINEST = Placed(0, (1.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +92,10 @@ def place_levels(stored: Sequence[StoredLevel], agrees: Agrees | None = None) ->
 
     What a level states counts where its pixels cover the slide at that scale, with less than a
     tile to spare. Otherwise the ratio of sizes counts where both axes agree, or where a level is
-    padded to whole tiles in just one way; where a size can be explained in several ways, the
-    pixels decide. A level whose scale remains unknown, or is that of another, is left out with a
-    note.
+    padded to whole tiles in just one way. Where only padding explains a size, or where several
+    scales do, the pixels decide; every other level is compared with the next finer one. A level
+    that shows something else, whose scale remains unknown, that is that of another, or that is no
+    smaller than the slide, is left out with a note.
 
     Parameters
     ----------
@@ -83,6 +105,32 @@ def place_levels(stored: Sequence[StoredLevel], agrees: Agrees | None = None) ->
         Compares pixels; without it the likeliest scale of a size counts.
     """
     base = stored[0]
+    left_out: dict[int, _Reason] = {}
+    found: list[Placed] = []
+    for place, scales in _likely_scales(base, stored, agrees).items():
+        item = stored[place]
+        if item.width >= base.width and item.height >= base.height:
+            left_out[place] = _Reason.NOT_SMALLER
+        elif scales is None or min(scales) <= 1 + SAME_RATIO:
+            left_out[place] = _Reason.UNKNOWN
+        else:
+            found.append(Placed(place, scales))
+    kept = [_FINEST]
+    for level in sorted(found, key=lambda entry: (entry.scales[0] * entry.scales[1], entry.place)):
+        if level.scales == kept[-1].scales:
+            left_out[level.place] = _Reason.UNKNOWN
+        elif agrees is not None and agrees(kept[-1], level, proof=False) is False:
+            left_out[level.place] = _Reason.OTHER_CONTENT
+        else:
+            kept.append(level)
+    levels = tuple(_level(index, base, stored[one.place], one) for index, one in enumerate(kept))
+    return Pyramid(levels, tuple(one.place for one in kept), _notes(stored, left_out))
+
+
+def _likely_scales(
+    base: StoredLevel, stored: Sequence[StoredLevel], agrees: Agrees | None
+) -> dict[int, Scales | None]:
+    """Return the scales of all levels but the finest, by their places; None where unknown."""
     known = {place: _scales(base, item) for place, item in enumerate(stored[1:], 1)}
     if any(s and _is_padded(base, stored[place], s) for place, s in known.items()):
         # Where one level is padded, another that padding explains in one way is padded too.
@@ -90,44 +138,38 @@ def place_levels(stored: Sequence[StoredLevel], agrees: Agrees | None = None) ->
             padded = _padded_factors(base, stored[place])
             if scales is None and len(padded) == 1:
                 known[place] = float(padded[0]), float(padded[0])
-    if agrees is not None:
-        for place, scales in known.items():
-            known[place] = _compared(base, stored[place], scales, place, agrees)
-    found = [(0, Level(0, base.width, base.height, 1.0, 1.0))]
-    for place, scales in known.items():
-        if scales is not None and min(scales) > 1 + SAME_RATIO:
-            found.append((place, _cropped(base, stored[place], scales)))
-    found.sort(key=lambda entry: entry[1].downsample)
-    twins = {b[0] for a, b in pairwise(found) if _same_scale(a[1], b[1])}
-    found = [entry for entry in found if entry[0] not in twins]
-    unknown = [stored[place] for place, s in known.items() if s is None or place in twins]
-    levels = tuple(
-        Level(index, level.width, level.height, level.downsample_x, level.downsample_y)
-        for index, (_, level) in enumerate(found)
-    )
-    return Pyramid(levels, tuple(place for place, _ in found), _notes(base, unknown))
-
-
-def _same_scale(one: Level, other: Level) -> bool:
-    return (one.downsample_x, one.downsample_y) == (other.downsample_x, other.downsample_y)
+    if agrees is None:
+        return known
+    return {
+        place: _compared(base, stored[place], scales, place, agrees)
+        for place, scales in known.items()
+    }
 
 
 def _compared(
     base: StoredLevel,
     item: StoredLevel,
-    scales: tuple[float, float] | None,
+    scales: Scales | None,
     place: int,
     agrees: Agrees,
-) -> tuple[float, float] | None:
-    """Return the scale that pixels confirm where the size of a level allows several."""
+) -> Scales | None:
+    """Return the scale that pixels confirm where the size of a level allows several.
+
+    Where padding alone explains a size, scales that no power of two gives are possible, too.
+    """
     if scales is not None and scales == _stated_scales(base, item):
         return scales
     possible = _possible_factors(base, item)
-    if len(possible) < 2:
+    if len(possible) < 2 and not (scales and _is_padded(base, item, scales)):
         return scales
-    confirmed = [factor for factor in possible if agrees(place, (factor, factor))]
-    if len(confirmed) == len(possible):  # nothing but glass, which is alike at any scale
+    seen = {
+        factor: agrees(_FINEST, Placed(place, (factor, factor)), proof=True) for factor in possible
+    }
+    if all(same is None for same in seen.values()):  # nothing but glass, alike at any scale
         return scales
+    confirmed = sorted(
+        (f for f, same in seen.items() if same is not False), key=lambda f: not seen[f]
+    )
     return (confirmed[0], confirmed[0]) if confirmed else None
 
 
@@ -144,18 +186,19 @@ def _possible_factors(base: StoredLevel, item: StoredLevel) -> list[float]:
     return found
 
 
-def _is_padded(base: StoredLevel, item: StoredLevel, scales: tuple[float, float]) -> bool:
+def _is_padded(base: StoredLevel, item: StoredLevel, scales: Scales) -> bool:
     beyond = item.width - base.width / scales[0], item.height - base.height / scales[1]
     return max(beyond) >= 2
 
 
-def _cropped(base: StoredLevel, item: StoredLevel, scales: tuple[float, float]) -> Level:
-    width = min(item.width, max(1, round(base.width / scales[0])))
-    height = min(item.height, max(1, round(base.height / scales[1])))
-    return Level(0, width, height, *scales)
+def _level(index: int, base: StoredLevel, item: StoredLevel, placed: Placed) -> Level:
+    """Return a level without its padding."""
+    width = min(item.width, max(1, round(base.width / placed.scales[0])))
+    height = min(item.height, max(1, round(base.height / placed.scales[1])))
+    return Level(index, width, height, *placed.scales)
 
 
-def _scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
+def _scales(base: StoredLevel, item: StoredLevel) -> Scales | None:
     stated = _stated_scales(base, item)
     if stated is None:
         return _scales_of_sizes(base, item)
@@ -173,7 +216,7 @@ def _scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
     return None if whole_tiles and mostly and _alike(base, item) else _scales_of_sizes(base, item)
 
 
-def _contradicted(base: StoredLevel, item: StoredLevel, stated: tuple[float, float]) -> bool:
+def _contradicted(base: StoredLevel, item: StoredLevel, stated: Scales) -> bool:
     """Return whether a scale that no scanner makes stands against sizes that fit another."""
     sizes = _scales_of_sizes(base, item)
     if sizes is None or all(
@@ -185,7 +228,7 @@ def _contradicted(base: StoredLevel, item: StoredLevel, stated: tuple[float, flo
     return not usual
 
 
-def _stated_scales(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
+def _stated_scales(base: StoredLevel, item: StoredLevel) -> Scales | None:
     """Return the scales that both levels state, if the level's pixels can cover the slide."""
     if base.spacing is None or item.spacing is None:
         return None
@@ -211,7 +254,7 @@ def _stated_scale(stated: float, full: int, stored: int) -> float | None:
     return stated if stored >= math.floor(full / stated) - 1 else None
 
 
-def _scales_of_sizes(base: StoredLevel, item: StoredLevel) -> tuple[float, float] | None:
+def _scales_of_sizes(base: StoredLevel, item: StoredLevel) -> Scales | None:
     """Return the scales that sizes suggest, or None where they are no proof of any."""
     whole = [factor for factor in _whole_factors(base, item) if _fits(base, item, factor)]
     if whole:
@@ -265,13 +308,26 @@ def _alike(base: StoredLevel, item: StoredLevel) -> bool:
     return overlap or abs(ratio - 1) <= SAME_RATIO
 
 
-def _notes(base: StoredLevel, unknown: Iterable[StoredLevel]) -> tuple[SlideNote, ...]:
+class _Reason(StrEnum):
+    """Why a level is left out, as what follows a colon."""
+
+    UNKNOWN = (
+        "neither what the file states nor its size says clearly how it lies on the slide of "
+        "{base.width}×{base.height} pixels. Finer levels are read instead."
+    )
+    OTHER_CONTENT = (
+        "its pixels do not show what the slide of {base.width}×{base.height} pixels shows. Finer "
+        "levels are read instead."
+    )
+    NOT_SMALLER = "it is no smaller than the slide of {base.width}×{base.height} pixels."
+
+
+def _notes(stored: Sequence[StoredLevel], left_out: Mapping[int, _Reason]) -> tuple[SlideNote, ...]:
     return tuple(
         SlideNote(
             NoteCode.LEVEL_LEFT_OUT,
-            f"A level of {item.width}×{item.height} pixels is left out: neither what the file "
-            f"states nor its size says clearly how it lies on the slide of "
-            f"{base.width}×{base.height} pixels. Finer levels are read instead.",
+            f"A level of {stored[place].width}×{stored[place].height} pixels is left out: "
+            f"{reason.format(base=stored[0])}",
         )
-        for item in unknown
+        for place, reason in sorted(left_out.items())
     )

@@ -9,6 +9,7 @@ import tifffile
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
+from napari_xmag.slide.agreement import comparison
 from napari_xmag.slide.base import MppSource, SlideImage
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
@@ -18,10 +19,8 @@ from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
 from napari_xmag.slide.segment_slide import SegmentSlide
 from napari_xmag.slide.segments import DECODE_ERRORS, SegmentLevel, SegmentReader
-from napari_xmag.slide.tiff_agreement import agree
 from napari_xmag.slide.tiff_picture import TiffPicture
 from napari_xmag.slide.tiff_pictures import slide_pictures
-from napari_xmag.slide.tiff_segments import segment_level
 from napari_xmag.slide.tiff_statements import tag_value
 
 WHITE = (255, 255, 255)
@@ -116,17 +115,12 @@ def _slide_image(index: int, picture: TiffPicture) -> SlideImage:
 
 def _levels(picture: TiffPicture, path: Path) -> tuple[Pyramid, list[SegmentLevel]]:
     """Return where the levels of a picture lie on the slide, and how they are read."""
-
-    def agrees(place: int, scales: tuple[float, float]) -> bool:
-        return agree(picture.levels[0], picture.levels[place], path, scales)
-
-    pyramid = place_levels([level.stored() for level in picture.levels], agrees)
+    pyramid = place_levels(
+        [level.stored() for level in picture.levels],
+        comparison(lambda place: picture.levels[place].segments(path)),
+    )
     levels = [
-        replace(
-            segment_level(picture.levels[stored].pages, path),
-            width=level.width,
-            height=level.height,
-        )
+        replace(picture.levels[stored].segments(path), width=level.width, height=level.height)
         for level, stored in zip(pyramid.levels, pyramid.stored, strict=True)
     ]
     return pyramid, levels

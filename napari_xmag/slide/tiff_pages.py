@@ -85,7 +85,10 @@ def _plain_pictures(pages: Iterable[Any], path: Path) -> Iterator[TiffPicture]:
     largest = max((p.area for p in pictures if p.page.is_tiled), default=0)
     for picture in pictures:
         if not _is_striped_aside(picture, largest):
-            picture.levels.sort(key=lambda level: -int(level.page.imagewidth))
+            # What is marked as reduced, yet larger, does not become the finest level.
+            picture.levels[1:] = sorted(
+                picture.levels[1:], key=lambda level: -int(level.page.imagewidth)
+            )
             yield picture
 
 
@@ -126,8 +129,9 @@ def _may_be_reduced(page: Any, main: TiffPicture) -> bool:
 
 
 def _add_reduced(page: Any, main: TiffPicture) -> None:
-    """Add a page that is marked as reduced; a striped one beside tiles is but a thumbnail."""
-    if page.is_tiled or not main.page.is_tiled:
+    """Add a page that is marked as reduced; a small striped one beside tiles is a thumbnail."""
+    large = max(page.imagewidth, page.imagelength) > _STRIPED_PX
+    if page.is_tiled or large or not main.page.is_tiled:
         main.levels.append(TiffLevel([page]))
 
 

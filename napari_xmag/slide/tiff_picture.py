@@ -1,11 +1,13 @@
 """A picture in a TIFF, and the pages that are its levels."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from napari_xmag.slide.mpp import StatedMpp
 from napari_xmag.slide.scale import StoredLevel
-from napari_xmag.slide.tiff_segments import color_problem
+from napari_xmag.slide.segments import SegmentLevel
+from napari_xmag.slide.tiff_segments import color_problem, segment_level
 from napari_xmag.slide.tiff_statements import page_spacing
 
 
@@ -23,6 +25,7 @@ class TiffLevel:
 
     pages: list[Any]
     spacing: tuple[float, float] | None = None
+    _segments: SegmentLevel | None = field(default=None, init=False, repr=False)
 
     @property
     def page(self) -> Any:
@@ -34,6 +37,18 @@ class TiffLevel:
         page = self.page
         spacing = self.spacing or page_spacing(page)
         return StoredLevel(page.imagewidth, page.imagelength, *tile_size(page), spacing)
+
+    def segments(self, path: Path) -> SegmentLevel:
+        """Return how it is read, padding included.
+
+        Raises
+        ------
+        SlideOpenError
+            When it is one compressed block too large to decode, or its blocks have a wrong length.
+        """
+        if self._segments is None:
+            self._segments = segment_level(self.pages, path)
+        return self._segments
 
 
 @dataclass

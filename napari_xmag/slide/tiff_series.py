@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from napari_xmag.slide.agreement import shows_same
 from napari_xmag.slide.base import MppSource
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
-from napari_xmag.slide.tiff_agreement import agree
 from napari_xmag.slide.tiff_pages import join_levels
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
 from napari_xmag.slide.tiff_statements import (
@@ -87,7 +87,8 @@ def _add_resolution(picture: TiffPicture, finer: TiffPicture, path: Path) -> boo
     if any(more > max(1, tile) for more, tile in zip(beyond, tile_size(picture.page), strict=True)):
         return False
     scale = placed[1].downsample_x, placed[1].downsample_y
-    if not agree(finer.levels[0], picture.levels[0], path, scale):
+    segments = [item.levels[0].segments(path) for item in (finer, picture)]
+    if shows_same(segments[0], segments[1], scale) is False:
         return False
     finer.levels[0].spacing = fine.x, fine.y
     finer.levels.append(TiffLevel(picture.levels[0].pages, (coarse.x, coarse.y)))
