@@ -27,12 +27,15 @@ LARGEST_SEGMENT = 2**30
 # Streams are padded to whole blocks at most.
 _MOST_BEYOND, _SMALL_TILE = 4, 2**16
 # Kinds of compression that give bytes and know nothing of pixels.
-_BY_BYTES = frozenset({1, 5, 8, 32773, 32946, 50000})
-_JPEG = frozenset({7, 33007})
+_BY_BYTES = frozenset({1, 5, 8, 32773, 32946, 34925, 34926, 50000, 50013})
+_JPEG = frozenset({7, 33007, 34892})
+# JPEG of TIFF 6.0, which only tifffile puts together: it makes RGB of what the label says.
+_OLD_JPEG = 6
 # 33003 is Aperio's YCbCr, whatever the photometric tag beside it says.
 _APERIO_YCBCR = 33003
 _JPEG_2000 = frozenset({_APERIO_YCBCR, 33004, 33005, 34712})
-# Their decoders return RGB by themselves: WebP, JPEG XL, JPEG XR.
+# Their decoders return RGB by themselves: WebP, JPEG XL, JPEG XR. All others (PNG and LERC, too)
+# return the samples that they were given, which only the label explains.
 _RGB_BY_THEMSELVES = frozenset({34927, 50001, 34934, 22610, 50002, 52546})
 _YCBCR = 6
 # What a fourth sample of ExtraSamples 1 or 2 is; of 0 it may be anything.
@@ -57,7 +60,7 @@ def color_problem(page: Any) -> str:
     grey = int(page.photometric) in (0, 1)
     if grey and page.dtype != np.uint8:
         return f"grey pixels of type {page.dtype}"
-    if _is_subsampled(page) and page.compression not in _JPEG | _JPEG_2000:
+    if _is_subsampled(page):
         plain = page.dtype == np.uint8 and page.predictor in (None, 1) and page.planarconfig == 1
         return "" if plain else "subsampled YCbCr of a kind that cannot be decoded"
     return ""
@@ -146,8 +149,7 @@ def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode,
     by_streams = key.compression in _JPEG and key.samplesperpixel == 3
     by_streams |= key.compression in _JPEG_2000
     if not (colors and by_streams):
-        subsampled = _is_subsampled(key) and key.compression not in _JPEG
-        return _subsampled(key) if subsampled else _by_tifffile(key), _stored_color(key)
+        return _other_decoder(key), _stored_color(key)
     labelled = int(key.photometric) == _YCBCR or key.compression == _APERIO_YCBCR
     judged = components_are_ycbcr(some_segments(path, offsets, counts), key.jpegtables, labelled)
     decode = _jpeg if key.compression in _JPEG else _jpeg_2000
@@ -155,6 +157,14 @@ def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode,
     peak = _peak(key) if key.compression in _JPEG else EIGHT_BITS
     color = StoredColor(ColorModel.RGB, peak, verified=judged.sure)
     return decode(key, judged.is_ycbcr), color
+
+
+def _other_decoder(key: Any) -> _Decode:
+    if _is_subsampled(key):
+        return _subsampled(key)
+    # what compresses pictures gives all their pixels, whatever the tag says of coarser chroma
+    whole = key.is_subsampled and key.compression not in _JPEG | {_OLD_JPEG}
+    return _by_codec(key) if whole and key.planarconfig == 1 else _by_tifffile(key)
 
 
 def _jpeg(key: Any, is_ycbcr: bool) -> _Decode:
@@ -216,10 +226,21 @@ def _by_tifffile(key: Any) -> _Decode:
     return decode
 
 
+def _by_codec(key: Any) -> _Decode:
+    decompress = tifffile.TIFF.DECOMPRESSORS[key.compression]
+    size = _segment_size(key)
+
+    def decode(data: bytes, index: int) -> Samples:
+        return _fitted(np.asarray(decompress(data)), *size(index), key)
+
+    return decode
+
+
 def _subsampled(key: Any) -> _Decode:
     """Return a decoder of YCbCr with coarser chroma, which tifffile leaves to others.
 
     TIFF stores it in units: the brightness of a few pixels, then one Cb and one Cr for them all.
+    Where a tag is missing, coarser chroma is taken for granted: as many bytes as samples deny it.
     """
     decompress = None if key.compression == 1 else tifffile.TIFF.DECOMPRESSORS[key.compression]
     across, down = key.subsampling or (2, 2)
@@ -229,7 +250,12 @@ def _subsampled(key: Any) -> _Decode:
         width, height = size(index)
         columns, rows = grid_size(width, height, across, down)
         unit = across * down + 2
-        raw = data if decompress is None else decompress(data, out=rows * columns * unit)
+        whole = width * height * key.samplesperpixel
+        raw = (
+            data if decompress is None else decompress(data, out=max(whole, rows * columns * unit))
+        )
+        if len(raw) >= whole > rows * columns * unit:
+            return np.frombuffer(raw, np.uint8)[:whole].reshape(height, width, -1)
         units = np.frombuffer(raw, np.uint8)[: rows * columns * unit].reshape(rows, columns, unit)
         blocks = units[..., :-2].reshape(rows, columns, down, across).swapaxes(1, 2)
         chroma = units[..., -2:].repeat(down, axis=0).repeat(across, axis=1)
@@ -250,14 +276,13 @@ def _segment_size(key: Any) -> Callable[[int], tuple[int, int]]:
 
 def _stored_color(key: Any) -> StoredColor:
     model = _MODELS[int(key.photometric)]
-    decoded = key.compression in _RGB_BY_THEMSELVES or (
-        key.compression in _JPEG and key.planarconfig == 1
-    )
-    if model is ColorModel.YCBCR and decoded:
+    by_jpeg = key.compression in _JPEG | {_OLD_JPEG} and key.planarconfig == 1
+    by_label = not (by_jpeg or key.compression in _RGB_BY_THEMSELVES)
+    if model is ColorModel.YCBCR and not by_label:
         model = ColorModel.RGB
-    by_label = key.compression in _BY_BYTES
     if model is not ColorModel.YCBCR:
-        return StoredColor(model, _peak(key), _palette(key), by_label=by_label)
+        verified = key.compression != _OLD_JPEG or model is not ColorModel.RGB
+        return StoredColor(model, _peak(key), _palette(key), by_label=by_label, verified=verified)
     luma = _ratios(key, "YCbCrCoefficients", StoredColor.luma)
     black_white = _ratios(key, "ReferenceBlackWhite", StoredColor.black_white)
     return StoredColor(model, _peak(key), luma=luma, black_white=black_white, by_label=by_label)
@@ -294,7 +319,9 @@ def _ratios(key: Any, name: str, default: tuple[float, ...]) -> tuple[float, ...
 
 
 def _is_subsampled(page: Any) -> bool:
-    return int(page.photometric) == _YCBCR and bool(page.is_subsampled)
+    """Return whether bytes hold coarser chroma; what compresses pictures undoes it by itself."""
+    by_bytes = page.compression in _BY_BYTES
+    return by_bytes and int(page.photometric) == _YCBCR and bool(page.is_subsampled)
 
 
 def _plain_samples(pages: Sequence[Any], path: Path) -> PlainSamples | None:

@@ -15,7 +15,7 @@ from tests.slide.test_stored_color import HEIGHT, PICTURE, WHOLE, WIDTH, state_s
 from tests.slides import Pixels
 
 
-def write(path: Path, pixels: Pixels, photometric: str, compression: str | None) -> Path:
+def write(path: Path, pixels: Pixels, photometric: str, compression: str | int | None) -> Path:
     """Write samples under a label, right or wrong."""
     tifffile.imwrite(
         path, pixels, photometric=photometric, compression=compression, metadata=None,
@@ -26,13 +26,36 @@ def write(path: Path, pixels: Pixels, photometric: str, compression: str | None)
     return path
 
 
-@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+OLD_ZSTD, PIXTIFF = 34926, 50013
+
+
+@pytest.mark.parametrize(
+    "compression", [None, "zlib", "lzw", "lzma", "zstd", OLD_ZSTD, PIXTIFF, "png", "lerc"]
+)
 @pytest.mark.parametrize("stored", ["RGB", "YCbCr"])
 def test_a_wrong_label_is_known_by_the_glass(
-    tmp_path: Path, compression: str | None, stored: str
+    tmp_path: Path, compression: str | int | None, stored: str
 ) -> None:
     pixels, label = (PICTURE, "ycbcr") if stored == "RGB" else (to_ycbcr(PICTURE), "rgb")
     with open_slide(write(tmp_path / "a.tif", pixels, label, compression)) as slide:
+        assert np.abs(slide.read(WHOLE, 0).astype(int) - PICTURE).max() <= 3
+        assert slide.notes == ()
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "lzma", "png", "webp"])
+def test_chroma_is_whole_where_no_tag_or_a_wrong_one_calls_it_coarser(
+    tmp_path: Path, compression: str | None
+) -> None:
+    """TIFF takes 2 × 2 for granted where the tag is missing; many writers leave it out."""
+    lossless = {"compressionargs": {"lossless": True}} if compression == "webp" else {}
+    stored = PICTURE if compression == "webp" else to_ycbcr(PICTURE)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, stored, photometric="ycbcr", compression=compression, metadata=None,
+        tile=(128, 128), **lossless,
+    )  # fmt: skip
+    state_subsampling(path, (2, 2))
+    with open_slide(path) as slide:
         assert np.abs(slide.read(WHOLE, 0).astype(int) - PICTURE).max() <= 3
         assert slide.notes == ()
 

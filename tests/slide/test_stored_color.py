@@ -223,9 +223,10 @@ def units(pixels: Pixels, across: int, down: int) -> bytes:
         (1, bytes),
         (5, imagecodecs.lzw_encode),
         (8, imagecodecs.zlib_encode),
+        (34925, imagecodecs.lzma_encode),
         (50000, imagecodecs.zstd_encode),
     ],
-    ids=["none", "LZW", "deflate", "zstd"],
+    ids=["none", "LZW", "deflate", "LZMA", "zstd"],
 )
 def test_ycbcr_by_any_codec(
     tmp_path: Path,
