@@ -130,7 +130,7 @@ def _is_whole_slide_tiff(path: Path) -> bool:
         return False
     try:
         with tifffile.TiffFile(path) as file:
-            pictures = slide_pictures(file, path, len(walk.directories))
+            pictures = slide_pictures(file, path, len(walk.directories)).slides
     except (tifffile.TiffFileError, *DECODE_ERRORS):
         return False
     largest = max(pictures, key=lambda picture: picture.area)

@@ -5,9 +5,12 @@ import unicodedata
 
 _MISSING = frozenset(
     {"", "na", "n/a", "n.a", "n.a.", "<na>", "nan", "nat", "none", "null", "nil", "\\n", "missing"}
-    | {"-", "--", "–", "—", "?", ".", "(blank)"}
-    | {"#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#name?", "#num!"}
+    | {"-", "--", "‐", "‑", "‒", "–", "—", "―", "−", "?", ".", "(blank)"}
+    | {"#na", "#nv"}
 )
+# What spreadsheets write where a formula fails or a column is too narrow, in any language: #REF!,
+# #BEZUG!, #NOM?, #N/D, ####.
+_FAILED = re.compile(r"#[^#]*[!?]|#[^\W\d]/[^\W\d]|###+")
 _WHOLE = re.compile(r"(-?\d+)[.,]0+")
 _WHOLE_FLOAT = re.compile(r"(\d+)\.0")
 _MONTHS = "jan|feb|m[aä]r|mrz|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
@@ -18,6 +21,9 @@ _DAYS = "|".join(
         rf"{_YEAR}/{_MONTH}/{_DAY}",
         *(rf"{_DAY}{mark}{_MONTH}{mark}{_YEAR}" for mark in (r"\. ?", "/", "-")),
         *(rf"{_MONTH}{mark}{_DAY}{mark}{_YEAR}" for mark in ("/", "-")),
+        # without the century, or any year
+        *(rf"{first}/{second}(/\d\d)?" for first, second in ((_DAY, _MONTH), (_MONTH, _DAY))),
+        r"(0[1-9]|[12]\d|3[01])\.(0[1-9]|1[0-2])\.\d\d",
         rf"\d{{1,2}}[-. ]+({_MONTHS})[a-z]*\.?([-. ]+({_YEAR}|\d\d))?",
         rf"({_MONTHS})[a-z]*[-. ]+\d{{1,2}}",
     ]
@@ -31,9 +37,10 @@ _ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+", re.IGNORECASE)
 def is_missing(text: str) -> bool:
     """Return whether a cell says nothing: it is blank, or NA, N/A, nan, None, NULL, - and the like.
 
-    Excel's error values (such as #N/A) count, in any letters.
+    Dashes of any length count, and the error values of spreadsheets (such as #N/A or #BEZUG!).
     """
-    return text.strip().casefold() in _MISSING
+    text = text.strip().casefold()
+    return text in _MISSING or _FAILED.fullmatch(text) is not None
 
 
 def one_form(text: str) -> str:

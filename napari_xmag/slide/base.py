@@ -36,6 +36,7 @@ class NoteCode(StrEnum):
     """What a note about a slide is about."""
 
     OTHER_IMAGES = "other_images"
+    PICTURE_LEFT_OUT = "picture_left_out"
     FOCAL_PLANES = "focal_planes"
     LEVEL_LEFT_OUT = "level_left_out"
     DAMAGED = "damaged"

@@ -49,7 +49,8 @@ class TiffSlide(SegmentSlide):
         self.path = path
         walk = walk_tiff(path)
         with tifffile.TiffFile(path) as file:
-            pictures = slide_pictures(file, path, len(walk.directories))
+            found = slide_pictures(file, path, len(walk.directories))
+            pictures = found.slides
             self.images = tuple(_slide_image(index, p) for index, p in enumerate(pictures, 1))
             self.image = choose_image(path, self.images, image)
             picture = pictures[self.image.index - 1]
@@ -62,6 +63,7 @@ class TiffSlide(SegmentSlide):
         self.bounds = Box(0, 0, levels[0].width, levels[0].height)
         self.notes = (
             *image_notes(self.images, self.image, image),
+            *found.notes,
             *pyramid.notes,
             *turned,
             *color_notes,

@@ -84,12 +84,12 @@ def _plain_pictures(pages: Iterable[Any], path: Path) -> Iterator[TiffPicture]:
     pictures = join_levels([*apart, *pictures], path)
     largest = max((p.area for p in pictures if p.page.is_tiled), default=0)
     for picture in pictures:
-        if not _is_striped_aside(picture, largest):
-            # What is marked as reduced, yet larger, does not become the finest level.
-            picture.levels[1:] = sorted(
-                picture.levels[1:], key=lambda level: -int(level.page.imagewidth)
-            )
-            yield picture
+        picture.aside = _is_striped_aside(picture, largest)
+        # What is marked as reduced, yet larger, does not become the finest level.
+        picture.levels[1:] = sorted(
+            picture.levels[1:], key=lambda level: -int(level.page.imagewidth)
+        )
+        yield picture
 
 
 def join_levels(pictures: Iterable[TiffPicture], path: Path) -> list[TiffPicture]:

@@ -69,6 +69,8 @@ class TiffPicture:
         Magnification of the objective, or None.
     problem
         Why it is no slide; empty when it is one.
+    aside
+        Whether its size and the way it is stored are those of a label or thumbnail.
     """
 
     name: str
@@ -77,6 +79,7 @@ class TiffPicture:
     focal_planes: int = 1
     objective: float | None = None
     problem: str = ""
+    aside: bool = False
 
     @property
     def page(self) -> Any:

@@ -1,14 +1,16 @@
 """Which pictures of a TIFF are slides."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import tifffile
 
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.slide.base import NoteCode, SlideNote
 from napari_xmag.slide.tiff_pages import ASIDE, page_pictures
-from napari_xmag.slide.tiff_picture import TiffPicture
+from napari_xmag.slide.tiff_picture import TiffPicture, tile_size
 from napari_xmag.slide.tiff_series import series_pictures
 
 # A picture that is called a label or an overview, among other words, is one where it has less than
@@ -19,8 +21,25 @@ _ASIDE_SHARE, _ASIDE_COARSER = 0.25, 2.0
 _SMALL_SHARE, _SMALL_PX = 0.05, 2048
 
 
-def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[TiffPicture]:
-    """Return the pictures that are slides, in the order of the file.
+@dataclass(frozen=True, slots=True)
+class SlidePictures:
+    """What a TIFF holds.
+
+    Attributes
+    ----------
+    slides
+        The pictures that are slides, in the order of the file.
+    notes
+        Which others are left out, and why; those that call themselves a label, a macro or the
+        like go without saying.
+    """
+
+    slides: list[TiffPicture]
+    notes: tuple[SlideNote, ...]
+
+
+def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> SlidePictures:
+    """Tell slides from all else that a TIFF holds.
 
     Parameters
     ----------
@@ -30,13 +49,9 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[Tiff
     Raises
     ------
     SlideOpenError
-        When there is none.
+        When there is no slide.
     """
-    described = file.is_ome or file.is_imagej or file.is_shaped or file.is_scn
-    found = list(series_pictures(file, path)) if described else []
-    if not found:
-        own = [file.pages[index].aspage() for index in range(pages)]
-        found = list(page_pictures(own, path, aperio=file.is_svs))
+    found = _all_pictures(file, path, pages)
     usable = [picture for picture in found if not picture.problem]
     if not usable:
         raise _refuse(path, found[0].problem if found else "no picture")
@@ -44,9 +59,40 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[Tiff
     colored = [picture for picture in usable if int(picture.page.photometric) > 1]
     if not colored and _is_stack(usable):
         raise _refuse(path, f"{len(usable)} grey pictures of one size")
-    kept = _without_asides(colored or usable)
-    largest = max(kept, key=lambda picture: picture.area)
-    return [picture for picture in kept if not _is_small_unknown(picture, largest)]
+    named = _without_asides(colored or usable)
+    largest = max(named, key=lambda picture: picture.area)
+    kept = [picture for picture in named if not _is_small_unknown(picture, largest)]
+    notes = [
+        _left_out(picture, bool(colored))
+        for picture in found
+        if not _is_among(picture, kept) and not ASIDE.search(picture.name)
+    ]
+    return SlidePictures(kept, tuple(notes))
+
+
+def _all_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[TiffPicture]:
+    described = file.is_ome or file.is_imagej or file.is_shaped or file.is_scn
+    found = list(series_pictures(file, path)) if described else []
+    if found:
+        return found
+    own = [file.pages[index].aspage() for index in range(pages)]
+    return list(page_pictures(own, path, aperio=file.is_svs))
+
+
+def _is_among(picture: TiffPicture, pictures: Iterable[TiffPicture]) -> bool:
+    return any(other is picture for other in pictures)
+
+
+def _left_out(picture: TiffPicture, beside_color: bool) -> SlideNote:
+    if picture.problem:
+        reason = f"it is no brightfield picture, but {picture.problem}"
+    elif beside_color and int(picture.page.photometric) <= 1:
+        reason = "it is grey beside others in colour, as masks are"
+    else:
+        reason = "it is small, and not stored or scanned like the others, as labels and overviews"
+    width, height = picture.page.imagewidth, picture.page.imagelength
+    words = f"A picture of {width}×{height} pixels in the file is left out: {reason}."
+    return SlideNote(NoteCode.PICTURE_LEFT_OUT, words)
 
 
 def _refuse(path: Path, found: str) -> SlideOpenError:
@@ -81,8 +127,11 @@ def _is_aside(picture: TiffPicture, largest: TiffPicture) -> bool:
 
 
 def _is_small_unknown(picture: TiffPicture, largest: TiffPicture) -> bool:
+    """Return whether a small picture is none of the sections, which are stored or scanned alike."""
     if picture is largest:
         return False
+    if picture.aside:
+        return True
     small = picture.area < _SMALL_SHARE * largest.area and (
         max(int(picture.page.imagewidth), int(picture.page.imagelength)) <= _SMALL_PX
     )
@@ -90,7 +139,8 @@ def _is_small_unknown(picture: TiffPicture, largest: TiffPicture) -> bool:
     if own is not None and other is not None:
         # An overview covers more in fewer pixels; a small section is scanned like the others.
         return small and own.mean > 2 * other.mean
-    return small
+    tiled = tile_size(picture.page)
+    return small and not (any(tiled) and tiled == tile_size(largest.page))
 
 
 def _is_stack(pictures: Sequence[TiffPicture]) -> bool:

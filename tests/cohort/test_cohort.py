@@ -67,7 +67,9 @@ def test_without_any_patient_each_slide_stands_for_itself(tmp_path: Path, column
 
 
 MISSING = ["NA", "n/a", "N/A", "nan", "NaN", "None", "NULL", "null", "-", "--", "#N/A", "", "  ",
-           "N.A", "N.A.", "NaT", "\\N", "(blank)", "missing"]  # fmt: skip
+           "N.A", "N.A.", "NaT", "\\N", "(blank)", "missing", "\N{MINUS SIGN}", "\N{EN DASH}", "—",
+           "#BEZUG!", "#NV", "#WERT!", "#NAME?", "#DIV/0!", "#¿NOMBRE?", "#ÜBERLAUF!", "#N/D",
+           "######"]  # fmt: skip
 
 
 @pytest.mark.parametrize("missing", MISSING)
@@ -140,7 +142,7 @@ def test_a_patient_in_two_forms_is_one_or_listed(tmp_path: Path) -> None:
     [
         *("2024-03-01", "1-Mar", "Sep-02", "01. Mrz", "2024-03-01 00:00:00", "01.03.2024"),
         *("3/1/2024", "01/03/2024 0:00", "2024/03/01", "1-3-2024", "01-Mar-24", "1. 3. 2024"),
-        "3/1/2024 12:00:00 AM",
+        *("3/1/2024 12:00:00 AM", "3/1/24", "13/1/24", "1/13/24", "3/1", "12/31", "01.03.24"),
     ],
 )
 def test_names_that_a_spreadsheet_made_dates_are_listed(tmp_path: Path, date: str) -> None:
@@ -149,7 +151,22 @@ def test_names_that_a_spreadsheet_made_dates_are_listed(tmp_path: Path, date: st
 
 
 @pytest.mark.parametrize(
-    "name", ["3-1", "12/345/2024", "31.31.2024", "2024-17", "1.3.20241", "3.1.2", "H 1/24", "3:1"]
+    "name",
+    [
+        "3-1",
+        "12/345/2024",
+        "31.31.2024",
+        "2024-17",
+        "1.3.20241",
+        "3.1.2",
+        "H 1/24",
+        "3:1",
+        "13/32",
+        "0/1",
+        "#7",
+        "1/2/3",
+        "No. #3",
+    ],
 )
 def test_names_that_are_no_dates_are_names(tmp_path: Path, name: str) -> None:
     assert not read(tmp_path, f"slide,label,patient\n1.svs,x,{name}\n2.svs,y,q\n").problems

@@ -89,7 +89,8 @@ def write_pages(path: Path, *pages: tuple[np.ndarray, dict[str, object]]) -> Pat
     """Write a plain TIFF, a page after another, each with options of its own."""
     with tifffile.TiffWriter(path) as writer:
         for pixels, options in pages:
-            writer.write(pixels, photometric="rgb", metadata=None, **options)
+            kind = "rgb" if pixels.ndim == 3 else "minisblack"
+            writer.write(pixels, photometric=kind, metadata=None, **options)
     return path
 
 
@@ -220,6 +221,42 @@ def test_a_small_section_of_the_same_pixel_size_is_a_picture(tmp_path: Path) -> 
             )  # fmt: skip
     # The one of coarse pixels shows the glass as a whole.
     assert [image.width for image in list_images(path)] == [2600, 300]
+
+
+def test_a_small_section_that_is_tiled_like_the_others_is_a_picture(tmp_path: Path) -> None:
+    first, second = draw_section(1200, 1000, seed=1), draw_section(200, 220, seed=2)
+    path = write_pages(tmp_path / "small.tif", (first, TILED), (second, TILED))
+    assert [(image.width, image.height) for image in list_images(path)] == [
+        (1200, 1000),
+        (200, 220),
+    ]
+    np.testing.assert_array_equal(open_slide(path, image=2).read(Box(0, 0, 200, 220), 0), second)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        (draw_section(200, 220), {}),
+        (draw_section(200, 220), {**TILED, "tile": (64, 64)}),
+        (draw_section(700, 800)[..., 0], TILED),
+    ],
+    ids=["striped", "other tiles", "grey"],
+)
+def test_a_picture_that_is_left_out_is_named(
+    tmp_path: Path, page: tuple[np.ndarray, dict[str, object]]
+) -> None:
+    path = write_pages(tmp_path / "aside.tif", (draw_section(1200, 1000, seed=1), TILED), page)
+    slide = open_slide(path)
+    assert len(slide.images) == 1
+    (note,) = slide.notes
+    assert note.code is NoteCode.PICTURE_LEFT_OUT
+    assert f"{page[0].shape[1]}×{page[0].shape[0]}" in note.words
+
+
+def test_a_label_goes_without_saying(tmp_path: Path) -> None:
+    label = draw_section(200, 220), {"description": "label"}
+    path = write_pages(tmp_path / "label.tif", (draw_section(1200, 1000, seed=1), TILED), label)
+    assert open_slide(path).notes == ()
 
 
 def test_pictures_without_a_name_for_their_axis(tmp_path: Path) -> None:
