@@ -31,10 +31,10 @@ _VARIED, _CONSTANT, _APART = 8, 0.5, 0.2
 _BLOCKS_LEAST = 16
 
 # YCbCr has codes that no RGB has. Tissue in RGB, taken for YCbCr, nearly always has some; YCbCr
-# has them only by the loss of JPEG, which the means of its blocks do not show.
+# has them only by the loss of JPEG, and the mean of a few pixels hardly ever.
 _BEYOND = 8
 _BLOCKS_BEYOND = 0.02
-_PIXELS_BEYOND = 0.002
+_QUAD, _QUADS_BEYOND = 2, 0.004
 
 
 class Judged(NamedTuple):
@@ -68,10 +68,9 @@ def judge(pictures: Sequence[Pixels], labelled_ycbcr: bool) -> Judged:
     blocks = [_blocks(components) for components in pictures]
     if _beyond(np.concatenate([means for means, _ in blocks])) >= _BLOCKS_BEYOND:
         return Judged(False, True)
-    if True in seen:
-        return Judged(True, True)
-    verdict = _by_brightest(np.concatenate([means[even] for means, even in blocks]), labelled_ycbcr)
-    if verdict and not _pixels_allow_ycbcr(pictures):
+    smooth = np.concatenate([means[even] for means, even in blocks])
+    verdict = True in seen or _by_brightest(smooth, labelled_ycbcr)
+    if verdict and not _colors_allow_ycbcr(pictures):
         verdict = None
     return Judged(labelled_ycbcr if verdict is None else verdict, verdict is not None)
 
@@ -94,11 +93,16 @@ def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
 
 def _blocks(components: Pixels) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the mean components (N, 3) of blocks, and which of them hold no edge."""
-    rows, columns = components.shape[0] // _BLOCK, components.shape[1] // _BLOCK
-    whole = components[: rows * _BLOCK, : columns * _BLOCK, :3]
-    blocks = whole.reshape(rows, _BLOCK, columns, _BLOCK, 3).astype(np.float32)
+    blocks = _cut(components, _BLOCK)
     means = np.asarray(blocks.mean(axis=(1, 3))).reshape(-1, 3)
     return means, (blocks.std(axis=(1, 3)) <= _SMOOTH).all(axis=2).ravel()
+
+
+def _cut(components: Pixels, size: int) -> Floats:
+    """Return whole blocks, (rows, size, columns, size, 3)."""
+    rows, columns = components.shape[0] // size, components.shape[1] // size
+    whole = components[: rows * size, : columns * size, :3]
+    return whole.reshape(rows, size, columns, size, 3).astype(np.float32)
 
 
 def _beyond(colors: Floats) -> float:
@@ -110,9 +114,9 @@ def _beyond(colors: Floats) -> float:
     return float(((shown < -_BEYOND) | (shown > 255 + _BEYOND)).any(axis=1).mean())
 
 
-def _pixels_allow_ycbcr(pictures: Sequence[Pixels]) -> bool:
-    pixels = [components[..., :3].reshape(-1, 3).astype(np.float32) for components in pictures]
-    return _beyond(np.concatenate(pixels)) <= _PIXELS_BEYOND
+def _colors_allow_ycbcr(pictures: Sequence[Pixels]) -> bool:
+    quads = [_cut(components, _QUAD).mean(axis=(1, 3)).reshape(-1, 3) for components in pictures]
+    return _beyond(np.concatenate(quads)) <= _QUADS_BEYOND
 
 
 def _by_brightest(blocks: Floats, labelled_ycbcr: bool) -> bool | None:

@@ -74,3 +74,23 @@ def test_neutral_glass_overturns_a_label_of_rgb_and_tinted_glass_does_not() -> N
     assert judge(tiles(to_ycbcr(pixels)), labelled_ycbcr=False) == Judged(True, True)
     pixels[:, :96] = (225, 210, 170)
     assert judge(tiles(to_ycbcr(pixels)), labelled_ycbcr=False) == Judged(False, False)
+
+
+def test_even_salmon_with_a_few_nuclei_is_not_neutral_glass() -> None:
+    rng = np.random.default_rng(4)
+    pixels = np.rint(rng.normal((220, 130, 131), 2, (256, 256, 3))).astype(np.uint8)
+    for y, x in np.ndindex(4, 4):
+        pixels[64 * y + 20 : 64 * y + 27, 64 * x + 20 : 64 * x + 27] = (60, 60, 70)
+    assert judge(tiles(pixels), labelled_ycbcr=False) == Judged(False, False)
+    assert not judge(tiles(pixels), labelled_ycbcr=True).sure
+
+
+@pytest.mark.parametrize("quality", [30, 75])
+def test_glass_is_known_through_the_loss_of_jpeg(quality: int) -> None:
+    pixels = stain(STAINS["H&E"], seed=5)
+    pixels[:, :96] = 240
+    stream = imagecodecs.jpeg8_encode(
+        to_ycbcr(pixels), quality, colorspace="RGB", outcolorspace="RGB", subsampling="444"
+    )
+    stored = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
+    assert judge(tiles(stored), labelled_ycbcr=False) == Judged(True, True)
