@@ -251,7 +251,7 @@ def test_saving_leaves_nothing_behind_when_it_fails(
 
 
 def test_existing_folder_is_replaced_only_when_allowed(folder: Path) -> None:
-    with pytest.raises(ModelError, match="exists already"):
+    with pytest.raises(ModelError, match="an existing folder"):
         save_model(tiny_model(), folder)
     before = check_model(folder).sha256
     model = tiny_model()
@@ -318,7 +318,7 @@ def test_added_model_is_found_by_name_and_only_its_files_are_taken(
     assert entry.folder.parent == zoo.user_folder()
     assert not (entry.folder / "notes.txt").exists()
     assert load_model("tiny").info.sha256 == check_model(folder).sha256
-    with pytest.raises(ModelError, match="exists already"):
+    with pytest.raises(ModelError, match="an existing folder"):
         add_model(folder)
     add_model(folder, replace=True)
 

@@ -125,7 +125,7 @@ def report(session: SlideSession, folder: Path) -> str:
         for name, probability in zip(result.classes, result.probabilities, strict=False)
     ]
     lines += [f"  Please note: {flag.words}" for flag in result.flags]
-    lines += [f"Results are in {folder.resolve()}:"]
+    lines += [f"The results are in {folder.resolve()}:"]
     lines += [f"  {file.name}" for file in sorted(folder.iterdir())]
     return "\n".join([*lines, NOTICE])
 

@@ -22,7 +22,7 @@ def toggle_true_colors(layer: Layer) -> None:
     transform = None if ours.get("colors") == TRUE_COLORS else srgb_transform(slide)
     if transform is None and "colors" not in ours:
         slide.close()
-        show_info(f"{path.name} has no colour profile that changes anything.")
+        show_info(f"{path.name} has no colour profile that would change its colours.")
         return
     layer.data = dask_pyramid(slide, transform)
     if transform is None:

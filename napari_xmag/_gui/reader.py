@@ -95,8 +95,8 @@ def _tell(slides: Sequence[Slide]) -> None:
     name, count = slides[0].path.name, len(slides)
     if count > 1:
         show_info(
-            f"{name} holds {count} pictures. Each is a slide of its own and has a layer of its "
-            "own; only the first is visible."
+            f"{name} contains {count} images. Each is treated as a separate slide with its own "
+            "layer; only the first is visible."
         )
     notes = [note for slide in slides for note in slide.notes]
     for words in dict.fromkeys(n.words for n in notes if n.code is not NoteCode.OTHER_IMAGES):

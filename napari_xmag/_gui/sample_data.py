@@ -54,7 +54,8 @@ def fetch_cmu() -> Path:
         raise SlideOpenError(
             expected=f"the sample slide {CMU_NAME} from openslide.cs.cmu.edu",
             found=f"that it could not be fetched ({type(error).__name__})",
-            hint="Check the connection, or use the built-in sample, which needs none.",
+            hint="Check your internet connection, or use the built-in sample, which needs no "
+            "download.",
             causes=[error],
         ) from error
     return Path(path)

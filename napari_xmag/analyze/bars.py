@@ -41,7 +41,7 @@ def class_bars(result: SlideResult) -> list[tuple[str, float, Band | None]]:
 def band_words(result: SlideResult) -> list[str]:
     """Return what the bars mean, in sentences; empty where the likeliest of many is chosen."""
     if result.is_shares and result.probabilities:
-        return ["Each bar is the part of the analyzed tissue that looks like the class."]
+        return ["Each bar shows the share of the analyzed tissue that is assigned to the class."]
     if not _has_threshold(result):
         return []
     low, high = uncertain_band(result.threshold)

@@ -320,7 +320,7 @@ def _nothing_to_encode(slide: Slide, accumulator: ScoreAccumulator) -> TissueErr
     return TissueError(
         expected=f"tissue in {slide.path.name}",
         found=f"{tiles} tiles of which none can be read" if tiles else "no tissue",
-        hint="Look at the tissue outline and repaint it, or choose another slide.",
+        hint="Check the tissue outline and correct it, or choose another slide.",
     )
 
 
@@ -336,7 +336,7 @@ def _require_unchanged(path: Path, begun: str, ended: str) -> None:
     if begun != ended:
         raise ResultError(
             expected=f"{path.name} to stay as it was while it was analyzed",
-            found="another file, or other contents, by the end",
+            found="that it changed during the analysis",
             hint="Analyze it again once it is no longer written to.",
         )
 

@@ -77,7 +77,7 @@ def tissue_flags(planned: int, analyzed: int, area_mm2: float) -> list[Flag]:
     """Say when there was no tissue, or so little that a prediction rests on a few tiles."""
     if planned == 0:
         words = (
-            "No tissue was found, so there is no prediction. Look at the tissue outline: repaint "
+            "No tissue was found, so there is no prediction. Check the tissue outline: correct "
             "it, or analyze the whole slide."
         )
         return [Flag(FlagCode.NO_TISSUE, words)]
@@ -99,15 +99,15 @@ def finder_flags(mask: TissueMask) -> list[Flag]:
     flags = []
     if mask.method == TissueChoice.AUTO and findings.tissue >= NEARLY_ALL:
         words = (
-            f"Nearly everything that was scanned ({100 * findings.tissue:.3g} %) was taken for "
-            "tissue. If the slide shows glass, it was not recognised: look at the tissue outline, "
-            "and repaint it."
+            f"Nearly everything that was scanned ({100 * findings.tissue:.3g} %) was identified "
+            "as tissue. If the slide shows glass, it was not recognized: check the tissue outline "
+            "and correct it."
         )
         flags.append(Flag(FlagCode.NEARLY_ALL_TISSUE, words))
     elif mask.method == TissueChoice.AUTO and 0 < findings.tissue <= NEARLY_NONE:
         words = (
             f"Only {100 * findings.tissue:.2g} % of what was scanned was identified as tissue. "
-            "Look at the tissue outline: repaint it, or analyze the whole slide."
+            "Check the tissue outline: correct it, or analyze the whole slide."
         )
         flags.append(Flag(FlagCode.NEARLY_NO_TISSUE, words))
     return flags + _mark_flags(findings)
@@ -117,14 +117,15 @@ def _mark_flags(findings: TissueFindings) -> list[Flag]:
     """Say how much of what is not glass looks like pen, and whether it is part of the tissue."""
     if findings.kept > 0:
         words = (
-            f"{100 * findings.kept:.2g} % of what was found is as smooth as pen or a smear. It may "
-            "be tissue all the same and was kept: look at the tissue outline, and erase what is "
-            "none."
+            f"{100 * findings.kept:.2g} % of the detected tissue is as smooth as pen or a smear. "
+            "It may still be tissue, so it was kept: check the tissue outline and erase what is "
+            "not tissue."
         )
     elif findings.pen + findings.smears > MANY_MARKS:
         words = (
             f"Pen marks and smears, {100 * (findings.pen + findings.smears):.2g} % of what is not "
-            "glass, were left out. Look at the tissue outline, and paint in what is tissue."
+            "glass, were left out. Check the tissue outline and paint in any tissue that was "
+            "missed."
         )
     else:
         return []
@@ -143,8 +144,8 @@ def unreadable_flags(planned: int, unreadable: int) -> list[Flag]:
         return [Flag(FlagCode.NOTHING_READABLE, words)]
     share = 100 * unreadable / planned
     words = (
-        f"{unreadable} of {planned} tiles ({share:.2g} %) could not be read and took no part. "
-        "The file may be damaged there; result.json lists the places."
+        f"{unreadable} of {planned} tiles ({share:.2g} %) could not be read and were not "
+        "analyzed. The file may be damaged; result.json lists the positions of these tiles."
     )
     return [Flag(FlagCode.UNREADABLE_TILES, words)]
 
@@ -155,8 +156,8 @@ def quick_flags(planned: int, done: int) -> list[Flag]:
         return []
     words = (
         f"Quick analysis: {done} of {planned} tiles ({100 * done / planned:.0f} %), spread evenly "
-        "over the tissue, were analyzed, and settled the prediction. The map has gaps, and a small "
-        "area can lie in one of them."
+        "over the tissue, were analyzed, enough to settle the prediction. The map has gaps, and a "
+        "small lesion can be missed."
     )
     return [Flag(FlagCode.QUICK, words)]
 
@@ -165,10 +166,10 @@ def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
     """Say when the pixel size was given by hand, or when sources disagree about it."""
     flags = []
     if source in BY_HAND:
-        when = "earlier, and remembered" if source == MppSource.REMEMBERED else "by hand"
+        when = "earlier and remembered" if source == MppSource.REMEMBERED else "by hand"
         words = (
-            f"The pixel size ({mpp:.4g} µm) was given {when}. A wrong value shows the model "
-            "tissue at a wrong magnification."
+            f"The pixel size ({mpp:.4g} µm) was entered {when}. If it is wrong, the model sees "
+            "the tissue at the wrong magnification."
         )
         flags.append(Flag(FlagCode.MPP_BY_HAND, words))
     if conflict:
@@ -197,8 +198,8 @@ def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:
     if lowest <= 0 or float(attention.max()) / lowest >= ALIKE_RATIO:
         return []
     words = (
-        "The model paid nearly the same attention to every tile: the heat map's colours show "
-        "differences that mean nothing. Do not interpret individual areas."
+        "The model paid nearly the same attention to every patch: the differences between the heat "
+        "map's colours are meaningless. Do not interpret individual areas."
     )
     return [Flag(FlagCode.DEGENERATE_MAP, words)]
 
@@ -213,14 +214,15 @@ def not_taught_flags(share: float) -> list[Flag]:
     """
     if share > MOST_NOT_TAUGHT:
         words = (
-            f"{share:.0%} of the tissue is unlike every example that taught the model: another "
-            "stain, scanner or tissue. Mark a few patches on this slide, and teach it again."
+            f"{share:.0%} of the tissue is unlike any example that the model was taught with, "
+            "perhaps because of a different stain, scanner or tissue type. Mark a few patches on "
+            "this slide and teach the model again."
         )
         return [Flag(FlagCode.OUT_OF_RANGE, words)]
     if share > MUCH_NOT_TAUGHT:
         words = (
-            f"{share:.0%} of the tissue is unlike every example that taught the model, and has no "
-            "class."
+            f"{share:.0%} of the tissue is unlike any example that the model was taught with, and "
+            "has no class."
         )
         return [Flag(FlagCode.NOT_TAUGHT, words)]
     return []
@@ -233,6 +235,6 @@ def range_flags(distance: float, limit: float) -> list[Flag]:
     times = f"{distance / limit:.1f} times" if limit > 0 else "beyond"
     words = (
         f"This slide looks unlike those the model was trained on ({times} the usual distance): "
-        "another stain, scanner or tissue. Its prediction may be arbitrary."
+        "perhaps a different stain, scanner or tissue type. The prediction may be unreliable."
     )
     return [Flag(FlagCode.OUT_OF_RANGE, words)]

@@ -146,7 +146,7 @@ class FeatureKeeper:
         if self._key is None or now != self._key.slide:
             raise ExportError(
                 expected=f"{path.name} to stay as it was while it was encoded",
-                found="another file, or other contents, by the end",
+                found="that it changed while it was encoded",
                 hint="Encode it again once it is no longer written to.",
             )
 

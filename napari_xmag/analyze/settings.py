@@ -72,7 +72,7 @@ class AnalyzeSettings:
             le=1,
             title="Minimum tissue",
             description="A tile is analyzed if at least this fraction of it is tissue (0 to 1). "
-            "Lower values take in more of the tissue's border.",
+            "Lower values include more of the tissue edge.",
         ),
     ] = 0.2
     tissue: TissueChoice = TissueChoice.AUTO
@@ -90,9 +90,9 @@ class AnalyzeSettings:
         Field(
             title="Engine",
             description="What runs the network. Automatic: the faster one for this device. Graph: "
-            "an optimised graph for processors, made on first use. PyTorch: always available. "
-            "Compiled: PyTorch, made for this GPU in a minute; pays for large networks and many "
-            "slides.",
+            "an optimised graph for processors, created on first use. PyTorch: always available. "
+            "Compiled: PyTorch compiled for this GPU, which takes about a minute; worthwhile for "
+            "large networks and many slides.",
             json_schema_extra={
                 "choices": {
                     "auto": "Automatic",

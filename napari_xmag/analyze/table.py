@@ -145,7 +145,7 @@ def read_tiles_csv(path: Path, classes: Sequence[str]) -> PatchTable:
 def _finite(table: PatchTable) -> PatchTable:
     numbers = (getattr(table, field.name) for field in fields(table))
     if not all(np.isfinite(column).all() for column in numbers):
-        raise ValueError("numbers that are none, or infinite")
+        raise ValueError("values that are not finite numbers")
     if len(table) and min(table.width.min(), table.height.min()) <= 0:
         raise ValueError("patches without an area")
     return table

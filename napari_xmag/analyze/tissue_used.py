@@ -7,8 +7,8 @@ from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 _WORDS = {
-    TissueChoice.AUTO: "tissue found by the program",
-    TissueChoice.WHOLE: "everything that was scanned",
+    TissueChoice.AUTO: "automatically detected tissue",
+    TissueChoice.WHOLE: "the whole scanned area",
     TissueChoice.REGIONS: "tissue within regions drawn by hand",
     TissueChoice.PAINTED: "tissue painted by hand",
 }

@@ -249,6 +249,6 @@ def _as_ours(error: BaseException) -> XmagError:
     return WorkerError(
         expected="a worker to do its work",
         found=f"{type(error).__name__}: {error}",
-        hint="The file may be damaged, or memory short on the worker. Its log says more.",
+        hint="The file may be damaged, or the worker may have run out of memory. See its log.",
         causes=[error],
     )

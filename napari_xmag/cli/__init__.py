@@ -71,7 +71,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         with _terminated_like_cancelled():
             return int(args.run(args))
     except KeyboardInterrupt:
-        print("\nCancelled. Nothing half-written is left.", file=sys.stderr)
+        print("\nCancelled. No incomplete files were left behind.", file=sys.stderr)
         return CANCELLED
     except XmagError as error:
         return _refused(args, error)
@@ -144,7 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--verbose",
         action="count",
         default=0,
-        help="more log messages; twice for all of them",
+        help="more log messages (-vv for all of them)",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:

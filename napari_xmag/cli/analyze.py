@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = f"""\
 Analyze whole slides: files, DICOM folders, and all slides in and below folders. For each slide,
-DIR/<slide name>/ receives
+DIR/<slide name>/ contains
 
   result.json       prediction, warnings, and everything needed to trace them
   tiles.csv         position, attention and evidence of every patch of the map
-  heatmap.ome.tif   the same as exact pixel values, placed in µm
-  qupath.geojson.gz map, hotspots and measurements for QuPath: drop it on the open slide
-  tiles.geojson     the patches alone, for any program that reads GeoJSON
+  heatmap.ome.tif   the same as exact pixel values, positioned in µm
+  qupath.geojson.gz map, hotspots and measurements for QuPath: drag it onto the open slide
+  tiles.geojson     the patches only, for any program that reads GeoJSON
   overlay.png       the heat map over the slide
 
-A second slide of the same name gets <slide name>-2; the second picture of a file <slide name>#2.
-Several slides are analyzed side by side, in processes of their own: a file that kills its process
-costs no other slide. DIR then holds summary.csv and summary.html too, a row for each slide, and
-failed.csv. After an interruption, run it again: what is done with the same model and settings is
-kept.
+A second slide with the same name goes to <slide name>-2, the second image of a file to
+<slide name>#2. Several slides are analyzed in parallel, each in its own process, so a file that
+crashes its process does not affect the others. DIR then also contains summary.csv and summary.html,
+with one row per slide, and failed.csv. After an interruption, run the command again: results made
+with the same model and settings are kept.
 
 {NOTICE}"""
 
@@ -60,13 +60,15 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     slide_options.add_slides(parser)
-    parser.add_argument("--model", metavar="M", help="name or folder; the bundled one by default")
+    parser.add_argument(
+        "--model", metavar="M", help="model name or folder (default: the bundled model)"
+    )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("xmag-results"),
         metavar="DIR",
-        help="holds a folder for each slide (default: xmag-results)",
+        help="output folder, with a subfolder for each slide (default: xmag-results)",
     )
     slide_options.add_mpp(parser)
     regions.add_options(parser)
@@ -78,8 +80,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="analyze tiles spread evenly over the tissue until they settle the prediction; "
-        "the map has gaps",
+        help="analyze tiles spread evenly over the tissue and stop once the prediction is "
+        "settled; the map has gaps",
     )
     workers.add_options(parser)
     slide_options.add_machine(parser)
@@ -88,8 +90,8 @@ def add_parser(subparsers: Any) -> None:
         type=float,
         default=20.0,
         metavar="GB",
-        help="disk for the features of slides, so that another model with the same encoder need "
-        "not encode them again; 0 keeps none (default: 20)",
+        help="disk space for cached features, so that another model with the same encoder need "
+        "not encode the slides again; 0 turns the cache off (default: 20)",
     )
     parser.set_defaults(run=run)
 

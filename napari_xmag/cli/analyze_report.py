@@ -144,7 +144,9 @@ class TextReport:
         """Print how many were done, and which were not."""
         self._line.clear()
         total = count.done + len(count.failed)
-        before = f", {count.reused} of them before (--force does them anew)" if count.reused else ""
+        before = (
+            (f", {count.reused} of them earlier (use --force to redo them)") if count.reused else ""
+        )
         slides = "slide" if total == 1 else "slides"
         print(f"{count.done} of {total} {slides} {count.verb}{before}. {NOTICE}")
         if count.failed:
@@ -153,7 +155,7 @@ class TextReport:
     def written_back(self, project: Path, images: int, backup: Path) -> None:
         """Print where the answers went."""
         count = "1 image" if images == 1 else f"{images} images"
-        print(f"Written back to {count} of {project}; the project before: {backup.name}")
+        print(f"Predictions written to {count} of {project}; backup of the project: {backup.name}")
 
     def refuse(self, error: XmagError, count: Count | None = None) -> None:
         """Print how many were done; the command itself prints the error."""

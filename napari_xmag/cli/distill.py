@@ -44,7 +44,9 @@ def _add_prepare(steps: Any) -> None:
         help="slides; folders of large pictures; tables tile[,mpp][,case] of such pictures "
         "(CSV or .xlsx)",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for the fields"
+    )
     parser.add_argument(
         "--tiles-mpp",
         type=mpp_option,
@@ -58,8 +60,30 @@ def _add_prepare(steps: Any) -> None:
         "match); the fields of a case are held out together; default: each slide and each "
         "subfolder of pictures is a case",
     )
+    _add_sampling(parser)
     parser.add_argument(
-        "--per-slide", type=int, default=200, help="largest number of fields per slide (200)"
+        "--seed", type=int, default=0, help="random seed of the sampling (default: 0)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of processes on this machine (default: 1)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="dask scheduler of a cluster whose workers see the same paths (tcp://host:8786)",
+    )
+
+
+def _add_sampling(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--per-slide",
+        type=int,
+        default=200,
+        help="largest number of fields per slide (default: 200)",
     )
     parser.add_argument(
         "--field-px",
@@ -77,19 +101,13 @@ def _add_prepare(steps: Any) -> None:
         "--stride",
         type=float,
         default=1.0,
-        help="step between candidate fields, in sides of a field (1)",
+        help="step between candidate fields, as a multiple of the field side (default: 1)",
     )
     parser.add_argument(
-        "--min-tissue", type=float, default=0.6, help="smallest share of tissue in a field (0.6)"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes on this machine (default: 1)"
-    )
-    parser.add_argument(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="dask scheduler of a cluster whose workers see the same paths (tcp://host:8786)",
+        "--min-tissue",
+        type=float,
+        default=0.6,
+        help="minimum fraction of tissue in a field (default: 0.6)",
     )
 
 

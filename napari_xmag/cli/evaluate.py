@@ -16,7 +16,8 @@ _DESCRIPTIONS = {
     "agreement": "Measure how much of a teacher's features students retain, on held-out cases.",
     "robustness": "Compare features of pictures with those of the same pictures under changes of "
     "stain, focus, compression and brightness.",
-    "teach": "Measure how many clicks teach how much, by simulated persons on composed slides.",
+    "teach": "Measure how accuracy grows with the number of clicks, using simulated users on "
+    "composed slides.",
     "speed": "Time the analysis of a slide at 5x and at 20x.",
 }
 

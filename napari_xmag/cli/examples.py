@@ -10,11 +10,11 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "examples",
         help="make labelled example slides to try training with",
-        description="Make slides of the classes even and crowded, and their table cohort.csv. "
-        "They are synthetic: a model learns from them how training works, and nothing about any "
-        "disease (docs/train.md).",
+        description="Create synthetic slides of two classes, even and crowded, and a table, "
+        "cohort.csv, to try out training. They show no disease, and a model trained on them has "
+        "no medical use (docs/train.md).",
     )
-    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="an empty or new folder")
     parser.add_argument("--slides", type=int, default=32, help="number of slides (default: 32)")
     parser.set_defaults(run=run)
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from napari_xmag.cli.analyze_report import AnalyzeReport
 
 _DESCRIPTION = f"""\
-Encode the tissue of slides, and keep the features of their patches in STORE: for each slide and
+Encode the tissue of slides and save the features of its patches in STORE: for each slide and
 encoder a folder with features.npy (float16), places.npy and about.json (docs/features.md), and
-index.csv, which says whose they are. After an interruption, run it again: what is there is kept.
+index.csv, which lists the folders. After an interruption, run the command again: finished slides
+are kept.
 
 {NOTICE}"""
 
@@ -33,15 +34,19 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "features",
-        help="keep the features of slides",
+        help="save the patch features of slides",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     slide_options.add_slides(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="STORE")
     parser.add_argument(
-        "--model", metavar="M", help="whose encoder: name or folder; the bundled one by default"
+        "--out", type=Path, required=True, metavar="STORE", help="folder for the features"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        help="model whose encoder is used: name or folder (default: the bundled model)",
     )
     slide_options.add_mpp(parser)
     regions.add_options(parser)

@@ -58,7 +58,7 @@ def ran_out(error: BaseException) -> WorkerError:
     """Return in our words that memory ran out."""
     return WorkerError(
         expected=f"enough memory{_limit_words()}",
-        found=f"that it ran out ({type(error).__name__}: {str(error)[:200]})",
+        found=f"that memory ran out ({type(error).__name__}: {str(error)[:200]})",
         hint=_ADVICE,
         causes=(error,),
     )
@@ -67,7 +67,7 @@ def ran_out(error: BaseException) -> WorkerError:
 def _ended(name: str) -> WorkerError:
     return WorkerError(
         expected=f"enough memory{_limit_words()}",
-        found=f"that {name} ended the program, as libraries do where they get none",
+        found=f"that {name} ended the program, as libraries do when they cannot allocate memory",
         hint=_ADVICE,
     )
 

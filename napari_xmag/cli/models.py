@@ -27,17 +27,23 @@ def add_parser(subparsers: Any) -> None:
     every = steps.add_parser(
         "list", help="list all models, and what is wrong with those that cannot be used"
     )
-    every.add_argument("--json", action="store_true", help="for programs, on one line")
+    every.add_argument(
+        "--json", action="store_true", help="print JSON on one line, for other programs"
+    )
     check = steps.add_parser("check", help="compare every file of models with its SHA-256")
     check.add_argument(
-        "models", nargs="*", metavar="MODEL", help="names or folders; all models when none is given"
+        "models", nargs="*", metavar="MODEL", help="names or folders (default: all models)"
     )
     add = steps.add_parser("add", help="copy a model folder to your own models")
-    add.add_argument("folder", type=Path, metavar="DIR")
+    add.add_argument("folder", type=Path, metavar="DIR", help="the model folder to copy")
     pull = steps.add_parser("pull", help="download a model from the Hugging Face hub")
-    pull.add_argument("source", metavar="hf-hub:OWNER/NAME[@REVISION]")
+    pull.add_argument(
+        "source", metavar="hf-hub:OWNER/NAME[@REVISION]", help="model on the Hugging Face hub"
+    )
     for step in (add, pull):
-        step.add_argument("--replace", action="store_true", help="replace a model of that name")
+        step.add_argument(
+            "--replace", action="store_true", help="replace an existing model of that name"
+        )
     _add_import(steps)
 
 
@@ -68,13 +74,17 @@ def _add_import(steps: Any) -> None:
         description="Make a student folder from a published checkpoint; napari-xmag train makes a "
         "slide model from it.",
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT.safetensors")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT.safetensors", help="the published weights"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="folder for the student"
+    )
     parser.add_argument(
         "--layout",
         choices=["dinov2"],
         default="dinov2",
-        help="how its weights are named (default: dinov2)",
+        help="naming scheme of its weights (default: dinov2)",
     )
     parser.add_argument(
         "--mpp", type=mpp_option, default=2.0, help="µm per pixel of its tiles (default: 2.0)"

@@ -14,8 +14,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "open",
         help="open a saved result in napari: slide, map and marks",
-        description="Open a saved result in napari: the slide is looked for beside it and known by "
-        f"its fingerprint; map, verdicts and comments come back in place. {NOTICE}",
+        description="Open a saved result in napari: the slide is searched for next to the result "
+        f"and identified by its fingerprint; map, marks and comments are restored. {NOTICE}",
     )
     parser.add_argument(
         "result",
@@ -29,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         default=[],
         metavar="PATH",
-        help="the slide, or a folder that holds it, where it does not lie beside the result",
+        help="the slide, or a folder that contains it, if it is not next to the result",
     )
     parser.set_defaults(run=run)
 

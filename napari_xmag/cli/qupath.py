@@ -11,7 +11,7 @@ _STEPS = """\
 In QuPath:
   once     {menu} > Add to menu, then Run > Run in the script editor
   always   Extensions > XMAG > Analyze slide
-docs/qupath.md leads through it."""
+See docs/qupath.md for step-by-step instructions."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     helps = {
         "install": "write the scripts into QuPath's user folder",
-        "uninstall": "remove them",
+        "uninstall": "remove the scripts from QuPath's user folder",
         "doctor": "look for QuPath, check each script and try its command",
     }
     for name, words in helps.items():
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             print(f"{'written' if args.step == 'install' else 'removed'}  {path}")
         if not paths:
-            print(f"nothing of XMAG in {folder}")
+            print(f"no XMAG scripts in {folder}")
     if args.step == "install":
         print(_STEPS.format(menu=MENU))
     else:

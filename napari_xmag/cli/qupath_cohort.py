@@ -48,7 +48,7 @@ def opening(
         raise ConfigError(
             expected="--label-key with a project.qpproj, and only there",
             found=f"{args.cohort.name} {'with' if args.label_key else 'without'} --label-key",
-            hint="In a project, name the metadata of the images that is their label.",
+            hint="For a project, name the image metadata key that holds the label.",
         )
     if not is_project:
         return open_cohort(args.cohort, override_mpp=override_mpp)

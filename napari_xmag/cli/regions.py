@@ -18,29 +18,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--tissue",
         default="auto",
         metavar="auto|whole",
-        help="find tissue, or take everything scanned (default: auto); a GeoJSON file is taken as "
-        "--regions",
+        help="auto: find tissue; whole: everything that was scanned (default: auto); a GeoJSON "
+        "file is treated as --regions",
     )
     parser.add_argument(
         "--regions",
         type=Path,
         metavar="FILE|DIR",
-        help="only within these annotations of QuPath (.geojson, .geojson.gz, .zip); a folder "
-        "holds a file named after each slide",
+        help="analyze only inside these QuPath annotations (.geojson, .geojson.gz, .zip), or a "
+        "folder with one file named after each slide",
     )
     parser.add_argument(
         "--regions-class",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="only annotations of these classes (default: all that are not starred)",
+        help="only annotations of these classes (default: all except starred ones such as Ignore*)",
     )
     parser.add_argument(
         "--qupath-origin",
         choices=("slide", "bounds"),
         default="bounds",
-        help="where (0, 0) lies in GeoJSON, read or written: the corner of the scanned bounds, as "
-        "QuPath has it, or of the whole slide (default: bounds)",
+        help="where (0, 0) is in GeoJSON files, read or written: bounds: the corner of the "
+        "scanned area, as in QuPath; slide: the corner of the whole slide (default: bounds)",
     )
 
 
@@ -66,7 +66,7 @@ def regions_choice(args: argparse.Namespace, targets: "Sequence[Target]") -> Reg
     if path is not None and not path.exists():
         raise ConfigError(
             expected="--regions to be a GeoJSON file or a folder",
-            found=f"{path}, which is not there",
+            found=f"{path}, which does not exist",
             hint="Check the name of the file.",
         )
     if path is None and args.regions_class:

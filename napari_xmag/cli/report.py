@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _VIEWS = {"evidence": "EVIDENCE", "attention": "RAW", "rank": "RANK"}
 
 _DESCRIPTION = f"""\
-Write a report of each saved result: the slide beside its map, the answer or why there is none,
-warnings, the places to look at with what was said of them, areas, slide and model. The slide is
-looked for beside the result and known by its fingerprint. Of several results, reports.html leads to
-all of them.
+Write a report on each saved result: the slide next to its heat map, the prediction or why there is
+none, warnings, the patches to review with their marks and comments, areas, slide and model. The
+slide is searched for next to the result and identified by its fingerprint. For several results,
+reports.html links to all reports.
 
 {NOTICE}"""
 
@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "report",
-        help="write a report (HTML and PDF) of saved results",
+        help="write a report (HTML and PDF) on saved results",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -52,10 +52,13 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         default=[],
         metavar="PATH",
-        help="slides, or folders of slides, where they do not lie beside the results",
+        help="slides, or folders of slides, if they are not next to the results",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="holds the reports (default: beside each result)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the reports (default: next to each result)",
     )
     parser.add_argument(
         "--format",
@@ -67,10 +70,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--view",
         choices=tuple(_VIEWS),
-        help="what the map shows (default: as reviewed last, else evidence)",
+        help="what the map shows (default: the view last used in review, otherwise evidence)",
     )
-    parser.add_argument("--class", dest="class_name", metavar="NAME", help="class of the evidence")
-    parser.add_argument("--reviewer", metavar="NAME", help="name on the report")
+    parser.add_argument(
+        "--class", dest="class_name", metavar="NAME", help="class whose evidence is shown"
+    )
+    parser.add_argument("--reviewer", metavar="NAME", help="reviewer's name on the report")
     parser.set_defaults(run=run)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 def add_config(parser: argparse.ArgumentParser, example: str) -> None:
     """Add the file and ``--set``, whose help shows the example (``fit.epochs=3``)."""
-    parser.add_argument("config", type=Path, metavar="CONFIG.toml")
+    parser.add_argument("config", type=Path, metavar="CONFIG.toml", help="the settings file")
     parser.add_argument(
         "--set",
         action="append",

@@ -20,7 +20,7 @@ def add_slides(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="SLIDE",
-        help="slide file, DICOM folder, folder, or project.qpproj of QuPath",
+        help="slide file, DICOM folder, folder of slides, or QuPath project (project.qpproj)",
     )
 
 
@@ -29,20 +29,20 @@ def add_mpp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image",
         metavar="N|NAME",
-        help="only this picture of files with several pictures (default: each of them)",
+        help="in files with several images, only this one (default: all of them)",
     )
     given = parser.add_mutually_exclusive_group()
     given.add_argument(
         "--mpp",
         type=mpp_option,
         metavar="X",
-        help="µm per pixel of slides that do not state it; remembered for them",
+        help="µm per pixel for slides whose file does not state it; remembered for these slides",
     )
     given.add_argument(
         "--override-mpp",
         type=mpp_option,
         metavar="X",
-        help="µm per pixel of all slides, in place of what they state",
+        help="µm per pixel for all slides, overriding what their files state",
     )
 
 
@@ -59,13 +59,13 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.2,
         metavar="SHARE",
-        help="least share of tissue in a tile (default: 0.2)",
+        help="minimum fraction of tissue in a tile (default: 0.2)",
     )
     parser.add_argument(
         "--batch-size",
         type=int,
         metavar="N",
-        help="tiles encoded at once (default: what suits the device)",
+        help="number of tiles encoded at once (default: chosen for the device)",
     )
     parser.add_argument(
         "--reading-threads",
@@ -84,9 +84,9 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "torch", "graph", "compiled"),
         default="auto",
-        help="what runs the network: PyTorch; a graph of it that is faster on CPUs and made on "
-        "first use; or PyTorch compiled for a GPU, which takes a minute and pays for large "
-        "networks and many slides (default: auto)",
+        help="what runs the network: torch: PyTorch; graph: an optimized graph, faster on CPUs, "
+        "created on first use; compiled: PyTorch compiled for a GPU, which takes a minute and is "
+        "worthwhile for large networks and many slides (default: auto)",
     )
     parser.add_argument(
         "--progress",
@@ -131,7 +131,7 @@ def require_folder(out: Path) -> None:
         raise ConfigError(
             expected=f"--out {out} to be a folder",
             found=f"the file {nearest}",
-            hint="Name a folder, or one that shall be made.",
+            hint="Name an existing folder or a new one.",
         )
 
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from napari_xmag.teach.teach import TaughtSlide
 
 _DESCRIPTION = f"""\
-Teach a classifier of patches by annotations of QuPath, and save it among your models: it appears in
-the window, and in "analyze --model NAME". A patch is an example of a class if its middle lies in an
-annotation of the class, or a point of the class lies in it. Tissue unlike all examples is left
-unclassified.
+Teach a patch classifier from QuPath annotations and save it with your models: it can then be chosen
+in the window, and with "analyze --model NAME". A patch is an example of a class if its centre lies
+in an annotation of that class, or if it contains a point of that class. Tissue unlike any example
+is left unclassified.
 
 {NOTICE}"""
 
@@ -44,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "teach",
-        help="teach a classifier of patches by annotated slides",
+        help="teach a patch classifier from annotated slides",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -55,7 +55,8 @@ def add_parser(subparsers: Any) -> None:
         required=True,
         type=Path,
         metavar="DIR",
-        help="holds a GeoJSON of QuPath named after each slide, or after its image in the project",
+        help="folder with a QuPath GeoJSON file for each slide, named after the slide or its "
+        "image in the project",
     )
     parser.add_argument(
         "--name", required=True, help="name of the model: letters, digits, dot, dash, underscore"
@@ -64,24 +65,26 @@ def add_parser(subparsers: Any) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="holds the model's folder (default: your own models)",
+        help="folder in which to create the model folder (default: your own models)",
     )
-    parser.add_argument("--replace", action="store_true", help="replace a model of that name")
     parser.add_argument(
-        "--encoder", metavar="M", help="model whose encoder is used; the bundled one by default"
+        "--replace", action="store_true", help="replace an existing model of that name"
+    )
+    parser.add_argument(
+        "--encoder", metavar="M", help="model whose encoder is used (default: the bundled model)"
     )
     parser.add_argument(
         "--mpp",
         type=mpp_option,
         metavar="X",
-        help="µm per pixel of slides that do not state it; remembered for them",
+        help="µm per pixel for slides whose file does not state it; remembered for these slides",
     )
     parser.add_argument(
         "--qupath-origin",
         choices=("slide", "bounds"),
         default="bounds",
-        help="where (0, 0) lies in the annotations: the corner of the scanned bounds, as QuPath "
-        "has it, or of the whole slide (default: bounds)",
+        help="where (0, 0) is in the annotations: bounds: the corner of the scanned area, as in "
+        "QuPath; slide: the corner of the whole slide (default: bounds)",
     )
     parser.add_argument(
         "--areas", type=Path, metavar="CSV", help="write the area of each class on these slides"
@@ -105,8 +108,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--finer",
         action="store_true",
-        help="encode these slides once more, half a patch aside: areas and outlines are then of "
-        "places of half the side",
+        help="encode these slides again, shifted by half a patch: areas and outlines then have "
+        "twice the resolution",
     )
     parser.set_defaults(run=run)
 
@@ -148,9 +151,9 @@ def run(args: argparse.Namespace) -> int:
 def _require_use(args: argparse.Namespace) -> None:
     if args.finer and args.areas is None and args.outlines is None:
         raise ConfigError(
-            expected="--areas or --outlines beside --finer",
-            found="neither, and the model itself is the same with and without it",
-            hint="Say what shall be measured or outlined, or leave --finer out.",
+            expected="--areas or --outlines together with --finer",
+            found="neither; --finer alone does not change the model",
+            hint="Add --areas or --outlines, or leave out --finer.",
         )
     if (args.smooth or args.min_area) and args.outlines is None:
         raise ConfigError(

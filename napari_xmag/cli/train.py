@@ -19,7 +19,10 @@ def add_parser(subparsers: Any) -> None:
         "(CSV or Excel). Problems of the table are listed before anything starts (docs/train.md).",
     )
     parser.add_argument(
-        "cohort", type=Path, metavar="COHORT", help="the table, or project.qpproj of QuPath"
+        "cohort",
+        type=Path,
+        metavar="COHORT",
+        help="the table, or a QuPath project (project.qpproj)",
     )
     qupath_cohort.add_options(parser)
     parser.add_argument(
@@ -28,7 +31,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--mode",
         choices=("head", "end-to-end"),
-        help="head: frozen encoder (minutes); end-to-end: afterwards encoder and head together",
+        help="head: train the head on the frozen encoder (minutes); end-to-end: then train "
+        "encoder and head together",
     )
     parser.add_argument(
         "--encoder",
@@ -40,7 +44,7 @@ def add_parser(subparsers: Any) -> None:
         "--override-mpp",
         type=mpp_option,
         metavar="X",
-        help="µm per pixel of all slides, in place of what the table and the slides state",
+        help="µm per pixel for all slides, overriding the table and the slide files",
     )
     parser.add_argument("--folds", type=int, metavar="K", help="K-fold cross-validation by patient")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
@@ -56,15 +60,19 @@ def add_parser(subparsers: Any) -> None:
         help="change a setting, such as end_to_end.fit.epochs=5; may be repeated",
     )
     _add_short_forms(parser)
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="store features for other runs")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="folder in which to keep features for other runs"
+    )
     parser.add_argument(
         "--card", type=Path, metavar="FILE.md", help="additional sections for the model card"
     )
     parser.add_argument(
-        "--tile-mpp", type=mpp_option, help="for an encoder that does not state its mpp"
+        "--tile-mpp",
+        type=mpp_option,
+        help="µm per pixel of tiles, for an encoder that does not state it",
     )
     parser.add_argument(
-        "--tile-px", type=int, help="for an encoder that does not state its tile size"
+        "--tile-px", type=int, help="tile size in pixels, for an encoder that does not state it"
     )
     parser.set_defaults(run=run)
 
@@ -72,7 +80,7 @@ def add_parser(subparsers: Any) -> None:
 def _add_short_forms(parser: Any) -> None:
     """Add flags for settings that are often given."""
     parser.add_argument("--name", help="name of the model (default: my-model)")
-    parser.add_argument("--display-name", help="name that is shown")
+    parser.add_argument("--display-name", help="name shown to users")
     parser.add_argument("--description", help="one sentence about the model")
     parser.add_argument(
         "--demonstration", action="store_true", default=None, help="mark as a demonstration model"
@@ -86,8 +94,10 @@ def _add_short_forms(parser: Any) -> None:
     parser.add_argument("--attends", dest="granularity", help=argparse.SUPPRESS)
     parser.add_argument("--epochs", type=int, help="epochs of the head (fit.epochs)")
     parser.add_argument("--lr", type=float, help="peak learning rate of the head (fit.lr)")
-    parser.add_argument("--seed", type=int, help="seed of split, order and weights")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"))
+    parser.add_argument("--seed", type=int, help="random seed for split, order and initial weights")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda", "mps"), help="where to train (default: auto)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,8 +29,9 @@ def add_options(parser: Any) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="processes that each work on a slide; 0: this process alone (default: one for a core "
-        "up to 4, then one for every 4 cores; 2 on a graphics card; 0 for a single slide)",
+        help="number of worker processes, each working on one slide; 0: no extra processes "
+        "(default: one per core up to 4, then one per 4 cores; 2 with a graphics card; 0 for a "
+        "single slide)",
     )
     parser.add_argument(
         "--scheduler",
@@ -43,7 +44,7 @@ def add_options(parser: Any) -> None:
         type=float,
         default=30.0,
         metavar="MINUTES",
-        help="give up on a slide after so long without progress (default: 30)",
+        help="give up on a slide after this many minutes without progress (default: 30)",
     )
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from napari_xmag.review.worklist import Worklist
 
 _DESCRIPTION = f"""\
-Make a worklist, or add to one: slides with what became of each, in the order in which to look at
-them. Results of "napari-xmag analyze" are taken in by the fingerprint of their slides, so that
-what was analyzed overnight is reviewed in the morning: open the list in the window.
+Create a worklist, or add to one: slides with their status and results, in the order in which to
+review them. Results of "napari-xmag analyze" are matched to slides by fingerprint, so that what was
+analyzed overnight can be reviewed in the morning: open the list in the window.
 
 {NOTICE}"""
 
@@ -41,7 +41,7 @@ def add_parser(subparsers: Any) -> None:
         type=Path,
         default=[],
         metavar="DIR",
-        help="folders of results, as of --out of analyze",
+        help="result folders, as written by napari-xmag analyze --out",
     )
     parser.add_argument(
         "--summary", type=Path, metavar="FILE", help="write the list as a table (.csv or .xlsx)"
@@ -90,7 +90,7 @@ def _take_in(worklist: "Worklist", folders: list[Path]) -> int:
             failed += 1
             print(f"{taken.folder}: FAILED. {taken.problem}", file=sys.stderr)
         elif taken.row is None:
-            print(f"{taken.folder}: of no slide in the list", file=sys.stderr)
+            print(f"{taken.folder}: matches no slide in the list", file=sys.stderr)
         else:
             print(f"{taken.row.shown_name}: {taken.row.headline}")
     return failed

@@ -82,7 +82,7 @@ def spreadsheet_accident(text: str) -> str:
     """
     if _DATE.fullmatch(text) or _TIME.fullmatch(text):
         kind, name = ("time", "3:1") if _TIME.fullmatch(text) else ("date", "3-1 or SEPT2")
-        return f"{text!r} is a {kind}: a spreadsheet may have made it of a name such as {name}"
+        return f"{text!r} is a {kind}: a spreadsheet may have converted a name such as {name}"
     if _ROUNDED.fullmatch(text):
         return f"{text!r} is a number that a spreadsheet has rounded"
     return ""

@@ -34,8 +34,8 @@ def require_classes(rows: Sequence[CohortRow]) -> None:
         raise CohortError(
             expected="one class for each slide",
             found=f"{len(labels)} different numbers as labels, such as {numbers[0]!r}",
-            hint="Write classes (for instance low and high): times to an event and "
-            "measurements are not supported.",
+            hint="Write classes (for instance low and high): survival times and measurements are "
+            "not supported.",
         )
 
 

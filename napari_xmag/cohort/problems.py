@@ -86,14 +86,14 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
     if row.mpp is not None and plausible(row.mpp, row.mpp) is None:
         problems.append(replace(wrong_mpp(row.row, f"{row.mpp:g}"), name=row.name))
     if row.regions is not None and not os.path.isfile(row.regions):
-        words = f"the regions {row.regions.name} are not there"
+        words = f"the regions file {row.regions.name} does not exist"
         problems.append(Problem.of(row, words, "Correct the path, or leave the cell empty"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if name and (problem := name_problem(name)):
             problems.append(Problem.of(row, f"a {what} that is {problem}", "Write a short name"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if accident := spreadsheet_accident(name):
-            hint = "Format the column as text and write what was meant"
+            hint = "Format the column as text and enter the original value"
             problems.append(Problem.of(row, f"{what} {accident}", hint))
     return problems
 
@@ -105,7 +105,7 @@ def wrong_mpp(row: int, text: str) -> Problem:
 
 def no_patient(row: int) -> Problem:
     """Return the problem of a slide of which nobody knows whose it is."""
-    hint = "Fill in whose slide it is (a name of its own where that is not known)"
+    hint = "Enter the patient (or a unique name if the patient is unknown)"
     return Problem(row, "no patient", hint)
 
 
@@ -192,11 +192,11 @@ def slide_problems(row: CohortRow, *, override_mpp: bool = False) -> list[Proble
     from napari_xmag.slide.open import open_slide
 
     if not row.slide.exists():
-        return [Problem.of(row, f"{row.slide.name} is not there", "Correct the path")]
+        return [Problem.of(row, f"{row.slide.name} does not exist", "Correct the path")]
     try:
         slide = open_slide(row.slide)
     except XmagError as error:
-        return [Problem.of(row, f"{row.slide.name} does not open", error.hint)]
+        return [Problem.of(row, f"{row.slide.name} cannot be opened", error.hint)]
     with closing(slide):
         return [] if override_mpp else _mpp_problems(row, slide)
 
@@ -210,7 +210,7 @@ def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
         return []
     if agree(stated, Mpp(row.mpp, row.mpp)):
         return []
-    words = f"mpp {row.mpp:g}, yet {row.slide.name} states {describe(stated)} ({slide.mpp_source})"
+    words = f"mpp {row.mpp:g}, but {row.slide.name} states {describe(stated)} ({slide.mpp_source})"
     hint = f"Empty the cell, or correct it to within {AGREEMENT:.0%}"
     return [Problem.of(row, words, hint)]
 
@@ -222,9 +222,9 @@ def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
         before = first.setdefault(row.slide.resolve(), row)
         if before is row:
             continue
-        words = f"{row.slide.name} stands in {before.place} already"
+        words = f"{row.slide.name} is already in {before.place}"
         if before.split and row.split and before.split != row.split:
-            words += f", there for {before.split} and here for {row.split}"
+            words += f", with split {before.split} there and {row.split} here"
         problems.append(Problem.of(row, words, "Delete one of them"))
     return problems
 
@@ -260,7 +260,7 @@ def _variants(rows: Sequence[CohortRow]) -> list[Problem]:
             meant[label] = (first, "Write both alike")
         elif patients[label] == 1:
             near = next((other for other in often if _mistyped(_plain(label), _plain(other))), "")
-            meant[label] = (near, "Correct it, or add patients of it")
+            meant[label] = (near, "Correct it, or add patients with this label")
     return [
         Problem.of(row, f"label {row.label!r} looks like {other!r} ({slides[other]} ×)", hint)
         for row in rows

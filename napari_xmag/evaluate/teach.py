@@ -144,7 +144,7 @@ def _within(
     config: TeachConfig,
     figures: TeachFigures,
 ) -> None:
-    """Click on half of a slide's islands and judge the others."""
+    """Click on half of a slide's islands and evaluate on the others."""
     classes: list[int] = np.unique(slide.labels[slide.labels >= 0]).tolist()
     room = setting.room([slide], classes)
     allowed = touched_islands(slide, classes, draw)
@@ -191,7 +191,7 @@ def _across(
     config: TeachConfig,
     figures: TeachFigures,
 ) -> None:
-    """Click on two slides of one side and judge each of the other side."""
+    """Click on two slides of one side and evaluate on each of the other side."""
     draw = np.random.default_rng([config.seed, seed, 1])
     classes = range(len(slides[0].classes))
     sides = [[slide for slide in slides if slide.side == side] for side in (seed % 2, 1 - seed % 2)]

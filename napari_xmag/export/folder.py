@@ -108,8 +108,8 @@ def _refuse_foreign(folder: Path) -> None:
     foreign = [name for name in (*NAMES, REVIEW) if (folder / name).exists()]
     if foreign and not (folder / RESULT).exists():
         raise ExportError(
-            expected=f"{folder} to hold an export of this slide, or none of its files",
-            found=f"{', '.join(foreign)} of something else",
+            expected=f"{folder} to contain either an export of this slide or no export at all",
+            found=f"{', '.join(foreign)} of unknown origin",
             hint="Choose another folder, or move these files away.",
         )
 
@@ -118,7 +118,7 @@ def _require_own(folder: Path, fingerprint: str) -> None:
     """Refuse a folder that holds the result of another slide."""
     if (folder / RESULT).exists() and owner_of(folder) != fingerprint:
         raise ExportError(
-            expected=f"{folder} to hold no result but this slide's",
-            found="one of another slide",
+            expected=f"{folder} to contain results of this slide only",
+            found="a result of another slide",
             hint="Choose another folder.",
         )

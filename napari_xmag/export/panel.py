@@ -25,8 +25,8 @@ _TALLEST = 4000
 
 MEANINGS = {
     HeatMapView.RANK: (
-        "How much attention each patch got, compared with the other patches of this slide. "
-        "Every slide has a highest patch: the colours do not compare slides."
+        "Attention to each patch relative to the other patches of this slide. Every slide has a "
+        "highest-ranked patch, so colours cannot be compared between slides."
     ),
     HeatMapView.RAW: "The share of the model's attention that each patch got.",
     HeatMapView.EVIDENCE: (

@@ -15,7 +15,7 @@ class FitConfig(BaseModel):
         title="Epochs",
         json_schema_extra={"basic": True},
         ge=1,
-        description="Passes over all training data.",
+        description="Number of passes over all training data.",
     )
     lr: float = Field(
         default=5e-4,
@@ -27,7 +27,7 @@ class FitConfig(BaseModel):
         default=0.05,
         title="Weight decay",
         ge=0,
-        description="Weight decay of AdamW; biases and normalisation layers have none.",
+        description="Weight decay of AdamW. Not applied to biases and normalization layers.",
     )
     warmup: float = Field(
         default=0.1,

@@ -156,8 +156,8 @@ def train_head(
         assert isinstance(model, HeadTask)
         return head_figures(model, validation)
 
-    judge = evaluate if validation else None
-    yield from at.run(fit, batches, judge, stage=Stage.HEAD, size=settings.batch_size)
+    validate = evaluate if validation else None
+    yield from at.run(fit, batches, validate, stage=Stage.HEAD, size=settings.batch_size)
     average = fit.average
     assert isinstance(average, HeadTask)
     return average

@@ -163,7 +163,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         f"# {plain(info.display_name)}",
         f"**{NOTICE}**",
         *(
-            ["This is a **demonstration model**: it shows the program and nothing more."]
+            ["This is a **demonstration model**: it only shows how the program works."]
             if info.demonstration
             else []
         ),

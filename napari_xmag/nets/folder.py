@@ -197,7 +197,7 @@ def replacing(target: Path, *, replace: bool) -> Iterator[Path]:
     if target.exists() and not replace:
         raise ModelError(
             expected=f"a new folder {target}",
-            found="that it exists already",
+            found="an existing folder",
             hint="Choose another name, or allow it to be replaced.",
         )
     try:
@@ -231,10 +231,10 @@ def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
         raise _refused(folder, found, "Name a folder that holds a model.", error) from error
     except ValueError as error:
         raise _refused(
-            folder, f"a {CONFIG} that is no plain JSON ({error})", _FETCH_AGAIN, error
+            folder, f"a {CONFIG} that is not plain JSON ({error})", _FETCH_AGAIN, error
         ) from error
     if not isinstance(config, dict):
-        raise _refused(folder, f"a {CONFIG} that is no JSON object", _FETCH_AGAIN)
+        raise _refused(folder, f"a {CONFIG} that is not a JSON object", _FETCH_AGAIN)
     return config, hashlib.sha256(raw).hexdigest()
 
 

@@ -47,7 +47,7 @@ def require_network(config: Mapping[str, Any]) -> None:
     """
     architecture = config.get("architecture")
     if not isinstance(architecture, str) or not _ARCHITECTURE.fullmatch(architecture):
-        raise ValueError(f"architecture {_short(architecture)}, which is no name of a network")
+        raise ValueError(f"architecture {_short(architecture)}, which is not the name of a network")
     arguments = config.get("model_args", {})
     if not isinstance(arguments, dict):
         raise ValueError(f"model_args {_short(arguments)}")

@@ -215,16 +215,16 @@ def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
     """Say which regions took no part, and when they were too small for any tile."""
     flags = []
     if count := regions.left_out.get(NOWHERE):
-        words = f"{count} {'region' if count == 1 else 'regions'} {NOWHERE} took no part."
+        words = f"{count} {'region' if count == 1 else 'regions'} {NOWHERE} were ignored."
         flags.append(Flag(FlagCode.REGIONS, words))
     planes = [words for words in regions.left_out if words.startswith(_OTHER_PLANE)]
     if planes:
-        words = f"Regions {', '.join(planes)} took no part: only the first plane is analyzed."
+        words = f"Regions {', '.join(planes)} were ignored: only the first plane is analyzed."
         flags.append(Flag(FlagCode.REGIONS, words))
     if not len(result.patches) and not result.unreadable:
         side = result.model["tile_px"] * result.model["mpp"]
         words = (
-            f"The tissue within the regions is less than the least share of any tile "
+            "The regions contain too little tissue to fill the minimum fraction of any tile "
             f"({side:.0f} µm): draw larger regions, or lower --min-tissue."
         )
         flags.append(Flag(FlagCode.REGIONS, words))
@@ -273,12 +273,12 @@ def _off_tissue(
     if slide_frame(slide, other) == slide_frame(slide, origin):
         hint = "Is the file of another slide, or of this one at another size?"
     elif _meets(slide, regions, other, only_tissue):
-        hint += f". Counted from that of {other.words} they meet it: --qupath-origin {other}."
+        hint += f". Counted from that of {other.words}, they overlap it: --qupath-origin {other}."
     else:
         hint += f". Try --qupath-origin {other}, or check that the file is of this slide."
     what = "tissue" if only_tissue else "the scanned part"
     return TissueError(
-        expected=f"the regions in {regions.file} to meet {what} of {slide.path.name}",
+        expected=f"the regions in {regions.file} to overlap {what} of {slide.path.name}",
         found=found,
         hint=hint,
     )

@@ -96,7 +96,7 @@ def _unchanged(project: Project) -> bytes:
     except OSError as error:
         raise _refusal(project, error.strerror or str(error), error) from error
     if hashlib.sha256(raw).hexdigest() != project.digest:
-        raise _refusal(project, "one that was saved by another program since")
+        raise _refusal(project, "a project that another program has saved since then")
     return raw
 
 

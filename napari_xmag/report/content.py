@@ -189,7 +189,7 @@ def _places(
     for number, patch in enumerate(patches, 1):
         value = float(values[patch])
         words = f"{100 * value / total:.2g} % of " if value > 0 else f"{value:+.2g}, against "
-        words += f"what speaks for {class_name}" if class_name else "all attention"
+        words += f"the evidence for {class_name}" if class_name else "all attention"
         shown.append(_place(slide, result, number, patch, words, said.get(patch)))
     return tuple(shown)
 
@@ -216,9 +216,9 @@ def _places_words(chosen: Foremost | None, shown: int) -> str:
     if chosen is None or not shown:
         return "No patch stands out."
     if not len(chosen):
-        return f"No patch speaks for {chosen.class_name}."
+        return f"No patch is evidence for {chosen.class_name}."
     what = f"evidence for {chosen.class_name}" if chosen.class_name else "attention"
-    words = f"These patches carry {100 * chosen.carried:.0f} % of the {what}."
+    words = f"Together, these patches account for {100 * chosen.carried:.0f} % of the {what}."
     return f"{words} {chosen.words}".strip()
 
 
@@ -249,7 +249,7 @@ def _areas(result: SlideResult, class_name: str) -> Rows:
     few = 0 if result.is_shares or not count else _carrying(result, class_name)
     if few:
         words = f"{few * patch_mm2:.3g} mm² in {few:,} {'patch' if few == 1 else 'patches'}"
-        rows.append((f"{CARRIED:.0%} of what speaks for {class_name}", words))
+        rows.append((f"{CARRIED:.0%} of the evidence for {class_name}", words))
     if result.unreadable:
         rows.append(("Unreadable", f"{len(result.unreadable)} tiles"))
     return tuple(rows)
@@ -287,7 +287,7 @@ def _model_facts(result: SlideResult) -> Rows:
         ("Name", str(model["name"])),
         ("SHA-256", str(model["sha256"])),
         ("Classes", _shortened(", ".join(result.classes))),
-        ("Reads", f"tiles of {model['tile_px']} px at {model['mpp']:g} µm/px"),
+        ("Input", f"tiles of {model['tile_px']} px at {model['mpp']:g} µm/px"),
         ("Licence", str(model.get("licence") or "")),
         ("Program", f"napari-xmag {result.versions.get('napari-xmag', '')}"),
     )

@@ -40,7 +40,7 @@ def card_excerpt(result: SlideResult) -> CardExcerpt:
             except (OSError, UnicodeDecodeError):
                 break
             return read_card(text, entry.info.demonstration)
-    return CardExcerpt(note="The model's card is not on this computer.")
+    return CardExcerpt(note="The model card is not available on this computer.")
 
 
 def read_card(text: str, demonstration: bool = False) -> CardExcerpt:
@@ -54,9 +54,9 @@ def read_card(text: str, demonstration: bool = False) -> CardExcerpt:
     sections = _sections(text)
     limits = [_plain(body) for name, body in sections.items() if _LIMITS.search(name)]
     if demonstration:
-        limits.insert(0, "A demonstration model: it shows the program and nothing more.")
+        limits.insert(0, "This is a demonstration model: it only shows how the program works.")
     figures = _last_row(sections.get("Performance", ""))
-    note = "" if figures else "The model's card states no figures."
+    note = "" if figures else "The model card gives no performance figures."
     return CardExcerpt(figures, tuple(filter(None, limits))[:_MOST_LIMITS], note)
 
 

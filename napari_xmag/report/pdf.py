@@ -119,7 +119,7 @@ class _Page:
         by = f"Reviewed by {it.reviewer} · " if it.reviewer else ""
         left = [
             self._text(it.slide, size=15, bold=True),
-            self._text(f"{by}Report of {it.date}", _FAINT),
+            self._text(f"{by}Report date: {it.date}", _FAINT),
         ]
         notice = self._boxed([self._text(it.notice, _RED, bold=True, size=8)], frame=_RED)
         top = self._beside([left, [notice]], [0.6, 0.4])
@@ -140,7 +140,7 @@ class _Page:
             left.append(self._ends(name, percent(share), _FAINT if faint else _INK, width))
             left.append(_bar(width, share, color, band))
         if not it.bars:
-            left.append(self._text("There are none.", _FAINT))
+            left.append(self._text("None.", _FAINT))
         left += [self._text(words, _FAINT, size=8) for words in it.band]
         right = [self._title("About this result"), self._rows(it.facts, width)]
         return [self._beside([left, right], [0.5, 0.5])]
@@ -180,8 +180,8 @@ class _Page:
             )
             for start in range(0, len(cards), _PLACES_A_ROW)
         ]
-        heading = [self._title("Places"), self._text(it.places_words)]
-        note = "Each picture shows 0.4 mm or more at 10x; the outline is the patch."
+        heading = [self._title("Patches to review"), self._text(it.places_words)]
+        note = "Each image shows at least 0.4 mm of tissue at 10x; the outline marks the patch."
         if not rows:
             return heading
         first, *others = rows
@@ -199,7 +199,7 @@ class _Page:
     def _place(self, place: ShownPlace, width: float) -> "list[Flowable]":
         side = width - 2
         shown = _image(place.picture, side, side) if place.picture else None
-        parts = [shown or self._text("The file cannot be read here.", _FAINT, size=8)]
+        parts = [shown or self._text("This part of the file cannot be read.", _FAINT, size=8)]
         parts.append(self._text(f"{place.number} · {place.value}", size=7.5, bold=True))
         parts.append(self._text(place.where, _FAINT, size=7))
         if place.verdict:
@@ -208,7 +208,7 @@ class _Page:
             parts.append(self._text(words, color, bold=True, size=8))
         if place.comment:
             whole = len(place.comment) <= _COMMENT
-            words = place.comment if whole else f"{place.comment[:_COMMENT]} … (whole text below)"
+            words = place.comment if whole else f"{place.comment[:_COMMENT]} … (full text below)"
             parts.append(self._text(words, size=8))
         if place.said_by:
             parts.append(self._text(place.said_by, _FAINT, size=7))
@@ -216,10 +216,14 @@ class _Page:
 
     def _tables(self, it: ReportContent) -> "list[Flowable]":
         width = 0.5 * self.width - _GAP
-        good: list[Any] = [self._title("How good the model is")]
+        good: list[Any] = [self._title("Model performance")]
         if it.card.figures:
             good.append(self._rows(it.card.figures, width))
-            good.append(self._text("From the model's card: its own test slides.", _FAINT, size=8))
+            good.append(
+                self._text(
+                    "From the model card: measured on the model's own test slides.", _FAINT, size=8
+                )
+            )
         good += [self._text(it.card.note, _FAINT)] if it.card.note else []
         good += [self._text(words) for words in it.card.limits]
         areas = [self._title("Areas"), self._rows(it.areas, width)]
@@ -260,7 +264,7 @@ class _Page:
 
         cells = [[self._text(n, _FAINT, size=8), self._text(w, size=8)] for n, w in rows]
         if not cells:
-            return self._text("Nothing is known.", _FAINT, size=8)
+            return self._text("No information available.", _FAINT, size=8)
         table = Table(cells, colWidths=[0.34 * width, 0.66 * width])
         table.setStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *_padding(0, 1.5)])
         return table

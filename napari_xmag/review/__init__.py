@@ -7,7 +7,7 @@ A window keeps one `ReviewStore` and one `ReviewHistory` for each slide that it 
     [saved.headline for saved in store.results()]
     result = store.load_result(saved.id)
     history = ReviewHistory(store)            # verdicts and comments, with undo; all saved at once
-    history.judge(result.patches.box(7), Verdict.RIGHT, class_name="malignant", view="evidence")
+    history.mark(result.patches.box(7), Verdict.RIGHT, class_name="malignant", view="evidence")
     history.undo()
     history.of(result, "malignant")           # by index of the patch, found again by its place
     store.save_view(ViewState(view=HeatMapView.EVIDENCE, class_name="malignant", result=saved.id))

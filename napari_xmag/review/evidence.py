@@ -101,8 +101,8 @@ def _spread(result: SlideResult, shares: NDArray[np.float64]) -> tuple[NDArray[n
 def _words(most: float, class_name: str) -> str:
     if most < MUCH:
         return ""
-    what = f"of what speaks for {class_name}" if class_name else "of all attention"
-    return f"{100 * most:.0f} % {what} lies on one patch."
+    what = f"of the evidence for {class_name}" if class_name else "of all attention"
+    return f"{100 * most:.0f} % {what} comes from a single patch."
 
 
 def _none(class_name: str) -> Foremost:

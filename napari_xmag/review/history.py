@@ -57,7 +57,7 @@ class ReviewHistory:
         """
         return by_patch(result, [r for r in self.reviews if r.class_name == class_name])
 
-    def judge(
+    def mark(
         self, place: Box, verdict: Verdict | None, *, class_name: str = "", view: str = ""
     ) -> None:
         """Give a verdict on a place; None takes it back, and keeps the comment.

@@ -103,7 +103,7 @@ def _refusal(path: Path, found: str, error: Exception) -> ExportError:
     return ExportError(
         expected=f"to save the review in {os.fspath(path.parent)}",
         found=found,
-        hint="See that the folder can be written and has free space; NAPARI_XMAG_HOME names "
-        "another one.",
+        hint="Check that the folder is writable and has free space, or set NAPARI_XMAG_HOME to "
+        "another folder.",
         causes=(error,),
     )

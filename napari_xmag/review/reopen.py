@@ -114,13 +114,13 @@ def find_slide(result: SlideResult, folder: Path, near: Sequence[Path] = ()) -> 
             return candidate
         if candidate.name == name or candidate in near:
             others.append(candidate)
-    found = f"none beside {folder}"
+    found = f"no such slide next to {folder}"
     if others:
         found = f"another slide: {', '.join(map(str, others))}"
     raise ResultError(
         expected=f"the slide {name} of this result",
         found=found,
-        hint="Say where it lies; it may have another name now.",
+        hint="Choose the slide file; it may have been renamed or moved.",
     )
 
 

@@ -221,6 +221,7 @@ def require_mpp(slide: Slide) -> Mpp:
         raise MppMissingError(
             expected="the pixel size (µm per pixel) of the slide",
             found=f"none in {slide.path.name}",
-            hint="Give it: --mpp on the command line, mpp= in Python, or the field in the window.",
+            hint="Set it with --mpp on the command line, mpp= in Python, or the pixel size field "
+            "in the window.",
         )
     return slide.mpp

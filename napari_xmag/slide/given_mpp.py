@@ -11,7 +11,7 @@ def take_mpp(slide: Slide, given: Mpp) -> None:
     """Take a given pixel size, whatever the slide states; a conflict with that is noted."""
     if states_mpp(slide) and slide.mpp is not None and not agree(given, slide.mpp):
         slide.mpp_conflict = (
-            f"{describe(given).capitalize()} was given by hand, yet the file's "
+            f"{describe(given).capitalize()} was entered by hand, but the file's "
             f"{slide.mpp_source} says {describe(slide.mpp)}. {slide.mpp_conflict}"
         ).strip()
     slide.mpp, slide.mpp_source = given, MppSource.USER
@@ -58,5 +58,5 @@ def _remember(slide: Slide, mpp: Mpp) -> str:
     try:
         remember_mpp(slide.path, mpp, slide.image.index)
     except ExportError as error:
-        return f"The pixel size is used, but cannot be remembered for the next time. {error}"
+        return f"The pixel size is used now, but could not be saved for next time. {error}"
     return ""

@@ -52,7 +52,7 @@ class Judged(NamedTuple):
     sure: bool
 
 
-def judge(pictures: Sequence[Pixels], labelled_ycbcr: bool) -> Judged:
+def decide_color_space(pictures: Sequence[Pixels], labelled_ycbcr: bool) -> Judged:
     """Return what parts of a slide, uint8 (H, W, 3 or more), are.
 
     Parameters

@@ -57,8 +57,8 @@ def image_notes(
     if wanted is None and len(images) > 1:
         sizes = ", ".join(f"#{image.index} of {image.width}×{image.height}" for image in images)
         words = (
-            f"The file holds {len(images)} pictures ({sizes} pixels). This is the first; the "
-            "others are slides of their own."
+            f"The file contains {len(images)} images ({sizes} pixels). This is the first; the "
+            "others are separate slides."
         )
         notes.append(SlideNote(NoteCode.OTHER_IMAGES, words))
     if chosen.focal_planes > 1:
@@ -82,8 +82,8 @@ def orientation_note(stated: object) -> tuple[SlideNote, ...]:
     if turned is None:
         return ()
     words = (
-        f"The file asks viewers to show its picture {turned} (orientation {stated}). It is shown "
-        "and analysed as it is stored; places are those of the stored pixels."
+        f"The file asks viewers to show its image {turned} (orientation {stated}). It is shown "
+        "and analyzed as stored; positions refer to the stored pixels."
     )
     return (SlideNote(NoteCode.ORIENTATION, words),)
 
@@ -110,7 +110,7 @@ def damage_note(cut_off: float, levels: int = 0, complete: bool = True) -> tuple
     if not words:
         return ()
     sentence = (
-        f"The file is damaged. It ends too early; missing: {', '.join(words)}. What cannot be read "
-        "is shown hatched and takes no part in an analysis. Copy the file again from its source."
+        f"The file is damaged: it ends too early. Missing: {', '.join(words)}. Unreadable areas "
+        "are hatched and are not analyzed. Copy the file again from its source."
     )
     return (SlideNote(NoteCode.DAMAGED, sentence),)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_xmag.slide.base import NoteCode, SlideNote
-from napari_xmag.slide.glass_color import judge
+from napari_xmag.slide.glass_color import decide_color_space
 from napari_xmag.slide.segments import SegmentLevel
 from napari_xmag.slide.stored_color import ColorModel, Samples, StoredColor, scaled_to_8_bit
 
@@ -50,7 +50,7 @@ def _judged(color: StoredColor, samples: Sequence[Samples]) -> StoredColor:
     if not color.by_label:
         return color
     labelled = color.model is ColorModel.YCBCR
-    found = judge([scaled_to_8_bit(part, color.peak) for part in samples], labelled)
+    found = decide_color_space([scaled_to_8_bit(part, color.peak) for part in samples], labelled)
     model = ColorModel.YCBCR if found.is_ycbcr else ColorModel.RGB
     return replace(color, model=model, verified=found.sure)
 
@@ -59,7 +59,10 @@ def _notes(color: StoredColor, seen: StoredColor) -> tuple[SlideNote, ...]:
     notes = []
     if seen.peak != color.peak:
         bits = seen.peak.bit_length()
-        words = f"The file says 16 bits a colour, but only {bits} are used: {seen.peak:,} is white."
+        words = (
+            f"The file states 16 bits per channel, but only {bits} are used: {seen.peak:,} is "
+            "white."
+        )
         notes.append(SlideNote(NoteCode.COLORS, words))
     if not seen.verified:
         notes.append(_unverified())
@@ -69,6 +72,6 @@ def _notes(color: StoredColor, seen: StoredColor) -> tuple[SlideNote, ...]:
 def _unverified() -> SlideNote:
     return SlideNote(
         NoteCode.COLORS,
-        "The colour space is not verified: no glass or other colour is seen that shows whether the "
-        "file's label, RGB or YCbCr, is right.",
+        "The colour space could not be verified: no glass or other colour is visible that would "
+        "show whether the file's label, RGB or YCbCr, is correct.",
     )

@@ -203,7 +203,8 @@ def find_conflict(statements: Sequence[StatedMpp], objective_power: float | None
         ratio = statements[0].mpp.mean / expected
         if not 1 / OBJECTIVE_FACTOR <= ratio <= OBJECTIVE_FACTOR:
             words.append(
-                f"The {statements[0].where} says {describe(statements[0].mpp)}, yet the file names "
-                f"a {objective_power:g}x objective (usually about {expected:.2g} µm per pixel)."
+                f"The {statements[0].where} says {describe(statements[0].mpp)}, but the file "
+                f"names a {objective_power:g}x objective (usually about {expected:.2g} µm per "
+                "pixel)."
             )
     return " ".join(words)

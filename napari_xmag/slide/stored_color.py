@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.codestreams import jpeg2000_color, jpeg_color, stream_pixels
-from napari_xmag.slide.glass_color import Judged, judge
+from napari_xmag.slide.glass_color import Judged, decide_color_space
 
 Pixels = NDArray[np.uint8]
 Samples = NDArray[Any]
@@ -194,7 +194,7 @@ def components_are_ycbcr(
         if color.is_ycbcr is not None:
             return Judged(color.is_ycbcr, True)
         silent.append(_components(stream, tables, color.bits))
-    return judge(silent, labelled_ycbcr) if silent else Judged(labelled_ycbcr, True)
+    return decide_color_space(silent, labelled_ycbcr) if silent else Judged(labelled_ycbcr, True)
 
 
 def _with_tables(stream: bytes, tables: bytes | None) -> bytes:

@@ -365,5 +365,5 @@ def _one_class(examples: ExamplePatches) -> TeachError:
     return TeachError(
         expected="examples of at least two classes",
         found=found,
-        hint="Mark a patch of another class, too.",
+        hint="Mark a patch of another class as well.",
     )

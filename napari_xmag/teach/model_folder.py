@@ -126,7 +126,7 @@ def _info(taught: Taught, of_encoder: ModelInfo, name: str, lesson: _LessonFacts
         demonstration=False,
         sha256="",
         training_range=_range(taught),
-        description=f"{', '.join(taught.classes)}, taught by {number} examples on {where}.",
+        description=f"{', '.join(taught.classes)}, taught with {number} examples on {where}.",
     )
 
 
@@ -168,8 +168,8 @@ def _card(info: ModelInfo, encoder: ModelInfo, lesson: _LessonFacts) -> str:
         f"{lesson.estimated.words}",
         f"Encoder: that of {encoder.display_name} ({encoder.name}, {encoder.sha256[:12]}). "
         f"Licence: {info.licence}.",
-        'What is unlike every example gets no class ("not taught"). The answer for a slide is '
-        "the part of its tissue that each class covers.",
+        'Tissue unlike any example gets no class ("not taught"). The answer for a slide is the '
+        "share of its tissue that each class covers.",
         f"## Use\n\n```\nnapari-xmag analyze SLIDE --model {info.name}\n```",
     ]
     return wrapped("\n\n".join(parts)) + "\n"

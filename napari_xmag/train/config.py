@@ -135,8 +135,8 @@ class EndToEndConfig(_Section):
         default=0.1,
         ge=0,
         title="Encoder learning rate",
-        description="Learning rate of the encoder as a fraction of the head's. The encoder knows "
-        "tissue already and should change little; 0 leaves it as it is.",
+        description="Learning rate of the encoder as a fraction of the head's. The encoder "
+        "already represents tissue well and should change little; 0 leaves it unchanged.",
     )
     layer_decay: float = Field(
         default=0.9,
@@ -177,20 +177,21 @@ class RegionsConfig(_Section):
         default=DEFAULT_HEAD.patch_weight,
         ge=0,
         title="Weight",
-        description="How much the labelled patches of a slide count in training beside the label "
-        "of the slide: 1 is as much, 0 not at all (regions then only measure the model).",
+        description="How much the labelled patches of a slide count in training, relative to the "
+        "label of the slide: 1 is equally, 0 is not at all (regions are then used for evaluation "
+        "only).",
     )
     classes: Annotated[str, AfterValidator(_class_names)] = Field(
         default="",
         title="Names of classes",
-        description="For classes of regions that the table names differently: "
-        "Tumor = malignant; Stroma = benign. The same name in other letters needs no entry.",
+        description="For classes of regions that the table names differently: Tumor = malignant; "
+        "Stroma = benign. Names that differ only in upper and lower case need no entry.",
     )
     origin: Literal["bounds", "slide"] = Field(
         default="bounds",
         title="Origin",
-        description="Where (0, 0) lies in the files: the corner of the scanned bounds, as QuPath "
-        "has it, or of the whole slide. Without bounds both are the same.",
+        description="Where (0, 0) is in the files: the corner of the scanned area, as in QuPath, "
+        "or of the whole slide. If the slide has no scanned bounds, both are the same.",
         json_schema_extra=_choices({"bounds": "Scanned bounds (QuPath)", "slide": "Whole slide"}),
     )
 
@@ -221,8 +222,8 @@ class TrainConfig(_Section):
         validation_alias=AliasChoices("granularity", "attends"),
         default="cells",
         title="Detail of the map",
-        description="What the model weighs, and the heat map shows, as one patch. Coarse: a whole "
-        "tile. Fine: a cell, which is a small part of a tile.",
+        description="Size of the patches that the model weighs and the heat map shows. Coarse: a "
+        "whole tile. Fine: a cell, which is a small part of a tile.",
         json_schema_extra=BASIC | _choices({"tiles": "Coarse (tiles)", "cells": "Fine (cells)"}),
     )
     validation: float = Field(
@@ -246,8 +247,8 @@ class TrainConfig(_Section):
         default=0,
         ge=0,
         title="Cross-validation folds",
-        description="2 or more: as many models are trained, and each patient is tested once. "
-        "0: a single model.",
+        description="2 or more: that many models are trained, and each patient is tested once. 0: "
+        "a single model.",
         json_schema_extra=BASIC,
     )
     split_by: Literal["patient", "site"] = Field(
@@ -360,13 +361,13 @@ class TrainConfig(_Section):
     regions: RegionsConfig = Field(
         default=RegionsConfig(),
         title="Regions",
-        description="Parts of slides with classes of their own, named in the table's column "
-        "regions.",
+        description="Annotated parts of slides with their own classes; their files are listed in "
+        "the table's column regions.",
     )
     augment: AugmentConfig = Field(
         default=AugmentConfig(),
         title="Augmentation",
-        description="Random changes of tiles while the encoder learns.",
+        description="Random changes to tiles while the encoder learns.",
         json_schema_extra=END_TO_END,
     )
     end_to_end: EndToEndConfig = Field(

@@ -238,17 +238,18 @@ def _how_it_ended(code: int | None) -> str:
 
 def _died(how: str) -> WorkerError:
     return WorkerError(
-        expected="the process that worked on it to come to its end",
+        expected="the worker process to finish",
         found=f"that it {how}",
-        hint="The file may be damaged, or memory short: try it alone, with fewer --workers.",
+        hint="The file may be damaged, or memory may have run out: try it alone, with fewer "
+        "--workers.",
     )
 
 
 def _hung(seconds: float) -> WorkerError:
     return WorkerError(
         expected=f"some progress within {seconds / 60:.3g} min",
-        found="none, so the process that worked on it was ended",
-        hint="The file may be damaged, or the place where it lies not answer. --patience sets the "
+        found="none, so its worker process was stopped",
+        hint="The file may be damaged, or its drive may not be responding. --patience sets the "
         "limit.",
     )
 

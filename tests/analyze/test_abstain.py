@@ -123,7 +123,7 @@ def test_a_slide_unlike_those_of_training_abstains(pyramid_slide: Path) -> None:
     assert "unlike those" in result.abstained[0]
     assert near.answer == "other"
     assert near.tissue["choice"] == "auto"
-    assert near.tissue_words.startswith("tissue found by the program, ")
+    assert near.tissue_words.startswith("automatically detected tissue, ")
 
 
 def test_the_tissue_says_how_it_came_about_and_how_much(pyramid_slide: Path) -> None:
@@ -168,6 +168,6 @@ def test_shares_of_tissue_have_no_threshold() -> None:
     shares = dataclasses.replace(result, model={**result.model, "head": "patch_classifier"})
     assert class_bars(shares) == [("malignant", 0.6, None), ("benign", 0.4, None)]
     assert band_words(shares) == [
-        "Each bar is the part of the analyzed tissue that looks like the class."
+        "Each bar shows the share of the analyzed tissue that is assigned to the class."
     ]
     assert "threshold" in band_words(result)[0]

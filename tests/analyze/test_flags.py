@@ -67,7 +67,7 @@ def test_little_tissue_says_how_much() -> None:
 def test_no_tissue_says_what_to_do() -> None:
     (flag,) = tissue_flags(0, 0, 0)
     assert flag.code == FlagCode.NO_TISSUE
-    assert "repaint" in flag.words
+    assert "correct it" in flag.words
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_mpp_of_the_scanner_is_no_flag() -> None:
 
 
 def test_mpp_by_hand_says_the_value() -> None:
-    assert "0.2528 µm) was given by hand" in mpp_flags("user", 0.25281, "")[0].words
+    assert "0.2528 µm) was entered by hand" in mpp_flags("user", 0.25281, "")[0].words
     assert "remembered" in mpp_flags("remembered from the user", 0.25, "")[0].words
 
 

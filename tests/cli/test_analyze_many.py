@@ -127,7 +127,7 @@ def test_edited_regions_make_another_result(
         shape = {"type": "Polygon", "coordinates": [ring]}
         regions.write_text(json.dumps({"type": "Feature", "properties": {}, "geometry": shape}))
         assert main([*command, "--regions", str(regions)]) == 0
-        assert (f"{before} of them before" in capsys.readouterr().out) == bool(before)
+        assert (f"{before} of them earlier" in capsys.readouterr().out) == bool(before)
         patches.append(len(SlideResult.load(tmp_path / "out" / "a").patches))
     assert patches[0] == patches[1] < patches[2]
 
@@ -193,7 +193,7 @@ def test_a_run_that_is_ended_goes_on_where_it_was(
     before = {path: path.stat().st_mtime_ns for path in out.glob("[!.]*/result.json")}
     assert 1 <= len(before) < 6
     assert main(["analyze", *command, "--workers", "0"]) == 0
-    assert f"6 of 6 slides analyzed, {len(before)} of them before" in capsys.readouterr().out
+    assert f"6 of 6 slides analyzed, {len(before)} of them earlier" in capsys.readouterr().out
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
     assert tables(out) == tables(apart)
     assert same_rows(out, apart)

@@ -382,7 +382,7 @@ def test_a_named_folder(tmp_path: Path, capsys: Captured) -> None:
 def test_doctor_says_what_is_wrong(tmp_path: Path, capsys: Captured) -> None:
     assert main(["qupath", "doctor", str(tmp_path)]) == 1
     said = capsys.readouterr().out
-    assert all(f"{name} is not there" in said for name in SCRIPTS)
+    assert all(f"{name} does not exist" in said for name in SCRIPTS)
     script, _ = install(tmp_path, ["/nowhere/python", "-m", "napari_xmag.cli"])
     assert main(["qupath", "doctor", str(tmp_path)]) == 1
     assert "/nowhere/python -m napari_xmag.cli does not start" in capsys.readouterr().out
@@ -407,7 +407,7 @@ def test_doctor_looks_at_each_script(tmp_path: Path, capsys: Captured) -> None:
         assert "Analyze_slide" not in out
     menu.unlink()
     assert main(["qupath", "doctor", str(tmp_path)]) == 1
-    assert "Add_to_menu.groovy is not there" in capsys.readouterr().out
+    assert "Add_to_menu.groovy does not exist" in capsys.readouterr().out
     assert main(["qupath", "install", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     manual = (Path(__file__).parents[2] / "docs" / "qupath.md").read_text(encoding="utf-8")

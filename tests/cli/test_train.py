@@ -52,7 +52,7 @@ def test_problems_of_the_table_come_first(
     table = tmp_path / "cohort.csv"
     table.write_text("slide,label\na.tiff,x\nb.tiff,y\n")
     assert main(["train", str(table), "--out", str(tmp_path / "run")]) == 2
-    assert "row 2: a.tiff is not there" in capsys.readouterr().err
+    assert "row 2: a.tiff does not exist" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -65,5 +65,5 @@ def test_a_pixel_size_may_override_that_of_all_slides(
     arguments = ["train", str(table), "--out", str(tmp_path / "run"), "--override-mpp", "0,5"]
     assert main(arguments) == 2
     told = capsys.readouterr().err
-    assert "row 4: gone.tiff is not there" in told
+    assert "row 4: gone.tiff does not exist" in told
     assert "states no pixel size" not in told

@@ -219,9 +219,9 @@ def test_excel_heading_and_spaces(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("1.svs,y,q,,", "1.svs stands in row 2 already"),
-        ("./1.svs,x,p,,", "1.svs stands in row 2 already"),
-        ("1.svs,x,p,test,", "1.svs stands in row 2 already, there for train and here for test"),
+        ("1.svs,y,q,,", "1.svs is already in row 2"),
+        ("./1.svs,x,p,,", "1.svs is already in row 2"),
+        ("1.svs,x,p,test,", "1.svs is already in row 2, with split train there and test here"),
         ("3.svs,,s,,", "no label"),
         ("3.svs,x,,,", "no patient"),
         (",x,,,", "no slide"),
@@ -417,8 +417,8 @@ def test_slides_are_opened(tmp_path: Path, pyramid_slide: Path, no_mpp_slide: Pa
     cohort = read_cohort(write(tmp_path, "\n".join(["slide,label,mpp", *rows])))
     assert problems(cohort) == [
         (3, "no-mpp.tiff states no pixel size"),
-        (4, "no-mpp.tiff is not there"),
-        (5, "broken.tiff does not open"),
+        (4, "no-mpp.tiff does not exist"),
+        (5, "broken.tiff cannot be opened"),
     ]
     with pytest.raises(CohortError, match=r"row 3: no-mpp.tiff states no pixel size"):
         cohort.require_good()
@@ -431,7 +431,7 @@ def test_a_pixel_size_against_the_file_is_listed(tmp_path: Path, pyramid_slide: 
     with Path(far).open("ab") as stream:
         stream.write(b"a slide of its own")
     cohort = read_cohort(write(tmp_path, f"slide,label,mpp\n{near},x,0.504\n{far},y,0.25\n"))
-    words = "mpp 0.25, yet far.tiff states 0.5 µm per pixel (resolution tag)"
+    words = "mpp 0.25, but far.tiff states 0.5 µm per pixel (resolution tag)"
     assert problems(cohort) == [(3, words)]
     assert "within 1%" in cohort.problems[0].hint
 

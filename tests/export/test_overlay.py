@@ -63,7 +63,7 @@ def test_another_slides_result_is_never_written_over(
     other = replace(result, slide={**result.slide, "fingerprint": "another slide"})
     export_all(slide, other, tmp_path / "S-17")
     before = (tmp_path / "S-17" / "result.json").read_bytes()
-    with pytest.raises(ExportError, match="one of another slide"):
+    with pytest.raises(ExportError, match="a result of another slide"):
         export_all(slide, result, tmp_path / "S-17")
     assert (tmp_path / "S-17" / "result.json").read_bytes() == before
     folders = ResultFolders(tmp_path)
@@ -139,7 +139,7 @@ def test_files_of_something_else_are_never_written_over(
     slide: Slide, result: SlideResult, tmp_path: Path
 ) -> None:
     (tmp_path / "overlay.png").write_text("mine")
-    with pytest.raises(ExportError, match=r"overlay\.png of something else"):
+    with pytest.raises(ExportError, match=r"overlay\.png of unknown origin"):
         export_all(slide, result, tmp_path)
     assert (tmp_path / "overlay.png").read_text() == "mine"
     assert [item.name for item in tmp_path.iterdir()] == ["overlay.png"]

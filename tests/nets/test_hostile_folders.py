@@ -84,7 +84,7 @@ def test_numbers_of_a_config_are_numbers(folder: Path, name: str, number: str) -
 
     path = pinned(folder, mark) / "config.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"@@"', number), encoding="utf-8")
-    with pytest.raises(ModelError, match="no finite number"):
+    with pytest.raises(ModelError, match="not a finite number"):
         check_model(folder)
 
 

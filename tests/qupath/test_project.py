@@ -150,7 +150,7 @@ def test_problems_are_listed_by_image(
     words = " ".join(map(str, cohort.problems))
     assert "image 2: no label" in words
     assert "image 2: no patient" in words
-    assert "image 3: pyramid.tiff stands in image 1 already" in words
+    assert "image 3: pyramid.tiff is already in image 1" in words
     assert "image 3: patient P has 2 labels" in words
     assert "row" not in words
 
@@ -239,7 +239,7 @@ def test_only_metadata_and_description_change(project: Project) -> None:
 def test_a_project_saved_meanwhile_is_left_alone(project: Project) -> None:
     project.path.write_text(project.path.read_text().replace("a.tiff", "b.tiff"))
     before = project.path.read_bytes()
-    with pytest.raises(ProjectError, match="another program since"):
+    with pytest.raises(ProjectError, match="another program has saved since"):
         write_back(project, {"1": NOTE})
     assert project.path.read_bytes() == before
     assert [item.name for item in project.path.parent.iterdir()] == ["project.qpproj"]

@@ -176,7 +176,9 @@ def test_a_place_that_cannot_be_read_leaves_a_gap(
     it = content(Disturbed(slide, disturb), result)
     assert it.places[0].picture == b""
     write_report(Disturbed(slide, disturb), result, tmp_path)
-    assert "cannot be read here" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "This part of the file cannot be read" in (tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_without_tissue_there_is_still_a_report(slide: Slide, tmp_path: Path) -> None:
@@ -197,7 +199,11 @@ def test_the_card_in_short() -> None:
     card = read_card(text)
     assert card.figures == (("split", "test"), ("AUC", "0.9 (0.8 … 1)"))
     assert (card.limits, card.note) == (("Only colon.",), "")
-    assert read_card("nothing", demonstration=True).limits[0].startswith("A demonstration model")
+    assert (
+        read_card("nothing", demonstration=True)
+        .limits[0]
+        .startswith("This is a demonstration model")
+    )
     assert "states no figures" in read_card("nothing").note
 
 

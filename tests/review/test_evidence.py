@@ -27,7 +27,7 @@ def test_as_many_as_carry_four_fifths() -> None:
     assert found.carried == pytest.approx(14 / 15.5)
     np.testing.assert_allclose(found.shares, np.array([5, 4, 3, 2]) / 15.5)
     np.testing.assert_array_equal(found.values, np.array([5, 4, 3, 2], np.float32))
-    assert found.words == "32 % of what speaks for malignant lies on one patch."
+    assert found.words == "32 % of the evidence for malignant comes from a single patch."
 
 
 def test_at_most_twenty() -> None:
@@ -61,7 +61,7 @@ def test_attention() -> None:
     attention = np.array([0.1, 0.37, 0.33, 0.2], np.float32)
     shown = foremost(replace(result, patches=replace(result.patches, attention=attention)))
     assert shown.patches.tolist() == [1, 2, 3]
-    assert shown.words == "37 % of all attention lies on one patch."
+    assert shown.words == "37 % of all attention comes from a single patch."
 
 
 def test_an_unknown_class() -> None:

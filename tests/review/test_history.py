@@ -30,7 +30,7 @@ def verdicts(history: ReviewHistory, class_name: str = "") -> dict[int, Verdict 
 
 
 def test_each_change_is_saved_at_once(history: ReviewHistory, store: ReviewStore) -> None:
-    history.judge(PLACE(4), Verdict.RIGHT, class_name="malignant", view="evidence")
+    history.mark(PLACE(4), Verdict.RIGHT, class_name="malignant", view="evidence")
     history.comment(PLACE(4), "  a gland ", class_name="malignant")
     (said,) = store.reviews()
     assert (said.verdict, said.comment, said.view) == (Verdict.RIGHT, "a gland", "evidence")
@@ -40,8 +40,8 @@ def test_each_change_is_saved_at_once(history: ReviewHistory, store: ReviewStore
 
 
 def test_classes_are_judged_apart(history: ReviewHistory) -> None:
-    history.judge(PLACE(4), Verdict.RIGHT, class_name="malignant")
-    history.judge(PLACE(4), Verdict.WRONG, class_name="benign")
+    history.mark(PLACE(4), Verdict.RIGHT, class_name="malignant")
+    history.mark(PLACE(4), Verdict.WRONG, class_name="benign")
     assert verdicts(history, "malignant") == {4: Verdict.RIGHT}
     assert verdicts(history, "benign") == {4: Verdict.WRONG}
     assert verdicts(history) == {}
@@ -50,7 +50,7 @@ def test_classes_are_judged_apart(history: ReviewHistory) -> None:
 def test_undo_and_redo(history: ReviewHistory, store: ReviewStore) -> None:
     states = [verdicts(history)]
     for patch, verdict in ((4, Verdict.RIGHT), (5, Verdict.WRONG), (4, Verdict.WRONG), (4, None)):
-        history.judge(PLACE(patch), verdict)
+        history.mark(PLACE(patch), verdict)
         states.append(verdicts(history))
     assert states[-1] == {5: Verdict.WRONG}
     for state in reversed(states[:-1]):
@@ -64,31 +64,31 @@ def test_undo_and_redo(history: ReviewHistory, store: ReviewStore) -> None:
 
 
 def test_a_new_verdict_ends_what_was_undone(history: ReviewHistory) -> None:
-    history.judge(PLACE(4), Verdict.RIGHT)
+    history.mark(PLACE(4), Verdict.RIGHT)
     history.undo()
-    history.judge(PLACE(5), Verdict.RIGHT)
+    history.mark(PLACE(5), Verdict.RIGHT)
     assert history.redo() is None
     assert verdicts(history) == {5: Verdict.RIGHT}
 
 
 def test_saying_the_same_again_is_no_change(history: ReviewHistory) -> None:
-    history.judge(PLACE(4), Verdict.RIGHT)
-    history.judge(PLACE(4), Verdict.RIGHT)
+    history.mark(PLACE(4), Verdict.RIGHT)
+    history.mark(PLACE(4), Verdict.RIGHT)
     history.undo()
     assert not history.can_undo
 
 
 def test_taking_a_verdict_back_keeps_the_comment(history: ReviewHistory) -> None:
-    history.judge(PLACE(4), Verdict.RIGHT)
+    history.mark(PLACE(4), Verdict.RIGHT)
     history.comment(PLACE(4), "a fold")
-    history.judge(PLACE(4), None)
+    history.mark(PLACE(4), None)
     assert [(said.verdict, said.comment) for said in history.reviews] == [(None, "a fold")]
     history.comment(PLACE(4), "")
     assert history.reviews == ()
 
 
 def test_a_rerun_on_another_grid_keeps_what_was_said(history: ReviewHistory) -> None:
-    history.judge(PLACE(14), Verdict.WRONG)
+    history.mark(PLACE(14), Verdict.WRONG)
     table = RESULT.patches
     moved = replace(RESULT, patches=replace(table, x=table.x + 100, y=table.y - 90))
     assert {patch: said.verdict for patch, said in history.of(moved).items()} == {14: Verdict.WRONG}
@@ -102,5 +102,5 @@ def test_what_cannot_be_saved_is_not_shown_as_said(
 
     monkeypatch.setattr(store, "record", full)
     with pytest.raises(ExportError):
-        history.judge(PLACE(4), Verdict.RIGHT)
+        history.mark(PLACE(4), Verdict.RIGHT)
     assert (history.reviews, history.can_undo) == ((), False)

@@ -70,7 +70,7 @@ def test_another_slide_of_the_name_is_not_taken(home: Path, pyramid_slide: Path)
 def test_where_the_user_says(home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     far = tmp_path_factory.mktemp("far") / "x.tiff"
     shutil.move(home / "slides" / "a" / "case.tiff", far)
-    with pytest.raises(ResultError, match="Say where it lies"):
+    with pytest.raises(ResultError, match="Choose the slide file"):
         reopen(home / "results" / "case")
     assert reopen(home / "results" / "case", [far]).slide == far
     assert reopen(home / "results" / "case", [far.parent]).slide == far

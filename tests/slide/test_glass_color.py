@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_xmag.slide.glass_color import Judged, judge
+from napari_xmag.slide.glass_color import Judged, decide_color_space
 from tests.slide.test_stored_color import to_ycbcr
 from tests.slides import Color, Pixels
 
@@ -38,16 +38,16 @@ def tiles(pixels: Pixels) -> list[Pixels]:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_right_label_is_kept_in_any_stain(name: str, seed: int) -> None:
     pixels = stain(STAINS[name], seed)
-    assert not judge(tiles(pixels), labelled_ycbcr=False).is_ycbcr
-    assert judge(tiles(to_ycbcr(pixels)), labelled_ycbcr=True).is_ycbcr
+    assert not decide_color_space(tiles(pixels), labelled_ycbcr=False).is_ycbcr
+    assert decide_color_space(tiles(to_ycbcr(pixels)), labelled_ycbcr=True).is_ycbcr
 
 
 @pytest.mark.parametrize("name", ["Mallory", "AEC"])
 def test_vivid_tissue_is_rgb_whatever_the_label(name: str) -> None:
     """Taken for YCbCr it would have colours that do not exist."""
     pixels = stain(STAINS[name], seed=5)
-    assert judge(tiles(pixels), labelled_ycbcr=True) == Judged(False, True)
-    assert judge(tiles(pixels), labelled_ycbcr=False) == Judged(False, True)
+    assert decide_color_space(tiles(pixels), labelled_ycbcr=True) == Judged(False, True)
+    assert decide_color_space(tiles(pixels), labelled_ycbcr=False) == Judged(False, True)
 
 
 @pytest.mark.parametrize("quality", [20, 60])
@@ -57,23 +57,25 @@ def test_the_loss_of_jpeg_does_not_make_ycbcr_rgb(quality: int) -> None:
         pixels, quality, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"
     )
     stored = imagecodecs.jpeg8_decode(stream, colorspace="YCBCR", outcolorspace="YCBCR")
-    assert judge(tiles(stored), labelled_ycbcr=True).is_ycbcr
+    assert decide_color_space(tiles(stored), labelled_ycbcr=True).is_ycbcr
 
 
 def test_what_was_never_scanned_tells_nothing() -> None:
     """Scanners fill with zeros, which as YCbCr would be a green that does not exist."""
     stored = to_ycbcr(stain(STAINS["H&E"], seed=5)).copy()
     stored[:, :128] = 0
-    assert judge(tiles(stored), labelled_ycbcr=True).is_ycbcr
-    assert judge(tiles(np.zeros_like(stored)), labelled_ycbcr=True) == Judged(True, False)
+    assert decide_color_space(tiles(stored), labelled_ycbcr=True).is_ycbcr
+    assert decide_color_space(tiles(np.zeros_like(stored)), labelled_ycbcr=True) == Judged(
+        True, False
+    )
 
 
 def test_neutral_glass_overturns_a_label_of_rgb_and_tinted_glass_does_not() -> None:
     pixels = stain(STAINS["H&E"], seed=5)
     pixels[:, :96] = 225
-    assert judge(tiles(to_ycbcr(pixels)), labelled_ycbcr=False) == Judged(True, True)
+    assert decide_color_space(tiles(to_ycbcr(pixels)), labelled_ycbcr=False) == Judged(True, True)
     pixels[:, :96] = (225, 210, 170)
-    assert judge(tiles(to_ycbcr(pixels)), labelled_ycbcr=False) == Judged(False, False)
+    assert decide_color_space(tiles(to_ycbcr(pixels)), labelled_ycbcr=False) == Judged(False, False)
 
 
 def test_even_salmon_with_a_few_nuclei_is_not_neutral_glass() -> None:
@@ -81,8 +83,8 @@ def test_even_salmon_with_a_few_nuclei_is_not_neutral_glass() -> None:
     pixels = np.rint(rng.normal((220, 130, 131), 2, (256, 256, 3))).astype(np.uint8)
     for y, x in np.ndindex(4, 4):
         pixels[64 * y + 20 : 64 * y + 27, 64 * x + 20 : 64 * x + 27] = (60, 60, 70)
-    assert judge(tiles(pixels), labelled_ycbcr=False) == Judged(False, False)
-    assert not judge(tiles(pixels), labelled_ycbcr=True).sure
+    assert decide_color_space(tiles(pixels), labelled_ycbcr=False) == Judged(False, False)
+    assert not decide_color_space(tiles(pixels), labelled_ycbcr=True).sure
 
 
 @pytest.mark.parametrize("quality", [30, 75])
@@ -93,4 +95,4 @@ def test_glass_is_known_through_the_loss_of_jpeg(quality: int) -> None:
         to_ycbcr(pixels), quality, colorspace="RGB", outcolorspace="RGB", subsampling="444"
     )
     stored = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
-    assert judge(tiles(stored), labelled_ycbcr=False) == Judged(True, True)
+    assert decide_color_space(tiles(stored), labelled_ycbcr=False) == Judged(True, True)

@@ -218,7 +218,7 @@ def test_problems_stop_it_before_anything_starts(
 ) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(f"slide,label\n{table.parent / '0.tiff'},x\n{table.parent / 'none.tiff'},y\n")
-    with pytest.raises(CohortError, match=r"row 3: none\.tiff is not there"):
+    with pytest.raises(CohortError, match=r"row 3: none\.tiff does not exist"):
         next(train(read_cohort(bad), encoder, tmp_path / "run", HEAD))
     assert not (tmp_path / "run").exists()
     assert isinstance(read_cohort(bad), Cohort)

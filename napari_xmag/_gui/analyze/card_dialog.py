@@ -6,7 +6,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QTextBrowser, QVBoxLayout,
 from napari_xmag.filenames import CARD
 from napari_xmag.zoo import ModelEntry
 
-_NONE = "This model has no card. Ask its author about its training data and its performance."
+_NONE = "This model has no model card. Ask its authors about its training data and performance."
 
 
 class CardDialog(QDialog):
@@ -24,7 +24,7 @@ class CardDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         name = entry.info.display_name if entry.info is not None else entry.name
-        self.setWindowTitle(f"Card of {name}")
+        self.setWindowTitle(f"Model card: {name}")
         self.resize(640, 560)
         self.text = QTextBrowser()
         self.text.setOpenExternalLinks(True)

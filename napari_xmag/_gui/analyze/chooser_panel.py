@@ -110,7 +110,9 @@ class ChooserPanel(QWidget):
             "Slides open in the viewer. To open another, drop its file on the window."
         )
         self.models = Chooser(_MODEL_TIP)
-        self.devices = Chooser("Where the model runs. Automatic: a graphics card if there is one.")
+        self.devices = Chooser(
+            "Where the model runs. Automatic uses a graphics card if there is one."
+        )
         self.about_model = Words()
         self.about_slide = Words()
         self.pixel_size = PixelSizePanel()
@@ -122,8 +124,10 @@ class ChooserPanel(QWidget):
         layout.addWidget(self.about_slide)
         layout.addWidget(self.pixel_size)
         self.card = QToolButton()
-        self.card.setText("Card")
-        self.card.setToolTip("Read what the model was trained on, how good it is, and its limits.")
+        self.card.setText("Model card")
+        self.card.setToolTip(
+            "What the model was trained on, how well it performs, and its limitations."
+        )
         self.card.clicked.connect(self.card_asked)
         models = _row("Model", self.models)
         models.addWidget(self.card)

@@ -193,7 +193,7 @@ class Controller:
         if session.slide is None or session.problem:
             raise ConfigError(
                 expected="a slide that can be analyzed",
-                found=session.problem or "one that is still opening",
+                found=session.problem or "a slide that is still opening",
                 hint="Choose another slide, or wait a moment.",
             )
         state = self.state
@@ -317,7 +317,8 @@ class Controller:
         if session is None or session.slide is None or session.result is None:
             return
         path = session.path
-        work = tasks.export(session.slide, session.result, folder, origin, session.store)
+        shown = self.state.view, self.class_of(session)
+        work = tasks.export(session.slide, session.result, folder, origin, session.store, shown)
 
         def done(event: object) -> None:
             if isinstance(event, tasks.Exported):

@@ -11,13 +11,11 @@ from napari_xmag._gui.shared.settings_dialog import SettingsDialog
 from napari_xmag.export import Origin
 
 _FILES = (
-    "result.json – prediction, warnings, slide, model and settings\n"
-    "tiles.csv – attention and evidence of every patch\n"
-    "heatmap.ome.tif – the maps, placed in µm\n"
-    "qupath.geojson.gz – map, hotspots and marked patches for QuPath: drop it on the open slide\n"
-    "tiles.geojson – the patches alone, for other programs\n"
-    "overlay.png – a picture of the map with legend and scale bar\n"
-    "review.csv – the patches that you marked, if any"
+    "result.json – prediction, warnings, slide, model and settings\ntiles.csv – attention and "
+    "evidence of every patch\nheatmap.ome.tif – the heat maps, positioned in "
+    "µm\nqupath.geojson.gz – map, hotspots and marked patches for QuPath: drag it onto the open "
+    "slide\ntiles.geojson – the patches only, for other programs\noverlay.png – an image of the "
+    "heat map with legend and scale bar\nreview.csv – the patches that you marked, if any"
 )
 
 
@@ -36,7 +34,7 @@ class ExportSettings(BaseModel):
         default=Origin.BOUNDS,
         title="Slide in QuPath",
         description="Only part of this slide was scanned. QuPath crops it to that part, unless it "
-        "is opened with --no-crop; the patches must be placed to match.",
+        "is opened with --no-crop; choose the setting that matches, so that the patches line up.",
         json_schema_extra={
             "basic": True,
             "choices": {

@@ -45,7 +45,7 @@ class HandingOn(QWidget):
             "Save the prediction, the maps and the patches to files, for QuPath or other programs."
         )
         self.report_button = QPushButton("Report …")
-        self.report_button.setToolTip("Write a report of this slide to hand on (HTML and PDF).")
+        self.report_button.setToolTip("Write a report on this slide to share (HTML and PDF).")
         self.export_button.clicked.connect(self._ask_export)
         self.report_button.clicked.connect(self._ask_report)
         self.layout_button = QPushButton("Review layout")

@@ -17,8 +17,7 @@ _OPACITY_STEP = 0.1
 _VIEWS = tuple(HeatMapView)
 
 _HELD = (
-    "Hold M to see the slide without its map for a moment. Napari's own keys act where these have "
-    "nothing to do."
+    "Hold M to see the slide without its map for a moment. Otherwise napari's own shortcuts apply."
 )
 
 
@@ -43,22 +42,24 @@ def review_keys(
         return True
 
     return [
-        CanvasKey(("N",), "next place", lambda: places.step(1)),
-        CanvasKey(("P",), "previous place", lambda: places.step(-1)),
+        CanvasKey(("N",), "next patch", lambda: places.step(1)),
+        CanvasKey(("P",), "previous patch", lambda: places.step(-1)),
         CanvasKey(("1",), "right: the model should look here", _tick(control, Verdict.RIGHT)),
         CanvasKey(("2",), "wrong: the model should not look here", _tick(control, Verdict.WRONG)),
-        CanvasKey(("C",), "comment on this place", comment),
+        CanvasKey(("C",), "comment on this patch", comment),
         CanvasKey(("Control-Z",), "undo the last mark or comment", places.undo),
-        CanvasKey(("Control-Shift-Z",), "redo it", places.redo),
-        CanvasKey(("M",), "map on or off; held: peek", lambda: toggle_map(control)),
+        CanvasKey(("Control-Shift-Z",), "redo", places.redo),
+        CanvasKey(
+            ("M",), "show or hide the map; hold to peek at the slide", lambda: toggle_map(control)
+        ),
         CanvasKey(("V",), "next view of the map", lambda: next_view(control)),
-        CanvasKey(("+", "="), "map more opaque", lambda: fade(control, _OPACITY_STEP)),
-        CanvasKey(("-",), "map less opaque", lambda: fade(control, -_OPACITY_STEP)),
-        CanvasKey(("B",), "the result before, and back", control.swap_results),
+        CanvasKey(("+", "="), "make the map more opaque", lambda: fade(control, _OPACITY_STEP)),
+        CanvasKey(("-",), "make the map less opaque", lambda: fade(control, -_OPACITY_STEP)),
+        CanvasKey(("B",), "switch between this result and the previous one", control.swap_results),
         CanvasKey(("D",), "what differs from the result before", control.compare_results),
-        CanvasKey(("H",), "whole slide", control.whole_slide),
+        CanvasKey(("H",), "show the whole slide", control.whole_slide),
         CanvasKey(("Escape",), "cancel the analysis", control.cancel),
-        CanvasKey(("?",), "show the keys", helped),
+        CanvasKey(("?",), "show the keyboard shortcuts", helped),
     ]
 
 
@@ -114,7 +115,7 @@ class KeysDialog(QDialog):
 
     def __init__(self, keys: Sequence[CanvasKey], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keys")
+        self.setWindowTitle("Keyboard shortcuts")
         form = QFormLayout()
         form.setHorizontalSpacing(18)
         for key in keys:
@@ -122,7 +123,7 @@ class KeysDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel("While the slide has the focus:"))
+        layout.addWidget(QLabel("These keys work while the slide has the keyboard focus:"))
         layout.addLayout(form)
         layout.addWidget(Words(_HELD))
         layout.addWidget(buttons)

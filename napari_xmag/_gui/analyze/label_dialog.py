@@ -11,8 +11,8 @@ from napari_xmag._gui.shared.pictures import pixmap_of
 from napari_xmag._gui.shared.section import Words, bold
 
 _WIDEST, _HIGHEST = 480, 240
-_TITLES = {"label": "Label", "macro": "The whole glass"}
-_WORDS = "A label may name the patient. These pictures are not analyzed, saved or exported."
+_TITLES = {"label": "Label", "macro": "Macro image (whole slide)"}
+_WORDS = "The label may identify the patient. These images are not analyzed, saved or exported."
 
 
 class LabelDialog(QDialog):

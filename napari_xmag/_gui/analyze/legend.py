@@ -36,8 +36,8 @@ def legend_words(scores: PatchScores, view: HeatMapView, class_name: str) -> Leg
             "Attention (rank)",
             "lowest rank",
             "highest rank",
-            "The patches of this slide ranked by attention. Half of them are always in the upper "
-            "half, even if nothing stands out.",
+            "The patches of this slide ranked by attention. The scale is relative: half of the "
+            "patches are always in the upper half, even if nothing stands out.",
         )
     if view is HeatMapView.RAW:
         return LegendWords(

@@ -33,9 +33,11 @@ class MapPanel(QWidget):
         super().__init__()
         self.views = Chooser("What the colours of the map show (V: next view).")
         self.views.offer([(text, view) for view, text in _VIEWS.items()], HeatMapView.EVIDENCE)
-        self.classes = Chooser("Show which patches speak for this class, and which against it.")
+        self.classes = Chooser(
+            "Show which patches are evidence for this class, and which are evidence against it."
+        )
         self.opacity = _percent_slider(
-            "How opaque the map is, in per cent (keys + and −; M shows and hides it).", 50
+            "Opacity of the map in percent (keys + and −; M shows or hides the map).", 50
         )
         self.threshold = _percent_slider(
             "Hide patches below this percentage of the colour scale.", 0

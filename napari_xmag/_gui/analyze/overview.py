@@ -133,7 +133,7 @@ class Overview:
         if not isinstance(event, tasks.Beside):
             return
         if not event.pictures:
-            tell(f"{session.path.name} holds neither a label nor a picture of the whole glass.")
+            tell(f"{session.path.name} contains neither a label image nor a macro image.")
             return
         dialog = LabelDialog(session.path.name, event.pictures, self._panel)
         dialog.finished.connect(dialog.deleteLater)

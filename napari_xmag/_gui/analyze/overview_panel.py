@@ -25,7 +25,7 @@ MAGNIFICATIONS = (1.25, 5.0, 10.0, 20.0, 40.0)
 _HEIGHT_PX = 176
 _LEAST_BOX_PX = 7
 _BOX_COLOR = QColor("#ffe600")
-_TIP = "The whole slide. The box shows what is in sight; click or drag to move there."
+_TIP = "The whole slide. The box marks the current view; click or drag to move it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +149,12 @@ class OverviewPanel(QWidget):
         self.picture.asked.connect(self.place_asked)
         self.now = bold(QLabel())
         self.now.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.now.setToolTip("Magnification in sight: at 10×, a pixel of the screen is 1 µm wide.")
+        self.now.setToolTip("Current magnification: at 10×, one screen pixel is 1 µm wide.")
         self.steps = {step: self._step(step) for step in MAGNIFICATIONS}
         self.label = QPushButton("Label …")
         self.label.setToolTip(
-            "Show the slide's label and the picture of the whole glass. A label may name the "
-            "patient; neither is ever exported."
+            "Show the slide's label and macro image. The label may identify the patient; neither "
+            "image is ever exported."
         )
         self.label.clicked.connect(self.label_asked)
         column = QVBoxLayout()
@@ -175,7 +175,7 @@ class OverviewPanel(QWidget):
         button = QToolButton()
         button.setText(f"{magnification:g}×")
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        button.setToolTip(f"Look at the slide at {magnification:g}×.")
+        button.setToolTip(f"View the slide at {magnification:g}×.")
         button.clicked.connect(partial(self._ask_zoom, magnification))
         return button
 

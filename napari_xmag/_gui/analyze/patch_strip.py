@@ -32,7 +32,7 @@ class PatchButton(QWidget):
     """One patch: its picture, place and value, and two buttons to mark it."""
 
     clicked = Signal(int)
-    judged = Signal(int, object)
+    marked = Signal(int, object)
 
     def __init__(self, card: PatchCard, class_name: str) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class PatchButton(QWidget):
         self.picture.setText("" if card.pixels is not None else "unreadable")
         rank = f"evidence for “{class_name}”" if class_name else "attention"
         self.picture.setToolTip(
-            f"Patch {card.place} by {rank} ({self._value}). Click to go there (N: next place, P: "
-            "previous place)."
+            f"Patch {card.place} by {rank} ({self._value}). Click to go there (N: next patch, P: "
+            "previous patch)."
         )
         self.picture.setAccessibleName(f"Patch {card.place}")
         self.picture.clicked.connect(lambda: self.clicked.emit(card.place - 1))
@@ -74,7 +74,7 @@ class PatchButton(QWidget):
         button = QToolButton()
         button.setText(sign)
         button.setCheckable(True)
-        button.setToolTip(f"{tip} Saved at once; Ctrl+Z takes it back.")
+        button.setToolTip(f"{tip} Saved immediately; Ctrl+Z undoes it.")
         button.setAccessibleName(f"Patch {self.card.place} {verdict}")
         button.setFixedSize(19, 20)
         button.setStyleSheet(
@@ -85,7 +85,7 @@ class PatchButton(QWidget):
         return button
 
     def _judge(self, verdict: Verdict | None) -> None:
-        self.judged.emit(self.card.place - 1, verdict)
+        self.marked.emit(self.card.place - 1, verdict)
 
     def show_said(self, said: PlaceReview | None) -> None:
         """Show verdict and comment."""
@@ -107,7 +107,7 @@ class PatchStrip(QWidget):
     """The patches to review, and what they have in common."""
 
     clicked = Signal(int)
-    judged = Signal(int, object)
+    marked = Signal(int, object)
     stepped = Signal(int)
     commented = Signal(str)
 
@@ -142,16 +142,16 @@ class PatchStrip(QWidget):
         self.before, self.after = QToolButton(), QToolButton()
         self.position = bold(QLabel())
         self.comment = QLineEdit()
-        self.comment.setPlaceholderText("Comment on this place (C)")
-        self.comment.setToolTip("What you see here. Saved when you press Enter.")
+        self.comment.setPlaceholderText("Comment on this patch (C)")
+        self.comment.setToolTip("Describe what you see here. Press Enter to save.")
         self.comment.setAccessibleName("Comment")
         self.comment.editingFinished.connect(self._comment)
         row = QHBoxLayout(self._line)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         for button, sign, by, tip in (
-            (self.before, "◀", -1, "Previous place (P)."),
-            (self.after, "▶", 1, "Next place (N)."),
+            (self.before, "◀", -1, "Previous patch (P)."),
+            (self.after, "▶", 1, "Next patch (N)."),
         ):
             button.setText(sign)
             button.setToolTip(tip)
@@ -177,7 +177,7 @@ class PatchStrip(QWidget):
         self.patches = [PatchButton(card, shown) for card in cards]
         for place, patch in enumerate(self.patches):
             patch.clicked.connect(self.clicked)
-            patch.judged.connect(self.judged)
+            patch.marked.connect(self.marked)
             self._row.insertWidget(place, patch)
         self._scroll.setVisible(bool(self.patches))
         self._line.setVisible(bool(self.patches))
@@ -219,9 +219,9 @@ def _words(session: SlideSession | None) -> str:
     if session.cards is None or found is None:
         return "Reading the patches …"
     if not session.cards:
-        return f"No patch speaks for “{shown}”." if shown else "No patch has any attention."
+        return f"No patch is evidence for “{shown}”." if shown else "No patch has any attention."
     what = f"the evidence for “{shown}”" if shown else "the attention"
-    carried = f"These patches carry {100 * found.carried:.0f} % of {what}."
+    carried = f"Together, these patches account for {100 * found.carried:.0f} % of {what}."
     return f"{carried} {found.words}".strip()
 
 

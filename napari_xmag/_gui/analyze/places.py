@@ -55,7 +55,7 @@ class Places:
         self.go_to(min(max(wanted, 0), len(session.cards) - 1))
         return True
 
-    def judge(self, place: int, verdict: Verdict | None) -> bool:
+    def mark(self, place: int, verdict: Verdict | None) -> bool:
         """Say that the model was right or wrong to look there; None takes it back."""
         session = self._state.current
         if session is None or not session.cards or not 0 <= place < len(session.cards):
@@ -63,7 +63,7 @@ class Places:
         box, shown = self._box(session, place), session.cards_for or ""
         view = str(self._state.view)
         return self._say(
-            session, lambda history: history.judge(box, verdict, class_name=shown, view=view)
+            session, lambda history: history.mark(box, verdict, class_name=shown, view=view)
         )
 
     def toggle(self, verdict: Verdict) -> bool:
@@ -73,7 +73,7 @@ class Places:
             return False
         said = session.said.get(session.cards[session.place].patch)
         same = said is not None and said.verdict is verdict
-        return self.judge(session.place, None if same else verdict)
+        return self.mark(session.place, None if same else verdict)
 
     def comment(self, words: str) -> bool:
         """Write a comment on the place that is looked at; an empty one removes it."""

@@ -10,8 +10,9 @@ from napari_xmag._gui.shared.section import Words
 from napari_xmag._gui.shared.settings_dialog import SettingsDialog
 
 _WORDS = (
-    "The slide beside its map in the view under review, the prediction, or the reason why there is "
-    "none, the places with your marks and comments, slide and model: a few pages to share."
+    "A few pages to share: the slide next to its heat map as shown now, the prediction (or why "
+    "there is none), the reviewed patches with your marks and comments, and details of slide and "
+    "model."
 )
 
 
@@ -23,7 +24,7 @@ class ReportSettings(BaseModel):
     reviewer: str = Field(
         default="",
         title="Reviewer",
-        description="Your name as it should appear in the report; kept on this computer.",
+        description="Your name as it should appear in the report; remembered on this computer.",
         json_schema_extra={"basic": True},
     )
     folder: Path = Field(

@@ -32,11 +32,13 @@ class ResultChooser(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.results = Chooser("The results of this slide that are kept. B shows the one before.")
+        self.results = Chooser(
+            "Saved results for this slide. Press B to switch to the previous one."
+        )
         self.results.activated.connect(lambda _: self.chosen.emit(self.results.currentData()))
         self.swap, self.difference, self.delete = QToolButton(), QToolButton(), QToolButton()
         self.swap.setText("A/B")
-        self.swap.setToolTip("Show the result that was shown before, to compare the two (B).")
+        self.swap.setToolTip("Switch to the previous result, to compare the two (B).")
         self.swap.clicked.connect(self.swap_asked)
         self.difference.setText("A−B")
         self.difference.setCheckable(True)
@@ -114,9 +116,10 @@ def stale_words(session: SlideSession | None, model: str, sha256: str) -> str:
         return ""
     if sha256 and result.model["sha256"] != sha256:
         return (
-            f"From {result.model_words}. The chosen model, “{model}”, has not analyzed this slide."
+            f"This result is from {result.model_words}. The selected model, “{model}”, has not "
+            "analyzed this slide yet."
         )
     choice = result.tissue.get("choice")
     if choice and choice != session.tissue:
-        return f"From {result.tissue_words}, not from the part that is now chosen under Tissue."
+        return f"This result covers {result.tissue_words}, not the area now selected under Tissue."
     return ""

@@ -14,7 +14,7 @@ _STAGES = {
     "model": "preparing the model",
     "plan": "planning tiles",
     "first_tiles": "first tiles",
-    "read_wait": "waiting for reading",
+    "read_wait": "waiting for tiles to be read",
     "encode": "encoding",
     "head": "attention",
     "total": "total",

@@ -303,7 +303,7 @@ def restore(store: ReviewStore) -> Generator[Waiting | Restored, None, None]:
         result = store.load_result(shown) if shown else None
         return Restored(saved, shown, result, view, store.regions())
 
-    yield (yield from awaited(read, "Reading what was saved"))
+    yield (yield from awaited(read, "Loading saved results"))
 
 
 def keep_result(store: ReviewStore, result: SlideResult) -> Generator[Waiting | Saved, None, None]:
@@ -337,13 +337,14 @@ def export(
     folder: Path,
     origin: str,
     store: ReviewStore | None,
+    shown: tuple[HeatMapView, str],
 ) -> Generator[Waiting | Exported, None, None]:
-    """Write all exports, and what was said of places or taken back."""
+    """Write all exports, with the marks of the review; the picture has the view and class shown."""
     from napari_xmag.export import export_all
 
     def written() -> Exported:
         said = () if store is None else tuple(store.last_said().values())
-        return Exported(export_all(slide, result, folder, origin, said))
+        return Exported(export_all(slide, result, folder, origin, said, *shown))
 
     yield (yield from awaited(written, "Exporting"))
 

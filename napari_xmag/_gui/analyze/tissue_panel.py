@@ -35,8 +35,8 @@ class TissuePanel(QWidget):
         self.choice.offer([(name, choice) for choice, name in _NAMES.items()], TissueChoice.AUTO)
         self.show_button = QPushButton("Show tissue")
         self.show_button.setToolTip(
-            "Show the tissue as a layer. Before the analysis you can paint in what it misses and "
-            "erase what it should leave out (pen marks, folds)."
+            "Show the tissue as a layer. Before the analysis, you can paint in missed tissue and "
+            "erase what should be left out (pen marks, folds)."
         )
         self.draw_button = QPushButton("Draw regions")
         self.draw_button.setToolTip(

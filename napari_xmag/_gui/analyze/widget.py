@@ -117,7 +117,7 @@ class AnalyzeWidget(Docked):
         for title, panel in (
             ("Prediction", self.result),
             ("Heat map", self.map),
-            ("Places to review", self.strip),
+            ("Patches to review", self.strip),
         ):
             column.addWidget(_section(title, panel))
         self.setup_section = _section("Slide, model and tissue", self.chooser)
@@ -166,7 +166,7 @@ class AnalyzeWidget(Docked):
         self.kept.difference_asked.connect(lambda: control.compare_results())
         self.kept.delete_asked.connect(self._delete_result)
         self.strip.clicked.connect(lambda place: control.places.go_to(place))
-        self.strip.judged.connect(lambda place, verdict: control.places.judge(place, verdict))
+        self.strip.marked.connect(lambda place, verdict: control.places.mark(place, verdict))
         self.strip.stepped.connect(lambda by: control.places.step(by))
         self.strip.commented.connect(self._end_comment)
         self.label.given.connect(self._add_to_training)

@@ -110,9 +110,10 @@ def _listen(stream: IO[bytes], said: "queue.Queue[_Said | _Over]") -> None:
         said.put(
             _Over(
                 ConfigError(
-                    expected="the work to end",
-                    found="its process gone",
-                    hint="Memory may have run out: close other programs and go on.",
+                    expected="the worker process to finish",
+                    found="that it stopped early",
+                    hint="The computer may have run out of memory: close other programs and "
+                    "resume.",
                 )
             )
         )

@@ -23,12 +23,12 @@ from napari_xmag.teach.lesson import Lesson, TaughtClass
 
 _QUPATH_CLASSES = ("Tumor", "Stroma", "Immune cells", "Necrosis", "Other", "Normal")
 _TOOLS = (
-    (Tool.MARK, "Mark", "Click a patch, or drag over several, to make it an example. Click an "
-     "example again to take it back. Hold Shift to move the slide."),
-    (Tool.ERASE, "Erase", "Click or drag over examples to take them back."),
-    (Tool.SIMILAR, "Find similar", "Click a place: all patches of all open slides are coloured "
-     "by similarity to it."),
-    (Tool.LOOK, "Look", "Move the slide with the mouse; a click does nothing."),
+    (Tool.MARK, "Mark", "Click a patch, or drag over several, to mark examples. Click an example "
+                        "again to remove it. Hold Shift to pan the slide."),
+    (Tool.ERASE, "Erase", "Click or drag over examples to remove them."),
+    (Tool.SIMILAR, "Find similar", "Click a patch: all patches of all open slides are coloured by "
+                                   "their similarity to it."),
+    (Tool.LOOK, "Look", "Pan the slide with the mouse; clicks mark nothing."),
 )  # fmt: skip
 
 CHECKED_STYLE = (
@@ -72,7 +72,7 @@ class ClassRow(QWidget):
         self.count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.remove = QToolButton()
         self.remove.setText("×")
-        self.remove.setToolTip("Remove this class and its examples. Undo brings them back.")
+        self.remove.setToolTip("Remove this class and its examples. Undo restores them.")
         self.remove.setAccessibleName(f"Remove {kind.name}")
         self.remove.clicked.connect(self.removed)
         row = QHBoxLayout(self)
@@ -123,8 +123,8 @@ class ClassPanel(QWidget):
         self._rows = QVBoxLayout()
         self._rows.setSpacing(3)
         self.hint = Words(
-            "Press 1, 2, … to take a class, then click or drag on the tissue. "
-            "Shift + drag moves the slide."
+            "Press 1, 2, … to select a class, then click or drag on the tissue. Shift + drag pans "
+            "the slide."
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -136,11 +136,13 @@ class ClassPanel(QWidget):
         layout.addWidget(self.hint)
 
     def _adder(self) -> QHBoxLayout:
-        self.new_name = LabelBox("The name of a further class.")
-        self.new_name.line.setPlaceholderText("Another class")
+        self.new_name = LabelBox("Name of a new class.")
+        self.new_name.line.setPlaceholderText("New class")
         self.new_name.line.returnPressed.connect(self._add)
         self.add = QPushButton("Add")
-        self.add.setToolTip("Add this class, in QuPath's colour where QuPath knows it.")
+        self.add.setToolTip(
+            "Add this class, in QuPath's colour if QuPath has a class of that name."
+        )
         self.add.clicked.connect(self._add)
         row = QHBoxLayout()
         row.addWidget(self.new_name, 1)
@@ -174,8 +176,8 @@ class ClassPanel(QWidget):
         )
         self.region.clicked.connect(self.region_asked)
         self.undo, self.redo = QPushButton("Undo"), QPushButton("Redo")
-        self.undo.setToolTip("Take back the last change (Ctrl+Z).")
-        self.redo.setToolTip("Do again what was taken back (Ctrl+Shift+Z).")
+        self.undo.setToolTip("Undo the last change (Ctrl+Z).")
+        self.redo.setToolTip("Redo the last undone change (Ctrl+Shift+Z).")
         self.undo.clicked.connect(self.undo_asked)
         self.redo.clicked.connect(self.redo_asked)
         for button in (self.region, self.undo, self.redo):

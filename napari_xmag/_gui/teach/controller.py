@@ -201,7 +201,7 @@ class TeachController:
         show_examples(self.viewer, shown, self.state.lesson)
 
     def _miss(self) -> None:
-        tell("There is no tissue at this place: click on the tissue.")
+        tell("There is no tissue here. Click on tissue.")
 
     def draw_region(self) -> None:
         """Put a lasso into the hand; what it encloses becomes examples of the class in the hand."""
@@ -386,7 +386,7 @@ class TeachController:
         def done(event: object) -> None:
             if isinstance(event, Lesson):
                 self._try(lambda: self.session.add_examples(event))
-                tell(f"{len(event.examples)} examples were read from {path.name}.")
+                tell(f"{len(event.examples)} examples were imported from {path.name}.")
 
         self.jobs.start(tasks.read_annotations(path, shown.slide, shown.prepared), done)
 

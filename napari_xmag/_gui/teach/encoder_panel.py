@@ -28,9 +28,9 @@ class EncoderPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slides = Chooser("Slides of the viewer; all of them teach one classifier.")
+        self.slides = Chooser("Slides open in the viewer. All of them teach the same classifier.")
         self.models = Chooser(
-            "The model whose encoder sees the tissue. Another one encodes all slides anew."
+            "The model whose encoder is used. Choosing another one re-encodes all slides."
         )
         self.words = Words()
         self.bar = QProgressBar()
@@ -89,7 +89,7 @@ def _words(state: TeachState) -> str:
         unit = " tiles" if shown.progress.total else ""
         return f"{shown.progress.stage}{of}{unit}"
     if shown.problem:
-        return f"This slide cannot be taught on yet. {shown.problem}"
+        return f"This slide cannot be used for teaching yet. {shown.problem}"
     if shown.prepared is not None:
         return ""
-    return "Looking for models …" if not state.model else "Waiting for its turn …"
+    return "Looking for models …" if not state.model else "Waiting in the queue …"

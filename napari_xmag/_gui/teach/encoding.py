@@ -11,7 +11,7 @@ from napari_xmag.analyze.events import TilesDone, Waiting
 from napari_xmag.errors import XmagError
 from napari_xmag.features.store import FeatureStore
 
-CANCELLED = "Cancelled: press Encode to go on."
+CANCELLED = "Cancelled. Press Encode to continue."
 
 
 class Encoding:

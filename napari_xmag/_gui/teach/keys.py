@@ -14,8 +14,8 @@ def teach_keys(controller: TeachController, state: TeachState) -> tuple[CanvasKe
     return (
         *(_digit(controller, state, number) for number in range(1, MOST_KEYS + 1)),
         CanvasKey(("e",), "Erase examples", _taking(state, Tool.ERASE)),
-        CanvasKey(("f",), "Find similar places", _taking(state, Tool.SIMILAR)),
-        CanvasKey(("l",), "Look: move the slide", _taking(state, Tool.LOOK)),
+        CanvasKey(("f",), "Find similar patches", _taking(state, Tool.SIMILAR)),
+        CanvasKey(("l",), "Look: pan the slide", _taking(state, Tool.LOOK)),
         CanvasKey(("Control-Z",), "Undo", _doing(controller.undo)),
         CanvasKey(("Control-Shift-Z",), "Redo", _doing(controller.redo)),
     )
@@ -28,7 +28,7 @@ def _digit(controller: TeachController, state: TeachState, number: int) -> Canva
         controller.take_class(number)
         return True
 
-    return CanvasKey((str(number),), f"Take class {number}", take)
+    return CanvasKey((str(number),), f"Select class {number}", take)
 
 
 def _taking(state: TeachState, tool: Tool) -> Callable[[], bool]:

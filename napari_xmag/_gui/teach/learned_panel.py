@@ -23,7 +23,7 @@ from napari_xmag.teach.areas import ClassArea
 from napari_xmag.teach.lesson import Lesson
 
 _PAINT_MS = 50
-_START = "The map appears as soon as two classes have an example."
+_START = "The map appears once two classes each have an example."
 
 
 class AreaTable(QWidget):
@@ -71,18 +71,18 @@ class LearnedPanel(QWidget):
         self.words = Words(_START)
         self.opacity = QLabeledSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
-        self.opacity.setToolTip("How opaque the map is.")
+        self.opacity.setToolTip("Opacity of the map.")
         self.opacity.valueChanged.connect(self._set_opacity)
         self.finer = QCheckBox("Finer map")
         self.finer.setToolTip(
-            "Encode the slide once more, half a patch aside: the map then has places of half the "
-            "side. Takes as long as the first time, and is kept."
+            "Encode the slide again, shifted by half a patch, for a map at twice the resolution. "
+            "This takes as long as the first encoding; the result is kept."
         )
         self.finer.toggled.connect(self.finer_asked)
         self.areas = AreaTable()
         self.unlike = Words()
         self.estimate = Words()
-        self.again = QPushButton("Show the classes again")
+        self.again = QPushButton("Show the class map again")
         self.again.clicked.connect(self.classes_asked)
         form = QFormLayout()
         form.addRow("Opacity (%)", self.opacity)
@@ -129,12 +129,12 @@ def share_words(area: ClassArea) -> str:
 
 def _words(state: TeachState) -> str:
     if state.similar:
-        return "Red and strong: like the place that you clicked. Blue and faint: unlike it."
+        return "Strong red: similar to the patch that you clicked. Faint blue: dissimilar."
     if state.taught is None:
         return state.problem if state.lesson.examples else _START
     count = len(state.taught.examples)
     away = state.taught.examples.elsewhere
-    more = f" {away} more lie on slides that are not open." if away else ""
+    more = f" {away} more are on slides that are not open." if away else ""
     return f"Learned from {count} examples. Stronger colour means higher confidence.{more}"
 
 
@@ -143,8 +143,8 @@ def _unlike_words(areas: Sequence[ClassArea]) -> str:
     if share < 0.005:
         return ""
     return (
-        f"{100 * share:.0f} % of the tissue resembles none of your examples: it is hatched, and "
-        "suggested first below."
+        f"{100 * share:.0f} % of the tissue resembles none of your examples. It is hatched on the "
+        "map and suggested first below."
     )
 
 

@@ -28,12 +28,12 @@ class SavePanel(QWidget):
         self.export.setToolTip(
             "Save areas as CSV, class outlines for QuPath and the examples as GeoJSON."
         )
-        self.read = QPushButton("Read annotations …")
+        self.read = QPushButton("Import annotations …")
         self.read.setToolTip(
-            "Take QuPath's annotations of this slide (GeoJSON), or exported examples, as examples."
+            "Import QuPath annotations of this slide (GeoJSON), or exported examples, as examples."
         )
         self.restart = QPushButton("Start over")
-        self.restart.setToolTip("Take back all examples. Undo brings them back.")
+        self.restart.setToolTip("Remove all examples. Undo restores them.")
         self.words = Words("Examples are saved automatically and reloaded next time.")
         first, second = QHBoxLayout(), QHBoxLayout()
         first.addWidget(self.name, 1)

@@ -16,7 +16,7 @@ def open_session() -> TeachSession:
         try:
             path.replace(aside)
         except OSError:
-            tell_warning(f"{error} What you teach now is not saved.")
+            tell_warning(f"{error} Examples that you add now will not be saved.")
             return TeachSession(None)
-        tell_warning(f"The saved examples could not be read and were put aside as {aside}.")
+        tell_warning(f"The saved examples could not be read. They were moved to {aside}.")
         return TeachSession(path)

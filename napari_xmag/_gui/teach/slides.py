@@ -47,4 +47,4 @@ class TeachSlides(ViewerSlides[TeachSlide]):
 
     def _take_opened(self, record: TeachSlide, opened: Opened) -> None:
         if opened.slide.mpp is None:
-            record.problem = "Its pixel size is not known: enter it in Analyze slide."
+            record.problem = "Its pixel size is unknown. Enter it in Analyze slide."

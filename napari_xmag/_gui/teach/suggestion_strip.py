@@ -54,8 +54,12 @@ class SuggestionButton(QWidget):
             "QPushButton { border: 2px solid transparent; padding: 1px; }"
             f"QPushButton:hover, QPushButton:focus {{ border-color: {ACCENT.name()}; }}"
         )
-        why = "The classifier is unsure here." if suggested.is_taught else "Unlike every example."
-        self.picture.setToolTip(f"{why} Press a digit to label it; click to go there.")
+        why = (
+            "The classifier is unsure here."
+            if suggested.is_taught
+            else ("Unlike any of your examples.")
+        )
+        self.picture.setToolTip(f"{why} Press a class number to label it, or click to go there.")
         self.picture.setAccessibleName(f"Worth labelling: {why}")
         self.picture.clicked.connect(self.clicked)
         self.picture.labelled.connect(self.labelled)
@@ -136,7 +140,7 @@ class SuggestionStrip(QWidget):
 
 def _words(state: TeachState) -> str:
     if state.taught is None:
-        return "Places to label appear here once there is a map."
+        return "Patches worth labelling appear here once there is a map."
     if not state.suggestions:
-        return "Looking for the places that would teach most …"
-    return "Press a digit on a picture to label it."
+        return "Looking for the most informative patches …"
+    return "Point at a picture and press a class number to label it."

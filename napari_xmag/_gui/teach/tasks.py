@@ -172,7 +172,7 @@ def recall(
     def recalled() -> Recalled:
         return Recalled(tuple(kept_slides(FeatureStore.of_user(), slides, like)))
 
-    yield (yield from awaited(recalled, "Looking for examples of other slides"))
+    yield (yield from awaited(recalled, "Loading the examples of other slides"))
 
 
 def answer(

@@ -201,7 +201,7 @@ class TeachWidget(BesideAnalyze):
 
     def _may_replace(self, name: str) -> bool:
         answer = QMessageBox.question(
-            self, "Replace the model?", f"There is a model called “{name}”. Replace it?"
+            self, "Replace the model?", f"A model named “{name}” already exists. Replace it?"
         )
         return answer == QMessageBox.StandardButton.Yes
 

@@ -32,12 +32,12 @@ _HEADINGS = ("Slide", "Label", "Patient", "Split", "Regions", "Site", "µm/px")
 _TIPS = (
     "Slide file.",
     "Label of the whole slide: the class that the model will learn. Double-click to change it.",
-    "Patient of the slide. All slides of a patient go into the same split. Empty: the slide counts "
-    "as a patient of its own.",
-    "Training, validation or test. Grey: assigned at random, with the same share of each class.",
-    "How many annotated areas and points of the slide have a class; the patches in them are "
-    "learned from, too. Double-click to name the GeoJSON file from QuPath or Teach.",
-    "Hospital or laboratory, where that matters.",
+    "Patient of the slide. All slides of a patient go into the same split. If empty, the slide is "
+    "treated as a separate patient.",
+    "Training, validation or test. Grey: assigned at random, stratified by class.",
+    "Number of annotated areas and points that have a class; training also uses the patches in "
+    "them. Double-click to enter the GeoJSON file from QuPath or Teach.",
+    "Hospital or laboratory, if relevant.",
     "Pixel size, for slides whose file does not state it.",
 )
 _WIDTHS = (150, 84, 66, 80, 62, 66, 56)

@@ -180,7 +180,7 @@ class TrainController:
         self._let_go()
         state.progress = None
         if self._finished:
-            state.outcome = " ".join(["The model is trained.", *self._left_out_words()])
+            state.outcome = " ".join(["Training has finished.", *self._left_out_words()])
             self.open_run(state.out)
         elif cancelled:
             kept = " Its last checkpoint is kept: Resume continues from there."
@@ -207,9 +207,9 @@ class TrainController:
     def why_no_resume(self) -> str:
         """Say why no training can go on; empty when one can."""
         if self.busy:  # asked at each step, when a disk far away must not be
-            return "A training is running."
+            return "Training is in progress."
         if not self.may_resume():
-            return "The output folder contains no unfinished training."
+            return "The output folder contains no unfinished training run."
         return self.why_not() if self.state.rows else ""
 
     def free_folder(self) -> Path:

@@ -31,12 +31,10 @@ if TYPE_CHECKING:
     from napari_xmag.train.report.predictions import SlidePrediction
     from napari_xmag.train.report.record import RunRecord
 
-_EMPTY = "The result of a training appears here when it has finished."
-_FEW = "⚠  Only {count} slides: too few to judge the model, whatever the intervals."
+_EMPTY = "Results appear here when training has finished."
+_FEW = "⚠  Only {count} slides: too few for a reliable estimate, whatever the intervals show."
 _ENOUGH = 20
-_PATCHES = (
-    "How well the evidence of patches, as the map shows it, separates the classes of regions:"
-)
+_PATCHES = "How well the patch evidence shown on the map separates the annotated classes:"
 _COLUMNS = ("Slide", "Label", "Predicted", "Probability")
 _FIGURES = (
     ("auc", "AUC", "How well the probability separates the classes: 1 is perfect, 0.5 is chance."),
@@ -73,7 +71,8 @@ class TrainingResultPanel(QWidget):
         self._listed: list[SlidePrediction] = []
         self.words = Words(_EMPTY)
         self.splits = Chooser(
-            "Slides to judge the model on. Only test slides tell how it performs on new patients."
+            "Slides on which the model is evaluated. Only test slides show how it performs on new "
+            "patients."
         )
         self.splits.activated.connect(lambda _: self._show_split())
         self.figures = FiguresGrid()
@@ -102,8 +101,8 @@ class TrainingResultPanel(QWidget):
         self.report = QPushButton("Report")
         self.report.setToolTip("Open the report with all results and plots (report.md).")
         self.report.clicked.connect(self._open_report)
-        self.open = QPushButton("Open training …")
-        self.open.setToolTip("Show an earlier training: choose its folder.")
+        self.open = QPushButton("Open training run …")
+        self.open.setToolTip("Show an earlier training run: choose its folder.")
         self.open.clicked.connect(self._open)
         row = QHBoxLayout()
         for button in (self.use, self.report, self.open):
@@ -165,7 +164,7 @@ class TrainingResultPanel(QWidget):
             found = [item for item in record.predictions if item.split == split]
             wrong = sum(not item.correct for item in found)
             self.listing.say(
-                f"{len(found)} slides, {wrong} predicted wrongly. Click a slide to open it."
+                f"{len(found)} slides, {wrong} misclassified. Click a slide to open it."
             )
         else:
             truth, predicted = self._cell
@@ -203,7 +202,7 @@ class TrainingResultPanel(QWidget):
 
     def _open(self) -> None:
         start = str(self._record.folder) if self._record is not None else ""
-        folder = QFileDialog.getExistingDirectory(self, "Folder of a training", start)
+        folder = QFileDialog.getExistingDirectory(self, "Folder of a training run", start)
         if folder:
             self.open_asked.emit(Path(folder))
 
@@ -238,7 +237,7 @@ class FiguresGrid(QWidget):
         if patches := metrics.get("patches"):
             low, high = patches["intervals"]["auc"]
             where = f"{patches['patches']} patches in regions of {patches['slides']} slides"
-            self._add("AUC of patches", _figure(patches["auc"], low, high), f"{_PATCHES} {where}.")
+            self._add("Patch AUC", _figure(patches["auc"], low, high), f"{_PATCHES} {where}.")
 
     def _add(self, title: str, text: str, tip: str) -> None:
         line = len(self.lines)
@@ -276,7 +275,7 @@ def _words(record: "RunRecord | None") -> str:
     if record is None:
         return _EMPTY
     if not record.predictions:
-        return f"The training in {record.folder} has not finished yet."
+        return f"Training in {record.folder} has not finished yet."
     words = f"{record.folder}. In brackets: 95 % confidence intervals."
     if record.metrics.get("end_to_end_epoch") == 0:
         from napari_xmag.train.report import tables

@@ -61,14 +61,14 @@ class SettingsPanel(QWidget):
 
     def _places(self) -> QGridLayout:
         self.encoders = Chooser(
-            "The network that encodes the tiles. The new model starts with the encoder of one of "
-            "your models, or from a folder made by napari-xmag distill."
+            "The network that encodes the tiles. Training starts from the encoder of one of your "
+            "models, or from a folder written by napari-xmag distill."
         )
         self.encoders.activated.connect(self._choose_encoder)
         self.about = Words()
         self.out = QLineEdit()
         self.out.setToolTip(
-            "Folder for the model, the report, and the checkpoints from which a training can be "
+            "Folder for the model, the report, and the checkpoints from which training can be "
             "resumed. It is created if needed."
         )
         self.out.editingFinished.connect(self._choose_out)

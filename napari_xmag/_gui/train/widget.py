@@ -89,7 +89,7 @@ class TrainWidget(BesideAnalyze):
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 6, 6, 0)
         column.setSpacing(6)
-        self.idle = Words("The plan, progress and learning curves of a training appear here.")
+        self.idle = Words("The plan, progress and learning curves of the training run appear here.")
         self.plan_title = bold(QLabel("Plan"))
         for widget in (self.idle, self.plan_title, self.plan):
             column.addWidget(widget)
@@ -203,9 +203,9 @@ class TrainWidget(BesideAnalyze):
         if self.controller.holds_run():
             fresh = self.controller.free_folder()
             self.ask(
-                "Start a new training?",
-                f"{self.state.out} already contains a training, which is kept. Save the new "
-                f"training to {fresh.name} instead?",
+                "Start a new training run?",
+                f"{self.state.out} already contains a training run, which is kept. Save the new "
+                f"run to {fresh.name} instead?",
                 "Start",
                 lambda: self._begin_in(fresh),
             )
@@ -250,7 +250,7 @@ class TrainWidget(BesideAnalyze):
         """Ask before a training is ended by closing the window or the dock."""
         if not self.controller.busy:
             return True
-        self.ask("A training is running", _CLOSE, "Stop and close", lambda: self._leave(place))
+        self.ask("Training is in progress", _CLOSE, "Stop and close", lambda: self._leave(place))
         return False
 
     def _leave(self, place: QMainWindow | QDockWidget) -> None:

@@ -21,8 +21,8 @@ _KEYS = tuple(_COLUMNS)
 REVIEWED = _KEYS.index("reviewed")
 
 _TIPS = {
-    "suspicion": "Probability that the slide is not of the model's first class, where the result "
-    "gives an answer.",
+    "suspicion": "Probability that the slide does not belong to the model's first class, which is "
+    "usually the normal or benign one. Blank where there is no reliable prediction.",
     "reviewed": "Tick a slide when you are done with it (R).",
 }
 

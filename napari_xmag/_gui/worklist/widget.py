@@ -69,7 +69,7 @@ class WorklistWidget(BesideAnalyze):
         self.keys = (
             CanvasKey(("W",), "next slide of the worklist", lambda: self.step(1)),
             CanvasKey(("Shift-W",), "previous slide of the worklist", lambda: self.step(-1)),
-            CanvasKey(("R",), "reviewed, or not yet", self.toggle_reviewed),
+            CanvasKey(("R",), "mark as reviewed, or as not reviewed", self.toggle_reviewed),
         )
         self._canvas_keys = CanvasKeys(
             napari_viewer, self.keys, self, lambda: len(self.worklist) > 0
@@ -111,7 +111,11 @@ class WorklistWidget(BesideAnalyze):
         choices: tuple[tuple[str, str, Callable[[], None]], ...] = (
             ("Add …", "Add slides, a table, a QuPath project or a list.", self._ask_add),
             ("Add folder …", "Add all slides of a folder.", self._ask_folder),
-            ("Save list …", "Save the list; it then follows every change.", self._ask_save),
+            (
+                "Save list …",
+                "Save the list. Later changes are then saved automatically.",
+                self._ask_save,
+            ),
             ("Run", "Analyze the waiting slides in the background.", self.run_or_pause),
             ("Retry failed", "Queue the failed slides again.", self.retry),
             ("Summary …", "Save the list as a table.", self._ask_summary),
@@ -153,7 +157,7 @@ class WorklistWidget(BesideAnalyze):
             before = len(self.worklist)
             self._safely(lambda: self.worklist.add(event))
             if len(self.worklist) == before:
-                tell("No slide was found that is not in the list yet.")
+                tell("No new slides were found: all are already in the list.")
             self._rows_came(event)
 
     def _rows_came(self, rows: Sequence[WorklistRow]) -> None:
@@ -271,7 +275,9 @@ class WorklistWidget(BesideAnalyze):
         if name:
             path = Path(name)
             if self._safely(lambda: self.worklist.write_summary(path)):
-                tell_written(f"A summary of {len(self.worklist)} slides is in {path}", {"": path})
+                tell_written(
+                    f"A summary of {len(self.worklist)} slides was saved to {path}", {"": path}
+                )
 
     def _safely(self, act: Callable[[], object]) -> bool:
         """Do what writes the list's file; say what went wrong."""

@@ -160,7 +160,7 @@ Object analyzeShown(gui, imageData, project, XmagTask task) {
             there { note(imageData, project, [:], '') }
             def found = analyze(imageData, project, model, task)
             if (!isShown(gui, imageData))
-                throw new XmagRefusal("The image was closed meanwhile. Open it again and drop ${found.file} on it.")
+                throw new XmagRefusal("The image was closed in the meantime. Open it again and drag ${found.file} onto it.")
             if (task.isCancelled()) throw new XmagCancelled()
             there { importResult(imageData, project, found) }
             found
@@ -247,7 +247,7 @@ Object requirePlain(imageData) {
     def server = imageData.getServer()
     def uris = server.getURIs()
     if (uris.size() != 1)
-        throw new XmagRefusal("This image comes from ${uris.size()} files; XMAG reads slides of one file.")
+        throw new XmagRefusal("This image comes from ${uris.size()} files; XMAG reads only slides stored in a single file.")
     if (!server.isRGB())
         throw new XmagRefusal('This image is not RGB: XMAG reads stained brightfield slides.')
     if (server.getBuilder() == null)
@@ -331,7 +331,7 @@ String runProcess(List command, progress, Closure listen) {
         while (!process.waitFor(100, TimeUnit.MILLISECONDS)) {
             if (progress.isCancelled()) throw new XmagCancelled()
             if (System.nanoTime() - spoke.get() > SILENCE_SECONDS * 1000000000L)
-                return "napari-xmag has said nothing for ${SILENCE_SECONDS} seconds and was stopped."
+                return "napari-xmag has not responded for ${SILENCE_SECONDS} seconds and was stopped."
         }
         readers.each { it.join() }
     } catch (InterruptedException e) {

@@ -39,7 +39,7 @@ def require_survivable(path: Path) -> None:
     problem = _problem(_FileState(path.absolute(), stat.st_size, stat.st_mtime_ns))
     if problem:
         raise SlideOpenError(
-            expected=f"to open {path.name} without harm",
+            expected=f"to open {path.name} safely",
             found=f"that its reader {problem}",
             hint="The file is damaged: copy it again from its source, or export it again.",
         )
@@ -66,7 +66,7 @@ def _problem(file: _FileState) -> str:
             creationflags=hidden,
         )
     except subprocess.TimeoutExpired:
-        return f"came to no end within {_SECONDS:.0f} seconds"
+        return f"did not finish within {_SECONDS:.0f} seconds"
     except OSError as error:
         _log.warning("No process could be started to try %s: %s", file.path, error)
         return ""
@@ -74,7 +74,7 @@ def _problem(file: _FileState) -> str:
     _log.debug("The trial of %s ended with %d: %s", file.path, done.returncode, words)
     if done.returncode in (_LIVED, _REFUSED):
         return ""
-    return "would have ended the program" + (f" ({words.splitlines()[-1]})" if words else "")
+    return "crashed" + (f" ({words.splitlines()[-1]})" if words else "")
 
 
 def serve() -> None:

@@ -226,7 +226,7 @@ class _Chain:
         seen, own = self.reader.seen, set[int]()
         while place:
             if place in own:
-                raise _endless(self.reader.path, "directories that go round in a circle")
+                raise _endless(self.reader.path, "circular directories")
             if place in seen:
                 return True  # some writers list directories that one another name, too
             if len(seen) >= MOST_DIRECTORIES:

@@ -12,8 +12,8 @@ from napari_xmag.train.report.predictions import SlidePrediction
 Splits = Mapping[str, SplitReport]
 
 ONLY_TEST = (
-    "Only the test slides estimate how well the model does on new slides. It was trained on the "
-    "training slides, and its epoch, temperature and threshold were chosen on the validation "
+    "Only the test slides estimate how well the model performs on new slides. It was trained on "
+    "the training slides, and its epoch, temperature and threshold were chosen on the validation "
     "slides."
 )
 
@@ -23,9 +23,9 @@ def chosen_epoch(best: int) -> str:
     if best == 0:
         return (
             "End-to-end training did not improve on the head alone (validation slides): the model "
-            "is the encoder as it was before, with that head."
+            "keeps the original encoder, with that head."
         )
-    return f"The model is that of end-to-end epoch {best}, the best one on the validation slides."
+    return f"The model is from end-to-end epoch {best}, the best epoch on the validation slides."
 
 
 def patches(reports: Mapping[str, PatchReport]) -> str:

@@ -22,4 +22,4 @@ def test_the_card_is_shown_without_its_settings(qtbot: QtBot, tmp_path: Path) ->
 def test_a_model_without_a_card_says_so(qtbot: QtBot, tmp_path: Path) -> None:
     dialog = CardDialog(ModelEntry("a", tmp_path, None))
     qtbot.addWidget(dialog)
-    assert "no card" in dialog.text.toPlainText()
+    assert "no model card" in dialog.text.toPlainText()

@@ -21,12 +21,11 @@ def act(window: Window, folder: Path) -> None:
     for key in window.widget.keys[:-1]:  # the last one shows the keys
         assert key.act() is False, key.words
     control.places.go_to(0)
-    control.places.judge(0, Verdict.RIGHT)
+    control.places.mark(0, Verdict.RIGHT)
     control.tissue.choose(TissueChoice.PAINTED)
     control.tissue.show()
     control.tissue.draw()
     control.export(folder, "slide")
-    control.repaint()
     window.widget.export_button.setEnabled(True)
     window.widget.export_button.click()
     window.widget.label.given.emit("benign")
@@ -57,7 +56,7 @@ def test_before_a_result_there_is_nothing_to_mark_or_export(
 ) -> None:
     session = window.open(aperio_slide)
     window.widget.controller.places.go_to(0)
-    window.widget.controller.places.judge(0, Verdict.RIGHT)
+    window.widget.controller.places.mark(0, Verdict.RIGHT)
     window.widget.controller.export(tmp_path / "out", "slide")
     assert session.mark_layer is None
     assert session.reviews == ()

@@ -9,6 +9,7 @@ from napari.utils.notifications import notification_manager
 from napari_xmag._gui.analyze.state import WindowState
 from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.export.overlay import write_overlay
 from napari_xmag.review.evidence import foremost
 from napari_xmag.review.verdicts import Verdict, by_patch, read_review
 from napari_xmag.slide.mpp_store import remembered_mpp
@@ -191,7 +192,7 @@ def test_a_pixel_size_that_cannot_be_remembered_is_used_and_told(
     asking.button.click()
     window.wait(lambda: session.slide.mpp is not None)
     assert session.slide.mpp.x == 0.5
-    assert "cannot be remembered" in notification_manager.records[-1].message
+    assert "could not be saved for next time" in notification_manager.records[-1].message
 
 
 def test_two_slides_keep_their_own_results(
@@ -302,8 +303,8 @@ def test_strip_follows_the_view(window: Window, aperio_slide: Path) -> None:
         window.wait(lambda: session.cards is not None)
         found = foremost(result, name)
         assert [button.card.patch for button in strip.patches] == found.patches.tolist()
-        carried = f"These patches carry {100 * found.carried:.0f} % of the evidence for “{name}”"
-        nothing = f"No patch speaks for “{name}”."
+        carried = f"account for {100 * found.carried:.0f} % of the evidence for “{name}”"
+        nothing = f"No patch is evidence for “{name}”."
         assert (carried if len(found) else nothing) in strip.words.text()
         # It was the attention that was right, not this evidence.
         assert not any(button.right.isChecked() for button in strip.patches)
@@ -347,6 +348,9 @@ def test_export_writes_all_files_and_says_where(
     assert names >= {"result.json", "tiles.csv", "heatmap.ome.tif", "tiles.geojson", "overlay.png"}
     again = SlideResult.load(tmp_path / "out")
     assert again.probabilities == session.result.probabilities
+    # The picture shows what the window shows: ranks, not evidence.
+    write_overlay(session.slide, session.result, tmp_path / "ranks.png", HeatMapView.RANK)
+    assert (tmp_path / "out" / "overlay.png").read_bytes() == (tmp_path / "ranks.png").read_bytes()
 
 
 def test_failed_export_is_told(window: Window, aperio_slide: Path, tmp_path: Path) -> None:

@@ -87,5 +87,5 @@ def test_an_error_that_cannot_be_sent_arrives_in_words() -> None:
 
 
 def test_a_process_that_vanishes_is_told() -> None:
-    with pytest.raises(ConfigError, match="its process gone"):
+    with pytest.raises(ConfigError, match="that it stopped early"):
         events_of(vanished)

@@ -38,7 +38,7 @@ def test_clicks_give_a_map_that_follows_the_tissue(
     classroom: Classroom, two_tissues: Slides
 ) -> None:
     classroom.open(two_tissues[0])
-    assert classroom.widget.learned.words.text().startswith("The map appears as soon as")
+    assert classroom.widget.learned.words.text().startswith("The map appears once")
     classroom.teach()
     state = classroom.widget.state
     assert counts(state.lesson) == [3, 3]

@@ -67,7 +67,7 @@ def test_problems_are_shown_by_row_with_a_remedy(desk: Desk, bad_table: Path) ->
     panel, state = desk.widget.cohort, desk.widget.state
     assert [problem.row for problem in state.problems] == [3, 4]
     assert panel.problems.count() == 2
-    assert panel.problems.item(1).text() == "row 4: gone.svs is not there. Correct the path"
+    assert panel.problems.item(1).text() == "row 4: gone.svs does not exist. Correct the path"
     assert cell(desk, 0, "slide", Qt.ItemDataRole.BackgroundRole) is None
     assert cell(desk, 1, "slide", Qt.ItemDataRole.BackgroundRole).alpha() > 0
     assert "states no pixel size" in cell(desk, 1, "slide", Qt.ItemDataRole.ToolTipRole)

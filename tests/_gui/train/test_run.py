@@ -49,7 +49,7 @@ def test_train_cancel_resume_and_finish(desk: Desk, cohort_table: Path, tmp_path
     assert np.isfinite(losses).all()
     desk.finish()
     assert check_model(tmp_path / "run" / "model").name == "learned"
-    assert state.outcome == "The model is trained."
+    assert state.outcome == "Training has finished."
     assert widget.pages.currentWidget() is widget.result
     assert not widget.run.resume.isEnabled()
     assert widget.result.figures.lines["AUC"] != "not available"
@@ -172,5 +172,5 @@ def test_a_blank_slide_is_named_at_the_end(desk: Desk, cohort_table: Path) -> No
     desk.set(**QUICK)
     desk.press()
     desk.finish()
-    said = "The model is trained. blank.tiff is left out: no tissue."
+    said = "Training has finished. blank.tiff is left out: no tissue."
     assert desk.widget.state.outcome == said
