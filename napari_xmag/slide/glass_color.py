@@ -75,6 +75,11 @@ def decide_color_space(pictures: Sequence[Pixels], labelled_ycbcr: bool) -> Judg
     return Judged(labelled_ycbcr if verdict is None else verdict, verdict is not None)
 
 
+def shows_glass(pictures: Sequence[Pixels], labelled_ycbcr: bool) -> bool:
+    """Return whether any of the pictures, uint8 (H, W, 3 or more), shows white glass."""
+    return any(_seen_as_ycbcr(components, labelled_ycbcr) is not None for components in pictures)
+
+
 def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
     """Return what the white glass in a picture says; None where there is none."""
     if components.shape[2] < 3:

@@ -1,5 +1,6 @@
 """The tiles and strips of TIFF pages, with a decoder that knows their colours."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ _MODELS = {
     3: ColorModel.PALETTE,
     _YCBCR: ColorModel.YCBCR,
 }
+
+_SIGNIFICANT_BITS = re.compile(r'SignificantBits="(\d{1,2})"')
 
 _Decode = Callable[[bytes, int], Samples]
 
@@ -290,13 +293,20 @@ def _stored_color(key: Any) -> StoredColor:
 
 def _peak(key: Any) -> int:
     """Return the value of full brightness: what the file states, or all bits set."""
-    full = int(2 ** min(int(key.bitspersample), 16) - 1)
+    full = int(2 ** min(int(key.bitspersample), _significant_bits(key), 16) - 1)
     for name in ("SMaxSampleValue", "MaxSampleValue"):
         tag = key.tags.get(name)
         value = None if tag is None else np.max(tag.value)
         if value is not None and 255 < value < full:
             return int(value)
     return full
+
+
+def _significant_bits(key: Any) -> int:
+    """Return how many bits OME-XML says are used; all where it says nothing, or two things."""
+    stated = set(_SIGNIFICANT_BITS.findall(key.parent.ome_metadata or ""))
+    bits = int(stated.pop()) if len(stated) == 1 else int(key.bitspersample)
+    return bits if bits > 8 else int(key.bitspersample)
 
 
 def _palette(key: Any) -> Any:

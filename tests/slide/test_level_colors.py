@@ -11,6 +11,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode
 from napari_xmag.slide.open import open_slide
 from tests.dicom_slides import write_dicom
+from tests.slide.test_glass_color import STAINS, stain
 from tests.slide.test_stored_color import HEIGHT, PICTURE, WHOLE, WIDTH, state_subsampling, to_ycbcr
 from tests.slides import Pixels
 
@@ -114,6 +115,26 @@ def test_fewer_bits_in_16_are_scaled_and_said(tmp_path: Path, bits: int, tiled: 
         np.testing.assert_array_equal(slide.read(WHOLE, 1), PICTURE[::2, ::2])
         (note,) = slide.notes
         assert f"only {bits} are used" in note.words
+
+
+def test_dark_tissue_without_glass_stays_as_dark_as_the_file_says(tmp_path: Path) -> None:
+    dark = (stain(STAINS["H&E"], seed=5) * 0.24).astype(np.uint8)
+    path = tmp_path / "dark.tif"
+    tifffile.imwrite(path, dark.astype(np.uint16) * 257, photometric="rgb", metadata=None)
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(Box(0, 0, 256, 256), 0), dark)
+        assert "only 14 are used" in slide.notes[0].words
+        assert "it is shown as stated" in slide.notes[0].words
+
+
+def test_bits_that_ome_states_need_neither_glass_nor_note(tmp_path: Path) -> None:
+    pixels = stain(STAINS["Mallory"], seed=5)
+    path = tmp_path / "deep.ome.tif"
+    deep = np.rint(pixels / 255 * (2**14 - 1)).astype(np.uint16)
+    tifffile.imwrite(path, deep, photometric="rgb", metadata={"SignificantBits": 14})
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(Box(0, 0, 256, 256), 0), pixels)
+        assert slide.notes == ()
 
 
 def test_fewer_bits_of_dicom_in_16(tmp_path: Path) -> None:
