@@ -180,6 +180,17 @@ def test_the_middle_focal_plane_is_read_and_said(tmp_path: Path, how: str) -> No
     assert "3 focal planes" in note.words
 
 
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_file_that_shows_something_else_is_no_level(tmp_path: Path, stated: bool) -> None:
+    small = shrink(PICTURE, 2)
+    for name, pixels, mpp in (("a", PICTURE, 0.5), ("b", small[..., ::-1], 1.0)):
+        kept = np.ascontiguousarray(pixels)
+        write_dicom(tmp_path / f"{name}.dcm", [kept], kind="native", mpp=mpp if stated else None)
+    slide = open_slide(tmp_path)
+    assert [level.downsample for level in slide.levels] == [1]
+    assert [note.code for note in slide.notes] == [NoteCode.LEVEL_LEFT_OUT]
+
+
 def _lift(dataset: Dataset, depth: int) -> None:
     position = Dataset()
     position.ZOffsetInSlideCoordinateSystem = f"{depth}"
