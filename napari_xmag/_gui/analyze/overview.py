@@ -19,7 +19,7 @@ _UM_AT_1X = 10.0
 """Width of a screen pixel at a magnification of 1: a 10x objective is scanned at 1 µm."""
 
 
-class Overview:
+class OverviewController:
     """Keeps an overview true to the camera, and moves the camera where it is asked to.
 
     Parameters

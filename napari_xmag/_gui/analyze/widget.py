@@ -21,7 +21,7 @@ from napari_xmag._gui.analyze.handing_on import HandingOn
 from napari_xmag._gui.analyze.keys import KeysDialog, review_keys
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
-from napari_xmag._gui.analyze.overview import Overview
+from napari_xmag._gui.analyze.overview import OverviewController
 from napari_xmag._gui.analyze.overview_panel import OverviewPanel
 from napari_xmag._gui.analyze.patch_strip import PatchStrip
 from napari_xmag._gui.analyze.requests import Requests
@@ -69,7 +69,7 @@ class AnalyzeWidget(Docked):
         self.overview = OverviewPanel()
         self.controller = Controller(napari_viewer, self.state)
         self.hand_on = HandingOn(self.controller)
-        self.sight = Overview(napari_viewer, self.controller.jobs, self.overview)
+        self.sight = OverviewController(napari_viewer, self.controller.jobs, self.overview)
         self.export_button = self.hand_on.export_button
         self._lay_out()
         self.desk = Requests(self.controller)
