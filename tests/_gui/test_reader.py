@@ -227,7 +227,7 @@ def test_each_picture_of_a_file_is_a_layer_and_the_first_is_visible(tmp_path: Pa
     assert second[1]["visible"] is False
     assert [layer[0][0].shape[1] for layer in (first, second)] == [640, 700]
     assert [layer[1]["metadata"][METADATA_KEY]["image"] for layer in (first, second)] == [1, 2]
-    assert "2 pictures" in notification_manager.records[-1].message
+    assert "2 images" in notification_manager.records[-1].message
 
 
 def test_damage_is_told_in_the_window(single_level_slide: Path, tmp_path: Path) -> None:
@@ -254,5 +254,5 @@ def test_directories_in_a_circle_are_refused_in_words(tmp_path: Path) -> None:
     data = path.read_bytes()
     end = 8 + 2 + 12 * int.from_bytes(data[8:10], "little")
     path.write_bytes(data[:end] + (8).to_bytes(4, "little") + data[end + 4 :])
-    with pytest.raises(SlideOpenError, match="circle"):
+    with pytest.raises(SlideOpenError, match="circular"):
         open_with_napari(path)

@@ -109,7 +109,7 @@ def test_folders_are_searched_below(
         assert results(out) == {"a", "b"}
     captured = capsys.readouterr()
     assert "2 of 2 slides analyzed. " in captured.out
-    assert "2 of 2 slides analyzed, 2 of them before" in captured.out
+    assert "2 of 2 slides analyzed, 2 of them earlier" in captured.out
     assert "Skipped 1 (hidden)" in captured.err
     assert "Skipped 2 (a heat map that napari-xmag wrote)" in captured.err
 

@@ -95,7 +95,7 @@ def test_two_workers_give_the_same_and_a_second_run_keeps_it(
     # what is whole stays; what lost a file, or is of other settings, is made anew
     (out / "b" / "overlay.png").unlink()
     assert main([*command[:-1], "0"]) == 0
-    assert "6 of 6 slides analyzed, 5 of them before" in capsys.readouterr().out
+    assert "6 of 6 slides analyzed, 5 of them earlier" in capsys.readouterr().out
     for path, when in written.items():
         assert (path.stat().st_mtime_ns > when) == (path.parent.name == "b")
     assert same_rows(out, apart)
@@ -113,7 +113,7 @@ def test_a_result_is_kept_only_if_it_would_be_the_same(
     assert main(command) == 0
     capsys.readouterr()
     assert main([*command, *more]) == 0
-    assert ("1 of them before" in capsys.readouterr().out) == kept
+    assert ("1 of them earlier" in capsys.readouterr().out) == kept
 
 
 def test_edited_regions_make_another_result(
@@ -257,7 +257,7 @@ def test_a_cluster_gives_the_same(
         assert tables(out) == tables(apart)
         assert [row["slide"] for row in rows(out / "failed.csv")] == ["broken.svs"]
     assert main(["analyze", *command, "--workers", "0"]) == 1
-    assert "6 of 7 slides analyzed, 6 of them before" in capsys.readouterr().out
+    assert "6 of 7 slides analyzed, 6 of them earlier" in capsys.readouterr().out
 
 
 def test_no_cluster_there(

@@ -84,7 +84,7 @@ def test_workers_keep_the_same_and_a_second_run_encodes_nothing(
     damaged = sorted(before)[0].parent / "features.npy"
     damaged.write_bytes(damaged.read_bytes()[:-2] + b"\x00\x01")
     assert main([*common, "--out", str(two), "--workers", "0"]) == 1
-    assert "3 of 4 slides encoded, 2 of them before" in capsys.readouterr().out
+    assert "3 of 4 slides encoded, 2 of them earlier" in capsys.readouterr().out
     changed = [path.parent for path, when in before.items() if path.stat().st_mtime_ns != when]
     assert changed == [damaged.parent]
 

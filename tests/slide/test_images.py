@@ -62,7 +62,7 @@ def test_the_first_opens_without_a_choice_and_names_the_others(sections: Path) -
     assert slide.image.index == 1
     (note,) = slide.notes
     assert note.code is NoteCode.OTHER_IMAGES
-    assert "3 pictures" in note.words
+    assert "3 images" in note.words
     assert "640×800" in note.words
     # Names may be those of patients, and notes are saved with results.
     assert "section" not in note.words

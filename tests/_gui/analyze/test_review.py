@@ -107,7 +107,7 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     patch = session.cards[0].patch
 
     window.widget.controller.tissue.choose(TissueChoice.WHOLE)
-    assert "not from the part that is now chosen" in kept.stale.text()
+    assert "not the area now selected" in kept.stale.text()
     assert not panel.isEnabled()
     second = window.analyze().result
     window.wait(lambda: len(session.saved) == 2 and session.shown_id)

@@ -217,7 +217,8 @@ def test_examples_are_there_tomorrow(
     again.open(two_tissues[0])
     again.settle()
     assert counts(again.widget.state.lesson) == [3, 3]
-    assert map_color(again, BORDER // 2, 1000) == colour
+    # to one step of opacity: the order of the slides moves the last digit of the fit
+    assert map_color(again, BORDER // 2, 1000) == pytest.approx(colour, abs=1)
     again.widget.shut_down()
 
 

@@ -23,7 +23,7 @@ def test_an_encoder_that_was_not_kept_is_said(
 
     panel.show_record(RunRecord(tmp_path, ("benign", "malignant"), (slide,), metrics, {}))
 
-    assert "AUC of patches" not in panel.figures.lines
+    assert "Patch AUC" not in panel.figures.lines
     assert ("did not improve on the head alone" in panel.words.text()) == said
     assert "95 % confidence intervals" in panel.words.text()
 
@@ -39,4 +39,4 @@ def test_regions_have_a_line(qtbot: QtBot, tmp_path: Path) -> None:
 
     panel.show_record(RunRecord(tmp_path, ("benign", "malignant"), (slide,), metrics, {}))
 
-    assert panel.figures.lines["AUC of patches"] == "0.910  (0.80 to 0.97)"
+    assert panel.figures.lines["Patch AUC"] == "0.910  (0.80 to 0.97)"
