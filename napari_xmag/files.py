@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import re
+import shutil
 import unicodedata
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -17,6 +19,7 @@ from napari_xmag.leftovers import part_of, remove
 from napari_xmag.replacing import bring_along, can_be_replaced, move_in, take_place
 
 _CHUNK = 2**20
+_HALF = re.compile("[\ud800-\udfff]")
 _LONGEST_NAME = 200
 """Bytes; systems allow 255, and parts of files have longer names while they are written."""
 
@@ -49,16 +52,22 @@ def said_plainly(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and rename it when the block ends well.
 
+    A link stays a link: the file that it points to is replaced. Who may read and write a file that
+    was there stays as it was.
+
     Raises
     ------
     ExportError
         When the file cannot be written; nothing half-written is left, and what was there stays.
     """
+    path = path.resolve() if path.is_symlink() else path
     part = part_of(path)
     try:
         with said_plainly(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
+            if path.is_file():
+                shutil.copymode(path, part)
             part.replace(path)
     finally:
         with suppress(OSError):  # the reason why nothing could be written was said
@@ -180,6 +189,18 @@ def _twin(folder: Path, name: str) -> Path:
     return Path()
 
 
+def json_text(content: Any, *, finite: bool = False) -> str:
+    """Return JSON as UTF-8 can hold it: halves of characters, as in broken names, are escaped.
+
+    Parameters
+    ----------
+    finite
+        Raise ValueError for numbers that are none, which Java programs write all the same.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=not finite)
+    return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file; numbers that are none become null.
 
@@ -188,7 +209,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     ExportError
         When it cannot be written.
     """
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json_text(_plain(content), finite=True) + "\n"
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8")
 

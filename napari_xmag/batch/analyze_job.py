@@ -12,6 +12,7 @@ from napari_xmag.batch.models import opened_model
 from napari_xmag.batch.regions import recorded
 from napari_xmag.batch.saved import Wanted, requested
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
+from napari_xmag.result_keys import ENTRY
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
@@ -44,7 +45,7 @@ class AnalyzeJob(SlideJob):
 
     def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
         """Analyze one picture."""
-        from napari_xmag.export.result_folders import ResultFolders, result_name
+        from napari_xmag.export.result_folders import ResultFolders, owner_name, result_name
         from napari_xmag.slide.fingerprint import slide_fingerprint
 
         target, place = task.target, task.place
@@ -55,10 +56,11 @@ class AnalyzeJob(SlideJob):
             number = slide.image.index
             mark = slide_fingerprint(target.path, number)
             origin = target.origin(slide, self.origin)
-            wanted = Wanted(mark, self.model_sha256, self._request(within, origin))
-            name = result_name(target.path, number)
+            request = self._request(within, origin, target.entry)
+            wanted = Wanted(mark, self.model_sha256, request)
+            name, whose = result_name(target.path, number), owner_name(mark, target.entry)
             folders = ResultFolders(self.out)
-            with folders.reserve(name, mark, place.number, place.copies) as folder:
+            with folders.reserve(name, whose, place.number, place.copies) as folder:
                 kept = None if self.anew else wanted.find(folder, slide)
                 result = kept or (
                     yield from self._analyzed(label, slide, within, origin, wanted, folder)
@@ -90,8 +92,10 @@ class AnalyzeJob(SlideJob):
         export_all(slide, result, folder, origin)
         return result
 
-    def _request(self, within: "Regions | None", origin: "Origin") -> dict[str, Any]:
+    def _request(self, within: "Regions | None", origin: "Origin", entry: str) -> dict[str, Any]:
         more: dict[str, Any] = {"origin": str(origin)}
+        if entry:
+            more[ENTRY] = entry
         if within is not None:
             outlines = hashlib.sha256(within.shape.wkb).hexdigest()
             more |= {"regions": outlines, "glass": self.regions.whole}

@@ -36,8 +36,9 @@ def plan_places(targets: Sequence[Target]) -> list[Place]:
     for target, number, look in zip(targets, numbers, looks, strict=True):
         # only what may be a copy is read: others cannot be mistaken for it
         mark = _mark(target.path) if alike[look] > 1 else number
-        keys.append((look, mark))
-        marks[look, mark].append(number)
+        key = (look, mark, target.entry)
+        keys.append(key)
+        marks[key].append(number)
     return [
         Place(number, frozenset(marks[key]) - {number})
         for key, number in zip(keys, numbers, strict=True)
@@ -49,12 +50,14 @@ def _numbers(targets: Sequence[Target]) -> list[int]:
     free: dict[str, int] = {}
     of_file: dict[Path, int] = {}
     seen: set[tuple[Path, int | None]] = set()
+    shared = Counter(target.path for target in targets)
     numbers = []
     for target in targets:
         base = result_name(target.path).casefold()
-        picture = (target.path, None if target.shown is None else target.shown.series)
+        picture = (target.path, _picture(target) if shared[target.path] > 1 else None)
         # another picture of the same file has a name of its own already
-        number = None if picture in seen else of_file.get(target.path)
+        taken_too = picture in seen or (target.path, None) in seen or picture[1] is None
+        number = None if taken_too else of_file.get(target.path)
         if number is None:
             number = free.get(base, 1)
             while _numbered(base, number) in taken:
@@ -65,6 +68,18 @@ def _numbers(targets: Sequence[Target]) -> list[int]:
         of_file[target.path] = number
         numbers.append(number)
     return numbers
+
+
+def _picture(target: Target) -> int | None:
+    """Return which picture of its file QuPath shows; None where all of them are meant."""
+    from napari_xmag.qupath.server import shown_number
+
+    if target.shown is None:
+        return None
+    try:
+        return shown_number(target.shown) or 1
+    except Exception:  # noqa: BLE001 - opening it says what is wrong with it
+        return target.shown.series or 0
 
 
 def _numbered(base: str, number: int) -> str:

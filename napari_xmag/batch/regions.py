@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_xmag.batch.saved import REQUESTED
 from napari_xmag.errors import TissueError
+from napari_xmag.result_keys import REQUESTED
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import __version__
 from napari_xmag.errors import ResultError
+from napari_xmag.result_keys import REQUESTED
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
     from napari_xmag.analyze.settings import AnalyzeSettings
     from napari_xmag.slide.base import Slide
-
-REQUESTED = "requested"
-"""Key in the settings of a result: what was asked for, which another run can compare."""
 
 # How fast, not what.
 _OF_SPEED = {"workers", "batch_size"}

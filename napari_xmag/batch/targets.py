@@ -1,9 +1,10 @@
 """What is to be analyzed: slides, the images of QuPath projects, or one image that QuPath shows."""
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_xmag.batch.events import SlideLabel
 from napari_xmag.errors import ProjectError
@@ -32,6 +33,9 @@ class Target:
         Its name in QuPath.
     project, key
         Where it stands in a project.
+    entry
+        Tells it from other images of QuPath that show the same file; empty for a plain file. The
+        same in each run, wherever project and slide lie.
     """
 
     path: Path
@@ -39,6 +43,7 @@ class Target:
     name: str = ""
     project: "Project | None" = None
     key: str = ""
+    entry: str = ""
 
     @property
     def annotated(self) -> "AnnotatedSlide":
@@ -115,9 +120,13 @@ def find_targets(paths: Iterable[Path]) -> "tuple[FoundSlides, list[Target]]":
 
     shown: list[Target] = []
     others: list[Path] = []
+    projects: set[Path] = set()
     for path in paths:
         if path.suffix.lower() == ".qpproj":
-            shown += _of_project(path)
+            # one project named by two paths is one
+            if path.resolve() not in projects:
+                shown += _of_project(path)
+            projects.add(path.resolve())
         elif path.suffix.lower() == ".json":
             shown.append(_of_server(path))
         else:
@@ -131,25 +140,44 @@ def _of_project(path: Path) -> list[Target]:
 
     project = read_project(path)
     return [
-        Target(entry.image.path, entry.image, entry.name, project, entry.key)
+        Target(
+            entry.image.path,
+            entry.image,
+            entry.name,
+            project,
+            entry.key,
+            _entry_mark(project.created, entry.key),
+        )
         for entry in project.entries
     ]
 
 
+def _entry_mark(*parts: object) -> str:
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()[:16]
+
+
 def _of_server(path: Path) -> Target:
-    """Read one image as QuPath describes it, in a ``server.json``."""
-    from napari_xmag.qupath.server import read_server
+    """Read one image as QuPath describes it: a ``server.json``, or an entry of a project."""
+    from napari_xmag.qupath.server import BUILDER_ERRORS, read_server
 
     try:
-        image = read_server(parse_json(path.read_text(encoding="utf-8-sig"), finite=False))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        content = parse_json(path.read_text(encoding="utf-8-sig"), finite=False)
+        image = read_server(content.get("serverBuilder") or content)
+    except (OSError, *BUILDER_ERRORS) as error:
         raise ProjectError(
             expected=f"an image as QuPath describes it in {path.name}",
             found=f"a file that cannot be read as such ({error})",
             hint="Give the slide itself, a project.qpproj, or the server.json beside it.",
             causes=(error,),
         ) from error
-    return Target(image.path, image, image.path.name)
+    return Target(image.path, image, image.path.name, entry=_mark_of(content, image))
+
+
+def _mark_of(content: Mapping[str, Any], image: "QuPathImage") -> str:
+    """Return the mark of one image: by its ID where the file states it, else by how it is shown."""
+    if "entryID" in content:
+        return _entry_mark(str(content["entryID"]))
+    return _entry_mark(image.series, image.crop)
 
 
 def check_shown(targets: Iterable[Target]) -> None:

@@ -79,8 +79,8 @@ class AnalyzeReport(Protocol):
     def close(self, count: Count) -> None:
         """Hear that the run is over."""
 
-    def written_back(self, project: Path, images: int, backup: Path) -> None:
-        """Hear that answers stand in a project; ``backup`` is the project as it was."""
+    def written_back(self, project: Path, images: int, backup: Path | None) -> None:
+        """Hear that answers stand in a project; ``backup`` is it as it was, None if unchanged."""
 
     def refuse(self, error: XmagError, count: Count | None = None) -> None:
         """Hear why the run cannot be, or with a count, why its answers are not written back."""
@@ -152,9 +152,12 @@ class TextReport:
         if count.failed:
             print(f"Failed: {', '.join(count.failed)}", file=sys.stderr)
 
-    def written_back(self, project: Path, images: int, backup: Path) -> None:
+    def written_back(self, project: Path, images: int, backup: Path | None) -> None:
         """Print where the answers went."""
         count = "1 image" if images == 1 else f"{images} images"
+        if backup is None:
+            print(f"Nothing to write: {project} has the same predictions on {count} already.")
+            return
         print(f"Predictions written to {count} of {project}; backup of the project: {backup.name}")
 
     def refuse(self, error: XmagError, count: Count | None = None) -> None:

@@ -155,10 +155,10 @@ class JsonReport:
         before = {"reused": count.reused} if count.reused else {}
         self._say({"event": "ended", "done": count.done, "failed": count.failed, **before})
 
-    def written_back(self, project: Path, images: int, backup: Path) -> None:
+    def written_back(self, project: Path, images: int, backup: Path | None) -> None:
         """Write where the answers went."""
         self._slide = {}
-        paths = {"project": str(project), "backup": str(backup)}
+        paths = {"project": str(project), "backup": None if backup is None else str(backup)}
         self._say({"event": "written_back", "images": images, **paths})
 
     def abandon(self) -> None:

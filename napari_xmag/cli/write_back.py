@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_xmag.errors import ConfigError
+from napari_xmag.errors import ConfigError, ProjectError, XmagError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_xmag.analyze.result import SlideResult
     from napari_xmag.batch.targets import Target
     from napari_xmag.cli.analyze_report import AnalyzeReport
@@ -39,7 +41,7 @@ class WriteBack:
 
     def add(self, target: "Target", result: "SlideResult") -> None:
         """Take in an answer."""
-        if self.wanted and target.project is not None:
+        if self.wanted and target.project is not None and target.key:
             from napari_xmag.qupath.write_back import EntryNote
 
             _, notes = self.notes.setdefault(target.project.path, (target.project, {}))
@@ -47,7 +49,7 @@ class WriteBack:
 
     def add_failure(self, target: "Target", error: Exception) -> None:
         """Take in that there is no answer: that of an earlier run must not stay."""
-        if self.wanted and target.project is not None:
+        if self.wanted and target.project is not None and target.key:
             from napari_xmag.qupath.write_back import EntryNote
 
             _, notes = self.notes.setdefault(target.project.path, (target.project, {}))
@@ -59,10 +61,31 @@ class WriteBack:
         Raises
         ------
         ProjectError
-            When one was saved by another program meanwhile; it stays as it is.
+            When some were saved by another program meanwhile; they stay as they are, and the others
+            are written.
+        ExportError
+            When one cannot be written.
         """
         from napari_xmag.qupath.write_back import write_back
 
+        errors: list[XmagError] = []
         for project, notes in self.notes.values():
-            backup = write_back(project, notes)
-            report.written_back(project.path, len(notes), backup)
+            try:
+                backup = write_back(project, notes)
+            except XmagError as error:
+                errors.append(error)
+            else:
+                report.written_back(project.path, len(notes), backup)
+        if len(errors) > 1:
+            raise _several(errors)
+        if errors:
+            raise errors[0]
+
+
+def _several(errors: "Sequence[XmagError]") -> ProjectError:
+    return ProjectError(
+        expected="to write back into each project",
+        found=f"{len(errors)} into which nothing was written. " + " ".join(map(str, errors)),
+        hint="The results are kept.",
+        causes=errors,
+    )

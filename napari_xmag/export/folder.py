@@ -11,7 +11,7 @@ from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
-from napari_xmag.export.result_folders import owner_of
+from napari_xmag.export.result_folders import slide_of
 from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT, REVIEW
 from napari_xmag.files import whole_folder
 from napari_xmag.qupath.origin import Origin
@@ -116,7 +116,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _require_own(folder: Path, fingerprint: str) -> None:
     """Refuse a folder that holds the result of another slide."""
-    if (folder / RESULT).exists() and owner_of(folder) != fingerprint:
+    if (folder / RESULT).exists() and slide_of(folder) != fingerprint:
         raise ExportError(
             expected=f"{folder} to contain results of this slide only",
             found="a result of another slide",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_xmag.export.result_folders import owner_of
+from napari_xmag.export.result_folders import slide_of
 from napari_xmag.filenames import REPORT_HTML, RESULT
 from napari_xmag.files import parse_json
 
@@ -19,7 +19,7 @@ def occupant(folder: Path, fingerprint: str, names: Sequence[str]) -> str:
         Of the files that are to be written.
     """
     if (folder / RESULT).exists():
-        return "" if owner_of(folder) == fingerprint else _slide_words(folder / RESULT)
+        return "" if slide_of(folder) == fingerprint else _slide_words(folder / RESULT)
     found = [name for name in names if (folder / name).exists()]
     if not found or _reports_on(folder / REPORT_HTML, fingerprint):
         return ""

@@ -10,9 +10,11 @@ from napari_xmag.errors import ExportError
 from napari_xmag.filenames import RESULT
 from napari_xmag.files import parse_json, safe_name
 from napari_xmag.leftovers import is_abandoned, owner, remove_leftovers
+from napari_xmag.result_keys import ENTRY, REQUESTED
 
 _MOST_OF_ONE_NAME = 10_000
 _CLAIM = ".claim"
+_OF_ENTRY = "/"
 
 
 def result_name(slide: Path, image: int = 1) -> str:
@@ -25,6 +27,21 @@ def result_name(slide: Path, image: int = 1) -> str:
     # ``..`` is called as the folder that it means
     stem = slide.resolve().name if os.path.isdir(slide) else slide.name.removesuffix(slide.suffix)
     return safe_name(stem if image == 1 else f"{stem}#{image}")
+
+
+def owner_name(fingerprint: str, entry: str = "") -> str:
+    """Return whose a folder is: a slide's, or that of one image of QuPath that shows the slide.
+
+    Several images of a project may show one slide, each with an answer of its own.
+
+    Parameters
+    ----------
+    fingerprint
+        As of `slide_fingerprint`.
+    entry
+        What tells the image from others; empty for the slide itself.
+    """
+    return f"{fingerprint}{_OF_ENTRY}{entry}" if entry else fingerprint
 
 
 class ResultFolders:
@@ -56,7 +73,7 @@ class ResultFolders:
         name
             As of `result_name`.
         fingerprint
-            As of `slide_fingerprint`.
+            As of `owner_name`.
         number
             Which slide of this name it is, from 1: where it has no folder yet, it gets the first
             free one from there on.
@@ -168,17 +185,23 @@ def _text_of(file: Path) -> str:
 
 
 def owner_of(folder: Path) -> str:
-    """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
+    """Return whose result lies in a folder, as of `owner_name`; empty for none."""
     if not folder.is_dir() or (folder / RESULT).exists() or any(folder.iterdir()):
         return _owner_of_result(folder) or "something else"
     return ""
 
 
+def slide_of(folder: Path) -> str:
+    """Return the fingerprint of the slide whose result lies in a folder; empty for none."""
+    return owner_of(folder).partition(_OF_ENTRY)[0]
+
+
 def _owner_of_result(folder: Path) -> str:
     try:
         result = parse_json((folder / RESULT).read_text(encoding="utf-8"))
-        return str(result["slide"]["fingerprint"])
-    except (OSError, ValueError, TypeError, KeyError):
+        requested = result.get("settings", {}).get(REQUESTED) or {}
+        return owner_name(str(result["slide"]["fingerprint"]), str(requested.get(ENTRY) or ""))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return ""
 
 

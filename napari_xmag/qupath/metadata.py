@@ -1,5 +1,6 @@
 """What QuPath keeps of an analysis beside an image: the answer, the model, the notice."""
 
+import re
 from collections.abc import Mapping
 
 from napari_xmag._about import NOTICE
@@ -12,6 +13,7 @@ _PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE = (
     f"{PREFIX}{name}" for name in ("prediction", "model", "warnings", "analyzed", "notice")
 )
 _OWN = {_PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE}
+_SHARE = re.compile(r"[01]\.\d{3}")
 _LINE = "XMAG: "
 _FAILURE = "The analysis failed"
 
@@ -52,9 +54,17 @@ def _class_key(name: str) -> str:
 
 
 def with_metadata(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata of an image with our keys replaced: none of an earlier run is left."""
-    own = {key: value for key, value in old.items() if not key.startswith(PREFIX)}
+    """Return the metadata of an image with our keys replaced: none of an earlier run is left.
+
+    Keys of the user's that begin like ours stay: ours are the named ones, and those of classes,
+    whose values are probabilities as we write them.
+    """
+    own = {key: value for key, value in old.items() if not _is_ours(key, str(value))}
     return {**own, **new}
+
+
+def _is_ours(key: str, value: str) -> bool:
+    return key in _OWN or (key.startswith(PREFIX) and _SHARE.fullmatch(value) is not None)
 
 
 def image_description(result: SlideResult) -> str:
@@ -69,6 +79,18 @@ def image_description(result: SlideResult) -> str:
 
 
 def with_description(old: str, line: str) -> str:
-    """Return a description with our line at its end, in the place of an earlier one."""
-    kept = [text for text in old.splitlines() if not text.startswith(_LINE)]
-    return "\n".join([*kept, line]).lstrip("\n")
+    """Return a description with our line at its end, in the place of an earlier one.
+
+    All else stays as it is. Our line begins with ``XMAG:`` and ends with the notice.
+
+    Parameters
+    ----------
+    line
+        The new one; only the earlier one goes when empty.
+    """
+    kept = [text for text in old.split("\n") if not _is_our_line(text)] if old else []
+    return "\n".join([*kept, line] if line else kept)
+
+
+def _is_our_line(text: str) -> bool:
+    return text.startswith(_LINE) and text.rstrip("\r").endswith(NOTICE)

@@ -2,17 +2,24 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_xmag.errors import EmptyProjectError, ProjectError
 from napari_xmag.files import lying_path, parse_json
-from napari_xmag.qupath.server import QuPathImage, read_server, uri_parts, uri_path
+from napari_xmag.qupath.server import (
+    BUILDER_ERRORS,
+    QuPathImage,
+    read_server,
+    uri_parts,
+    uri_path,
+)
 
 PROJECT_SUFFIX = ".qpproj"
-_READ_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError)
+_UNKNOWN = "described in a way that this program does not know"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,7 @@ class ProjectEntry:
     Attributes
     ----------
     key
-        Its number in the project, as text.
+        Its number in the project, as text; empty where the project states none.
     name
         As shown in the project.
     image
@@ -52,11 +59,14 @@ class Project:
         Its images, in its order.
     digest
         SHA-256 of the file when it was read: written back only when it is still the same.
+    created
+        When QuPath made it, as it writes that; empty where it does not.
     """
 
     path: Path
     entries: tuple[ProjectEntry, ...]
     digest: str
+    created: str = ""
 
 
 def read_project(path: str | os.PathLike[str]) -> Project:
@@ -68,7 +78,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     Raises
     ------
     ProjectError
-        When it cannot be read.
+        When it cannot be read, or two of its images have one ID.
     EmptyProjectError
         When there is no image in it.
     """
@@ -76,8 +86,13 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     try:
         raw = path.read_bytes()
         content = parse_json(raw.decode("utf-8-sig"), finite=False)
-        entries = tuple(_entry(item, content, path) for item in content["images"])
-    except _READ_ERRORS as error:
+        entries = tuple(
+            _entry(number, item, content, path) for number, item in enumerate(content["images"], 1)
+        )
+        if entries and not any(entry.key for entry in entries):
+            raise ValueError("none of its images has an entryID")
+        created = str(content.get("createTimestamp") or "")
+    except (OSError, *BUILDER_ERRORS) as error:
         raise ProjectError(
             expected=f"a project of QuPath in {path.name}",
             found=f"a file that cannot be read as such ({error})",
@@ -90,14 +105,31 @@ def read_project(path: str | os.PathLike[str]) -> Project:
             found="none",
             hint="Add them in QuPath: File > Project... > Add images.",
         )
-    return Project(path, entries, hashlib.sha256(raw).hexdigest())
+    _require_own_keys(path, entries)
+    return Project(path, entries, hashlib.sha256(raw).hexdigest(), created)
 
 
-def _entry(item: Mapping[str, Any], content: Mapping[str, Any], project: Path) -> ProjectEntry:
+def _require_own_keys(path: Path, entries: Iterable[ProjectEntry]) -> None:
+    counts = Counter(entry.key for entry in entries if entry.key)
+    if shared := [key for key, count in counts.items() if count > 1]:
+        raise ProjectError(
+            expected=f"images with an ID of their own in {path}",
+            found=f"the ID {', '.join(shared)} on more than one",
+            hint="In QuPath, remove one of these images from the project and add it anew.",
+        )
+
+
+def _entry(number: int, item: Any, content: Mapping[str, Any], project: Path) -> ProjectEntry:
+    if not isinstance(item, Mapping):
+        name = f"image {number}"
+        return ProjectEntry("", name, QuPathImage(Path(name), problem=_UNKNOWN))
     previous = str(content.get("uri") or "")
-    key, name = str(item["entryID"]), str(item.get("imageName") or "")
-    unknown = Path(name or f"image {key}")
+    stated = item.get("entryID")
+    key, name = "" if stated is None else str(stated), str(item.get("imageName") or "")
+    unknown = Path(name or f"image {key or number}")
     image = _image(item.get("serverBuilder"), lambda uri: _located(uri, previous, project), unknown)
+    if not key and not image.problem:
+        image = replace(image, problem="saved without an ID in the project")
     metadata = {str(key): str(value) for key, value in (item.get("metadata") or {}).items()}
     return ProjectEntry(
         key=key,
@@ -112,8 +144,8 @@ def _image(builder: Any, resolve: Callable[[str], Path], unknown: Path) -> QuPat
     """Read one picture; one that cannot be told must not hide the others."""
     try:
         return read_server(builder, resolve)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError):
-        return QuPathImage(unknown, problem="described in a way that this program does not know")
+    except BUILDER_ERRORS:
+        return QuPathImage(unknown, problem=_UNKNOWN)
 
 
 def _located(uri: str, previous: str, project: Path) -> Path:

@@ -1,5 +1,6 @@
 """A picture as QuPath describes it: which file, which series, and what was done to it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,9 @@ _CHANGES = {
     "sliced": "reduced to some of its planes in QuPath",
 }
 _RECOLORED = "given other colours in QuPath"
+BUILDER_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+"""What reading a description that is none may raise."""
+
 _MICROMETRE = {"µm", "μm", "um", "micron", "microns"}
 
 
@@ -90,7 +94,7 @@ def read_server(
 
     Raises
     ------
-    ValueError, TypeError, KeyError
+    BUILDER_ERRORS
         When it is no such description.
     """
     outermost, problem = builder, ""
@@ -106,8 +110,8 @@ def read_server(
     facts = outermost.get("metadata") or builder.get("metadata") or {}
     return QuPathImage(
         path=(resolve or uri_path)(uri),
-        width=int(facts.get("width") or 0),
-        height=int(facts.get("height") or 0),
+        width=_side(facts.get("width")),
+        height=_side(facts.get("height")),
         series=_series(arguments),
         crop="--no-crop" not in arguments,
         mpp=_mpp(facts.get("pixelCalibration") or {}),
@@ -142,11 +146,18 @@ def uri_parts(uri: str) -> PurePosixPath:
     return PurePosixPath(unquote(urlsplit(uri).path))
 
 
+def _side(stated: Any) -> int:
+    side = float(stated or 0)
+    if not math.isfinite(side) or side < 0:
+        raise ValueError(f"a picture {stated} pixels wide or high")
+    return int(side)
+
+
 def _series(arguments: list[str]) -> int | None:
     for index, argument in enumerate(arguments):
         name, _, value = argument.partition("=")
         if name in ("--series", "-s"):
-            number = int(value or arguments[index + 1])
+            number = int(value or "".join(arguments[index + 1 : index + 2]))
             return number if number >= 0 else None
     return None
 
@@ -157,7 +168,7 @@ def _mpp(calibration: Mapping[str, Any]) -> Mpp | None:
         return None
     try:
         return Mpp(*(float(size["value"]) for size in sizes))
-    except (GeometryError, KeyError, TypeError, ValueError):
+    except (GeometryError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -173,11 +184,23 @@ def open_shown(image: QuPathImage) -> Slide:
     ProjectError
         When it could be one of several.
     """
-    images, size = list_images(image.path), (image.width, image.height)
-    number = picture_number(image.path, images, size, image.series)
-    slide = open_slide(image.path, image=number)
+    slide = open_slide(image.path, image=shown_number(image))
     _take_mpp(image, slide)
     return slide
+
+
+def shown_number(image: QuPathImage) -> int | None:
+    """Return the number of the picture of its file, as of `picture_number`.
+
+    Raises
+    ------
+    SlideOpenError
+        When the file cannot be read.
+    ProjectError
+        When it could be one of several.
+    """
+    size = image.width, image.height
+    return picture_number(image.path, list_images(image.path), size, image.series)
 
 
 def find_origin(image: QuPathImage, slide: Slide) -> Origin:

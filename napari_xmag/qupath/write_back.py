@@ -1,15 +1,16 @@
 """Answers written back into a project, and nothing else of it changed."""
 
+import copy
 import hashlib
-import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ProjectError
-from napari_xmag.files import parse_json, whole_file
+from napari_xmag.files import json_text, parse_json, whole_file
 from napari_xmag.qupath.metadata import (
     failure_description,
     failure_metadata,
@@ -42,7 +43,7 @@ class EntryNote:
         return cls(failure_metadata(str(error)), failure_description())
 
 
-def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:
+def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path | None:
     """Write notes to images of a project: their ``metadata`` and ``description``.
 
     QuPath has a project in memory while it is open and overwrites the file when it saves: close the
@@ -57,7 +58,8 @@ def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:
 
     Returns
     -------
-    Path of the backup: the project as it was.
+    Path of the backup: the project as it was before any note of ours. None where the project says
+    all of it already, and nothing was written.
 
     Raises
     ------
@@ -67,23 +69,53 @@ def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path:
         When it cannot be written.
     """
     raw = _unchanged(project)
-    content = parse_json(raw.decode("utf-8-sig"), finite=False)
-    for item in content["images"]:
-        note = notes.get(str(item["entryID"]))
+    before, content = _content(raw), _content(raw)
+    for item in _images(content):
+        note = notes.get(str(item.get("entryID")))
         if note is not None:
             item["metadata"] = with_metadata(item.get("metadata") or {}, note.metadata)
             item["description"] = with_description(
                 str(item.get("description") or ""), note.description
             )
+    if content == before:
+        return None
     backup = project.path.with_name(project.path.name + BACKUP_SUFFIX)
-    with whole_file(backup) as part:
-        part.write_bytes(raw)
+    if not _keeps(backup, before):
+        with whole_file(backup) as part:
+            part.write_bytes(raw)
+            # what others must not read, they must not read there either
+            shutil.copymode(project.path, part)
     _replace(project, content)
     return backup
 
 
+def _content(raw: bytes) -> Any:
+    return parse_json(raw.decode("utf-8-sig"), finite=False)
+
+
+def _images(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    return (item for item in content["images"] if isinstance(item, dict))
+
+
+def _keeps(backup: Path, content: Mapping[str, Any]) -> bool:
+    """Return whether a backup is the project but for our notes: then it is the better one."""
+    try:
+        kept = _content(backup.read_bytes())
+        return bool(_without_notes(kept) == _without_notes(content))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False
+
+
+def _without_notes(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    bare = copy.deepcopy(content)
+    for item in _images(bare):
+        item["metadata"] = with_metadata(item.get("metadata") or {}, {})
+        item["description"] = with_description(str(item.get("description") or ""), "")
+    return bare
+
+
 def _replace(project: Project, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=2, ensure_ascii=False)
+    text = json_text(content)
     with whole_file(project.path) as part:
         part.write_text(text, encoding="utf-8")
         # once more, at the last moment: QuPath may have saved while the backup was written
@@ -102,7 +134,7 @@ def _unchanged(project: Project) -> bytes:
 
 def _refusal(project: Project, found: str, *causes: BaseException) -> ProjectError:
     return ProjectError(
-        expected=f"{project.path.name} as it was when the analysis began",
+        expected=f"{project.path} as it was when the analysis began",
         found=found,
         hint="Nothing was written back; the results are kept. Close the project in QuPath and "
         "analyze again with --write-back.",

@@ -49,3 +49,15 @@ def test_pictures_of_one_file_in_a_project_share_a_number(tmp_path: Path) -> Non
     shutil.copy(__file__, path)
     targets = [Target(path, QuPathImage(path, series=series)) for series in (0, 1, 0)]
     assert [place.number for place in plan_places(targets)] == [1, 1, 2]
+
+
+def test_images_of_a_project_that_show_one_picture_have_places_of_their_own(
+    tmp_path: Path, pyramid_slide: Path
+) -> None:
+    path = tmp_path / "case.tiff"
+    shutil.copy(pyramid_slide, path)
+    images = [QuPathImage(path), QuPathImage(path, series=0), QuPathImage(path, series=0)]
+    targets = [Target(path, image, entry=str(n)) for n, image in enumerate(images)]
+    assert plan_places(targets) == [Place(1), Place(2), Place(3)]
+    # the picture of a project, and the file itself
+    assert [place.number for place in plan_places([Target(path), targets[0]])] == [1, 2]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import main
 from napari_xmag.cohort.cohort import read_cohort
+from napari_xmag.errors import ProjectError
 from napari_xmag.qupath.install import MENU, SCRIPTS, install, script_folder
 from napari_xmag.qupath.project import read_project
 from napari_xmag.qupath.write_back import EntryNote
@@ -175,7 +177,7 @@ def test_a_project_is_analyzed_and_written_back(
 ) -> None:
     out = tmp_path / "out"
     assert main(["analyze", str(project), "--model", tiny, "--out", str(out), *BACK]) == 0
-    assert "Written back to 2 images" in capsys.readouterr().out
+    assert "Predictions written to 2 images" in capsys.readouterr().out
     for found, name, origin in zip(
         read_project(project).entries, ("pyramid", "bounds"), ("bounds", "slide"), strict=True
     ):
@@ -224,6 +226,28 @@ def test_a_project_saved_meanwhile(
     assert (ended["event"], ended["done"]) == ("ended", 2)
     assert read_project(project).entries[0].description == "theirs"
     assert SlideResult.load(out / "pyramid").predicted
+
+
+def test_one_project_that_cannot_be_written_stops_no_other(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_xmag.batch.targets import find_targets
+    from napari_xmag.cli.analyze_report import TextReport
+    from napari_xmag.cli.write_back import WriteBack
+
+    second = tmp_path / "second.qpproj"
+    shutil.copy(project, second)
+    monkeypatch.chdir(project.parent)
+    _, targets = find_targets([project, second, Path("..") / "project" / project.name])
+    assert len(targets) == 4
+    answers = WriteBack(wanted=True)
+    for target in targets:
+        answers.add_failure(target, ValueError("no tissue"))
+    project.write_text(project.read_text().replace("mine", "theirs"))
+    with pytest.raises(ProjectError, match=re.escape(str(project))):
+        answers.write(TextReport())
+    notes = [item.metadata.get("XMAG warnings") for item in read_project(second).entries]
+    assert notes == ["no tissue", "no tissue"]
 
 
 def test_one_altered_image_fails_alone(
@@ -284,6 +308,53 @@ def test_each_section_of_a_file_has_its_own_annotations_and_answer(
     with (out / "summary.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = [(row["slide"], row["image"], row["folder"]) for row in csv.DictReader(stream)]
     assert rows == [("a.tif - 1", "ID 1", "a"), ("a.tif - 2", "ID 2", "a#2")]
+
+
+def test_images_that_show_one_picture_have_results_of_their_own(
+    pyramid_slide: Path, tiny: str, tmp_path: Path
+) -> None:
+    regions, out = tmp_path / "regions", tmp_path / "out"
+    regions.mkdir()
+    entries = [
+        entry(1, server(pyramid_slide), imageName="left"),
+        entry(2, server(pyramid_slide, "--series", "0"), imageName="right"),
+    ]
+    for name, side in (("left", 300), ("right", 700)):
+        area = polygon(square(1200, 700, side))
+        write(regions / f"{name}.geojson", annotation(area, name))
+    options = ["--model", tiny, "--out", str(out), "--regions", str(regions), "--workers", "0"]
+
+    def classes() -> dict[str, list[str]]:
+        found = sorted(out.glob("*/result.json"))
+        results = {file.parent.name: SlideResult.load(file.parent) for file in found}
+        return {name: list(one.settings["regions"]["classes"]) for name, one in results.items()}
+
+    project = write_project(tmp_path / "project.qpproj", *entries)
+    assert main(["analyze", str(project), *options]) == 0
+    assert classes() == {"pyramid": ["left"], "pyramid-2": ["right"]}
+    # in another order, and one of them alone, each finds its own again
+    for some in (entries[::-1], entries[1:]):
+        project = write_project(tmp_path / "project.qpproj", *some)
+        assert main(["analyze", str(project), *options, "--force"]) == 0
+        assert classes() == {"pyramid": ["left"], "pyramid-2": ["right"]}
+    with (out / "summary.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert [row["slide"] for row in csv.DictReader(stream)] == ["left", "right"]
+
+
+def test_single_images_of_one_file_have_results_of_their_own(
+    bounds_slide: Path, tiny: str, tmp_path: Path
+) -> None:
+    out, path = tmp_path / "out", tmp_path / "server.json"
+    crop, whole = server(bounds_slide), server(bounds_slide, "--no-crop", size=(6000, 5000))
+    contents = [crop, whole, {"entryID": "7", "serverBuilder": crop}]
+    command = ["analyze", str(path), "--model", tiny, "--out", str(out)]
+    for _ in range(2):
+        for content in contents:
+            path.write_text(json.dumps(content))
+            assert main(command) == 0
+    results = {item.name: SlideResult.load(item) for item in out.iterdir()}
+    origins = {name: one.settings["requested"]["origin"] for name, one in results.items()}
+    assert origins == {"bounds": "bounds", "bounds-2": "slide", "bounds-3": "bounds"}
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def unusable_images(slide: Path, folder: Path) -> list[Any]:
     ]
 
 
-def write_project(path: Path, *entries: Mapping[str, Any], uri: str = "") -> Path:
+def write_project(path: Path, *entries: Mapping[str, Any] | None, uri: str = "") -> Path:
     """Write ``project.qpproj``; ``uri`` is where it lay when it was saved."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {

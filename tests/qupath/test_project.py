@@ -1,7 +1,9 @@
 """Projects: slides, labels, and notes written back."""
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -27,7 +29,10 @@ from tests.qupath.projects import (
     write_sections,
 )
 
-NOTE = EntryNote({"XMAG prediction": "malignant", "XMAG malignant": "0.980"}, "XMAG: malignant.")
+NOTE = EntryNote(
+    {"XMAG prediction": "malignant", "XMAG malignant": "0.980"},
+    "XMAG: malignant. Research use only. Not for diagnosis.",
+)
 
 
 @pytest.fixture
@@ -36,7 +41,12 @@ def project(tmp_path: Path, pyramid_slide: Path, bounds_slide: Path) -> Project:
         1,
         server(pyramid_slide),
         imageName="a.tiff",
-        metadata={"label": " Malignant", "patient": "P1", "XMAG stroma": "0.9"},
+        metadata={
+            "label": " Malignant",
+            "patient": "P1",
+            "XMAG stroma": "0.900",
+            "XMAG label": "A",
+        },
         description="free text\nsecond line",
     )
     second = entry(2, server(bounds_slide), metadata={"label": "Benign"}, tags=["train"])
@@ -99,6 +109,35 @@ def test_one_odd_picture_hides_no_other(tmp_path: Path, pyramid_slide: Path) -> 
     odd = [entry(1, None), entry(2, {"builderType": "uri"}), entry(3, server(pyramid_slide))]
     entries = read_project(write_project(tmp_path / "project.qpproj", *odd)).entries
     assert [bool(item.image.problem) for item in entries] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda item: item["serverBuilder"].update(args=["--series"]),
+        lambda item: item["serverBuilder"]["metadata"].update(width=float("inf")),
+        lambda item: item["serverBuilder"]["metadata"].update(height=float("nan")),
+        lambda item: item.pop("entryID"),
+        lambda item: item.update(entryID=None),
+    ],
+)
+def test_an_image_that_cannot_be_told_hides_no_other(
+    change: Callable[[dict[str, Any]], object], tmp_path: Path, pyramid_slide: Path
+) -> None:
+    odd = entry(1, server(pyramid_slide))
+    change(odd)
+    good = entry(3, server(pyramid_slide))
+    project = read_project(write_project(tmp_path / "project.qpproj", odd, good, None))
+    assert [bool(item.image.problem) for item in project.entries] == [True, False, True]
+    write_back(project, {"3": NOTE})
+    noted = json.loads(project.path.read_text())["images"]
+    assert [bool(item and item["metadata"]) for item in noted] == [False, True, False]
+
+
+def test_two_images_of_one_id_are_refused(tmp_path: Path, pyramid_slide: Path) -> None:
+    same = [entry(number, server(pyramid_slide)) for number in (1, 4, 4)]
+    with pytest.raises(ProjectError, match=r"project\.qpproj, but found the ID 4 on more than one"):
+        read_project(write_project(tmp_path / "project.qpproj", *same))
 
 
 # ---- cohort
@@ -199,7 +238,7 @@ def test_accents_of_a_moved_project(on_disk: str, in_project: str, tmp_path: Pat
 
 
 def test_a_key_that_no_image_has(project: Project) -> None:
-    with pytest.raises(CohortError, match=r"diagnosis.*XMAG stroma, label, patient"):
+    with pytest.raises(CohortError, match=r"diagnosis.*XMAG label, XMAG stroma, label, patient"):
         read_project_cohort(project.path, label_key="diagnosis")
 
 
@@ -223,13 +262,14 @@ def test_only_metadata_and_description_change(project: Project) -> None:
     before = loaded(project)
     backup = write_back(project, {"1": NOTE})
     after = loaded(project)
+    assert backup is not None
     assert backup.name == "project.qpproj.backup"
     assert json.loads(backup.read_text()) == before
     image = after["images"][0]
     # the user's stays, what an earlier run left is gone
-    expected = {"label": " Malignant", "patient": "P1", **NOTE.metadata}
+    expected = {"label": " Malignant", "patient": "P1", "XMAG label": "A", **NOTE.metadata}
     assert image["metadata"] == expected
-    assert image["description"] == "free text\nsecond line\nXMAG: malignant."
+    assert image["description"] == f"free text\nsecond line\n{NOTE.description}"
     for changed in (before["images"][0], image):
         del changed["metadata"], changed["description"]
     assert after == before
@@ -288,4 +328,52 @@ def test_a_failure_takes_the_place_of_an_earlier_answer() -> None:
     assert kept["mine"] == "1"
     assert "failed" in kept["XMAG prediction"]
     assert "b" in kept["XMAG warnings"]
-    assert "malignant" not in with_description("XMAG: malignant.", note.description)
+    assert "malignant" not in with_description(NOTE.description, note.description)
+
+
+@pytest.mark.parametrize(
+    "old", ["", "\n\nmine", "mine\n\n", "a\r\nb\r\n", "a\fb\u2028c", "XMAG: my own words", " XMAG "]
+)
+def test_a_description_is_kept_byte_for_byte(old: str) -> None:
+    noted = with_description(old, NOTE.description)
+    assert noted == (f"{old}\n{NOTE.description}" if old else NOTE.description)
+    assert with_description(noted, "") == old
+    other = NOTE.description.replace("malignant", "benign")
+    assert with_description(noted, other) == (f"{old}\n{other}" if old else other)
+
+
+def test_the_backup_is_the_project_before_the_first_note(project: Project) -> None:
+    untouched = project.path.read_bytes()
+    project.path.chmod(0o600)
+    backup = write_back(project, {"1": NOTE})
+    assert backup is not None
+    noted = project.path.read_bytes()
+    # the same again changes nothing, not even the backup
+    assert write_back(read_project(project.path), {"1": NOTE}) is None
+    assert (project.path.read_bytes(), backup.read_bytes()) == (noted, untouched)
+    another = EntryNote({"XMAG prediction": "benign"}, NOTE.description.replace("malig", "be"))
+    assert write_back(read_project(project.path), {"1": another, "2": NOTE}) == backup
+    assert backup.read_bytes() == untouched
+    if os.name == "posix":
+        assert {item.stat().st_mode & 0o777 for item in (backup, project.path)} == {0o600}
+    # what was saved in QuPath since is kept in its place
+    project.path.write_text(project.path.read_text().replace("free text", "other text"))
+    saved = project.path.read_bytes()
+    assert write_back(read_project(project.path), {"1": NOTE}) == backup
+    assert backup.read_bytes() == saved
+
+
+def test_half_characters_are_written_back(project: Project) -> None:
+    text = project.path.read_text().replace("a.tiff", "a\\ud800.tiff")
+    project.path.write_text(text)
+    write_back(read_project(project.path), {"1": NOTE})
+    assert read_project(project.path).entries[0].name == "a\ud800.tiff"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_a_linked_project_stays_a_link(project: Project, tmp_path: Path) -> None:
+    link = tmp_path / "project.qpproj"
+    link.symlink_to(project.path)
+    write_back(read_project(link), {"1": NOTE})
+    assert link.is_symlink()
+    assert "XMAG prediction" in read_project(project.path).entries[0].metadata
