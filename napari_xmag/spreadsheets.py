@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from napari_xmag.files import whole_file
 
@@ -29,10 +30,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, st
     ExportError
         When it cannot be written.
     """
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8-sig") as stream:
+    with whole_file(path) as part, _opened(part) as stream:
         table = csv.writer(stream)
         table.writerow(map(as_text, columns))
         table.writerows([as_text(row.get(name, "")) for name in columns] for row in rows)
+
+
+def _opened(path: Path) -> TextIO:
+    # halves of characters, as in broken names of files, are no UTF-8
+    return path.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

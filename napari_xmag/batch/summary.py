@@ -187,7 +187,9 @@ class Summary:
             "failed": len(failed),
         }
         with whole_file(self._out / SUMMARY_PAGE) as part:
-            part.write_text(contact_sheet(sheet, "Analyzed slides", counts), encoding="utf-8")
+            page = contact_sheet(sheet, "Analyzed slides", counts)
+            # halves of characters, as in broken names of files, are no UTF-8
+            part.write_text(page, encoding="utf-8", errors="backslashreplace")
 
     def _sheet_row(self, row: Row) -> SheetRow:
         folder = row["folder"]

@@ -1,6 +1,7 @@
 """The command line: ``napari-xmag analyze | models | train | distill | …``, see ``COMMANDS``."""
 
 import argparse
+import io
 import logging
 import os
 import select
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 when all was done, 1 when something failed (it was named), 2 for wrong usage, 130 after
     Ctrl-C or SIGTERM, 141 when whoever reads the output has gone.
     """
+    _escape_what_cannot_be_encoded()
     try:
         try:
             return _run(arguments)
@@ -90,6 +92,13 @@ def _refused(args: argparse.Namespace, error: XmagError) -> int:
 def _outputs() -> list[TextIO]:
     """Return standard output and error; a program without a console has none."""
     return [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let no name of a slide end a run because a code page lacks its letters."""
+    for stream in _outputs():
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _drop_closed_outputs() -> bool:

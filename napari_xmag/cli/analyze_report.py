@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from napari_xmag._about import NOTICE
+from napari_xmag.cli.limited import ran_out
 from napari_xmag.cli.progress_line import ProgressLine
 from napari_xmag.cli.slides import words_of_skipped
 from napari_xmag.errors import XmagError
 from napari_xmag.figures import percent
+from napari_xmag.memory import out_of_memory
 from napari_xmag.progress.words import duration
 
 if TYPE_CHECKING:
@@ -179,11 +181,26 @@ def reported(
     report: AnalyzeReport = JsonReport() if args.progress == "json" else TextReport()
     try:
         return work(args, report)
-    except XmagError as error:
-        report.refuse(error)
+    except BrokenPipeError:  # nobody listens any more
+        raise
+    except Exception as error:
+        report.refuse(_as_ours(error))
         raise
     finally:
         report.abandon()
+
+
+def _as_ours(error: Exception) -> XmagError:
+    if isinstance(error, XmagError):
+        return error
+    if out_of_memory(error):
+        return ran_out(error)
+    return XmagError(
+        expected="the run to end with results",
+        found=f"{type(error).__name__}: {error}",
+        hint="This is a fault of the program: report it with what was written to standard error.",
+        causes=[error],
+    )
 
 
 def _words(moved: "BatchMoved") -> str:

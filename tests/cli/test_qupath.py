@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -149,6 +150,44 @@ def test_progress_as_json(pyramid_slide: Path, tiny: str, tmp_path: Path, capsys
     assert told[-1] | {"failed": 0} == {"event": "ended", "done": 1, "failed": 0}
     tiles = [event for event in told if event["event"] == "tiles"]
     assert tiles[-1]["done"] == tiles[-1]["total"] == told[kinds.index("planned")]["tiles"]
+
+
+def test_an_unexpected_error_ends_the_events(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(paths: Any) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setattr("napari_xmag.batch.targets.find_targets", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["analyze", "a.svs", "--out", str(tmp_path / "out"), "--progress", "json"])
+    *_, failed, ended = events(capsys.readouterr().out)
+    assert (failed["event"], failed["found"]) == ("failed", "ZeroDivisionError: of all things")
+    assert ended["event"] == "ended"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_names_that_the_terminal_cannot_write_end_no_run(encoding: str, tmp_path: Path) -> None:
+    images = [
+        entry(number, {"builderType": "uri", "uri": "file:/nowhere/a.svs"}, imageName=name)
+        for number, name in enumerate(("\u816b\u7624", "half \ud800"), 1)
+    ]
+    path = write_project(tmp_path / "project.qpproj", *images)
+    command = [sys.executable, "-m", "napari_xmag.cli", "analyze", str(path), "--write-back"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out"), "--workers", "0"],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"0 of 2 slides analyzed" in done.stdout
+    assert rb"\u816b\u7624: FAILED" in done.stderr
+    assert rb"\ud800: FAILED" in done.stderr
+    assert all(
+        "no such file" in item.metadata["XMAG warnings"] for item in read_project(path).entries
+    )
 
 
 def test_models_as_json(tiny: str, capsys: Captured) -> None:
