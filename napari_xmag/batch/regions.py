@@ -101,10 +101,10 @@ class RegionsChoice:
 
 
 def _none_of(target: "Target", folder: Path, mark: str) -> TissueError:
-    name = f"{target.annotated.words}{mark}"
+    slide = target.annotated
     return TissueError(
-        expected=f"regions of {name} in {folder}",
-        found=f"no {name}.geojson",
+        expected=f"regions of {slide.words}{mark} in {folder}",
+        found=f"no {slide.file_stem}{mark}.geojson",
         hint="Export its annotations from QuPath under that name.",
     )
 

@@ -45,6 +45,11 @@ class AnnotatedSlide:
         """The slide as a person knows it."""
         return self.name or self.path.name
 
+    @property
+    def file_stem(self) -> str:
+        """Its name as a file may bear it, without a suffix."""
+        return _NOT_IN_FILE_NAMES.sub("_", composed(self.words))
+
 
 @dataclass(frozen=True)
 class AnnotationFiles:
@@ -112,7 +117,7 @@ class AnnotationFiles:
 
 def _stems(slide: AnnotatedSlide) -> dict[str, int]:
     """Return the names that a file may bear without its suffix, the surest first."""
-    shown = _NOT_IN_FILE_NAMES.sub("_", composed(slide.words))
+    shown = slide.file_stem
     exact = [f"{shown} [ID {slide.key}]", shown] if slide.key else [shown]
     stems = dict.fromkeys(exact, _EXACT)
     stems.setdefault(_without_suffix(shown), _STEM)
@@ -133,7 +138,7 @@ def _shared(file: Path, slide: AnnotatedSlide, other: AnnotatedSlide) -> TissueE
     same = slide.words == other.words
     two = f"two slides named {slide.words}" if same else f"{slide.words} and {other.words}"
     way = (
-        f'"{slide.words} [ID {slide.key}].geojson", with the ID of each image in the project'
+        f'"{slide.file_stem} [ID {slide.key}].geojson", with the ID of each image in the project'
         if slide.key
         else "the whole name of each slide and .geojson, or analyze them one folder at a time"
     )

@@ -14,10 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.errors import TissueError
 from napari_xmag.qupath.classes import class_names
 from napari_xmag.qupath.geojson_file import read_geojson
-from napari_xmag.qupath.geometry import PlaceError, read_geometry
-
-NOWHERE = "with coordinates that are not finite numbers"
-"""Why an annotation is refused, though the others of its file are taken."""
+from napari_xmag.qupath.geometry import NOWHERE, PlaceError, read_geometry
 
 
 class ObjectKind(StrEnum):
@@ -110,7 +107,7 @@ def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
             raise
         raise _malformed(path, error) from error
     if file.refused and not file.annotations:
-        raise _malformed(path, PlaceError(f"every annotation is one {NOWHERE}"))
+        raise _malformed(path, PlaceError(f"every annotation is one {' or '.join(file.refused)}"))
     return file
 
 
@@ -125,8 +122,8 @@ def _file(features: Iterable[Mapping[str, Any]]) -> AnnotationFile:
             continue
         try:
             found += _annotation(feature)
-        except PlaceError:
-            refused[NOWHERE] += 1
+        except PlaceError as error:
+            refused[str(error)] += 1
     return AnnotationFile(tuple(found), dict(others), dict(refused))
 
 
@@ -192,5 +189,5 @@ def _annotation(feature: Mapping[str, Any]) -> list[Annotation]:
 def _number(stated: Any) -> int:
     """Return the number of a plane or time point; the first where none is stated."""
     if isinstance(stated, float) and not math.isfinite(stated):
-        raise PlaceError(f"a plane {stated}")
+        raise PlaceError(NOWHERE)
     return int(stated or 0)

@@ -1,6 +1,7 @@
 """Names and colours of QuPath's classes."""
 
 import colorsys
+import re
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,8 @@ UNCLASSIFIED = "Unclassified"
 
 XMAG = "XMAG"
 """The class under which everything that this program adds is kept apart from the user's own."""
+
+_OWN_NAME = re.compile(rf"{XMAG} (hotspot|area|review) \d")
 
 _STANDARD: dict[str, RGB] = {
     "tumor": (200, 0, 0),
@@ -71,9 +74,20 @@ def is_ignored(names: Sequence[str]) -> bool:
     return any(name.endswith("*") for name in names)
 
 
-def is_ours(names: Sequence[str]) -> bool:
-    """Return whether a class is of what this program adds, which is no annotation of the user's."""
-    return bool(names) and names[0] == XMAG
+def is_ours(names: Sequence[str], name: str) -> bool:
+    """Return whether an annotation is one that this program added, and none of the user's.
+
+    The class alone does not say so: once it is in QuPath's list, a user may choose it too. The
+    script for QuPath goes by the same rule.
+
+    Parameters
+    ----------
+    names
+        The parts of its class.
+    name
+        Its own name.
+    """
+    return bool(names) and names[0] == XMAG and _OWN_NAME.match(name) is not None
 
 
 def class_color(name: str) -> RGB:

@@ -16,6 +16,10 @@ Corners = NDArray[np.float64]
 DECIMALS = 2
 """QuPath itself rounds coordinates to a hundredth of a pixel."""
 
+NOWHERE = "with coordinates that are not finite numbers"
+TOO_FEW = "with an outline of fewer than three corners"
+HOLE = "with a hole larger than its outline"
+
 _AREAS = {"Polygon", "MultiPolygon"}
 _POINTS = {"Point", "MultiPoint"}
 _LINES = {"LineString", "MultiLineString"}
@@ -24,7 +28,7 @@ _QUARTER_SEGMENTS = 64
 
 
 class PlaceError(ValueError):
-    """Coordinates that are not finite numbers: nobody knows where the object lies."""
+    """An outline that encloses no place; its message is said of the annotation, after a number."""
 
 
 def read_geometry(item: Any) -> BaseGeometry:
@@ -36,7 +40,8 @@ def read_geometry(item: Any) -> BaseGeometry:
     Raises
     ------
     PlaceError
-        When a coordinate is not a finite number.
+        When a coordinate is not a finite number, an outline has fewer than three corners, or a hole
+        is larger than what it is cut from.
     ValueError, TypeError, KeyError
         When it is no geometry. An empty object or null, as QuPath writes for its root, is empty.
     """
@@ -60,16 +65,22 @@ def read_geometry(item: Any) -> BaseGeometry:
 def _numbers(places: Any) -> Corners:
     numbers = np.array([place[:2] for place in places], np.float64).reshape(-1, 2)
     if not np.isfinite(numbers).all():
-        raise PlaceError("coordinates that are not finite numbers")
+        raise PlaceError(NOWHERE)
     return numbers
 
 
 def _polygon(rings: Any) -> BaseGeometry:
     outline, *holes = [_numbers(ring) for ring in rings]
     if len(outline) < 3:
-        raise ValueError(f"a polygon of {len(outline)} points")
+        raise PlaceError(TOO_FEW)
+    if any(_area(hole) > _area(outline) for hole in holes if len(hole) >= 3):
+        raise PlaceError(HOLE)
     polygon = shapely.Polygon(outline, [hole for hole in holes if len(hole) >= 3])
     return polygon if polygon.is_valid else _areas(shapely.make_valid(polygon))
+
+
+def _area(ring: Corners) -> float:
+    return float(shapely.Polygon(ring).area)
 
 
 def _areas(shape: BaseGeometry) -> BaseGeometry:

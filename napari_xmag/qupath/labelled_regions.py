@@ -101,7 +101,8 @@ def annotates_classes(path: str | os.PathLike[str]) -> bool:
 
 def _classed(file: AnnotationFile) -> Iterator[Annotation]:
     for item in file.annotations:
-        left_out = is_ignored(item.classes) or is_ours(item.classes) or item.z or item.t
+        ours = is_ours(item.classes, item.name)
+        left_out = is_ignored(item.classes) or ours or item.z or item.t
         if item.classes and not left_out:
             yield item
 

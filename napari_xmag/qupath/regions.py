@@ -15,14 +15,13 @@ from napari_xmag.analyze.flags import Flag, FlagCode
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, TissueError
 from napari_xmag.qupath.annotations import (
-    NOWHERE,
     Annotation,
     AnnotationFile,
     ObjectKind,
     read_annotations,
 )
-from napari_xmag.qupath.classes import UNCLASSIFIED, class_words, is_ignored, is_ours
-from napari_xmag.qupath.geometry import Corners, polygons, seamed
+from napari_xmag.qupath.classes import UNCLASSIFIED, class_names, class_words, is_ignored, is_ours
+from napari_xmag.qupath.geometry import HOLE, NOWHERE, TOO_FEW, Corners, polygons, seamed
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
@@ -149,7 +148,7 @@ def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
         return f"{_OTHER_PLANE} {item.z}, time point {item.t}"
     if not item.shape.area:
         return "without an area"
-    if is_ours(item.classes):
+    if is_ours(item.classes, item.name):
         return f"of class {class_words(item.classes)}"
     if classes:
         return "" if _asked_for(item, classes) else f"of class {class_words(item.classes)}"
@@ -157,8 +156,14 @@ def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
 
 
 def _asked_for(item: Annotation, classes: Sequence[str]) -> bool:
-    names = {" ".join(name.casefold().split()) for name in classes}
+    names = {_as_shown(name) for name in classes}
     return ANY_CLASS in names or any(name in names for name in _ancestry(item.classes))
+
+
+def _as_shown(name: str) -> str:
+    """Return a class that a person wrote as QuPath would, in small letters."""
+    parts = class_names(" ".join(name.split()))
+    return class_words(parts).casefold() if parts else ""
 
 
 def _ancestry(parts: Sequence[str]) -> Iterator[str]:
@@ -214,9 +219,11 @@ def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
 def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
     """Say which regions took no part, and when they were too small for any tile."""
     flags = []
-    if count := regions.left_out.get(NOWHERE):
-        words = f"{count} {'region' if count == 1 else 'regions'} {NOWHERE} were ignored."
-        flags.append(Flag(FlagCode.REGIONS, words))
+    for reason in (NOWHERE, TOO_FEW, HOLE):
+        if count := regions.left_out.get(reason):
+            were = "region {} was" if count == 1 else "regions {} were"
+            words = f"{count} {were.format(reason)} ignored."
+            flags.append(Flag(FlagCode.REGIONS, words))
     planes = [words for words in regions.left_out if words.startswith(_OTHER_PLANE)]
     if planes:
         words = f"Regions {', '.join(planes)} were ignored: only the first plane is analyzed."

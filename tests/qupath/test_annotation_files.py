@@ -94,3 +94,10 @@ def test_a_further_picture_has_its_own_file(tmp_path: Path) -> None:
     assert files.find(slide, tmp_path, "#2") is None
     (tmp_path / "s#2.geojson").write_text("")
     assert files.find(slide, tmp_path, "#2") == tmp_path / "s#2.geojson"
+
+
+def test_advice_names_a_file_that_can_be_made(tmp_path: Path) -> None:
+    two = [AnnotatedSlide(tmp_path / "s.svs", "a/b: c", str(key)) for key in (1, 2)]
+    (tmp_path / "a_b_ c.geojson").write_text("{}")
+    with pytest.raises(TissueError, match=r'"a_b_ c \[ID 1\]\.geojson"'):
+        AnnotationFiles.of(two).find(two[0], tmp_path)

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
         annotation({"type": "MultiPoint", "coordinates": [[505, 505], [905, 905]]}, "Tumor"),
         annotation(polygon(square(0, 0, 1000)), "Ignore*"),
         annotation(polygon(square(0, 0, 1000))),
-        annotation(polygon(square(0, 0, 1000)), "XMAG: Tumor"),
+        annotation(polygon(square(0, 0, 1000)), "XMAG: Tumor", name="XMAG area 1: 2 mm²"),
         annotation(polygon(square(700, 0, 100), plane={"z": 1}), "Stroma"),
     )
     return write(tmp_path / "a.geojson", content)

@@ -81,7 +81,7 @@ def test_one_of_the_classes_is_enough_in_a_cohort(everything: Path) -> None:
 
 @pytest.mark.parametrize("classes", [[], ["*"], ["XMAG"]])
 def test_what_the_program_left_on_a_slide_is_no_region(classes: list[str], tmp_path: Path) -> None:
-    hotspot = annotation(polygon(square(0, 0, 100)), "XMAG: Tumor")
+    hotspot = annotation(polygon(square(0, 0, 100)), "XMAG: Tumor", name="XMAG hotspot 1")
     path = write(tmp_path / "a.geojson", collection(hotspot, REGION, STROMA, TUMOR))
     if classes == ["XMAG"]:
         with pytest.raises(TissueError, match="1 of class XMAG: Tumor"):
@@ -202,3 +202,36 @@ def test_every_kind_in_the_files_of_all_versions(qupath_files: Path) -> None:
     for path in sorted((qupath_files / "annotations").rglob("all*")):
         classes = {item.classes for item in read_annotations(path).annotations}
         assert classes >= {(), ("Tumor",), ("Stroma",), ("Ignore*",), ("Positive",)}, path
+
+
+def test_a_users_own_annotation_of_our_class_counts(tmp_path: Path) -> None:
+    area = polygon(square(0, 0, 100))
+    mine = [annotation(area, "XMAG: Tumor", name=name) for name in ("", "XMAG and me", "hotspot 1")]
+    found = read_regions(write(tmp_path / "a.geojson", collection(*mine)))
+    assert found.by_class == {"XMAG: Tumor": 3}
+
+
+@pytest.mark.parametrize("wanted", ["Tumor:Positive", " tumor :  positive", "Tumor: Positive"])
+def test_a_derived_class_however_its_colon_is_spaced(wanted: str, tmp_path: Path) -> None:
+    area = polygon(square(0, 0, 100))
+    path = write(
+        tmp_path / "a.geojson",
+        collection(annotation(area, "Tumor: Positive"), annotation(area, "Tumor: Negative")),
+    )
+    assert read_regions(path, [wanted]).by_class == {"Tumor: Positive": 1}
+
+
+def test_an_outline_that_encloses_nothing_is_left_out_alone(tmp_path: Path) -> None:
+    small, large = square(40, 40, 20), square(0, 0, 100)
+    odd = [polygon([[0, 0], [5, 5]]), polygon([[3, 3]]), polygon(small, large)]
+    good = polygon(large, small)
+    path = write(tmp_path / "a.geojson", collection(*map(annotation, [*odd, good])))
+    found = read_regions(path)
+    assert found.shape.area == 100 * 100 - 20 * 20
+    assert found.left_out == {
+        "with an outline of fewer than three corners": 2,
+        "with a hole larger than its outline": 1,
+    }
+    alone = write(tmp_path / "b.geojson", annotation(odd[2]))
+    with pytest.raises(TissueError, match="hole larger than its outline"):
+        read_regions(alone)
