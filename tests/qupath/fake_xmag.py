@@ -17,7 +17,10 @@ def say(**event: Any) -> None:
     print(json.dumps(event), flush=True)
 
 
-def finish(out: Path, predicted: str | None) -> None:
+NOTICE = "Research use only. Not for diagnosis."
+
+
+def finish(out: Path, predicted: str | None, *, write: bool = True) -> None:
     folder = out / "slide"
     folder.mkdir(parents=True, exist_ok=True)
     square = {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]]}
@@ -35,12 +38,11 @@ def finish(out: Path, predicted: str | None) -> None:
         for kind, name in names
     ]
     text = json.dumps({"type": "FeatureCollection", "features": features})
-    (folder / "qupath.geojson.gz").write_bytes(gzip.compress(text.encode()))
+    if write:
+        (folder / "qupath.geojson.gz").write_bytes(gzip.compress(text.encode()))
     metadata = {"XMAG prediction": predicted or "no prediction", "XMAG model": "tiny (0123)"}
-    metadata |= {"XMAG notice": "Research use only."} | (
-        {"XMAG benign": "0.1"} if predicted else {}
-    )
-    description = f"XMAG: {predicted}"
+    metadata |= {"XMAG notice": NOTICE} | ({"XMAG benign": "0.100"} if predicted else {})
+    description = f"XMAG: {predicted}. {NOTICE}"
     say(
         event="finished",
         folder=str(folder),
@@ -97,7 +99,8 @@ def main() -> int:
     tiles(4)
     if mode != "nothing":
         out = Path(arguments[arguments.index("--out") + 1])
-        finish(out, None if mode == "no prediction" else "malignant")
+        predicted = None if mode == "no prediction" else "malignant"
+        finish(out, predicted, write=mode != "no file")
     return 0
 
 

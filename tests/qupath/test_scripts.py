@@ -5,6 +5,7 @@ One Java machine plays all scenarios. ``GROOVY_HOME`` may name another Groovy, s
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.install import install
 from tests.qupath.shapes import annotation, feature, polygon, square
 
@@ -32,7 +34,9 @@ RECLASSIFIED = annotation(polygon(square(0, 0, 50)), "Tumor", name="XMAG hotspot
 BUILDER = {"builderType": "uri", "uri": "file:/slides/a.svs", "args": [], "metadata": {"width": 9}}
 NEW_NAMES = ["XMAG patch 0, 0", "XMAG hotspot 1"]
 OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 9"]
-STALE = {"label": "Benign", "XMAG prediction": "benign", "XMAG stroma": "0.9"}
+MINE = {"label": "Benign", "XMAG label": "A"}
+STALE = {**MINE, "XMAG prediction": "benign", "XMAG stroma": "0.900"}
+WORDS = "\nmy words\r\nXMAG: and mine\n"
 NOTICE = "Research use only. Not for diagnosis."
 
 
@@ -73,7 +77,7 @@ class Scenarios:
             "selected": [],
             "project": str(self.folder / name / "project.qpproj"),
             "metadata": STALE,
-            "description": "my words\n\nXMAG: benign (benign 0.9). Research use only.",
+            "description": f"{WORDS}\nXMAG: benign (benign 0.900), by Tiny. {NOTICE}",
             **facts,
         }
 
@@ -98,6 +102,8 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Scenarios:
     plan.add("project", "succeed", shown=False)
     plan.add("headless", "succeed", shown=False, window=False, project=None)
     plan.add("regions", "succeed", selected=[USERS_OWN[0], USERS_OWN[1], annotation({})])
+    plan.add("own class", "succeed", selected=[USERS_OWN[2], EARLIER[1]])
+    plan.add("no file", "no file")
     plan.add("no prediction", "no prediction")
     plan.add("two models", "two models", choose="two")
     plan.add("no model chosen", "two models", choose="nothing")
@@ -154,17 +160,17 @@ def test_success(played: dict[str, Any], scenarios: Scenarios, name: str) -> Non
     assert names(outcome) == [*OWN_NAMES, *NEW_NAMES]
     assert outcome["keptChildren"]
     assert outcome["metadata"] == {
-        "label": "Benign",
+        **MINE,
         "XMAG prediction": "malignant",
-        "XMAG benign": "0.1",
+        "XMAG benign": "0.100",
         "XMAG model": "tiny (0123)",
-        "XMAG notice": "Research use only.",
+        "XMAG notice": NOTICE,
     }
-    assert outcome["description"] == "my words\n\nXMAG: malignant"
+    assert outcome["description"] == f"{WORDS}\nXMAG: malignant. {NOTICE}"
     assert outcome["synced"] == 2  # what an earlier run left goes before this one begins
     assert json.loads(outcome["property"])["XMAG prediction"] == "malignant"
     request = called(scenarios, name)
-    assert request["server"] == BUILDER
+    assert request["server"] == {"entryID": "7", "serverBuilder": BUILDER}
     assert request["arguments"][:1] == ["analyze"]
     assert request["arguments"][request["arguments"].index("--progress") + 1] == "json"
     out = Path(request["arguments"][request["arguments"].index("--out") + 1])
@@ -198,10 +204,18 @@ def test_selected_annotations_are_the_regions(played: dict[str, Any], scenarios:
     assert "--regions" not in called(scenarios, "editor")["arguments"]
 
 
+def test_an_annotation_of_our_class_that_the_user_drew_is_a_region(
+    played: dict[str, Any], scenarios: Scenarios
+) -> None:
+    features = called(scenarios, "own class")["regions"]["features"]
+    assert [item["id"] for item in features] == ["3"]
+    assert names(played["own class"]) == [*OWN_NAMES, *NEW_NAMES]
+
+
 def test_no_prediction_leaves_none_of_an_earlier_run(played: dict[str, Any]) -> None:
     metadata = played["no prediction"]["metadata"]
     assert metadata["XMAG prediction"] == "no prediction"
-    assert set(metadata) == {"label", "XMAG prediction", "XMAG model", "XMAG notice"}
+    assert set(metadata) == {*MINE, "XMAG prediction", "XMAG model", "XMAG notice"}
     assert "benign" not in played["no prediction"]["description"]
 
 
@@ -224,7 +238,8 @@ def test_choice_of_model(played: dict[str, Any], scenarios: Scenarios) -> None:
         ("crash", "code 3"),
         ("fail", "found a cat"),
         ("nothing", "without a result"),
-        ("hang", "nothing for 3 seconds"),
+        ("no file", "file for QuPath is missing"),
+        ("hang", "not responded for 3 seconds"),
         ("not found", "cannot be started"),
         ("closed", "qupath.geojson.gz"),
         ("many files", "2 files"),
@@ -249,9 +264,9 @@ def assert_noted(outcome: dict[str, Any], what: str, why: str) -> None:
     warnings = outcome["metadata"].pop("XMAG warnings")
     assert why in warnings
     assert warnings.endswith("What XMAG shows on the image is of an earlier run.")
-    expected = {"label": "Benign", "XMAG prediction": what, "XMAG notice": NOTICE}
+    expected = {**MINE, "XMAG prediction": what, "XMAG notice": NOTICE}
     assert outcome["metadata"] == expected
-    assert outcome["description"] == f"my words\n\nXMAG: {what}. {NOTICE}"
+    assert outcome["description"] == f"{WORDS}\nXMAG: {what}. {NOTICE}"
     assert json.loads(outcome["property"])["XMAG prediction"] == what
 
 
@@ -290,3 +305,62 @@ def test_add_to_menu(played: dict[str, Any], scenarios: Scenarios) -> None:
     assert first["startup"] == scenarios.planned["menu once"]["script"]
     assert second["startup"].endswith("other.groovy")
     assert "evaluate(new File(" in second["said"][0]["words"]
+
+
+def test_the_export_of_the_manual_overwrites_nothing(tmp_path: Path) -> None:
+    """Run it for each image, and see which files come of it, with which annotations."""
+    groovy, environment = find_groovy()
+    page = (HERE.parents[1] / "docs" / "qupath.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```groovy\n(def entry.*?)```", page, re.DOTALL)
+    (tmp_path / "export.groovy").write_text(script, encoding="utf-8")
+    (tmp_path / "play.groovy").write_text(PLAY_EXPORT, encoding="utf-8")
+    shown = ["a/b", "a:b", "A?B", "c", "d?"]
+    command = [groovy, "-Dgroovy.source.encoding=UTF-8", str(tmp_path / "play.groovy")]
+    done = subprocess.run(
+        [*command, str(tmp_path / "export.groovy"), *shown],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    written = [line.split(" <- ") for line in done.stdout.splitlines()]
+    stems = [name.removesuffix(".geojson") for name, _ in written]
+    assert stems == ["a_b [ID 1]", "a_b [ID 2]", "A_B [ID 3]", "c", "d_"]
+    assert {names for _, names in written} == {"mine, XMAG and me"}
+    # each image finds its own file again
+    for stem in stems:
+        (tmp_path / f"{stem}.geojson").write_text("{}")
+    slides = [AnnotatedSlide(tmp_path / "s.svs", name, str(n)) for n, name in enumerate(shown, 1)]
+    files = AnnotationFiles.of(slides)
+    found = [files.find(slide, tmp_path) for slide in slides]
+    assert [file and file.name for file in found] == [name for name, _ in written]
+
+
+PLAY_EXPORT = """\
+def images = args.tail().toList().withIndex(1).collect { name, id ->
+    [getImageName: { -> name }, getID: { -> id }] as Image
+}
+interface Image { String getImageName(); Object getID() }
+class Shape { String name; String pathClass }
+def shapes = [
+    new Shape(name: 'mine'),
+    new Shape(name: 'XMAG hotspot 1', pathClass: 'XMAG: malignant'),
+    new Shape(name: 'XMAG and me', pathClass: 'XMAG: malignant'),
+]
+images.each { image ->
+    def binding = new Binding(
+        PROJECT_BASE_DIR: '/project',
+        getProjectEntry: { -> image },
+        getProject: { -> [getImageList: { -> images }] as Images },
+        getAnnotationObjects: { -> shapes },
+        buildFilePath: { String... parts -> parts.join('/') },
+        mkdirs: { path -> },
+        exportObjectsToGeoJson: { objects, path, option ->
+            println "${path.split('/')[-1]} <- ${objects*.name.join(', ')}"
+        },
+    )
+    new GroovyShell(this.class.classLoader, binding).evaluate(new File(args[0]))
+}
+interface Images { List getImageList() }
+"""

@@ -221,7 +221,7 @@ Map analyze(imageData, project, String model, progress) {
     def scratch = File.createTempDir('xmag', '')
     try {
         def description = new File(scratch, 'server.json')
-        description.setText(describe(server), 'UTF-8')
+        description.setText(describe(server, project?.getEntry(imageData)), 'UTF-8')
         def out = outputFolder(project) ?: new File(System.getProperty('java.io.tmpdir'), 'xmag-results')
         def command = COMMAND + ['analyze', description.path, '--out', out.path, '--progress', 'json']
         if (model) command += ['--model', model]
@@ -256,10 +256,13 @@ Object requirePlain(imageData) {
 }
 
 /** Return how QuPath itself writes an image into a project; napari-xmag checks size, series and changes. */
-String describe(server) {
+String describe(server, entry) {
     // loading this class teaches Gson how builders are written, which opening a file may not have done
     ImageServers.getServerBuilderFactory()
-    GsonTools.getInstance().toJson(server.getBuilder(), ImageServerBuilder.ServerBuilder.class)
+    def builder = GsonTools.getInstance().toJson(server.getBuilder(), ImageServerBuilder.ServerBuilder.class)
+    if (entry == null) return builder
+    // two images of a project may show one file: each has a result of its own
+    "{\"entryID\": ${JsonOutput.toJson(entry.getID().toString())}, \"serverBuilder\": ${builder}}".toString()
 }
 
 File outputFolder(project) {
@@ -282,14 +285,26 @@ List regionOptions(imageData, File scratch) {
 }
 
 Map resultOf(finished) {
-    def folder = new File(finished.folder)
+    def file = new File(finished.folder, 'qupath.geojson.gz')
     def metadata = finished.qupath.metadata
     [
-        file: new File(folder, 'qupath.geojson.gz'),
+        file: file,
+        objects: objectsIn(file),
         metadata: metadata,
         line: finished.qupath.description,
         words: "${finished.qupath.description}\nModel: ${metadata['XMAG model']}".toString(),
     ]
+}
+
+/** Read the objects of a result; of a large slide that takes long, so never on the window's own thread. */
+List objectsIn(File file) {
+    if (!file.isFile())
+        throw new XmagRefusal("The analysis ended, but its file for QuPath is missing: ${file}. Analyze the slide again.")
+    try {
+        return PathIO.readObjects(file.toPath())
+    } catch (IOException | RuntimeException e) {
+        throw new XmagRefusal("The file for QuPath cannot be read: ${file} (${e.getMessage() ?: e}). Analyze the slide again.")
+    }
 }
 
 void tell(progress, event) {
@@ -387,12 +402,11 @@ Map readJson(String line) {
 
 /** Replace what an earlier run left with the result; all else stays as it is. */
 void importResult(imageData, project, Map result) {
-    def objects = PathIO.readObjects(result.file.toPath())
     def hierarchy = imageData.getHierarchy()
     def earlier = hierarchy.getAllObjects(false).findAll { isOurs(it) }
     // the user's own objects within an earlier hotspot stay
     hierarchy.removeObjects(earlier, true)
-    hierarchy.addObjects(objects)
+    hierarchy.addObjects(result.objects)
     note(imageData, project, result.metadata, result.line)
 }
 
@@ -437,18 +451,30 @@ void note(imageData, project, Map metadata, String line) {
     else imageData.removeProperty('XMAG')
     def entry = project?.getEntry(imageData)
     if (entry == null) return
-    new ArrayList(entry.getMetadataKeys()).findAll { it.startsWith('XMAG ') }.each { entry.removeMetadataValue(it) }
+    def earlier = new ArrayList(entry.getMetadataKeys()).findAll { isOurKey(it, entry.getMetadataValue(it)) }
+    earlier.each { entry.removeMetadataValue(it) }
     metadata.each { key, value -> entry.putMetadataValue(key, value) }
     // blank lines at the end are the person's too
     def lines = entry.getDescription() ? entry.getDescription().split('\n', -1).toList() : []
-    def own = lines.findAll { !it.startsWith('XMAG: ') }
+    def own = lines.findAll { !isOurLine(it) }
     if (line || own.size() < lines.size()) entry.setDescription((line ? own + [line] : own).join('\n'))
     project.syncChanges()
 }
+
+// The three rules below are those of the command line, which writes into closed projects.
+
+/** Say whether a key is ours: a named one, or that of a class, whose value is a probability. */
+boolean isOurKey(String key, value) {
+    def named = ['prediction', 'model', 'warnings', 'analyzed', 'notice'].any { key == "XMAG ${it}".toString() }
+    named || (key.startsWith('XMAG ') && value ==~ /[01]\.\d{3}/)
+}
+
+boolean isOurLine(String line) { line.startsWith('XMAG: ') && (line - ~/\r+$/).endsWith(NOTICE) }
 
 boolean isOurs(object) {
     def name = object.getName() ?: ''
     if (object.isTile()) return name.startsWith('XMAG patch')
     def pathClass = object.getPathClass()?.toString() ?: ''
-    object.isAnnotation() && pathClass.startsWith('XMAG') && (name =~ /^XMAG (hotspot|area|review)/).find()
+    def ofClass = pathClass == 'XMAG' || pathClass.startsWith('XMAG:')
+    object.isAnnotation() && ofClass && (name =~ /^XMAG (hotspot|area|review) \d/).find()
 }

@@ -12,6 +12,10 @@ class FakeProject {
 
     Object getEntry(Object imageData) { this }
 
+    String getID() { '7' }
+
+    String getMetadataValue(String key) { metadata[key] }
+
     Collection getMetadataKeys() { metadata.keySet() }
 
     void removeMetadataValue(String key) { metadata.remove(key) }
