@@ -189,15 +189,20 @@ def _twin(folder: Path, name: str) -> Path:
     return Path()
 
 
-def json_text(content: Any, *, finite: bool = False) -> str:
+def json_text(content: Any, *, finite: bool = False, compact: bool = False) -> str:
     """Return JSON as UTF-8 can hold it: halves of characters, as in broken names, are escaped.
 
     Parameters
     ----------
     finite
         Raise ValueError for numbers that are none, which Java programs write all the same.
+    compact
+        On one line, without blanks.
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=not finite)
+    indent, separators = (None, (",", ":")) if compact else (2, None)
+    text = json.dumps(
+        content, indent=indent, separators=separators, ensure_ascii=False, allow_nan=not finite
+    )
     return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

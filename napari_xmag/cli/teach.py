@@ -1,6 +1,7 @@
 """``napari-xmag teach``: a classifier of patches from annotated slides."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -216,8 +217,11 @@ class _Files:
         refused = named if self.found or self.failed else self.lacking
         count = len(self.found) + len(self.lacking) + len(self.failed)
         require_annotations([each.annotated.words for each in refused], count)
-        if self.lacking:
-            names = ", ".join(each.annotated.words for each in self.lacking)
+        reasons = {target.annotated.words: _unusable(target) for target in self.lacking}
+        for name, why in reasons.items():
+            if why:
+                print(f"{name}: left out. {why}", file=sys.stderr)
+        if names := ", ".join(name for name, why in reasons.items() if not why):
             print(f"Left out, without annotations of a class: {names}", file=sys.stderr)
 
     @contextmanager
@@ -230,6 +234,16 @@ class _Files:
                 raise
             self.failed.append(target.annotated.words)
             print(f"{target.annotated.words}: FAILED. {error}", file=sys.stderr)
+
+
+def _unusable(target: "Target") -> str:
+    """Return why an image could not teach even with annotations, as far as that costs no time."""
+    try:
+        if target.shown is not None:
+            target.shown.require_plain()
+    except XmagError as error:
+        return str(error)
+    return "" if os.path.exists(target.path) else f"There is no such file: {target.path}."
 
 
 def _classed_file(files: "AnnotationFiles", target: "Target", folder: Path) -> Path | None:

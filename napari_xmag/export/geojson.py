@@ -1,6 +1,5 @@
 """What QuPath shows of an analysis, as its GeoJSON: drop the file on the open slide."""
 
-import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.table import PatchTable
 from napari_xmag.export.palette import heat_colors
-from napari_xmag.files import whole_file
+from napari_xmag.files import json_text, whole_file
 from napari_xmag.geometry import Box
 from napari_xmag.nets.patch_classifier import NOT_TAUGHT
 from napari_xmag.qupath.class_polygons import class_polygons
@@ -42,6 +41,7 @@ _AREAS = "None: the areas of the classes that were taught stand in their place."
 _NO_AREAS = (
     "None, and no areas of the classes that were taught either: there is no reliable prediction."
 )
+_CLASSES_IN_FULL, _MOST_CLASSES, _FEW_DIGITS = 5, 10, 3
 _HAS_COMMENT, _ANY_SYSTEM = 16, 255
 
 Feature = dict[str, Any]
@@ -119,7 +119,7 @@ def write_qupath(
 
 
 def _json(collection: Mapping[str, Any]) -> str:
-    return json.dumps(collection, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json_text(collection, finite=True, compact=True) + "\n"
 
 
 def _gzip(content: bytes, comment: str) -> bytes:
@@ -179,10 +179,7 @@ def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
         "Attention rank": _shortest(rank),
         "Attention": _shortest(table.attention),
         "Attention logit": _shortest(table.attention_logit),
-        **{
-            f"Evidence: {name}": _shortest(table.evidence[:, index])
-            for index, name in enumerate(result.classes)
-        },
+        **_evidence(result),
     }
     features = []
     for index, (left, top, right, bottom) in enumerate(_shown_edges(table, frame)):
@@ -199,6 +196,21 @@ def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
     return features
 
 
+def _evidence(result: SlideResult) -> dict[str, list[float]]:
+    """Return the evidence for each class; of many classes fewer digits, and the likeliest ones.
+
+    A file that grows with each class would be too large to drop on a slide; ``tiles.csv`` has all.
+    """
+    shares = dict(zip(result.classes, result.probabilities, strict=False))
+    likeliest = sorted(result.classes, key=lambda name: -shares.get(name, 0.0))[:_MOST_CLASSES]
+    digits = _FEW_DIGITS if len(result.classes) > _CLASSES_IN_FULL else None
+    return {
+        f"Evidence: {name}": _shortest(result.patches.evidence[:, index], digits)
+        for index, name in enumerate(result.classes)
+        if name in likeliest
+    }
+
+
 def _shown_edges(table: PatchTable, frame: Box) -> list[list[float]]:
     """Return left, top, right and bottom of what QuPath shows of each patch, in its pixels."""
     edges = np.stack([table.x, table.y, table.x + table.width, table.y + table.height], axis=1)
@@ -208,8 +220,10 @@ def _shown_edges(table: PatchTable, frame: Box) -> list[list[float]]:
     return shown
 
 
-def _shortest(values: NDArray[np.float32]) -> list[float]:
-    """Return the shortest numbers that mean the same float32: QuPath keeps no more."""
+def _shortest(values: NDArray[np.float32], digits: int | None = None) -> list[float]:
+    """Return the shortest numbers that mean the same float32 (QuPath keeps no more), or round."""
+    if digits is not None:
+        return [float(f"{value:.{digits}g}") for value in values]
     return [float(str(value)) for value in values]
 
 

@@ -231,12 +231,25 @@ def test_unknown_origin_writes_nothing(path: Path) -> None:
         assert not path.exists()
 
 
-def test_a_large_map_stays_small(path: Path) -> None:
-    content = make_result(16384)
+@pytest.mark.parametrize("count", [2, 5, 6, 30])
+def test_a_large_map_stays_small(path: Path, count: int) -> None:
+    classes = tuple(f"class {number}" for number in range(count))
+    content = make_result(16384, classes=classes)
     wide = {**content.slide, "bounds": {"x": 1501, "y": 2003, "width": 3e4, "height": 4e6}}
-    tall = replace(content, grid_shape=(1639, 10), slide=wide)
+    # another order than that of the names
+    likely = tuple((number * 7 % count + 1) / sum(range(count + 1)) for number in range(count))
+    tall = replace(content, grid_shape=(1639, 10), slide=wide, probabilities=likely)
     write_qupath(tall, path)
     assert path.stat().st_size <= 1_500_000
+    features = json.loads(gzip.decompress(path.read_bytes()))["features"]
+    told = [name for name in features[0]["properties"]["measurements"] if "Evidence" in name]
+    shares = sorted(zip(tall.probabilities, classes, strict=True), reverse=True)[:10]
+    assert sorted(told) == sorted(f"Evidence: {name}" for _, name in shares)
+    for name in told:
+        values = [item["properties"]["measurements"][name] for item in features[:16384]]
+        evidence = tall.patches.evidence[:, classes.index(name.removeprefix("Evidence: "))]
+        rounded = 0.0 if count <= 5 else 0.005
+        np.testing.assert_allclose(np.float32(values), evidence, rtol=rounded)
     first = path.read_bytes()
     write_qupath(tall, path)
     assert path.read_bytes() == first

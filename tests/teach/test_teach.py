@@ -312,7 +312,10 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     shown = entry(1, server(folder / "one.scn"), imageName="biopsy 17")
     # its name less ".8" is that of the first; it has no annotations of its own
     other = entry(2, server(folder / "two.scn"), imageName="biopsy 17.8")
-    project = write_project(tmp_path / "project.qpproj", shown, other)
+    rotated = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": other["serverBuilder"]}
+    lost = {"builderType": "uri", "uri": "file:/nowhere/a.svs"}
+    unusable = [entry(3, rotated, imageName="turned"), entry(4, lost, imageName="lost")]
+    project = write_project(tmp_path / "project.qpproj", shown, other, *unusable)
     exported = tmp_path / "annotations"
     exported.mkdir()
     annotations = (folder / "annotations" / "one.geojson").read_bytes()
@@ -321,7 +324,10 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     asked += ["--encoder", str(folder / "tiny-encoder")]
     assert main(["teach", str(project), *asked]) == 0
     said = capsys.readouterr()
-    assert "Left out, without annotations of a class: biopsy 17.8" in said.err
+    left_out = {line for line in said.err.splitlines() if "eft out" in line}
+    assert "Left out, without annotations of a class: biopsy 17.8" in left_out
+    assert any(line.startswith("turned: ") and "rotated in QuPath" in line for line in left_out)
+    assert any(line.startswith("lost: ") and "nowhere" in line for line in left_out)
     (examples,) = [line for line in said.out.splitlines() if "Examples:" in line]
     direct = ["--annotations", str(folder / "annotations"), "--name", "direct", *asked[-2:]]
     assert main(["teach", str(folder / "one.scn"), *direct]) == 0
