@@ -160,7 +160,7 @@ def _require_use(args: argparse.Namespace) -> None:
         raise ConfigError(
             expected="--outlines beside --smooth and --min-area",
             found="none",
-            hint="Say where the outlines shall lie, or leave these options out.",
+            hint="Name a folder for the outlines, or leave out these options.",
         )
 
 
