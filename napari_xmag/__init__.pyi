@@ -11,6 +11,7 @@ from .cohort.cohort import read_cohort as read_cohort
 from .errors import CohortError as CohortError
 from .errors import ConfigError as ConfigError
 from .errors import DependencyError as DependencyError
+from .errors import EmptyProjectError as EmptyProjectError
 from .errors import ExportError as ExportError
 from .errors import GeometryError as GeometryError
 from .errors import GraphError as GraphError

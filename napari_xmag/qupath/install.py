@@ -211,7 +211,7 @@ def _command_in(text: str) -> tuple[str, ...]:
 
 def _fault(name: str, text: str | None, current: str) -> str:
     if text is None:
-        return f"{name} is not there"
+        return f"{name} does not exist"
     if not text:
         return f"{name} is empty, or cannot be read"
     if _PLACE.sub("", text) == _PLACE.sub("", current) and text != current:

@@ -36,7 +36,7 @@ def ended(limit: float, how: str, model: str) -> "subprocess.CompletedProcess[st
     [
         # where PyTorch itself cannot be loaded
         (1.5, "nothing", 1, "of which 1.5 GB are allowed"),
-        (3.0, "MemoryError", 1, "it ran out (MemoryError"),
+        (3.0, "MemoryError", 1, "memory ran out (MemoryError"),
         (3.0, "abort", 1, "SIGABRT ended the program"),
         (3.0, "killed", 130, "Cancelled"),
     ],

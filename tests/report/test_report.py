@@ -204,7 +204,7 @@ def test_the_card_in_short() -> None:
         .limits[0]
         .startswith("This is a demonstration model")
     )
-    assert "states no figures" in read_card("nothing").note
+    assert "gives no performance figures" in read_card("nothing").note
 
 
 def test_the_command_writes_reports_of_saved_results(

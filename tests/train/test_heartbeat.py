@@ -23,7 +23,7 @@ SLOW = (
     "napari_xmag.slide.tissue.find_tissue",
     "napari_xmag.slide.bag.plan_bag",
     "napari_xmag.mil.features.slide_identity",
-    "napari_xmag.mil.features.encode_bag",
+    "napari_xmag.mil.tile_encoder.encode_bag",
     "napari_xmag.mil.features._joined",
     "napari_xmag.mil.features._keep",
     "napari_xmag.mil.features._kept",

@@ -144,5 +144,5 @@ def test_the_table_names_regions_beside_it_and_misses_those_that_are_gone(
     cohort = read_cohort(table, open_slides=False)
     assert [item.regions for item in cohort.rows] == [one.regions, None, tmp_path / "gone.geojson"]
     assert [(p.row, p.words) for p in cohort.problems] == [
-        (4, "the regions gone.geojson are not there")
+        (4, "the regions file gone.geojson does not exist")
     ]

@@ -44,7 +44,7 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
     ):
         assert words in card["Training"]
     for epoch, words in (
-        (3, "that of end-to-end epoch 3"),
+        (3, "from end-to-end epoch 3"),
         (0, "did not improve on the head alone"),
     ):
         chosen = replace(report, best_epoch=epoch)
