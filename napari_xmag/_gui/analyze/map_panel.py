@@ -1,7 +1,7 @@
 """What the map shows, how strongly, and what it means."""
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
 from superqt.utils import qthrottled, signals_blocked
 
@@ -48,8 +48,10 @@ class MapPanel(QWidget):
         grid = QGridLayout(self._controls)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(5)
-        grid.addWidget(self.views, 0, 0, 1, 2)
-        grid.addWidget(self.classes, 0, 2, 1, 2)
+        choosers = QHBoxLayout()
+        choosers.addWidget(self.views, 3)
+        choosers.addWidget(self.classes, 2)
+        grid.addLayout(choosers, 0, 0, 1, 4)
         for column, text, slider in (
             (0, "Opacity", self.opacity),
             (2, "Hide below", self.threshold),

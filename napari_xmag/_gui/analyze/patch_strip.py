@@ -233,5 +233,5 @@ def _evidence_words(card: PatchCard) -> str:
     return f"{card.value:+#.2g}"
 
 
-def _counted(places: int) -> str:
-    return "1 place" if places == 1 else f"{places} places"
+def _counted(patches: int) -> str:
+    return "1 patch" if patches == 1 else f"{patches} patches"
