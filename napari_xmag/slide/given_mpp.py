@@ -58,5 +58,5 @@ def _remember(slide: Slide, mpp: Mpp) -> str:
     try:
         remember_mpp(slide.path, mpp, slide.image.index)
     except ExportError as error:
-        return f"The pixel size is used now, but could not be saved for next time. {error}"
+        return f"The pixel size is used now, but could not be remembered for next time. {error}"
     return ""

@@ -263,7 +263,7 @@ def test_settings_that_cannot_be_written_are_a_warning(
     monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path / "file" / "home"))
     common = ["--model", tiny, "--out", str(tmp_path / "out"), "--mpp", "0.5"]
     assert main(["analyze", str(no_mpp_slide), *common]) == 0
-    assert "could not be saved for next time" in capsys.readouterr().err
+    assert "could not be remembered for next time" in capsys.readouterr().err
     assert SlideResult.load(tmp_path / "out" / "no-mpp").slide["mpp_x"] == 0.5
 
 

@@ -73,5 +73,5 @@ def test_what_cannot_be_remembered_is_used_and_told(
     (tmp_path / "file").touch()
     monkeypatch.setenv("NAPARI_XMAG_HOME", str(tmp_path / "file"))
     slide = open_slide(no_mpp_slide)
-    assert "could not be saved for next time" in fill_mpp(slide, Mpp(0.5, 0.5))
+    assert "could not be remembered for next time" in fill_mpp(slide, Mpp(0.5, 0.5))
     assert slide.mpp == Mpp(0.5, 0.5)

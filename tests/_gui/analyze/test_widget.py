@@ -192,7 +192,7 @@ def test_a_pixel_size_that_cannot_be_remembered_is_used_and_told(
     asking.button.click()
     window.wait(lambda: session.slide.mpp is not None)
     assert session.slide.mpp.x == 0.5
-    assert "could not be saved for next time" in notification_manager.records[-1].message
+    assert "could not be remembered for next time" in notification_manager.records[-1].message
 
 
 def test_two_slides_keep_their_own_results(
