@@ -74,6 +74,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+@pytest.fixture
+def graphs_of_children(session_graphs: Path, tmp_path: Path) -> None:
+    """Let processes that a test starts find the graphs that were converted for other tests."""
+    home = tmp_path / "xmag-home"
+    home.mkdir(exist_ok=True)
+    (home / "graphs").symlink_to(session_graphs)
+
+
 def _once(path: Path, write: Callable[[Path], Path]) -> Path:
     """Return a file that the first worker who needs it writes."""
     with FileLock(path.with_name(f".{path.name}.lock")):

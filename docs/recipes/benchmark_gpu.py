@@ -40,8 +40,11 @@ Parts = dict[str, Callable[[argparse.Namespace], Figures]]
 
 def main() -> None:
     """Measure the parts that were asked for."""
-    args = gpu_arguments(__doc__, PARTS)
-    measure(args, PARTS)
+    parser = gpu_parser(__doc__, PARTS)
+    parser.add_argument("--processes", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--slides", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    measure(parser.parse_args(), PARTS)
 
 
 def measure(args: argparse.Namespace, measures: Parts) -> None:
@@ -59,8 +62,8 @@ def measure(args: argparse.Namespace, measures: Parts) -> None:
         (args.out / "figures.json").write_text(json.dumps(figures, indent=1, default=str) + "\n")
 
 
-def gpu_arguments(text: str | None, parts: Parts) -> argparse.Namespace:
-    """Read the command line; ``parts`` are what can be measured."""
+def gpu_parser(text: str | None, parts: Parts) -> argparse.ArgumentParser:
+    """Return a command line of what all parts need; ``parts`` are what can be measured."""
     parser = argparse.ArgumentParser(
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -69,13 +72,7 @@ def gpu_arguments(text: str | None, parts: Parts) -> argparse.Namespace:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--networks", nargs="+", default=[BUNDLED, VIT])
-    parser.add_argument("--processes", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--teacher", default="vit_large_patch14_dinov2")
-    parser.add_argument("--held", type=Path, help="another slide, held out in distillation")
-    parser.add_argument("--fields", type=int, default=512)
-    parser.add_argument("--slides", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    return parser.parse_args()
+    return parser
 
 
 def _machine(device: str) -> Figures:

@@ -24,14 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_gpu import BUNDLED, Figures, Parts, folder_of, gpu_arguments, measure, tiles_of
+from benchmark_gpu import BUNDLED, Figures, Parts, folder_of, gpu_parser, measure, tiles_of
 
 TRAINING_TILES = 2000
 
 
 def main() -> None:
     """Measure the parts that were asked for."""
-    measure(gpu_arguments(__doc__, PARTS), PARTS)
+    parser = gpu_parser(__doc__, PARTS)
+    parser.add_argument("--teacher", default="vit_large_patch14_dinov2")
+    parser.add_argument("--held", type=Path, help="another slide, held out in distillation")
+    parser.add_argument("--fields", type=int, default=512)
+    measure(parser.parse_args(), PARTS)
 
 
 def training(args: argparse.Namespace) -> Figures:

@@ -35,12 +35,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="only annotations of these classes (default: all except starred ones such as Ignore*)",
     )
+    add_origin(parser, "GeoJSON files, read or written")
+
+
+def add_origin(parser: argparse.ArgumentParser, where: str) -> None:
+    """Add the option that says where (0, 0) is in some files."""
     parser.add_argument(
         "--qupath-origin",
         choices=("slide", "bounds"),
         default="bounds",
-        help="where (0, 0) is in GeoJSON files, read or written: bounds: the corner of the "
-        "scanned area, as in QuPath; slide: the corner of the whole slide (default: bounds)",
+        help=f"where (0, 0) is in {where}: bounds: the corner of the scanned area, as in QuPath; "
+        "slide: the corner of the whole slide (default: bounds)",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
 from napari_xmag.cli import slide_options
+from napari_xmag.cli.regions import add_origin
 from napari_xmag.cli.settings import mpp_option
 from napari_xmag.cli.slides import words_of_skipped
 from napari_xmag.errors import ConfigError, TeachError, XmagError
@@ -80,13 +81,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="X",
         help="µm per pixel for slides whose file does not state it; remembered for these slides",
     )
-    parser.add_argument(
-        "--qupath-origin",
-        choices=("slide", "bounds"),
-        default="bounds",
-        help="where (0, 0) is in the annotations: bounds: the corner of the scanned area, as in "
-        "QuPath; slide: the corner of the whole slide (default: bounds)",
-    )
+    add_origin(parser, "the annotations")
     parser.add_argument(
         "--areas", type=Path, metavar="CSV", help="write the area of each class on these slides"
     )

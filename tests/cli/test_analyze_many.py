@@ -17,6 +17,7 @@ from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import CANCELLED, main
 from tests.slides import draw_section, write_pyramid
 
+pytestmark = pytest.mark.usefixtures("graphs_of_children")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 Captured = pytest.CaptureFixture[str]
 
@@ -30,14 +31,6 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(exist_ok=True)
         write_pyramid(path, draw_section(1100, 800, seed=seed), factors=(1,))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _graphs_of_children(session_graphs: Path, tmp_path: Path) -> None:
-    """Let worker processes find the graphs that were converted for other tests."""
-    home = tmp_path / "xmag-home"
-    home.mkdir(exist_ok=True)
-    (home / "graphs").symlink_to(session_graphs)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import read_tile
 from tests.slides import draw_section, write_pyramid
 
+pytestmark = pytest.mark.usefixtures("graphs_of_children")
 Captured = pytest.CaptureFixture[str]
 
 
@@ -25,14 +26,6 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_pyramid(folder / f"{name}.tiff", draw_section(1000, 700, seed=seed), factors=(1,))
     (folder / "d-broken.svs").write_bytes(b"not a slide")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _graphs_of_children(session_graphs: Path, tmp_path: Path) -> None:
-    """Let worker processes find the graphs that were converted for other tests."""
-    home = tmp_path / "xmag-home"
-    home.mkdir(exist_ok=True)
-    (home / "graphs").symlink_to(session_graphs)
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -33,7 +33,10 @@ from tests.slides import draw_section, write_pyramid
 MORE = int(os.environ.get("XMAG_FAULTS", "0"))
 """How often what chance decides is tried; few times in a run of all tests."""
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and limits of Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="signals and limits of Linux"),
+    pytest.mark.usefixtures("graphs_of_children"),
+]
 Captured = pytest.CaptureFixture[str]
 
 
@@ -45,14 +48,6 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(exist_ok=True)
         write_pyramid(path, draw_section(700, 500, seed=seed), factors=(1,))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _graphs_of_children(session_graphs: Path, tmp_path: Path) -> None:
-    """Let other processes find the graphs that were converted for other tests."""
-    home = tmp_path / "xmag-home"
-    home.mkdir(exist_ok=True)
-    (home / "graphs").symlink_to(session_graphs)
 
 
 def command(slides: Path, tiny: str, out: Path, *more: str) -> list[str]:
