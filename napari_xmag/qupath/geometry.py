@@ -75,8 +75,13 @@ def _polygon(rings: Any) -> BaseGeometry:
         raise PlaceError(TOO_FEW)
     if any(_area(hole) > _area(outline) for hole in holes if len(hole) >= 3):
         raise PlaceError(HOLE)
-    polygon = shapely.Polygon(outline, [hole for hole in holes if len(hole) >= 3])
-    return polygon if polygon.is_valid else _areas(shapely.make_valid(polygon))
+    holes = [hole for hole in holes if len(hole) >= 3]
+    polygon = shapely.Polygon(outline, holes)
+    if polygon.is_valid:
+        return polygon
+    # Ring by ring: of a hole that touches the outline, repaired at once, the area would be kept.
+    shell, *cut = [_areas(shapely.make_valid(shapely.Polygon(ring))) for ring in (outline, *holes)]
+    return _areas(shell.difference(_joined(cut))) if cut else shell
 
 
 def _area(ring: Corners) -> float:

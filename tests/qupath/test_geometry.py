@@ -42,6 +42,25 @@ def test_crossing_and_overlapping_outlines() -> None:
     assert read_geometry(spike).area == 100
 
 
+@pytest.mark.parametrize(
+    ("holes", "area"),
+    [
+        ([(0, 0, 5, 5)], 75),  # in a corner
+        ([(2, 0, 7, 3)], 85),  # on an edge
+        ([(8, 4, 12, 7)], 94),  # half outside
+        ([(2, 2, 5, 5), (4, 4, 7, 7)], 83),  # two that overlap
+        ([(2, 2, 8, 8), (4, 4, 6, 6)], 64),  # one in another
+    ],
+)
+def test_holes_that_touch_or_cross_are_holes(
+    holes: list[tuple[float, float, float, float]], area: float
+) -> None:
+    boxes = [shapely.box(*corners) for corners in ((0, 0, 10, 10), *holes)]
+    found = read_geometry(polygon(*(list(map(list, box.exterior.coords)) for box in boxes)))
+    assert found.area == pytest.approx(area)
+    assert found.is_valid
+
+
 def test_open_rings_and_heights() -> None:
     assert read_geometry(polygon(square(0, 0, 10)[:-1])).area == 100
     high = polygon([[x, y, 7] for x, y in square(0, 0, 10)])
