@@ -70,6 +70,21 @@ class HeatMap:
         """Return the size of a heat map pixel in µm as (y, x), napari's order."""
         return self.stride_y * mpp.y, self.stride_x * mpp.x
 
+    def at(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the values on a grid of places, float32 (R, C); NaN outside the map.
+
+        Parameters
+        ----------
+        x, y
+            Level-0 places of its columns, float (C,), and rows, (R,).
+        """
+        rows, columns = self.pixels.shape
+        across = _cells(x, self.origin_x, self.stride_x, columns)
+        down = _cells(y, self.origin_y, self.stride_y, rows)
+        framed = np.pad(self.pixels, 1, constant_values=np.nan)
+        values: NDArray[np.float32] = framed[np.ix_(down, across)]
+        return values
+
     def translate_um(self, mpp: Mpp) -> tuple[float, float]:
         """Return the centre of the first heat map pixel in µm as (y, x).
 
@@ -101,20 +116,17 @@ def on_tissue(heat: HeatMap, mask: TissueMask, most_pixels: int = 1_000_000) -> 
     step = math.ceil(math.sqrt(max(1.0, tissue.size / most_pixels)))
     tissue = tissue[step // 2 :: step, step // 2 :: step]
     scale_x, scale_y = mask.scale_x * step, mask.scale_y * step
-    framed = np.pad(heat.pixels, 1, constant_values=np.nan)
-    rows, columns = heat.pixels.shape
-    across = _cells(tissue.shape[1], scale_x, heat.origin_x, heat.stride_x, columns)
-    down = _cells(tissue.shape[0], scale_y, heat.origin_y, heat.stride_y, rows)
-    pixels = np.where(tissue, framed[np.ix_(down, across)], np.float32(np.nan))
+    rows, columns = tissue.shape
+    values = heat.at((np.arange(columns) + 0.5) * scale_x, (np.arange(rows) + 0.5) * scale_y)
+    pixels = np.where(tissue, values, np.float32(np.nan))
     return HeatMap(pixels, scale_x, scale_y, 0.0, 0.0)
 
 
 def _cells(
-    pixels: int, scale: float, origin: float, stride: float, cells: int
+    places: NDArray[np.floating], origin: float, stride: float, cells: int
 ) -> NDArray[np.int64]:
-    """Return the cell in which the middle of each pixel lies, plus one; 0 and more are outside."""
-    middle = (np.arange(pixels) + 0.5) * scale
-    cell: NDArray[np.int64] = np.floor((middle - origin) / stride).astype(np.int64)
+    """Return the cell in which each place lies, plus one; 0 and more than all are outside."""
+    cell: NDArray[np.int64] = np.floor((places - origin) / stride).astype(np.int64)
     return np.clip(cell, -1, cells) + 1
 
 

@@ -1,10 +1,19 @@
 """Which part of a slide an analysis looked at, as a result keeps it and as people read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.slide.tissue import TissueChoice, TissueMask
+from napari_xmag.slide.tissue import (
+    TissueChoice,
+    TissueMask,
+    find_tissue,
+    tissue_in_polygons,
+    whole_slide,
+)
 
 _WORDS = {
     TissueChoice.AUTO: "automatically detected tissue",
@@ -18,6 +27,41 @@ def tissue_used(slide: Slide, mask: TissueMask) -> dict[str, Any]:
     """Return what a result keeps of its mask, ready for JSON."""
     area = mask.area_um2(require_mpp(slide)) / 1e6
     return {"choice": str(mask.method), "area_mm2": area}
+
+
+def tissue_again(
+    slide: Slide, used: Mapping[str, Any], regions: Sequence[NDArray[np.float64]] = ()
+) -> TissueMask | None:
+    """Find the tissue of an earlier result again.
+
+    Parameters
+    ----------
+    slide
+        The slide that was analyzed.
+    used
+        As of `tissue_used`.
+    regions
+        Polygons that are drawn on the slide now, each (N, 2) as x, y in level-0 pixels.
+
+    Returns
+    -------
+    The mask, or None where it cannot be the same: what was painted is not kept.
+
+    Raises
+    ------
+    TileReadError
+        When the slide cannot be read any more.
+    """
+    if slide.mpp is None:
+        return None
+    mask, choice = None, used.get("choice")
+    if choice == TissueChoice.AUTO:
+        mask = find_tissue(slide)
+    elif choice == TissueChoice.WHOLE:
+        mask = whole_slide(slide)
+    elif choice == TissueChoice.REGIONS and regions:
+        mask = tissue_in_polygons(slide, regions)
+    return mask if mask is not None and tissue_used(slide, mask) == used else None
 
 
 def describe_tissue(tissue: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ class AnalyzeJob(SlideJob):
         folder: Path,
     ) -> "Generator[SlideEvent, None, SlideResult]":
         from napari_xmag.analyze.engine import analyze
-        from napari_xmag.analyze.events import SlideFinished
+        from napari_xmag.analyze.events import SlideFinished, SlidePlanned
         from napari_xmag.export import export_all
 
         mask = self.regions.mask(slide, within, origin)
@@ -87,9 +87,11 @@ class AnalyzeJob(SlideJob):
             for event in events:
                 if isinstance(event, SlideFinished):
                     result = recorded(event.result, within, wanted.request)
-                else:
-                    yield SlideMoved(label, event)
-        export_all(slide, result, folder, origin)
+                    continue
+                if isinstance(event, SlidePlanned):
+                    mask = event.mask
+                yield SlideMoved(label, event)
+        export_all(slide, result, folder, origin, mask=mask)
         return result
 
     def _request(self, within: "Regions | None", origin: "Origin", entry: str) -> dict[str, Any]:

@@ -169,6 +169,7 @@ def _write_overview(written: "list[Written]") -> None:
 
 
 def _write(args: argparse.Namespace, job: _Job) -> "Written":
+    from napari_xmag.analyze.tissue_used import tissue_again
     from napari_xmag.report.content import report_content
     from napari_xmag.report.write import write_content
     from napari_xmag.review.reopen import reopen, reviews_of
@@ -186,6 +187,7 @@ def _write(args: argparse.Namespace, job: _Job) -> "Written":
             view=shown.view,
             class_name=shown.class_name,
             reviewer=reviewer() if args.reviewer is None else args.reviewer,
+            mask=tissue_again(slide, found.result.tissue, store.regions()),
         )
     files = write_content(content, job.out or found.folder, args.format)
     for file in files.values():

@@ -17,6 +17,7 @@ from napari_xmag.files import whole_folder
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.review.verdicts import PlaceReview, last_words, read_review, write_review
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import TissueMask
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def export_all(
     reviews: Sequence[PlaceReview] = (),
     view: HeatMapView = HeatMapView.EVIDENCE,
     class_name: str = "",
+    mask: TissueMask | None = None,
 ) -> dict[str, Path]:
     """Write everything that this program says of a slide.
 
@@ -50,6 +52,8 @@ def export_all(
         places, or later words, stays; words that say nothing take back what was said before.
     view, class_name
         What the picture shows; see `view_values`.
+    mask
+        The tissue that was analyzed; see `map_picture`.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def export_all(
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
         tables = aside.submit(_write_tables, result, part, Origin(origin), said or ())
         write_heatmap_ome(result, part / HEAT_MAP)
-        write_overlay(slide, result, part / OVERLAY, view, class_name)
+        write_overlay(slide, result, part / OVERLAY, view, class_name, mask)
         tables.result()
     names = [*NAMES, *([REVIEW] if (folder / REVIEW).exists() else [])]
     return {name: folder / name for name in names}

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_xmag.analyze.heatmap import HeatMap, HeatMapView, heat_map
+from napari_xmag.analyze.heatmap import HeatMapView, heat_map, on_tissue
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.analyze.tissue_used import tissue_again
 from napari_xmag.errors import TileReadError
 from napari_xmag.export.lettering import font, width
 from napari_xmag.export.palette import diverging_colors, evidence_scale, heat_colors, map_limits
@@ -17,6 +18,7 @@ from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.damage import read_picture
 from napari_xmag.slide.resample import finer_level
+from napari_xmag.slide.tissue import TissueMask
 
 LONGEST = 1400
 """Pixels of the longer side."""
@@ -50,8 +52,9 @@ def map_picture(
     view: HeatMapView,
     class_name: str,
     longest: int = LONGEST,
+    mask: TissueMask | None = None,
 ) -> MapPicture:
-    """Read a slide and lay its heat map over it; what is damaged is hatched.
+    """Read a slide and lay its heat map over it, as the window shows it; damage is hatched.
 
     Parameters
     ----------
@@ -59,6 +62,9 @@ def map_picture(
         What the colours show; see `view_values`.
     longest
         Longer side in pixels.
+    mask
+        The tissue that was analyzed, which alone is coloured; found again when None. Where it
+        cannot be, whole patches are coloured.
 
     Raises
     ------
@@ -69,8 +75,15 @@ def map_picture(
     if not len(result.patches):
         return MapPicture(picture, picture, "", "")
     heat = heat_map(result, view, class_name)
-    colors, low, high = _colors(heat.pixels, view, is_shares=result.is_shares)
-    return MapPicture(picture, _blended(picture, colors, heat, slide.bounds), low, high)
+    _, top = map_limits(view, heat.pixels, is_shares=result.is_shares)
+    mask = tissue_again(slide, result.tissue) if mask is None else mask
+    bounds, (height, width) = slide.bounds, picture.shape[:2]
+    values = (heat if mask is None else on_tissue(heat, mask)).at(
+        bounds.x + (np.arange(width) + 0.5) * bounds.width / width,
+        bounds.y + (np.arange(height) + 0.5) * bounds.height / height,
+    )
+    low, high = _ends(view, top, is_shares=result.is_shares)
+    return MapPicture(picture, _blended(picture, values / top, view), low, high)
 
 
 def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
@@ -111,34 +124,23 @@ def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
     return picture
 
 
-def _colors(
-    values: NDArray[np.float32], view: HeatMapView, *, is_shares: bool
-) -> tuple[NDArray[np.uint8], str, str]:
-    """Return RGB (H, W, 3) and what both ends of the legend mean."""
-    _, top = map_limits(view, values, is_shares=is_shares)
-    parts = np.nan_to_num(values) / top
+def _ends(view: HeatMapView, top: float, *, is_shares: bool) -> tuple[str, str]:
+    """Return what both ends of the legend mean."""
     if view is HeatMapView.RANK:
-        return heat_colors(parts), "lowest rank", "highest rank"
+        return "lowest rank", "highest rank"
     if view is HeatMapView.RAW:
-        return heat_colors(parts), "0", f"{top:.2g}"
+        return "0", f"{top:.2g}"
     scale = evidence_scale(is_shares=is_shares)
-    return diverging_colors(parts), f"−{scale:g} and less", f"+{scale:g} and more"
+    return f"−{scale:g} and less", f"+{scale:g} and more"
 
 
 def _blended(
-    picture: NDArray[np.uint8], colors: NDArray[np.uint8], heat: HeatMap, bounds: Box
+    picture: NDArray[np.uint8], parts: NDArray[np.float32], view: HeatMapView
 ) -> NDArray[np.uint8]:
-    """Lay colours over the picture: each pixel takes the colour of the tile it lies in."""
-    height, width = picture.shape[:2]
-    x = bounds.x + (np.arange(width) + 0.5) * bounds.width / width
-    y = bounds.y + (np.arange(height) + 0.5) * bounds.height / height
-    columns = np.floor((x - heat.origin_x) / heat.stride_x).astype(int)
-    rows = np.floor((y - heat.origin_y) / heat.stride_y).astype(int)
-    columns = np.clip(columns, 0, heat.pixels.shape[1] - 1)
-    rows = np.clip(rows, 0, heat.pixels.shape[0] - 1)
-    shown = np.isfinite(heat.pixels)[np.ix_(rows, columns)]
-    opacity = _OPACITY * shown[..., None].astype(np.float32)
-    mixed = picture * (1 - opacity) + colors[np.ix_(rows, columns)] * opacity
+    """Lay colours over the picture where there are values; parts of the strongest, (H, W)."""
+    paint = diverging_colors if view is HeatMapView.EVIDENCE else heat_colors
+    opacity = _OPACITY * np.isfinite(parts)[..., None].astype(np.float32)
+    mixed = picture * (1 - opacity) + paint(np.nan_to_num(parts)) * opacity
     return np.asarray(mixed.round().astype(np.uint8))
 
 

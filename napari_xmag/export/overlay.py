@@ -10,6 +10,7 @@ from napari_xmag.export.map_picture import draw_scale_bar, map_picture
 from napari_xmag.export.panel import panel
 from napari_xmag.files import whole_file
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import TissueMask
 
 _LEAST_HEIGHT = 640
 _MARGIN = 28
@@ -21,6 +22,7 @@ def write_overlay(
     path: Path | str,
     view: HeatMapView = HeatMapView.EVIDENCE,
     class_name: str = "",
+    mask: TissueMask | None = None,
 ) -> None:
     """Write ``overlay.png``: slide, heat map, legend, scale bar, prediction, flags and notice.
 
@@ -32,6 +34,8 @@ def write_overlay(
         Its result.
     view, class_name
         What the colours show; see `view_values`.
+    mask
+        The tissue that was analyzed; see `map_picture`.
 
     Raises
     ------
@@ -41,7 +45,7 @@ def write_overlay(
         When the file cannot be written.
     """
     class_name = class_name or result.predicted or ""
-    shown = map_picture(slide, result, view, class_name)
+    shown = map_picture(slide, result, view, class_name, mask=mask)
     image = Image.fromarray(shown.map)
     draw_scale_bar(image, slide.bounds, result.mpp)
     ends = shown.low, shown.high

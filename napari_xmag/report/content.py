@@ -15,6 +15,7 @@ from napari_xmag.report.pictures import MapPictures, map_pictures, place_picture
 from napari_xmag.review.evidence import CARRIED, Foremost, foremost
 from napari_xmag.review.verdicts import PlaceReview, by_patch
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import TissueMask
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -106,6 +107,7 @@ def report_content(
     view: HeatMapView = HeatMapView.EVIDENCE,
     class_name: str = "",
     reviewer: str = "",
+    mask: TissueMask | None = None,
 ) -> ReportContent:
     """Gather what a report says; reads the slide.
 
@@ -122,6 +124,8 @@ def report_content(
         predicted one.
     reviewer
         Name on the report.
+    mask
+        The tissue that was analyzed; see `map_picture`.
 
     Raises
     ------
@@ -142,7 +146,7 @@ def report_content(
         bars=tuple(class_bars(result)[:_MOST_BARS]),
         band=tuple(band_words(result)),
         predicted=result.answer or "",
-        maps=map_pictures(slide, result, view, class_name, patches),
+        maps=map_pictures(slide, result, view, class_name, patches, mask),
         places=_places(slide, result, patches, said, shown),
         places_words=_places_words(chosen, len(patches)),
         facts=_facts(result),

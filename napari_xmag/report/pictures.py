@@ -16,6 +16,7 @@ from napari_xmag.export.panel import INK, MEANINGS
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.damage import read_picture
+from napari_xmag.slide.tissue import TissueMask
 
 _MAP_PX = 1100
 _PLACE_UM, _PLACE_MPP = 400.0, 1.0
@@ -61,15 +62,23 @@ def map_pictures(
     view: HeatMapView,
     class_name: str,
     patches: Sequence[int],
+    mask: TissueMask | None = None,
 ) -> MapPictures:
     """Draw the slide and its map, with the numbers of places on it.
+
+    Parameters
+    ----------
+    view, class_name, mask
+        See `map_picture`.
+    patches
+        The places, in the order of their numbers.
 
     Raises
     ------
     TileReadError
         When nothing of the slide can be decoded.
     """
-    shown = map_picture(slide, result, view, class_name, _MAP_PX)
+    shown = map_picture(slide, result, view, class_name, _MAP_PX, mask)
     tissue, over = Image.fromarray(shown.tissue), Image.fromarray(shown.map)
     for picture in (tissue, over):
         draw_scale_bar(picture, slide.bounds, result.mpp)

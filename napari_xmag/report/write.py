@@ -11,6 +11,7 @@ from napari_xmag.report.html import write_html
 from napari_xmag.report.pdf import write_pdf
 from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
+from napari_xmag.slide.tissue import TissueMask
 
 FORMATS = {"html": (REPORT_HTML, write_html), "pdf": (REPORT_PDF, write_pdf)}
 """Forms of a report, with the file and what writes it."""
@@ -26,6 +27,7 @@ def write_report(
     view: HeatMapView = HeatMapView.EVIDENCE,
     class_name: str = "",
     reviewer: str = "",
+    mask: TissueMask | None = None,
 ) -> dict[str, Path]:
     """Write ``report.html`` and ``report.pdf``.
 
@@ -45,6 +47,8 @@ def write_report(
         What the map shows; see `view_values`.
     reviewer
         Name on the report; empty for none.
+    mask
+        The tissue that was analyzed; see `map_picture`.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def write_report(
         When a file cannot be written.
     """
     content = report_content(
-        slide, result, reviews, view=view, class_name=class_name, reviewer=reviewer
+        slide, result, reviews, view=view, class_name=class_name, reviewer=reviewer, mask=mask
     )
     return write_content(content, folder, formats)
 

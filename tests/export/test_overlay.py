@@ -16,12 +16,13 @@ from napari_xmag.analyze import Flag, HeatMapView, SlideResult, analyze_slide
 from napari_xmag.errors import ExportError, ResultError, TileReadError
 from napari_xmag.export import export_all, lettering, write_overlay
 from napari_xmag.export.folder import NAMES
-from napari_xmag.export.map_picture import slide_picture
+from napari_xmag.export.map_picture import map_picture, slide_picture
 from napari_xmag.export.result_folders import ResultFolders
 from napari_xmag.geometry import Box
 from napari_xmag.review.verdicts import PlaceReview, Verdict, read_review
 from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.open import open_slide
+from napari_xmag.slide.tissue import TissueMask, find_tissue, painted
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import Disturbed, damaged
 from tests.slides import draw_section, write_pyramid
@@ -210,6 +211,43 @@ def test_glass_is_left_alone(slide: Slide, result: SlideResult, tmp_path: Path) 
     assert changed[height // 2, width // 2]
 
 
+def painted_over(slide: Slide, result: SlideResult, mask: TissueMask | None = None) -> np.ndarray:
+    """Return where a picture of 700 px has colours over the slide."""
+    picture = map_picture(slide, result, HeatMapView.RANK, "", 700, mask)
+    return np.asarray((picture.map != picture.tissue).any(axis=2))
+
+
+def mask_over(slide: Slide, mask: TissueMask, shape: tuple[int, int]) -> np.ndarray:
+    """Return the mask at the middle of each pixel of a picture of the slide's bounds."""
+    bounds, (height, width) = slide.bounds, shape
+    x = bounds.x + (np.arange(width) + 0.5) * bounds.width / width
+    y = bounds.y + (np.arange(height) + 0.5) * bounds.height / height
+    return mask.pixels[np.ix_((y / mask.scale_y).astype(int), (x / mask.scale_x).astype(int))]
+
+
+def test_only_tissue_has_colour(slide: Slide, result: SlideResult) -> None:
+    over = painted_over(slide, result)
+    tissue = mask_over(slide, find_tissue(slide), over.shape)
+    assert over.sum() > 1000
+    assert not (over & ~tissue).any()
+    whole_patches = painted_over(slide, replace(result, tissue={}))
+    assert (whole_patches & ~tissue).sum() > 100  # there is something to leave out
+    # but for the borders of patches, which the mask's pixels straddle
+    assert (over ^ (whole_patches & tissue)).sum() < 0.02 * over.sum()
+
+
+def test_tissue_that_was_painted_is_that_of_the_picture(slide: Slide) -> None:
+    pixels = np.zeros((200, 300), bool)
+    pixels[60:140, 100:151] = True
+    mask = painted(slide, pixels)
+    result = analyze_slide(slide, orange_model(), mask=mask)
+    over = painted_over(slide, result, mask)
+    assert over.any()
+    assert not (over & ~mask_over(slide, mask, over.shape)).any()
+    # nobody knows the mask any more: whole patches, never the tissue that the program would find
+    assert (painted_over(slide, result) & ~mask_over(slide, mask, over.shape)).any()
+
+
 @pytest.mark.parametrize("view", list(HeatMapView))
 def test_views_look_different(
     slide: Slide, result: SlideResult, view: HeatMapView, tmp_path: Path
@@ -232,8 +270,6 @@ def test_many_words_make_a_taller_page(slide: Slide, result: SlideResult, tmp_pa
 
 
 def test_no_tissue(slide: Slide, tmp_path: Path) -> None:
-    from napari_xmag.slide.tissue import TissueMask
-
     nothing = TissueMask(np.zeros((1, 1), bool), 3000, 2000, "painted")
     empty = analyze_slide(slide, orange_model(), mask=nothing)
     export_all(slide, empty, tmp_path)

@@ -25,6 +25,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, XmagError
 
 if TYPE_CHECKING:
+    from napari_xmag.slide.tissue import TissueMask
     from napari_xmag.zoo import ModelEntry
 
 
@@ -304,6 +305,11 @@ class Controller:
         """Return the class whose evidence is shown."""
         return self.results.class_of(session)
 
+    @staticmethod
+    def mask_of(session: SlideSession) -> "TissueMask | None":
+        """Return the tissue on which the map has colour, where it is known."""
+        return None if session.scores is None else session.scores.mask
+
     def show_evidence(self, class_name: str) -> None:
         """Show what speaks for a class."""
         self.state.class_name = class_name
@@ -317,7 +323,7 @@ class Controller:
         if session is None or session.slide is None or session.result is None:
             return
         path = session.path
-        shown = self.state.view, self.class_of(session)
+        shown = self.state.view, self.class_of(session), self.mask_of(session)
         work = tasks.export(session.slide, session.result, folder, origin, session.store, shown)
 
         def done(event: object) -> None:

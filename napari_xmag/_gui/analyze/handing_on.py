@@ -136,10 +136,11 @@ class HandingOn(QWidget):
             except XmagError as error:
                 tell_error(error)
         view, name = control.state.view, control.class_of(session)
+        mask = control.mask_of(session)
 
         def write(folder: Path) -> None:
             request = tasks.ReportRequest(
-                slide, result, session.reviews, view, name, settings.reviewer, folder
+                slide, result, session.reviews, view, name, settings.reviewer, folder, mask
             )
             words = f"The report on {session.path.name} was saved in {folder}"
             control.jobs.start(tasks.report(request), partial(_tell, words))

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from napari_xmag._gui.analyze.state import PatchCard
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
+from napari_xmag.analyze import tissue_used
 from napari_xmag.analyze.encoder import open_ahead
 from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.accelerators import accelerator_possible
 from napari_xmag.review.evidence import Foremost, foremost
@@ -214,24 +214,13 @@ def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueM
 
 def tissue_again(
     slide: Slide, result: SlideResult, regions: Sequence[NDArray[np.float64]]
-) -> Generator[Waiting | TissueMask | None, None, None]:
-    """Find the tissue of an earlier result again; None where it cannot be the same.
-
-    Parameters
-    ----------
-    regions
-        Polygons that are drawn on the slide now, each (N, 2) as x, y in level-0 pixels.
-    """
-    choice = result.tissue.get("choice")
-    if choice == TissueChoice.REGIONS and regions:
-        request = TissueRequest(TissueChoice.REGIONS, polygons=tuple(regions))
-    elif choice in (TissueChoice.AUTO, TissueChoice.WHOLE):
-        request = TissueRequest(TissueChoice(choice))
-    else:
-        return
-    mask = yield from awaited(lambda: request.mask(slide), "Finding the tissue")
-    if tissue_used(slide, mask) == result.tissue:
-        yield mask
+) -> Generator[Waiting | TissueMask, None, None]:
+    """Find the tissue of an earlier result again, where it can be the same."""
+    found = yield from awaited(
+        lambda: tissue_used.tissue_again(slide, result.tissue, regions), "Finding the tissue"
+    )
+    if found is not None:
+        yield found
 
 
 def run(
@@ -337,9 +326,9 @@ def export(
     folder: Path,
     origin: str,
     store: ReviewStore | None,
-    shown: tuple[HeatMapView, str],
+    shown: tuple[HeatMapView, str, TissueMask | None],
 ) -> Generator[Waiting | Exported, None, None]:
-    """Write all exports, with the marks of the review; the picture has the view and class shown."""
+    """Write all exports, with the marks of the review; the picture is the map that is shown."""
     from napari_xmag.export import export_all
 
     def written() -> Exported:
@@ -360,6 +349,7 @@ class ReportRequest:
     class_name: str
     reviewer: str
     folder: Path
+    mask: TissueMask | None = None
 
 
 def report(request: ReportRequest) -> Generator[Waiting | Exported, None, None]:
@@ -375,6 +365,7 @@ def report(request: ReportRequest) -> Generator[Waiting | Exported, None, None]:
             view=request.view,
             class_name=request.class_name,
             reviewer=request.reviewer,
+            mask=request.mask,
         )
         return Exported(files)
 
