@@ -78,6 +78,8 @@ class SlideImage:
         µm per pixel as the file states it, or None.
     focal_planes
         How many planes were scanned, one of which is read.
+    plane
+        Number of the one that is read, from 1; 0 for the middle one.
     """
 
     index: int
@@ -86,6 +88,7 @@ class SlideImage:
     height: int
     mpp: Mpp | None
     focal_planes: int = 1
+    plane: int = 0
 
 
 class Slide(Protocol):

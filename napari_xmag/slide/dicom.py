@@ -11,7 +11,7 @@ from napari_xmag.slide.dicom_header import DICOM_SUFFIXES, is_dicom, may_be_dico
 DIRECTORY = "DICOMDIR"
 _HEADER = [
     "ImageType", "SOPInstanceUID", "Manufacturer", "ManufacturerModelName",
-    "InConcatenationNumber", "ConcatenationUID",
+    "InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationUID",
     "ConcatenationFrameOffsetNumber", "DimensionOrganizationType",
     "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames",
     "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation",

@@ -2,19 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from functools import cached_property
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom import Instance
-from napari_xmag.slide.dicom_frames import frame_decoder, frame_places, frame_problem
+from napari_xmag.slide.dicom_frames import frame_decoder, frame_problem
+from napari_xmag.slide.dicom_places import FrameLayout, frame_layout
 from napari_xmag.slide.guard.limits import MOST_SEGMENTS, size_problem
 from napari_xmag.slide.scale import StoredLevel
 from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +41,16 @@ class DicomLevel:
         """How many tiles lie side by side, and one above the other."""
         return grid_size(*self.first.size, *self.first.tile)
 
-    @property
-    def planes(self) -> int:
-        """How many focal planes the level's own files hold."""
-        stated = self.first.number("TotalPixelMatrixFocalPlanes")
-        if _states_places(self.first):
-            return len(np.unique(_frame_depths(_per_frame(self.first))))
-        if stated > 1:
-            return stated
-        columns, rows = self.grid
-        frames = sum(max(1, part.number("NumberOfFrames", 1)) for part in self.instances)
-        return max(1, frames // (columns * rows))
+    @cached_property
+    def layout(self) -> FrameLayout:
+        """How the frames of the level's own files lie.
+
+        Raises
+        ------
+        SlideOpenError
+            When they do not lie on one grid, one at each place.
+        """
+        return frame_layout(self.instances, self.grid)
 
     @property
     def problem(self) -> str:
@@ -67,8 +62,28 @@ class DicomLevel:
         frames = max(part.number("NumberOfFrames", 1) for part in self.instances)
         if frames > MOST_SEGMENTS:
             return f"{frames:,} frames"
-        paths = self.first.number("NumberOfOpticalPaths", 1)
-        return f"{paths} optical paths" if paths > 1 else frame_problem(self.first)
+        paths = self._optical_paths()
+        if paths > 1:
+            return f"{paths} optical paths"
+        return frame_problem(self.first) or self._layout_problem()
+
+    def _layout_problem(self) -> str:
+        try:
+            found = self.layout
+        except SlideOpenError as error:
+            return error.found
+        return "not a single frame" if found.lost.all() else ""
+
+    def _optical_paths(self) -> int:
+        """Return how many there are; without a number, those that so many frames must have."""
+        stated = self.first.number("NumberOfOpticalPaths")
+        if stated:
+            return stated
+        described = len(self.first.header.get("OpticalPathSequence") or ())
+        planes = max(1, self.first.number("TotalPixelMatrixFocalPlanes"))
+        frames = sum(part.number("NumberOfFrames", 1) for part in self.instances)
+        columns, rows = self.grid
+        return described if described > 1 and frames > columns * rows * planes else 1
 
     def stored(self) -> StoredLevel:
         """Return how the level is stored."""
@@ -108,8 +123,8 @@ def segment_level(level: DicomLevel) -> SegmentLevel:
     """
     first = level.first
     columns, rows = level.grid
-    offsets, counts, sources = _tile_places(level, columns * rows)
-    own = (counts > 0) & (sources == 0)
+    offsets, counts, sources = level.layout.tile_places()
+    own = (counts > 0) & (sources == 0) & ~level.layout.lost
     decode, color = frame_decoder(first, offsets[own], counts[own])
     paths = tuple(part.path for part in level.instances)
     return SegmentLevel(
@@ -122,67 +137,3 @@ def segment_level(level: DicomLevel) -> SegmentLevel:
         pages=(Segments(paths, offsets, counts, decode, sources),),
         color=color,
     )
-
-
-def _tile_places(level: DicomLevel, area: int) -> tuple[Ints, Ints, Ints]:
-    """Return place, length and file of each tile of the middle plane; length 0 for none."""
-    offsets, counts, sources = (np.zeros(area, np.int64) for _ in range(3))
-    before = 0
-    for source, part in enumerate(level.instances):
-        places, lengths = frame_places(part)
-        start = part.number("ConcatenationFrameOffsetNumber", before)
-        tiles = _tiles(part, level, area, np.arange(start, start + len(places)))
-        kept = (tiles >= 0) & (tiles < area)
-        offsets[tiles[kept]], counts[tiles[kept]] = places[kept], lengths[kept]
-        sources[tiles[kept]] = source
-        before += len(places)
-    return offsets, counts, sources
-
-
-def _tiles(part: Instance, level: DicomLevel, area: int, frames: Ints) -> Ints:
-    """Return which tile each frame is, row by row; -1 for those of other focal planes."""
-    if not _states_places(part):
-        # TILED_FULL: tile after tile, then plane after plane.
-        return np.where(frames // area == level.planes // 2, frames % area, -1)
-    places = [item.PlanePositionSlideSequence[0] for item in _per_frame(part)]
-    left = np.array([int(p.ColumnPositionInTotalImagePixelMatrix) - 1 for p in places])
-    top = np.array([int(p.RowPositionInTotalImagePixelMatrix) - 1 for p in places])
-    width, height = part.tile
-    if (left % width).any() or (top % height).any():
-        raise SlideOpenError(
-            expected="a DICOM slide whose tiles lie on one grid",
-            found=f"tiles in {part.path.name} that lie between others",
-            hint="Export the slide again as DICOM, organized as TILED_FULL.",
-        )
-    depths = _frame_depths(_per_frame(part))
-    planes = np.unique(depths)
-    tiles = top // height * level.grid[0] + left // width
-    return np.where(depths == planes[len(planes) // 2], tiles, -1)
-
-
-def _states_places(part: Instance) -> bool:
-    """Return whether a file states the place of each frame, instead of keeping to an order."""
-    if part.text("DimensionOrganizationType") == "TILED_FULL":
-        return False
-    items = _per_frame(part)
-    return bool(items) and bool(items[0].get("PlanePositionSlideSequence"))
-
-
-def _frame_depths(per_frame: Sequence[Any]) -> NDArray[np.float64]:
-    places = (item.PlanePositionSlideSequence[0] for item in per_frame)
-    return np.array([float(p.get("ZOffsetInSlideCoordinateSystem") or 0) for p in places])
-
-
-def _per_frame(part: Instance) -> Sequence[Any]:
-    """Return what a file states of each frame; empty where it states nothing."""
-    from pydicom import config, dcmread
-
-    known = part.per_frame
-    if not known:
-        tags = ["PerFrameFunctionalGroupsSequence"]
-        with config.disable_value_validation():
-            header = dcmread(part.path, stop_before_pixels=True, specific_tags=tags)
-            header.walk(lambda *_: None)  # converts all values, while nothing warns of them
-        known.append(header.get("PerFrameFunctionalGroupsSequence") or ())
-    items: Sequence[Any] = known[0]
-    return items

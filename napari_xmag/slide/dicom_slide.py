@@ -44,7 +44,10 @@ class DicomSlide(SegmentSlide):
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
-        pictures = dict(_pictures(path))
+        found = _pictures(path)
+        pictures = {n: _readable(levels) for n, levels in found.items() if not levels[0].problem}
+        if not pictures:
+            raise _refuse(path, next(iter(found.values()))[0].problem)
         self.images = tuple(_slide_image(number, levels) for number, levels in pictures.items())
         self.image = choose_image(path, self.images, image)
         levels = pictures[self.image.index]
@@ -60,10 +63,11 @@ class DicomSlide(SegmentSlide):
         self._describe(levels[0].first)
         self.notes = (
             *image_notes(self.images, self.image, image),
+            *_left_out_notes(levels[0] for levels in found.values()),
             *pyramid.notes,
             *_copies_notes(levels),
             *color_notes,
-            *damage_note(stored[0].cut_off(), lost),
+            *damage_note(stored[0].cut_off(), lost, incomplete=_incomplete(levels)),
         )
 
     def _describe(self, first: Instance) -> None:
@@ -85,22 +89,23 @@ class DicomSlide(SegmentSlide):
         }
 
 
-def _pictures(path: Path) -> list[tuple[int, list[DicomLevel]]]:
-    """Return number and levels of each slide; levels of two slides are never mixed."""
+def _pictures(path: Path) -> dict[int, list[DicomLevel]]:
+    """Return the levels of each slide by its number; levels of two slides are never mixed."""
     series = dicom_series(slide_files(path))
     if path.is_file() and path.name.upper() != DIRECTORY:
         series = tuple(one for one in series if path in one.files)
-    pictures = []
-    for number, one in enumerate(series, 1):
-        instances = [item for item in read_instances(one.files) if item.is_level]
-        if instances:
-            pictures.append((number, find_levels(instances)))
-    if not pictures:
+    found = {
+        number: find_levels(instances)
+        for number, one in enumerate(series, 1)
+        if (instances := [item for item in read_instances(one.files) if item.is_level])
+    }
+    if not found:
         raise _nothing(path)
-    usable = [(number, levels) for number, levels in pictures if not levels[0].problem]
-    if not usable:
-        raise _refuse(path, pictures[0][1][0].problem)
-    return [(n, [level for level in levels if not level.problem]) for n, levels in usable]
+    return found
+
+
+def _readable(levels: Sequence[DicomLevel]) -> list[DicomLevel]:
+    return [level for level in levels if not level.problem]
 
 
 def _nothing(path: Path) -> SlideOpenError:
@@ -119,7 +124,7 @@ def _refuse(path: Path, problem: str) -> SlideOpenError:
     return SlideOpenError(
         expected="a brightfield DICOM slide: RGB with up to 16 bits a colour, or grey with 8 bits",
         found=f"{problem} in {path.name}",
-        hint="Export the slide as RGB in JPEG or JPEG 2000.",
+        hint="Keep all files of the slide together, or export it again as RGB in JPEG.",
     )
 
 
@@ -132,8 +137,30 @@ def _slide_image(index: int, levels: Sequence[DicomLevel]) -> SlideImage:
     first = levels[0]
     width, height = first.first.size
     # Descriptions and container identifiers may name a patient: a number says as much.
-    planes = first.depths * first.planes
-    return SlideImage(index, f"series {index}", width, height, _mpp(first.first), planes)
+    layout = first.layout
+    planes = first.depths * layout.focal_planes
+    number = layout.plane + 1 if layout.plane != layout.focal_planes // 2 else 0
+    return SlideImage(index, f"series {index}", width, height, _mpp(first.first), planes, number)
+
+
+def _incomplete(levels: Iterable[DicomLevel]) -> str:
+    """Return what is missing of the levels, in words; empty when nothing is."""
+    found = {level.first.size: level.layout.incomplete for level in levels}
+    told = [f"{words} ({w}×{h} pixels)" for (w, h), words in found.items() if words]
+    return "; ".join(told)
+
+
+def _left_out_notes(finest: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
+    """Name the pictures that cannot be shown."""
+    return tuple(
+        SlideNote(
+            NoteCode.PICTURE_LEFT_OUT,
+            f"A picture of {level.first.size[0]}×{level.first.size[1]} pixels beside this one is "
+            f"left out, because it cannot be shown. Found in it: {level.problem}.",
+        )
+        for level in finest
+        if level.problem
+    )
 
 
 def _copies_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:

@@ -62,9 +62,10 @@ def image_notes(
         )
         notes.append(SlideNote(NoteCode.OTHER_IMAGES, words))
     if chosen.focal_planes > 1:
+        read = f"number {chosen.plane}" if chosen.plane else "the middle one"
         words = (
-            f"The slide was scanned in {chosen.focal_planes} focal planes, of which only the "
-            "middle one is read."
+            f"The slide was scanned in {chosen.focal_planes} focal planes, of which only {read} "
+            "is read."
         )
         notes.append(SlideNote(NoteCode.FOCAL_PLANES, words))
     return tuple(notes)
@@ -88,8 +89,10 @@ def orientation_note(stated: object) -> tuple[SlideNote, ...]:
     return (SlideNote(NoteCode.ORIENTATION, words),)
 
 
-def damage_note(cut_off: float, levels: int = 0, complete: bool = True) -> tuple[SlideNote, ...]:
-    """Say what of a file is cut off.
+def damage_note(
+    cut_off: float, levels: int = 0, complete: bool = True, incomplete: str = ""
+) -> tuple[SlideNote, ...]:
+    """Say what of a slide cannot be read.
 
     Parameters
     ----------
@@ -99,6 +102,8 @@ def damage_note(cut_off: float, levels: int = 0, complete: bool = True) -> tuple
         How many coarse levels lie beyond it.
     complete
         Whether the file's list of pictures comes to its end.
+    incomplete
+        Which of its files or frames are missing, in words.
     """
     words = []
     if cut_off:
@@ -107,10 +112,16 @@ def damage_note(cut_off: float, levels: int = 0, complete: bool = True) -> tuple
         words.append("1 coarse level" if levels == 1 else f"{levels} coarse levels")
     if not complete:
         words.append("the end of its list of pictures")
-    if not words:
+    if not words and not incomplete:
         return ()
-    sentence = (
-        f"The file is damaged: it ends too early. Missing: {', '.join(words)}. Unreadable areas "
-        "are hatched and are not analyzed. Copy the file again from its source."
+    cause = (
+        f"The slide is incomplete: {incomplete}."
+        if incomplete
+        else "The file is damaged: it ends too early."
     )
+    lost = ""
+    if words:
+        lost = f" Missing: {', '.join(words)}. Unreadable areas are hatched and are not analyzed."
+    copy = "all files of the slide" if incomplete else "the file"
+    sentence = f"{cause}{lost} Copy {copy} again from {'their' if incomplete else 'its'} source."
     return (SlideNote(NoteCode.DAMAGED, sentence),)

@@ -1,0 +1,242 @@
+"""Where the frames of a DICOM picture lie: in which file, on which tile, in which focal plane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_xmag.errors import SlideOpenError
+from napari_xmag.slide.dicom import Instance
+from napari_xmag.slide.dicom_frames import frame_places
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLayout:
+    """Which tile each frame of a picture is, as its files state it.
+
+    Attributes
+    ----------
+    parts
+        The file, or the parts of a concatenation in their order.
+    tiles, planes
+        For each part the tile of every frame, counted row by row, and its focal plane, from 0.
+    area
+        How many tiles the picture has.
+    focal_planes
+        How many planes the picture has.
+    sparse
+        Whether tiles may be left out where there is nothing but glass.
+    """
+
+    parts: tuple[Instance, ...]
+    tiles: tuple[Ints, ...]
+    planes: tuple[Ints, ...]
+    area: int
+    focal_planes: int
+    sparse: bool
+
+    @property
+    def missing_parts(self) -> tuple[int, ...]:
+        """Numbers of the parts of a concatenation that are not among the files."""
+        return _missing_parts(self.parts)
+
+    @cached_property
+    def plane(self) -> int:
+        """The plane that is read: the middle one, or a neighbour of which less is missing."""
+        middle = self.focal_planes // 2
+        order = sorted(range(self.focal_planes), key=lambda plane: abs(plane - middle))
+        return min(order, key=lambda plane: int(self._lost_of(plane).sum()))
+
+    @cached_property
+    def lost(self) -> NDArray[np.bool_]:
+        """Which tiles of the plane that is read should be there and are not, bool (area,)."""
+        return self._lost_of(self.plane)
+
+    @property
+    def incomplete(self) -> str:
+        """What is missing, in words; empty when nothing is."""
+        if missing := self.missing_parts:
+            total = _part_count(self.parts)
+            numbers = ", ".join(map(str, missing))
+            few = len(missing) == 1
+            return f"part{'' if few else 's'} {numbers} of {total} {'is' if few else 'are'} missing"
+        if not self.lost.any():
+            return ""
+        found, needed = sum(map(len, self.tiles)), self.area * self.focal_planes
+        return f"it holds {found:,} of the {needed:,} frames that its size needs"
+
+    def tile_places(self) -> tuple[Ints, Ints, Ints]:
+        """Return place, length and file of each tile of the plane that is read.
+
+        The length is 0 where the file leaves a tile out; a tile that is lost lies beyond the end.
+        """
+        offsets, counts, sources = (np.zeros(self.area, np.int64) for _ in range(3))
+        for source, part in enumerate(self.parts):
+            places, lengths = frame_places(part)
+            own = self.planes[source] == self.plane
+            tiles = self.tiles[source][own]
+            offsets[tiles], counts[tiles], sources[tiles] = places[own], lengths[own], source
+        offsets[self.lost], counts[self.lost] = self.parts[0].path.stat().st_size, 1
+        return offsets, counts, sources
+
+    def _lost_of(self, plane: int) -> NDArray[np.bool_]:
+        lost = np.ones(self.area, np.bool_)
+        if self.sparse and not self.missing_parts:
+            lost[:] = False
+        for tiles, planes in zip(self.tiles, self.planes, strict=True):
+            lost[tiles[planes == plane]] = False
+        return lost
+
+
+def frame_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
+    """Return how the frames of a picture lie.
+
+    Parameters
+    ----------
+    parts
+        One file, or the parts of a concatenation in their order.
+    grid
+        How many tiles lie side by side, and one above the other.
+
+    Raises
+    ------
+    SlideOpenError
+        When frames lie beside the grid, or several at one place, or where a missing part leaves
+        the places of others unknown.
+    """
+    sparse = any(map(_states_places, parts))
+    layout = _stated_layout(parts, grid) if sparse else _ordered_layout(parts, grid)
+    keys = [p * layout.area + t for p, t in zip(layout.planes, layout.tiles, strict=True)]
+    together = np.concatenate([key[key >= 0] for key in keys])
+    if len(np.unique(together)) != len(together):
+        paths = len({name for part in parts for name in _optical_paths(part)})
+        raise SlideOpenError(
+            expected="a DICOM slide with one frame at each place",
+            found=f"{paths} optical paths"
+            if paths > 1
+            else f"several at the same place in {parts[0].path.name}",
+            hint="Export the slide again as RGB, with one optical path.",
+        )
+    return layout
+
+
+def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
+    """Return the layout of TILED_FULL: tile after tile, then plane after plane."""
+    area, end = grid[0] * grid[1], 0
+    frames: list[Ints] = []
+    for part in parts:
+        start = _frame_offset(part, end, parts)
+        frames.append(start + np.arange(_frame_count(part), dtype=np.int64))
+        end = start + _frame_count(part)
+    stated = parts[0].number("TotalPixelMatrixFocalPlanes")
+    count = max(1, stated, end // area)
+    planes = tuple(np.where(part // area < count, part // area, -1) for part in frames)
+    tiles = tuple(part % area for part in frames)
+    return FrameLayout(tuple(parts), tiles, planes, area, count, sparse=False)
+
+
+def _stated_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
+    """Return the layout of TILED_SPARSE: each frame states its place."""
+    tiles = tuple(_stated_tiles(part, grid) for part in parts)
+    depths = [frame_depths(part) for part in parts]
+    levels = np.unique(np.concatenate(depths))
+    planes = tuple(np.searchsorted(levels, depth) for depth in depths)
+    return FrameLayout(tuple(parts), tiles, planes, grid[0] * grid[1], len(levels), sparse=True)
+
+
+def _frame_count(part: Instance) -> int:
+    return max(1, part.number("NumberOfFrames", 1))
+
+
+def _frame_offset(part: Instance, before: int, parts: Sequence[Instance]) -> int:
+    """Return the number of a part's first frame: what it states, else all frames before it."""
+    offset = part.number("ConcatenationFrameOffsetNumber", -1)
+    if offset >= 0:
+        return offset
+    missing = [n for n in _missing_parts(parts) if n < part.number("InConcatenationNumber")]
+    if missing:
+        raise SlideOpenError(
+            expected="all parts of a DICOM slide that is stored in several files",
+            found=f"part {missing[0]} missing beside {part.path.name}, which does not state its "
+            "own place",
+            hint="Copy all files of the slide into one folder.",
+        )
+    return before
+
+
+def _part_count(parts: Sequence[Instance]) -> int:
+    numbers = (part.number("InConcatenationNumber") for part in parts)
+    totals = (part.number("InConcatenationTotalNumber") for part in parts)
+    return max(*numbers, *totals, 1)
+
+
+def _missing_parts(parts: Sequence[Instance]) -> tuple[int, ...]:
+    there = {part.number("InConcatenationNumber") for part in parts}
+    if not parts[0].text("ConcatenationUID") or 0 in there:
+        return ()
+    return tuple(sorted(set(range(1, _part_count(parts) + 1)) - there))
+
+
+def _stated_tiles(part: Instance, grid: tuple[int, int]) -> Ints:
+    """Return which tile each frame is, row by row."""
+    places = [item.PlanePositionSlideSequence[0] for item in _per_frame(part)]
+    left = np.array([int(p.ColumnPositionInTotalImagePixelMatrix) - 1 for p in places], np.int64)
+    top = np.array([int(p.RowPositionInTotalImagePixelMatrix) - 1 for p in places], np.int64)
+    width, height = part.tile
+    columns, rows = left // width, top // height
+    found = ""
+    if len(places) != _frame_count(part):
+        found = f"places of {len(places):,} of {_frame_count(part):,} frames"
+    elif (left % width).any() or (top % height).any():
+        found = "tiles that lie between others"
+    elif (
+        min(columns.min(), rows.min()) < 0 or (columns >= grid[0]).any() or (rows >= grid[1]).any()
+    ):
+        found = "tiles that lie outside of it"
+    if found:
+        raise SlideOpenError(
+            expected="a DICOM slide whose tiles lie on one grid",
+            found=f"{found} in {part.path.name}",
+            hint="Export the slide again as DICOM, organized as TILED_FULL.",
+        )
+    return columns + rows * grid[0]
+
+
+def _states_places(part: Instance) -> bool:
+    """Return whether a file states the place of each frame, instead of keeping to an order."""
+    if part.text("DimensionOrganizationType") == "TILED_FULL":
+        return False
+    items = _per_frame(part)
+    return bool(items) and bool(items[0].get("PlanePositionSlideSequence"))
+
+
+def frame_depths(part: Instance) -> NDArray[np.float64]:
+    """Return the focal plane of each frame in µm, as far as frames state it."""
+    places = [(item.get("PlanePositionSlideSequence") or [{}])[0] for item in _per_frame(part)]
+    return np.array([float(p.get("ZOffsetInSlideCoordinateSystem") or 0) for p in places])
+
+
+def _optical_paths(part: Instance) -> list[str]:
+    """Return what the frames call the light that they were taken in."""
+    groups = [item.get("OpticalPathIdentificationSequence") or [{}] for item in _per_frame(part)]
+    return [str(group[0].get("OpticalPathIdentifier") or "") for group in groups]
+
+
+def _per_frame(part: Instance) -> Sequence[Any]:
+    """Return what a file states of each frame; empty where it states nothing."""
+    from pydicom import config, dcmread
+
+    known = part.per_frame
+    if not known:
+        tags = ["PerFrameFunctionalGroupsSequence"]
+        with config.disable_value_validation():
+            header = dcmread(part.path, stop_before_pixels=True, specific_tags=tags)
+            header.walk(lambda *_: None)  # converts all values, while nothing warns of them
+        known.append(header.get("PerFrameFunctionalGroupsSequence") or ())
+    items: Sequence[Any] = known[0]
+    return items
