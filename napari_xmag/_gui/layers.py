@@ -1,8 +1,8 @@
 """Commands of napari that act on a slide's layer."""
 
 from napari.layers import Layer
-from napari.utils.notifications import show_info
 
+from napari_xmag._gui.shared.notices import tell
 from napari_xmag.layer_data import METADATA_KEY, slide_image, slide_path
 from napari_xmag.slide.color import srgb_transform
 from napari_xmag.slide.open import open_slide
@@ -15,14 +15,14 @@ def toggle_true_colors(layer: Layer) -> None:
     """Show a slide in sRGB by its scanner's ICC profile, or as stored again (a napari command)."""
     path = slide_path(layer)
     if path is None:
-        show_info("Select the layer of a slide first.")
+        tell("Select the layer of a slide first.")
         return
     slide = open_slide(path, image=slide_image(layer))
     ours = layer.metadata[METADATA_KEY]
     transform = None if ours.get("colors") == TRUE_COLORS else srgb_transform(slide)
     if transform is None and "colors" not in ours:
         slide.close()
-        show_info(f"{path.name} has no colour profile that would change its colours.")
+        tell(f"{path.name} has no colour profile that would change its colours.")
         return
     layer.data = dask_pyramid(slide, transform)
     if transform is None:

@@ -1,13 +1,12 @@
 """The napari reader of whole slides. It imports neither torch nor a model."""
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tifffile
-from napari.utils.notifications import show_error, show_info, show_warning
 
+from napari_xmag._gui.shared.notices import tell, tell_error, tell_warning
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.filenames import HEAT_MAP, RESULT
 from napari_xmag.layer_data import LayerData, slide_layer_data
@@ -23,7 +22,6 @@ from napari_xmag.slide.tiff_pictures import slide_pictures
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 _LARGE = 4096  # px a side; as one array such a picture is a burden
-_log = logging.getLogger(__name__)
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
@@ -80,8 +78,7 @@ def _read(path: Path) -> list[LayerData]:
         first = open_slide(path)
         others = [open_slide(path, image=image.index) for image in first.images[1:]]
     except SlideOpenError as error:
-        _log.error("%s", error.details())
-        show_error(str(error))
+        tell_error(error)
         raise
     slides = [first, *others]
     _tell(slides)
@@ -94,13 +91,13 @@ def _read(path: Path) -> list[LayerData]:
 def _tell(slides: Sequence[Slide]) -> None:
     name, count = slides[0].path.name, len(slides)
     if count > 1:
-        show_info(
+        tell(
             f"{name} contains {count} images. Each is treated as a separate slide with its own "
             "layer; only the first is visible."
         )
     notes = [note for slide in slides for note in slide.notes]
     for words in dict.fromkeys(n.words for n in notes if n.code is not NoteCode.OTHER_IMAGES):
-        show_warning(f"{name}: {words}")
+        tell_warning(f"{name}: {words}")
 
 
 def _each(path: PathOrPaths) -> list[Path]:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from napari.utils.notifications import show_info
-
 from napari_xmag._gui.reader import read_slides
+from napari_xmag._gui.shared.notices import tell
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.layer_data import LayerData
 from napari_xmag.slide.sample import SAMPLE_NAME, sample_slide, samples_folder
@@ -17,7 +16,7 @@ CMU_SHA256 = "ed92d5a9f2e86df67640d6f92ce3e231419ce127131697fbbce42ad5e002c8a7"
 def colon_sample() -> list[LayerData]:
     """Open the built-in sample slide; it needs no download."""
     if not (samples_folder() / SAMPLE_NAME).exists():
-        show_info("Creating the sample slide. This takes a few seconds, the first time only.")
+        tell("Creating the sample slide. This takes a few seconds, the first time only.")
     return read_slides(sample_slide())
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import cast
 
 import napari
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QMainWindow
 
 from napari_xmag._gui.shared.neighbour import open_analyze
+from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag.errors import ResultError, XmagError
 from napari_xmag.layer_data import LayerData, SlideKey, slide_key
 from napari_xmag.review.reopen import Reopened, adopt, reopen, result_folder
@@ -40,7 +40,7 @@ def read_result(path: Path, read_slide: ReadSlide) -> list[LayerData]:
         found = _reopen(path)
         adopt(found, ReviewStore(str(found.result.slide["fingerprint"])))
     except XmagError as error:
-        show_error(str(error))
+        tell_error(error)
         raise
     viewer = napari.current_viewer()
     if viewer is None:
