@@ -1,7 +1,21 @@
 """Keys in the settings of a result that several parts of the program read."""
 
+from collections.abc import Mapping
+from typing import Any
+
 REQUESTED = "requested"
 """What was asked for, which another run can compare."""
 
 ENTRY = "entry"
 """Within it: which image of QuPath the result is of; missing for a plain slide."""
+
+
+def entry_of(settings: Mapping[str, Any]) -> str:
+    """Return which image of QuPath a result with these settings is of; empty for a plain slide."""
+    requested = settings.get(REQUESTED)
+    return str(requested.get(ENTRY) or "") if isinstance(requested, Mapping) else ""
+
+
+def with_entry(settings: Mapping[str, Any], entry: str) -> dict[str, Any]:
+    """Return settings that say which image of QuPath their result is of."""
+    return {**settings, REQUESTED: {**(settings.get(REQUESTED) or {}), ENTRY: entry}}

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from napari_xmag.batch.models import opened_model
 from napari_xmag.batch.regions import recorded
 from napari_xmag.batch.saved import Wanted, requested
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
-from napari_xmag.result_keys import ENTRY
+from napari_xmag.result_keys import ENTRY, entry_of, with_entry
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
@@ -59,9 +59,10 @@ class AnalyzeJob(SlideJob):
             request = self._request(within, origin, target.entry)
             wanted = Wanted(mark, self.model_sha256, request)
             name, whose = result_name(target.path, number), owner_name(mark, target.entry)
+            before = owner_name(mark, target.earlier) if target.earlier else ""
             folders = ResultFolders(self.out)
-            with folders.reserve(name, whose, place.number, place.copies) as folder:
-                kept = None if self.anew else wanted.find(folder, slide)
+            with folders.reserve(name, whose, place.number, place.copies, before) as folder:
+                kept = None if self.anew else _own(wanted.find(folder, slide), folder, target.entry)
                 result = kept or (
                     yield from self._analyzed(label, slide, within, origin, wanted, folder)
                 )
@@ -102,3 +103,12 @@ class AnalyzeJob(SlideJob):
             outlines = hashlib.sha256(within.shape.wkb).hexdigest()
             more |= {"regions": outlines, "glass": self.regions.whole}
         return requested(self.settings, **more)
+
+
+def _own(result: "SlideResult | None", folder: Path, entry: str) -> "SlideResult | None":
+    """Return a kept result; one of a project that was moved since says from now on where it is."""
+    if result is None or entry_of(result.settings) == entry:
+        return result
+    result = replace(result, settings=with_entry(result.settings, entry))
+    result.save(folder)
+    return result

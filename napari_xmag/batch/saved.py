@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import __version__
 from napari_xmag.errors import ResultError
-from napari_xmag.result_keys import REQUESTED
+from napari_xmag.result_keys import ENTRY, REQUESTED
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
@@ -60,8 +60,15 @@ class Wanted:
             result.slide.get("fingerprint") == self.fingerprint
             and result.model.get("sha256") == self.model
             and result.versions.get("napari-xmag") == __version__
-            and result.settings.get(REQUESTED) == self.request
+            and _shared(result.settings.get(REQUESTED)) == _shared(self.request)
         )
+
+
+def _shared(request: Any) -> Any:
+    """Return a request without what tells images of QuPath apart: the folder is the image's own."""
+    if not isinstance(request, Mapping):
+        return request
+    return {key: value for key, value in request.items() if key != ENTRY}
 
 
 def _same_mpp(result: "SlideResult", slide: "Slide") -> bool:

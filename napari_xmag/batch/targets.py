@@ -1,6 +1,5 @@
 """What is to be analyzed: slides, the images of QuPath projects, or one image that QuPath shows."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +33,10 @@ class Target:
     project, key
         Where it stands in a project.
     entry
-        Tells it from other images of QuPath that show the same file; empty for a plain file. The
-        same in each run, wherever project and slide lie.
+        Tells it from other images of QuPath that show the same file, those of copies of the project
+        included; empty for a plain file. The same in each run, wherever the slide lies.
+    earlier
+        The same where the project lay before it was moved; empty where it was not.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Target:
     project: "Project | None" = None
     key: str = ""
     entry: str = ""
+    earlier: str = ""
 
     @property
     def annotated(self) -> "AnnotatedSlide":
@@ -146,14 +148,11 @@ def _of_project(path: Path) -> list[Target]:
             entry.name,
             project,
             entry.key,
-            _entry_mark(project.created, entry.key),
+            project.mark(entry),
+            project.earlier_mark(entry),
         )
         for entry in project.entries
     ]
-
-
-def _entry_mark(*parts: object) -> str:
-    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()[:16]
 
 
 def _of_server(path: Path) -> Target:
@@ -175,9 +174,11 @@ def _of_server(path: Path) -> Target:
 
 def _mark_of(content: Mapping[str, Any], image: "QuPathImage") -> str:
     """Return the mark of one image: by its ID where the file states it, else by how it is shown."""
+    from napari_xmag.qupath.project import id_mark, mark_of
+
     if "entryID" in content:
-        return _entry_mark(str(content["entryID"]))
-    return _entry_mark(image.series, image.crop)
+        return id_mark(str(content["entryID"]))
+    return mark_of(image.series, image.crop)
 
 
 def check_shown(targets: Iterable[Target]) -> None:

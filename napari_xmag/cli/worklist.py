@@ -90,7 +90,8 @@ def _take_in(worklist: "Worklist", folders: list[Path]) -> int:
             failed += 1
             print(f"{taken.folder}: FAILED. {taken.problem}", file=sys.stderr)
         elif taken.row is None:
-            print(f"{taken.folder}: matches no slide in the list", file=sys.stderr)
+            why = taken.why or "matches no slide in the list"
+            print(f"{taken.folder}: {why}", file=sys.stderr)
         else:
             print(f"{taken.row.shown_name}: {taken.row.headline}")
     return failed

@@ -2,15 +2,16 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from napari_xmag.errors import ExportError
 from napari_xmag.filenames import RESULT
 from napari_xmag.files import parse_json, safe_name
 from napari_xmag.leftovers import is_abandoned, owner, remove_leftovers
-from napari_xmag.result_keys import ENTRY, REQUESTED
+from napari_xmag.result_keys import entry_of
 
 _MOST_OF_ONE_NAME = 10_000
 _CLAIM = ".claim"
@@ -44,6 +45,11 @@ def owner_name(fingerprint: str, entry: str = "") -> str:
     return f"{fingerprint}{_OF_ENTRY}{entry}" if entry else fingerprint
 
 
+def result_owner(slide: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Return whose a result of this slide and with these settings is, as `owner_name` says it."""
+    return owner_name(str(slide["fingerprint"]), entry_of(settings))
+
+
 class ResultFolders:
     """Gives each slide a folder of its own below one parent.
 
@@ -64,7 +70,12 @@ class ResultFolders:
 
     @contextmanager
     def reserve(
-        self, name: str, fingerprint: str, number: int = 1, others: Collection[int] = ()
+        self,
+        name: str,
+        fingerprint: str,
+        number: int = 1,
+        others: Collection[int] = (),
+        earlier: str = "",
     ) -> Iterator[Path]:
         """Give the folder for the result of a slide, which need not exist yet.
 
@@ -79,6 +90,9 @@ class ResultFolders:
             free one from there on.
         others
             Numbers of copies of the slide, whose folders are not its own.
+        earlier
+            What `owner_name` said of it at an earlier run: a folder of that name is its own too,
+            where it has none of its present one.
 
         Raises
         ------
@@ -86,8 +100,9 @@ class ResultFolders:
             When nothing can be written there.
         """
         self._make_parent()
-        for folder in self._candidates(name, fingerprint, number, others):
-            with self._claimed(folder, fingerprint) as free:
+        owners = [owner for owner in (fingerprint, earlier) if owner]
+        for folder in self._candidates(name, owners, number, others):
+            with self._claimed(folder, owners) as free:
                 if free:
                     self._given.add(folder)
                     yield folder
@@ -95,17 +110,17 @@ class ResultFolders:
 
     def suggest(self, name: str, fingerprint: str) -> Path:
         """Return the folder that would be reserved now, without reserving it."""
-        candidates = self._candidates(name, fingerprint, 1, ())
-        return next(folder for folder in candidates if self._is_free(folder, fingerprint))
+        candidates = self._candidates(name, [fingerprint], 1, ())
+        return next(folder for folder in candidates if self._is_free(folder, [fingerprint]))
 
     def _candidates(
-        self, name: str, fingerprint: str, first: int, others: Collection[int]
+        self, name: str, owners: Sequence[str], first: int, others: Collection[int]
     ) -> Iterator[Path]:
         """Yield the slide's own folders, then those that may be free."""
-        for number in self._numbers(name, first):
-            folder = self._numbered(name, number)
-            if number not in others and _owner_of_result(folder) == fingerprint:
-                yield folder
+        known = [number for number in self._numbers(name, first) if number not in others]
+        folders = [self._numbered(name, number) for number in known]
+        for whose in owners:
+            yield from (folder for folder in folders if _owner_of_result(folder) == whose)
         for number in range(first, _MOST_OF_ONE_NAME):
             if number not in others:
                 yield self._numbered(name, number)
@@ -124,13 +139,13 @@ class ResultFolders:
         return sorted(numbers, key=lambda number: (number != first, number))
 
     @contextmanager
-    def _claimed(self, folder: Path, fingerprint: str) -> Iterator[bool]:
+    def _claimed(self, folder: Path, owners: Sequence[str]) -> Iterator[bool]:
         """Claim a folder for the time of the block, unless it is another slide's."""
         # Two names that differ in case only are one folder on many systems.
         claim = self._parent / f".{folder.name.casefold()}{_CLAIM}"
-        claimed = self._write_claim(claim, fingerprint) or _claimed_by(claim) == fingerprint
+        claimed = self._write_claim(claim, owners[0]) or _claimed_by(claim) == owners[0]
         try:
-            yield claimed and folder not in self._given and self._is_free(folder, fingerprint)
+            yield claimed and folder not in self._given and self._is_free(folder, owners)
         finally:
             if claimed:
                 claim.unlink(missing_ok=True)
@@ -162,11 +177,11 @@ class ResultFolders:
             if is_abandoned(_text_of(claim).partition("\n")[2], claim):
                 claim.unlink(missing_ok=True)
 
-    def _is_free(self, folder: Path, fingerprint: str) -> bool:
+    def _is_free(self, folder: Path, owners: Sequence[str]) -> bool:
         if not self._parent.is_dir():
             return True
         same = [item for item in self._parent.iterdir() if _same_name(item, folder)]
-        return all(item == folder and owner_of(item) in ("", fingerprint) for item in same)
+        return all(item == folder and owner_of(item) in ("", *owners) for item in same)
 
 
 def _same_name(one: Path, other: Path) -> bool:
@@ -199,8 +214,7 @@ def slide_of(folder: Path) -> str:
 def _owner_of_result(folder: Path) -> str:
     try:
         result = parse_json((folder / RESULT).read_text(encoding="utf-8"))
-        requested = result.get("settings", {}).get(REQUESTED) or {}
-        return owner_name(str(result["slide"]["fingerprint"]), str(requested.get(ENTRY) or ""))
+        return result_owner(result["slide"], result.get("settings") or {})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return ""
 

@@ -61,12 +61,38 @@ class Project:
         SHA-256 of the file when it was read: written back only when it is still the same.
     created
         When QuPath made it, as it writes that; empty where it does not.
+    left
+        Where it lay when QuPath saved it last, as it says itself, and nothing lies any more: it was
+        moved since. None where it was not, or is a copy of what still lies there.
     """
 
     path: Path
     entries: tuple[ProjectEntry, ...]
     digest: str
     created: str = ""
+    left: Path | None = None
+
+    def mark(self, entry: ProjectEntry) -> str:
+        """Return what tells an image from all of other projects, copies of this one included."""
+        return mark_of(_place(self.path), self.created, entry.key)
+
+    def earlier_mark(self, entry: ProjectEntry) -> str:
+        """Return the same where the project lay before it was moved; empty where it was not."""
+        return "" if self.left is None else mark_of(_place(self.left), self.created, entry.key)
+
+
+def mark_of(*parts: object) -> str:
+    """Return a short name that other parts do not have."""
+    return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()[:16]
+
+
+def id_mark(key: str) -> str:
+    """Return the mark of an image of which no more than its ID is known, as of the script's."""
+    return mark_of(key)
+
+
+def _place(path: Path) -> str:
+    return os.path.normcase(os.path.realpath(path))
 
 
 def read_project(path: str | os.PathLike[str]) -> Project:
@@ -92,6 +118,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
         if entries and not any(entry.key for entry in entries):
             raise ValueError("none of its images has an entryID")
         created = str(content.get("createTimestamp") or "")
+        left = _left(str(content.get("uri") or ""), path)
     except (OSError, *BUILDER_ERRORS) as error:
         raise ProjectError(
             expected=f"a project of QuPath in {path.name}",
@@ -106,7 +133,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
             hint="Add them in QuPath: File > Project... > Add images.",
         )
     _require_own_keys(path, entries)
-    return Project(path, entries, hashlib.sha256(raw).hexdigest(), created)
+    return Project(path, entries, hashlib.sha256(raw).hexdigest(), created, left)
 
 
 def _require_own_keys(path: Path, entries: Iterable[ProjectEntry]) -> None:
@@ -138,6 +165,15 @@ def _entry(number: int, item: Any, content: Mapping[str, Any], project: Path) ->
         metadata=metadata,
         description=str(item.get("description") or ""),
     )
+
+
+def _left(uri: str, now: Path) -> Path | None:
+    """Return where a project lay when it was saved, if it lies there no more."""
+    try:
+        before = uri_path(uri) if uri else now
+        return None if _place(before) == _place(now) or os.path.lexists(before) else before
+    except ValueError:  # it is no place at all
+        return None
 
 
 def _image(builder: Any, resolve: Callable[[str], Path], unknown: Path) -> QuPathImage:

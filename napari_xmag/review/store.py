@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from napari_xmag.files import parse_json, whole_folder, write_json
 from napari_xmag.folders import data_folder
 from napari_xmag.geometry import Box
 from napari_xmag.leftovers import part_of, remove, remove_leftovers
+from napari_xmag.result_keys import entry_of
 from napari_xmag.review.log import Record, RecordLog
 from napari_xmag.review.verdicts import PlaceKey, PlaceReview, Verdict
 from napari_xmag.room import bytes_of, note_count, surely_fits
@@ -117,7 +118,9 @@ class ReviewStore:
     # results
 
     def save_result(self, result: SlideResult) -> str:
-        """Save a result beside the others; an earlier one of the same model and patches goes.
+        """Save a result beside the others; an earlier one of the same kind goes.
+
+        That is of the same model and patches, and of the same image of QuPath where it is of one.
 
         Returns
         -------
@@ -193,6 +196,20 @@ class ReviewStore:
         return {review.key: review for review in found}
 
     # how it was shown
+
+    def show_next(self, result_id: str) -> bool:
+        """Let a result be the one that is shown, where it is there; return whether it was not yet.
+
+        Raises
+        ------
+        ExportError
+            When that cannot be written.
+        """
+        view = self.view()
+        if view.result == result_id or not _is_whole(self.result_folder(result_id)):
+            return False
+        self.save_view(replace(view, result=result_id, place=None))
+        return True
 
     def save_view(self, view: ViewState) -> None:
         """Save how the slide is shown.
@@ -291,9 +308,10 @@ def remember_reviewer(name: str) -> None:
 
 
 def _kind(result: SlideResult) -> str:
-    """Return what tells results of a slide apart: the model, and the patches that it weighed."""
+    """Return what tells results of a slide apart: the model, the patches, the image of QuPath."""
     digest = sha256(str(result.model["sha256"]).encode())
     digest.update(str(result.tissue.get("choice", "")).encode())
+    digest.update(entry_of(result.settings).encode())
     for column in (result.patches.x, result.patches.y, result.patches.width):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()[:16]

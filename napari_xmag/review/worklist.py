@@ -1,116 +1,38 @@
 """A list of slides to go through: what became of each, in which order to look, saved as a file."""
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from enum import StrEnum
-from functools import cache
-from pathlib import Path, PurePath
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.files import parse_json, relative_path, whole_file
+from napari_xmag.review.worklist_row import (
+    KEPT,
+    RowKey,
+    RowStatus,
+    WorklistRow,
+    read_row,
+    row_json,
+)
 from napari_xmag.spreadsheets import as_text
 
 FORMAT = "napari-xmag worklist"
 FORMAT_VERSION = 1
 
-_SLIDE = "slide"
-_KEPT = (
-    *("image", "mpp", "name", "status", "reason", "headline", "answer", "suspicion"),
-    *("flags", "area_mm2", "seconds", "model", "fingerprint", "result", "reviewed"),
-)
-
-
-class RowStatus(StrEnum):
-    """What became of a slide, in the order in which a list shows them."""
-
-    DONE = "done"
-    ABSTAINED = "abstained"
-    FAILED = "failed"
-    RUNNING = "running"
-    WAITING = "waiting"
-
-
-_ORDER = {status: place for place, status in enumerate(RowStatus)}
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistRow:
-    """One slide.
-
-    Attributes
-    ----------
-    slide
-        Its file or folder.
-    image
-        Which picture of the file, from 1.
-    mpp
-        Pixel size from the table, for a slide that states none.
-    name
-        What it is called where it comes from (QuPath); empty for its file's name.
-    status
-        What became of it.
-    reason
-        Why it failed, or why its result abstains.
-    headline, answer
-        Of its result; the answer is empty where there is none.
-    suspicion
-        Probability that the slide is not of the model's first class, 0 to 1.
-    flags
-        Codes of the warnings.
-    area_mm2, seconds
-        Tissue, and how long the analysis took.
-    model
-        Name and version.
-    fingerprint, result
-        Of the slide, and the id of its result in the slide's `ReviewStore`.
-    reviewed
-        Whether somebody has looked at it and said so.
-    """
-
-    slide: Path
-    image: int = 1
-    mpp: float | None = None
-    name: str = ""
-    status: RowStatus = RowStatus.WAITING
-    reason: str = ""
-    headline: str = ""
-    answer: str = ""
-    suspicion: float | None = None
-    flags: tuple[str, ...] = ()
-    area_mm2: float | None = None
-    seconds: float | None = None
-    model: str = ""
-    fingerprint: str = ""
-    result: str = ""
-    reviewed: bool = False
-
-    @property
-    def key(self) -> tuple[Path, int]:
-        """What the row is about."""
-        return self.slide, self.image
-
-    @property
-    def shown_name(self) -> str:
-        """What the slide is called."""
-        number = f" #{self.image}" if self.image > 1 else ""
-        return f"{self.name or self.slide.name}{number}"
-
-
-RowKey = tuple[Path, int]
-
 COLUMNS = (
     *("name", "status", "headline", "suspicion", "flags", "area_mm2", "seconds", "reviewed"),
 )
 """By which a list can be sorted."""
+
+
+_NOT_FOR_PEOPLE = {"result", "entry", "marks"}
+_ORDER = {status: place for place, status in enumerate(RowStatus)}
 
 
 class Worklist:
@@ -149,7 +71,7 @@ class Worklist:
                 raise ValueError(
                     f"format version {data['format_version']}, newer than this program"
                 )
-            return cls([_row(item, path.parent) for item in data["rows"]], path)
+            return cls([read_row(item, path.parent) for item in data["rows"]], path)
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultError(
                 expected=f"a worklist in {path}",
@@ -173,7 +95,7 @@ class Worklist:
         folder = self.path.absolute().parent
         # A row is written out once for each change of it: a list of a thousand is saved often.
         self._lines = {
-            row: self._lines.get(row) or json.dumps(_json(row, folder), ensure_ascii=False)
+            row: self._lines.get(row) or json.dumps(row_json(row, folder), ensure_ascii=False)
             for row in self._rows.values()
         }
         head = {"format": FORMAT, "format_version": FORMAT_VERSION, "notice": NOTICE}
@@ -192,11 +114,11 @@ class Worklist:
         ExportError
             When the file cannot be written.
         """
-        names = [name for name in (_SLIDE, *_KEPT) if name not in ("name", "result")]
+        names = ["slide", *(name for name in KEPT if name not in _NOT_FOR_PEOPLE)]
         folder, lines = Path(path).parent, []
         for row in self.sorted():
             slide = as_text(relative_path(row.slide, folder))
-            values = [getattr(row, name) for name in names if name != _SLIDE]
+            values = [getattr(row, name) for name in names[1:]]
             lines.append([slide, *map(_cell, values), NOTICE])
         write_table(Path(path), [*names, "notice"], lines)
 
@@ -354,35 +276,6 @@ def _sort_key(row: WorklistRow, column: str) -> Any:
         return row.shown_name.casefold()
     value = getattr(row, column)
     return _ORDER[row.status] if column == "status" else value
-
-
-def _json(row: WorklistRow, folder: Path) -> dict[str, Any]:
-    kept = {name: getattr(row, name) for name in _KEPT}
-    return {_SLIDE: _portable(row.slide, folder), **kept}
-
-
-def _portable(slide: Path, folder: Path) -> str:
-    """Return a path relative to the list where both lie together, so that they can move."""
-    slide = Path(os.path.abspath(slide))  # noqa: PTH100 - a link is called by its own name
-    if slide.is_relative_to(folder.parent) and folder.parent != Path(folder.anchor):
-        return PurePath(os.path.relpath(slide, folder)).as_posix()
-    return str(slide)
-
-
-def _row(item: Mapping[str, Any], folder: Path) -> WorklistRow:
-    known = {field.name for field in fields(WorklistRow)}
-    values = {name: value for name, value in item.items() if name in known and name != _SLIDE}
-    values["flags"] = tuple(values.get("flags", ()))
-    status = RowStatus(values.get("status", RowStatus.WAITING))
-    values["status"] = RowStatus.WAITING if status is RowStatus.RUNNING else status
-    slide = Path(os.path.normpath(folder.absolute() / item[_SLIDE]))
-    return _checked().validate_python({_SLIDE: slide, **values})
-
-
-@cache
-def _checked() -> TypeAdapter[WorklistRow]:
-    """Return what checks the kinds of all values of a row."""
-    return TypeAdapter(WorklistRow)
 
 
 def _cell(value: object) -> object:

@@ -4,14 +4,22 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.table import is_table, read_table
 from napari_xmag.errors import CohortError, ProjectError, SlideOpenError, XmagError
-from napari_xmag.qupath.project import PROJECT_SUFFIX, ProjectEntry, read_project
+from napari_xmag.qupath.project import (
+    PROJECT_SUFFIX,
+    Project,
+    ProjectEntry,
+    id_mark,
+    read_project,
+)
 from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
-from napari_xmag.review.worklist import RowStatus, Worklist, WorklistRow
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from napari_xmag.slide.find import FoundSlides, find_slides
 
 _AT_ONCE = 4
@@ -26,7 +34,7 @@ class FoundRows:
     Attributes
     ----------
     rows
-        Each slide once.
+        Each slide once; each image of a project, too.
     searched
         What was found, and left out, in folders.
     unusable
@@ -40,6 +48,8 @@ class FoundRows:
 
 def worklist_rows(sources: Sequence[Path]) -> FoundRows:
     """Return the slides that files, folders, tables, projects and worklists name, each once.
+
+    Each image of a project is a row of its own, also where several show one picture.
 
     Parameters
     ----------
@@ -76,7 +86,7 @@ def worklist_rows(sources: Sequence[Path]) -> FoundRows:
     named = tuple((row.name, row.reason) for row in unusable)
     if named and not rows:
         raise _none_usable(named)
-    # in the list they are seen too, unless the same picture is there as a usable image
+    # in the list they are seen too
     return FoundRows(tuple(_each_once([*rows, *unusable])), searched, named)
 
 
@@ -134,15 +144,22 @@ def _number(path: Path, row: int, column: str, text: str) -> float | None:
 
 def _of_project(path: Path) -> tuple[list[WorklistRow], list[WorklistRow]]:
     """Return the usable images and the others, which have failed; several are opened at once."""
+    project = read_project(path)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        rows = list(pool.map(_of_image, read_project(path).entries))
+        rows = list(pool.map(partial(_of_image, project), project.entries))
     failed = [row for row in rows if row.status is RowStatus.FAILED]
     return [row for row in rows if row.status is not RowStatus.FAILED], failed
 
 
-def _of_image(entry: ProjectEntry) -> WorklistRow:
+def _of_image(project: Project, entry: ProjectEntry) -> WorklistRow:
     mpp = None if entry.image.mpp is None else entry.image.mpp.mean
-    row = WorklistRow(entry.image.path.absolute(), mpp=mpp, name=entry.name)
+    row = WorklistRow(
+        entry.image.path.absolute(),
+        mpp=mpp,
+        name=entry.name,
+        entry=project.mark(entry),
+        marks=tuple(filter(None, (project.earlier_mark(entry), id_mark(entry.key)))),
+    )
     try:
         return replace(row, image=_number_of(entry.image))
     except XmagError as error:

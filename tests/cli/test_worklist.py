@@ -12,7 +12,8 @@ from napari_xmag.cli import main
 from napari_xmag.export import export_all
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import PlaceReview, Verdict
-from napari_xmag.review.worklist import RowStatus, Worklist
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowStatus
 from napari_xmag.slide.open import open_slide
 from tests.analyze.orange_model import orange_model
 from tests.slides import draw_section, write_pyramid

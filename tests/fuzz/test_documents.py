@@ -35,7 +35,8 @@ from napari_xmag.qupath.regions import read_regions
 from napari_xmag.review.reopen import image_of, reopen
 from napari_xmag.review.store import ReviewStore, ViewState
 from napari_xmag.review.verdicts import PlaceReview, Verdict, patches_of, read_review, write_review
-from napari_xmag.review.worklist import COLUMNS, RowStatus, Worklist, WorklistRow
+from napari_xmag.review.worklist import COLUMNS, Worklist
+from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from napari_xmag.slide.mpp_store import remember_mpp, remembered_mpp
 from napari_xmag.teach.lesson import Example, Lesson, SlideId
 from napari_xmag.teach.saved_lesson import load_lesson, save_lesson

@@ -23,7 +23,8 @@ from napari_xmag.report.write import write_report
 from napari_xmag.review.evidence import foremost
 from napari_xmag.review.store import ReviewStore, ViewState
 from napari_xmag.review.verdicts import PlaceReview, Verdict
-from napari_xmag.review.worklist import Worklist, WorklistRow
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import WorklistRow
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
 from tests.analyze.orange_model import orange_model

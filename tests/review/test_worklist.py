@@ -10,7 +10,8 @@ import pytest
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
 from napari_xmag.errors import CohortError, ProjectError, ResultError
-from napari_xmag.review.worklist import COLUMNS, RowStatus, Worklist, WorklistRow
+from napari_xmag.review.worklist import COLUMNS, Worklist
+from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
 from tests.analyze.test_result import make_result
 from tests.qupath.projects import (
@@ -207,7 +208,7 @@ def test_slides_of_a_project_with_the_picture_that_it_shows(
         entry(4, turned),
     )
     plain, second, missing, rotated = worklist_rows([project]).rows
-    assert (plain.key, plain.shown_name, plain.status) == ((pyramid_slide, 1), "image 1", "waiting")
+    assert (plain.slide, plain.shown_name, plain.status) == (pyramid_slide, "image 1", "waiting")
     assert (second.slide, second.image) == (sections, 2)
     assert (missing.status, "no file there" in missing.reason) == (RowStatus.FAILED, True)
     assert (rotated.status, "rotated" in rotated.reason) == (RowStatus.FAILED, True)

@@ -10,7 +10,8 @@ from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.worklist import tasks
 from napari_xmag.analyze.events import TilesDone
 from napari_xmag.errors import XmagError
-from napari_xmag.review.worklist import RowKey, Worklist, WorklistRow
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowKey, WorklistRow
 
 
 class Runner:

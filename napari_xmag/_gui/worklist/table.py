@@ -7,7 +7,8 @@ from qtpy.QtGui import QIcon
 
 from napari_xmag._gui.shared.section import ALARM
 from napari_xmag.figures import percent
-from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
 
 _COLUMNS = {
     "name": "Slide",

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,9 @@ from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, Waiting
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import XmagError
 from napari_xmag.geometry import Mpp
+from napari_xmag.result_keys import with_entry
 from napari_xmag.review.store import ReviewStore
-from napari_xmag.review.worklist import RowKey, WorklistRow
+from napari_xmag.review.worklist_row import RowKey, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.given_mpp import fill_mpp
@@ -77,6 +78,8 @@ def analyse_row(
                 else:
                     yield event
         if result is not None:
+            if row.entry:  # results of several images that show one picture are all kept
+                result = replace(result, settings=with_entry(result.settings, row.entry))
             store = ReviewStore(str(result.slide["fingerprint"]))
             yield RowAnalysed(result, store.save_result(result))
 

@@ -36,7 +36,9 @@ from napari_xmag._gui.worklist.runner import Runner
 from napari_xmag._gui.worklist.table import WorklistTable
 from napari_xmag.errors import XmagError
 from napari_xmag.filenames import SUMMARY_TABLE
-from napari_xmag.review.worklist import RowKey, RowStatus, Worklist, WorklistRow
+from napari_xmag.review.store import ReviewStore
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
 
 _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
 _ROW_PX = 52
@@ -184,16 +186,25 @@ class WorklistWidget(BesideAnalyze):
         """Bring a slide in sight, in place of the one before; what was said of that is saved."""
         desk = open_analyze(self.viewer, self.main_window())
         before, self.current = self.current, row.key
+        chosen = self._safely(lambda: self._choose_own_result(row))
         try:
-            desk.show_slide(*row.key)
+            desk.show_slide(*row.picture)
         except XmagError:
             return  # the reader has told it
-        if before is not None and before != row.key:
-            desk.close_slide(*before)
+        if chosen and before is not None and before[:2] == row.picture:
+            desk.reload(*row.picture)
+        if before is not None and before[:2] != row.picture:
+            desk.close_slide(*before[:2])
         self.view.selectRow(self.table.place_of(row.key))
         window = self.main_window()
         if window is not None:
             window.setFocus()  # napari hands keys that reach its window to the canvas
+
+    def _choose_own_result(self, row: WorklistRow) -> None:
+        """Of several images that show one picture, let each come with its own result."""
+        same = [other for other in self.worklist.rows if other.picture == row.picture]
+        if row.result and len(same) > 1:
+            ReviewStore(row.fingerprint).show_next(row.result)
 
     def toggle_reviewed(self) -> bool:
         """Tick the slide that is looked at, or take the tick back."""
@@ -234,7 +245,7 @@ class WorklistWidget(BesideAnalyze):
         self._show_counts()
         analyze = find_analyze(self.main_window())
         if analyze is not None and self.worklist[key].result:
-            analyze.reload(*key)
+            analyze.reload(*self.worklist[key].picture)
 
     def _went_on(self, words: str) -> None:
         self._show_counts(words)

@@ -11,7 +11,8 @@ from qtpy.QtCore import Qt
 from napari_xmag._gui.worklist.table import REVIEWED
 from napari_xmag._gui.worklist.widget import WorklistWidget
 from napari_xmag.review.verdicts import Verdict
-from napari_xmag.review.worklist import RowStatus, Worklist, WorklistRow
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from tests._gui.window import Window
 
 pytestmark = pytest.mark.window

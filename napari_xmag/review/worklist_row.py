@@ -1,0 +1,145 @@
+"""One slide of a worklist: which it is, what became of it, and how it is written to a file."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import cache
+from pathlib import Path, PurePath
+from typing import Any
+
+from pydantic import TypeAdapter
+
+_SLIDE = "slide"
+KEPT = (
+    *("image", "mpp", "name", "status", "reason", "headline", "answer", "suspicion"),
+    *("flags", "area_mm2", "seconds", "model", "fingerprint", "result", "reviewed"),
+    *("entry", "marks"),
+)
+"""What a list's file holds of a slide beside its path."""
+
+
+class RowStatus(StrEnum):
+    """What became of a slide, in the order in which a list shows them."""
+
+    DONE = "done"
+    ABSTAINED = "abstained"
+    FAILED = "failed"
+    RUNNING = "running"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistRow:
+    """One slide.
+
+    Attributes
+    ----------
+    slide
+        Its file or folder.
+    image
+        Which picture of the file, from 1.
+    mpp
+        Pixel size from the table, for a slide that states none.
+    name
+        What it is called where it comes from (QuPath); empty for its file's name.
+    status
+        What became of it.
+    reason
+        Why it failed, or why its result abstains.
+    headline, answer
+        Of its result; the answer is empty where there is none.
+    suspicion
+        Probability that the slide is not of the model's first class, 0 to 1.
+    flags
+        Codes of the warnings.
+    area_mm2, seconds
+        Tissue, and how long the analysis took.
+    model
+        Name and version.
+    fingerprint, result
+        Of the slide, and the id of its result in the slide's `ReviewStore`.
+    reviewed
+        Whether somebody has looked at it and said so.
+    entry
+        Which image of QuPath it is: tells images that show one picture apart, those of several
+        projects too. Empty for a plain slide.
+    marks
+        What else results of the image may be known by: where its project lay before, or its ID.
+    """
+
+    slide: Path
+    image: int = 1
+    mpp: float | None = None
+    name: str = ""
+    status: RowStatus = RowStatus.WAITING
+    reason: str = ""
+    headline: str = ""
+    answer: str = ""
+    suspicion: float | None = None
+    flags: tuple[str, ...] = ()
+    area_mm2: float | None = None
+    seconds: float | None = None
+    model: str = ""
+    fingerprint: str = ""
+    result: str = ""
+    reviewed: bool = False
+    entry: str = ""
+    marks: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> "RowKey":
+        """What the row is about."""
+        return (self.slide, self.image, self.entry) if self.entry else self.picture
+
+    @property
+    def picture(self) -> tuple[Path, int]:
+        """File and picture, which several images of QuPath may show."""
+        return self.slide, self.image
+
+    @property
+    def shown_name(self) -> str:
+        """What the slide is called."""
+        number = f" #{self.image}" if self.image > 1 else ""
+        return f"{self.name or self.slide.name}{number}"
+
+
+RowKey = tuple[Path, int] | tuple[Path, int, str]
+"""File and picture of a plain slide; for an image of QuPath, which one too."""
+
+
+def row_json(row: WorklistRow, folder: Path) -> dict[str, Any]:
+    """Return a row as the file of a list in this folder holds it."""
+    kept = {name: getattr(row, name) for name in KEPT}
+    return {_SLIDE: _portable(row.slide, folder), **kept}
+
+
+def _portable(slide: Path, folder: Path) -> str:
+    """Return a path relative to the list where both lie together, so that they can move."""
+    slide = Path(os.path.abspath(slide))  # noqa: PTH100 - a link is called by its own name
+    if slide.is_relative_to(folder.parent) and folder.parent != Path(folder.anchor):
+        return PurePath(os.path.relpath(slide, folder)).as_posix()
+    return str(slide)
+
+
+def read_row(item: Mapping[str, Any], folder: Path) -> WorklistRow:
+    """Read what `row_json` made.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError, AttributeError
+        When it is none.
+    """
+    known = {field.name for field in fields(WorklistRow)}
+    values = {name: value for name, value in item.items() if name in known and name != _SLIDE}
+    values |= {name: tuple(values.get(name, ())) for name in ("flags", "marks")}
+    status = RowStatus(values.get("status", RowStatus.WAITING))
+    values["status"] = RowStatus.WAITING if status is RowStatus.RUNNING else status
+    slide = Path(os.path.normpath(folder.absolute() / item[_SLIDE]))
+    return _checked().validate_python({_SLIDE: slide, **values})
+
+
+@cache
+def _checked() -> TypeAdapter[WorklistRow]:
+    """Return what checks the kinds of all values of a row."""
+    return TypeAdapter(WorklistRow)

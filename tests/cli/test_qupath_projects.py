@@ -1,0 +1,121 @@
+"""Results of several projects in one folder: each image keeps its own, and finds it again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from napari_xmag.analyze import SlideResult
+from napari_xmag.cli import main
+from napari_xmag.review.store import ReviewStore
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowStatus
+from tests.qupath.projects import entry, server, write_project
+from tests.qupath.shapes import annotation, polygon, square, write
+
+
+def class_of(folder: Path) -> str:
+    """Return the class of the regions, which says whose result lies there."""
+    return "".join(SlideResult.load(folder).settings["regions"]["classes"])
+
+
+@pytest.fixture
+def analyze(tiny: str, tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Analyze a project within a region of a class; say of which class each result is."""
+
+    def run(project: Path, class_name: str, *options: str) -> dict[str, str]:
+        area = annotation(polygon(square(1200, 700, 300 + ord(class_name))), class_name)
+        regions = write(tmp_path / f"{class_name}.geojson", area)
+        command = ["analyze", str(project), "--model", tiny, "--out", str(tmp_path / "out")]
+        command += ["--regions", str(regions), "--workers", "0", *options]
+        assert main(command) == 0
+        found = sorted((tmp_path / "out").glob("*/result.json"))
+        return {file.parent.name: class_of(file.parent) for file in found}
+
+    return run
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_copies_of_a_project_keep_results_of_their_own(
+    created: bool, analyze: Callable[..., dict[str, str]], pyramid_slide: Path, tmp_path: Path
+) -> None:
+    first = write_project(tmp_path / "a" / "project.qpproj", entry(1, server(pyramid_slide)))
+    if not created:
+        content = json.loads(first.read_text())
+        del content["createTimestamp"]
+        first.write_text(json.dumps(content))
+    second = tmp_path / "b" / "project.qpproj"
+    shutil.copytree(first.parent, second.parent)
+    assert analyze(first, "A") == {"pyramid": "A"}
+    both = {"pyramid": "A", "pyramid-2": "B"}
+    assert analyze(second, "B") == both
+    assert analyze(first, "A", "--force") == both
+    assert analyze(second, "B", "--force") == both
+
+
+def test_a_moved_project_finds_its_results_and_its_copies_do_not(
+    analyze: Callable[..., dict[str, str]],
+    pyramid_slide: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = write_project(tmp_path / "a" / "project.qpproj", entry(1, server(pyramid_slide)))
+    analyze(first, "A")
+    moved, copied = tmp_path / "b" / first.name, tmp_path / "c" / first.name
+    shutil.move(first.parent, moved.parent)
+    shutil.copytree(moved.parent, copied.parent)
+    capsys.readouterr()
+    assert analyze(moved, "A") == {"pyramid": "A"}
+    # whichever of the two comes first has what lay there
+    assert analyze(copied, "C") == {"pyramid": "A", "pyramid-2": "C"}
+    # saved at its new place
+    content = json.loads(moved.read_text())
+    moved.write_text(json.dumps({**content, "uri": moved.as_uri()}))
+    assert analyze(moved, "B") == {"pyramid": "B", "pyramid-2": "C"}
+
+
+def test_each_image_of_each_project_is_a_row_with_its_own_result(
+    tiny: str, pyramid_slide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [entry(n, server(pyramid_slide), imageName=name) for n, name in enumerate("LR", 1)]
+    first = write_project(tmp_path / "a" / "project.qpproj", *images)
+    second = tmp_path / "b" / first.name
+    shutil.copytree(first.parent, second.parent)
+    out, listed = tmp_path / "out", tmp_path / "list.json"
+    for project in (first, second):
+        (project.parent / "regions").mkdir()
+        for name in "LR":
+            area = annotation(polygon(square(1200, 700, 300)), f"{project.parent.name}{name}")
+            write(project.parent / "regions" / f"{name}.geojson", area)
+        options = ["--regions", str(project.parent / "regions"), "--out", str(out)]
+        assert main(["analyze", str(project), "--model", tiny, "--workers", "0", *options]) == 0
+    own = {class_of(file.parent) for file in out.glob("*/result.json")}
+    assert own == {"aL", "aR", "bL", "bR"}
+
+    def shown() -> list[str]:
+        """Return of which class the result of each row is."""
+        rows = Worklist.load(listed).rows
+        store = ReviewStore(rows[0].fingerprint)
+        return [class_of(store.result_folder(row.result)) if row.result else "" for row in rows]
+
+    assert main(["worklist", str(listed), str(first)]) == 0
+    assert shown() == ["", ""]
+    assert main(["worklist", str(listed), "--results", str(out)]) == 0
+    assert shown() == ["aL", "aR"]
+    assert "not of the image in the list" in capsys.readouterr().err
+    assert main(["worklist", str(listed), str(second), "--results", str(out)]) == 0
+    assert shown() == ["aL", "aR", "bL", "bR"]
+    assert "0 added" in ran(capsys, ["worklist", str(listed), str(first), str(second)])
+
+    # the slide itself takes what is of no image in the list, as it always did
+    plain = tmp_path / "plain.json"
+    assert main(["worklist", str(plain), str(pyramid_slide), "--results", str(out)]) == 0
+    (row,) = Worklist.load(plain).rows
+    assert (row.key, row.status is RowStatus.WAITING) == ((pyramid_slide, 1), False)
+
+
+def ran(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
+    assert main(command) == 0
+    return capsys.readouterr().out
