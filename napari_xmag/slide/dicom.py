@@ -1,7 +1,7 @@
 """DICOM files: which of them belong to one slide, and what each states."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES, is_dicom, may_be_dicom
 
 DIRECTORY = "DICOMDIR"
+
+_DEPTH = "ZOffsetInSlideCoordinateSystem"
 _HEADER = [
     "ImageType", "SOPInstanceUID", "Manufacturer", "ManufacturerModelName",
     "InConcatenationNumber", "InConcatenationTotalNumber", "ConcatenationUID",
@@ -18,7 +20,7 @@ _HEADER = [
     "ImagedVolumeWidth", "ImagedVolumeHeight", "TotalPixelMatrixColumns",
     "TotalPixelMatrixRows", "OpticalPathSequence", "NumberOfOpticalPaths",
     "TotalPixelMatrixFocalPlanes", "SharedFunctionalGroupsSequence", "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
+    "ExtendedOffsetTableLengths", "TotalPixelMatrixOriginSequence",
 ]  # fmt: skip
 
 
@@ -118,11 +120,44 @@ class Instance:
         return (across / width, down / height) if across > 0 and down > 0 else None
 
     @property
+    def origin(self) -> tuple[float, float] | None:
+        """Where the first pixel lies on the glass, in mm, as (x, y); None where nobody says."""
+        place = _first(self.header, "TotalPixelMatrixOriginSequence")
+        names = ("XOffsetInSlideCoordinateSystem", "YOffsetInSlideCoordinateSystem")
+        x, y = (None if place is None else place.get(name) for name in names)
+        return None if x is None or y is None else (float(x), float(y))
+
+    @property
     def depth(self) -> float:
-        """Where the focal plane lies in the slide, in µm, if one plane is all that there is."""
-        place = _first(self._shared(), "PlanePositionSlideSequence")
-        value = None if place is None else place.get("ZOffsetInSlideCoordinateSystem")
-        return float(value or 0)
+        """Where the focal plane lies in the slide, in µm; 0 where nobody says.
+
+        It is stated for all frames together, for the whole picture, or for each frame; of several
+        planes it is the lowest.
+        """
+        shared = _first(self._shared(), "PlanePositionSlideSequence")
+        for place in (shared, _first(self.header, "TotalPixelMatrixOriginSequence")):
+            value = None if place is None else place.get(_DEPTH)
+            if value is not None:
+                return float(value)
+        return float(min(self.frame_depths(), default=0.0))
+
+    def frame_depths(self) -> list[float]:
+        """Return the focal plane of each frame in µm, 0 where a frame states none."""
+        places = (_first(item, "PlanePositionSlideSequence") for item in self.frame_groups())
+        return [float((place.get(_DEPTH) if place else None) or 0) for place in places]
+
+    def frame_groups(self) -> Sequence[Any]:
+        """Return what the file states of each frame; empty where it states nothing."""
+        from pydicom import config, dcmread
+
+        if not self.per_frame:
+            tags = ["PerFrameFunctionalGroupsSequence"]
+            with config.disable_value_validation():
+                header = dcmread(self.path, stop_before_pixels=True, specific_tags=tags)
+                header.walk(lambda *_: None)  # converts all values, while nothing warns of them
+            self.per_frame.append(header.get("PerFrameFunctionalGroupsSequence") or ())
+        items: Sequence[Any] = self.per_frame[0]
+        return items
 
     @property
     def optical_path(self) -> Any:
@@ -139,17 +174,18 @@ def _first(dataset: Any, name: str) -> Any:
 
 
 def read_instances(files: Iterable[Path]) -> list[Instance]:
-    """Return the levels among the files of a slide, each once; what is no DICOM is passed over."""
+    """Return the DICOM files among those of a slide, each once."""
     found: dict[str, Instance] = {}
     for path in files:
-        instance = _read_instance(path)
+        instance = read_instance(path)
         if instance is not None:
             # The same file twice, for instance beside a link and beside its target, is one.
             found.setdefault(instance.text("SOPInstanceUID"), instance)
     return list(found.values())
 
 
-def _read_instance(path: Path) -> Instance | None:
+def read_instance(path: Path) -> Instance | None:
+    """Return what a DICOM file states; None for another kind of file and for a damaged one."""
     from pydicom import config, dcmread
     from pydicom.errors import InvalidDicomError
 

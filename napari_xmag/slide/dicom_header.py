@@ -1,7 +1,5 @@
 """The few facts at the beginning of a DICOM file that say what it is and where it belongs."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,20 +53,6 @@ class DicomHeader:
         return " ".join(filter(None, (self.series, self.pyramid, self.container)))
 
 
-@dataclass(frozen=True, slots=True)
-class DicomSeries:
-    """Files of one slide, the largest (level 0) first, its label and overviews last.
-
-    Attributes
-    ----------
-    uid
-        Of the series, with what else tells its slides apart.
-    """
-
-    uid: str
-    files: tuple[Path, ...]
-
-
 def may_be_dicom(path: Path) -> bool:
     """Return whether a file may be DICOM by its name: scanners and archives leave suffixes away.
 
@@ -113,39 +97,6 @@ def read_dicom_header(path: Path) -> DicomHeader | None:
     kinds = texts.pop().upper().split("\\")
     texts.append(kinds[2].strip() if len(kinds) > 2 else "")
     return DicomHeader(*texts)
-
-
-def dicom_series(files: Iterable[Path]) -> tuple[DicomSeries, ...]:
-    """Return the files grouped by slide, in the order of their first names.
-
-    Files that are no whole slides are left out, and labels without a slide. Where no slide is
-    found, files that cannot be read form a series without a UID, so that opening it says what is
-    wrong with them.
-    """
-    slides: dict[str, list[tuple[int, str, Path]]] = defaultdict(list)
-    series: dict[str, str] = {}
-    asides: list[tuple[DicomHeader, Path]] = []
-    for file in sorted(files):
-        header = _header_or_none(file)
-        if header is not None and header.is_aside:
-            asides.append((header, file))
-        elif header is None or header.is_whole_slide:
-            uid, instance = (header.slide, header.instance) if header else ("", "")
-            slides[uid].append((-file.stat().st_size, instance, file))
-            series.setdefault(header.series if header else "", uid)
-    if len(slides) > 1:
-        slides.pop("", None)
-    own = {uid: [file for *_, file in sorted(group)] for uid, group in slides.items()}
-    for header, file in asides:
-        own.get(series.get(header.series, ""), []).append(file)
-    return tuple(DicomSeries(uid, tuple(files)) for uid, files in own.items())
-
-
-def _header_or_none(file: Path) -> DicomHeader | None:
-    try:
-        return read_dicom_header(file)
-    except OSError:
-        return None
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,6 @@
 """The levels of a DICOM slide, put together from its files: the middle one of its focal planes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ class DicomLevel:
     instances
         One, or the parts of a concatenation in their order.
     others
-        How many more pictures of the same size there are: at other depths, or without a reason.
+        How many more pictures of the same size there are: at other depths, or copies.
     depths
         How many depths all these pictures have.
     """
@@ -35,6 +35,11 @@ class DicomLevel:
     def first(self) -> Instance:
         """The file that describes the level."""
         return self.instances[0]
+
+    @property
+    def area(self) -> int:
+        """Its size in pixels."""
+        return self.first.size[0] * self.first.size[1]
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -99,18 +104,29 @@ def find_levels(instances: Sequence[Instance]) -> list[DicomLevel]:
     return [_level(group) for _, group in ordered]
 
 
-def _level(group: Sequence[Instance]) -> DicomLevel:
-    """Make a level of files of one size: the parts of a concatenation, or of several pictures."""
-    wholes: dict[str, list[Instance]] = {}
-    for instance in group:
-        key = instance.text("ConcatenationUID") or instance.text("SOPInstanceUID")
-        wholes.setdefault(key, []).append(instance)
-    planes = sorted(wholes.values(), key=lambda parts: parts[0].depth)
-    depths = len({parts[0].depth for parts in planes})
-    chosen = planes[len(planes) // 2 if depths > 1 else 0]
+def group_parts(instances: Iterable[Instance]) -> list[tuple[Instance, ...]]:
+    """Return the files of each picture: one, or the parts of a concatenation in their order.
+
+    The same file twice counts once.
+    """
+    wholes: dict[str, dict[str, Instance]] = {}
+    for instance in instances:
+        uid = instance.text("SOPInstanceUID")
+        wholes.setdefault(instance.text("ConcatenationUID") or uid, {}).setdefault(uid, instance)
     order = ("ConcatenationFrameOffsetNumber", "InConcatenationNumber")
-    chosen.sort(key=lambda part: tuple(part.number(name) for name in order))
-    return DicomLevel(tuple(chosen), len(planes) - 1, depths)
+    return [
+        tuple(sorted(parts.values(), key=lambda part: [part.number(name) for name in order]))
+        for parts in wholes.values()
+    ]
+
+
+def _level(group: Sequence[Instance]) -> DicomLevel:
+    """Make a level of files of one size, which differ in their depth."""
+    planes = group_parts(group)
+    depths = sorted({parts[0].depth for parts in planes}) if len(planes) > 1 else [0.0]
+    middle = depths[len(depths) // 2]
+    chosen = next(parts for parts in planes if len(depths) == 1 or parts[0].depth == middle)
+    return DicomLevel(chosen, len(planes) - 1, len(depths))
 
 
 def segment_level(level: DicomLevel) -> SegmentLevel:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +142,7 @@ def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLa
 def _stated_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
     """Return the layout of TILED_SPARSE: each frame states its place."""
     tiles = tuple(_stated_tiles(part, grid) for part in parts)
-    depths = [frame_depths(part) for part in parts]
+    depths = [np.array(part.frame_depths()) for part in parts]
     levels = np.unique(np.concatenate(depths))
     planes = tuple(np.searchsorted(levels, depth) for depth in depths)
     return FrameLayout(tuple(parts), tiles, planes, grid[0] * grid[1], len(levels), sparse=True)
@@ -184,7 +183,7 @@ def _missing_parts(parts: Sequence[Instance]) -> tuple[int, ...]:
 
 def _stated_tiles(part: Instance, grid: tuple[int, int]) -> Ints:
     """Return which tile each frame is, row by row."""
-    places = [item.PlanePositionSlideSequence[0] for item in _per_frame(part)]
+    places = [item.PlanePositionSlideSequence[0] for item in part.frame_groups()]
     left = np.array([int(p.ColumnPositionInTotalImagePixelMatrix) - 1 for p in places], np.int64)
     top = np.array([int(p.RowPositionInTotalImagePixelMatrix) - 1 for p in places], np.int64)
     width, height = part.tile
@@ -211,32 +210,11 @@ def _states_places(part: Instance) -> bool:
     """Return whether a file states the place of each frame, instead of keeping to an order."""
     if part.text("DimensionOrganizationType") == "TILED_FULL":
         return False
-    items = _per_frame(part)
+    items = part.frame_groups()
     return bool(items) and bool(items[0].get("PlanePositionSlideSequence"))
-
-
-def frame_depths(part: Instance) -> NDArray[np.float64]:
-    """Return the focal plane of each frame in µm, as far as frames state it."""
-    places = [(item.get("PlanePositionSlideSequence") or [{}])[0] for item in _per_frame(part)]
-    return np.array([float(p.get("ZOffsetInSlideCoordinateSystem") or 0) for p in places])
 
 
 def _optical_paths(part: Instance) -> list[str]:
     """Return what the frames call the light that they were taken in."""
-    groups = [item.get("OpticalPathIdentificationSequence") or [{}] for item in _per_frame(part)]
+    groups = [item.get("OpticalPathIdentificationSequence") or [{}] for item in part.frame_groups()]
     return [str(group[0].get("OpticalPathIdentifier") or "") for group in groups]
-
-
-def _per_frame(part: Instance) -> Sequence[Any]:
-    """Return what a file states of each frame; empty where it states nothing."""
-    from pydicom import config, dcmread
-
-    known = part.per_frame
-    if not known:
-        tags = ["PerFrameFunctionalGroupsSequence"]
-        with config.disable_value_validation():
-            header = dcmread(part.path, stop_before_pixels=True, specific_tags=tags)
-            header.walk(lambda *_: None)  # converts all values, while nothing warns of them
-        known.append(header.get("PerFrameFunctionalGroupsSequence") or ())
-    items: Sequence[Any] = known[0]
-    return items

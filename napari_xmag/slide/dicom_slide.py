@@ -14,12 +14,12 @@ from napari_xmag.slide.agreement import comparison
 from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_files
-from napari_xmag.slide.dicom_header import dicom_series
 from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
+from napari_xmag.slide.dicom_series import dicom_series
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.level_colors import with_seen_colors
 from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
-from napari_xmag.slide.scale import place_levels
+from napari_xmag.slide.scale import TOO_FEW_PX, place_levels
 from napari_xmag.slide.segment_slide import SegmentSlide
 from napari_xmag.slide.segments import SegmentReader
 from napari_xmag.slide.tiff import WHITE
@@ -53,6 +53,7 @@ class DicomSlide(SegmentSlide):
         levels = pictures[self.image.index]
         describe = cache(lambda place: segment_level(levels[place]))
         pyramid = place_levels([level.stored() for level in levels], comparison(describe))
+        _require_shown(path, levels, pyramid.stored)
         segments = [
             replace(describe(place), width=level.width, height=level.height)
             for level, place in zip(pyramid.levels, pyramid.stored, strict=True)
@@ -64,6 +65,7 @@ class DicomSlide(SegmentSlide):
         self.notes = (
             *image_notes(self.images, self.image, image),
             *_left_out_notes(levels[0] for levels in found.values()),
+            *_unreadable_notes(found[self.image.index]),
             *pyramid.notes,
             *_copies_notes(levels),
             *color_notes,
@@ -128,6 +130,26 @@ def _refuse(path: Path, problem: str) -> SlideOpenError:
     )
 
 
+def _require_shown(path: Path, levels: Sequence[DicomLevel], shown: Sequence[int]) -> None:
+    """Refuse a file that is left out of its slide: by its name another picture would open.
+
+    Raises
+    ------
+    SlideOpenError
+        When the path is such a file.
+    """
+    for place, level in enumerate(levels):
+        named = any(part.path.resolve() == path.resolve() for part in level.instances)
+        if named and place not in shown and max(level.first.size) > TOO_FEW_PX:
+            width, height = level.first.size
+            raise SlideOpenError(
+                expected=f"{path.name} to be a level of the slide to whose series it belongs",
+                found=f"{width}×{height} pixels that do not clearly show the same",
+                hint="Open the folder for the slide. If this file is another slide, move it into "
+                "a folder of its own.",
+            )
+
+
 def _mpp(first: Instance) -> Mpp | None:
     spacing = first.spacing
     return None if spacing is None else plausible(1000 * spacing[0], 1000 * spacing[1])
@@ -159,6 +181,19 @@ def _left_out_notes(finest: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
             f"left out, because it cannot be shown. Found in it: {level.problem}.",
         )
         for level in finest
+        if level.problem
+    )
+
+
+def _unreadable_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
+    """Name the levels that cannot be read."""
+    return tuple(
+        SlideNote(
+            NoteCode.LEVEL_LEFT_OUT,
+            f"A level of {level.first.size[0]}×{level.first.size[1]} pixels is left out, because "
+            f"it cannot be read. Found in it: {level.problem}. Finer levels are read instead.",
+        )
+        for level in levels
         if level.problem
     )
 

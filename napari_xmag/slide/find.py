@@ -10,11 +10,11 @@ import tifffile
 
 from napari_xmag.slide.dicom_header import (
     DICOM_SUFFIXES,
-    dicom_series,
     is_dicom,
     may_be_dicom,
     read_dicom_header,
 )
+from napari_xmag.slide.dicom_series import dicom_series
 
 TIFF_SUFFIXES = (
     *(".tif", ".tiff", ".btf", ".tf2", ".tf8"),

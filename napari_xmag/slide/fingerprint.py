@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from napari_xmag.slide.dicom import DIRECTORY, slide_files
-from napari_xmag.slide.dicom_header import DicomSeries, dicom_series, is_dicom, may_be_dicom
+from napari_xmag.slide.dicom_header import is_dicom, may_be_dicom
+from napari_xmag.slide.dicom_series import DicomSeries, dicom_series
 
 _WHOLE = 4 * 2**20
 """A slide of so few bytes is hashed whole, in some milliseconds."""

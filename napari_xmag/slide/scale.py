@@ -19,6 +19,9 @@ NEAR_WHOLE = 0.015
 # Beyond this an axis that goes its own way is no rounding.
 SAME_RATIO = 0.005
 _POWERS_OF_TWO = tuple(2**power for power in range(1, 17))
+TOO_FEW_PX = 32
+"""A level of no more pixels a side has too few for pixels to be compared; none is missed."""
+
 # Padding beyond this multiple of the likeliest scale is not looked for.
 _MOST_PADDED = 8
 
@@ -330,4 +333,5 @@ def _notes(stored: Sequence[StoredLevel], left_out: Mapping[int, _Reason]) -> tu
             f"{reason.format(base=stored[0])}",
         )
         for place, reason in sorted(left_out.items())
+        if max(stored[place].width, stored[place].height) > TOO_FEW_PX
     )

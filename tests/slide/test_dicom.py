@@ -3,7 +3,6 @@
 import gc
 import shutil
 import warnings
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,9 @@ from pydicom.fileset import FileSet
 
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box, Mpp
-from napari_xmag.slide.base import MppSource, NoteCode, Slide
+from napari_xmag.slide.base import MppSource, NoteCode
 from napari_xmag.slide.find import is_slide
 from napari_xmag.slide.open import list_images, open_slide
-from napari_xmag.slide.overview import read_overview
-from napari_xmag.slide.pyramid import dask_pyramid
 from tests.dicom_slides import TILE, jpeg2000_frame, to_ycbcr, write_dicom
 from tests.slide.test_scale import assert_in_place, marked, padded
 from tests.slides import Pixels, draw_section, shrink
@@ -162,14 +159,15 @@ def test_companions_are_sought_beside_a_link_s_target(tmp_path: Path) -> None:
     np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
 
 
-@pytest.mark.parametrize("how", ["full", "sparse", "files"])
+@pytest.mark.parametrize("how", ["full", "sparse", "shared", "origin", "frames"])
 def test_the_middle_focal_plane_is_read_and_said(tmp_path: Path, how: str) -> None:
     planes = [shade(40), PICTURE, shade(200)]
-    if how == "files":
-        for number, plane in enumerate(planes):
+    if how in ("shared", "origin", "frames"):
+        order = range(-(-WIDTH // TILE) * -(-HEIGHT // TILE)) if how == "frames" else None
+        for number, plane in zip((3, 1, 2), planes, strict=True):
             write_dicom(
-                tmp_path / f"{number}.dcm", [plane], kind="native",
-                change=lambda dataset, depth=number: _lift(dataset, depth),
+                tmp_path / f"{number}.dcm", [plane], kind="native", order=order,
+                change=lambda dataset, depth=number: _lift(dataset, depth % 3, how),
             )  # fmt: skip
     else:
         tiles = 3 * (-(-WIDTH // TILE) * -(-HEIGHT // TILE))
@@ -194,18 +192,17 @@ def test_a_file_that_shows_something_else_is_no_level(tmp_path: Path, stated: bo
     assert [note.code for note in slide.notes] == [NoteCode.LEVEL_LEFT_OUT]
 
 
-def _lift(dataset: Dataset, depth: int) -> None:
+def _lift(dataset: Dataset, depth: int, how: str) -> None:
+    """State the depth of a picture for all its frames, for itself, or for each frame."""
     position = Dataset()
     position.ZOffsetInSlideCoordinateSystem = f"{depth}"
-    dataset.SharedFunctionalGroupsSequence[0].PlanePositionSlideSequence = [position]
-
-
-def test_copies_of_a_level_are_named(tmp_path: Path) -> None:
-    for name in ("a.dcm", "b.dcm"):
-        write_dicom(tmp_path / name, [PICTURE], kind="native")
-    (note,) = open_slide(tmp_path).notes
-    assert note.code is NoteCode.LEVEL_LEFT_OUT
-    assert note.words.startswith("1 more of 700×600")
+    if how == "shared":
+        dataset.SharedFunctionalGroupsSequence[0].PlanePositionSlideSequence = [position]
+    elif how == "origin":
+        dataset.TotalPixelMatrixOriginSequence = [position]
+    else:
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            group.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = f"{depth}"
 
 
 def test_the_same_file_twice_is_one(tmp_path: Path) -> None:
@@ -225,165 +222,6 @@ def test_sparse_tiles_leave_glass_where_nothing_was_scanned(tmp_path: Path) -> N
     scanned = slide.scanned(WHOLE, 0)  # type: ignore[attr-defined]
     assert not scanned[:, TILE : 2 * TILE].any()
     assert scanned[:, :TILE].all()
-
-
-TILES = -(-WIDTH // TILE) * -(-HEIGHT // TILE)
-PARTS = ((0, 4), (4, 7), (7, TILES))
-
-
-def write_parts(
-    folder: Path,
-    *,
-    planes: Sequence[Pixels] = (PICTURE,),
-    parts: Sequence[tuple[int, int]] = PARTS,
-    sparse: bool = False,
-    change: Callable[[Dataset], None] = lambda dataset: None,
-) -> None:
-    """Write a concatenation of parts 1.dcm, 2.dcm, ... of these frames."""
-    for number, (start, stop) in enumerate(parts, 1):
-
-        def cut(
-            dataset: Dataset, number: int = number, start: int = start, stop: int = stop
-        ) -> None:
-            dataset.ConcatenationUID = "1.2.3.99"
-            dataset.InConcatenationNumber = number
-            dataset.InConcatenationTotalNumber = len(parts)
-            dataset.ConcatenationFrameOffsetNumber = start
-            size = TILE * TILE * 3
-            dataset.PixelData = dataset.PixelData[start * size : stop * size]
-            dataset.NumberOfFrames = stop - start
-            if sparse:
-                groups = dataset.PerFrameFunctionalGroupsSequence
-                dataset.PerFrameFunctionalGroupsSequence = groups[start:stop]
-            change(dataset)
-
-        write_dicom(
-            folder / f"{number}.dcm", planes, kind="native", change=cut,
-            order=range(len(planes) * TILES) if sparse else None,
-        )  # fmt: skip
-
-
-def test_a_concatenation_is_one_level(tmp_path: Path) -> None:
-    write_parts(tmp_path)
-    (tmp_path / "1.dcm").rename(tmp_path / "4.dcm")
-    slide = open_slide(tmp_path)
-    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
-    assert slide.notes == ()
-
-
-def assert_lost(slide: Slide, lost: Sequence[int]) -> None:
-    """Check that exactly these tiles cannot be read, that they are hatched and are no glass."""
-    shown = np.asarray(dask_pyramid(slide)[0])
-    unreadable = read_overview(slide).unreadable
-    for index in range(TILES):
-        y, x = (TILE * place for place in divmod(index, -(-WIDTH // TILE)))
-        box = Box(x, y, min(TILE, WIDTH - x), min(TILE, HEIGHT - y))
-        place = np.s_[y : y + TILE, x : x + TILE]
-        middle = tuple(int((a + b / 2) / 16) for a, b in ((y, box.height), (x, box.width)))
-        assert unreadable[middle] or index not in lost
-        if index not in lost:
-            np.testing.assert_array_equal(slide.read(box, 0), PICTURE[place])
-            continue
-        with pytest.raises(TileReadError):
-            slide.read(box, 0)
-        assert {tuple(c) for c in shown[place].reshape(-1, 3).tolist()} == {(120,) * 3, (200,) * 3}
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_missing_part_is_named_and_never_glass(tmp_path: Path, number: int, sparse: bool) -> None:
-    write_parts(tmp_path, sparse=sparse)
-    (tmp_path / f"{number}.dcm").unlink()
-    slide = open_slide(tmp_path)
-    (note,) = slide.notes
-    assert note.code is NoteCode.DAMAGED
-    assert f"part {number} of 3 is missing" in note.words
-    lost = range(*PARTS[number - 1])
-    assert f"{100 * len(lost) / TILES:.2g} % of the slide" in note.words
-    assert_lost(slide, lost)
-
-
-def test_a_frame_too_few_is_lost(tmp_path: Path) -> None:
-    def change(dataset: Dataset) -> None:
-        dataset.NumberOfFrames = TILES - 2
-        dataset.PixelData = dataset.PixelData[: (TILES - 2) * TILE * TILE * 3]
-
-    path = write_dicom(tmp_path / "a.dcm", [PICTURE], kind="native", change=change)
-    slide = open_slide(path)
-    (note,) = slide.notes
-    assert note.code is NoteCode.DAMAGED
-    assert f"{TILES - 2} of the {TILES} frames" in note.words
-    assert_lost(slide, (TILES - 2, TILES - 1))
-
-
-def test_a_part_missing_before_one_that_does_not_state_its_place_is_refused(
-    tmp_path: Path,
-) -> None:
-    write_parts(tmp_path, change=lambda dataset: delattr(dataset, "ConcatenationFrameOffsetNumber"))
-    np.testing.assert_array_equal(open_slide(tmp_path).read(WHOLE, 0), PICTURE)
-    (tmp_path / "2.dcm").unlink()
-    with pytest.raises(SlideOpenError, match="part 2 missing"):
-        open_slide(tmp_path)
-
-
-PLANES = [(TILES * plane, TILES * (plane + 1)) for plane in range(3)]
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_the_middle_plane_is_read_where_the_last_is_missing(tmp_path: Path, sparse: bool) -> None:
-    planes = (shade(40), PICTURE, shade(200))
-    write_parts(tmp_path, planes=planes, parts=PLANES, sparse=sparse)
-    (tmp_path / "3.dcm").unlink()
-    slide = open_slide(tmp_path)
-    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
-    assert "part 3 of 3 is missing" in " ".join(note.words for note in slide.notes)
-
-
-def test_a_neighbour_is_read_where_the_middle_plane_is_missing(tmp_path: Path) -> None:
-    write_parts(tmp_path, planes=(PICTURE, shade(40), shade(200)), parts=PLANES)
-    (tmp_path / "2.dcm").unlink()
-    slide = open_slide(tmp_path)
-    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
-    words = " ".join(note.words for note in slide.notes)
-    assert "part 2 of 3 is missing" in words
-    assert "only number 1 is read" in words
-
-
-def test_two_frames_at_one_place_are_refused(tmp_path: Path) -> None:
-    def change(dataset: Dataset) -> None:
-        for number, item in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-            light = Dataset()
-            light.OpticalPathIdentifier = str(number // TILES)
-            item.OpticalPathIdentificationSequence = [light]
-            item.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = "0"
-
-    order = range(2 * TILES)
-    path = write_dicom(
-        tmp_path / "a.dcm", [PICTURE, OTHER], kind="native", order=order, change=change
-    )
-    with pytest.raises(SlideOpenError, match="2 optical paths"):
-        open_slide(path)
-
-
-def test_a_second_optical_path_is_no_focal_plane(tmp_path: Path) -> None:
-    def change(dataset: Dataset) -> None:
-        dataset.TotalPixelMatrixFocalPlanes = 1
-        dataset.OpticalPathSequence = [dataset.OpticalPathSequence[0], Dataset()]
-
-    path = write_dicom(tmp_path / "a.dcm", [PICTURE, OTHER], kind="native", change=change)
-    with pytest.raises(SlideOpenError, match="2 optical paths"):
-        open_slide(path)
-
-
-def test_a_picture_that_cannot_be_shown_is_named_beside_others(tmp_path: Path) -> None:
-    write_dicom(tmp_path / "a.dcm", [PICTURE], kind="native")
-    write_dicom(
-        tmp_path / "b.dcm", [OTHER], kind="native", series="1.2.3.2",
-        change=lambda dataset: setattr(dataset, "NumberOfOpticalPaths", 4),
-    )  # fmt: skip
-    (note,) = open_slide(tmp_path).notes
-    assert note.code is NoteCode.PICTURE_LEFT_OUT
-    assert "4 optical paths" in note.words
 
 
 @pytest.mark.parametrize("photometric", ["YBR_ICT", "YBR_RCT", "YBR_FULL_422", "YBR_FULL", "RGB"])

@@ -1,0 +1,148 @@
+"""Which files of a DICOM series are one slide, and which are several."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+
+from napari_xmag.errors import SlideOpenError
+from napari_xmag.geometry import Box
+from napari_xmag.slide.base import NoteCode
+from napari_xmag.slide.find import find_slides
+from napari_xmag.slide.fingerprint import slide_fingerprint
+from napari_xmag.slide.open import list_images, open_slide
+from tests.dicom_slides import write_dicom
+from tests.slide.test_dicom import HEIGHT, OTHER, PICTURE, WHOLE, WIDTH
+from tests.slides import Pixels, shrink
+
+
+def at(x: float, y: float, z: float | None = None) -> Callable[[Dataset], None]:
+    """Return a change that states where a picture lies on the glass, in mm and µm."""
+
+    def change(dataset: Dataset) -> None:
+        origin = Dataset()
+        origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem = (
+            f"{x}",
+            f"{y}",
+        )
+        if z is not None:
+            origin.ZOffsetInSlideCoordinateSystem = f"{z}"
+        dataset.TotalPixelMatrixOriginSequence = [origin]
+
+    return change
+
+
+def assert_apart(folder: Path, pictures: dict[str, Pixels], levels: int = 1) -> None:
+    """Check that a folder holds these pictures, by number and by the name of a file."""
+    images = list_images(folder)
+    assert [(i.width, i.height) for i in images] == [p.shape[1::-1] for p in pictures.values()]
+    marks = set()
+    for number, (name, picture) in enumerate(pictures.items(), 1):
+        for slide in (open_slide(folder, image=number), open_slide(folder / name)):
+            box = Box(0, 0, picture.shape[1], picture.shape[0])
+            np.testing.assert_array_equal(slide.read(box, 0), picture)
+            assert len(slide.levels) == levels
+            assert slide.notes == ()
+            marks.add(slide_fingerprint(slide.path, slide.image.index))
+    assert len(marks) == len(pictures)
+
+
+@pytest.mark.parametrize("place", [None, (20.0, 15.0)])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_pictures_of_one_size_in_a_series_are_slides_of_their_own(
+    tmp_path: Path, levels: int, place: tuple[float, float] | None
+) -> None:
+    for name, picture in (("a", PICTURE), ("b", OTHER)):
+        where = at(10, 5) if name == "a" or place is None else at(*place)
+        change = where if place else lambda dataset: None
+        for factor in (1, 2)[:levels]:
+            # the coarse levels come in the other order
+            pixels = shrink(picture, factor) if factor > 1 else picture
+            path = tmp_path / (f"{name}.dcm" if factor == 1 else f"{'zy'['ab'.index(name)]}.dcm")
+            write_dicom(path, [pixels], kind="native", mpp=0.5 * factor, change=change)
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": OTHER}, levels)
+    if levels > 1:
+        np.testing.assert_array_equal(open_slide(tmp_path / "z.dcm").read(WHOLE, 0), PICTURE)
+        np.testing.assert_array_equal(open_slide(tmp_path / "y.dcm").read(WHOLE, 0), OTHER)
+
+
+def test_a_search_takes_each_picture_of_a_series(tmp_path: Path) -> None:
+    for name, picture in (("a", PICTURE), ("b", OTHER)):
+        write_dicom(tmp_path / f"{name}.dcm", [picture], kind="native")
+    assert find_slides([tmp_path]).slides == (tmp_path,)
+    (tmp_path / "other.svs").touch()
+    names = [path.name for path in find_slides([tmp_path]).slides]
+    assert names == ["a.dcm", "b.dcm", "other.svs"]
+
+
+def test_two_exports_of_one_picture_are_two(tmp_path: Path) -> None:
+    for name in ("a.dcm", "b.dcm"):
+        write_dicom(tmp_path / name, [PICTURE], kind="native")
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": PICTURE})
+
+
+def test_a_smaller_region_of_the_same_pixels_is_a_slide_of_its_own(tmp_path: Path) -> None:
+    part = np.ascontiguousarray(OTHER[:300, :350])
+    write_dicom(tmp_path / "a.dcm", [part], kind="native")
+    write_dicom(tmp_path / "b.dcm", [PICTURE], kind="native")
+    assert_apart(tmp_path, {"a.dcm": part, "b.dcm": PICTURE})
+
+
+def test_a_region_elsewhere_is_no_level(tmp_path: Path) -> None:
+    small = shrink(OTHER, 2)
+    write_dicom(tmp_path / "a.dcm", [PICTURE], kind="native", change=at(1, 1))
+    write_dicom(tmp_path / "b.dcm", [small], kind="native", mpp=1.0, change=at(20, 15))
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": small})
+
+
+@pytest.mark.parametrize("wrong", ["spacing", "origin"])
+def test_a_level_that_states_a_wrong_place_is_known_by_its_pixels(
+    tmp_path: Path, wrong: str
+) -> None:
+    write_dicom(tmp_path / "a.dcm", [PICTURE], kind="native", change=at(1, 1))
+    write_dicom(
+        tmp_path / "b.dcm", [shrink(PICTURE, 2)], kind="native",
+        mpp=0.5 if wrong == "spacing" else 1.0,
+        change=at(20, 15) if wrong == "origin" else at(1, 1),
+    )  # fmt: skip
+    slide = open_slide(tmp_path)
+    assert len(slide.images) == 1
+    assert [level.downsample for level in slide.levels] == [1, 2]
+
+
+def test_a_file_that_is_left_out_does_not_open_another(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "a.dcm", [PICTURE], kind="native")
+    write_dicom(tmp_path / "b.dcm", [shrink(OTHER, 2)], kind="native", mpp=1.0)
+    (note,) = open_slide(tmp_path / "a.dcm").notes
+    assert note.code is NoteCode.LEVEL_LEFT_OUT
+    with pytest.raises(SlideOpenError, match="350×300"):
+        open_slide(tmp_path / "b.dcm")
+
+
+def test_a_second_file_of_one_level_that_shows_something_else_is_no_copy(tmp_path: Path) -> None:
+    small = shrink(OTHER, 2)
+    write_dicom(tmp_path / "c.dcm", [PICTURE], kind="native")
+    write_dicom(tmp_path / "d.dcm", [shrink(PICTURE, 2)], kind="native", mpp=1.0)
+    write_dicom(tmp_path / "b.dcm", [small], kind="native", mpp=1.0)
+    assert [(image.width, image.height) for image in list_images(tmp_path)] == [
+        (350, 300),
+        (WIDTH, HEIGHT),
+    ]
+    assert len(open_slide(tmp_path / "c.dcm").levels) == 2
+    np.testing.assert_array_equal(
+        open_slide(tmp_path / "b.dcm").read(Box(0, 0, 350, 300), 0), small
+    )
+
+
+def test_levels_of_few_pixels_need_no_note(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (600, 700, 3), np.uint8)
+    write_dicom(tmp_path / "a.dcm", [PICTURE], kind="native")
+    for factor in (64, 128):
+        pixels = noise[: HEIGHT // factor, : WIDTH // factor]
+        write_dicom(tmp_path / f"{factor}.dcm", [pixels], kind="native", mpp=0.5 * factor)
+    slide = open_slide(tmp_path)
+    assert len(slide.images) == 1
+    assert slide.notes == ()
+    np.testing.assert_array_equal(open_slide(tmp_path / "128.dcm").read(WHOLE, 0), PICTURE)
