@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from itertools import chain, count
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.files import json_text, parse_json
 
 PREFIX = "XMAG "
 """How the keys of our metadata begin."""
@@ -12,7 +14,10 @@ PREFIX = "XMAG "
 _PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE = (
     f"{PREFIX}{name}" for name in ("prediction", "model", "warnings", "analyzed", "notice")
 )
-_OWN = {_PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE}
+_CLASSES = f"{PREFIX}classes"
+"""Lists the probabilities that we wrote, as JSON: what else begins like our keys is the user's."""
+
+_OWN = {_PREDICTION, _MODEL, _WARNINGS, _DATE, _NOTICE, _CLASSES}
 _SHARE = re.compile(r"[01]\.\d{3}")
 _LINE = "XMAG: "
 _FAILURE = "The analysis failed"
@@ -53,18 +58,56 @@ def _class_key(name: str) -> str:
     return f"{PREFIX}class {name}" if key in _OWN else key
 
 
-def with_metadata(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+def with_metadata(
+    old: Mapping[str, str], new: Mapping[str, str], description: str = ""
+) -> dict[str, str]:
     """Return the metadata of an image with our keys replaced: none of an earlier run is left.
 
-    Keys of the user's that begin like ours stay: ours are the named ones, and those of classes,
-    whose values are probabilities as we write them.
+    Keys of the user's that begin like ours stay. Ours are the named ones, and those of classes that
+    we have listed with these values; a class whose key the user has taken gets another.
+
+    Parameters
+    ----------
+    description
+        Of the image: our line in it proves what an earlier version wrote, which listed nothing.
     """
-    own = {key: value for key, value in old.items() if not _is_ours(key, str(value))}
-    return {**own, **new}
+    ours = _own_keys(old, description)
+    kept = {key: value for key, value in old.items() if key not in ours}
+    named = {key: value for key, value in new.items() if key in _OWN}
+    shares = {_free_key(key, kept): value for key, value in new.items() if key not in _OWN}
+    listed = {_CLASSES: json_text(shares, compact=True)} if shares else {}
+    return {**kept, **named, **shares, **listed}
 
 
-def _is_ours(key: str, value: str) -> bool:
-    return key in _OWN or (key.startswith(PREFIX) and _SHARE.fullmatch(value) is not None)
+def _own_keys(old: Mapping[str, str], description: str) -> set[str]:
+    if _CLASSES in old:
+        listed = _listed(str(old[_CLASSES]))
+        return _OWN | {key for key, value in old.items() if listed.get(key) == value}
+    return _OWN | {key for key, value in old.items() if _was_ours(key, value, old, description)}
+
+
+def _listed(text: str) -> Mapping[str, object]:
+    try:
+        listed = parse_json(text)
+    except ValueError:  # somebody has changed it: it proves nothing
+        return {}
+    return listed if isinstance(listed, dict) else {}
+
+
+def _was_ours(key: str, value: object, old: Mapping[str, str], description: str) -> bool:
+    """Return whether a version that listed nothing wrote it: it named the class elsewhere, too."""
+    if not key.startswith(PREFIX) or _SHARE.fullmatch(str(value)) is None:
+        return False
+    name = key.removeprefix(PREFIX).removeprefix("class ")
+    lines = [line for line in description.split("\n") if _is_our_line(line)]
+    said = any(f"{start}{name} {value}" in line for line in lines for start in ("(", ", "))
+    return said or old.get(_PREDICTION) == name
+
+
+def _free_key(key: str, taken: Mapping[str, str]) -> str:
+    name = key.removeprefix(PREFIX).removeprefix("class ")
+    more = (f"{PREFIX}class {name}{'' if number == 1 else f' {number}'}" for number in count(1))
+    return next(free for free in chain((key,), more) if free not in taken)
 
 
 def image_description(result: SlideResult) -> str:

@@ -73,13 +73,12 @@ def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path | None:
     for item in _images(content):
         note = notes.get(str(item.get("entryID")))
         if note is not None:
-            item["metadata"] = with_metadata(item.get("metadata") or {}, note.metadata)
-            item["description"] = with_description(
-                str(item.get("description") or ""), note.description
-            )
+            _note(item, note)
     if content == before:
         return None
-    backup = project.path.with_name(project.path.name + BACKUP_SUFFIX)
+    # of a linked project, beside the file itself
+    real = project.path.resolve()
+    backup = real.with_name(real.name + BACKUP_SUFFIX)
     if not _keeps(backup, before):
         with whole_file(backup) as part:
             part.write_bytes(raw)
@@ -109,9 +108,14 @@ def _keeps(backup: Path, content: Mapping[str, Any]) -> bool:
 def _without_notes(content: Mapping[str, Any]) -> Mapping[str, Any]:
     bare = copy.deepcopy(content)
     for item in _images(bare):
-        item["metadata"] = with_metadata(item.get("metadata") or {}, {})
-        item["description"] = with_description(str(item.get("description") or ""), "")
+        _note(item, EntryNote({}, ""))
     return bare
+
+
+def _note(item: dict[str, Any], note: EntryNote) -> None:
+    before = str(item.get("description") or "")
+    item["metadata"] = with_metadata(item.get("metadata") or {}, note.metadata, before)
+    item["description"] = with_description(before, note.description)
 
 
 def _replace(project: Project, content: Mapping[str, Any]) -> None:

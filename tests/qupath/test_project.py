@@ -45,7 +45,9 @@ def project(tmp_path: Path, pyramid_slide: Path, bounds_slide: Path) -> Project:
             "label": " Malignant",
             "patient": "P1",
             "XMAG stroma": "0.900",
+            "XMAG classes": '{"XMAG stroma": "0.900", "XMAG label": "B"}',
             "XMAG label": "A",
+            "XMAG share": "0.500",
         },
         description="free text\nsecond line",
     )
@@ -238,7 +240,7 @@ def test_accents_of_a_moved_project(on_disk: str, in_project: str, tmp_path: Pat
 
 
 def test_a_key_that_no_image_has(project: Project) -> None:
-    with pytest.raises(CohortError, match=r"diagnosis.*XMAG label, XMAG stroma, label, patient"):
+    with pytest.raises(CohortError, match=r"diagnosis.*XMAG label, XMAG share, .* patient"):
         read_project_cohort(project.path, label_key="diagnosis")
 
 
@@ -267,8 +269,9 @@ def test_only_metadata_and_description_change(project: Project) -> None:
     assert json.loads(backup.read_text()) == before
     image = after["images"][0]
     # the user's stays, what an earlier run left is gone
-    expected = {"label": " Malignant", "patient": "P1", "XMAG label": "A", **NOTE.metadata}
-    assert image["metadata"] == expected
+    mine = {"label": " Malignant", "patient": "P1", "XMAG label": "A", "XMAG share": "0.500"}
+    listed = {"XMAG classes": '{"XMAG malignant":"0.980"}'}
+    assert image["metadata"] == {**mine, **NOTE.metadata, **listed}
     assert image["description"] == f"free text\nsecond line\n{NOTE.description}"
     for changed in (before["images"][0], image):
         del changed["metadata"], changed["description"]
@@ -331,6 +334,25 @@ def test_a_failure_takes_the_place_of_an_earlier_answer() -> None:
     assert "malignant" not in with_description(NOTE.description, note.description)
 
 
+def test_a_key_of_the_users_stays_whatever_its_value() -> None:
+    mine = {"XMAG quality": "0.500", "XMAG benign": "1.000", "XMAG class benign": "0.250"}
+    first = with_metadata(mine, {"XMAG prediction": "benign", "XMAG benign": "0.900"})
+    assert first == first | mine | {"XMAG class benign 2": "0.900"}
+    # another model with other classes; what the user wrote over a value of ours is theirs
+    second = with_metadata(first, {"XMAG prediction": "a", "XMAG a": "0.600", "XMAG b": "0.400"})
+    assert set(second) == {*mine, "XMAG prediction", "XMAG a", "XMAG b", "XMAG classes"}
+    theirs = with_metadata({**second, "XMAG a": "0.700"}, {"XMAG prediction": "c"})
+    assert theirs == {**mine, "XMAG a": "0.700", "XMAG prediction": "c"}
+    broken = with_metadata({"XMAG classes": "[", "XMAG a": "0.700"}, {})
+    assert broken == {"XMAG a": "0.700"}
+
+
+def test_what_a_version_that_listed_nothing_wrote_goes() -> None:
+    line = image_description(make_result())
+    old = {**image_metadata(make_result()), "XMAG quality": "0.500"}
+    assert with_metadata(old, {}, f"mine\n{line}") == {"XMAG quality": "0.500"}
+
+
 @pytest.mark.parametrize(
     "old", ["", "\n\nmine", "mine\n\n", "a\r\nb\r\n", "a\fb\u2028c", "XMAG: my own words", " XMAG "]
 )
@@ -374,6 +396,8 @@ def test_half_characters_are_written_back(project: Project) -> None:
 def test_a_linked_project_stays_a_link(project: Project, tmp_path: Path) -> None:
     link = tmp_path / "project.qpproj"
     link.symlink_to(project.path)
-    write_back(read_project(link), {"1": NOTE})
+    backup = write_back(read_project(link), {"1": NOTE})
     assert link.is_symlink()
+    assert backup == project.path.with_name("project.qpproj.backup")
+    assert backup.is_file()
     assert "XMAG prediction" in read_project(project.path).entries[0].metadata

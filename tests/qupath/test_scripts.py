@@ -34,8 +34,15 @@ RECLASSIFIED = annotation(polygon(square(0, 0, 50)), "Tumor", name="XMAG hotspot
 BUILDER = {"builderType": "uri", "uri": "file:/slides/a.svs", "args": [], "metadata": {"width": 9}}
 NEW_NAMES = ["XMAG patch 0, 0", "XMAG hotspot 1"]
 OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 9"]
-MINE = {"label": "Benign", "XMAG label": "A"}
-STALE = {**MINE, "XMAG prediction": "benign", "XMAG stroma": "0.900"}
+MINE = {"label": "Benign", "XMAG label": "A", "XMAG share": "0.500"}
+STALE = {
+    **MINE,
+    "XMAG prediction": "benign",
+    "XMAG stroma": "0.900",
+    "XMAG classes": '{"XMAG stroma":"0.900"}',
+}
+UNLISTED = {"XMAG share": "0.500", "XMAG prediction": "stroma", "XMAG stroma": "0.800"}
+UNLISTED |= {"XMAG benign": "0.900"}
 WORDS = "\nmy words\r\nXMAG: and mine\n"
 NOTICE = "Research use only. Not for diagnosis."
 
@@ -100,6 +107,8 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Scenarios:
     plan.add("menu", "succeed", thread="window")
     plan.add("editor", "succeed")
     plan.add("project", "succeed", shown=False)
+    plan.add("taken", "succeed", metadata={"XMAG benign": "0.500", "XMAG stroma": "0.200"})
+    plan.add("before lists", "succeed", metadata=UNLISTED)
     plan.add("headless", "succeed", shown=False, window=False, project=None)
     plan.add("regions", "succeed", selected=[USERS_OWN[0], USERS_OWN[1], annotation({})])
     plan.add("own class", "succeed", selected=[USERS_OWN[2], EARLIER[1]])
@@ -156,6 +165,7 @@ def names(outcome: dict[str, Any]) -> list[str]:
 def test_success(played: dict[str, Any], scenarios: Scenarios, name: str) -> None:
     outcome = played[name]
     assert outcome["thrown"] is None
+    assert json.loads(outcome["metadata"].pop("XMAG classes")) == {"XMAG benign": "0.100"}
     # the user's own stays, what an earlier run left is replaced
     assert names(outcome) == [*OWN_NAMES, *NEW_NAMES]
     assert outcome["keptChildren"]
@@ -175,6 +185,16 @@ def test_success(played: dict[str, Any], scenarios: Scenarios, name: str) -> Non
     assert request["arguments"][request["arguments"].index("--progress") + 1] == "json"
     out = Path(request["arguments"][request["arguments"].index("--out") + 1])
     assert out == scenarios.folder / name / "xmag"
+
+
+def test_a_key_is_ours_only_where_that_is_proven(played: dict[str, Any]) -> None:
+    taken = played["taken"]["metadata"]
+    mine = {"XMAG benign": "0.500", "XMAG stroma": "0.200"}
+    assert taken == taken | mine | {"XMAG class benign": "0.100"}
+    # a version that listed nothing named its classes in prediction and description
+    unlisted = played["before lists"]["metadata"]
+    assert unlisted == unlisted | {"XMAG share": "0.500", "XMAG benign": "0.100"}
+    assert "XMAG stroma" not in unlisted
 
 
 @pytest.mark.parametrize("name", ["menu", "editor"])

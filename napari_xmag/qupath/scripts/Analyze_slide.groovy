@@ -451,9 +451,10 @@ void note(imageData, project, Map metadata, String line) {
     else imageData.removeProperty('XMAG')
     def entry = project?.getEntry(imageData)
     if (entry == null) return
-    def earlier = new ArrayList(entry.getMetadataKeys()).findAll { isOurKey(it, entry.getMetadataValue(it)) }
-    earlier.each { entry.removeMetadataValue(it) }
-    metadata.each { key, value -> entry.putMetadataValue(key, value) }
+    def old = new ArrayList(entry.getMetadataKeys()).collectEntries { [it, entry.getMetadataValue(it)] }
+    def ours = ownKeys(old, entry.getDescription() ?: '')
+    ours.each { entry.removeMetadataValue(it) }
+    withList(metadata, old.keySet() - ours).each { key, value -> entry.putMetadataValue(key, value) }
     // blank lines at the end are the person's too
     def lines = entry.getDescription() ? entry.getDescription().split('\n', -1).toList() : []
     def own = lines.findAll { !isOurLine(it) }
@@ -461,12 +462,41 @@ void note(imageData, project, Map metadata, String line) {
     project.syncChanges()
 }
 
-// The three rules below are those of the command line, which writes into closed projects.
+// The rules below are those of the command line, which writes into closed projects.
 
-/** Say whether a key is ours: a named one, or that of a class, whose value is a probability. */
-boolean isOurKey(String key, value) {
-    def named = ['prediction', 'model', 'warnings', 'analyzed', 'notice'].any { key == "XMAG ${it}".toString() }
-    named || (key.startsWith('XMAG ') && value ==~ /[01]\.\d{3}/)
+/** Say whether a key is one of those that are always ours. */
+boolean isNamed(String key) {
+    ['prediction', 'model', 'warnings', 'analyzed', 'notice', 'classes'].any { key == "XMAG ${it}".toString() }
+}
+
+/** Return the keys that are ours: the named ones, and those of classes that are listed with their values. */
+Set ownKeys(Map old, String description) {
+    def listed = 'XMAG classes' in old ? (readJson(old['XMAG classes'].toString()) ?: [:]) : null
+    old.findAll { key, value ->
+        isNamed(key) || (listed != null ? listed[key] == value : wasOurs(key, value, old, description))
+    }.keySet()
+}
+
+/** Say whether a version that listed nothing wrote a key: it named the class elsewhere, too. */
+boolean wasOurs(String key, value, Map old, String description) {
+    if (!key.startsWith('XMAG ') || !(value ==~ /[01]\.\d{3}/)) return false
+    def name = key.substring('XMAG '.length()) - ~/^class /
+    def lines = description.split('\n', -1).findAll { isOurLine(it) }
+    lines.any { it.contains("(${name} ${value}") || it.contains(", ${name} ${value}") } || old['XMAG prediction'] == name
+}
+
+/** Return what is written: a class whose key the person has taken gets another, and all are listed. */
+Map withList(Map metadata, Set taken) {
+    def classes = metadata.findAll { !isNamed(it.key) }.collectEntries { [freeKey(it.key, taken), it.value] }
+    def named = metadata.findAll { isNamed(it.key) }
+    classes ? named + classes + ['XMAG classes': JsonOutput.toJson(classes)] : named
+}
+
+String freeKey(String key, Set taken) {
+    def name = key.substring('XMAG '.length()) - ~/^class /
+    def free = key
+    for (int number = 1; free in taken; number++) free = "XMAG class ${name}${number == 1 ? '' : ' ' + number}".toString()
+    free
 }
 
 boolean isOurLine(String line) { line.startsWith('XMAG: ') && (line - ~/\r+$/).endsWith(NOTICE) }
