@@ -42,6 +42,7 @@ class NoteCode(StrEnum):
     DAMAGED = "damaged"
     ORIENTATION = "orientation"
     COLORS = "colors"
+    DESCRIPTION = "description"
 
 
 @dataclass(frozen=True, slots=True)

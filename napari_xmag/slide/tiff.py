@@ -10,7 +10,7 @@ import tifffile
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.agreement import comparison
-from napari_xmag.slide.base import MppSource, SlideImage
+from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.images import choose_image, damage_note, image_notes, orientation_note
@@ -64,6 +64,7 @@ class TiffSlide(SegmentSlide):
         self.notes = (
             *image_notes(self.images, self.image, image),
             *found.notes,
+            *([SlideNote(NoteCode.DESCRIPTION, picture.remark)] if picture.remark else ()),
             *pyramid.notes,
             *turned,
             *color_notes,

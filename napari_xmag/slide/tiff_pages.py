@@ -64,7 +64,7 @@ def _plain_pictures(pages: Iterable[Any], path: Path) -> Iterator[TiffPicture]:
     pictures: list[TiffPicture] = []
     early: list[Any] = []
     for page in pages:
-        if page.subfiletype & _MASK:
+        if is_mask(page):
             continue
         main = pictures[-1] if pictures else None
         if page.is_reduced and main is None:
@@ -72,15 +72,15 @@ def _plain_pictures(pages: Iterable[Any], path: Path) -> Iterator[TiffPicture]:
         elif page.is_reduced and main is not None and _may_be_reduced(page, main):
             _add_reduced(page, main)
         else:
-            pictures.append(_page_picture(page))
+            pictures.append(page_picture(page))
     if not pictures:
-        pictures, early = [_page_picture(page) for page in early], []
+        pictures, early = [page_picture(page) for page in early], []
     apart: list[TiffPicture] = []
     for page in early:
         if _may_be_reduced(page, pictures[0]):
             _add_reduced(page, pictures[0])
         else:
-            apart.append(_page_picture(page))
+            apart.append(page_picture(page))
     pictures = join_levels([*apart, *pictures], path)
     largest = max((p.area for p in pictures if p.page.is_tiled), default=0)
     for picture in pictures:
@@ -99,16 +99,16 @@ def join_levels(pictures: Iterable[TiffPicture], path: Path) -> list[TiffPicture
         last = joined[-1] if joined else None
         if last is None or last.problem or picture.problem:
             joined.append(picture)
-        elif _is_plain_level(picture, last, path):
+        elif is_plain_level(picture, last, path):
             last.levels.extend(picture.levels)
         else:
-            while joined and _is_plain_level(joined[-1], picture, path):
+            while joined and is_plain_level(joined[-1], picture, path):
                 picture.levels.extend(joined.pop().levels)
             joined.append(picture)
     return joined
 
 
-def _is_plain_level(picture: TiffPicture, main: TiffPicture, path: Path) -> bool:
+def is_plain_level(picture: TiffPicture, main: TiffPicture, path: Path) -> bool:
     """Return whether a picture, which may not be a thumbnail, is a level of another."""
     if picture.problem or main.problem:
         return False
@@ -117,7 +117,13 @@ def _is_plain_level(picture: TiffPicture, main: TiffPicture, path: Path) -> bool
     return is_level_of(picture.levels[0], main, path)
 
 
-def _page_picture(page: Any) -> TiffPicture:
+def is_mask(page: Any) -> bool:
+    """Return whether a page is marked as one that says where another is transparent."""
+    return bool(page.subfiletype & _MASK)
+
+
+def page_picture(page: Any) -> TiffPicture:
+    """Return what a page shows, with the levels that lie below it."""
     levels = [TiffLevel([page]), *(TiffLevel([level.aspage()]) for level in page.pages or ())]
     statements = statements_of_page(page)
     return TiffPicture(page_name(page), levels, statements, problem=page_problem(page))

@@ -71,6 +71,8 @@ class TiffPicture:
         Why it is no slide; empty when it is one.
     aside
         Whether its size and the way it is stored are those of a label or thumbnail.
+    remark
+        What must be said where it is shown; empty where nothing must.
     """
 
     name: str
@@ -80,6 +82,7 @@ class TiffPicture:
     objective: float | None = None
     problem: str = ""
     aside: bool = False
+    remark: str = ""
 
     @property
     def page(self) -> Any:

@@ -12,6 +12,7 @@ from napari_xmag.slide.base import NoteCode, SlideNote
 from napari_xmag.slide.tiff_pages import ASIDE, page_pictures
 from napari_xmag.slide.tiff_picture import TiffPicture, tile_size
 from napari_xmag.slide.tiff_series import series_pictures
+from napari_xmag.slide.tiff_undescribed import UNDESCRIBED
 
 # A picture that is called a label or an overview, among other words, is one where it has less than
 # this share of the largest, or pixels so much coarser.
@@ -67,16 +68,19 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> SlidePict
         for picture in found
         if not _is_among(picture, kept) and not ASIDE.search(picture.name)
     ]
-    return SlidePictures(kept, tuple(notes))
+    return SlidePictures(kept, tuple(dict.fromkeys(notes)))
 
 
 def _all_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[TiffPicture]:
     described = file.is_ome or file.is_imagej or file.is_shaped or file.is_scn
-    found = list(series_pictures(file, path)) if described else []
+    found = list(series_pictures(file, path, pages)) if described else []
     if found:
         return found
     own = [file.pages[index].aspage() for index in range(pages)]
-    return list(page_pictures(own, path, aperio=file.is_svs))
+    pictures = list(page_pictures(own, path, aperio=file.is_svs))
+    for picture in pictures:
+        picture.remark = UNDESCRIBED if file.is_ome else ""
+    return pictures
 
 
 def _is_among(picture: TiffPicture, pictures: Iterable[TiffPicture]) -> bool:

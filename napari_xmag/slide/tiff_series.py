@@ -1,5 +1,6 @@
 """Pictures of TIFFs that describe their pages: OME-TIFF, ImageJ, Leica SCN, tifffile's own."""
 
+import logging
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from napari_xmag.slide.agreement import shows_same
 from napari_xmag.slide.base import MppSource
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
+from napari_xmag.slide.segments import DECODE_ERRORS
 from napari_xmag.slide.tiff_pages import join_levels
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
 from napari_xmag.slide.tiff_statements import (
@@ -22,7 +24,11 @@ from napari_xmag.slide.tiff_statements import (
     statements_of_ome,
     statements_of_page,
 )
+from napari_xmag.slide.tiff_undescribed import UNDESCRIBED, with_undescribed
 
+_log = logging.getLogger(__name__)
+
+_ELSEWHERE = "a picture that is missing, or lies in another file"
 _AXES = {"C": "channels", "T": "time points"}
 # Axes that only say that there are several pictures.
 _UNNAMED_AXES = frozenset("QIRP")
@@ -30,15 +36,34 @@ _UNNAMED_AXES = frozenset("QIRP")
 _MACRO_POWER = 2.0
 
 
-def series_pictures(file: tifffile.TiffFile, path: Path) -> Iterator[TiffPicture]:
-    """Yield the pictures of a TIFF that describes its pages."""
-    series = file.series
+def series_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> Iterator[TiffPicture]:
+    """Yield the pictures of a TIFF that describes its pages.
+
+    Parameters
+    ----------
+    pages
+        How many pages of the file can be read.
+    """
+    series = _described_series(file)
     if file.is_ome:
-        yield from _ome_pictures(file, series, path)
+        found = list(_ome_pictures(file, series, path))
+        described = {page for item in series for page in _own_pages(item)}
+        own = [file.pages[index].aspage() for index in range(pages)]
+        if found:  # else the pages speak for themselves
+            yield from with_undescribed(found, described, own, path)
     elif file.is_scn:
         yield from _scn_pictures(file, series)
     else:
         yield from _plain_series(series, path)
+
+
+def _described_series(file: tifffile.TiffFile) -> Sequence[Any]:
+    try:
+        found: Sequence[Any] = file.series
+        return found
+    except DECODE_ERRORS as error:
+        _log.warning("The pages of %s are described wrongly: %s", file.filename, error)
+        return ()
 
 
 def _plain_series(series: Sequence[Any], path: Path) -> list[TiffPicture]:
@@ -58,8 +83,14 @@ def _ome_pictures(
 ) -> Iterator[TiffPicture]:
     """Yield pictures; an Image that is a coarser level of the one before becomes that."""
     last: TiffPicture | None = None
+    seen: set[int] = set()
     for item, pixels in zip(series, ome_pixels(file, series), strict=True):
+        pages = _own_pages(item)
+        if pages and pages <= seen:
+            continue  # described twice
+        seen |= pages
         for picture in _series_pictures(item, pixels):
+            picture.remark = "" if pixels is not None else UNDESCRIBED
             if last is not None and _add_resolution(picture, last, path):
                 continue
             if last is not None:
@@ -157,19 +188,32 @@ def _series_pictures(series: Any, pixels: PixelsElement | None) -> Iterator[Tiff
     sizes = dict(zip(series.axes, series.shape, strict=True))
     leading = [axis for axis in series.axes if axis not in "YXS" and sizes[axis] > 1]
     several = [axis for axis in leading if axis in _UNNAMED_AXES]
-    first = series.pages[0]
-    problem = _series_problem(series, sizes, leading, pixels)
+    first = next((page for page in series.pages if page is not None), None)
     if first is None or first.keyframe is None:
         return
+    problem = _series_problem(series, sizes, leading, pixels)
     statements = statements_of_page(first.keyframe) if pixels is None else []
     statements = statements or statements_of_ome(pixels, first.keyframe)
     for number in range(int(np.prod([sizes[axis] for axis in several]))):
         levels = [TiffLevel(_plane_pages(level, leading, sizes, number)) for level in series.levels]
-        if not problem and any(page is None for level in levels for page in level.pages):
-            problem = "pictures that lie in other files"
+        if not problem and not all(_is_of(p, series) for level in levels for p in level.pages):
+            problem = _ELSEWHERE
+        if levels[0].pages[0] is None:  # the picture is known by what there is of it
+            levels = [TiffLevel([first])]
         name = str(series.name or "")
         planes = sizes.get("Z", 1)
         yield TiffPicture(name, levels, statements, planes, problem=problem)
+
+
+def _own_pages(series: Any) -> set[int]:
+    """Return the numbers of the pages of a series; none where all but one page are missing."""
+    own = {page.index for page in series.pages if _is_of(page, series)}
+    return own if len(own) > 1 or len(own) == len(series.pages) else set()
+
+
+def _is_of(page: Any, series: Any) -> bool:
+    """Return whether a page is there, and in the file itself."""
+    return page is not None and page.parent is series.parent
 
 
 def _plane_pages(level: Any, leading: list[str], sizes: dict[str, int], number: int) -> list[Any]:
@@ -199,7 +243,7 @@ def _series_problem(
     """Return why a series is no slide, or an empty text."""
     first = series.pages[0]
     if first is None:
-        return "pictures that lie in other files"
+        return _ELSEWHERE
     others = [axis for axis in leading if axis != "Z" and axis not in _UNNAMED_AXES]
     samples = sizes.get("S", 1)
     if others == ["C"] and sizes["C"] == 3 and samples == 1:

@@ -75,15 +75,47 @@ def _resolution(page: Any) -> Mpp | None:
 
 
 def ome_pixels(file: Any, series: Sequence[Any]) -> list[PixelsElement | None]:
-    """Return the OME ``Pixels`` element of each series, in their common order."""
-    elements = iter(_all_pixels(file))
+    """Return the OME ``Pixels`` element of each series: the one that names its page, of its size.
+
+    Elements that name no page belong to the pages of their size in their order.
+    """
+    elements = list(_all_pixels(file))
+    nameless = [item for item in elements if not any(map(_is_tiff_data, item))]
     found: list[PixelsElement | None] = []
     for item in series:
-        first = item.pages[0]
-        key = None if first is None else first.keyframe
-        size = None if key is None else (str(key.imagewidth), str(key.imagelength))
-        found.append(next((e for e in elements if (e.get("SizeX"), e.get("SizeY")) == size), None))
+        first = next((page for page in item.pages if page is not None), None)
+        if first is None:
+            found.append(None)
+            continue
+        size = str(first.keyframe.imagewidth), str(first.keyframe.imagelength)
+        named = (e for e in elements if _names_page(e, first.index) and _size(e) == size)
+        element = next(named, None) or next((e for e in nameless if _size(e) == size), None)
+        if element in nameless:
+            nameless.remove(element)
+        found.append(element)
     return found
+
+
+def _size(element: PixelsElement) -> tuple[str | None, str | None]:
+    return element.get("SizeX"), element.get("SizeY")
+
+
+def _is_tiff_data(element: PixelsElement) -> bool:
+    return element.tag.endswith("TiffData")
+
+
+def _names_page(element: PixelsElement, page: object) -> bool:
+    """Return whether an element says that its pixels lie in a page of the file."""
+    for data in filter(_is_tiff_data, element):
+        first = data.get("IFD")
+        count = data.get("PlaneCount") or data.get("NumPlanes") or ("" if first is None else "1")
+        try:
+            start, number = int(first or 0), int(count or 2**31)
+        except ValueError:
+            continue
+        if isinstance(page, int) and start <= page < start + number:
+            return True
+    return False
 
 
 def _all_pixels(file: Any) -> Iterator[PixelsElement]:
