@@ -157,7 +157,7 @@ def _of_project(path: Path) -> list[Target]:
 
 def _of_server(path: Path) -> Target:
     """Read one image as QuPath describes it: a ``server.json``, or an entry of a project."""
-    from napari_xmag.qupath.server import BUILDER_ERRORS, read_server
+    from napari_xmag.qupath.server import BUILDER_ERRORS, builder_words, read_server
 
     try:
         content = parse_json(path.read_text(encoding="utf-8-sig"), finite=False)
@@ -165,7 +165,7 @@ def _of_server(path: Path) -> Target:
     except (OSError, *BUILDER_ERRORS) as error:
         raise ProjectError(
             expected=f"an image as QuPath describes it in {path.name}",
-            found=f"a file that cannot be read as such ({error})",
+            found=f"a file that cannot be read as such: {builder_words(error)}",
             hint="Give the slide itself, a project.qpproj, or the server.json beside it.",
             causes=(error,),
         ) from error

@@ -212,11 +212,11 @@ class _Files:
         refused = named if self.found or self.failed else self.lacking
         count = len(self.found) + len(self.lacking) + len(self.failed)
         require_annotations([each.annotated.words for each in refused], count)
-        reasons = {target.annotated.words: _unusable(target) for target in self.lacking}
-        for name, why in reasons.items():
+        reasons = [(target.annotated.words, _unusable(target)) for target in self.lacking]
+        for name, why in reasons:
             if why:
                 print(f"{name}: left out. {why}", file=sys.stderr)
-        if names := ", ".join(name for name, why in reasons.items() if not why):
+        if names := ", ".join(name for name, why in reasons if not why):
             print(f"Left out, without annotations of a class: {names}", file=sys.stderr)
 
     @contextmanager
@@ -232,13 +232,17 @@ class _Files:
 
 
 def _unusable(target: "Target") -> str:
-    """Return why an image could not teach even with annotations, as far as that costs no time."""
+    """Return why a slide could not teach even with annotations."""
+    if not os.path.exists(target.path) and not (target.shown and target.shown.problem):
+        return f"There is no such file: {target.path}."
     try:
+        # QuPath shows the others; what is found in folders was looked at there
         if target.shown is not None:
-            target.shown.require_plain()
+            with target.open(None) as slide:
+                target.origin(slide, "")
     except XmagError as error:
         return str(error)
-    return "" if os.path.exists(target.path) else f"There is no such file: {target.path}."
+    return ""
 
 
 def _classed_file(files: "AnnotationFiles", target: "Target", folder: Path) -> Path | None:

@@ -82,7 +82,7 @@ def with_metadata(
 def _own_keys(old: Mapping[str, str], description: str) -> set[str]:
     if _CLASSES in old:
         listed = _listed(str(old[_CLASSES]))
-        return _OWN | {key for key, value in old.items() if listed.get(key) == value}
+        return _OWN | {key for key in listed.keys() & old.keys() if listed[key] == old[key]}
     return _OWN | {key for key, value in old.items() if _was_ours(key, value, old, description)}
 
 

@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_xmag.errors import EmptyProjectError, ProjectError
-from napari_xmag.files import lying_path, parse_json
+from napari_xmag.files import json_text, lying_path, parse_json
 from napari_xmag.qupath.server import (
     BUILDER_ERRORS,
     QuPathImage,
+    builder_words,
     read_server,
     uri_parts,
     uri_path,
@@ -122,7 +123,7 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     except (OSError, *BUILDER_ERRORS) as error:
         raise ProjectError(
             expected=f"a project of QuPath in {path.name}",
-            found=f"a file that cannot be read as such ({error})",
+            found=f"a file that cannot be read as such: {builder_words(error)}",
             hint="Choose the project.qpproj that QuPath 0.2 or later saved.",
             causes=(error,),
         ) from error
@@ -147,24 +148,42 @@ def _require_own_keys(path: Path, entries: Iterable[ProjectEntry]) -> None:
 
 
 def _entry(number: int, item: Any, content: Mapping[str, Any], project: Path) -> ProjectEntry:
-    if not isinstance(item, Mapping):
+    if not is_image(item):
         name = f"image {number}"
         return ProjectEntry("", name, QuPathImage(Path(name), problem=_UNKNOWN))
     previous = str(content.get("uri") or "")
-    stated = item.get("entryID")
-    key, name = "" if stated is None else str(stated), str(item.get("imageName") or "")
+    key, name = entry_key(item), plain_text(item.get("imageName"))
     unknown = Path(name or f"image {key or number}")
     image = _image(item.get("serverBuilder"), lambda uri: _located(uri, previous, project), unknown)
     if not key and not image.problem:
         image = replace(image, problem="saved without an ID in the project")
-    metadata = {str(key): str(value) for key, value in (item.get("metadata") or {}).items()}
+    metadata = {key: plain_text(value) for key, value in (item.get("metadata") or {}).items()}
     return ProjectEntry(
         key=key,
         name=name or image.path.name,
         image=image,
         metadata=metadata,
-        description=str(item.get("description") or ""),
+        description=plain_text(item.get("description")),
     )
+
+
+def is_image(item: Any) -> bool:
+    """Return whether an item of a project is an image that can be noted on."""
+    return isinstance(item, Mapping) and isinstance(item.get("metadata") or {}, Mapping)
+
+
+def entry_key(item: Mapping[str, Any]) -> str:
+    """Return the ID of an image, as text; empty where it has none."""
+    stated = item.get("entryID")
+    is_id = isinstance(stated, (int, str)) and not isinstance(stated, bool)
+    return str(stated) if is_id else ""
+
+
+def plain_text(value: Any) -> str:
+    """Return what stands in a place for text; what is no text as JSON, as the file has it."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json_text(value, compact=True)
 
 
 def _left(uri: str, now: Path) -> Path | None:

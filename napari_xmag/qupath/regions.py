@@ -258,6 +258,8 @@ def tissue_in_regions(
     try:
         mask = _mask(slide, regions, origin, only_tissue=only_tissue)
     except TissueError as error:
+        if _on_slide(slide, regions, origin):
+            raise _too_small(slide, regions, error.found) from error
         raise _off_tissue(slide, regions, origin, error.found, only_tissue) from error
     if not mask.pixels.any():
         raise _off_tissue(slide, regions, origin, "only glass within them", only_tissue)
@@ -267,6 +269,20 @@ def tissue_in_regions(
 def _mask(slide: Slide, regions: Regions, origin: Origin, *, only_tissue: bool) -> TissueMask:
     frame = slide_frame(slide, origin)
     return tissue_in_polygons(slide, regions.corners(frame.x, frame.y), only_tissue=only_tissue)
+
+
+def _on_slide(slide: Slide, regions: Regions, origin: Origin) -> bool:
+    frame, level = slide_frame(slide, origin), slide.levels[0]
+    whole = shapely.box(-frame.x, -frame.y, level.width - frame.x, level.height - frame.y)
+    return bool(shapely.intersection(regions.shape, whole).area > 0)
+
+
+def _too_small(slide: Slide, regions: Regions, found: str) -> TissueError:
+    return TissueError(
+        expected=f"regions in {regions.file} large enough for tissue of {slide.path.name}",
+        found=found,
+        hint="Draw larger regions; check that the file is of this slide at this size.",
+    )
 
 
 def _off_tissue(

@@ -1,5 +1,6 @@
 """A picture as QuPath describes it: which file, which series, and what was done to it."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,20 @@ _CHANGES = {
 _RECOLORED = "given other colours in QuPath"
 BUILDER_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
 """What reading a description that is none may raise."""
+
+
+def builder_words(error: Exception) -> str:
+    """Return why a description could not be read, for a person."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON at line {error.lineno}, column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be opened"
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return str(error) if type(error) is ValueError else "it is not laid out as QuPath writes it"
+
 
 _MICROMETRE = {"µm", "μm", "um", "micron", "microns"}
 
@@ -223,12 +238,23 @@ def find_origin(image: QuPathImage, slide: Slide) -> Origin:
 
 
 def _other_picture(image: QuPathImage, slide: Slide) -> ProjectError:
-    bounds, level = slide.bounds, slide.levels[0]
-    sizes = {f"{level.width}×{level.height}", f"{bounds.width:.0f}×{bounds.height:.0f}"}
+    whole, scanned = (
+        f"{frame.width:.0f}×{frame.height:.0f}"
+        for frame in (slide_frame(slide, Origin.SLIDE), slide_frame(slide, Origin.BOUNDS))
+    )
+    shown, name = f"{image.width}×{image.height}", slide.path.name
     series = "" if image.series is None else f" (series {image.series})"
+    if not image.crop and shown == scanned:
+        return ProjectError(
+            expected=f"the whole of {name}, {whole} pixels, which --no-crop shows",
+            found=f"the size of its scanned part{series}, {shown}",
+            hint="Remove the image from the project and add the slide anew, with --no-crop or "
+            "without.",
+        )
+    sizes = {whole} if not image.crop else {whole, scanned}
     return ProjectError(
-        expected=f"a picture of {' or '.join(sorted(sizes))} pixels, as in {slide.path.name}",
-        found=f"that QuPath shows {image.width}×{image.height}{series}",
+        expected=f"a picture of {' or '.join(sorted(sizes))} pixels, as in {name}",
+        found=f"that QuPath shows {shown}{series}",
         hint="Open the slide itself in QuPath, not its overview or another file of that name.",
     )
 

@@ -19,7 +19,7 @@ from napari_xmag.qupath.metadata import (
     with_description,
     with_metadata,
 )
-from napari_xmag.qupath.project import Project
+from napari_xmag.qupath.project import Project, entry_key, is_image, plain_text
 
 BACKUP_SUFFIX = ".backup"
 """QuPath keeps the version before the last one under the same name."""
@@ -71,8 +71,8 @@ def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path | None:
     raw = _unchanged(project)
     before, content = _content(raw), _content(raw)
     for item in _images(content):
-        note = notes.get(str(item.get("entryID")))
-        if note is not None:
+        key = entry_key(item)
+        if key and (note := notes.get(key)) is not None:
             _note(item, note)
     if content == before:
         return None
@@ -93,7 +93,7 @@ def _content(raw: bytes) -> Any:
 
 
 def _images(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    return (item for item in content["images"] if isinstance(item, dict))
+    return filter(is_image, content["images"])
 
 
 def _keeps(backup: Path, content: Mapping[str, Any]) -> bool:
@@ -113,7 +113,7 @@ def _without_notes(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _note(item: dict[str, Any], note: EntryNote) -> None:
-    before = str(item.get("description") or "")
+    before = plain_text(item.get("description"))
     item["metadata"] = with_metadata(item.get("metadata") or {}, note.metadata, before)
     item["description"] = with_description(before, note.description)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,35 @@ def test_what_is_no_project_is_named(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(ProjectError, match=r"project\.qpproj"):
         read_project(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[]", "not laid out as QuPath"), ("{}", "has no images"), ('{"images": 5}', "not laid out"),
+     ("{", "not JSON at line 1"), ('{"images": [{"imageName": "a"}]}', "has an entryID")],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_words(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "project.qpproj"
+    path.write_text(text)
+    with pytest.raises(ProjectError, match=words) as said:
+        read_project(path)
+    assert not re.search("object|'|Error", str(said.value))
+
+
+def test_what_is_no_text_stays_as_the_file_has_it(tmp_path: Path, pyramid_slide: Path) -> None:
+    builder = server(pyramid_slide)
+    odd = entry(1, builder, imageName=["x"], description={"mine": [True, None]})
+    no_id = entry(True, builder, description="mine")
+    listed = entry(3, builder, metadata=["mine"])
+    path = write_project(tmp_path / "project.qpproj", odd, no_id, listed, entry(4, builder))
+    project = read_project(path)
+    assert [item.key for item in project.entries] == ["1", "", "", "4"]
+    assert project.entries[0].name == '["x"]'
+    write_back(project, dict.fromkeys(("1", "True", "", "3", "4"), NOTE))
+    images = loaded(project)["images"]
+    assert images[0]["description"].splitlines()[0] == '{"mine":[true,null]}'
+    assert images[1:3] == [no_id, listed]
+    assert "XMAG prediction" in images[3]["metadata"]
 
 
 def test_one_odd_picture_hides_no_other(tmp_path: Path, pyramid_slide: Path) -> None:
@@ -343,6 +373,8 @@ def test_a_key_of_the_users_stays_whatever_its_value() -> None:
     assert set(second) == {*mine, "XMAG prediction", "XMAG a", "XMAG b", "XMAG classes"}
     theirs = with_metadata({**second, "XMAG a": "0.700"}, {"XMAG prediction": "c"})
     assert theirs == {**mine, "XMAG a": "0.700", "XMAG prediction": "c"}
+    empty = {"XMAG a": None, "XMAG classes": "{}"}
+    assert with_metadata(empty, {}) == {"XMAG a": None}
     broken = with_metadata({"XMAG classes": "[", "XMAG a": "0.700"}, {})
     assert broken == {"XMAG a": "0.700"}
 

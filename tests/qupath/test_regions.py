@@ -235,3 +235,12 @@ def test_an_outline_that_encloses_nothing_is_left_out_alone(tmp_path: Path) -> N
     alone = write(tmp_path / "b.geojson", annotation(odd[2]))
     with pytest.raises(TissueError, match="hole larger than its outline"):
         read_regions(alone)
+
+
+def test_regions_that_are_too_small_are_called_so(tmp_path: Path, bounds_slide: Path) -> None:
+    small = annotation(polygon(square(1000, 700, 1)))
+    regions = read_regions(write(tmp_path / "a.geojson", small))
+    with open_slide(bounds_slide) as slide, pytest.raises(TissueError) as said:
+        tissue_in_regions(slide, regions, Origin.BOUNDS)
+    assert "found 1 region too small to be seen" in str(said.value)
+    assert "origin" not in str(said.value)

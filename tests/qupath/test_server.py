@@ -95,13 +95,18 @@ def test_the_origin_by_size(
 
 
 @pytest.mark.parametrize(
-    ("size", "args"), [((256, 213), ["--series", "0"]), ((2000, 1500), ["--no-crop"])]
+    ("size", "args", "words"),
+    [
+        ((256, 213), ["--series", "0"], "a picture of 2000×1500 or 6000×5000 pixels"),
+        ((256, 213), ["--no-crop"], "a picture of 6000×5000 pixels"),
+        ((2000, 1500), ["--no-crop"], "6000×5000 .* --no-crop shows, but found .* scanned part"),
+    ],
 )
 def test_another_size_is_refused(
-    size: tuple[int, int], args: list[str], bounds_slide: Path
+    size: tuple[int, int], args: list[str], words: str, bounds_slide: Path
 ) -> None:
     image = read_server(server(bounds_slide, *args, size=size))
-    with open_slide(bounds_slide) as slide, pytest.raises(ProjectError, match="2000×1500 or 6000"):
+    with open_slide(bounds_slide) as slide, pytest.raises(ProjectError, match=words):
         find_origin(image, slide)
 
 

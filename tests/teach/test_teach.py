@@ -315,6 +315,10 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     rotated = {"builderType": "rotated", "rotation": "ROTATE_90", "builder": other["serverBuilder"]}
     lost = {"builderType": "uri", "uri": "file:/nowhere/a.svs"}
     unusable = [entry(3, rotated, imageName="turned"), entry(4, lost, imageName="lost")]
+    (tmp_path / "broken.svs").write_bytes(b"II*\0 no slide")
+    broken = {"builderType": "uri", "uri": (tmp_path / "broken.svs").as_uri()}
+    unusable += [entry(5, broken, imageName="broken")]
+    unusable += [entry(6, server(folder / "two.scn", size=(9, 9)), imageName="overview")]
     project = write_project(tmp_path / "project.qpproj", shown, other, *unusable)
     exported = tmp_path / "annotations"
     exported.mkdir()
@@ -328,6 +332,8 @@ def test_images_of_a_project_teach_by_their_exported_annotations(
     assert "Left out, without annotations of a class: biopsy 17.8" in left_out
     assert any(line.startswith("turned: ") and "rotated in QuPath" in line for line in left_out)
     assert any(line.startswith("lost: ") and "nowhere" in line for line in left_out)
+    assert any(line.startswith("broken: left out. Expected") for line in left_out)
+    assert any(line.startswith("overview: ") and "shows 9×9" in line for line in left_out)
     (examples,) = [line for line in said.out.splitlines() if "Examples:" in line]
     direct = ["--annotations", str(folder / "annotations"), "--name", "direct", *asked[-2:]]
     assert main(["teach", str(folder / "one.scn"), *direct]) == 0

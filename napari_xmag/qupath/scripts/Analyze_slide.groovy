@@ -473,7 +473,7 @@ boolean isNamed(String key) {
 Set ownKeys(Map old, String description) {
     def listed = 'XMAG classes' in old ? (readJson(old['XMAG classes'].toString()) ?: [:]) : null
     old.findAll { key, value ->
-        isNamed(key) || (listed != null ? listed[key] == value : wasOurs(key, value, old, description))
+        isNamed(key) || (listed != null ? key in listed && listed[key] == value : wasOurs(key, value, old, description))
     }.keySet()
 }
 

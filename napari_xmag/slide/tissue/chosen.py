@@ -75,11 +75,21 @@ def tissue_in_polygons(
             raise _no_region(f"a shape with {len(corners)} corners")
         inside |= pixels_in_polygon(corners / (within.scale_x, within.scale_y), *inside.shape)
     if not inside.any():
-        raise _no_region(f"{len(polygons)} regions, none of them on the slide")
+        raise _no_region(_why_none(slide, polygons, within))
     lost = None if within.unreadable is None else within.unreadable & inside
     return replace(
         within, pixels=within.pixels & inside, method=TissueChoice.REGIONS, unreadable=lost
     )
+
+
+def _why_none(slide: Slide, polygons: Sequence[NDArray[np.float64]], mask: TissueMask) -> str:
+    count = "1 region" if len(polygons) == 1 else f"{len(polygons)} regions"
+    level = slide.levels[0]
+    ends = [(corners.min(axis=0), corners.max(axis=0)) for corners in map(np.asarray, polygons)]
+    if any((high > 0).all() and (low < (level.width, level.height)).all() for low, high in ends):
+        side = f"{mask.scale_x:.3g}×{mask.scale_y:.3g}"
+        return f"{count} too small to be seen: tissue is mapped in steps of {side} pixels"
+    return f"{count}, none of them on the slide" if polygons[1:] else f"{count} beside the slide"
 
 
 def _no_region(found: str) -> TissueError:

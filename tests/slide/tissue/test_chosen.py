@@ -37,5 +37,9 @@ def test_polygons_narrow_the_tissue(pyramid_slide: Path) -> None:
     assert mask.pixels.mean() == pytest.approx(_ellipse() / 2, abs=0.02)
     everything = tissue_in_polygons(slide, [left], only_tissue=False)
     assert everything.fraction(Box(0, 0, 1490, 2000)) == pytest.approx(1, abs=0.01)
-    with pytest.raises(TissueError, match="none of them on the slide"):
+    with pytest.raises(TissueError, match="1 region beside the slide"):
         tissue_in_polygons(slide, [left + 9000])
+    with pytest.raises(TissueError, match="2 regions, none of them on the slide"):
+        tissue_in_polygons(slide, [left + 9000, left - 9000])
+    with pytest.raises(TissueError, match="1 region too small to be seen"):
+        tissue_in_polygons(slide, [1500 + left / 1500])
