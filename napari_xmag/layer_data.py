@@ -147,6 +147,8 @@ def tissue_layer_data(slide: Slide, mask: TissueMask) -> LayerData:
 
 def slide_title(slide: Slide) -> str:
     """Return what a slide is called: its file's name; one of several pictures has its number."""
+    if slide.image.plane_of:
+        return f"{slide.path.name} {slide.image.name}"
     if len(slide.images) == 1:
         return slide.path.name
     stem = slide.path.name if slide.path.is_dir() else slide.path.stem

@@ -61,8 +61,8 @@ def read_results(path: PathOrPaths) -> list[LayerData]:
 def read_slides(path: PathOrPaths) -> list[LayerData]:
     """Open slides as lazy layers: one for each path, or for each picture of a file with several.
 
-    Of several pictures only the first is visible. What must be known of a slide, such as damage,
-    is shown as a notification.
+    Of several pictures only the first is visible; focal planes that it does not show are hidden
+    layers, too. What must be known of a slide, such as damage, is shown as a notification.
 
     Raises
     ------
@@ -76,7 +76,8 @@ def read_slides(path: PathOrPaths) -> list[LayerData]:
 def _read(path: Path) -> list[LayerData]:
     try:
         first = open_slide(path)
-        others = [open_slide(path, image=image.index) for image in first.images[1:]]
+        further = (*first.images[1:], *first.planes)
+        others = [open_slide(path, image=image.index) for image in further]
     except SlideOpenError as error:
         tell_error(error)
         raise
@@ -89,13 +90,13 @@ def _read(path: Path) -> list[LayerData]:
 
 
 def _tell(slides: Sequence[Slide]) -> None:
-    name, count = slides[0].path.name, len(slides)
+    name, count = slides[0].path.name, len(slides[0].images)
     if count > 1:
         tell(
             f"{name} contains {count} images. Each is treated as a separate slide with its own "
             "layer; only the first is visible."
         )
-    notes = [note for slide in slides for note in slide.notes]
+    notes = [note for slide in slides if not slide.image.plane_of for note in slide.notes]
     for words in dict.fromkeys(n.words for n in notes if n.code is not NoteCode.OTHER_IMAGES):
         tell_warning(f"{name}: {words}")
 

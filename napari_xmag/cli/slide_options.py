@@ -29,7 +29,8 @@ def add_mpp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image",
         metavar="N|NAME",
-        help="in files with several images, only this one (default: all of them)",
+        help="in files with several images, only this one, or another focal plane (default: all "
+        "images, of each the middle plane)",
     )
     given = parser.add_mutually_exclusive_group()
     given.add_argument(

@@ -81,6 +81,8 @@ class SlideImage:
         How many planes were scanned, one of which is read.
     plane
         Number of the one that is read, from 1; 0 for the middle one.
+    plane_of
+        Of a focal plane that is an image of its own: the index of its picture; else 0.
     """
 
     index: int
@@ -90,6 +92,7 @@ class SlideImage:
     mpp: Mpp | None
     focal_planes: int = 1
     plane: int = 0
+    plane_of: int = 0
 
 
 class Slide(Protocol):
@@ -110,6 +113,8 @@ class Slide(Protocol):
         file's); empty when none do.
     images
         All pictures of the file, most often one.
+    planes
+        The focal planes that those pictures do not show, as further images that can be opened.
     image
         The one that this slide is.
     notes
@@ -135,6 +140,7 @@ class Slide(Protocol):
     mpp_source: MppSource
     mpp_conflict: str
     images: tuple[SlideImage, ...]
+    planes: tuple[SlideImage, ...] = ()
     image: SlideImage
     notes: tuple[SlideNote, ...]
     levels: tuple[Level, ...]

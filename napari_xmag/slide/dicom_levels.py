@@ -24,12 +24,15 @@ class DicomLevel:
     others
         How many more pictures of the same size there are: at other depths, or copies.
     depths
-        How many depths all these pictures have.
+        Where the focal planes of these pictures lie, in µm, if each is a file of its own.
+    wanted
+        The plane within the files that is to be read; the best one without it.
     """
 
     instances: tuple[Instance, ...]
-    others: int
-    depths: int
+    others: int = 0
+    depths: tuple[float, ...] = ()
+    wanted: int | None = None
 
     @property
     def first(self) -> Instance:
@@ -55,7 +58,12 @@ class DicomLevel:
         SlideOpenError
             When they do not lie on one grid, one at each place.
         """
-        return frame_layout(self.instances, self.grid)
+        return frame_layout(self.instances, self.grid, self.wanted)
+
+    @property
+    def stack(self) -> tuple[float | None, ...]:
+        """Where its focal planes lie, in µm, or None where nobody says; always one or more."""
+        return self.depths if len(self.depths) > 1 else self.layout.depths
 
     @property
     def problem(self) -> str:
@@ -95,13 +103,24 @@ class DicomLevel:
         return StoredLevel(*self.first.size, *self.first.tile, self.first.spacing)
 
 
-def find_levels(instances: Sequence[Instance]) -> list[DicomLevel]:
-    """Return the levels of one slide, the largest first."""
+def find_levels(instances: Sequence[Instance], plane: int | None = None) -> list[DicomLevel]:
+    """Return the levels of one slide, the largest first.
+
+    Parameters
+    ----------
+    plane
+        The focal plane that is wanted, from 0; only levels that have all planes show it. The
+        middle one without it.
+    """
     by_size: dict[tuple[int, int], list[Instance]] = {}
     for instance in instances:
         by_size.setdefault(instance.size, []).append(instance)
     ordered = sorted(by_size.items(), key=lambda entry: -entry[0][0] * entry[0][1])
-    return [_level(group) for _, group in ordered]
+    levels = [_level(group, plane) for _, group in ordered]
+    if plane is None:
+        return levels
+    total = len(levels[0].stack)
+    return [level for level in levels if not level.problem and len(level.stack) == total]
 
 
 def group_parts(instances: Iterable[Instance]) -> list[tuple[Instance, ...]]:
@@ -120,13 +139,15 @@ def group_parts(instances: Iterable[Instance]) -> list[tuple[Instance, ...]]:
     ]
 
 
-def _level(group: Sequence[Instance]) -> DicomLevel:
+def _level(group: Sequence[Instance], plane: int | None) -> DicomLevel:
     """Make a level of files of one size, which differ in their depth."""
     planes = group_parts(group)
-    depths = sorted({parts[0].depth for parts in planes}) if len(planes) > 1 else [0.0]
-    middle = depths[len(depths) // 2]
-    chosen = next(parts for parts in planes if len(depths) == 1 or parts[0].depth == middle)
-    return DicomLevel(chosen, len(planes) - 1, len(depths))
+    depths = tuple(sorted({parts[0].depth for parts in planes})) if len(planes) > 1 else ()
+    if len(depths) < 2:
+        return DicomLevel(planes[0], len(planes) - 1, depths, plane)
+    place = plane if plane is not None and plane < len(depths) else len(depths) // 2
+    chosen = next(parts for parts in planes if parts[0].depth == depths[place])
+    return DicomLevel(chosen, len(planes) - 1, depths)
 
 
 def segment_level(level: DicomLevel) -> SegmentLevel:

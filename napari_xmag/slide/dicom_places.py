@@ -1,7 +1,7 @@
 """Where the frames of a DICOM picture lie: in which file, on which tile, in which focal plane."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -28,6 +28,10 @@ class FrameLayout:
         How many tiles the picture has.
     focal_planes
         How many planes the picture has.
+    depths
+        Where each plane lies, in µm; None where the frames do not say.
+    wanted
+        The plane that is to be read; the best one without it.
     sparse
         Whether tiles may be left out where there is nothing but glass.
     """
@@ -38,6 +42,8 @@ class FrameLayout:
     area: int
     focal_planes: int
     sparse: bool
+    depths: tuple[float | None, ...]
+    wanted: int | None = None
 
     @property
     def missing_parts(self) -> tuple[int, ...]:
@@ -47,6 +53,8 @@ class FrameLayout:
     @cached_property
     def plane(self) -> int:
         """The plane that is read: the middle one, or a neighbour of which less is missing."""
+        if self.wanted is not None and self.wanted < self.focal_planes:
+            return self.wanted
         middle = self.focal_planes // 2
         order = sorted(range(self.focal_planes), key=lambda plane: abs(plane - middle))
         return min(order, key=lambda plane: int(self._lost_of(plane).sum()))
@@ -92,7 +100,9 @@ class FrameLayout:
         return lost
 
 
-def frame_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
+def frame_layout(
+    parts: Sequence[Instance], grid: tuple[int, int], wanted: int | None = None
+) -> FrameLayout:
     """Return how the frames of a picture lie.
 
     Parameters
@@ -101,6 +111,8 @@ def frame_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayou
         One file, or the parts of a concatenation in their order.
     grid
         How many tiles lie side by side, and one above the other.
+    wanted
+        The focal plane that is to be read, from 0; the best one without it.
 
     Raises
     ------
@@ -121,7 +133,7 @@ def frame_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayou
             else f"several at the same place in {parts[0].path.name}",
             hint="Export the slide again as RGB, with one optical path.",
         )
-    return layout
+    return replace(layout, wanted=wanted)
 
 
 def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
@@ -136,7 +148,7 @@ def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLa
     count = max(1, stated, end // area)
     planes = tuple(np.where(part // area < count, part // area, -1) for part in frames)
     tiles = tuple(part % area for part in frames)
-    return FrameLayout(tuple(parts), tiles, planes, area, count, sparse=False)
+    return FrameLayout(tuple(parts), tiles, planes, area, count, False, (None,) * count)
 
 
 def _stated_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
@@ -145,7 +157,8 @@ def _stated_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLay
     depths = [np.array(part.frame_depths()) for part in parts]
     levels = np.unique(np.concatenate(depths))
     planes = tuple(np.searchsorted(levels, depth) for depth in depths)
-    return FrameLayout(tuple(parts), tiles, planes, grid[0] * grid[1], len(levels), sparse=True)
+    area, stated = grid[0] * grid[1], tuple(map(float, levels))
+    return FrameLayout(tuple(parts), tiles, planes, area, len(levels), True, stated)
 
 
 def _frame_count(part: Instance) -> int:

@@ -76,7 +76,7 @@ def _pictures(files: Sequence[Path]) -> list[list[Path]]:
     try:
         found = {file: read_instance(file) for file in files}
         levels = {file: item for file, item in found.items() if item is not None and item.is_level}
-        wholes = [DicomLevel(parts, 0, 1) for parts in group_parts(levels.values())]
+        wholes = [DicomLevel(parts) for parts in group_parts(levels.values())]
         pictures = _split([whole for whole in wholes if min(whole.first.size) > 0])
     except (SlideOpenError, *DECODE_ERRORS):
         return [list(files)]  # opening it says what is wrong
@@ -156,7 +156,7 @@ def _fit(base: Instance, item: Instance) -> tuple[_Fit, Scales | None]:
     """Return how a file fits a picture as a level, and the scales at which it would."""
     if item.size == base.size:
         return _Fit.NONE, None
-    stored = [DicomLevel((one,), 0, 1).stored() for one in (base, item)]
+    stored = [DicomLevel((one,)).stored() for one in (base, item)]
     placed = place_levels(stored).levels
     ratio = _spacing_ratio(base, item)
     if len(placed) > 1:

@@ -16,7 +16,7 @@ from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.dicom import DIRECTORY, Instance, read_instances, slide_files
 from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
 from napari_xmag.slide.dicom_series import dicom_series
-from napari_xmag.slide.images import choose_image, damage_note, image_notes
+from napari_xmag.slide.images import choose_image, damage_note, image_notes, plane_images
 from napari_xmag.slide.level_colors import with_seen_colors
 from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
 from napari_xmag.slide.scale import TOO_FEW_PX, place_levels
@@ -44,13 +44,18 @@ class DicomSlide(SegmentSlide):
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
-        found = _pictures(path)
+        files = _instances(path)
+        found = {number: find_levels(instances) for number, instances in files.items()}
         pictures = {n: _readable(levels) for n, levels in found.items() if not levels[0].problem}
         if not pictures:
             raise _refuse(path, next(iter(found.values()))[0].problem)
         self.images = tuple(_slide_image(number, levels) for number, levels in pictures.items())
-        self.image = choose_image(path, self.images, image)
-        levels = pictures[self.image.index]
+        self.planes = _planes(self.images, pictures, max(found) + 1)
+        self.image = choose_image(path, (*self.images, *self.planes), image)
+        number = self.image.plane_of or self.image.index
+        levels = pictures[number]
+        if self.image.plane_of:
+            levels = find_levels(files[number], self.image.plane - 1)
         describe = cache(lambda place: segment_level(levels[place]))
         pyramid = place_levels([level.stored() for level in levels], comparison(describe))
         _require_shown(path, levels, pyramid.stored)
@@ -63,9 +68,9 @@ class DicomSlide(SegmentSlide):
         self._reader = SegmentReader(stored, WHITE)
         self._describe(levels[0].first)
         self.notes = (
-            *image_notes(self.images, self.image, image),
+            *image_notes(self.images, self.image, image, self.planes),
             *_left_out_notes(levels[0] for levels in found.values()),
-            *_unreadable_notes(found[self.image.index]),
+            *_unreadable_notes(found[number]),
             *pyramid.notes,
             *_copies_notes(levels),
             *color_notes,
@@ -91,13 +96,13 @@ class DicomSlide(SegmentSlide):
         }
 
 
-def _pictures(path: Path) -> dict[int, list[DicomLevel]]:
+def _instances(path: Path) -> dict[int, list[Instance]]:
     """Return the levels of each slide by its number; levels of two slides are never mixed."""
     series = dicom_series(slide_files(path))
     if path.is_file() and path.name.upper() != DIRECTORY:
         series = tuple(one for one in series if path in one.files)
     found = {
-        number: find_levels(instances)
+        number: instances
         for number, one in enumerate(series, 1)
         if (instances := [item for item in read_instances(one.files) if item.is_level])
     }
@@ -160,9 +165,21 @@ def _slide_image(index: int, levels: Sequence[DicomLevel]) -> SlideImage:
     width, height = first.first.size
     # Descriptions and container identifiers may name a patient: a number says as much.
     layout = first.layout
-    planes = first.depths * layout.focal_planes
+    planes = max(1, len(first.depths)) * layout.focal_planes
     number = layout.plane + 1 if layout.plane != layout.focal_planes // 2 else 0
     return SlideImage(index, f"series {index}", width, height, _mpp(first.first), planes, number)
+
+
+def _planes(
+    images: Sequence[SlideImage], pictures: Mapping[int, Sequence[DicomLevel]], first: int
+) -> tuple[SlideImage, ...]:
+    """Return the focal planes that the pictures do not show, numbered on from the first."""
+    found: list[SlideImage] = []
+    for image in images:
+        stack = pictures[image.index][0].stack
+        if len(stack) == image.focal_planes:
+            found += plane_images(image, stack, first + len(found), len(images) > 1)
+    return tuple(found)
 
 
 def _incomplete(levels: Iterable[DicomLevel]) -> str:
@@ -206,5 +223,5 @@ def _copies_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
             "in the same series are left out: nothing tells how they differ from the one shown.",
         )
         for level in levels
-        if level.others and level.depths == 1
+        if level.others and len(level.depths) < 2
     )

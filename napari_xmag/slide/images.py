@@ -1,6 +1,7 @@
 """Which of the pictures of a file is meant, and what is said of the others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
@@ -49,8 +50,48 @@ def choose_image(
     )
 
 
+def plane_images(
+    image: SlideImage, depths: Sequence[float | None], first: int, several: bool
+) -> tuple[SlideImage, ...]:
+    """Return the focal planes that a picture does not show, as images of their own.
+
+    Parameters
+    ----------
+    depths
+        Where each plane lies, in µm; None where nobody says.
+    first
+        Number of the first of them.
+    several
+        Whether there are other pictures, so that names must tell them apart.
+    """
+    total = len(depths)
+    shown = image.plane - 1 if image.plane else total // 2
+    before = f"#{image.index} " if several else ""
+    others = [plane for plane in range(total) if plane != shown]
+    return tuple(
+        replace(
+            image,
+            index=first + number,
+            name=before + _plane_name(plane, depths),
+            plane=plane + 1,
+            plane_of=image.index,
+        )
+        for number, plane in enumerate(others)
+    )
+
+
+def _plane_name(plane: int, depths: Sequence[float | None]) -> str:
+    depth = depths[plane]
+    if depth is None or len(set(depths)) < len(depths):
+        return f"plane {plane + 1} of {len(depths)}"
+    return f"plane z = {depth:g} µm"
+
+
 def image_notes(
-    images: Sequence[SlideImage], chosen: SlideImage, wanted: int | str | None
+    images: Sequence[SlideImage],
+    chosen: SlideImage,
+    wanted: int | str | None,
+    planes: Sequence[SlideImage] = (),
 ) -> tuple[SlideNote, ...]:
     """Say which pictures are left out where nobody chose one, and which focal plane is read."""
     notes = []
@@ -67,6 +108,8 @@ def image_notes(
             f"The slide was scanned in {chosen.focal_planes} focal planes, of which only {read} "
             "is read."
         )
+        if own := [plane for plane in planes if plane.plane_of == chosen.index]:
+            words += f" The others are images of their own (#{own[0].index} to #{own[-1].index})."
         notes.append(SlideNote(NoteCode.FOCAL_PLANES, words))
     return tuple(notes)
 

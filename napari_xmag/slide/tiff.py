@@ -1,6 +1,6 @@
 """TIFF and its relatives: plain and pyramidal TIFF, Aperio SVS, OME-TIFF, QPTIFF, ImageJ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,13 @@ from napari_xmag.slide.agreement import comparison
 from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
-from napari_xmag.slide.images import choose_image, damage_note, image_notes, orientation_note
+from napari_xmag.slide.images import (
+    choose_image,
+    damage_note,
+    image_notes,
+    orientation_note,
+    plane_images,
+)
 from napari_xmag.slide.level_colors import with_seen_colors
 from napari_xmag.slide.mpp import find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
@@ -52,8 +58,11 @@ class TiffSlide(SegmentSlide):
             found = slide_pictures(file, path, len(walk.directories))
             pictures = found.slides
             self.images = tuple(_slide_image(index, p) for index, p in enumerate(pictures, 1))
-            self.image = choose_image(path, self.images, image)
-            picture = pictures[self.image.index - 1]
+            self.planes = _planes(self.images, pictures)
+            self.image = choose_image(path, (*self.images, *self.planes), image)
+            picture = pictures[(self.image.plane_of or self.image.index) - 1]
+            if self.image.plane_of:
+                picture = replace(picture, levels=picture.stack[self.image.plane - 1])
             pyramid, stored = _levels(picture, path)
             self._describe(file, picture)
             turned = orientation_note(tag_value(picture.page, "Orientation"))
@@ -62,7 +71,7 @@ class TiffSlide(SegmentSlide):
         self._reader = SegmentReader(levels, WHITE)
         self.bounds = Box(0, 0, levels[0].width, levels[0].height)
         self.notes = (
-            *image_notes(self.images, self.image, image),
+            *image_notes(self.images, self.image, image, self.planes),
             *found.notes,
             *([SlideNote(NoteCode.DESCRIPTION, picture.remark)] if picture.remark else ()),
             *pyramid.notes,
@@ -114,6 +123,17 @@ def _slide_image(index: int, picture: TiffPicture) -> SlideImage:
     return SlideImage(
         index, picture.name, page.imagewidth, page.imagelength, mpp, picture.focal_planes
     )
+
+
+def _planes(
+    images: Sequence[SlideImage], pictures: Sequence[TiffPicture]
+) -> tuple[SlideImage, ...]:
+    """Return the focal planes that the pictures do not show, numbered on from those."""
+    found: list[SlideImage] = []
+    for image, picture in zip(images, pictures, strict=True):
+        depths = [None] * len(picture.stack)
+        found += plane_images(image, depths, len(images) + len(found) + 1, len(images) > 1)
+    return tuple(found)
 
 
 def _levels(picture: TiffPicture, path: Path) -> tuple[Pyramid, list[SegmentLevel]]:

@@ -38,12 +38,16 @@ def _aperio_pictures(pages: Sequence[Any], path: Path) -> Iterator[TiffPicture]:
     if not by_size:
         yield from _plain_pictures(pages, path)
         return
-    levels = [TiffLevel([planes[len(planes) // 2]]) for planes in by_size.values()]
-    levels.sort(key=lambda level: -int(level.page.imagewidth))
-    most = max(len(planes) for planes in by_size.values())
+    sizes = sorted(by_size.values(), key=lambda planes: -int(planes[0].imagewidth))
+    levels = [TiffLevel([planes[len(planes) // 2]]) for planes in sizes]
+    most = max(map(len, sizes))
+    own = [planes for planes in sizes if len(planes) == most > 1]
+    stack = [[TiffLevel([planes[plane]]) for planes in own] for plane in range(most)]
+    whole = bool(own) and own[0] is sizes[0]
     first = levels[0].page
     power = _positive(aperio_value(first.description, "AppMag"))
-    yield TiffPicture("", levels, statements_of_page(first), most, power, page_problem(first))
+    stated, problem = statements_of_page(first), page_problem(first)
+    yield TiffPicture("", levels, stated, most, power, problem, stack=stack if whole else [])
 
 
 def _positive(text: str | None) -> float | None:

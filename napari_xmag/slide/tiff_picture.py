@@ -65,6 +65,8 @@ class TiffPicture:
         The pixel sizes that the file states for it, the most trustworthy first.
     focal_planes
         How many were scanned; the middle one is taken.
+    stack
+        The levels of each of them, the middle one included, where all are there; else empty.
     objective
         Magnification of the objective, or None.
     problem
@@ -83,6 +85,7 @@ class TiffPicture:
     problem: str = ""
     aside: bool = False
     remark: str = ""
+    stack: list[list[TiffLevel]] = field(default_factory=list)
 
     @property
     def page(self) -> Any:

@@ -195,14 +195,25 @@ def _series_pictures(series: Any, pixels: PixelsElement | None) -> Iterator[Tiff
     statements = statements_of_page(first.keyframe) if pixels is None else []
     statements = statements or statements_of_ome(pixels, first.keyframe)
     for number in range(int(np.prod([sizes[axis] for axis in several]))):
-        levels = [TiffLevel(_plane_pages(level, leading, sizes, number)) for level in series.levels]
-        if not problem and not all(_is_of(p, series) for level in levels for p in level.pages):
+        planes = sizes.get("Z", 1)
+        stack = [
+            [TiffLevel(_plane_pages(level, leading, sizes, number, z)) for level in series.levels]
+            for z in range(planes)
+        ]
+        levels = stack[planes // 2]
+        if not problem and not _is_whole(levels, series):
             problem = _ELSEWHERE
         if levels[0].pages[0] is None:  # the picture is known by what there is of it
             levels = [TiffLevel([first])]
         name = str(series.name or "")
-        planes = sizes.get("Z", 1)
-        yield TiffPicture(name, levels, statements, planes, problem=problem)
+        whole = planes > 1 and all(_is_whole(levels, series) for levels in stack)
+        yield TiffPicture(
+            name, levels, statements, planes, problem=problem, stack=stack if whole else []
+        )
+
+
+def _is_whole(levels: Sequence[TiffLevel], series: Any) -> bool:
+    return all(_is_of(page, series) for level in levels for page in level.pages)
 
 
 def _own_pages(series: Any) -> set[int]:
@@ -216,8 +227,10 @@ def _is_of(page: Any, series: Any) -> bool:
     return page is not None and page.parent is series.parent
 
 
-def _plane_pages(level: Any, leading: list[str], sizes: dict[str, int], number: int) -> list[Any]:
-    """Return the pages of one picture: the middle focal plane, all its colours."""
+def _plane_pages(
+    level: Any, leading: list[str], sizes: dict[str, int], number: int, plane: int
+) -> list[Any]:
+    """Return the pages of one focal plane of a picture, with all its colours."""
     pages = np.empty(len(level.pages), object)
     pages[:] = list(level.pages)
     shape = [sizes[axis] for axis in leading]
@@ -231,7 +244,7 @@ def _plane_pages(level: Any, leading: list[str], sizes: dict[str, int], number: 
     chosen: list[Any] = []
     for axis in leading:
         if axis == "Z":
-            chosen.append(sizes["Z"] // 2)
+            chosen.append(plane)
         else:
             chosen.append(next(wanted) if axis in _UNNAMED_AXES else slice(None))
     return list(np.atleast_1d(np.asarray(grid[tuple(chosen)], object)).ravel())

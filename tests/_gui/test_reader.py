@@ -256,3 +256,18 @@ def test_directories_in_a_circle_are_refused_in_words(tmp_path: Path) -> None:
     path.write_bytes(data[:end] + (8).to_bytes(4, "little") + data[end + 4 :])
     with pytest.raises(SlideOpenError, match="circular"):
         open_with_napari(path)
+
+
+def test_the_other_focal_planes_are_hidden_layers(tmp_path: Path) -> None:
+    stack = np.stack([draw_section(512, 512, seed=seed) for seed in range(3)])
+    path = tmp_path / "z.ome.tif"
+    tifffile.imwrite(
+        path, stack, ome=True, photometric="rgb", tile=(128, 128), metadata={"axes": "ZYXS"}
+    )
+    layers = read_slides(path)
+    assert [arguments["name"] for _, arguments, _ in layers] == [
+        "z.ome.tif", "z.ome.tif plane 1 of 3", "z.ome.tif plane 3 of 3",
+    ]  # fmt: skip
+    assert [arguments.get("visible", True) for _, arguments, _ in layers] == [True, False, False]
+    for (levels, _, _), plane in zip(layers, stack[[1, 0, 2]], strict=True):
+        np.testing.assert_array_equal(np.asarray(levels[0]), plane)

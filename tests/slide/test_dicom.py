@@ -179,6 +179,16 @@ def test_the_middle_focal_plane_is_read_and_said(tmp_path: Path, how: str) -> No
     (note,) = slide.notes
     assert note.code is NoteCode.FOCAL_PLANES
     assert "3 focal planes" in note.words
+    assert len(list_images(tmp_path)) == 1
+    names = {"full": "plane 1 of 3,plane 3 of 3", "sparse": "plane z = 0 µm,plane z = 3 µm"}
+    wanted = names.get(how, "plane z = 0 µm,plane z = 2 µm").split(",")
+    assert [plane.name for plane in slide.planes] == wanted
+    for plane, pixels in zip(slide.planes, (planes[0], planes[2]), strict=True):
+        for choice in (plane.index, plane.name):
+            other = open_slide(tmp_path, image=choice)
+            assert (other.image, len(other.levels)) == (plane, 1)
+            np.testing.assert_array_equal(other.read(WHOLE, 0), pixels)
+        assert f"only number {plane.plane} is read" in other.notes[0].words
 
 
 @pytest.mark.parametrize("stated", [True, False])

@@ -10,6 +10,7 @@ from napari_xmag import list_images, open_slide
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from tests.slides import draw_section
 
 
@@ -285,6 +286,13 @@ def test_the_middle_focal_plane_is_read_and_said(tmp_path: Path, kind: str) -> N
     assert slide.image.focal_planes == 5
     assert [note.code for note in slide.notes] == [NoteCode.FOCAL_PLANES]
     np.testing.assert_array_equal(slide.read(Box(0, 0, 400, 300), 0), stack[2])
+    assert len(list_images(path)) == 1
+    assert [plane.name for plane in slide.planes] == [f"plane {n} of 5" for n in (1, 2, 4, 5)]
+    for plane in slide.planes:
+        for choice in (plane.index, plane.name):
+            seen = open_slide(path, image=choice).read(Box(0, 0, 400, 300), 0)
+            np.testing.assert_array_equal(seen, stack[plane.plane - 1])
+    assert len({slide_fingerprint(path, n) for n in range(1, 6)}) == 5
 
 
 def test_focal_planes_of_an_aperio_slide(tmp_path: Path) -> None:
@@ -303,6 +311,26 @@ def test_focal_planes_of_an_aperio_slide(tmp_path: Path) -> None:
     for level, factor in enumerate((1, 4)):
         seen = slide.read(Box(0, 0, 700, 500), level)
         np.testing.assert_array_equal(seen, planes[1][::factor, ::factor])
+        for number, plane in ((2, planes[0]), (3, planes[2])):
+            seen = open_slide(path, image=number).read(Box(0, 0, 700, 500), level)
+            np.testing.assert_array_equal(seen, plane[::factor, ::factor])
+
+
+def test_focal_planes_of_several_pictures_have_names_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "z.ome.tif"
+    stacks = [[draw_section(400, 300 + 20 * n, seed=3 * n + z) for z in range(3)] for n in (0, 1)]
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for stack in stacks:
+            writer.write(np.stack(stack), photometric="rgb", metadata={"axes": "ZYXS"}, **TILED)
+    slide = open_slide(path)
+    assert [image.index for image in slide.images] == [1, 2]
+    names = [f"#{picture} plane {plane} of 3" for picture in (1, 2) for plane in (1, 3)]
+    assert [(plane.index, plane.name) for plane in slide.planes] == list(enumerate(names, 3))
+    other = open_slide(path, image="#2 plane 3 of 3")
+    np.testing.assert_array_equal(other.read(other.bounds, 0), stacks[1][2])
+    assert "(#3 to #4)" in slide.notes[1].words
+    with pytest.raises(SlideOpenError, match="#7"):
+        open_slide(path, image="#7")
 
 
 def test_channels_of_a_qptiff_are_refused(tmp_path: Path) -> None:
