@@ -64,7 +64,7 @@ class SavedResult:
     def words_beside(self, other: "SavedResult") -> str:
         """Return what tells it from another result of the slide, in one line."""
         facts = (self.model, other.model), (self.tissue, other.tissue)
-        return " · ".join([*(own for own, its in facts if own != its), self._when])
+        return " · ".join(own for own, its in facts if own != its) or self._when
 
     @property
     def _when(self) -> str:

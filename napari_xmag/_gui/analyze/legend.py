@@ -6,7 +6,6 @@ import numpy as np
 from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel
 
 from napari_xmag._gui.analyze.map_layer import MapLook, colormap
 from napari_xmag._gui.analyze.scores import PatchScores, shown_values
@@ -20,7 +19,7 @@ _BAR_PX = 14
 
 @dataclass(frozen=True, slots=True)
 class LegendWords:
-    """A legend's text: title, both ends, a sentence, and for a difference lines on its terms."""
+    """A legend's text: title, both ends, a sentence, and for a difference what it is of."""
 
     title: str
     low: str
@@ -65,20 +64,16 @@ def difference_words(
     if view is HeatMapView.EVIDENCE:
         unit, top = "in the slide's score", f"{evidence_scale(is_shares=scores.is_shares):g}"
     elif view is HeatMapView.RANK:
-        unit, top = "in percentage points", "100"
+        unit, top = "in percentage points (pp)", "100 pp"
     else:
-        unit, top = "in percentage points", f"{100 * high:.3g}"
+        unit, top = "in percentage points (pp)", f"{100 * high:.3g} pp"
     title = legend_words(scores, view, class_name).title
     return LegendWords(
         f"Difference A − B: {title}",
         f"−{top} more in B",
         f"more in A +{top}",
         f"What A shows less what B shows of each patch, {unit}, only where both have a patch.",
-        (
-            f"A: {compared.own_words}",
-            f"B: {compared.words}",
-            f"{unit[:1].upper()}{unit[1:]}, where both have a patch.",
-        ),
+        (f"A: {compared.own_words}", f"B: {compared.words}"),
     )
 
 
@@ -127,7 +122,7 @@ class Legend(QWidget):
         self.title = bold(Words())
         self.bar = ColorBar()
         self.low, self.high = QLabel(), QLabel()
-        self.compared = [QElidingLabel() for _ in range(3)]
+        self.compared = [Words() for _ in range(2)]
         ends = QHBoxLayout()
         ends.addWidget(self.low)
         ends.addStretch()
@@ -139,8 +134,6 @@ class Legend(QWidget):
         layout.addWidget(self.bar)
         layout.addLayout(ends)
         for line in self.compared:
-            line.setElideMode(Qt.TextElideMode.ElideMiddle)
-            line.hide()
             layout.addWidget(line)
 
     def show_map(
@@ -156,15 +149,13 @@ class Legend(QWidget):
             words = legend_words(scores, view, name)
         else:
             words = difference_words(scores, view, name, other)
-        # without a note the choosers above say the same
+        # without a note the choosers above, or the lines below, say the same
         self.title.setText(f"{words.title}{note}")
-        self.title.setVisible(bool(note) or other is not None)
+        self.title.setVisible(bool(note))
         self.low.setText(words.low)
         self.high.setText(words.high)
-        for line, text in zip(self.compared, words.compared or [""] * 3, strict=True):
-            line.setText(text)
-            line.setToolTip(text)
-            line.setVisible(bool(text))
+        for line, text in zip(self.compared, words.compared or [""] * 2, strict=True):
+            line.say(text)
         self.setToolTip(f"{words.title}. {words.sentence}")
         diverging = other is not None or view is HeatMapView.EVIDENCE
         self.bar.show_colors(look.threshold, diverging=diverging)

@@ -20,7 +20,7 @@ from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 
-_SIDE = 82
+_SIDE = 76
 _PICTURE_STYLE = (
     "QPushButton {{ border: 3px solid {border}; padding: 0px; }}"
     "QPushButton:hover, QPushButton:focus {{ border-color: {hover}; }}"
@@ -126,11 +126,11 @@ class PatchStrip(QWidget):
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        self._scroll.setFixedHeight(_SIDE + 48)
+        self._scroll.setFixedHeight(_SIDE + 42)
         self.words = Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        layout.setSpacing(2)
         layout.addWidget(self._walk())
         layout.addWidget(self._scroll)
         layout.addWidget(self.words)

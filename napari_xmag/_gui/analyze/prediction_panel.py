@@ -40,7 +40,7 @@ class ClassBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return room for a line of text and a bar."""
-        return QSize(200, self.fontMetrics().height() + _BAR_PX + _MARK_PX + 6)
+        return QSize(200, self.fontMetrics().height() + _BAR_PX + _MARK_PX + 3)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw name and number over the bar."""
@@ -122,7 +122,7 @@ class PredictionPanel(QWidget):
         self.flags: list[FlagRow] = []
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(5)
+        self._layout.setSpacing(3)
         self.headline = bold(Words(), larger=3)
         self.about = Words()
         self.note = Words()
@@ -133,8 +133,18 @@ class PredictionPanel(QWidget):
         for widget in (self.empty, self.headline, self.more):
             self._layout.addWidget(widget)
 
-    def show_result(self, result: SlideResult | None, *, stale: bool = False) -> None:
-        """Show answer, reasons, bars and warnings; ``stale`` ones are grey."""
+    def show_result(
+        self, result: SlideResult | None, *, stale: bool = False, compared: bool = False
+    ) -> None:
+        """Show answer, reasons, bars and warnings.
+
+        Parameters
+        ----------
+        stale
+            Grey: the choosers say something else.
+        compared
+            The map shows what differs from another result: only the answer stays above it.
+        """
         self.setEnabled(not stale)
         for widget in (*self.bars, *self.flags):
             discard(widget)
@@ -146,9 +156,9 @@ class PredictionPanel(QWidget):
             self.headline.setToolTip(about(result))
             self.about.say(about(result))
             self.note.say("\n".join(band_words(result)))
-            self._fill(result)
+            self._fill(result, compared=compared)
 
-    def _fill(self, result: SlideResult) -> None:
+    def _fill(self, result: SlideResult, *, compared: bool) -> None:
         """Put the first reason and the bars below the headline, all else further down."""
         certain = "" if result.uncertain else result.answer
         self.bars = [
@@ -157,17 +167,22 @@ class PredictionPanel(QWidget):
         ]
         sentences = [*result.abstained, *(flag.words for flag in result.warnings)]
         self.flags = [FlagRow(words) for words in sentences]
-        for place, widget in enumerate([*self.flags[:1], *self.bars], start=2):
+        above = [] if compared else [*self.flags[:1], *self.bars]
+        below = [*self.bars, *self.flags] if compared else self.flags[1:]
+        for place, widget in enumerate(above, start=2):
             self._layout.insertWidget(place, widget)
-        for flag in self.flags[1:]:
-            self.more.add(flag)
-        self.more.set_title(_more_words(len(self.flags) - 1))
+        for widget in below:
+            self.more.add(widget)
+        self.more.set_title(_more_words(len(self.flags), above=0 if compared else 1))
 
 
-def _more_words(flags: int) -> str:
-    if flags <= 0:
+def _more_words(flags: int, above: int) -> str:
+    """Return the title of what is folded away, with how many warnings are in it."""
+    rest = flags - above
+    if rest <= 0:
         return "About this result"
-    return f"About this result, {flags} more {'warning' if flags == 1 else 'warnings'}"
+    more = "more " if above else ""
+    return f"About this result, {rest} {more}{'warning' if rest == 1 else 'warnings'}"
 
 
 def about(result: SlideResult) -> str:

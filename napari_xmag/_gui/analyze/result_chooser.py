@@ -89,7 +89,7 @@ class ResultPanel(QWidget):
         self.prediction = PredictionPanel()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(5)
+        layout.setSpacing(3)
         layout.addWidget(self.kept)
         layout.addWidget(self.prediction)
 
@@ -100,7 +100,8 @@ class ResultPanel(QWidget):
         stale = stale_words(session, name, sha256)
         self.kept.show_session(session, stale)
         result = session.result if session is not None else None
-        self.prediction.show_result(result, stale=bool(stale))
+        compared = session is not None and session.compared is not None
+        self.prediction.show_result(result, stale=bool(stale), compared=compared)
 
 
 def stale_words(session: SlideSession | None, model: str, sha256: str) -> str:

@@ -84,8 +84,8 @@ class AnalyzeWidget(Docked):
     def _lay_out(self) -> None:
         inside = QWidget()
         column = QVBoxLayout(inside)
-        column.setContentsMargins(8, 8, 8, 4)
-        column.setSpacing(4)
+        column.setContentsMargins(8, 4, 8, 4)
+        column.setSpacing(2)
         for section in self._sections():
             column.addWidget(section)
         column.addStretch()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
@@ -12,6 +12,8 @@ from qtpy.QtWidgets import (
     QStyleOptionComboBox,
     QStylePainter,
 )
+
+_LEAST_WIDTH = 100
 
 
 class Chooser(QComboBox):
@@ -23,6 +25,11 @@ class Chooser(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def minimumSizeHint(self) -> QSize:
+        """Let the choice be shortened: Qt would keep room for what the longest one needs."""
+        hint = super().minimumSizeHint()
+        return QSize(min(hint.width(), _LEAST_WIDTH), hint.height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the choice, shortened in the middle: slides often differ at both ends."""

@@ -95,8 +95,8 @@ class Section(QCollapsible):
         self.setDuration(0)
         layout = self.layout()
         if layout is not None:
-            layout.setContentsMargins(0, 2, 0, 2)
-            layout.setSpacing(3)
+            layout.setContentsMargins(0, 1, 0, 1)
+            layout.setSpacing(2)
         button = bold(self.toggleButton())
         button.setAccessibleName(title)
         button.setStyleSheet(_TITLE_STYLE)
@@ -135,7 +135,7 @@ class Section(QCollapsible):
 
 _ANY_HEIGHT = (1 << 24) - 1  # Qt's own limit
 _TITLE_STYLE = (
-    "QPushButton { background: transparent; border: none; text-align: left; padding: 3px 0px; }"
+    "QPushButton { background: transparent; border: none; text-align: left; padding: 2px 0px; }"
     f"QPushButton:hover, QPushButton:focus {{ color: {ACCENT.lighter(150).name()}; }}"
 )
 
