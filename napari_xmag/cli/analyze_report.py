@@ -81,8 +81,20 @@ class AnalyzeReport(Protocol):
     def close(self, count: Count) -> None:
         """Hear that the run is over."""
 
-    def written_back(self, project: Path, images: int, backup: Path | None) -> None:
-        """Hear that answers stand in a project; ``backup`` is it as it was, None if unchanged."""
+    def written_back(
+        self, project: Path, images: int, backup: Path | None, failed: int = 0
+    ) -> None:
+        """Hear that answers stand in a project.
+
+        Parameters
+        ----------
+        images
+            How many of its images were noted on.
+        backup
+            The project as it was; None where it said all of it already.
+        failed
+            On how many of these images stands that their analysis failed.
+        """
 
     def refuse(self, error: XmagError, count: Count | None = None) -> None:
         """Hear why the run cannot be, or with a count, why its answers are not written back."""
@@ -154,13 +166,18 @@ class TextReport:
         if count.failed:
             print(f"Failed: {', '.join(count.failed)}", file=sys.stderr)
 
-    def written_back(self, project: Path, images: int, backup: Path | None) -> None:
+    def written_back(
+        self, project: Path, images: int, backup: Path | None, failed: int = 0
+    ) -> None:
         """Print where the answers went."""
-        count = "1 image" if images == 1 else f"{images} images"
+        what = f"predictions on {_images(images - failed)}"
+        what += f" and failures on {_images(failed)}" if failed else ""
         if backup is None:
-            print(f"Nothing to write: {project} has the same predictions on {count} already.")
+            print(f"Nothing to write: {project} has the same {what} already.")
             return
-        print(f"Predictions written to {count} of {project}; backup of the project: {backup.name}")
+        what = f"Predictions written to {_images(images - failed)}"
+        what += f", failures to {_images(failed)}" if failed else ""
+        print(f"{what} of {project}; backup of the project: {backup.name}")
 
     def refuse(self, error: XmagError, count: Count | None = None) -> None:
         """Print how many were done; the command itself prints the error."""
@@ -170,6 +187,10 @@ class TextReport:
     def abandon(self) -> None:
         """Take the line off the terminal."""
         self._line.clear()
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def reported(

@@ -155,11 +155,13 @@ class JsonReport:
         before = {"reused": count.reused} if count.reused else {}
         self._say({"event": "ended", "done": count.done, "failed": count.failed, **before})
 
-    def written_back(self, project: Path, images: int, backup: Path | None) -> None:
+    def written_back(
+        self, project: Path, images: int, backup: Path | None, failed: int = 0
+    ) -> None:
         """Write where the answers went."""
         self._slide = {}
         paths = {"project": str(project), "backup": None if backup is None else str(backup)}
-        self._say({"event": "written_back", "images": images, **paths})
+        self._say({"event": "written_back", "images": images, "failed": failed, **paths})
 
     def abandon(self) -> None:
         """Fall silent."""

@@ -75,7 +75,8 @@ class WriteBack:
             except XmagError as error:
                 errors.append(error)
             else:
-                report.written_back(project.path, len(notes), backup)
+                failed = sum(note.failed for note in notes.values())
+                report.written_back(project.path, len(notes), backup, failed)
         if len(errors) > 1:
             raise _several(errors)
         if errors:

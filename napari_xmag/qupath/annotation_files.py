@@ -136,6 +136,12 @@ def _without_suffix(name: str) -> str:
 
 def _shared(file: Path, slide: AnnotatedSlide, other: AnnotatedSlide) -> TissueError:
     same = slide.words == other.words
+    if same and slide.key and slide.key == other.key:
+        return TissueError(
+            expected=f"annotations of one image in {file.name}",
+            found=f"two images named {slide.words} with the ID {slide.key}, of different projects",
+            hint="Work on one project at a time, each with a folder of annotations of its own.",
+        )
     two = f"two slides named {slide.words}" if same else f"{slide.words} and {other.words}"
     way = (
         f'"{slide.file_stem} [ID {slide.key}].geojson", with the ID of each image in the project'

@@ -14,7 +14,10 @@ UNCLASSIFIED = "Unclassified"
 XMAG = "XMAG"
 """The class under which everything that this program adds is kept apart from the user's own."""
 
-_OWN_NAME = re.compile(rf"{XMAG} (hotspot|area|review) \d")
+_OWN_NAME = re.compile(
+    rf"{XMAG} (hotspot \d+|area \d+(: \S+ mm²)?|review \d+(, \d+)?: (right|wrong|comment))"
+)
+"""As we name annotations; one that somebody has renamed is theirs."""
 
 _STANDARD: dict[str, RGB] = {
     "tumor": (200, 0, 0),
@@ -87,7 +90,7 @@ def is_ours(names: Sequence[str], name: str) -> bool:
     name
         Its own name.
     """
-    return bool(names) and names[0] == XMAG and _OWN_NAME.match(name) is not None
+    return bool(names) and names[0] == XMAG and _OWN_NAME.fullmatch(name) is not None
 
 
 def class_color(name: str) -> RGB:

@@ -27,10 +27,11 @@ BACKUP_SUFFIX = ".backup"
 
 @dataclass(frozen=True, slots=True)
 class EntryNote:
-    """What is written to one image."""
+    """What is written to one image; ``failed`` where that is that there is no answer."""
 
     metadata: Mapping[str, str]
     description: str
+    failed: bool = False
 
     @classmethod
     def of(cls, result: SlideResult) -> "EntryNote":
@@ -40,7 +41,7 @@ class EntryNote:
     @classmethod
     def of_failure(cls, error: Exception) -> "EntryNote":
         """Say that there is no answer, and why."""
-        return cls(failure_metadata(str(error)), failure_description())
+        return cls(failure_metadata(str(error)), failure_description(), failed=True)
 
 
 def write_back(project: Project, notes: Mapping[str, EntryNote]) -> Path | None:

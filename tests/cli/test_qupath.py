@@ -183,6 +183,7 @@ def test_names_that_the_terminal_cannot_write_end_no_run(encoding: str, tmp_path
     )
     assert done.returncode == 1
     assert b"0 of 2 slides analyzed" in done.stdout
+    assert b"Predictions written to 0 images, failures to 2 images of" in done.stdout
     assert rb"\u816b\u7624: FAILED" in done.stderr
     assert rb"\ud800: FAILED" in done.stderr
     assert all(

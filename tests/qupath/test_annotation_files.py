@@ -101,3 +101,10 @@ def test_advice_names_a_file_that_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "a_b_ c.geojson").write_text("{}")
     with pytest.raises(TissueError, match=r'"a_b_ c \[ID 1\]\.geojson"'):
         AnnotationFiles.of(two).find(two[0], tmp_path)
+
+
+def test_images_of_two_projects_that_nothing_tells_apart(tmp_path: Path) -> None:
+    (tmp_path / "image.geojson").write_text("{}")
+    slides = [AnnotatedSlide(tmp_path / f"{name}.svs", "image", "1") for name in "ab"]
+    with pytest.raises(TissueError, match="two images named image with the ID 1"):
+        AnnotationFiles.of(slides).find(slides[0], tmp_path)

@@ -24,16 +24,20 @@ USERS_OWN = [
     {**annotation(polygon(square(0, 0, 50)), "Tumor", name="mine"), "id": "1"},
     {**feature(polygon(square(0, 0, 5)), objectType="tile", name="my tile"), "id": "2"},
     {**annotation(polygon(square(5, 5, 9)), "XMAG: malignant", name="a note"), "id": "3"},
+    annotation(polygon(square(5, 5, 9)), "XMAG: malignant", name="XMAG hotspot 1, mine: a gland"),
+    feature(polygon(square(0, 0, 5)), objectType="tile", name="XMAG patches that I like"),
 ]
 EARLIER = [
     feature(polygon(square(0, 0, 5)), objectType="tile", name="XMAG patch 7, 7"),
     annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG hotspot 3"),
-    annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG review 7, 7: wrong"),
+    annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG area 2: 0.12 mm²"),
+    annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG review 7: wrong"),
 ]
 RECLASSIFIED = annotation(polygon(square(0, 0, 50)), "Tumor", name="XMAG hotspot 9")
 BUILDER = {"builderType": "uri", "uri": "file:/slides/a.svs", "args": [], "metadata": {"width": 9}}
 NEW_NAMES = ["XMAG patch 0, 0", "XMAG hotspot 1"]
-OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 9"]
+OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 1, mine: a gland"]
+OWN_NAMES += ["XMAG patches that I like", "XMAG hotspot 9"]
 MINE = {"label": "Benign", "XMAG label": "A", "XMAG share": "0.500"}
 STALE = {
     **MINE,

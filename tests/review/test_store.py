@@ -16,6 +16,7 @@ from napari_xmag.analyze import PatchTable
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.geometry import Box
+from napari_xmag.result_keys import with_entry
 from napari_xmag.review import store as stores
 from napari_xmag.review.store import ReviewStore, ViewState, remember_reviewer, reviewer
 from napari_xmag.review.verdicts import PlaceReview, Verdict
@@ -211,3 +212,16 @@ def test_no_patient_and_no_folder_is_saved(store: ReviewStore, tmp_path: Path) -
 def test_an_empty_result_is_saved_too(store: ReviewStore) -> None:
     empty = replace(make_result(0), patches=PatchTable.empty(2))
     assert len(store.load_result(store.save_result(empty)).patches) == 0
+
+
+def test_results_of_images_that_show_one_picture_are_all_kept(store: ReviewStore) -> None:
+    one, other = (
+        replace(make_result(), settings=with_entry({}, entry)) for entry in ("first", "second")
+    )
+    first, second = store.save_result(one), store.save_result(other)
+    assert {item.id for item in store.results()} == {first, second}
+    assert store.show_next(first)
+    assert (store.view().result, store.show_next(first)) == (first, False)
+    again = store.save_result(one)
+    assert not store.show_next(first)  # it made room for the newer one
+    assert store.show_next(again)

@@ -40,6 +40,9 @@ import qupath.lib.scripting.QP
 
 @Field String NOTICE = 'Research use only. Not for diagnosis.'
 
+// How annotations of ours are named; one that the person has renamed is theirs.
+@Field String OWN_NAME = /XMAG (hotspot \d+|area \d+(: \S+ mm.)?|review \d+(, \d+)?: (right|wrong|comment))/
+
 /** Words for the person, where nothing was analyzed. */
 class XmagRefusal extends RuntimeException {
     XmagRefusal(String words) { super(words) }
@@ -503,8 +506,8 @@ boolean isOurLine(String line) { line.startsWith('XMAG: ') && (line - ~/\r+$/).e
 
 boolean isOurs(object) {
     def name = object.getName() ?: ''
-    if (object.isTile()) return name.startsWith('XMAG patch')
+    if (object.isTile()) return name ==~ /XMAG patch \d+, \d+/
     def pathClass = object.getPathClass()?.toString() ?: ''
     def ofClass = pathClass == 'XMAG' || pathClass.startsWith('XMAG:')
-    object.isAnnotation() && ofClass && (name =~ /^XMAG (hotspot|area|review) \d/).find()
+    object.isAnnotation() && ofClass && name ==~ OWN_NAME
 }
