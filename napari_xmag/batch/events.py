@@ -28,12 +28,15 @@ class SlideLabel:
         Which picture of it.
     shown, key
         Its name and its ID in a project of QuPath, or empty.
+    project
+        The file of that project; None where it comes from none.
     """
 
     path: Path
     image: Image = None
     shown: str = ""
     key: str = ""
+    project: Path | None = None
 
     @property
     def name(self) -> str:

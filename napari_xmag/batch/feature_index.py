@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_xmag._about import NOTICE
 from napari_xmag.batch.events import SlideEncoded, SlideFailed
-from napari_xmag.batch.summary import FailedTable, SlideNames, require_own
+from napari_xmag.batch.summary import FailedTable, SlideNames, project_name, require_own
 from napari_xmag.filenames import INDEX
 from napari_xmag.spreadsheets import read_csv, write_csv
 
@@ -45,7 +45,7 @@ class FeatureIndex:
     def done(self, event: SlideEncoded) -> None:
         """Take in a slide."""
         slide, image = self._names.of(event.slide)
-        self._failed.remove(slide, image)
+        self._failed.remove(slide, image, project_name(event.slide, self._store))
         when = datetime.now(UTC).isoformat(timespec="seconds")
         numbers = (event.patches, event.dimensions, event.unreadable)
         named = (slide, image, event.fingerprint, event.folder.name, event.encoder)
@@ -54,7 +54,8 @@ class FeatureIndex:
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        self._failed.add(*self._names.of(event.slide), event.error)
+        project = project_name(event.slide, self._store)
+        self._failed.add(*self._names.of(event.slide), project, event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write the tables, at most once a second; all of it now when it is the last time.

@@ -13,7 +13,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.batch.events import SlideDone, SlideFailed, SlideLabel
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import FAILED_TABLE, OVERLAY, RESULT, SUMMARY_PAGE, SUMMARY_TABLE
-from napari_xmag.files import whole_file
+from napari_xmag.files import relative_path, whole_file
 from napari_xmag.report.contact_sheet import SheetRow, contact_sheet, thumbnail
 from napari_xmag.spreadsheets import read_csv, read_header, write_csv
 
@@ -23,6 +23,9 @@ _ABSTAINED = "abstained"
 _BEFORE = ("slide", "image", "folder", "fingerprint", "answer", "reasons")
 _AFTER = ("tissue_mm2", "flags", "seconds", "model", "model_sha256", "created", "notice")
 _FAILED = ("slide", "image", "reason", "when", "notice")
+_PROJECT = "project"
+"""Of an image of QuPath, in both tables: another project may have one of its name and ID."""
+
 _PROBABILITY = "probability: "
 _ID = "ID "
 """How an image of a QuPath project is told from others of its name."""
@@ -73,30 +76,33 @@ class FailedTable:
     def __init__(self, out: Path) -> None:
         self._path = out / FAILED_TABLE
         require_own(self._path, _FAILED)
-        self._mine: dict[tuple[str, str], Row | None] = {}
+        self._mine: dict[tuple[str, str, str], Row | None] = {}
 
     @property
     def changed(self) -> bool:
         """Whether anything was heard."""
         return bool(self._mine)
 
-    def add(self, slide: str, image: str, error: Exception) -> None:
+    def add(self, slide: str, image: str, project: str, error: Exception) -> None:
         """Take in a failure."""
         when = datetime.now(UTC).isoformat(timespec="seconds")
         cells = (slide, image, " ".join(str(error).split()), when, NOTICE)
-        self._mine[slide, image] = dict(zip(_FAILED, cells, strict=True))
+        row = {**dict(zip(_FAILED, cells, strict=True)), _PROJECT: project}
+        self._mine[slide, image, project] = row
 
-    def remove(self, slide: str, image: str) -> None:
+    def remove(self, slide: str, image: str, project: str) -> None:
         """Forget a failure: the slide has succeeded."""
-        self._mine[slide, image] = None
+        self._mine[slide, image, project] = None
 
     def write(self) -> list[Row]:
         """Write the table; return its rows, those of earlier runs too."""
-        on_disk = {(row["slide"], row["image"]): row for row in read_csv(self._path)}
+        on_disk = {
+            (row["slide"], row["image"], row.get(_PROJECT, "")): row for row in read_csv(self._path)
+        }
         merged = on_disk | self._mine
         rows = [row for _, row in sorted(merged.items()) if row is not None]
         if rows:
-            write_csv(self._path, _FAILED, rows)
+            write_csv(self._path, (*_FAILED, _PROJECT), rows)
         else:
             self._path.unlink(missing_ok=True)
         return rows
@@ -132,14 +138,16 @@ class Summary:
     def done(self, event: SlideDone) -> None:
         """Take in a result."""
         name, image = self._names.of(event.slide)
-        folder = event.folder.name
-        self._mine[folder] = _row(name, image, folder, event.result)
-        self._failed.remove(name, image)
+        folder, project = event.folder.name, project_name(event.slide, self._out)
+        row = _row(name, image, folder, event.result)
+        self._mine[folder] = {**row, _PROJECT: project}
+        self._failed.remove(name, image, project)
         self._pictures.pop(folder, None)
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        self._failed.add(*self._names.of(event.slide), event.error)
+        project = project_name(event.slide, self._out)
+        self._failed.add(*self._names.of(event.slide), project, event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write what is due: the tables at most once a second, the page more seldom.
@@ -158,7 +166,7 @@ class Summary:
         if not (self._mine or self._failed.changed) or not (last or now >= self._next_table):
             return
         rows, failed = self._rows(), self._failed.write()
-        columns = (*_BEFORE, *_probabilities(rows), *_AFTER)
+        columns = (*_BEFORE, *_probabilities(rows), *_AFTER, _PROJECT)
         write_csv(self._out / SUMMARY_TABLE, columns, rows)
         self._next_table = time.monotonic() + _SECONDS
         if last or now >= self._next_page:
@@ -207,6 +215,11 @@ class Summary:
             link=quote(folder) + "/",
             thumbnail=self._pictures[folder],
         )
+
+
+def project_name(slide: SlideLabel, folder: Path) -> str:
+    """Return the project of an image of QuPath as seen from a folder; empty for a plain slide."""
+    return "" if slide.project is None else relative_path(slide.project, folder)
 
 
 def require_own(path: Path, columns: Iterable[str]) -> None:

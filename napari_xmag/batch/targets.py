@@ -57,7 +57,8 @@ class Target:
 
     def label(self, image: int | str | None = None) -> SlideLabel:
         """Return what a picture of the file is called."""
-        return SlideLabel(self.path, image, self.name if self.key else "", self.key)
+        project = None if self.project is None else self.project.path
+        return SlideLabel(self.path, image, self.name if self.key else "", self.key, project)
 
     def images(self, wanted: str | None) -> "Sequence[int | str | None]":
         """Return the pictures of the file that are to be analyzed.

@@ -158,6 +158,23 @@ def test_images_of_a_project_fail_by_their_names(tmp_path: Path) -> None:
     assert images[0].name == "same"
 
 
+def test_one_project_forgets_no_failure_of_another(tmp_path: Path) -> None:
+    error = TissueError(expected="a", found="b", hint="c")
+    places = [tmp_path / name / "project.qpproj" for name in "ab"]
+    images = [SlideLabel(tmp_path / "s.czi", None, "same", "1", place) for place in places]
+    for label in images:
+        tables = Summary(tmp_path, [tmp_path])
+        tables.failed(SlideFailed(label, error))
+        tables.write(last=True)
+    projects = [row["project"] for row in rows(tmp_path / "failed.csv")]
+    assert projects == ["a/project.qpproj", "b/project.qpproj"]
+    tables = Summary(tmp_path, [tmp_path])
+    tables.done(SlideDone(images[1], tmp_path / "1", make_result()))
+    tables.write(last=True)
+    assert [row["project"] for row in rows(tmp_path / "failed.csv")] == projects[:1]
+    assert [row["project"] for row in rows(tmp_path / "summary.csv")] == projects[1:]
+
+
 def test_images_of_a_project_stand_in_all_tables_by_their_names(tmp_path: Path) -> None:
     tables = Summary(tmp_path, [tmp_path])
     error = TissueError(expected="a", found="b", hint="c")

@@ -1,6 +1,7 @@
 """A list of slides, analyzed in the background and reviewed with keys alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from qtpy.QtCore import Qt
 
 from napari_xmag._gui.worklist.table import REVIEWED
 from napari_xmag._gui.worklist.widget import WorklistWidget
+from napari_xmag.result_keys import with_entry
+from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import Verdict
 from napari_xmag.review.worklist import Worklist
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from tests._gui.window import Window
+from tests.analyze.test_result import make_result
 
 pytestmark = pytest.mark.window
 
@@ -66,6 +70,48 @@ def test_a_tick_in_the_table_is_a_review(qtbot: QtBot) -> None:
     assert [row.reviewed for row in widget.table.rows].count(True) == 1
     assert widget.table.rows[2].reviewed
     assert "1 reviewed" in widget.words.text()
+    widget.shut_down()
+
+
+class Desk:
+    """Notes what the worklist asks of *Analyze slide*."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def show_slide(self, path: Path, image: int) -> None:
+        self.asked.append(("show", path.name))
+
+    def close_slide(self, path: Path, image: int) -> None:
+        self.asked.append(("close", path.name))
+
+    def reload(self, path: Path, image: int) -> None:
+        self.asked.append(("reload", path.name))
+
+
+def test_images_that_show_one_slide_come_with_their_own_results(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, store = Desk(), ReviewStore("abc")
+    monkeypatch.setattr("napari_xmag._gui.worklist.widget.open_analyze", lambda *_: desk)
+    ids = [
+        store.save_result(replace(make_result(), settings=with_entry({}, entry)))
+        for entry in ("left", "right")
+    ]
+    slide = WorklistRow(Path("a.svs"), fingerprint="abc")
+    images = [
+        replace(slide, entry=entry, result=name)
+        for entry, name in zip(("left", "right"), ids, strict=True)
+    ]
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    widget.worklist = Worklist([*images, WorklistRow(Path("b.svs"))])
+    for row, name in zip(images, ids, strict=True):
+        widget.show_row(row)
+        assert store.view().result == name
+    widget.show_row(widget.worklist.rows[2])
+    calls = ["show a.svs", "show a.svs", "reload a.svs", "show b.svs", "close a.svs"]
+    assert [" ".join(call) for call in desk.asked] == calls
     widget.shut_down()
 
 
