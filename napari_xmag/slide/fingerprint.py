@@ -43,30 +43,31 @@ def slide_fingerprint(path: Path, image: int = 1) -> str:
         When the slide cannot be read.
     """
     digest = hashlib.sha256()
-    series = _series(path, image)
+    found = _series(path)
+    series = found[min(image, len(found)) - 1] if found else None
     if series is not None:
         digest.update(f"series {series.uid}".encode())
-    elif image > 1:
+    if image > max(1, len(found)):  # a picture of a file, or a focal plane
         digest.update(f"image {image}".encode())
     for block in _blocks(series.files[:1] if series else _files(path)):
         digest.update(block)
     return digest.hexdigest()[:32]
 
 
-def _series(path: Path, image: int) -> DicomSeries | None:
-    """Return the files of one slide of a DICOM path, numbered as opening it does, or None."""
+def _series(path: Path) -> tuple[DicomSeries, ...]:
+    """Return the slides of a DICOM path, numbered as opening it does; none of other paths."""
     from pydicom.errors import InvalidDicomError
 
     is_folder = path.is_dir()
     if not is_folder and not (may_be_dicom(path) and is_dicom(path)):
-        return None
+        return ()
     try:
         found = dicom_series(slide_files(path))
     except InvalidDicomError:  # a damaged index: opening it says so
-        return None
+        return ()
     if not is_folder and path.name.upper() != DIRECTORY:
         found = tuple(series for series in found if path in series.files)
-    return found[image - 1] if image <= len(found) else None
+    return found
 
 
 def _files(path: Path) -> list[Path]:

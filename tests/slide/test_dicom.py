@@ -14,6 +14,7 @@ from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, NoteCode
 from napari_xmag.slide.find import is_slide
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.open import list_images, open_slide
 from tests.dicom_slides import TILE, jpeg2000_frame, to_ycbcr, write_dicom
 from tests.slide.test_scale import assert_in_place, marked, padded
@@ -189,6 +190,10 @@ def test_the_middle_focal_plane_is_read_and_said(tmp_path: Path, how: str) -> No
             assert (other.image, len(other.levels)) == (plane, 1)
             np.testing.assert_array_equal(other.read(WHOLE, 0), pixels)
         assert f"only number {plane.plane} is read" in other.notes[0].words
+    for number in (1, 2, 3):
+        marks = {slide_fingerprint(p, number) for p in (tmp_path, *tmp_path.iterdir())}
+        assert len(marks) == 1
+    assert len({slide_fingerprint(tmp_path, number) for number in (1, 2, 3)}) == 3
 
 
 @pytest.mark.parametrize("stated", [True, False])
