@@ -7,6 +7,7 @@ Nothing here imports napari, so that a script can make layers wherever it runs:
 >>> viewer.add_layer(Layer.create(*map_layer_data(slide, result)))  # doctest: +SKIP
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ METADATA_KEY = "napari-xmag"
 """The one key of ``layer.metadata`` that is ours: a dict with "role", "path" and "image"."""
 
 _OWN_UNITS = "own units"
+_IN_STEP = "in step"
 
 SLIDE_ROLE = "slide"
 MAP_ROLE = "attention map"
@@ -193,11 +195,43 @@ def bear_units(layer: "Layer", units: tuple[Any, ...]) -> None:
     napari draws no units, and warns, where those of any two layers differ: a slide without pixel
     size is in pixels, all others in µm. Only what is hidden bears units that are not its own.
     """
+    ours = layer.metadata[METADATA_KEY]
     if slide_path(layer) is not None:
-        layer.metadata[METADATA_KEY].setdefault(_OWN_UNITS, layer.units)
+        ours.setdefault(_OWN_UNITS, layer.units)
+        ours[_IN_STEP] = True
     if tuple(layer.units) != tuple(units):
         layer.units = units
         layer.events.extent()  # napari keeps what it knows of all layers until one says so
+
+
+def part_units(layer: "Layer") -> None:
+    """Say that nobody brings a slide's layer in step with others any more."""
+    layer.metadata.get(METADATA_KEY, {}).pop(_IN_STEP, None)
+
+
+def join_units(data: LayerData, layers: "Iterable[Layer]") -> LayerData:
+    """Let a slide come in with the units that the others bear; see `bear_units`.
+
+    napari compares the units of a layer that comes in before anyone else hears of it.
+
+    Parameters
+    ----------
+    data
+        Of a slide, as of `slide_layer_data`.
+    layers
+        Of the viewer into which it comes. Where nobody shows one slide at a time, nothing changes.
+    """
+    pixels, arguments, kind = data
+    joined = (layer.units for layer in layers if layer.metadata.get(METADATA_KEY, {}).get(_IN_STEP))
+    units = next(joined, None)
+    if units is None:
+        return data
+    from pint import application_registry
+
+    own = tuple(application_registry.parse_units(unit) for unit in arguments["units"])
+    ours = {**arguments["metadata"][METADATA_KEY], _OWN_UNITS: own}
+    metadata = {**arguments["metadata"], METADATA_KEY: ours}
+    return pixels, {**arguments, "units": units, "metadata": metadata}, kind
 
 
 def slide_path(layer: "Layer") -> Path | None:

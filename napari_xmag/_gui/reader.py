@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tifffile
+from napari import current_viewer
 
 from napari_xmag._gui.shared.notices import tell, tell_error, tell_warning
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.filenames import HEAT_MAP, RESULT
-from napari_xmag.layer_data import LayerData, slide_layer_data
+from napari_xmag.layer_data import LayerData, join_units, slide_layer_data
 from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
@@ -83,7 +84,9 @@ def _read(path: Path) -> list[LayerData]:
         raise
     slides = [first, *others]
     _tell(slides)
-    layers = [slide_layer_data(slide) for slide in slides]
+    viewer = current_viewer()
+    around = () if viewer is None else viewer.layers
+    layers = [join_units(slide_layer_data(slide), around) for slide in slides]
     for _, arguments, _ in layers[1:]:
         arguments["visible"] = False
     return layers

@@ -14,6 +14,7 @@ from napari_xmag.layer_data import (
     bear_units,
     layer_metadata,
     own_units,
+    part_units,
     slide_key,
     slide_path,
 )
@@ -74,6 +75,7 @@ class ShownSlide:
         layers.selection.events.active.disconnect(self._selected)
         for layer in layers:
             self._unfollow(layer)
+            part_units(layer)
 
     def show(self, layer: Layer, *, fit: bool = True) -> None:
         """Bring a slide in sight, alone; ``fit`` moves the camera so that all of it is seen."""

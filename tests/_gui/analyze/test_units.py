@@ -23,7 +23,7 @@ def drawn(window: Window) -> None:
 
 
 def test_all_layers_bear_the_units_of_the_slide_in_sight(
-    window: Window, no_mpp_slide: Path, pyramid_slide: Path
+    window: Window, no_mpp_slide: Path, pyramid_slide: Path, aperio_slide: Path
 ) -> None:
     notification_manager.records.clear()
     measured = window.open(pyramid_slide)
@@ -34,12 +34,7 @@ def test_all_layers_bear_the_units_of_the_slide_in_sight(
     drawn(window)
     assert units(window) == {"micrometer"}
 
-    words = [record.message for record in notification_manager.records]
-    assert not [message for message in words if "units" in message]
-
     bare = window.open(no_mpp_slide)
-    # napari compares the units of a layer that comes in before any plugin hears of it
-    notification_manager.records.clear()
     drawn(window)
     assert units(window) == {"pixel"}  # no scale that is not known
     assert is_calibrated(measured.layer)
@@ -49,6 +44,12 @@ def test_all_layers_bear_the_units_of_the_slide_in_sight(
     drawn(window)
     assert units(window) == {"micrometer"}
     window.widget.controller.choose_slide(bare)
+    again = window.open(aperio_slide)  # while the others bear pixels
+    drawn(window)
+    assert units(window) == {"micrometer"}
+    assert is_calibrated(again.layer)
+    assert not is_calibrated(bare.layer)
+    window.widget.controller.choose_slide(bare)
     window.viewer.add_points([[50, 50]])
     window.widget.controller.set_pixel_size(0.5)
     window.wait(lambda: is_calibrated(bare.layer))
@@ -57,3 +58,13 @@ def test_all_layers_bear_the_units_of_the_slide_in_sight(
     assert tuple(bare.layer.scale) == (0.5, 0.5)
     words = [record.message for record in notification_manager.records]
     assert not [message for message in words if "units" in message]
+
+
+def test_without_a_panel_a_slide_bears_its_own_units(
+    window: Window, no_mpp_slide: Path, pyramid_slide: Path
+) -> None:
+    window.open(pyramid_slide)
+    window.widget.shut_down()
+    (bare,) = window.viewer.open(no_mpp_slide, plugin="napari-xmag")
+    assert {str(unit) for unit in bare.units} == {"pixel"}
+    assert tuple(bare.scale) == (1, 1)
