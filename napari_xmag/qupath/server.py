@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -162,9 +163,12 @@ def uri_parts(uri: str) -> PurePosixPath:
 
 
 def _side(stated: Any) -> int:
-    side = float(stated or 0)
+    try:
+        side = float(stated or 0)
+    except (TypeError, ValueError):
+        side = math.nan
     if not math.isfinite(side) or side < 0:
-        raise ValueError(f"a picture {stated} pixels wide or high")
+        raise ValueError(f"it shows a picture {stated} pixels wide or high")
     return int(side)
 
 
@@ -172,8 +176,10 @@ def _series(arguments: list[str]) -> int | None:
     for index, argument in enumerate(arguments):
         name, _, value = argument.partition("=")
         if name in ("--series", "-s"):
-            number = int(value or "".join(arguments[index + 1 : index + 2]))
-            return number if number >= 0 else None
+            stated = value or "".join(arguments[index + 1 : index + 2])
+            if not re.fullmatch(r"-?\d+", stated):
+                raise ValueError(f"it shows the series {stated or 'without a number'}")
+            return int(stated) if int(stated) >= 0 else None
     return None
 
 

@@ -11,7 +11,13 @@ from unicodedata import normalize
 
 import pytest
 
-from napari_xmag.errors import CohortError, EmptyProjectError, ExportError, ProjectError
+from napari_xmag.batch.targets import find_targets
+from napari_xmag.errors import (
+    CohortError,
+    EmptyProjectError,
+    ExportError,
+    ProjectError,
+)
 from napari_xmag.qupath.cohort import read_project_cohort
 from napari_xmag.qupath.metadata import (
     image_description,
@@ -119,6 +125,24 @@ def test_what_is_wrong_is_said_in_words(text: str, words: str, tmp_path: Path) -
     with pytest.raises(ProjectError, match=words) as said:
         read_project(path)
     assert not re.search("object|'|Error", str(said.value))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"args": ["--series", "x"]}, "shows the series x"),
+        ({"metadata": {"width": "w"}}, "w pixels"),
+        ({"args": 5}, "not laid out"),
+    ],
+)
+def test_what_is_wrong_with_one_image_is_said_in_words(
+    change: dict[str, Any], words: str, tmp_path: Path, pyramid_slide: Path
+) -> None:
+    path = tmp_path / "server.json"
+    path.write_text(json.dumps({**server(pyramid_slide), **change}))
+    with pytest.raises(ProjectError, match=words) as said:
+        find_targets([path])
+    assert not re.search(r"object|'|literal|convert", str(said.value))
 
 
 def test_what_is_no_text_stays_as_the_file_has_it(tmp_path: Path, pyramid_slide: Path) -> None:
