@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom import Instance
 from napari_xmag.slide.dicom_frames import frame_places
+from napari_xmag.slide.guard.limits import MOST_PLANES
 
 Ints = NDArray[np.int64]
 
@@ -56,8 +57,13 @@ class FrameLayout:
         if self.wanted is not None and self.wanted < self.focal_planes:
             return self.wanted
         middle = self.focal_planes // 2
+        if self.sparse and not self.missing_parts:
+            return middle
+        there = np.zeros(self.focal_planes, np.int64)
+        for planes in self.planes:
+            there += np.bincount(planes[planes >= 0], minlength=self.focal_planes)
         order = sorted(range(self.focal_planes), key=lambda plane: abs(plane - middle))
-        return min(order, key=lambda plane: int(self._lost_of(plane).sum()))
+        return max(order, key=lambda plane: int(there[plane]))
 
     @cached_property
     def lost(self) -> NDArray[np.bool_]:
@@ -124,8 +130,12 @@ def frame_layout(
     layout = _stated_layout(parts, grid) if sparse else _ordered_layout(parts, grid)
     keys = [p * layout.area + t for p, t in zip(layout.planes, layout.tiles, strict=True)]
     together = np.concatenate([key[key >= 0] for key in keys])
-    if len(np.unique(together)) != len(together):
+    doubled = len(np.unique(together)) != len(together)
+    ranked = sparse and layout.focal_planes > 1 and None in layout.depths
+    paths = 1
+    if doubled or ranked:
         paths = len({name for part in parts for name in _optical_paths(part)})
+    if doubled or paths > 1:
         raise SlideOpenError(
             expected="a DICOM slide with one frame at each place",
             found=f"{paths} optical paths"
@@ -146,6 +156,12 @@ def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLa
         end = start + _frame_count(part)
     stated = parts[0].number("TotalPixelMatrixFocalPlanes")
     count = max(1, stated, end // area)
+    if count > MOST_PLANES:
+        raise SlideOpenError(
+            expected=f"a DICOM slide of up to {MOST_PLANES} focal planes",
+            found=f"{count:,} focal planes in {parts[0].path.name}",
+            hint="The file is damaged: copy it again from its source.",
+        )
     planes = tuple(np.where(part // area < count, part // area, -1) for part in frames)
     tiles = tuple(part % area for part in frames)
     return FrameLayout(tuple(parts), tiles, planes, area, count, False, (None,) * count)
@@ -154,11 +170,26 @@ def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLa
 def _stated_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:
     """Return the layout of TILED_SPARSE: each frame states its place."""
     tiles = tuple(_stated_tiles(part, grid) for part in parts)
-    depths = [np.array(part.frame_depths()) for part in parts]
-    levels = np.unique(np.concatenate(depths))
-    planes = tuple(np.searchsorted(levels, depth) for depth in depths)
-    area, stated = grid[0] * grid[1], tuple(map(float, levels))
-    return FrameLayout(tuple(parts), tiles, planes, area, len(levels), True, stated)
+    depths = np.concatenate([np.array(part.frame_depths()) for part in parts])
+    levels = np.unique(depths)
+    every = np.concatenate(tiles)
+    most = int(np.unique(every, return_counts=True)[1].max())
+    stated: tuple[float | None, ...] = tuple(map(float, levels))
+    planes = np.searchsorted(levels, depths)
+    if len(levels) > most:  # each tile was focused by itself
+        planes, stated = _ranks(every, depths, most), (None,) * most
+    ends = np.cumsum([len(part) for part in tiles])[:-1]
+    parted = tuple(np.split(planes, ends))
+    return FrameLayout(tuple(parts), tiles, parted, grid[0] * grid[1], len(stated), True, stated)
+
+
+def _ranks(tiles: Ints, depths: NDArray[np.float64], most: int) -> Ints:
+    """Return the plane of each frame: its place among those of its tile, around the middle."""
+    order = np.lexsort((depths, tiles))
+    _, first, number = np.unique(tiles[order], return_index=True, return_counts=True)
+    ranks = np.empty(len(tiles), np.int64)
+    ranks[order] = np.arange(len(tiles)) - np.repeat(first - (most - number) // 2, number)
+    return ranks
 
 
 def _frame_count(part: Instance) -> int:

@@ -12,6 +12,7 @@ import tifffile
 
 from napari_xmag.slide.agreement import shows_same
 from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.guard.limits import MOST_PLANES
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
 from napari_xmag.slide.segments import DECODE_ERRORS
@@ -198,15 +199,15 @@ def _series_pictures(series: Any, pixels: PixelsElement | None) -> Iterator[Tiff
         planes = sizes.get("Z", 1)
         stack = [
             [TiffLevel(_plane_pages(level, leading, sizes, number, z)) for level in series.levels]
-            for z in range(planes)
+            for z in (range(planes) if planes <= MOST_PLANES else [planes // 2])
         ]
-        levels = stack[planes // 2]
+        levels = stack[len(stack) // 2]
         if not problem and not _is_whole(levels, series):
             problem = _ELSEWHERE
         if levels[0].pages[0] is None:  # the picture is known by what there is of it
             levels = [TiffLevel([first])]
         name = str(series.name or "")
-        whole = planes > 1 and all(_is_whole(levels, series) for levels in stack)
+        whole = len(stack) > 1 and all(_is_whole(levels, series) for levels in stack)
         yield TiffPicture(
             name, levels, statements, planes, problem=problem, stack=stack if whole else []
         )

@@ -139,13 +139,41 @@ def test_a_neighbour_is_read_where_the_middle_plane_is_missing(tmp_path: Path) -
     assert "only number 1 is read" in words
 
 
-def test_two_frames_at_one_place_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("planes", [1, 3])
+def test_tiles_that_were_focused_one_by_one_are_one_plane(tmp_path: Path, planes: int) -> None:
+    def change(dataset: Dataset) -> None:
+        for number, item in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+            place = item.PlanePositionSlideSequence[0]
+            depth = 5 * (number // TILES) + 0.3 * (number % TILES)
+            place.ZOffsetInSlideCoordinateSystem = f"{depth:g}"
+
+    stack = [shade(40), PICTURE, shade(200)] if planes == 3 else [PICTURE]
+    path = write_dicom(
+        tmp_path / "a.dcm", stack, kind="native", order=range(planes * TILES), change=change
+    )
+    slide = open_slide(path)
+    assert slide.image.focal_planes == planes
+    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+
+
+def test_absurdly_many_planes_are_refused(tmp_path: Path) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm", [PICTURE], kind="native",
+        change=lambda dataset: setattr(dataset, "TotalPixelMatrixFocalPlanes", 2**31),
+    )  # fmt: skip
+    with pytest.raises(SlideOpenError, match="focal planes"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize("focused", [False, True])
+def test_two_frames_at_one_place_are_refused(tmp_path: Path, focused: bool) -> None:
     def change(dataset: Dataset) -> None:
         for number, item in enumerate(dataset.PerFrameFunctionalGroupsSequence):
             light = Dataset()
             light.OpticalPathIdentifier = str(number // TILES)
             item.OpticalPathIdentificationSequence = [light]
-            item.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = "0"
+            depth = number if focused else 0
+            item.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = f"{depth}"
 
     order = range(2 * TILES)
     path = write_dicom(

@@ -7,6 +7,7 @@ MOST_PIXELS = 2**38
 # A tile is decoded whole: 8192 × 8192 px take 200 MB.
 MOST_TILE_PIXELS = 2**26
 MOST_SEGMENTS = 2**26
+MOST_PLANES = 256
 # No slide has more pictures and levels than this.
 MOST_DIRECTORIES = 4096
 
