@@ -83,6 +83,16 @@ def test_two_exports_of_one_picture_are_two(tmp_path: Path) -> None:
     assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": PICTURE})
 
 
+def test_a_file_with_the_uid_of_another_does_not_open_it(tmp_path: Path) -> None:
+    for name, picture in (("a", PICTURE), ("b", OTHER)):
+        write_dicom(
+            tmp_path / f"{name}.dcm", [picture], kind="native",
+            change=lambda dataset: setattr(dataset, "SOPInstanceUID", "1.2.3.4.5"),
+        )  # fmt: skip
+    with pytest.raises(SlideOpenError, match="same one and other contents"):
+        open_slide(tmp_path / "b.dcm")
+
+
 def test_a_smaller_region_of_the_same_pixels_is_a_slide_of_its_own(tmp_path: Path) -> None:
     part = np.ascontiguousarray(OTHER[:300, :350])
     write_dicom(tmp_path / "a.dcm", [part], kind="native")
