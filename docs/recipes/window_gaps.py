@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import napari
+import numpy as np
 from qtpy.QtGui import QKeySequence
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -115,7 +116,7 @@ def walk(watch: Stopwatch, first: Path, second: Path) -> None:
 
 
 def walk_without_panel(watch: Stopwatch, first: Path, second: Path) -> None:
-    """Do the same with napari alone, after its first slide: what no panel can do better."""
+    """Do the same with napari alone, with as many layers: what no panel can do better."""
     viewer = watch.viewer
 
     def open_slide(path: Path) -> Callable[[], object]:
@@ -125,10 +126,23 @@ def walk_without_panel(watch: Stopwatch, first: Path, second: Path) -> None:
         square = [[0, 0], [0, 400], [400, 400], [400, 0]]
         viewer.add_shapes([square], shape_type="polygon", units=viewer.layers[0].units)
 
-    for path in (first, second):
-        watch.measure(f"napari alone: open {path.name}", open_slide(path))
+    def show_first() -> None:
+        for layer in viewer.layers:
+            layer.visible = layer in own
+        viewer.layers.selection.active = own[0]
+        viewer.fit_to_view(layers=[own[0]])
+
+    def remove_first() -> None:
+        for layer in own:
+            viewer.layers.remove(layer)
+
+    watch.measure("napari alone: open a slide", open_slide(first))
+    viewer.add_image(np.zeros((500, 400), np.float32), units=viewer.layers[0].units)
     watch.measure("napari alone: an outline", add_outline)
-    watch.measure("napari alone: remove a slide", lambda: viewer.layers.pop(0))
+    own = list(viewer.layers)
+    watch.measure("napari alone: open another slide", open_slide(second))
+    watch.measure("napari alone: back to the first", show_first)
+    watch.measure("napari alone: remove its three layers", remove_first)
 
 
 def main() -> None:
