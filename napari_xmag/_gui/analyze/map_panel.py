@@ -1,7 +1,8 @@
 """What the map shows, how strongly, and what it means."""
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QLabeledSlider
 from superqt.utils import qthrottled, signals_blocked
 
@@ -14,6 +15,7 @@ from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.heatmap import HeatMapView
 
 _PAINT_MS = 50  # a dragged slider moves faster than a large map can be painted
+_MOST_CLASSES, _LONGEST_NAME = 2, 14  # what two lines of a narrow panel hold
 _VIEWS = {
     HeatMapView.EVIDENCE: "Evidence for a class",
     HeatMapView.RANK: "Attention (rank)",
@@ -124,34 +126,58 @@ def _percent_slider(tip: str, value: int) -> QLabeledSlider:
     return slider
 
 
-def hover_words(session: SlideSession, x: float, y: float) -> str:
-    """Return one line about the patch at a level-0 position; empty on glass."""
+def hover_words(session: SlideSession, x: float, y: float) -> tuple[str, str]:
+    """Return what to say of the patch at a level-0 position, in short and whole; empty on glass.
+
+    Of more than two classes, the short form names the two with the most evidence, for or against.
+    """
     scores = session.scores
     patch = scores.patch_at(x, y) if scores is not None else None
     if scores is None or patch is None:
-        return ""
-    parts = [
+        return "", ""
+    head = [
         f"rank {100 * scores.rank[patch]:.0f} %",
         f"attention {100 * scores.attention[patch]:.2g} %",
     ]
-    parts += [
-        f"{name} {value:+.2g}".replace("-", "−")
-        for name, value in zip(scores.classes, scores.evidence[patch], strict=True)
-    ]
-    return " · ".join(parts)
+    evidence = list(zip(scores.classes, scores.evidence[patch], strict=True))
+    first = sorted(evidence, key=lambda of: -abs(of[1]))[:_MOST_CLASSES]
+    short = [_evidence(_short(name), value) for name, value in evidence if (name, value) in first]
+    more = len(evidence) - len(short)
+    short += [f"{more} more"] if more else []
+    whole = [_evidence(name, value) for name, value in evidence]
+    return " · ".join([*head, *short]), " · ".join([*head, *whole])
+
+
+def _evidence(name: str, value: float) -> str:
+    return f"{name} {value:+.2g}".replace("-", "−")
+
+
+def _short(name: str) -> str:
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 class HoverLine(QLabel):
-    """Shows the values of the patch under the mouse."""
+    """Shows the values of the patch under the mouse, in two lines where one is too short."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setToolTip(
-            "The patch under the mouse: rank and share of attention, evidence for each class."
-        )
-        self.say("")
+        self.setWordWrap(True)
+        # the panel is no wider, and no taller, for what the mouse happens to point at
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.say("", "")
 
-    def say(self, words: str) -> None:
-        """Show values, or where to find them."""
-        self.setText(words or "Point at the map to see the values of a patch.")
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep room for two lines."""
+        super().resizeEvent(event)
+        self.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
+
+    def say(self, short: str, whole: str) -> None:
+        """Show values, all of them as a tooltip; or where to find them."""
+        self.setText(short or "Point at the map to see the values of a patch.")
+        self.setToolTip(
+            whole
+            or "The patch under the mouse: rank and share of attention, evidence for each class."
+        )

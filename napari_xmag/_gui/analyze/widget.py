@@ -363,7 +363,7 @@ class AnalyzeWidget(Docked):
         if session is None or session.scores is None:
             return
         y, x = session.layer.world_to_data(event.position)[-2:]
-        self.hover.say(hover_words(session, x + 0.5, y + 0.5))
+        self.hover.say(*hover_words(session, x + 0.5, y + 0.5))
 
     def _add_to_training(self, label: str) -> None:
         session = self.state.current

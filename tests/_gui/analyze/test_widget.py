@@ -431,6 +431,17 @@ def test_hover_reads_a_tile(window: Window, aperio_slide: Path) -> None:
     assert "Point at" in window.widget.hover.text()
 
 
+def test_review_layout_puts_naparis_docks_away_and_brings_them_back(window: Window) -> None:
+    docks = window.viewer.window._qt_viewer
+    theirs = (docks.dockLayerList, docks.dockLayerControls)
+    assert all(dock.isVisible() for dock in theirs)
+    window.widget.hand_on.layout_button.click()
+    assert not any(dock.isVisible() for dock in theirs)
+    assert window.widget.isVisible()
+    window.widget.hand_on.layout_button.click()
+    assert all(dock.isVisible() for dock in theirs)
+
+
 def test_closing_the_window_ends_a_run(window: Window, sample: Path) -> None:
     window.open(sample)
     window.start()
