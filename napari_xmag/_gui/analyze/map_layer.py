@@ -1,5 +1,6 @@
 """The heat map as one napari layer over its slide, and the patch that is pointed at."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +22,7 @@ from napari_xmag.analyze.heatmap import (
 )
 from napari_xmag.geometry import Box
 from napari_xmag.layer_data import layer_metadata, map_arguments, map_colors
+from napari_xmag.slide.tissue import TissueMask
 
 _MARK_COLOR = "#ffe600"
 
@@ -61,7 +63,8 @@ def show_map(
         return
     other = session.compared.scores if session.compared is not None else None
     shown = shown_values(scores, look.view, look.class_name, other)
-    picture = _picture(scores, shown, look.threshold, runs=session.progress is not None)
+    masks = [each.mask for each in (scores, other) if each is not None and each.mask is not None]
+    picture = _picture(scores, shown, look.threshold, masks, runs=session.progress is not None)
     layer = session.map_layer
     arguments = map_arguments(slide, picture)
     place = placed(session.layer, arguments["scale"], arguments["translate"])
@@ -83,12 +86,16 @@ def show_map(
     layer.refresh(extent=False, highlight=False)
 
 
-def _picture(scores: PatchScores, shown: Shown, threshold: float, *, runs: bool) -> HeatMap:
+def _picture(
+    scores: PatchScores, shown: Shown, threshold: float, masks: Sequence[TissueMask], *, runs: bool
+) -> HeatMap:
     # while it runs, the whole slide is roughly coloured as soon as a few tiles everywhere are in
     rough = runs and not scores.final
     values = fill_between(scores.grid, shown.values) if rough else shown.values
     picture = heat_map(scores.grid, hide_below(values, shown.high, threshold))
-    return picture if scores.mask is None else on_tissue(picture, scores.mask)
+    for mask in masks:
+        picture = on_tissue(picture, mask)
+    return picture
 
 
 def _style(layer: Image, look: MapLook, shown: Shown) -> None:

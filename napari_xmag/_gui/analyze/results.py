@@ -1,5 +1,6 @@
 """What is shown of a result: its map, what differs from another one, and its places."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.review.evidence import Foremost
+from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask
 
 
@@ -78,10 +80,18 @@ class Results:
             return None
         if mask is not None and tissue_used(slide, mask) == result.tissue:
             return mask
-        regions = session.store.regions() if session.store is not None else ()
-        work = tasks.tissue_again(slide, result, regions)
-        self._jobs.start(work, partial(self._found_again, session, result))
+        self._find_again(session, slide, result, partial(self._found_again, session, result))
         return None
+
+    def _find_again(
+        self,
+        session: SlideSession,
+        slide: Slide,
+        result: SlideResult,
+        hear: Callable[[object], None],
+    ) -> None:
+        regions = session.store.regions() if session.store is not None else ()
+        self._jobs.start(tasks.tissue_again(slide, result, regions), hear)
 
     def _found_again(self, session: SlideSession, result: SlideResult, event: object) -> None:
         if isinstance(event, TissueMask) and session.result is result and session.scores:
@@ -106,6 +116,16 @@ class Results:
             return
         session.compared = Compared(scores, *words)
         self.paint(session)
+        if session.slide is not None:
+            hear = partial(self._found_beside, session, scores)
+            self._find_again(session, session.slide, other, hear)
+
+    def _found_beside(self, session: SlideSession, scores: PatchScores, event: object) -> None:
+        """Leave out of a difference what is no tissue of the other result."""
+        other = session.compared
+        if isinstance(event, TissueMask) and other is not None and other.scores is scores:
+            session.compared = replace(other, scores=replace(scores, mask=event))
+            self.paint(session)
 
     def end_comparison(self, session: SlideSession) -> None:
         """Show the map of the result alone again."""

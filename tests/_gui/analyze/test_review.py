@@ -18,7 +18,7 @@ from napari_xmag._gui.shared.neighbour import dock_of
 from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.review.verdicts import Verdict
-from napari_xmag.slide.tissue import TissueChoice
+from napari_xmag.slide.tissue import TissueChoice, find_tissue
 from tests._gui.window import Window, colours_of
 
 pytestmark = pytest.mark.window
@@ -162,6 +162,17 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     expected = attention_rank(shown.patches.attention)
     np.testing.assert_array_equal(colours_of(session, shown.patches), expected)
     assert not any(line.isVisible() for line in legend.compared)
+
+    # Of the whole slide, only what is tissue of the other result has a difference.
+    window.type("B")
+    window.wait(lambda: session.shown_id and len(session.result.patches) == len(other.patches))
+    window.type("D")
+    window.wait(lambda: session.compared is not None and session.compared.scores.mask is not None)
+    coloured, tissue = np.isfinite(session.map_layer.data), find_tissue(session.slide)
+    assert coloured.any()
+    assert not (coloured & ~tissue.pixels).any()
+    window.type("D", "B")
+    window.wait(lambda: session.shown_id and len(session.result.patches) == len(first.patches))
 
     kept.delete.click()
     window.wait(lambda: len(session.saved) == 1)
