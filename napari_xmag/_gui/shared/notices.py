@@ -1,7 +1,6 @@
 """Errors and news, said where a napari user looks for them, and said whole."""
 
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from napari.utils.notifications import (
     notification_manager,
 )
 
+from napari_xmag._gui.shared.breakable import breakable
 from napari_xmag.errors import XmagError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _MS_PER_LETTER = 60
 """How long a text takes to be read, by slow readers."""
 
 _LONG_WORD = 30
-_BREAKS = re.compile(rf"([/\\_.\-]|[^/\\_.\-]{{{_LONG_WORD}}})")
 
 Actions = Sequence[tuple[str, Callable[..., None]]]
 
@@ -94,7 +93,7 @@ def _fit(notice: "NapariQtNotification", message: str) -> None:
     notice.geom_anim.stop()
     label, layout = notice.message, notice.layout()
     label.setElideMode(Qt.TextElideMode.ElideNone)
-    label.setText(_breakable(message))
+    label.setText(breakable(message, _LONG_WORD))
     layout.activate()
     room = QRect(0, 0, label.width(), 10_000)
     flags = int(Qt.TextFlag.TextWordWrap)
@@ -109,9 +108,3 @@ def _fit(notice: "NapariQtNotification", message: str) -> None:
     notice.timer.setInterval(max(notice.DISMISS_AFTER, _MS_PER_LETTER * len(message)))
     if notice.timer.isActive():
         notice.timer.start()
-
-
-def _breakable(message: str) -> str:
-    """Return a text in which long words, as the path of a folder, can go on in the next line."""
-    words = message.split(" ")
-    return " ".join(_BREAKS.sub("\\1\u200b", w) if len(w) > _LONG_WORD else w for w in words)

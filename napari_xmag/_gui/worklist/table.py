@@ -2,9 +2,18 @@
 
 from typing import Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from qtpy.QtCore import (
+    QAbstractTableModel,
+    QLocale,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
 from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QStyledItemDelegate
 
+from napari_xmag._gui.shared.breakable import breakable
 from napari_xmag._gui.shared.section import ALARM
 from napari_xmag.figures import percent
 from napari_xmag.review.worklist import Worklist
@@ -26,6 +35,9 @@ _TIPS = {
     "usually the normal or benign one. Blank where there is no reliable prediction.",
     "reviewed": "Tick a slide when you are done with it (R).",
 }
+
+_LONGEST_WORD = 8
+"""Letters of a name that lie in one line beside a thumbnail."""
 
 _Index = QModelIndex | QPersistentModelIndex
 _Role = Qt.ItemDataRole
@@ -128,6 +140,13 @@ class WorklistTable(QAbstractTableModel):
         self._by = _KEYS[column] if 0 <= column < len(_KEYS) else "suspicion"
         self._descending = order == Qt.SortOrder.DescendingOrder
         self.refresh()
+
+
+class NameDelegate(QStyledItemDelegate):
+    """Draws names of slides in as many lines as they need: they often begin alike."""
+
+    def displayText(self, value: Any, locale: QLocale | QLocale.Language) -> str:
+        return breakable(super().displayText(value, locale), _LONGEST_WORD)
 
 
 def _words(row: WorklistRow, column: str) -> str:

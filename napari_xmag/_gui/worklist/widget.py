@@ -33,7 +33,7 @@ from napari_xmag._gui.shared.pictures import icon_of
 from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.worklist import tasks
 from napari_xmag._gui.worklist.runner import Runner
-from napari_xmag._gui.worklist.table import WorklistTable
+from napari_xmag._gui.worklist.table import NameDelegate, WorklistTable
 from napari_xmag.errors import XmagError
 from napari_xmag.filenames import SUMMARY_TABLE
 from napari_xmag.review.store import ReviewStore
@@ -42,7 +42,7 @@ from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
 
 _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
 _ROW_PX = 52
-_WIDTHS = (130, 76, 90, 76, 72)
+_WIDTHS = (130, 76, 90, 104, 92)
 """Of all columns but the last: name, status and prediction lie in sight in a dock of 320 px."""
 
 
@@ -94,7 +94,8 @@ class WorklistWidget(BesideAnalyze):
         self.view.horizontalHeader().setSortIndicator(3, Qt.SortOrder.DescendingOrder)
         for column, width in enumerate(_WIDTHS):
             self.view.setColumnWidth(column, width)
-        self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # slides often begin alike
+        self.view.setItemDelegateForColumn(0, NameDelegate(self.view))
+        self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.view.setSortingEnabled(True)
         self.view.activated.connect(self._activated)
         self.words = Words()

@@ -8,7 +8,9 @@ import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon, QPixmap
 
+from napari_xmag._gui.worklist import tasks
 from napari_xmag._gui.worklist.table import REVIEWED
 from napari_xmag._gui.worklist.widget import WorklistWidget
 from napari_xmag.result_keys import with_entry
@@ -170,3 +172,24 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
     saved = Worklist.load(tmp_path / "list.json")
     assert {row.slide: row.reviewed for row in saved.rows}[one.path]
     assert listed.worklist.retry_failed() == 1
+
+
+def test_slides_with_names_that_begin_alike_look_different(qtbot: QtBot) -> None:
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    names = ("crowded-01.svs", "crowded-02.svs")
+    widget.worklist = Worklist([WorklistRow(Path("slides") / name) for name in names])
+    widget.table.show_list(widget.worklist)
+    picture = QPixmap(tasks.THUMBNAIL_PX, tasks.THUMBNAIL_PX)
+    picture.fill(Qt.GlobalColor.white)
+    for row in widget.worklist.rows:
+        widget.table.show_thumbnail(row.key, QIcon(picture))
+    widget.resize(320, 400)
+    widget.show()
+    view = widget.view
+    cells = [
+        view.viewport().grab(view.visualRect(widget.table.index(row, 0))).toImage()
+        for row in range(len(names))
+    ]
+    assert cells[0] != cells[1]
+    widget.shut_down()
