@@ -38,12 +38,13 @@ class SavePanel(QWidget):
         first, second = QHBoxLayout(), QHBoxLayout()
         first.addWidget(self.name, 1)
         first.addWidget(self.save)
-        for button in (self.export, self.read, self.restart):
-            second.addWidget(button)
+        for button in (self.export, self.read):
+            second.addWidget(button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(first)
         layout.addLayout(second)
+        layout.addWidget(self.restart)  # a row of three would be wider than a narrow dock
         layout.addWidget(self.words)
         self.save.clicked.connect(self._save)
         self.name.returnPressed.connect(self._save)

@@ -8,6 +8,7 @@ import pytest
 from napari import Viewer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QScrollArea
 
 from napari_xmag._gui.analyze.tasks import ModelShelf
 from napari_xmag._gui.teach.state import Tool
@@ -110,6 +111,9 @@ def test_one_class_only_is_said(classroom: Classroom, two_tissues: Slides) -> No
     classroom.settle()
     assert "two classes" in classroom.widget.learned.words.text()
     assert classroom.shown.map_layer is None
+    # All of it lies in the narrowest dock, beside the bar that scrolls it.
+    scroll = classroom.widget.findChildren(QScrollArea)[0]
+    assert scroll.widget().minimumSizeHint().width() <= classroom.widget.minimumWidth() - 15
 
 
 def test_a_region_makes_all_its_patches_examples(classroom: Classroom, two_tissues: Slides) -> None:
