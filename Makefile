@@ -38,7 +38,7 @@ demo: setup
 		$(if $(MPP),--mpp $(MPP)) --out "$(RESULTS)" $(STAY)
 
 test: setup
-	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 # Damaged slides of every kind, FUZZ=5000 of them, and documents (EXAMPLES=500 of each kind), both from
 # SEED=1; the tests run 300 and 12 others.

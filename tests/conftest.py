@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 # Several workers share the cores: torch, here and in what tests start, takes this one's share.
@@ -12,20 +13,31 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
 import numpy as np
 import pytest
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 from napari_xmag.nets.engines import graph_cache
 from napari_xmag.slide.sample import sample_slide
+from tests.processes import ROOT
 from tests.slides import draw_section, write_aperio, write_leica, write_pyramid
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of a module on one worker, and those of windows: they share a display."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    windows = Path(__file__).parent / "_gui"
-    for item in items:
-        group = "windows" if windows in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class _Shared(LoadScopeScheduling):
+    """Gives tests to workers one by one, and those that share what takes long to make together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, *_ = nodeid.split("::")
+        return module if _makes_something_once(ROOT / module) else nodeid
+
+
+@cache
+def _makes_something_once(module: Path) -> bool:
+    return 'scope="module"' in module.read_text(encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Shared:
+    """Distribute the tests over the workers."""
+    return _Shared(config, log)
 
 
 def pytest_collection_finish() -> None:

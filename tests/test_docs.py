@@ -84,7 +84,7 @@ def said(notebook: nbformat.NotebookNode) -> str:
 
 
 @pytest.fixture
-def _quiet_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quiet_kernel(monkeypatch: pytest.MonkeyPatch, graphs_of_children: None) -> None:
     """Let the kernel find the package under test, and say nothing of progress bars."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT) + os.pathsep + os.environ.get("PYTHONPATH", ""))
     monkeypatch.setenv("PYTHONWARNINGS", "ignore:IProgress")

@@ -50,7 +50,7 @@ def window(
 ) -> Iterator[Window]:
     """A shown viewer with the widget docked, the small model chosen."""
     viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1400, 900)
+    viewer.window.resize(1000, 640)
     widget = AnalyzeWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Analyze slide")
     go_on = threading.Event()

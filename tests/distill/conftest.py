@@ -15,7 +15,7 @@ def fields(
     aperio_slide: Path, pyramid_slide: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     out = tmp_path_factory.mktemp("fields")
-    config = PrepareConfig(field_px=512, per_slide=24, stride=0.25, min_tissue=0.5)
+    config = PrepareConfig(field_px=512, per_slide=12, stride=0.25, min_tissue=0.5)
     finish(prepare([aperio_slide, pyramid_slide], out, config))
     return out
 

@@ -197,7 +197,7 @@ def test_two_teachers_and_their_licences_reach_the_card(
 
 def test_too_few_fields_for_a_batch(config: DistillConfig) -> None:
     large = config.run.model_copy(update={"batch_size": 99})
-    with pytest.raises(ConfigError, match="24 fields"):
+    with pytest.raises(ConfigError, match="12 fields"):
         finish(distill(config.model_copy(update={"run": large})))
 
 

@@ -216,6 +216,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.usefixtures("graphs_of_children")
 def test_all_is_there_again_after_a_crash(window: Window, pyramid_slide: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _KILLED, pyramid_slide], capture_output=True, text=True, check=False

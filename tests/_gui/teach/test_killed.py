@@ -16,7 +16,8 @@ pytestmark = pytest.mark.window
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that kills")
-def test_a_killed_window_loses_no_click(two_tissues: tuple[Path, Path], models: Path) -> None:
+@pytest.mark.usefixtures("graphs_of_children", "models")
+def test_a_killed_window_loses_no_click(two_tissues: tuple[Path, Path]) -> None:
     script = "tests._gui.teach.lesson_that_is_killed"
     window = subprocess.Popen(
         [sys.executable, "-m", script, str(two_tissues[0])],

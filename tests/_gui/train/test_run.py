@@ -82,6 +82,7 @@ def test_encoder_and_head_train_end_to_end(desk: Desk, cohort_table: Path, tmp_p
     assert len(widget.state.record.predictions) == 10
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_other_settings_do_not_resume_and_say_which(
     desk: Desk, cohort_table: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_other_settings_do_not_resume_and_say_which(
     desk.wait(lambda: not desk.widget.controller.busy)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_folder_that_cannot_be_written_is_told_in_words(
     desk: Desk, cohort_table: Path, tmp_path: Path
 ) -> None:
@@ -145,6 +147,7 @@ def on_fire(_: object) -> None:
     raise RuntimeError("the card is on fire")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_new_training_goes_to_a_folder_of_its_own(
     desk: Desk, cohort_table: Path, tmp_path: Path
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_new_training_goes_to_a_folder_of_its_own(
     assert (tmp_path / "run" / "config.json").read_text() == "{}"
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_blank_slide_is_named_at_the_end(desk: Desk, cohort_table: Path) -> None:
     glass = np.full((700, 900, 3), 243, np.uint8)
     write_pyramid(cohort_table.parent / "blank.tiff", glass)

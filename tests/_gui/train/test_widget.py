@@ -115,7 +115,12 @@ def test_a_reviewed_slide_becomes_a_row(window: Window, trained: Desk, no_mpp_sl
 
 @pytest.fixture
 def training(
-    make_napari_viewer: object, qtbot: QtBot, models: Path, cohort_table: Path, tmp_path: Path
+    make_napari_viewer: object,
+    qtbot: QtBot,
+    models: Path,
+    cohort_table: Path,
+    in_this_process: None,
+    tmp_path: Path,
 ) -> Desk:
     """The Train widget in a napari window, with a training under way that lasts."""
     viewer: Viewer = make_napari_viewer(show=True)
