@@ -70,29 +70,19 @@ def _plain_pictures(pages: Iterable[Any], path: Path) -> Iterator[TiffPicture]:
     for page in pages:
         if is_mask(page):
             continue
-        main = pictures[-1] if pictures else None
-        if page.is_reduced and main is None:
+        if page.is_reduced and not pictures:
             early.append(page)
-        elif page.is_reduced and main is not None and _may_be_reduced(page, main):
-            _add_reduced(page, main)
-        else:
+        elif not (page.is_reduced and add_reduced(page_picture(page), pictures)):
             pictures.append(page_picture(page))
     if not pictures:
         pictures, early = [page_picture(page) for page in early], []
-    apart: list[TiffPicture] = []
-    for page in early:
-        if _may_be_reduced(page, pictures[0]):
-            _add_reduced(page, pictures[0])
-        else:
-            apart.append(page_picture(page))
+    found = [page_picture(page) for page in early]
+    apart = [picture for picture in found if not add_reduced(picture, pictures[:1])]
     pictures = join_levels([*apart, *pictures], path)
     largest = max((p.area for p in pictures if p.page.is_tiled), default=0)
     for picture in pictures:
         picture.aside = _is_striped_aside(picture, largest)
-        # What is marked as reduced, yet larger, does not become the finest level.
-        picture.levels[1:] = sorted(
-            picture.levels[1:], key=lambda level: -int(level.page.imagewidth)
-        )
+        _sort_levels(picture)
         yield picture
 
 
@@ -133,16 +123,39 @@ def page_picture(page: Any) -> TiffPicture:
     return TiffPicture(page_name(page), levels, statements, problem=page_problem(page))
 
 
+def add_reduced(picture: TiffPicture, before: Sequence[TiffPicture]) -> bool:
+    """Add a picture that is marked as reduced to the one it belongs to; say whether there is one.
+
+    That is the last before it, unless a thumbnail or an overview lies between. A small striped one
+    beside tiles is a thumbnail itself, and left out.
+    """
+    page = picture.page
+    like = [one for one in reversed(before) if _may_be_reduced(page, one)]
+    main = next((one for one in like if _may_hold(one, page)), like[0] if like else None)
+    if main is None:
+        return False
+    large = max(page.imagewidth, page.imagelength) > _STRIPED_PX
+    if page.is_tiled or large or not main.page.is_tiled:
+        main.levels.extend(picture.levels)
+        _sort_levels(main)
+    return True
+
+
 def _may_be_reduced(page: Any, main: TiffPicture) -> bool:
     same_kind = (page.samplesperpixel, page.dtype) == (main.page.samplesperpixel, main.page.dtype)
     return same_kind or not page.is_tiled
 
 
-def _add_reduced(page: Any, main: TiffPicture) -> None:
-    """Add a page that is marked as reduced; a small striped one beside tiles is a thumbnail."""
-    large = max(page.imagewidth, page.imagelength) > _STRIPED_PX
-    if page.is_tiled or large or not main.page.is_tiled:
-        main.levels.append(TiffLevel([page]))
+def _may_hold(main: TiffPicture, page: Any) -> bool:
+    """Return whether a picture is no thumbnail beside a page, which is smaller."""
+    larger = main.page.imagewidth > page.imagewidth and main.page.imagelength > page.imagelength
+    stored_alike = main.page.is_tiled or not page.is_tiled
+    return larger and stored_alike and not ASIDE.search(main.name)
+
+
+def _sort_levels(picture: TiffPicture) -> None:
+    """Sort coarse levels; what is marked as reduced, yet larger, does not become the finest."""
+    picture.levels[1:] = sorted(picture.levels[1:], key=lambda level: -int(level.page.imagewidth))
 
 
 def _is_striped_aside(picture: TiffPicture, largest: int) -> bool:

@@ -16,7 +16,7 @@ from napari_xmag.slide.guard.limits import MOST_PLANES
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
 from napari_xmag.slide.segments import DECODE_ERRORS
-from napari_xmag.slide.tiff_pages import join_levels
+from napari_xmag.slide.tiff_pages import add_reduced, join_levels
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
 from napari_xmag.slide.tiff_statements import (
     PixelsElement,
@@ -68,13 +68,12 @@ def _described_series(file: tifffile.TiffFile) -> Sequence[Any]:
 
 
 def _plain_series(series: Sequence[Any], path: Path) -> list[TiffPicture]:
-    """Return pictures; a series that is marked as reduced is a level of the one before."""
+    """Return pictures; a series that is marked as reduced is a level of one before."""
     found: list[TiffPicture] = []
     for item in series:
         for picture in _series_pictures(item, None):
-            if found and picture.page.is_reduced and not picture.problem:
-                found[-1].levels.extend(picture.levels)
-            else:
+            reduced = picture.page.is_reduced and not picture.problem
+            if not (reduced and add_reduced(picture, found)):
                 found.append(picture)
     return join_levels(found, path)
 

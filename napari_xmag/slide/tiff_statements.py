@@ -2,7 +2,7 @@
 
 import logging
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from napari_xmag.geometry import Mpp
@@ -77,9 +77,14 @@ def _resolution(page: Any) -> Mpp | None:
 def ome_pixels(file: Any, series: Sequence[Any]) -> list[PixelsElement | None]:
     """Return the OME ``Pixels`` element of each series: the one that names its page, of its size.
 
-    Elements that name no page belong to the pages of their size in their order.
+    Elements that name no page belong to the pages of their size in their order. An element of a
+    set of files describes pages of the file that it names; where it is not clear which one that
+    is, none of them describes anything.
     """
-    elements = list(_all_pixels(file))
+    root = _ome_root(file)
+    elements = [] if root is None else list(_all_pixels(root))
+    if root is None or _is_unclear_whose(root, elements, file):
+        return [None] * len(series)
     nameless = [item for item in elements if not any(map(_is_tiff_data, item))]
     found: list[PixelsElement | None] = []
     for item in series:
@@ -88,7 +93,8 @@ def ome_pixels(file: Any, series: Sequence[Any]) -> list[PixelsElement | None]:
             found.append(None)
             continue
         size = str(first.keyframe.imagewidth), str(first.keyframe.imagelength)
-        named = (e for e in elements if _names_page(e, first.index) and _size(e) == size)
+        place = _file_names(first.parent, file, root), first.index
+        named = (e for e in elements if _names_page(e, *place) and _size(e) == size)
         element = next(named, None) or next((e for e in nameless if _size(e) == size), None)
         if element in nameless:
             nameless.remove(element)
@@ -104,8 +110,35 @@ def _is_tiff_data(element: PixelsElement) -> bool:
     return element.tag.endswith("TiffData")
 
 
-def _names_page(element: PixelsElement, page: object) -> bool:
-    """Return whether an element says that its pixels lie in a page of the file."""
+def _file_named(data: ElementTree.Element) -> tuple[str, str]:
+    """Return UUID and name of the file in which planes lie; empty where none is named."""
+    uuid = next((item for item in data if item.tag.endswith("UUID")), None)
+    if uuid is None:
+        return "", ""
+    return (uuid.text or "").strip() or "?", (uuid.get("FileName") or "?").lower()
+
+
+def _file_names(parent: Any, file: Any, root: ElementTree.Element) -> set[str]:
+    """Return what planes that lie in a file may call it: its UUID, else its name."""
+    name = str(parent.filename).lower()
+    if parent is not file:
+        return {name}
+    return {"", root.get("UUID") or name}
+
+
+def _is_unclear_whose(
+    root: ElementTree.Element, elements: Iterable[PixelsElement], file: Any
+) -> bool:
+    """Return whether UUIDs and names of files tell different stories of which file this is."""
+    own, name = root.get("UUID"), str(file.filename).lower()
+    named = [_file_named(data) for element in elements for data in filter(_is_tiff_data, element)]
+    by_uuid = {called for uuid, called in named if uuid == own and called}
+    others = {called for uuid, called in named if uuid != own}
+    return own is not None and (len(by_uuid) > 1 or name in others - by_uuid)
+
+
+def _names_page(element: PixelsElement, file: set[str], page: object) -> bool:
+    """Return whether an element says that its pixels lie in a page of a file."""
     for data in filter(_is_tiff_data, element):
         first = data.get("IFD")
         count = data.get("PlaneCount") or data.get("NumPlanes") or ("" if first is None else "1")
@@ -113,17 +146,21 @@ def _names_page(element: PixelsElement, page: object) -> bool:
             start, number = int(first or 0), int(count or 2**31)
         except ValueError:
             continue
-        if isinstance(page, int) and start <= page < start + number:
+        inside = isinstance(page, int) and start <= page < start + number
+        if inside and not file.isdisjoint(_file_named(data)):
             return True
     return False
 
 
-def _all_pixels(file: Any) -> Iterator[PixelsElement]:
+def _ome_root(file: Any) -> ElementTree.Element | None:
     try:
-        root = ElementTree.fromstring(file.ome_metadata or "")
+        return ElementTree.fromstring(file.ome_metadata or "")
     except ElementTree.ParseError as error:
         _log.warning("The OME-XML of %s cannot be read: %s", file.filename, error)
-        return
+        return None
+
+
+def _all_pixels(root: ElementTree.Element) -> Iterator[PixelsElement]:
     for element in root.iter():
         if element.tag.endswith("Pixels") and element.get("SizeX"):
             yield element

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_xmag.slide.tiff_pages import is_mask, is_plain_level, page_picture
+from napari_xmag.slide.tiff_pages import add_reduced, is_mask, is_plain_level, page_picture
 from napari_xmag.slide.tiff_picture import TiffPicture
 
 UNDESCRIBED = (
@@ -17,6 +17,8 @@ def with_undescribed(
     found: Sequence[TiffPicture], described: set[int], pages: Sequence[Any], path: Path
 ) -> list[TiffPicture]:
     """Return pictures with those of the pages that no description fits, in the order of the file.
+
+    A page that shows a picture in coarser pixels, or is marked as one that does, is its level.
 
     Parameters
     ----------
@@ -35,6 +37,9 @@ def with_undescribed(
         finer = next((one for one in found if is_plain_level(picture, one, path)), None)
         if finer is not None:
             finer.levels.extend(picture.levels)
+            continue
+        before = [one for one in found if _number(one) < number]
+        if page.is_reduced and add_reduced(picture, before or found[:1]):
             continue
         picture.remark = UNDESCRIBED
         pictures.append(picture)

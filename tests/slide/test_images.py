@@ -181,6 +181,25 @@ def test_a_reduced_page_may_come_first(tmp_path: Path) -> None:
     assert [level.downsample for level in slide.levels] == [1, 4]
 
 
+def test_a_thumbnail_between_a_slide_and_its_levels_takes_none_of_them(tmp_path: Path) -> None:
+    picture = draw_section(800, 600, seed=1)
+    kinds = ("FullResolution", "Thumbnail", "ReducedResolution", "ReducedResolution")
+    pages = []
+    for kind, step in zip(kinds, (1, 4, 2, 8), strict=True):
+        text = f"<PerkinElmer-QPI-ImageDescription><ImageType>{kind}</ImageType>"
+        options: dict[str, object] = {
+            **(TILED if kind != "Thumbnail" else {}),
+            "subfiletype": int(kind == "ReducedResolution"),
+            "software": "PerkinElmer-QPI",
+            "description": f"{text}</PerkinElmer-QPI-ImageDescription>",
+        }
+        pages.append((picture[::step, ::step], options))
+    slide = open_slide(write_pages(tmp_path / "slide.qptiff", *pages))
+    assert [level.downsample for level in slide.levels][:2] == [1, 2]
+    assert slide.levels[-1].downsample == 8
+    assert (len(slide.images), slide.notes) == (1, ())
+
+
 def test_reduced_pages_that_tifffile_describes_are_levels(tmp_path: Path) -> None:
     picture, path = draw_section(900, 700, seed=1), tmp_path / "shaped.tif"
     small = np.pad(picture[::4, ::4], ((0, 81), (0, 31), (0, 0)), constant_values=255)

@@ -99,3 +99,75 @@ def test_the_pixels_of_another_file_are_not_read_from_this_one(tmp_path: Path) -
     slide = open_slide(path, image=1)
     np.testing.assert_array_equal(slide.read(Box(0, 0, 600, 500), 0), PICTURES[0])
     assert NoteCode.PICTURE_LEFT_OUT in {note.code for note in slide.notes}
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+def test_pages_that_are_marked_as_reduced_are_levels_even_of_glass(
+    tmp_path: Path, tiled: bool
+) -> None:
+    path, glass = tmp_path / "glass.ome.tif", np.full((500, 600, 3), 243, np.uint8)
+    size = {f"PhysicalSize{axis}": 0.25 for axis in "XY"}
+    tifffile.imwrite(path, glass, ome=True, metadata={"axes": "YXS", **size})
+    xml = tifffile.tiffcomment(path)
+    with tifffile.TiffWriter(path) as writer:
+        for step in (1, 2, 4):
+            storage = {"tile": (128, 128)} if tiled or step == 1 else {}
+            writer.write(
+                glass[::step, ::step], photometric="rgb", description=xml, metadata=None,
+                subfiletype=int(step > 1), resolution=(40000, 40000), resolutionunit="CENTIMETER",
+                **storage,
+            )  # fmt: skip
+    slide = open_slide(path)
+    assert len(slide.images) == 1
+    assert [level.downsample for level in slide.levels] == ([1, 2, 4] if tiled else [1])
+    assert slide.notes == ()
+
+
+UUIDS = [f"urn:uuid:00000000-0000-0000-0000-00000000000{number}" for number in "ab"]
+FILES = ("a.ome.tif", "b.ome.tif")
+
+
+def write_set(folder: Path, own: tuple[str, ...], uuids: list[str]) -> None:
+    """Write two sections of one size, a file each; both describe the whole set."""
+    images = [
+        f'<Image ID="Image:{i}" Name="{i}"><Pixels ID="Pixels:{i}" DimensionOrder="XYCZT" '
+        'Type="uint8" SizeX="600" SizeY="500" SizeC="3" SizeZ="1" SizeT="1" '
+        f'PhysicalSizeX="{MPPS[i]}" PhysicalSizeY="{MPPS[i]}">'
+        f'<Channel ID="Channel:{i}:0" SamplesPerPixel="3"/><TiffData IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{name}">{uuid}</UUID></TiffData></Pixels></Image>'
+        for i, (name, uuid) in enumerate(zip(FILES, uuids, strict=True))
+    ]
+    for name, uuid, pixels in zip(FILES, own, PICTURES[::2], strict=True):
+        stated = f'UUID="{uuid}"' if uuid else ""
+        xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" {stated}>'
+        tifffile.imwrite(
+            folder / name, pixels, description=f"{xml}{''.join(images)}</OME>", metadata=None,
+            photometric="rgb", tile=(128, 128),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ["set", "alone", "renamed", "no UUID of the file"])
+def test_each_file_of_a_set_has_its_own_pixel_size(tmp_path: Path, case: str) -> None:
+    own = ("", "") if case.startswith("no UUID") else (UUIDS[0], UUIDS[1])
+    write_set(tmp_path, own, UUIDS)
+    second = tmp_path / FILES[1]
+    if case in ("alone", "renamed"):
+        (tmp_path / FILES[0]).unlink()
+    if case == "renamed":
+        second = second.rename(tmp_path / "section.ome.tif")
+    slide = open_slide(second)
+    np.testing.assert_array_equal(slide.read(slide.bounds, 0), PICTURES[2])
+    assert slide.mpp == Mpp(MPPS[1], MPPS[1])
+    if case == "set":
+        assert open_slide(tmp_path / FILES[0]).mpp == Mpp(MPPS[0], MPPS[0])
+
+
+@pytest.mark.parametrize("uuids", [UUIDS, [UUIDS[0]] * 2], ids=["a copied header", "one UUID"])
+def test_a_set_that_contradicts_itself_gives_no_pixel_size(
+    tmp_path: Path, uuids: list[str]
+) -> None:
+    write_set(tmp_path, (UUIDS[0], UUIDS[0]), uuids)
+    slide = open_slide(tmp_path / FILES[1])
+    np.testing.assert_array_equal(slide.read(slide.bounds, 0), PICTURES[2])
+    assert slide.mpp is None
+    assert NoteCode.DESCRIPTION in {note.code for note in slide.notes}
