@@ -12,20 +12,25 @@ from pathlib import Path
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.agreement import comparison
-from napari_xmag.slide.base import MppSource, NoteCode, SlideImage, SlideNote
+from napari_xmag.slide.base import MppSource, NoteCode, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
 from napari_xmag.slide.dicom import (
     DIRECTORY,
     Instance,
     read_instance,
-    read_instances,
-    slide_files,
+)
+from napari_xmag.slide.dicom_images import (
+    focal_planes,
+    level_files,
+    numbered_series,
+    picture_image,
+    readable,
+    stated_mpp,
 )
 from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
-from napari_xmag.slide.dicom_series import dicom_series
-from napari_xmag.slide.images import choose_image, damage_note, image_notes, plane_images
+from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.level_colors import with_seen_colors
-from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
+from napari_xmag.slide.mpp import StatedMpp, find_conflict
 from napari_xmag.slide.scale import TOO_FEW_PX, place_levels
 from napari_xmag.slide.segment_slide import SegmentSlide
 from napari_xmag.slide.segments import SegmentReader
@@ -51,19 +56,24 @@ class DicomSlide(SegmentSlide):
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
-        files = _instances(path)
+        series = numbered_series(path)
+        files = level_files(series)
+        if not files:
+            raise _nothing(path)
         found = {number: find_levels(instances) for number, instances in files.items()}
-        pictures = {n: _readable(levels) for n, levels in found.items() if not levels[0].problem}
+        pictures = {number: own for number, levels in found.items() if (own := readable(levels))}
         if not pictures:
             raise _refuse(path, next(iter(found.values()))[0].problem)
-        self.images = tuple(_slide_image(number, levels) for number, levels in pictures.items())
-        self.planes = _planes(self.images, pictures, max(found) + 1)
+        self.images = tuple(picture_image(number, levels) for number, levels in pictures.items())
+        self.planes = focal_planes(self.images, pictures, len(series) + 1)
         self.image = choose_image(path, (*self.images, *self.planes), image)
         number = self.image.plane_of or self.image.index
         _require_own(path, files[number])
         levels = pictures[number]
         if self.image.plane_of:
             levels = find_levels(files[number], self.image.plane - 1)
+            if not levels or levels[0].first.size != pictures[number][0].first.size:
+                raise _refuse(path, f"a plane that cannot be read ({self.image.name})")
         describe = cache(lambda place: segment_level(levels[place]))
         pyramid = place_levels([level.stored() for level in levels], comparison(describe))
         _require_shown(path, levels, pyramid.stored)
@@ -94,7 +104,7 @@ class DicomSlide(SegmentSlide):
         power = None if optics is None else optics.get("ObjectiveLensPower")
         self.objective_power: float | None = float(power) if power else None
         self.icc_profile: bytes | None = None if optics is None else optics.get("ICCProfile")
-        self.mpp: Mpp | None = _mpp(first)
+        self.mpp: Mpp | None = stated_mpp(first)
         self.mpp_source = MppSource.NONE if self.mpp is None else MppSource.DICOM
         statements = [StatedMpp(self.mpp, MppSource.DICOM, "DICOM header")] if self.mpp else []
         self.mpp_conflict = find_conflict(statements, self.objective_power)
@@ -102,25 +112,6 @@ class DicomSlide(SegmentSlide):
         self.properties: Mapping[str, str] = {
             f"dicom.{name}": first.text(name) for name in names if first.text(name)
         }
-
-
-def _instances(path: Path) -> dict[int, list[Instance]]:
-    """Return the levels of each slide by its number; levels of two slides are never mixed."""
-    series = dicom_series(slide_files(path))
-    if path.is_file() and path.name.upper() != DIRECTORY:
-        series = tuple(one for one in series if path in one.files)
-    found = {
-        number: instances
-        for number, one in enumerate(series, 1)
-        if (instances := [item for item in read_instances(one.files) if item.is_level])
-    }
-    if not found:
-        raise _nothing(path)
-    return found
-
-
-def _readable(levels: Sequence[DicomLevel]) -> list[DicomLevel]:
-    return [level for level in levels if not level.problem]
 
 
 def _nothing(path: Path) -> SlideOpenError:
@@ -181,33 +172,6 @@ def _require_shown(path: Path, levels: Sequence[DicomLevel], shown: Sequence[int
                 hint="Open the folder for the slide. If this file is another slide, move it into "
                 "a folder of its own.",
             )
-
-
-def _mpp(first: Instance) -> Mpp | None:
-    spacing = first.spacing
-    return None if spacing is None else plausible(1000 * spacing[0], 1000 * spacing[1])
-
-
-def _slide_image(index: int, levels: Sequence[DicomLevel]) -> SlideImage:
-    first = levels[0]
-    width, height = first.first.size
-    # Descriptions and container identifiers may name a patient: a number says as much.
-    layout = first.layout
-    planes = max(1, len(first.depths)) * layout.focal_planes
-    number = layout.plane + 1 if layout.plane != layout.focal_planes // 2 else 0
-    return SlideImage(index, f"series {index}", width, height, _mpp(first.first), planes, number)
-
-
-def _planes(
-    images: Sequence[SlideImage], pictures: Mapping[int, Sequence[DicomLevel]], first: int
-) -> tuple[SlideImage, ...]:
-    """Return the focal planes that the pictures do not show, numbered on from the first."""
-    found: list[SlideImage] = []
-    for image in images:
-        stack = pictures[image.index][0].stack
-        if len(stack) == image.focal_planes:
-            found += plane_images(image, stack, first + len(found), len(images) > 1)
-    return tuple(found)
 
 
 def _incomplete(levels: Iterable[DicomLevel]) -> str:

@@ -5,9 +5,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from napari_xmag.slide.dicom import DIRECTORY, slide_files
+from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom_header import is_dicom, may_be_dicom
-from napari_xmag.slide.dicom_series import DicomSeries, dicom_series
+from napari_xmag.slide.dicom_images import numbered_series, plane_of
+from napari_xmag.slide.dicom_series import DicomSeries
+from napari_xmag.slide.segments import DECODE_ERRORS
 
 _WHOLE = 4 * 2**20
 """A slide of so few bytes is hashed whole, in some milliseconds."""
@@ -24,7 +26,8 @@ def slide_fingerprint(path: Path, image: int = 1) -> str:
     header and end are told apart by their pixels. Only uncompressed ones that differ in nothing but
     a small place between the blocks are taken for one. The files that belong to a slide (the folder
     of an MRXS, the pictures of a VMS) count like one long file. Of a DICOM slide its series UID and
-    the pixels of its largest file are taken: the same for the folder and for each file in it.
+    the pixels of its largest file are taken, of a focal plane those of its own files: the same for
+    the folder and for each file in it.
 
     Parameters
     ----------
@@ -43,13 +46,19 @@ def slide_fingerprint(path: Path, image: int = 1) -> str:
         When the slide cannot be read.
     """
     digest = hashlib.sha256()
-    found = _series(path)
-    series = found[min(image, len(found)) - 1] if found else None
-    if series is not None:
-        digest.update(f"series {series.uid}".encode())
-    if image > max(1, len(found)):  # a picture of a file, or a focal plane
-        digest.update(f"image {image}".encode())
-    for block in _blocks(series.files[:1] if series else _files(path)):
+    series = _series(path)
+    if image <= len(series):
+        own = series[image - 1]
+        digest.update(f"series {own.uid}".encode())
+        files: Sequence[Path] = own.files[:1]
+    elif (plane := _plane(series, image)) is not None:
+        own, number, files = plane
+        digest.update(f"series {own.uid}plane {number}".encode())
+    else:
+        files = _files(path)
+        if image > 1:  # a picture of a file
+            digest.update(f"image {image}".encode())
+    for block in _blocks(files):
         digest.update(block)
     return digest.hexdigest()[:32]
 
@@ -58,16 +67,26 @@ def _series(path: Path) -> tuple[DicomSeries, ...]:
     """Return the slides of a DICOM path, numbered as opening it does; none of other paths."""
     from pydicom.errors import InvalidDicomError
 
-    is_folder = path.is_dir()
-    if not is_folder and not (may_be_dicom(path) and is_dicom(path)):
+    if not path.is_dir() and not (may_be_dicom(path) and is_dicom(path)):
         return ()
     try:
-        found = dicom_series(slide_files(path))
+        return numbered_series(path)
     except InvalidDicomError:  # a damaged index: opening it says so
         return ()
-    if not is_folder and path.name.upper() != DIRECTORY:
-        found = tuple(series for series in found if path in series.files)
-    return found
+
+
+def _plane(
+    series: Sequence[DicomSeries], image: int
+) -> tuple[DicomSeries, int, Sequence[Path]] | None:
+    """Return the slide of a focal plane, the plane's number and its files; None without it."""
+    try:
+        found = plane_of(series, image) if series else None
+    except (SlideOpenError, *DECODE_ERRORS):
+        return None
+    if found is None:
+        return None
+    own, number, level = found
+    return own, number, [part.path for part in level.instances]
 
 
 def _files(path: Path) -> list[Path]:

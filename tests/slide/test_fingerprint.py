@@ -1,10 +1,12 @@
 """What tells slides apart, and what does not."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import Dataset
 
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide import fingerprint
@@ -12,6 +14,7 @@ from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.mpp_store import remember_mpp
 from napari_xmag.slide.open import open_slide
 from tests.dicom import write_header
+from tests.dicom_slides import write_dicom
 from tests.slides import draw_section, write_pyramid
 
 MB = 2**20
@@ -141,6 +144,54 @@ def test_two_series_in_a_folder_are_two_slides_wherever_they_lie(tmp_path: Path)
     shutil.copy(tmp_path / "both" / "2.dcm", tmp_path / "alone")
     assert slide_fingerprint(tmp_path / "alone") == second
     assert slide_fingerprint(tmp_path / "both" / "2.dcm") == second
+
+
+def write_stacks(folder: Path, values: dict[str, int]) -> list[str]:
+    """Write a stack of three planes for each name, and return the marks of all planes."""
+    for number, (name, value) in enumerate(values.items(), 1):
+        planes = [np.full((300, 300, 3), value + 10 * plane, np.uint8) for plane in range(3)]
+        write_dicom(
+            folder / f"{name}.dcm", planes, kind="native", series=f"1.2.3.{number}", mpp=None
+        )
+    return [slide_fingerprint(folder, image) for image in range(1, 7)]
+
+
+def test_a_focal_plane_is_told_by_its_own_slide_however_it_is_opened(tmp_path: Path) -> None:
+    marks = write_stacks(tmp_path, {"a": 50, "b": 150})
+    assert len(set(marks)) == 6
+    for number, name in enumerate("ab"):
+        own = [marks[number], *marks[2 + 2 * number : 4 + 2 * number]]
+        assert [slide_fingerprint(tmp_path / f"{name}.dcm", image) for image in (1, 2, 3)] == own
+    remember_mpp(tmp_path, Mpp(0.5, 0.5), 3)  # the first plane of a
+    assert open_slide(tmp_path / "a.dcm", image=2).mpp == Mpp(0.5, 0.5)
+    for image in (1, 3):
+        assert open_slide(tmp_path / "a.dcm", image=image).mpp is None
+        assert open_slide(tmp_path / "b.dcm", image=image).mpp is None
+    others = write_stacks(tmp_path, {"a": 51})
+    assert [old == new for old, new in zip(marks, others, strict=True)] == [
+        False, True, False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_a_focal_plane_in_a_file_of_its_own_is_told_by_that_file(tmp_path: Path) -> None:
+    def write(values: tuple[int, ...]) -> list[str]:
+        for depth, value in enumerate(values):
+            write_dicom(
+                tmp_path / f"{depth}.dcm", [np.full((300, 300, 3), value, np.uint8)],
+                kind="native", change=partial(lift, depth=depth),
+            )  # fmt: skip
+        return [slide_fingerprint(tmp_path, image) for image in (1, 2, 3)]
+
+    before, after = write((50, 60, 70)), write((50, 60, 71))
+    assert before[1] == after[1]
+    assert before[2] != after[2]
+
+
+def lift(dataset: Dataset, depth: int) -> None:
+    """State the depth of a picture, in µm."""
+    place = Dataset()
+    place.ZOffsetInSlideCoordinateSystem = f"{depth}"
+    dataset.SharedFunctionalGroupsSequence[0].PlanePositionSlideSequence = [place]
 
 
 def test_an_index_lists_slides_in_other_folders(
