@@ -30,6 +30,8 @@ class SlideLabel:
         Its name and its ID in a project of QuPath, or empty.
     project
         The file of that project; None where it comes from none.
+    left
+        Where the project lay before it was moved; None where it was not.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class SlideLabel:
     shown: str = ""
     key: str = ""
     project: Path | None = None
+    left: Path | None = None
 
     @property
     def name(self) -> str:
@@ -45,6 +48,13 @@ class SlideLabel:
             return self.shown
         name = self.path.name or str(self.path)
         return name if self.image in (None, 1) else f"{name} #{self.image}"
+
+    @property
+    def whole_name(self) -> str:
+        """The same with where it lies: no other slide is called so."""
+        if self.shown:
+            return f"{self.shown} (ID {self.key or 'missing'} of {self.project})"
+        return str(self.path.with_name(self.name))
 
 
 @dataclass(frozen=True, slots=True)

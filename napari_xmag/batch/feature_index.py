@@ -7,7 +7,8 @@ from pathlib import Path
 
 from napari_xmag._about import NOTICE
 from napari_xmag.batch.events import SlideEncoded, SlideFailed
-from napari_xmag.batch.summary import FailedTable, SlideNames, project_name, require_own
+from napari_xmag.batch.failed_table import FailedTable, require_own
+from napari_xmag.batch.named import SlideNames
 from napari_xmag.filenames import INDEX
 from napari_xmag.spreadsheets import read_csv, write_csv
 
@@ -37,25 +38,24 @@ class FeatureIndex:
     def __init__(self, store: Path, given: Iterable[Path]) -> None:
         require_own(store / INDEX, _COLUMNS)
         self._store = store
-        self._names = SlideNames(given)
+        self._names = SlideNames(given, store)
         self._failed = FailedTable(store)
         self._mine: dict[str, dict[str, str]] = {}
         self._due = 0.0
 
     def done(self, event: SlideEncoded) -> None:
         """Take in a slide."""
-        slide, image = self._names.of(event.slide)
-        self._failed.remove(slide, image, project_name(event.slide, self._store))
+        slide = self._names.of(event.slide)
+        self._failed.remove(slide)
         when = datetime.now(UTC).isoformat(timespec="seconds")
         numbers = (event.patches, event.dimensions, event.unreadable)
-        named = (slide, image, event.fingerprint, event.folder.name, event.encoder)
+        named = (slide.slide, slide.image, event.fingerprint, event.folder.name, event.encoder)
         cells = (*named, *map(str, numbers), when, NOTICE)
         self._mine[event.folder.name] = dict(zip(_COLUMNS, cells, strict=True))
 
     def failed(self, event: SlideFailed) -> None:
         """Take in a failure."""
-        project = project_name(event.slide, self._store)
-        self._failed.add(*self._names.of(event.slide), project, event.error)
+        self._failed.add(self._names.of(event.slide), event.error)
 
     def write(self, *, last: bool = False) -> None:
         """Write the tables, at most once a second; all of it now when it is the last time.

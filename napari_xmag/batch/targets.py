@@ -57,8 +57,10 @@ class Target:
 
     def label(self, image: int | str | None = None) -> SlideLabel:
         """Return what a picture of the file is called."""
-        project = None if self.project is None else self.project.path
-        return SlideLabel(self.path, image, self.name if self.key else "", self.key, project)
+        if self.project is None:
+            return SlideLabel(self.path, image)
+        place = self.project.path, self.project.left
+        return SlideLabel(self.path, image, self.name, self.key, *place)
 
     def images(self, wanted: str | None) -> "Sequence[int | str | None]":
         """Return the pictures of the file that are to be analyzed.

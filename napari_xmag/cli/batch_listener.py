@@ -1,5 +1,6 @@
 """Hears what a batch says: tells the user, counts, and keeps the tables."""
 
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -67,6 +68,7 @@ class BatchListener:
     ) -> None:
         self._tables = tables
         self._targets = targets
+        self._names = Counter(target.label().name for target in targets)
         self._report = report
         self._answers = answers
         self.count = Count(verb=verb)
@@ -112,7 +114,9 @@ class BatchListener:
             self._tables.write()
 
     def _fail(self, number: int, event: SlideFailed) -> None:
-        self.count.failed.append(event.slide.name)
+        label = self._targets[number].label()
+        several = self._names[label.name] > 1
+        self.count.failed.append(event.slide.whole_name if several else event.slide.name)
         if self._answers is not None:
             self._answers.add_failure(self._targets[number], event.error)
         self._report.fail(event.slide, event.error)

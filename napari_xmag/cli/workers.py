@@ -99,13 +99,19 @@ def _tasks(targets: "Sequence[Target]", who: "Workers") -> "list[BatchTask]":
 
     far = who.scheduler is not None
     return [
-        # its project stays here: the worker needs none of the other slides
-        BatchTask(
-            replace(target, project=None, path=target.path.absolute() if far else target.path),
-            place,
-        )
+        BatchTask(_alone(target, far=far), place)
         for target, place in zip(targets, plan_places(targets), strict=True)
     ]
+
+
+def _alone(target: "Target", *, far: bool) -> "Target":
+    """Return a slide as it travels: with the name of its project, but none of its other images."""
+    project = target.project
+    return replace(
+        target,
+        project=None if project is None else replace(project, entries=()),
+        path=target.path.absolute() if far else target.path,
+    )
 
 
 def _suited(cores: int, device: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 from napari_xmag.analyze import Flag
 from napari_xmag.analyze.abstain import NO_ANSWER
 from napari_xmag.batch.events import SlideDone, SlideFailed, SlideLabel
-from napari_xmag.batch.summary import SlideNames, Summary
+from napari_xmag.batch.summary import Summary
 from napari_xmag.errors import ConfigError, TissueError
 from tests.analyze.test_result import make_result
 
@@ -132,18 +132,6 @@ def test_someone_elses_table_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "summary.csv").write_text("patient;outcome\n1;good\n")
     with pytest.raises(ConfigError, match=r"summary\.csv"):
         Summary(tmp_path, [tmp_path])
-
-
-def test_slides_are_called_relative_to_what_was_given(tmp_path: Path) -> None:
-    for folder in ("one/deep", "two"):
-        (tmp_path / folder).mkdir(parents=True)
-    label = SlideLabel(tmp_path / "one" / "deep" / "a.svs")
-    assert SlideNames([tmp_path / "one"]).of(label) == ("deep/a.svs", "")
-    both = [tmp_path / "one", tmp_path / "two" / "b.svs"]
-    assert SlideNames(both).of(label) == ("one/deep/a.svs", "")
-    assert SlideNames([tmp_path / "two"]).of(label) == ("a.svs", "")
-    dicom = SlideLabel(tmp_path / "two")
-    assert SlideNames([tmp_path / "two"]).of(dicom) == ("two", "")
 
 
 def test_images_of_a_project_fail_by_their_names(tmp_path: Path) -> None:

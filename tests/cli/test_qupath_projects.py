@@ -1,5 +1,6 @@
 """Results of several projects in one folder: each image keeps its own, and finds it again."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -119,3 +120,63 @@ def test_each_image_of_each_project_is_a_row_with_its_own_result(
 def ran(capsys: pytest.CaptureFixture[str], command: list[str]) -> str:
     assert main(command) == 0
     return capsys.readouterr().out
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("command", ["analyze", "features"])
+def test_a_failure_stands_until_that_image_succeeds(
+    command: str, tiny: str, pyramid_slide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = server(pyramid_slide)
+    lost["uri"] = (tmp_path / "lost.tiff").as_uri()
+    builders = {"a": lost, "b": server(pyramid_slide), "c": lost}
+    projects = [
+        write_project(tmp_path / name / "project.qpproj", entry(1, builder, imageName="scan"))
+        for name, builder in builders.items()
+    ]
+    options = ["--model", tiny, "--out", str(tmp_path / "out"), "--workers", "0"]
+
+    def failed_of(*given: Path, code: int) -> list[tuple[str, str, str]]:
+        assert main([command, *map(str, given), *options]) == code
+        found = rows(tmp_path / "out" / "failed.csv")
+        return [(row["slide"], row["image"], row["project"]) for row in found]
+
+    both = [("scan", "ID 1", f"../{name}/project.qpproj") for name in "ac"]
+    assert failed_of(*projects, code=1) == both
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert all(str(project) in said for project in (projects[0], projects[2]))
+    assert failed_of(*projects, code=1) == both
+    if command == "analyze":
+        (row,) = rows(tmp_path / "out" / "summary.csv")
+        assert row["project"] == "../b/project.qpproj"
+    # put back, and renamed in QuPath
+    shutil.copy(pyramid_slide, tmp_path / "lost.tiff")
+    write_project(projects[0], entry(1, lost, imageName="renamed"))
+    assert failed_of(projects[0], code=0) == both[1:]
+    # moved
+    shutil.move(projects[2].parent, tmp_path / "d")
+    assert failed_of(tmp_path / "d" / "project.qpproj", code=0) == []
+
+
+def test_a_mended_slide_is_found_under_whatever_name_it_is_given(
+    tiny: str, pyramid_slide: Path, tmp_path: Path
+) -> None:
+    slides = [tmp_path / "slides" / name / "s.tiff" for name in "ab"]
+    for slide in slides:
+        slide.parent.mkdir(parents=True)
+        slide.write_bytes(b"II*\0 cut off")
+    out = tmp_path / "out"
+    options = ["--model", tiny, "--out", str(out), "--workers", "0"]
+    for slide in slides:
+        assert main(["features", str(slide), *options]) == 1
+    files = [f"../slides/{name}/s.tiff" for name in "ab"]
+    assert [row["file"] for row in rows(out / "failed.csv")] == files
+    shutil.copy(pyramid_slide, slides[0])
+    assert main(["features", str(tmp_path / "slides"), *options]) == 1
+    assert [row["file"] for row in rows(out / "failed.csv")] == files[1:]
