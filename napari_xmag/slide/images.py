@@ -27,26 +27,28 @@ def choose_image(
     Parameters
     ----------
     wanted
-        Number from 1, or name; a number written as text serves too.
+        Number from 1, or name. What is written in digits is always a number, even where a picture
+        is called so.
 
     Raises
     ------
     SlideOpenError
-        When there is none such.
+        When there is none such, or several have the name.
     """
     if wanted is None:
         return images[0]
-    for image in images:
-        if wanted == image.name and wanted:
-            return image
-    number = int(wanted) if str(wanted).strip().isdecimal() else 0
-    for image in images:
-        if image.index == number:
-            return image
+    text = str(wanted).strip()
+    if text.isdecimal():
+        found = [image for image in images if image.index == int(text)]
+    else:
+        found = [image for image in images if image.name == wanted and wanted]
+    if len(found) == 1:
+        return found[0]
+    ways = "the number" if found or text.isdecimal() else "the number or the name"
     raise SlideOpenError(
-        expected=f"the picture {wanted!r} in {path.name}",
-        found=", ".join(f"#{i.index} {i.name} ({i.width}×{i.height})" for i in images),
-        hint="Give the number or the name of one of them.",
+        expected=f"one picture {wanted!r} in {path.name}",
+        found=", ".join(f"#{i.index} {i.name} ({i.width}×{i.height})" for i in found or images),
+        hint=f"Give {ways} of one of them.",
     )
 
 

@@ -9,8 +9,9 @@ import tifffile
 from napari_xmag import list_images, open_slide
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box
-from napari_xmag.slide.base import NoteCode
+from napari_xmag.slide.base import NoteCode, SlideImage
 from napari_xmag.slide.fingerprint import slide_fingerprint
+from napari_xmag.slide.images import choose_image
 from tests.slides import draw_section
 
 
@@ -75,6 +76,26 @@ def test_a_picture_that_is_not_there_is_refused_with_a_list(
 ) -> None:
     with pytest.raises(SlideOpenError, match="section B"):
         open_slide(sections, image=wanted)
+
+
+def called(*names: str) -> list[SlideImage]:
+    return [SlideImage(n, name, 300, 200 + n, None) for n, name in enumerate(names, 1)]
+
+
+def test_digits_are_a_number_even_where_a_picture_is_called_so() -> None:
+    images = called("0", "1", "same")
+    for wanted in (1, "1", " 1 "):
+        assert choose_image(Path("a.tif"), images, wanted).name == "0"
+    with pytest.raises(SlideOpenError, match=r"#2 1 \(300×202\).* Give the number of one"):
+        choose_image(Path("a.tif"), images, "0")
+    assert choose_image(Path("a.tif"), images, "same").index == 3
+
+
+def test_a_name_that_two_pictures_have_is_refused_with_their_numbers() -> None:
+    images = called("A", "S", "S")
+    with pytest.raises(SlideOpenError, match=r"found #2 S \(300×202\), #3 S \(300×203\)\."):
+        choose_image(Path("a.tif"), images, "S")
+    assert choose_image(Path("a.tif"), images, 3).height == 203
 
 
 def test_most_files_hold_one(pyramid_slide: Path, aperio_slide: Path) -> None:
