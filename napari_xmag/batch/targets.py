@@ -151,8 +151,8 @@ def _of_project(path: Path) -> list[Target]:
             entry.name,
             project,
             entry.key,
-            project.mark(entry),
-            project.earlier_mark(entry),
+            project.mark(entry.key),
+            project.earlier_mark(entry.key),
         )
         for entry in project.entries
     ]
@@ -165,6 +165,7 @@ def _of_server(path: Path) -> Target:
     try:
         content = parse_json(path.read_text(encoding="utf-8-sig"), finite=False)
         image = read_server(content.get("serverBuilder") or content)
+        mark, earlier = _marks_of(content, image)
     except (OSError, *BUILDER_ERRORS) as error:
         raise ProjectError(
             expected=f"an image as QuPath describes it in {path.name}",
@@ -172,16 +173,23 @@ def _of_server(path: Path) -> Target:
             hint="Give the slide itself, a project.qpproj, or the server.json beside it.",
             causes=(error,),
         ) from error
-    return Target(image.path, image, image.path.name, entry=_mark_of(content, image))
+    return Target(image.path, image, image.path.name, entry=mark, earlier=earlier)
 
 
-def _mark_of(content: Mapping[str, Any], image: "QuPathImage") -> str:
-    """Return the mark of one image: by its ID where the file states it, else by how it is shown."""
-    from napari_xmag.qupath.project import id_mark, mark_of
+def _marks_of(content: Mapping[str, Any], image: "QuPathImage") -> tuple[str, str]:
+    """Return the mark of one image, and that of where its project lay before.
 
-    if "entryID" in content:
-        return id_mark(str(content["entryID"]))
-    return mark_of(image.series, image.crop)
+    By project and ID where the file states them, else by how it is shown.
+    """
+    from napari_xmag.qupath.project import mark_of, named_project
+
+    if "entryID" not in content:
+        return mark_of(image.series, image.crop), ""
+    key, stated = str(content["entryID"]), content.get("project")
+    if not stated:
+        return mark_of(key), ""
+    project = named_project(stated)
+    return project.mark(key), project.earlier_mark(key)
 
 
 def check_shown(targets: Iterable[Target]) -> None:

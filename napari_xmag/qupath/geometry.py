@@ -73,9 +73,9 @@ def _polygon(rings: Any) -> BaseGeometry:
     outline, *holes = [_numbers(ring) for ring in rings]
     if len(outline) < 3:
         raise PlaceError(TOO_FEW)
-    if any(_area(hole) > _area(outline) for hole in holes if len(hole) >= 3):
-        raise PlaceError(HOLE)
     holes = [hole for hole in holes if len(hole) >= 3]
+    if holes and max(map(_area, holes)) > _area(outline):
+        raise PlaceError(HOLE)
     polygon = shapely.Polygon(outline, holes)
     if polygon.is_valid:
         return polygon
@@ -85,7 +85,8 @@ def _polygon(rings: Any) -> BaseGeometry:
 
 
 def _area(ring: Corners) -> float:
-    return float(shapely.Polygon(ring).area)
+    """Return what an outline encloses; of one that crosses itself nothing cancels out."""
+    return float(_areas(shapely.make_valid(shapely.Polygon(ring))).area)
 
 
 def _areas(shape: BaseGeometry) -> BaseGeometry:

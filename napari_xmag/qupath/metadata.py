@@ -1,8 +1,8 @@
 """What QuPath keeps of an analysis beside an image: the answer, the model, the notice."""
 
 import re
-from collections.abc import Mapping
-from itertools import chain, count
+from collections.abc import Collection, Iterable, Mapping
+from itertools import count
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
@@ -29,13 +29,13 @@ def image_metadata(result: SlideResult) -> dict[str, str]:
     Everything is there in each case: a result that abstains leaves the words "No reliable
     prediction", not the prediction of an earlier run.
     """
-    shares = {
-        _class_key(name): f"{share:.3f}"
+    shares = [
+        (f"{PREFIX}{' '.join(name.split())}", f"{share:.3f}")
         for name, share in zip(result.classes, result.probabilities, strict=False)
-    }
+    ]
     return {
         _PREDICTION: result.headline,
-        **shares,
+        **_freed(shares, _OWN),
         _MODEL: f"{result.model['name']} ({str(result.model['sha256'])[:12]})",
         _WARNINGS: " ".join(flag.words for flag in result.flags) or "none",
         _DATE: result.created,
@@ -51,11 +51,6 @@ def failure_metadata(reason: str) -> dict[str, str]:
 def failure_description() -> str:
     """Return the line for the description of an image whose analysis failed."""
     return f"{_LINE}{_FAILURE}. {NOTICE}"
-
-
-def _class_key(name: str) -> str:
-    key = PREFIX + " ".join(name.split())
-    return f"{PREFIX}class {name}" if key in _OWN else key
 
 
 def with_metadata(
@@ -74,7 +69,7 @@ def with_metadata(
     ours = _own_keys(old, description)
     kept = {key: value for key, value in old.items() if key not in ours}
     named = {key: value for key, value in new.items() if key in _OWN}
-    shares = {_free_key(key, kept): value for key, value in new.items() if key not in _OWN}
+    shares = _freed([(key, value) for key, value in new.items() if key not in _OWN], kept)
     listed = {_CLASSES: json_text(shares, compact=True)} if shares else {}
     return {**kept, **named, **shares, **listed}
 
@@ -104,10 +99,21 @@ def _was_ours(key: str, value: object, old: Mapping[str, str], description: str)
     return said or old.get(_PREDICTION) == name
 
 
-def _free_key(key: str, taken: Mapping[str, str]) -> str:
+def _freed(shares: Iterable[tuple[str, str]], taken: Collection[str]) -> dict[str, str]:
+    """Return values under keys that are neither taken nor one another's."""
+    wanted, found = list(shares), dict[str, str]()
+    used = {*taken, *(key for key, _ in wanted)}
+    for key, value in wanted:
+        free = _free_key(key, used) if key in taken or key in found else key
+        used.add(free)
+        found[free] = value
+    return found
+
+
+def _free_key(key: str, used: Collection[str]) -> str:
     name = key.removeprefix(PREFIX).removeprefix("class ")
     more = (f"{PREFIX}class {name}{'' if number == 1 else f' {number}'}" for number in count(1))
-    return next(free for free in chain((key,), more) if free not in taken)
+    return next(free for free in more if free not in used)
 
 
 def image_description(result: SlideResult) -> str:

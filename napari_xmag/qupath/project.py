@@ -73,13 +73,19 @@ class Project:
     created: str = ""
     left: Path | None = None
 
-    def mark(self, entry: ProjectEntry) -> str:
-        """Return what tells an image from all of other projects, copies of this one included."""
-        return mark_of(_place(self.path), self.created, entry.key)
+    def mark(self, key: str) -> str:
+        """Return what tells an image from all of other projects, copies of this one included.
 
-    def earlier_mark(self, entry: ProjectEntry) -> str:
+        Parameters
+        ----------
+        key
+            Its number in the project, as text.
+        """
+        return mark_of(_place(self.path), self.created, key)
+
+    def earlier_mark(self, key: str) -> str:
         """Return the same where the project lay before it was moved; empty where it was not."""
-        return "" if self.left is None else mark_of(_place(self.left), self.created, entry.key)
+        return "" if self.left is None else mark_of(_place(self.left), self.created, key)
 
 
 def mark_of(*parts: object) -> str:
@@ -87,9 +93,17 @@ def mark_of(*parts: object) -> str:
     return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()[:16]
 
 
-def id_mark(key: str) -> str:
-    """Return the mark of an image of which no more than its ID is known, as of the script's."""
-    return mark_of(key)
+def named_project(stated: Mapping[str, Any]) -> Project:
+    """Return the project that the script in QuPath names beside an image; no image is read.
+
+    Raises
+    ------
+    BUILDER_ERRORS
+        When it is not named as the script does.
+    """
+    path = Path(str(stated["path"])).absolute()
+    left = _left(str(stated.get("previous") or ""), path)
+    return Project(path, (), "", str(stated.get("created") or ""), left)
 
 
 def _place(path: Path) -> str:

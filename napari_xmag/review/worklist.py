@@ -17,6 +17,7 @@ from napari_xmag.review.worklist_row import (
     RowKey,
     RowStatus,
     WorklistRow,
+    brought_up,
     read_row,
     row_json,
 )
@@ -47,9 +48,10 @@ class Worklist:
     """
 
     def __init__(self, rows: Iterable[WorklistRow] = (), path: Path | None = None) -> None:
-        self._rows = {row.key: row for row in rows}
+        self._rows: dict[RowKey, WorklistRow] = {}
         self.path = path
         self._lines: dict[WorklistRow, str] = {}
+        self._take(rows)
 
     # files
 
@@ -139,13 +141,38 @@ class Worklist:
         return key in self._rows
 
     def add(self, rows: Iterable[WorklistRow]) -> int:
-        """Add slides that are not in the list yet; return how many there were."""
-        before = len(self._rows)
-        for row in rows:
-            self._rows.setdefault(row.key, row)
-        if len(self._rows) > before:
+        """Add slides that are not in the list yet; return how many there were.
+
+        Of those that are, images of a project that was moved since among them, the list takes up
+        what is new: where they lie, and whether they can be read. What failed before waits again
+        then; a result stays.
+        """
+        before = dict(self._rows)
+        self._take(rows)
+        if self._rows != before:
             self.save()
-        return len(self._rows) - before
+        return len(self._rows) - len(before)
+
+    def _take(self, rows: Iterable[WorklistRow]) -> None:
+        images = {row.entry: row.key for row in self._rows.values() if row.entry}
+        for row in rows:
+            marks = (mark for mark in (row.entry, *row.marks) if mark in images)
+            key = images.get(next(marks, ""), row.key)
+            listed = self._rows.get(key)
+            if listed is not None and listed.status is RowStatus.RUNNING:
+                continue  # whoever analyzes it knows it by its key
+            new = row if listed is None else brought_up(listed, row)
+            self._replace(key, new)
+            if new.entry:
+                images[new.entry] = new.key
+
+    def _replace(self, key: RowKey, row: WorklistRow) -> None:
+        """Put a row in the place of the one of this key, or at the end."""
+        if key in self._rows and row.key != key:
+            rows = (row if other.key == key else other for other in self._rows.values())
+            self._rows = {other.key: other for other in rows}
+        else:
+            self._rows[row.key] = row
 
     def remove(self, key: RowKey) -> None:
         """Take a slide off the list; its results and what was said of it stay in its store."""

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
 from pydantic import TypeAdapter
+
+from napari_xmag.slide.fingerprint import slide_fingerprint
 
 _SLIDE = "slide"
 KEPT = (
@@ -65,7 +67,7 @@ class WorklistRow:
         Which image of QuPath it is: tells images that show one picture apart, those of several
         projects too. Empty for a plain slide.
     marks
-        What else results of the image may be known by: where its project lay before, or its ID.
+        By what else the image is known: where its project lay before.
     """
 
     slide: Path
@@ -102,6 +104,35 @@ class WorklistRow:
         """What the slide is called."""
         number = f" #{self.image}" if self.image > 1 else ""
         return f"{self.name or self.slide.name}{number}"
+
+
+def brought_up(listed: WorklistRow, found: WorklistRow) -> WorklistRow:
+    """Return a row of a list with what its source says of the slide now; a result stays."""
+    earlier = (*found.marks, listed.entry, *listed.marks)
+    now = replace(
+        found,
+        # of a slide that cannot be read nobody knows which picture was shown
+        image=listed.image if found.status is RowStatus.FAILED else found.image,
+        mpp=listed.mpp if found.mpp is None else found.mpp,
+        name=found.name or listed.name,
+        reviewed=listed.reviewed or found.reviewed,
+        marks=tuple(dict.fromkeys(mark for mark in earlier if mark and mark != found.entry)),
+    )
+    without_result = listed.status in (RowStatus.WAITING, RowStatus.FAILED)
+    if without_result or not _shows_same(listed, now):
+        return now
+    places = {name: getattr(now, name) for name in ("slide", "image", "mpp", "name")}
+    return replace(listed, **places, reviewed=now.reviewed, entry=now.entry, marks=now.marks)
+
+
+def _shows_same(listed: WorklistRow, now: WorklistRow) -> bool:
+    """Return whether the slide is still the one that was analyzed, as far as it can be read."""
+    if listed.picture == now.picture or not listed.fingerprint:
+        return True
+    try:
+        return slide_fingerprint(now.slide, now.image) == listed.fingerprint
+    except OSError:
+        return True
 
 
 RowKey = tuple[Path, int] | tuple[Path, int, str]

@@ -1,7 +1,7 @@
 """Where the slides of a worklist come from: folders, tables, projects of QuPath, other lists."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,6 @@ from napari_xmag.qupath.project import (
     PROJECT_SUFFIX,
     Project,
     ProjectEntry,
-    id_mark,
     read_project,
 )
 from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
@@ -87,7 +86,7 @@ def worklist_rows(sources: Sequence[Path]) -> FoundRows:
     if named and not rows:
         raise _none_usable(named)
     # in the list they are seen too
-    return FoundRows(tuple(_each_once([*rows, *unusable])), searched, named)
+    return FoundRows(Worklist([*rows, *unusable]).rows, searched, named)
 
 
 def _none_usable(unusable: Sequence[tuple[str, str]]) -> ProjectError:
@@ -96,14 +95,6 @@ def _none_usable(unusable: Sequence[tuple[str, str]]) -> ProjectError:
         found="none. " + " ".join(f"{name}: {reason}" for name, reason in unusable).rstrip("."),
         hint="Correct the project in QuPath.",
     )
-
-
-def _each_once(rows: Iterable[WorklistRow]) -> Iterator[WorklistRow]:
-    seen = set()
-    for row in rows:
-        if row.key not in seen:
-            seen.add(row.key)
-            yield row
 
 
 def _of_table(path: Path) -> Iterator[WorklistRow]:
@@ -157,8 +148,8 @@ def _of_image(project: Project, entry: ProjectEntry) -> WorklistRow:
         entry.image.path.absolute(),
         mpp=mpp,
         name=entry.name,
-        entry=project.mark(entry),
-        marks=tuple(filter(None, (project.earlier_mark(entry), id_mark(entry.key)))),
+        entry=project.mark(entry.key),
+        marks=tuple(filter(None, (project.earlier_mark(entry.key),))),
     )
     try:
         return replace(row, image=_number_of(entry.image))

@@ -7,6 +7,7 @@ import shapely.geometry
 
 from napari_xmag.geometry import Box
 from napari_xmag.qupath.geometry import (
+    PlaceError,
     geometry_json,
     points,
     polygons,
@@ -40,6 +41,13 @@ def test_crossing_and_overlapping_outlines() -> None:
     assert read_geometry(twice).area == 150
     spike = polygon([[0, 0], [10, 0], [20, 0], [10, 0], [10, 10], [0, 10], [0, 0]])
     assert read_geometry(spike).area == 100
+
+
+def test_a_hole_in_an_outline_that_crosses_itself() -> None:
+    bow = polygon([[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]], square(1, 4.5, 1))
+    assert read_geometry(bow).area == pytest.approx(49)
+    with pytest.raises(PlaceError, match="hole larger"):
+        read_geometry(polygon([[0, 0], [10, 10], [10, 0], [0, 10], [0, 0]], square(0, 0, 9)))
 
 
 @pytest.mark.parametrize(

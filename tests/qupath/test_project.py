@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -401,6 +402,17 @@ def test_a_key_of_the_users_stays_whatever_its_value() -> None:
     assert with_metadata(empty, {}) == {"XMAG a": None}
     broken = with_metadata({"XMAG classes": "[", "XMAG a": "0.700"}, {})
     assert broken == {"XMAG a": "0.700"}
+
+
+def test_no_class_takes_the_key_of_another() -> None:
+    new = {"XMAG prediction": "A", "XMAG A": "0.500", "XMAG class A": "0.400"}
+    found = with_metadata({"XMAG A": "mine"}, new)
+    assert found == found | {"XMAG A": "mine", "XMAG class A 2": "0.500", "XMAG class A": "0.400"}
+    # nor a class that is called as one of our own keys
+    classes = ("model", "class model")
+    result = replace(make_result(), classes=classes, probabilities=(0.7, 0.3))
+    shares = {key: value for key, value in image_metadata(result).items() if value[:2] == "0."}
+    assert shares == {"XMAG class model 2": "0.700", "XMAG class model": "0.300"}
 
 
 def test_what_a_version_that_listed_nothing_wrote_goes() -> None:

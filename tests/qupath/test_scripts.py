@@ -33,11 +33,15 @@ EARLIER = [
     annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG area 2: 0.12 mm²"),
     annotation(polygon(square(0, 0, 50)), "XMAG: benign", name="XMAG review 7: wrong"),
 ]
-RECLASSIFIED = annotation(polygon(square(0, 0, 50)), "Tumor", name="XMAG hotspot 9")
+TUMOR = {"classification": {"name": "Tumor", "color": [1, 2, 3]}}
+RECLASSIFIED = [
+    annotation(polygon(square(0, 0, 50)), "Tumor", name="XMAG hotspot 9"),
+    feature(polygon(square(0, 0, 5)), objectType="tile", name="XMAG patch 3, 4", **TUMOR),
+]
 BUILDER = {"builderType": "uri", "uri": "file:/slides/a.svs", "args": [], "metadata": {"width": 9}}
 NEW_NAMES = ["XMAG patch 0, 0", "XMAG hotspot 1"]
 OWN_NAMES = ["mine", "my tile", "a note", "XMAG hotspot 1, mine: a gland"]
-OWN_NAMES += ["XMAG patches that I like", "XMAG hotspot 9"]
+OWN_NAMES += ["XMAG patches that I like", "XMAG hotspot 9", "XMAG patch 3, 4"]
 MINE = {"label": "Benign", "XMAG label": "A", "XMAG share": "0.500"}
 STALE = {
     **MINE,
@@ -84,7 +88,7 @@ class Scenarios:
             "window": True,
             "shown": True,
             "thread": "editor",
-            "objects": [*USERS_OWN, RECLASSIFIED, *EARLIER],
+            "objects": [*USERS_OWN, *RECLASSIFIED, *EARLIER],
             "selected": [],
             "project": str(self.folder / name / "project.qpproj"),
             "metadata": STALE,
@@ -184,7 +188,15 @@ def test_success(played: dict[str, Any], scenarios: Scenarios, name: str) -> Non
     assert outcome["synced"] == 2  # what an earlier run left goes before this one begins
     assert json.loads(outcome["property"])["XMAG prediction"] == "malignant"
     request = called(scenarios, name)
-    assert request["server"] == {"entryID": "7", "serverBuilder": BUILDER}
+    assert request["server"] == {
+        "entryID": "7",
+        "project": {
+            "path": scenarios.planned[name]["project"],
+            "created": 1795637798376,
+            "previous": "file:/before/project.qpproj",
+        },
+        "serverBuilder": BUILDER,
+    }
     assert request["arguments"][:1] == ["analyze"]
     assert request["arguments"][request["arguments"].index("--progress") + 1] == "json"
     out = Path(request["arguments"][request["arguments"].index("--out") + 1])

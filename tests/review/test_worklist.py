@@ -9,10 +9,14 @@ import pytest
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
+from napari_xmag.batch.targets import find_targets
 from napari_xmag.errors import CohortError, ProjectError, ResultError
+from napari_xmag.result_keys import with_entry
 from napari_xmag.review.worklist import COLUMNS, Worklist
+from napari_xmag.review.worklist_results import take_results
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from tests.analyze.test_result import make_result
 from tests.qupath.projects import (
     entry,
@@ -225,3 +229,87 @@ def test_an_unusable_image_hides_no_usable_one(tmp_path: Path, pyramid_slide: Pa
     none = write_project(tmp_path / "none.qpproj", *bad)
     with pytest.raises(ProjectError, match=r"none\. image 11: .*image 18: "):
         worklist_rows([none])
+
+
+def two_images(place: Path, slide: Path, before: Path | None = None) -> Path:
+    """Write a project of two images of one slide; return its file."""
+    uri = before.as_uri() if before else ""
+    return write_project(place, entry(1, server(slide)), entry(2, server(slide)), uri=uri)
+
+
+def test_images_of_a_moved_project_are_the_same(tmp_path: Path, pyramid_slide: Path) -> None:
+    listed = Worklist(path=tmp_path / "list.json")
+    before = two_images(tmp_path / "before" / "project.qpproj", pyramid_slide)
+    assert listed.add(worklist_rows([before]).rows) == 2
+    first = listed.rows[0].key
+    listed.finish(first, result(0.9), "id-1")
+    listed.mark_reviewed(first)
+    (tmp_path / "before").rename(tmp_path / "after")
+    after = two_images(tmp_path / "after" / "project.qpproj", pyramid_slide, before)
+    assert listed.add(worklist_rows([after]).rows) == 0
+    for rows in (listed.rows, Worklist.load(tmp_path / "list.json").rows):
+        assert [(row.name, row.status, row.reviewed) for row in rows] == [
+            ("image 1", RowStatus.DONE, True),
+            ("image 2", RowStatus.WAITING, False),
+        ]
+        assert [row.entry for row in rows] == [row.entry for row in worklist_rows([after]).rows]
+    # results from where it lay before are still known, and a copy is another project
+    assert first[2] in listed.rows[0].marks
+    copied = two_images(tmp_path / "copy" / "project.qpproj", pyramid_slide, after)
+    assert listed.add(worklist_rows([copied]).rows) == 2
+
+
+def test_an_image_that_can_be_read_again_waits_again(tmp_path: Path, pyramid_slide: Path) -> None:
+    slide = tmp_path / "slide.tiff"
+    project = write_project(
+        tmp_path / "project.qpproj",
+        entry(1, {**server(pyramid_slide), "uri": slide.as_uri()}),
+        entry(2, server(pyramid_slide)),
+    )
+    listed = Worklist()
+    listed.add(worklist_rows([project]).rows)
+    failed = next(row for row in listed.rows if row.slide == slide)
+    assert "no file there" in failed.reason
+    slide.write_bytes(pyramid_slide.read_bytes())
+    assert listed.add(worklist_rows([project]).rows) == 0
+    assert {(row.status, row.reason) for row in listed.rows} == {(RowStatus.WAITING, "")}
+    # and the other way round; a result stays
+    slide.unlink()
+    listed.add(worklist_rows([project]).rows)
+    assert listed.counts()[RowStatus.FAILED] == listed.counts()[RowStatus.WAITING] == 1
+    done = next(row for row in listed.rows if row.slide == pyramid_slide)
+    listed.finish(done.key, result(0.9))
+    listed.add(worklist_rows([project]).rows)
+    assert listed[done.key].status is RowStatus.DONE
+
+
+def test_a_plain_slide_that_failed_waits_when_it_is_added_again(worklist: Worklist) -> None:
+    go_through(worklist)
+    before = {row.slide: row.status for row in worklist.rows}
+    again = [WorklistRow(row.slide) for row in worklist.rows]
+    assert worklist.add(again) == 0
+    changed = {row.slide.stem for row in worklist.rows if row.status != before[row.slide]}
+    assert changed == {"d"}
+
+
+def test_a_result_of_another_project_fills_no_row(tmp_path: Path, pyramid_slide: Path) -> None:
+    """The script in QuPath names its project: an image of another one may have the same ID."""
+    mine, other = (
+        two_images(tmp_path / name / "project.qpproj", pyramid_slide) for name in ("mine", "other")
+    )
+    listed = Worklist()
+    listed.add(worklist_rows([mine]).rows)
+    for project, filled in ((other, None), (mine, "image 1")):
+        described = tmp_path / "server.json"
+        named = {"path": str(project), "created": 1795637798376, "previous": project.as_uri()}
+        about = {"entryID": "1", "project": named, "serverBuilder": server(pyramid_slide)}
+        described.write_text(json.dumps(about))
+        (target,) = find_targets([described])[1]
+        mark = slide_fingerprint(pyramid_slide, 1)
+        made = replace(make_result(), settings=with_entry({}, target.entry))
+        made = replace(made, slide={**made.slide, "fingerprint": mark})
+        made.save(project.parent / "xmag" / "one")
+        (taken,) = take_results(listed, [project.parent / "xmag"])
+        assert (taken.row and taken.row.name) == filled
+        assert bool(taken.why) == (filled is None)
+    assert [row.status for row in listed.rows] == [RowStatus.DONE, RowStatus.WAITING]

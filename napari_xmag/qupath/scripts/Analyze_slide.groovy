@@ -224,7 +224,7 @@ Map analyze(imageData, project, String model, progress) {
     def scratch = File.createTempDir('xmag', '')
     try {
         def description = new File(scratch, 'server.json')
-        description.setText(describe(server, project?.getEntry(imageData)), 'UTF-8')
+        description.setText(describe(server, project, imageData), 'UTF-8')
         def out = outputFolder(project) ?: new File(System.getProperty('java.io.tmpdir'), 'xmag-results')
         def command = COMMAND + ['analyze', description.path, '--out', out.path, '--progress', 'json']
         if (model) command += ['--model', model]
@@ -259,13 +259,22 @@ Object requirePlain(imageData) {
 }
 
 /** Return how QuPath itself writes an image into a project; napari-xmag checks size, series and changes. */
-String describe(server, entry) {
+String describe(server, project, imageData) {
     // loading this class teaches Gson how builders are written, which opening a file may not have done
     ImageServers.getServerBuilderFactory()
     def builder = GsonTools.getInstance().toJson(server.getBuilder(), ImageServerBuilder.ServerBuilder.class)
+    def entry = project?.getEntry(imageData)
     if (entry == null) return builder
-    // two images of a project may show one file: each has a result of its own
-    "{\"entryID\": ${JsonOutput.toJson(entry.getID().toString())}, \"serverBuilder\": ${builder}}".toString()
+    // two images may show one file, of one project or of several: each has a result of its own
+    def id = JsonOutput.toJson(entry.getID().toString())
+    "{\"entryID\": ${id}, \"project\": ${JsonOutput.toJson(aboutProject(project))}, \"serverBuilder\": ${builder}}".toString()
+}
+
+/** Return what tells a project from others; null where it lies nowhere. */
+Map aboutProject(project) {
+    def path = project.getPath()
+    if (path == null) return null
+    [path: path.toString(), created: project.getCreationTimestamp(), previous: project.getPreviousURI()?.toString()]
 }
 
 File outputFolder(project) {
@@ -490,9 +499,19 @@ boolean wasOurs(String key, value, Map old, String description) {
 
 /** Return what is written: a class whose key the person has taken gets another, and all are listed. */
 Map withList(Map metadata, Set taken) {
-    def classes = metadata.findAll { !isNamed(it.key) }.collectEntries { [freeKey(it.key, taken), it.value] }
+    def classes = freed(metadata.findAll { !isNamed(it.key) }, taken)
     def named = metadata.findAll { isNamed(it.key) }
     classes ? named + classes + ['XMAG classes': JsonOutput.toJson(classes)] : named
+}
+
+/** Return values under keys that are neither the person's nor one another's. */
+Map freed(Map shares, Set taken) {
+    def used = new HashSet(taken + shares.keySet())
+    shares.collectEntries { key, value ->
+        def free = key in taken ? freeKey(key, used) : key
+        used << free
+        [free, value]
+    }
 }
 
 String freeKey(String key, Set taken) {
@@ -506,8 +525,9 @@ boolean isOurLine(String line) { line.startsWith('XMAG: ') && (line - ~/\r+$/).e
 
 boolean isOurs(object) {
     def name = object.getName() ?: ''
-    if (object.isTile()) return name ==~ /XMAG patch \d+, \d+/
     def pathClass = object.getPathClass()?.toString() ?: ''
+    // our patches have no class: one that the person has given one is theirs
+    if (object.isTile()) return pathClass in ['', 'Unclassified'] && name ==~ /XMAG patch \d+, \d+/
     def ofClass = pathClass == 'XMAG' || pathClass.startsWith('XMAG:')
     object.isAnnotation() && ofClass && name ==~ OWN_NAME
 }

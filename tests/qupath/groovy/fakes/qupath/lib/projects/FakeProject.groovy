@@ -14,6 +14,10 @@ class FakeProject {
 
     String getID() { '7' }
 
+    long getCreationTimestamp() { 1795637798376L }
+
+    URI getPreviousURI() { new URI('file:/before/project.qpproj') }
+
     String getMetadataValue(String key) { metadata[key] }
 
     Collection getMetadataKeys() { metadata.keySet() }
