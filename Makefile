@@ -46,9 +46,9 @@ fuzz: setup
 	XMAG_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/fuzz/test_documents.py --hypothesis-seed=$(SEED)
 	$(BIN)/python -m tests.fuzz.campaign --count $(FUZZ) --seed $(SEED)
 
-# Runs killed at 40 moments, full disks, 200 slides in one run; a smaller part is tested.
+# Runs killed at 40 moments, full disks, 200 slides in one run, 50 windows; a smaller part is tested.
 faults: setup
-	XMAG_FAULTS=40 $(BIN)/python -m pytest -s tests/faults
+	XMAG_FAULTS=40 $(WINDOW) $(BIN)/python -m pytest -s tests/faults
 
 lint: setup
 	$(BIN)/ruff check
