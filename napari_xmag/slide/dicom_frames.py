@@ -2,7 +2,7 @@
 
 import mmap
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.dicom import Instance
-from napari_xmag.slide.segments import some_segments
 from napari_xmag.slide.stored_color import (
     EIGHT_BITS,
     ColorModel,
@@ -141,10 +140,14 @@ def _joined(data: mmap.mmap, items: list[tuple[int, int]]) -> list[tuple[int, in
     return frames
 
 
-def frame_decoder(
-    instance: Instance, offsets: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[_Decode, StoredColor]:
-    """Return what decodes a frame to samples (H, W, S), and what these then mean."""
+def frame_decoder(instance: Instance, frames: Iterable[bytes]) -> tuple[_Decode, StoredColor]:
+    """Return what decodes a frame to samples (H, W, S), and what these then mean.
+
+    Parameters
+    ----------
+    frames
+        Some of the frames that are read, with their items; they tell RGB from YCbCr.
+    """
     label = instance.text("PhotometricInterpretation")
     peak = 2 ** max(8, instance.number("BitsStored", 8)) - 1
     labelled = label in _LABELS_YCBCR
@@ -162,8 +165,7 @@ def frame_decoder(
         jpeg = instance.syntax in _JPEG
         decode = imagecodecs.jpeg8_decode if jpeg else imagecodecs.jpeg2k_decode
         return _unwrapped(decode), StoredColor(grey, peak)
-    streams = map(unwrap, some_segments(instance.path, offsets, counts))
-    judged = components_are_ycbcr(streams, None, labelled)
+    judged = components_are_ycbcr(map(unwrap, frames), None, labelled)
     if instance.syntax in _JPEG:
         decode = partial(decode_jpeg, tables=None, is_ycbcr=judged.is_ycbcr)
     else:

@@ -47,7 +47,7 @@ def picture_image(number: int, levels: Sequence[DicomLevel]) -> SlideImage:
     # Descriptions and container identifiers may name a patient: a number says as much.
     layout = first.layout
     planes = max(1, len(first.depths)) * layout.focal_planes
-    shown = layout.plane + 1 if layout.plane != layout.focal_planes // 2 else 0
+    shown = first.plane + 1 if first.plane != len(first.stack) // 2 else 0
     return SlideImage(
         number, f"series {number}", width, height, stated_mpp(first.first), planes, shown
     )

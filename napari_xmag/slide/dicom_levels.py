@@ -4,13 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom import Instance
 from napari_xmag.slide.dicom_frames import frame_decoder, frame_problem
 from napari_xmag.slide.dicom_places import FrameLayout, frame_layout
 from napari_xmag.slide.guard.limits import MOST_SEGMENTS, size_problem
 from napari_xmag.slide.scale import StoredLevel
-from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size
+from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size, some_segments
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +30,15 @@ class DicomLevel:
         Where the focal planes of these pictures lie, in µm, if each is a file of its own.
     wanted
         The plane within the files that is to be read; the best one without it.
+    elsewhere
+        How many tiles only the files of other planes hold.
     """
 
     instances: tuple[Instance, ...]
     others: int = 0
     depths: tuple[float, ...] = ()
     wanted: int | None = None
+    elsewhere: int = 0
 
     @property
     def first(self) -> Instance:
@@ -66,6 +72,18 @@ class DicomLevel:
         return self.depths if len(self.depths) > 1 else self.layout.depths
 
     @property
+    def plane(self) -> int:
+        """The plane of the stack that is read."""
+        if len(self.depths) > 1:
+            return self.depths.index(self.first.depth)
+        return self.layout.plane
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which tiles can be read, bool (tiles,); none where the level cannot."""
+        return np.zeros(1, np.bool_) if self.problem else self.layout.held
+
+    @property
     def problem(self) -> str:
         """Why the level cannot be read; empty when it can."""
         if min(*self.first.size, *self.first.tile) < 1:
@@ -78,7 +96,15 @@ class DicomLevel:
         paths = self._optical_paths()
         if paths > 1:
             return f"{paths} optical paths"
-        return frame_problem(self.first) or self._layout_problem()
+        return frame_problem(self.first) or self._parts_problem() or self._layout_problem()
+
+    def _parts_problem(self) -> str:
+        """Return whether its parts are stored in one way: one decoder serves them all."""
+        names = ("PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored")
+        ways = {
+            (part.syntax, part.size, part.tile, *map(part.text, names)) for part in self.instances
+        }
+        return "parts that are stored in different ways" if len(ways) > 1 else ""
 
     def _layout_problem(self) -> str:
         try:
@@ -145,9 +171,21 @@ def _level(group: Sequence[Instance], plane: int | None) -> DicomLevel:
     depths = tuple(sorted({parts[0].depth for parts in planes})) if len(planes) > 1 else ()
     if len(depths) < 2:
         return DicomLevel(planes[0], len(planes) - 1, depths, plane)
-    place = plane if plane is not None and plane < len(depths) else len(depths) // 2
-    chosen = next(parts for parts in planes if parts[0].depth == depths[place])
-    return DicomLevel(chosen, len(planes) - 1, depths)
+    stack = [
+        DicomLevel(next(parts for parts in planes if parts[0].depth == depth)) for depth in depths
+    ]
+    place = plane if plane is not None and plane < len(depths) else _fullest(stack)
+    others = [one.held for one in stack if len(one.held) == len(stack[place].held)]
+    elsewhere = int((np.any(others, axis=0) & ~stack[place].held).sum())
+    chosen = stack[place].instances
+    return DicomLevel(chosen, len(planes) - 1, depths, elsewhere=elsewhere)
+
+
+def _fullest(stack: Sequence[DicomLevel]) -> int:
+    """Return the middle plane, or a neighbour that holds more tiles."""
+    middle = len(stack) // 2
+    order = sorted(range(len(stack)), key=lambda place: abs(place - middle))
+    return max(order, key=lambda place: int(stack[place].held.sum()))
 
 
 def segment_level(level: DicomLevel) -> SegmentLevel:
@@ -161,9 +199,10 @@ def segment_level(level: DicomLevel) -> SegmentLevel:
     first = level.first
     columns, rows = level.grid
     offsets, counts, sources = level.layout.tile_places()
-    own = (counts > 0) & (sources == 0) & ~level.layout.lost
-    decode, color = frame_decoder(first, offsets[own], counts[own])
     paths = tuple(part.path for part in level.instances)
+    there = (counts > 0) & ~level.layout.lost
+    frames = some_segments(paths, offsets[there], counts[there], sources[there])
+    decode, color = frame_decoder(first, frames)
     return SegmentLevel(
         width=first.size[0],
         height=first.size[1],

@@ -53,12 +53,13 @@ class FrameLayout:
 
     @cached_property
     def plane(self) -> int:
-        """The plane that is read: the middle one, or a neighbour of which less is missing."""
+        """The plane that is read: the middle one, or a neighbour of which less is missing.
+
+        A sparse picture may hold most planes of a region only.
+        """
         if self.wanted is not None and self.wanted < self.focal_planes:
             return self.wanted
         middle = self.focal_planes // 2
-        if self.sparse and not self.missing_parts:
-            return middle
         there = np.zeros(self.focal_planes, np.int64)
         for planes in self.planes:
             there += np.bincount(planes[planes >= 0], minlength=self.focal_planes)
@@ -68,7 +69,40 @@ class FrameLayout:
     @cached_property
     def lost(self) -> NDArray[np.bool_]:
         """Which tiles of the plane that is read should be there and are not, bool (area,)."""
-        return self._lost_of(self.plane)
+        lost = np.full(self.area, not self.sparse or bool(self.missing_parts))
+        for tiles, shown in zip(self.tiles, self._shown, strict=True):
+            lost[tiles[shown]] = False
+        return lost
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        """Which tiles the files hold, bool (area,)."""
+        held = np.zeros(self.area, np.bool_)
+        for tiles, shown in zip(self.tiles, self._shown, strict=True):
+            held[tiles[shown]] = True
+        return held
+
+    @property
+    def borrowed(self) -> int:
+        """How many tiles are shown in another plane, because this one was not scanned there."""
+        pairs = zip(self.planes, self._shown, strict=True)
+        return sum(int((planes[shown] != self.plane).sum()) for planes, shown in pairs)
+
+    @cached_property
+    def _shown(self) -> list[NDArray[np.bool_]]:
+        """Which frames of each part are shown: of a sparse picture each tile's nearest plane.
+
+        What was left out of one plane on purpose is glass only where no other plane has it.
+        """
+        away = np.abs(np.concatenate(self.planes) - self.plane)
+        shown = away == 0
+        if self.sparse and self.focal_planes > 1:
+            tiles = np.concatenate(self.tiles)
+            order = np.lexsort((away, tiles))
+            first = np.unique(tiles[order], return_index=True)[1]
+            shown[:] = False
+            shown[order[first]] = True
+        return np.split(shown, np.cumsum([len(part) for part in self.tiles])[:-1])
 
     @property
     def incomplete(self) -> str:
@@ -91,19 +125,11 @@ class FrameLayout:
         offsets, counts, sources = (np.zeros(self.area, np.int64) for _ in range(3))
         for source, part in enumerate(self.parts):
             places, lengths = frame_places(part)
-            own = self.planes[source] == self.plane
+            own = self._shown[source]
             tiles = self.tiles[source][own]
             offsets[tiles], counts[tiles], sources[tiles] = places[own], lengths[own], source
         offsets[self.lost], counts[self.lost] = self.parts[0].path.stat().st_size, 1
         return offsets, counts, sources
-
-    def _lost_of(self, plane: int) -> NDArray[np.bool_]:
-        lost = np.ones(self.area, np.bool_)
-        if self.sparse and not self.missing_parts:
-            lost[:] = False
-        for tiles, planes in zip(self.tiles, self.planes, strict=True):
-            lost[tiles[planes == plane]] = False
-        return lost
 
 
 def frame_layout(
@@ -188,7 +214,7 @@ def _ranks(tiles: Ints, depths: NDArray[np.float64], most: int) -> Ints:
     order = np.lexsort((depths, tiles))
     _, first, number = np.unique(tiles[order], return_index=True, return_counts=True)
     ranks = np.empty(len(tiles), np.int64)
-    ranks[order] = np.arange(len(tiles)) - np.repeat(first - (most - number) // 2, number)
+    ranks[order] = np.arange(len(tiles)) - np.repeat(first - (most - number + 1) // 2, number)
     return ranks
 
 

@@ -91,6 +91,7 @@ class DicomSlide(SegmentSlide):
             *_unreadable_notes(found[number]),
             *pyramid.notes,
             *_copies_notes(levels),
+            *_plane_notes(levels),
             *color_notes,
             *damage_note(stored[0].cut_off(), lost, incomplete=_incomplete(levels)),
         )
@@ -205,6 +206,29 @@ def _unreadable_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
         for level in levels
         if level.problem
     )
+
+
+def _plane_notes(levels: Sequence[DicomLevel]) -> tuple[SlideNote, ...]:
+    """Say where the plane that is read holds nothing and others do."""
+    borrowed = _counted({level.first.size: level.layout.borrowed for level in levels})
+    elsewhere = _counted({level.first.size: level.elsewhere for level in levels})
+    words = []
+    if borrowed:
+        words.append(
+            f"Some tiles are not there in this focal plane: {borrowed}. They are shown in the "
+            "nearest plane that has them."
+        )
+    if elsewhere:
+        words.append(
+            f"Some tiles were scanned in other focal planes only: {elsewhere}. They are shown as "
+            "glass here."
+        )
+    return tuple(SlideNote(NoteCode.FOCAL_PLANES, sentence) for sentence in words)
+
+
+def _counted(tiles: Mapping[tuple[int, int], int]) -> str:
+    found = ((size, number) for size, number in tiles.items() if number)
+    return ", ".join(f"{number:,} of the level of {w}×{h} pixels" for (w, h), number in found)
 
 
 def _copies_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:

@@ -342,15 +342,21 @@ def grid_size(width: int, height: int, segment_width: int, segment_height: int) 
 
 
 def some_segments(
-    path: Path, offsets: NDArray[np.int64], counts: NDArray[np.int64]
+    paths: Sequence[Path],
+    offsets: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    sources: NDArray[np.int64] | None = None,
 ) -> Iterator[bytes]:
-    """Yield a few segments from all over a picture; those that are cut short are passed over."""
-    with path.open("rb") as file:
-        for index in _chosen(counts):
+    """Yield a few segments from all over a picture; those that are cut short are passed over.
+
+    The parameters are those of :class:`Segments`.
+    """
+    for index in _chosen(counts):
+        with paths[0 if sources is None else int(sources[index])].open("rb") as file:
             file.seek(int(offsets[index]))
             data = file.read(int(counts[index]))
-            if len(data) == counts[index]:
-                yield data
+        if len(data) == counts[index]:
+            yield data
 
 
 def _chosen(counts: NDArray[np.int64]) -> list[int]:

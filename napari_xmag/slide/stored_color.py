@@ -186,15 +186,18 @@ def components_are_ycbcr(
     labelled_ycbcr
         What the file says beside the streams.
     """
-    silent = []
+    silent, undone = [], False
     for stream in streams:
         color = jpeg_color(_with_tables(stream, tables)) or jpeg2000_color(stream)
         if color is None or color.undone:
+            undone = undone or color is not None
             continue
         if color.is_ycbcr is not None:
             return Judged(color.is_ycbcr, True)
         silent.append(_components(stream, tables, color.bits))
-    return decide_color_space(silent, labelled_ycbcr) if silent else Judged(labelled_ycbcr, True)
+    if undone and not silent:  # a decoder returns RGB, whatever is stored
+        return Judged(labelled_ycbcr, True)
+    return decide_color_space(silent, labelled_ycbcr)
 
 
 def _with_tables(stream: bytes, tables: bytes | None) -> bytes:

@@ -130,7 +130,7 @@ def _require_length(key: Any, path: Path, offsets: Any, counts: Any) -> None:
     width, height = _segment_size(key)(0)
     samples = key.samplesperpixel if key.planarconfig == 1 else 1
     wanted = width * height * samples * key.bitspersample // 8
-    first = next(some_segments(path, offsets[:1], counts[:1]), None)
+    first = next(some_segments((path,), offsets[:1], counts[:1]), None)
     if first is None:
         return  # left out, or cut off
     try:
@@ -154,7 +154,7 @@ def _decoder(page: Any, path: Path, offsets: Any, counts: Any) -> tuple[_Decode,
     if not (colors and by_streams):
         return _other_decoder(key), _stored_color(key)
     labelled = int(key.photometric) == _YCBCR or key.compression == _APERIO_YCBCR
-    judged = components_are_ycbcr(some_segments(path, offsets, counts), key.jpegtables, labelled)
+    judged = components_are_ycbcr(some_segments((path,), offsets, counts), key.jpegtables, labelled)
     decode = _jpeg if key.compression in _JPEG else _jpeg_2000
     # what decodes JPEG 2000 in colour gives 8 bits, whatever is stored
     peak = _peak(key) if key.compression in _JPEG else EIGHT_BITS

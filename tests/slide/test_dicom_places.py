@@ -1,11 +1,13 @@
 """Frames that lie in several files, in several planes, or nowhere."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.encaps import encapsulate
 
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box
@@ -13,7 +15,7 @@ from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.overview import read_overview
 from napari_xmag.slide.pyramid import dask_pyramid
-from tests.dicom_slides import TILE, write_dicom
+from tests.dicom_slides import TILE, Encode, jpeg2000_frame, jpeg_frame, tiles_of, write_dicom
 from tests.slide.test_dicom import HEIGHT, OTHER, PICTURE, WHOLE, WIDTH, shade
 from tests.slides import Pixels
 
@@ -202,3 +204,90 @@ def test_a_picture_that_cannot_be_shown_is_named_beside_others(tmp_path: Path) -
     (note,) = open_slide(tmp_path).notes
     assert note.code is NoteCode.PICTURE_LEFT_OUT
     assert "4 optical paths" in note.words
+
+
+REGION = [*range(TILES), *(TILES * plane + 4 for plane in (1, 2))]
+
+
+def test_planes_of_a_region_leave_no_glass_around_it(tmp_path: Path) -> None:
+    planes = [PICTURE, shade(40), shade(200)]
+    path = write_dicom(tmp_path / "a.dcm", planes, kind="native", order=REGION)
+    slide = open_slide(path)
+    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+    (note,) = slide.notes
+    assert "only number 1 is read" in note.words
+    other = open_slide(path, image="plane z = 3 µm")
+    seen = other.read(WHOLE, 0)
+    assert (seen[TILE : 2 * TILE, TILE : 2 * TILE] == 200).all()
+    np.testing.assert_array_equal(seen[:TILE], PICTURE[:TILE])
+    assert f"{TILES - 1} of the level of {WIDTH}×{HEIGHT} pixels" in other.notes[-1].words
+
+
+def test_planes_of_a_region_in_files_of_their_own_leave_no_glass(tmp_path: Path) -> None:
+    for plane, pixels in enumerate((PICTURE, shade(40), shade(200))):
+        # as planes of one file state them: the depth of each frame
+        first = plane * TILES
+        write_dicom(
+            tmp_path / f"{plane}.dcm", [pixels] * (plane + 1), kind="native",
+            order=[first + 4] if plane else range(TILES),
+            change=lambda dataset: setattr(dataset, "TotalPixelMatrixFocalPlanes", 1),
+        )  # fmt: skip
+    slide = open_slide(tmp_path)
+    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+    assert [plane.name for plane in slide.planes] == ["plane z = 1.5 µm", "plane z = 3 µm"]
+    words = open_slide(tmp_path, image=3).notes[-1].words
+    assert f"{TILES - 1} of the level of {WIDTH}×{HEIGHT} pixels" in words
+    assert "glass" in words
+
+
+def test_a_tile_focused_less_often_than_others_is_no_glass(tmp_path: Path) -> None:
+    def change(dataset: Dataset) -> None:
+        for number, item in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+            item.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = f"{number}"
+
+    order = [index for index in range(4 * TILES) if index < TILES or index % TILES != 4]
+    path = write_dicom(tmp_path / "a.dcm", [PICTURE] * 4, kind="native", order=order, change=change)
+    slide = open_slide(path)
+    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+    assert len(slide.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "frame", "label"),
+    [
+        ("jpeg", jpeg_frame, "RGB"),
+        ("jpeg2000", partial(jpeg2000_frame, ycbcr=True, transform=False), "RGB"),
+        ("jpeg2000", partial(jpeg2000_frame, transform=False), "YBR_ICT"),
+    ],
+)
+def test_colours_are_told_by_the_part_that_is_read(
+    tmp_path: Path, kind: str, frame: Encode, label: str
+) -> None:
+    planes = [shade(40), PICTURE, shade(200)]
+    frames = [frame(tile) for plane in planes for tile in tiles_of(plane)]
+
+    def part(dataset: Dataset, start: int) -> None:
+        dataset.ConcatenationUID = "1.2.3.99"
+        dataset.InConcatenationNumber, dataset.InConcatenationTotalNumber = start // TILES + 1, 3
+        dataset.ConcatenationFrameOffsetNumber, dataset.NumberOfFrames = start, TILES
+        dataset.PixelData = encapsulate(frames[start : start + TILES])
+
+    for start in (0, TILES, 2 * TILES):
+        write_dicom(
+            tmp_path / f"{start}.dcm", planes, kind=kind, encode=frame, photometric=label,
+            change=partial(part, start=start),
+        )  # fmt: skip
+    slide = open_slide(tmp_path)
+    assert {note.code for note in slide.notes} == {NoteCode.FOCAL_PLANES}
+    assert abs(slide.read(WHOLE, 0).astype(int) - PICTURE).mean() < 3
+
+
+def test_parts_that_are_stored_in_different_ways_are_refused(tmp_path: Path) -> None:
+    write_parts(
+        tmp_path,
+        change=lambda dataset: setattr(
+            dataset, "PlanarConfiguration", dataset.InConcatenationNumber % 2
+        ),
+    )
+    with pytest.raises(SlideOpenError, match="stored in different ways"):
+        open_slide(tmp_path)
