@@ -1,6 +1,5 @@
 """All that is done to analyze one slide: open, look, analyze, export."""
 
-import hashlib
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag.batch.events import SlideDone, SlideEvent, SlideLabel, SlideMoved, SlideWarned
 from napari_xmag.batch.models import opened_model
-from napari_xmag.batch.regions import recorded
+from napari_xmag.batch.regions import outlines_mark, recorded
 from napari_xmag.batch.saved import Wanted, requested
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
 from napari_xmag.result_keys import ENTRY, entry_of, with_entry
@@ -100,8 +99,7 @@ class AnalyzeJob(SlideJob):
         if entry:
             more[ENTRY] = entry
         if within is not None:
-            outlines = hashlib.sha256(within.shape.wkb).hexdigest()
-            more |= {"regions": outlines, "glass": self.regions.whole}
+            more |= {"regions": outlines_mark(within), "glass": self.regions.whole}
         return requested(self.settings, **more)
 
 

@@ -132,6 +132,8 @@ class SlideEncoded:
         How many features there are, and how long each is.
     unreadable
         How many patches have none because their tile could not be read.
+    regions
+        Name of the file of regions that they lie in; empty for the whole slide.
     reused
         Whether all were there already.
     """
@@ -143,6 +145,7 @@ class SlideEncoded:
     patches: int
     dimensions: int
     unreadable: int = 0
+    regions: str = ""
     reused: bool = False
 
 

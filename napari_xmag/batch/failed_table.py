@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_xmag._about import NOTICE
-from napari_xmag.batch.named import FILE, PROJECT, NamedSlide
+from napari_xmag.batch.named import FILE, PROJECT, HeardSlides, NamedSlide
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import FAILED_TABLE
 from napari_xmag.spreadsheets import read_csv, read_header, write_csv
@@ -28,12 +28,10 @@ class FailedTable:
     """
 
     def __init__(self, out: Path) -> None:
-        self._folder = out
         self._path = out / FAILED_TABLE
         require_own(self._path, _COLUMNS)
         self._mine: dict[tuple[str, str], dict[str, str] | None] = {}
-        self._former: set[tuple[str, str]] = set()
-        self._called: set[tuple[str, str]] = set()
+        self._heard = HeardSlides(out)
 
     @property
     def changed(self) -> bool:
@@ -54,7 +52,7 @@ class FailedTable:
 
     def write(self) -> list[dict[str, str]]:
         """Write the table; return its rows, those of earlier runs too."""
-        kept = [row for row in read_csv(self._path) if not self._heard_of(row)]
+        kept = [row for row in read_csv(self._path) if not self._heard.has(row)]
         rows = [*kept, *filter(None, self._mine.values())]
         rows.sort(key=lambda row: (row["slide"], row["image"], row.get(PROJECT, "")))
         if rows:
@@ -64,17 +62,8 @@ class FailedTable:
         return rows
 
     def _hear(self, slide: NamedSlide, row: dict[str, str] | None) -> None:
+        self._heard.add(slide)
         self._mine[slide.key] = row
-        self._former.add(slide.former_key)
-        if not slide.project:
-            self._called.add(slide.called)
-
-    def _heard_of(self, row: dict[str, str]) -> bool:
-        """Return whether this run says more of it; a file that was moved is known by its name."""
-        slide = NamedSlide.of_row(row)
-        if slide.key in self._mine or slide.key in self._former:
-            return True
-        return slide.called in self._called and not slide.project and slide.is_gone(self._folder)
 
 
 def require_own(path: Path, columns: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from napari_xmag.batch.events import (
     SlideWarned,
 )
 from napari_xmag.batch.models import opened_model
+from napari_xmag.batch.regions import outlines_mark
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import ABOUT, PatchFeatures
@@ -23,6 +24,8 @@ from napari_xmag.features.store import FeatureStore
 if TYPE_CHECKING:
     from napari_xmag.analyze.events import AnalyzeEvent
     from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.qupath.origin import Origin
+    from napari_xmag.qupath.regions import Regions
     from napari_xmag.slide.base import Slide
 
 
@@ -54,15 +57,29 @@ class FeaturesJob(SlideJob):
             within = self.regions.read(target, label.image)
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)
-            key = _key(slide, model)
+            origin = target.origin(slide, self.origin)
+            key = self._key(slide, model, within, origin)
             folder = store.place(key)
             if self.anew:
                 shutil.rmtree(folder, ignore_errors=True)
             before = _written(folder)
-            mask = self.regions.mask(slide, within, target.origin(slide, self.origin))
+            mask = self.regions.mask(slide, within, origin)
             encoding = encode_slide(slide, model, store, self.settings, mask, key=key)
             features = yield from _moved(label, encoding)
-        yield _encoded(label, folder, features, reused=_written(folder) == before)
+        yield _encoded(label, folder, features, within, reused=_written(folder) == before)
+
+    def _key(
+        self, slide: "Slide", model: "StoredModel", within: "Regions | None", origin: "Origin"
+    ) -> FeatureKey:
+        """Return the key of these patches: those of another choice stay beside them."""
+        info = model.info
+        grid = (info.granularity, info.mpp, info.tile_px, model.cells)
+        key = FeatureKey.of(slide, model.fingerprint(), *grid)
+        return replace(
+            key,
+            tissue=f"{self.settings.tissue}, at least {self.settings.min_tissue:g}",
+            regions="" if within is None else f"{outlines_mark(within)[:16]} from {origin}",
+        )
 
 
 def _moved(
@@ -77,12 +94,6 @@ def _moved(
                 return features
 
 
-def _key(slide: "Slide", model: "StoredModel") -> FeatureKey:
-    info = model.info
-    grid = (info.granularity, info.mpp, info.tile_px, model.cells)
-    return FeatureKey.of(slide, model.fingerprint(), *grid)
-
-
 def _written(folder: Path) -> int | None:
     """Return when features were written; None where there are none."""
     try:
@@ -92,7 +103,12 @@ def _written(folder: Path) -> int | None:
 
 
 def _encoded(
-    label: SlideLabel, folder: Path, features: PatchFeatures, *, reused: bool
+    label: SlideLabel,
+    folder: Path,
+    features: PatchFeatures,
+    within: "Regions | None",
+    *,
+    reused: bool,
 ) -> SlideEncoded:
     patches, dimensions = features.features.shape
     return SlideEncoded(
@@ -103,5 +119,6 @@ def _encoded(
         patches=patches,
         dimensions=dimensions,
         unreadable=len(features.unreadable),
+        regions="" if within is None else within.file,
         reused=reused,
     )

@@ -78,6 +78,35 @@ class NamedSlide:
         return not (self.file and os.path.lexists(joined_path(folder, self.file)))
 
 
+class HeardSlides:
+    """The slides that a run says something of: rows of earlier runs about them are out of date.
+
+    Parameters
+    ----------
+    folder
+        Of the table.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._keys: set[tuple[str, str]] = set()
+        self._called: set[tuple[str, str]] = set()
+
+    def add(self, slide: NamedSlide) -> None:
+        """Take in a slide."""
+        self._keys |= {slide.key, slide.former_key}
+        if not slide.project:
+            self._called.add(slide.called)
+
+    def has(self, row: Mapping[str, str]) -> bool:
+        """Return whether a row is about one of them; a file that was moved is known by its name."""
+        slide = NamedSlide.of_row(row)
+        if slide.key in self._keys:
+            return True
+        alike = slide.called in self._called and not slide.project
+        return alike and slide.is_gone(self._folder)
+
+
 class SlideNames:
     """What slides are called: relative to what the user named, never with a home folder.
 

@@ -1,5 +1,6 @@
 """Which part of each slide is analyzed."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,6 +108,11 @@ def _none_of(target: "Target", folder: Path, mark: str) -> TissueError:
         found=f"no {slide.file_stem}{mark}.geojson",
         hint="Export its annotations from QuPath under that name.",
     )
+
+
+def outlines_mark(regions: "Regions") -> str:
+    """Return what regions of other outlines do not have, a SHA-256."""
+    return hashlib.sha256(regions.shape.wkb).hexdigest()
 
 
 def recorded(

@@ -143,7 +143,8 @@ class TextReport:
         """Print how many there are, unless they were there before."""
         self._line.clear()
         lost = f", {done.unreadable} patches unreadable" if done.unreadable else ""
-        words = f"{done.patches} patches x {done.dimensions}{lost}: {done.folder}"
+        patches = "patch" if done.patches == 1 else "patches"
+        words = f"{done.patches} {patches} x {done.dimensions}{lost}: {done.folder}"
         if done.reused:
             _log.info("%s was encoded before: %s", done.slide.name, words)
         else:

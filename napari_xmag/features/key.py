@@ -12,7 +12,10 @@ from napari_xmag.slide.tiles import grid_corner
 
 @dataclass(frozen=True, slots=True)
 class FeatureKey:
-    """A slide, an encoder, and how tiles are laid over the slide; whatever tissue is chosen.
+    """A slide, an encoder, and how tiles are laid over the slide.
+
+    Of whatever tissue is chosen, the features of a patch are the same: a store that is there to
+    save time keeps those of the last choice. One that keeps all of them names the choice.
 
     Attributes
     ----------
@@ -34,6 +37,10 @@ class FeatureKey:
         Corner of that grid, in level-0 pixels.
     aside
         Whether the grid lies half a patch aside of the slide's own one.
+    tissue
+        By what rule the patches were chosen; empty where those of the last choice are kept.
+    regions
+        Mark of the regions that they were chosen within; empty for the whole slide.
     """
 
     slide: str
@@ -47,6 +54,8 @@ class FeatureKey:
     origin_x: float
     origin_y: float
     aside: bool = False
+    tissue: str = ""
+    regions: str = ""
 
     @classmethod
     def of(
@@ -96,7 +105,7 @@ class FeatureKey:
     @property
     def name(self) -> str:
         """A hash; another version of the program may read or encode tiles in another way."""
-        facts = asdict(self)
+        facts = {name: fact for name, fact in asdict(self).items() if fact != ""}
         del facts["aside"]  # the origin says it
         stated = repr((__version__, sorted(facts.items())))
         return hashlib.sha256(stated.encode()).hexdigest()[:32]

@@ -152,7 +152,7 @@ class PatchFeatures:
             _check(folder, about)
             places = np.load(folder / PLACES, allow_pickle=False).astype(np.int64)
             return _from_about(about, mapped(folder), places)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultError(
                 expected=f"the features of a slide, whole and unaltered, in {folder}",
                 found=shortened(f"{type(error).__name__}: {error}"),
@@ -194,6 +194,7 @@ def about_json(kept: PatchFeatures, sha256: Mapping[str, str]) -> dict[str, Any]
             "origin_y": key.origin_y,
             "aside": key.aside,
         },
+        "chosen": {"tissue": key.tissue, "regions": key.regions},
         "patches": patches,
         "dimensions": length,
         "unreadable": [
@@ -213,15 +214,15 @@ def mapped(folder: Path) -> NDArray[np.float16]:
 def stated_slide(folder: Path) -> tuple[str, int, str] | None:
     """Return which slide, picture and encoder a folder states, without looking at the features.
 
-    None when it holds none on the slide's own grid.
+    None when it holds none on the slide's own grid, or those of regions alone.
     """
     try:
         about = parse_json((folder / ABOUT).read_text(encoding="utf-8"))
         slide = about["slide"]
-        if about["grid"].get("aside", False):
+        if about["grid"].get("aside", False) or about.get("chosen", {}).get("regions"):
             return None
         return slide["fingerprint"], slide["image"], about["encoder"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -254,7 +255,7 @@ def _from_about(
         places[:, 0],
         places[:, 1],
         shape,
-        _key(slide, encoder, grid),
+        _key(slide, encoder, grid, about.get("chosen", {})),
         str(encoder["precision"]),
         (str(slide["name"]), str(encoder["name"])),
         (float(slide["mpp_x"]), float(slide["mpp_y"])),
@@ -262,7 +263,7 @@ def _from_about(
     )
 
 
-def _key(slide: _Part, encoder: _Part, grid: _Part) -> FeatureKey:
+def _key(slide: _Part, encoder: _Part, grid: _Part, chosen: _Part) -> FeatureKey:
     stride_x, stride_y = float(grid["stride_x"]), float(grid["stride_y"])
     if min(stride_x, stride_y) <= 0:
         raise ValueError(f"steps of {stride_x} × {stride_y} pixels")
@@ -278,6 +279,8 @@ def _key(slide: _Part, encoder: _Part, grid: _Part) -> FeatureKey:
         float(grid["origin_x"]),
         float(grid["origin_y"]),
         bool(grid.get("aside", False)),
+        str(chosen.get("tissue", "")),
+        str(chosen.get("regions", "")),
     )
 
 

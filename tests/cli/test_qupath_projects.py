@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_xmag.analyze import SlideResult
@@ -180,3 +181,46 @@ def test_a_mended_slide_is_found_under_whatever_name_it_is_given(
     shutil.copy(pyramid_slide, slides[0])
     assert main(["features", str(tmp_path / "slides"), *options]) == 1
     assert [row["file"] for row in rows(out / "failed.csv")] == files[1:]
+
+
+def test_features_of_each_image_and_choice_stay_beside_the_others(
+    tiny: str, pyramid_slide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [entry(n, server(pyramid_slide), imageName=name) for n, name in enumerate("LR", 1)]
+    project = write_project(tmp_path / "a" / "project.qpproj", *images)
+    (tmp_path / "regions").mkdir()
+    for name, side in zip("LR", (300, 600), strict=True):
+        area = annotation(polygon(square(1200, 700, side)), name)
+        write(tmp_path / "regions" / f"{name}.geojson", area)
+    store, regions = tmp_path / "store", ["--regions", str(tmp_path / "regions")]
+    whole = ["--tissue", "whole", "--model", tiny, "--out", str(store), "--workers", "0"]
+
+    def listed() -> dict[str, int]:
+        """Return the rows by slide and regions; each says of its folder what is there."""
+        found = rows(store / "index.csv")
+        for row in found:
+            array = np.load(store / row["folder"] / "features.npy")
+            assert array.shape == (int(row["patches"]), int(row["dimensions"]))
+        assert {row["folder"] for row in found} == {
+            path.name for path in store.iterdir() if path.is_dir()
+        }
+        return {row["slide"] + row["regions"]: int(row["patches"]) for row in found}
+
+    assert main(["features", str(pyramid_slide), *whole]) == 0
+    plain = listed()
+    assert main(["features", str(project), *regions, *whole]) == 0
+    own = listed()
+    assert own.keys() == {*plain, "LL.geojson", "RR.geojson"}
+    assert 0 < own["LL.geojson"] < own["RR.geojson"] < own[pyramid_slide.name]
+    for more in (["--force"], []):
+        assert main(["features", str(project), *regions, *whole, *more]) == 0
+        assert listed() == own
+    assert "2 of them earlier" in capsys.readouterr().out
+    # images that show all of the slide share what is there
+    assert main(["features", str(project), *whole]) == 0
+    assert listed() == own | {"L": own[pyramid_slide.name], "R": own[pyramid_slide.name]}
+    assert "2 of them earlier" in capsys.readouterr().out
+    # less tissue chosen: what was encoded before stays
+    assert main(["features", str(pyramid_slide), *whole, "--tissue", "auto"]) == 0
+    assert len(rows(store / "index.csv")) == 6
+    listed()
