@@ -10,6 +10,17 @@ ENTRY = "entry"
 """Within it: which image of QuPath the result is of; missing for a plain slide."""
 
 
+PLANE = "plane"
+"""Within it: on which focal plane QuPath shows the slide, from 0; missing where there is one."""
+
+
+def requested_plane(settings: Mapping[str, Any]) -> int | None:
+    """Return on which focal plane QuPath shows the slide of a result; None where none is stated."""
+    requested = settings.get(REQUESTED)
+    stated = requested.get(PLANE) if isinstance(requested, Mapping) else None
+    return stated if isinstance(stated, int) else None
+
+
 def entry_of(settings: Mapping[str, Any]) -> str:
     """Return which image of QuPath a result with these settings is of; empty for a plain slide."""
     requested = settings.get(REQUESTED)

@@ -11,7 +11,7 @@ from napari_xmag.batch.models import opened_model
 from napari_xmag.batch.regions import outlines_mark, recorded
 from napari_xmag.batch.saved import Wanted, requested
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
-from napari_xmag.result_keys import ENTRY, entry_of, with_entry
+from napari_xmag.result_keys import ENTRY, PLANE, entry_of, with_entry
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.result import SlideResult
@@ -49,13 +49,16 @@ class AnalyzeJob(SlideJob):
 
         target, place = task.target, task.place
         with closing(target.open(label.image)) as slide:
-            within = self.regions.read(target, label.image)
+            plane = target.plane(slide)
+            within = self.regions.read(target, label.image, plane)
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)
             number = slide.image.index
             mark = slide_fingerprint(target.path, number)
             origin = target.origin(slide, self.origin)
             request = self._request(within, origin, target.entry)
+            if slide.image.focal_planes > 1:
+                request[PLANE] = plane
             wanted = Wanted(mark, self.model_sha256, request)
             name, whose = result_name(target.path, number), owner_name(mark, target.entry)
             before = owner_name(mark, target.earlier) if target.earlier else ""

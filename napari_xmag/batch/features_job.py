@@ -54,7 +54,7 @@ class FeaturesJob(SlideJob):
         target = task.target
         store, model = FeatureStore(self.out), opened_model(self.model, self.model_sha256)
         with closing(target.open(label.image)) as slide:
-            within = self.regions.read(target, label.image)
+            within = self.regions.read(target, label.image, target.plane(slide))
             if words := self.give_mpp(slide):
                 yield SlideWarned(label, words)
             origin = target.origin(slide, self.origin)

@@ -60,7 +60,9 @@ class RegionsChoice:
                 "the second are called <slide name>#2.geojson.",
             )
 
-    def read(self, target: "Target", image: int | str | None = None) -> "Regions | None":
+    def read(
+        self, target: "Target", image: int | str | None = None, plane: int = 0
+    ) -> "Regions | None":
         """Read the regions of a slide; None where all of it is analyzed.
 
         Parameters
@@ -69,6 +71,8 @@ class RegionsChoice:
             The slide.
         image
             Which picture of its file.
+        plane
+            On which focal plane they must lie, from 0.
 
         Raises
         ------
@@ -82,13 +86,13 @@ class RegionsChoice:
         if self.path is None:
             return None
         if not self.path.is_dir():
-            return read_regions(self.path, self.classes)
+            return read_regions(self.path, self.classes, plane=plane)
         mark = "" if image in (None, 1, "1") else f"#{image}"
         path = self.files.find(target.annotated, self.path, mark)
         if path is None:
             raise _none_of(target, self.path, mark)
         # not every slide of a cohort need have each class
-        return read_regions(path, self.classes, all_occur=False)
+        return read_regions(path, self.classes, all_occur=False, plane=plane)
 
     def mask(
         self, slide: "Slide", regions: "Regions | None", origin: "Origin"

@@ -112,6 +112,12 @@ class Target:
 
         return Origin(stated) if self.shown is None else find_origin(self.shown, slide)
 
+    def plane(self, slide: "Slide") -> int:
+        """Return on which focal plane QuPath shows the slide, from 0."""
+        from napari_xmag.qupath.planes import shown_plane
+
+        return shown_plane(slide, 0 if self.shown is None else self.shown.planes)
+
 
 def find_targets(paths: Iterable[Path]) -> "tuple[FoundSlides, list[Target]]":
     """Return the slides that the arguments name, each once, and then the images of projects.

@@ -309,6 +309,7 @@ class _Lessons:
             steps = teach_slide(
                 *(self.session, slide, self._encoder, self._store, annotations),
                 origin=origin,
+                plane=target.plane(slide),
                 finer=args.finer,
             )
             try:
@@ -354,6 +355,6 @@ def _write_outlines(
         # slides of several folders may share a name: their content tells them apart
         stem = name if name not in written else f"{name}-{slide.id.fingerprint[:8]}"
         written.add(name)
-        features = map_features(taught, slide, each.frame, shape)
+        features = map_features(taught, slide, each.frame, shape, each.plane)
         write_annotations(features, folder / f"{stem}{CLASS_OUTLINES}")
     print(f"Outlines: {folder}")

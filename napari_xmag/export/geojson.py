@@ -29,6 +29,7 @@ from napari_xmag.qupath.features import (
 from napari_xmag.qupath.geometry import DECIMALS, geometry_json, shown_box, shown_shape
 from napari_xmag.qupath.hotspots import RULE, hotspots
 from napari_xmag.qupath.origin import Origin, result_frame
+from napari_xmag.qupath.planes import on_plane, result_plane
 from napari_xmag.review.verdicts import PlaceReview
 
 PATCH_NAME = "XMAG patch"
@@ -108,10 +109,13 @@ def write_qupath(
         When the file cannot be written.
     """
     origin = Origin(origin)
-    features = [
-        *(patch_features(result, origin) if patches is None else patches),
+    marked = [
         *(_class_areas if result.is_shares else _hotspots)(result, origin),
         *_reviewed(result, origin, reviews),
+    ]
+    features = [
+        *(patch_features(result, origin) if patches is None else patches),
+        *on_plane(marked, result_plane(result)),
     ]
     text = _json(_collection(result, origin, features))
     with whole_file(Path(path)) as part:
@@ -193,7 +197,7 @@ def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
                 {name: values[index] for name, values in columns.items()},
             )
             features.append(feature)
-    return features
+    return on_plane(features, result_plane(result))
 
 
 def _evidence(result: SlideResult) -> dict[str, list[float]]:

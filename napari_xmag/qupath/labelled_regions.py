@@ -2,8 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import shapely
@@ -13,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.errors import TissueError
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, read_annotations
 from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
+from napari_xmag.qupath.regions import elsewhere, elsewhere_hint
 
 _log = logging.getLogger(__name__)
 
@@ -45,19 +48,25 @@ class LabelledRegion:
 
 
 def read_labelled_regions(
-    path: str | os.PathLike[str], *, origin_x: float = 0.0, origin_y: float = 0.0
+    path: str | os.PathLike[str],
+    *,
+    origin_x: float = 0.0,
+    origin_y: float = 0.0,
+    plane: int | None = 0,
 ) -> tuple[LabelledRegion, ...]:
     """Read the annotations of each class, in the order in which the classes first occur.
 
-    Annotations without a class teach nothing, and those that cannot be placed are named in a
-    warning; those of starred classes (``Ignore*``), and those on
-    another focal plane or time point, and what this program itself left on the slide, are left out
-    too.
+    Annotations without a class teach nothing; neither do those of starred classes (``Ignore*``),
+    nor what this program itself left on the slide. Those that cannot be placed, or lie on another
+    focal plane or time point, are left out and named in a warning.
 
     Parameters
     ----------
     origin_x, origin_y
         Where the file's (0, 0) lies in level-0 pixels.
+    plane
+        The focal plane that is analyzed, from 0, see `shown_plane`; None takes all, for whoever
+        only wants to know of the classes.
 
     Raises
     ------
@@ -66,16 +75,16 @@ def read_labelled_regions(
     """
     shapes: dict[str, list[BaseGeometry]] = {}
     file = read_annotations(path)
-    for reason, count in file.refused.items():
-        _log.warning("%s: %d left out, %s", os.fspath(path), count, reason)
+    left_out = Counter(file.refused)
     for item in _classed(file):
-        shapes.setdefault(class_words(item.classes), []).append(item.shape)
+        if plane is not None and (words := elsewhere(item, plane)):
+            left_out[words] += 1
+        else:
+            shapes.setdefault(class_words(item.classes), []).append(item.shape)
     if not shapes:
-        raise TissueError(
-            expected=f"annotations with a class in {os.fspath(path)}",
-            found="none",
-            hint="In QuPath, give each annotation a class (Annotations > Set selected).",
-        )
+        raise _no_class(Path(path), left_out, plane)
+    for reason, count in left_out.items():
+        _log.warning("%s: %d left out, %s", os.fspath(path), count, reason)
     return tuple(
         LabelledRegion(
             name,
@@ -88,8 +97,19 @@ def read_labelled_regions(
     )
 
 
+def _no_class(path: Path, left_out: Mapping[str, int], plane: int | None) -> TissueError:
+    left = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return TissueError(
+        expected=f"annotations with a class in {path}",
+        found=f"none that counts ({left})" if left else "none",
+        hint=elsewhere_hint(plane)
+        if left and plane is not None
+        else "In QuPath, give each annotation a class (Annotations > Set selected).",
+    )
+
+
 def annotates_classes(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file holds an annotation that can teach a class.
+    """Return whether a file holds an annotation that can teach a class, on whatever focal plane.
 
     Raises
     ------
@@ -102,8 +122,7 @@ def annotates_classes(path: str | os.PathLike[str]) -> bool:
 def _classed(file: AnnotationFile) -> Iterator[Annotation]:
     for item in file.annotations:
         ours = is_ours(item.classes, item.name)
-        left_out = is_ignored(item.classes) or ours or item.z or item.t
-        if item.classes and not left_out:
+        if item.classes and not is_ignored(item.classes) and not ours:
             yield item
 
 

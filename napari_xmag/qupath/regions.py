@@ -29,7 +29,8 @@ from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
 ANY_CLASS = "*"
 """Takes starred classes too."""
 
-_OTHER_PLANE = "on focal plane"
+_OTHER_PLANE = "on focal plane z = "
+_OTHER_TIME = "at time point t = "
 _KIND_WORDS = {
     ObjectKind.DETECTION: ("detection", "detections"),
     ObjectKind.TILE: ("tile", "tiles"),
@@ -52,11 +53,14 @@ class Regions:
         The regions; each has an area.
     left_out
         What else the file holds, in words, and how often.
+    plane
+        The focal plane on which they lie, from 0.
     """
 
     file: str
     annotations: tuple[Annotation, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    plane: int = 0
 
     @property
     def by_class(self) -> dict[str, int]:
@@ -100,11 +104,15 @@ class Regions:
 
 
 def read_regions(
-    path: str | os.PathLike[str], classes: Sequence[str] = (), *, all_occur: bool = True
+    path: str | os.PathLike[str],
+    classes: Sequence[str] = (),
+    *,
+    all_occur: bool = True,
+    plane: int = 0,
 ) -> Regions:
     """Read the regions in a file that QuPath wrote.
 
-    Annotations with an area count, on the first focal plane and time point. Tiles, detections,
+    Annotations with an area count, on one focal plane and the first time point. Tiles, detections,
     cells, TMA cores and the root do not, neither do starred classes (``Ignore*``) that are not
     asked for by name, nor what this program itself left on the slide.
 
@@ -116,6 +124,8 @@ def read_regions(
         when empty.
     all_occur
         Each of these classes must occur; otherwise one of them is enough.
+    plane
+        The focal plane that is analyzed, from 0; see `shown_plane`.
 
     Raises
     ------
@@ -130,22 +140,22 @@ def read_regions(
     regions: list[Annotation] = []
     left_out = Counter(file.refused)
     for item in file.annotations:
-        reason = _reason_against(item, classes)
+        reason = _reason_against(item, classes, plane)
         if reason:
             left_out[reason] += 1
         else:
             regions.append(item)
     for kind, count in file.others.items():
         left_out[_KIND_WORDS[kind][count > 1]] += count
-    found = Regions(path.name, tuple(regions), dict(left_out))
+    found = Regions(path.name, tuple(regions), dict(left_out), plane)
     if not regions:
         raise _no_regions(found, classes)
     return found
 
 
-def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
-    if item.z or item.t:
-        return f"{_OTHER_PLANE} {item.z}, time point {item.t}"
+def _reason_against(item: Annotation, classes: Sequence[str], plane: int) -> str:
+    if words := elsewhere(item, plane):
+        return words
     if not item.shape.area:
         return "without an area"
     if is_ours(item.classes, item.name):
@@ -153,6 +163,19 @@ def _reason_against(item: Annotation, classes: Sequence[str]) -> str:
     if classes:
         return "" if _asked_for(item, classes) else f"of class {class_words(item.classes)}"
     return f"of class {class_words(item.classes)}" if is_ignored(item.classes) else ""
+
+
+def elsewhere(item: Annotation, plane: int) -> str:
+    """Return on which other focal plane or time point an annotation lies; empty for none.
+
+    Parameters
+    ----------
+    plane
+        The focal plane that is analyzed, from 0.
+    """
+    if item.z != plane:
+        return f"{_OTHER_PLANE}{item.z}"
+    return f"{_OTHER_TIME}{item.t}" if item.t else ""
 
 
 def _asked_for(item: Annotation, classes: Sequence[str]) -> bool:
@@ -195,13 +218,13 @@ def _require_known(
 
 def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
     left = ", ".join(f"{count} {name}" for name, count in found.left_out.items())
-    elsewhere = any(name.startswith(_OTHER_PLANE) for name in found.left_out)
+    away = any(name.startswith((_OTHER_PLANE, _OTHER_TIME)) for name in found.left_out)
     starred = not classes and any(name.endswith("*") for name in found.left_out)
-    if elsewhere and not starred:
+    if away and not starred:
         return TissueError(
             expected=f"annotations with an area in {found.file}",
             found=f"none that counts ({left})",
-            hint="Only the first focal plane and time point are analyzed: draw them there.",
+            hint=elsewhere_hint(found.plane),
         )
     hint = (
         "Starred classes are left out unless --regions-class names them."
@@ -216,6 +239,14 @@ def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
     )
 
 
+def elsewhere_hint(plane: int) -> str:
+    """Say where annotations must lie."""
+    return (
+        f"Only focal plane z = {plane} (QuPath counts from 0) and the first time point are "
+        "analyzed: draw them there, or choose another plane with --image."
+    )
+
+
 def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
     """Say which regions took no part, and when they were too small for any tile."""
     flags = []
@@ -224,9 +255,10 @@ def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
             were = "region {} was" if count == 1 else "regions {} were"
             words = f"{count} {were.format(reason)} ignored."
             flags.append(Flag(FlagCode.REGIONS, words))
-    planes = [words for words in regions.left_out if words.startswith(_OTHER_PLANE)]
-    if planes:
-        words = f"Regions {', '.join(planes)} were ignored: only the first plane is analyzed."
+    away = [words for words in regions.left_out if words.startswith((_OTHER_PLANE, _OTHER_TIME))]
+    if away:
+        here = f"focal plane z = {regions.plane} and the first time point"
+        words = f"Regions {', '.join(away)} were ignored: only {here} are analyzed."
         flags.append(Flag(FlagCode.REGIONS, words))
     if not len(result.patches) and not result.unreadable:
         side = result.model["tile_px"] * result.model["mpp"]

@@ -70,6 +70,8 @@ class QuPathImage:
         Pixel size that QuPath knows or was given; None where it has none.
     problem
         What was done to it, so that its pixels are not those of a file; empty when they are.
+    planes
+        How many focal planes QuPath shows; 0 where it does not say.
     """
 
     path: Path
@@ -79,6 +81,7 @@ class QuPathImage:
     crop: bool = True
     mpp: Mpp | None = None
     problem: str = ""
+    planes: int = 0
 
     def require_plain(self) -> None:
         """Do nothing when the pixels that QuPath shows are those of the file.
@@ -132,6 +135,7 @@ def read_server(
         crop="--no-crop" not in arguments,
         mpp=_mpp(facts.get("pixelCalibration") or {}),
         problem=problem or _elsewhere(uri),
+        planes=_side(facts.get("sizeZ")),
     )
 
 

@@ -94,6 +94,11 @@ class SlideImage:
     plane: int = 0
     plane_of: int = 0
 
+    @property
+    def place(self) -> int:
+        """Place of the plane that is read in its stack, from 0."""
+        return self.plane - 1 if self.plane else self.focal_planes // 2
+
 
 class Slide(Protocol):
     """A whole slide, safe to read from many threads at once; closed at the end of a ``with`` block.

@@ -23,6 +23,7 @@ def slide_metadata(slide: Slide) -> dict[str, Any]:
         "mpp_source": str(slide.mpp_source),
         "mpp_conflict": slide.mpp_conflict,
         "image": {"index": slide.image.index, "count": len(slide.images)},
+        "plane": slide.image.place,
         "notes": [{"code": str(note.code), "words": note.words} for note in slide.notes],
         "width": slide.levels[0].width,
         "height": slide.levels[0].height,

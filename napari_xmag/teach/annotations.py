@@ -14,6 +14,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.qupath.class_polygons import class_polygons, polygon_features
 from napari_xmag.qupath.features import annotation, feature_id
 from napari_xmag.qupath.labelled_regions import NO_LABEL, label_boxes, read_labelled_regions
+from napari_xmag.qupath.planes import on_plane
 from napari_xmag.teach.classifier import Taught
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 from napari_xmag.teach.prepared import PreparedSlide
@@ -35,20 +36,23 @@ class PolygonSettings:
     smooth: bool = False
 
 
-def read_examples(path: Path, slide: PreparedSlide, frame: Box) -> Lesson:
+def read_examples(path: Path, slide: PreparedSlide, frame: Box, plane: int = 0) -> Lesson:
     """Take the annotations of a file as examples: each patch whose middle lies in one.
 
     Parameters
     ----------
     frame
         The level-0 box that QuPath shows of the slide.
+    plane
+        The focal plane on which QuPath shows it, from 0; annotations on others are left out, which
+        a warning says.
 
     Raises
     ------
     TissueError
         When the file cannot be read, annotates no class, or none of it lies on the slide's tissue.
     """
-    regions = read_labelled_regions(path, origin_x=frame.x, origin_y=frame.y)
+    regions = read_labelled_regions(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
     labels = label_boxes(regions, slide.features.corners())
     if (labels == NO_LABEL).all():
         raise TissueError(
@@ -65,13 +69,17 @@ def read_examples(path: Path, slide: PreparedSlide, frame: Box) -> Lesson:
     return Lesson(classes, examples)
 
 
-def example_features(lesson: Lesson, slide: SlideId, frame: Box) -> list[dict[str, Any]]:
+def example_features(
+    lesson: Lesson, slide: SlideId, frame: Box, plane: int = 0
+) -> list[dict[str, Any]]:
     """Return the examples on a slide as points, an annotation for each class.
 
     Parameters
     ----------
     frame
         The level-0 box that QuPath shows; coordinates count from its corner.
+    plane
+        The focal plane on which QuPath shows the slide, from 0.
     """
     features = []
     for number, kind in enumerate(lesson.classes, 1):
@@ -87,15 +95,19 @@ def example_features(lesson: Lesson, slide: SlideId, frame: Box) -> list[dict[st
             features.append(
                 annotation(identity, geometry, name, [kind.name], kind.color, locked=False)
             )
-    return features
+    return on_plane(features, plane)
 
 
 def map_features(
-    taught: Taught, slide: PreparedSlide, frame: Box, settings: PolygonSettings | None = None
+    taught: Taught,
+    slide: PreparedSlide,
+    frame: Box,
+    settings: PolygonSettings | None = None,
+    plane: int = 0,
 ) -> list[dict[str, Any]]:
     """Return the map of an open slide as annotations: merged places with class and colour.
 
-    What is not taught has none.
+    What is not taught has none. ``frame`` and ``plane`` are as for `example_features`.
     """
     settings = settings or PolygonSettings()
     labels: NDArray[np.int64] = taught.shown[slide.id].labels
@@ -108,7 +120,8 @@ def map_features(
         smooth=settings.smooth,
     )
     colors = taught.request.lesson.colors
-    return polygon_features(polygons, frame, f"{slide.id.fingerprint} taught", colors)
+    features = polygon_features(polygons, frame, f"{slide.id.fingerprint} taught", colors)
+    return on_plane(features, plane)
 
 
 def write_annotations(features: Sequence[dict[str, Any]], path: Path) -> None:

@@ -16,6 +16,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import find_tissue
@@ -42,11 +43,14 @@ class TaughtSlide:
         How many of its patches are examples.
     frame
         The level-0 box from whose corner annotations count.
+    plane
+        The focal plane on which QuPath shows it, from 0.
     """
 
     prepared: PreparedSlide
     examples: int
     frame: Box
+    plane: int = 0
 
 
 def teach(
@@ -112,6 +116,7 @@ def teach_slide(
     annotations: Path,
     *,
     origin: Origin = Origin.BOUNDS,
+    plane: int | None = None,
     settings: AnalyzeSettings | None = None,
     finer: bool = False,
 ) -> Generator[AnalyzeEvent, None, TaughtSlide]:
@@ -121,6 +126,9 @@ def teach_slide(
     ----------
     origin
         Where (0, 0) of the annotations lies.
+    plane
+        The focal plane on which QuPath shows the slide, from 0; see `shown_plane`, which says it
+        when None.
     finer
         Encode the slide once more, half a patch aside, for a map of half the patches' side.
 
@@ -141,10 +149,11 @@ def teach_slide(
     if finer:
         aside = yield from encode_slide(slide, model, store, settings, mask, aside=True)
     prepared, frame = prepare_slide(features, mask, aside), slide_frame(slide, origin)
-    lesson: Lesson = read_examples(annotations, prepared, frame)
+    z = shown_plane(slide) if plane is None else plane
+    lesson: Lesson = read_examples(annotations, prepared, frame, z)
     session.open_slide(prepared)
     session.add_examples(lesson)
-    return TaughtSlide(prepared, len(lesson.examples), frame)
+    return TaughtSlide(prepared, len(lesson.examples), frame, z)
 
 
 def annotation_files(

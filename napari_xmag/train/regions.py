@@ -19,6 +19,7 @@ from napari_xmag.qupath.labelled_regions import (
     read_labelled_regions,
 )
 from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.train.config import RegionsConfig
 
 _POINT = shapely.GeometryType.POINT
@@ -166,7 +167,7 @@ def regions_of(row: CohortRow) -> tuple[LabelledRegion, ...]:
     TissueError
         When they cannot be read.
     """
-    return () if row.regions is None else read_labelled_regions(row.regions)
+    return () if row.regions is None else read_labelled_regions(row.regions, plane=None)
 
 
 def _moved(row: CohortRow, origin: Origin) -> tuple[LabelledRegion, ...]:
@@ -175,8 +176,8 @@ def _moved(row: CohortRow, origin: Origin) -> tuple[LabelledRegion, ...]:
 
     assert row.regions is not None
     with open_slide(row.slide, mpp=row.mpp) as slide:
-        frame = slide_frame(slide, origin)
-    return read_labelled_regions(row.regions, origin_x=frame.x, origin_y=frame.y)
+        frame, plane = slide_frame(slide, origin), shown_plane(slide)
+    return read_labelled_regions(row.regions, origin_x=frame.x, origin_y=frame.y, plane=plane)
 
 
 def _unused(shapes: Sequence[BaseGeometry], corners: NDArray[np.float64]) -> list[str]:

@@ -48,10 +48,10 @@ def test_regions_of_a_class(
     assert result.settings["regions"] == {
         "file": "a.geojson.gz",
         "classes": {"Tumor": 1},
-        "left_out": {"of class Stroma": 1, "on focal plane 3, time point 0": 1},
+        "left_out": {"of class Stroma": 1, "on focal plane z = 3": 1},
     }
     assert 1200 - 256 < result.patches.x.min() <= result.patches.x.max() < 1800
-    assert any("focal plane 3" in flag.words for flag in result.flags)
+    assert any("focal plane z = 3" in flag.words for flag in result.flags)
     assert "1 Tumor of a.geojson.gz; left out: 1 of class Stroma" in capsys.readouterr().out
 
 

@@ -66,7 +66,8 @@ def check_color(color: Any) -> None:
 
 def check_geometry(geometry: Any) -> None:
     """Assert closed rings of plain numbers."""
-    assert set(geometry) == {"type", "coordinates"}
+    assert set(geometry) - {"plane"} == {"type", "coordinates"}
+    assert all(type(number) is int for number in geometry.get("plane", {}).values())
     assert geometry["type"] in ("Polygon", "MultiPolygon")
     many = geometry["type"] == "MultiPolygon"
     for rings in geometry["coordinates"] if many else [geometry["coordinates"]]:

@@ -43,13 +43,13 @@ def test_what_counts(everything: Path) -> None:
     assert regions.left_out == {
         "of class Ignore*": 1,
         "of class Region*": 1,
-        "on focal plane 2, time point 1": 1,
+        "on focal plane z = 2": 1,
         "without an area": 1,
         "tile": 1,
         "cell": 1,
         "root object": 1,
     }
-    assert "1 on focal plane 2, time point 1" in regions.words
+    assert "1 on focal plane z = 2" in regions.words
     assert regions.to_json()["file"] == "all.geojson.gz"
 
 
@@ -104,7 +104,7 @@ def test_a_plane_without_a_number_is_the_first(tmp_path: Path) -> None:
 
 
 def test_only_another_plane(tmp_path: Path) -> None:
-    with pytest.raises(TissueError, match="Only the first focal plane"):
+    with pytest.raises(TissueError, match="Only focal plane z = 0"):
         read_regions(write(tmp_path / "a.geojson", collection(PLANE)))
 
 

@@ -23,6 +23,7 @@ from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
 from napari_xmag.geometry import Box
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import find_tissue
 from napari_xmag.teach.annotations import (
@@ -267,11 +268,12 @@ def export(
         files = [folder / AREAS]
         write_areas(rows, files[0])
         for of, slide in slides.items():
-            frame = slide_frame(slide, Origin.BOUNDS)
+            frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
+            outlined = taught.request.slide(of)
             name = result_name(slide.path, slide.image.index)
             parts = {
-                CLASS_OUTLINES: map_features(taught, taught.request.slide(of), frame),
-                EXAMPLES: example_features(taught.request.lesson, of, frame),
+                CLASS_OUTLINES: map_features(taught, outlined, frame, plane=plane),
+                EXAMPLES: example_features(taught.request.lesson, of, frame, plane),
             }
             for ending, features in parts.items():
                 files.append(folder / f"{name}{ending}")
@@ -285,8 +287,8 @@ def read_annotations(
     path: Path, slide: Slide, prepared: PreparedSlide
 ) -> Generator[Waiting | Lesson, None, None]:
     """Take the annotations of a file as examples."""
-    frame = slide_frame(slide, Origin.BOUNDS)
-    yield (yield from awaited(lambda: read_examples(path, prepared, frame), "Reading"))
+    frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
+    yield (yield from awaited(lambda: read_examples(path, prepared, frame, plane), "Reading"))
 
 
 def _boxes(prepared: PreparedSlide, patches: Sequence[int]) -> list[Box]:
