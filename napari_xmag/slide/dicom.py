@@ -1,5 +1,6 @@
 """DICOM files: which of them belong to one slide, and what each states."""
 
+import filecmp
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -175,13 +176,29 @@ def _first(dataset: Any, name: str) -> Any:
 
 def read_instances(files: Iterable[Path]) -> list[Instance]:
     """Return the DICOM files among those of a slide, each once."""
-    found: dict[str, Instance] = {}
-    for path in files:
-        instance = read_instance(path)
-        if instance is not None:
-            # The same file twice, for instance beside a link and beside its target, is one.
-            found.setdefault(instance.text("SOPInstanceUID"), instance)
-    return list(found.values())
+    found = [instance for path in files if (instance := read_instance(path)) is not None]
+    return list(dict.fromkeys(without_copies(found)))
+
+
+def without_copies(instances: Sequence[Instance]) -> list[Instance]:
+    """Return for each file the first one of the same contents: most often itself.
+
+    The same file may come twice, for instance beside a link and beside its target. Two files of
+    one UID with other contents are two: not all writers make a new UID, or any.
+    """
+    known: dict[str, list[Instance]] = {}
+    firsts = []
+    for instance in instances:
+        alike = known.setdefault(instance.text("SOPInstanceUID"), [])
+        first = next((one for one in alike if _same_contents(one.path, instance.path)), instance)
+        if first is instance:
+            alike.append(instance)
+        firsts.append(first)
+    return firsts
+
+
+def _same_contents(one: Path, other: Path) -> bool:
+    return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
 
 
 def read_instance(path: Path) -> Instance | None:

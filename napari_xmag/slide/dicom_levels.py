@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,17 +151,13 @@ def find_levels(instances: Sequence[Instance], plane: int | None = None) -> list
 
 
 def group_parts(instances: Iterable[Instance]) -> list[tuple[Instance, ...]]:
-    """Return the files of each picture: one, or the parts of a concatenation in their order.
-
-    The same file twice counts once.
-    """
-    wholes: dict[str, dict[str, Instance]] = {}
+    """Return the files of each picture: one, or the parts of a concatenation in their order."""
+    wholes: dict[str | Path, list[Instance]] = {}
     for instance in instances:
-        uid = instance.text("SOPInstanceUID")
-        wholes.setdefault(instance.text("ConcatenationUID") or uid, {}).setdefault(uid, instance)
+        wholes.setdefault(instance.text("ConcatenationUID") or instance.path, []).append(instance)
     order = ("ConcatenationFrameOffsetNumber", "InConcatenationNumber")
     return [
-        tuple(sorted(parts.values(), key=lambda part: [part.number(name) for name in order]))
+        tuple(sorted(parts, key=lambda part: [part.number(name) for name in order]))
         for parts in wholes.values()
     ]
 

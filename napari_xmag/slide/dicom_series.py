@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.agreement import comparison
-from napari_xmag.slide.dicom import Instance, read_instance
+from napari_xmag.slide.dicom import Instance, read_instance, without_copies
 from napari_xmag.slide.dicom_header import DicomHeader, read_dicom_header
 from napari_xmag.slide.dicom_levels import DicomLevel, group_parts, segment_level
 from napari_xmag.slide.scale import TOO_FEW_PX, Placed, Scales, place_levels
@@ -74,24 +74,26 @@ def _header_or_none(file: Path) -> DicomHeader | None:
 def _pictures(files: Sequence[Path]) -> list[list[Path]]:
     """Return the files of each picture of a series; those that are no level are of the first."""
     try:
-        found = {file: read_instance(file) for file in files}
-        levels = {file: item for file, item in found.items() if item is not None and item.is_level}
-        wholes = [DicomLevel(parts) for parts in group_parts(levels.values())]
+        found = [item for file in files if (item := read_instance(file)) is not None]
+        firsts = without_copies(found)
+        levels = [item for item in dict.fromkeys(firsts) if item.is_level]
+        wholes = [DicomLevel(parts) for parts in group_parts(levels)]
         pictures = _split([whole for whole in wholes if min(whole.first.size) > 0])
     except (SlideOpenError, *DECODE_ERRORS):
         return [list(files)]  # opening it says what is wrong
     if len(pictures) < 2:
         return [list(files)]
     homes = {
-        part.text("SOPInstanceUID"): number
+        part: number
         for number, picture in enumerate(pictures)
         for whole in picture
         for part in whole.instances
     }
+    first_of = {item.path: first for item, first in zip(found, firsts, strict=True)}
     parted: list[list[Path]] = [[] for _ in pictures]
     for file in files:
-        item = found[file]
-        parted[homes.get(item.text("SOPInstanceUID"), 0) if item else 0].append(file)
+        first = first_of.get(file)
+        parted[homes.get(first, 0) if first else 0].append(file)
     return parted
 
 

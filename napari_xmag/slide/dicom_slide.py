@@ -3,7 +3,6 @@
 That is: labels of colours, sizes of levels, and what else lies in the folder.
 """
 
-import filecmp
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,11 +13,7 @@ from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.agreement import comparison
 from napari_xmag.slide.base import MppSource, NoteCode, SlideNote
 from napari_xmag.slide.damage import without_cut_levels
-from napari_xmag.slide.dicom import (
-    DIRECTORY,
-    Instance,
-    read_instance,
-)
+from napari_xmag.slide.dicom import DIRECTORY, Instance
 from napari_xmag.slide.dicom_images import (
     focal_planes,
     level_files,
@@ -68,7 +63,6 @@ class DicomSlide(SegmentSlide):
         self.planes = focal_planes(self.images, pictures, len(series) + 1)
         self.image = choose_image(path, (*self.images, *self.planes), image)
         number = self.image.plane_of or self.image.index
-        _require_own(path, files[number])
         levels = pictures[number]
         if self.image.plane_of:
             levels = find_levels(files[number], self.image.plane - 1)
@@ -133,26 +127,6 @@ def _refuse(path: Path, problem: str) -> SlideOpenError:
         found=f"{problem} in {path.name}",
         hint="Keep all files of the slide together, or export it again as RGB in JPEG.",
     )
-
-
-def _require_own(path: Path, instances: Iterable[Instance]) -> None:
-    """Refuse a file by whose name another one with the same UID would open.
-
-    Raises
-    ------
-    SlideOpenError
-        When there is such a file, and it has other contents.
-    """
-    own = read_instance(path) if path.is_file() else None
-    uid = "" if own is None else own.text("SOPInstanceUID")
-    for item in instances:
-        same = uid and item.text("SOPInstanceUID") == uid and not path.samefile(item.path)
-        if same and not filecmp.cmp(path, item.path, shallow=False):
-            raise SlideOpenError(
-                expected=f"{path.name} to be the only file of its SOPInstanceUID",
-                found=f"{item.path.name} with the same one and other contents beside it",
-                hint="Move the file that is meant into a folder of its own.",
-            )
 
 
 def _require_shown(path: Path, levels: Sequence[DicomLevel], shown: Sequence[int]) -> None:

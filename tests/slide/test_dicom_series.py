@@ -1,5 +1,6 @@
 """Which files of a DICOM series are one slide, and which are several."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,14 +84,31 @@ def test_two_exports_of_one_picture_are_two(tmp_path: Path) -> None:
     assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": PICTURE})
 
 
-def test_a_file_with_the_uid_of_another_does_not_open_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("uid", ["1.2.3.4.5", ""])
+def test_files_of_one_uid_with_other_contents_are_slides_of_their_own(
+    tmp_path: Path, uid: str
+) -> None:
     for name, picture in (("a", PICTURE), ("b", OTHER)):
         write_dicom(
             tmp_path / f"{name}.dcm", [picture], kind="native",
+            change=lambda dataset: setattr(dataset, "SOPInstanceUID", uid),
+        )  # fmt: skip
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": OTHER})
+    shutil.copy(tmp_path / "b.dcm", tmp_path / "copy of b.dcm")
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": OTHER})
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "copy of b.dcm": OTHER})
+
+
+def test_levels_of_one_uid_are_levels(tmp_path: Path) -> None:
+    for factor in (1, 2):
+        pixels = shrink(PICTURE, factor) if factor > 1 else PICTURE
+        write_dicom(
+            tmp_path / f"{factor}.dcm", [pixels], kind="native", mpp=0.5 * factor,
             change=lambda dataset: setattr(dataset, "SOPInstanceUID", "1.2.3.4.5"),
         )  # fmt: skip
-    with pytest.raises(SlideOpenError, match="same one and other contents"):
-        open_slide(tmp_path / "b.dcm")
+    slide = open_slide(tmp_path)
+    assert (len(slide.images), len(slide.levels)) == (1, 2)
+    assert slide.notes == ()
 
 
 def test_a_smaller_region_of_the_same_pixels_is_a_slide_of_its_own(tmp_path: Path) -> None:
