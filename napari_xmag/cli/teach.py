@@ -260,7 +260,7 @@ class _Lessons:
     session
         What was taught so far.
     names
-        What each slide is called.
+        What each slide is called; of several images of one, all their names.
     slides
         Each slide, after what its files are called.
     """
@@ -318,13 +318,19 @@ class _Lessons:
                         line.show(next(steps))
             except StopIteration as end:
                 taught: TaughtSlide = end.value
-                self.names.setdefault(taught.prepared.id, name)
+                before = self.names.get(taught.prepared.id)
+                self.names[taught.prepared.id] = f"{before}, {name}" if before else name
                 file_name = result_name(slide.path, slide.image.index)
                 self.slides.setdefault(taught.prepared.id, (file_name, taught))
                 line.clear()
-                print(f"{name}: {taught.examples} patches are examples")
+                print(f"{name}: {_counted(taught)}")
             finally:
                 line.clear()
+
+
+def _counted(taught: "TaughtSlide") -> str:
+    words = f"{taught.examples} patches are examples"
+    return f"{words}; {taught.known} more were, of an image read before" if taught.known else words
 
 
 def _facts(model: "StoredModel") -> str:

@@ -1,9 +1,10 @@
 """Teaching without a window: slides and their annotations in, a model out."""
 
 import logging
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_xmag.analyze.engine import encode_slide
@@ -22,7 +23,7 @@ from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import find_tissue
 from napari_xmag.teach.annotations import read_examples
 from napari_xmag.teach.classifier import fit
-from napari_xmag.teach.lesson import Lesson
+from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.prepared import PreparedSlide, prepare_slide
 from napari_xmag.teach.session import TeachSession
@@ -40,7 +41,10 @@ class TaughtSlide:
     prepared
         The slide.
     examples
-        How many of its patches are examples.
+        How many of its patches became examples.
+    known
+        How many more its annotations name that were examples of the same class before, of another
+        image of the slide.
     frame
         The level-0 box from whose corner annotations count.
     plane
@@ -51,6 +55,7 @@ class TaughtSlide:
     examples: int
     frame: Box
     plane: int = 0
+    known: int = 0
 
 
 def teach(
@@ -86,7 +91,8 @@ def teach(
     Raises
     ------
     TeachError
-        When fewer than two classes have examples, or a slide has no annotations.
+        When fewer than two classes have examples, a slide has no annotations, or annotations of one
+        slide contradict each other.
     TissueError
         When annotations cannot be read, or none lies on tissue.
     XmagError
@@ -142,6 +148,9 @@ def teach_slide(
         When the annotations cannot be read, or none lies on tissue.
     ResultError
         When the slide was encoded by another encoder than those before it.
+    TeachError
+        When the annotations contradict examples that the session has of this slide, as of another
+        image of it; then nothing is added.
     """
     mask = find_tissue(slide)
     features = yield from encode_slide(slide, model, store, settings, mask)
@@ -151,9 +160,32 @@ def teach_slide(
     prepared, frame = prepare_slide(features, mask, aside), slide_frame(slide, origin)
     z = shown_plane(slide) if plane is None else plane
     lesson: Lesson = read_examples(annotations, prepared, frame, z)
+    new = _new_examples(lesson, session, prepared, annotations)
     session.open_slide(prepared)
-    session.add_examples(lesson)
-    return TaughtSlide(prepared, len(lesson.examples), frame, z)
+    session.add_examples(replace(lesson, examples=new))
+    known = len(lesson.examples) - len(new)
+    return TaughtSlide(prepared, len(new), frame, z, known)
+
+
+def _new_examples(
+    lesson: Lesson, session: TeachSession, slide: PreparedSlide, annotations: Path
+) -> tuple[Example, ...]:
+    """Return the examples that a session does not have yet; refuse those that it has otherwise."""
+    before = {(each.x, each.y): each.class_name for each in session.lesson.on(slide.id)}
+    told = [(each, before.get((each.x, each.y))) for each in lesson.examples]
+    against = Counter(
+        f"{each.class_name} instead of {name}"
+        for each, name in told
+        if name is not None and name.casefold() != each.class_name.casefold()
+    )
+    if against:
+        raise TeachError(
+            expected=f"annotations of {annotations.name} that agree with those read before of the "
+            f"same slide, {slide.name}",
+            found=", ".join(f"{count} patches of {words}" for words, count in against.items()),
+            hint="Correct the annotations of one of the images, or teach by one of them.",
+        )
+    return tuple(each for each, name in told if name is None)
 
 
 def annotation_files(

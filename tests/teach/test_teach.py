@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -381,3 +382,40 @@ def test_a_slide_without_annotations_is_named(
     assert "one.scn" in capsys.readouterr().err
     with pytest.raises(TeachError, match=r"two\.scn"):
         teach([folder / "two.scn"], {"one": folder / "annotations" / "one.geojson"}, tmp_path / "m")
+
+
+def test_images_of_one_slide_teach_once_and_may_not_contradict_each_other(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [
+        entry(n, server(folder / "one.scn"), imageName=name) for n, name in enumerate("LRS", 1)
+    ]
+    project = write_project(tmp_path / "project.qpproj", *images)
+    exported = tmp_path / "annotations"
+    exported.mkdir()
+    orange, pink = Box(1020, 420, 560, 660), Box(620, 520, 330, 560)
+    more = Box(620, 520, 330, 700)
+    shown = {
+        "L": [rectangle(orange, "Orange"), rectangle(pink, "Pink")],
+        "R": [rectangle(more, "pink")],
+        "S": [rectangle(orange, "Pink"), rectangle(pink, "Pink")],
+    }
+    for name, features in shown.items():
+        write(exported / f"{name}.geojson", {"type": "FeatureCollection", "features": features})
+    asked = ["--annotations", str(exported), "--name", "of-one-slide"]
+    asked += ["--encoder", str(folder / "tiny-encoder"), "--areas", str(tmp_path / "areas.csv")]
+    assert main(["teach", str(project), *asked]) == 1
+    said = capsys.readouterr()
+    first, new, known = (
+        int(number)
+        for pattern in (r"L: (\d+) patches", r"R: (\d+) patches", r"; (\d+) more were")
+        for number in re.findall(pattern, said.out)
+    )
+    assert min(first, new, known) > 0
+    orange_and_pink = re.findall(r"Examples: (\d+) Orange, (\d+) Pink", said.out)
+    assert sum(map(int, orange_and_pink[0])) == first + new
+    assert "S: FAILED." in said.err
+    assert re.search(r"\d+ patches of Pink instead of Orange", said.err)
+    assert "Failed: S" in said.err
+    with (tmp_path / "areas.csv").open(encoding="utf-8", newline="") as stream:
+        assert {row["slide"] for row in csv.DictReader(stream)} == {"L, R"}
