@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.dicom import Instance
+from napari_xmag.slide.light import dicom_light
 from napari_xmag.slide.stored_color import (
     EIGHT_BITS,
     ColorModel,
@@ -43,6 +44,8 @@ def frame_problem(instance: Instance) -> str:
     known = {*_NATIVE, *_JPEG, *_JPEG_LS, *_JPEG_2000, *_JPEG_XL, _RLE}
     if instance.syntax not in known:
         return f"pixels of a kind that cannot be decoded (transfer syntax {instance.syntax})"
+    if light := dicom_light(instance.header.get("OpticalPathSequence") or ()):
+        return light
     if samples == 1 and label in _GREY:
         grey = instance.number("BitsAllocated") == 8
         return "" if grey else f"grey pixels of {instance.number('BitsStored')} bits"

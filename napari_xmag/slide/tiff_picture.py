@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_xmag.slide.light import page_light
 from napari_xmag.slide.mpp import StatedMpp
 from napari_xmag.slide.scale import StoredLevel
 from napari_xmag.slide.segments import SegmentLevel
@@ -104,7 +105,7 @@ def page_problem(page: Any) -> str:
         return f"{page.samplesperpixel} samples per pixel"
     if int(page.imagedepth) > 1:
         return f"{page.imagedepth} planes in one"
-    return color_problem(page)
+    return color_problem(page) or page_light(page)
 
 
 def tile_size(page: Any) -> tuple[int, int]:

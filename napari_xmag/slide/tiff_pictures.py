@@ -12,6 +12,7 @@ from napari_xmag.slide.base import NoteCode, SlideNote
 from napari_xmag.slide.tiff_pages import ASIDE, page_pictures
 from napari_xmag.slide.tiff_picture import TiffPicture, tile_size
 from napari_xmag.slide.tiff_series import series_pictures
+from napari_xmag.slide.tiff_statements import ome_file_light
 from napari_xmag.slide.tiff_undescribed import UNDESCRIBED
 
 # A picture that is called a label or an overview, among other words, is one where it has less than
@@ -74,13 +75,16 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> SlidePict
 def _all_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[TiffPicture]:
     described = file.is_ome or file.is_imagej or file.is_shaped or file.is_scn
     found = list(series_pictures(file, path, pages)) if described else []
-    if found:
-        return found
-    own = [file.pages[index].aspage() for index in range(pages)]
-    pictures = list(page_pictures(own, path, aperio=file.is_svs))
-    for picture in pictures:
-        picture.remark = UNDESCRIBED if file.is_ome else ""
-    return pictures
+    if not found:
+        own = [file.pages[index].aspage() for index in range(pages)]
+        found = list(page_pictures(own, path, aperio=file.is_svs))
+        for picture in found:
+            picture.remark = UNDESCRIBED if file.is_ome else ""
+    light = ome_file_light(file) if file.is_ome else ""
+    for picture in found:
+        if picture.remark == UNDESCRIBED:  # yet what is true of all pictures is true of it
+            picture.problem = picture.problem or light
+    return found
 
 
 def _is_among(picture: TiffPicture, pictures: Iterable[TiffPicture]) -> bool:

@@ -13,6 +13,7 @@ import tifffile
 from napari_xmag.slide.agreement import shows_same
 from napari_xmag.slide.base import MppSource
 from napari_xmag.slide.guard.limits import MOST_PLANES
+from napari_xmag.slide.light import imagej_light, ome_light
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
 from napari_xmag.slide.segments import DECODE_ERRORS
@@ -20,7 +21,6 @@ from napari_xmag.slide.tiff_pages import add_reduced, join_levels
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
 from napari_xmag.slide.tiff_statements import (
     PixelsElement,
-    channel_problem,
     ome_pixels,
     statements_of_ome,
     statements_of_page,
@@ -55,7 +55,7 @@ def series_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> Iterator
     elif file.is_scn:
         yield from _scn_pictures(file, series)
     else:
-        yield from _plain_series(series, path)
+        yield from _plain_series(series, path, imagej_light(file.imagej_metadata or {}))
 
 
 def _described_series(file: tifffile.TiffFile) -> Sequence[Any]:
@@ -67,11 +67,11 @@ def _described_series(file: tifffile.TiffFile) -> Sequence[Any]:
         return ()
 
 
-def _plain_series(series: Sequence[Any], path: Path) -> list[TiffPicture]:
+def _plain_series(series: Sequence[Any], path: Path, light: str) -> list[TiffPicture]:
     """Return pictures; a series that is marked as reduced is a level of one before."""
     found: list[TiffPicture] = []
     for item in series:
-        for picture in _series_pictures(item, None):
+        for picture in _series_pictures(item, None, light):
             reduced = picture.page.is_reduced and not picture.problem
             if not (reduced and add_reduced(picture, found)):
                 found.append(picture)
@@ -89,7 +89,7 @@ def _ome_pictures(
         if pages and pages <= seen:
             continue  # described twice
         seen |= pages
-        for picture in _series_pictures(item, pixels):
+        for picture in _series_pictures(item, pixels, ome_light(pixels)):
             picture.remark = "" if pixels is not None else UNDESCRIBED
             if last is not None and _add_resolution(picture, last, path):
                 continue
@@ -183,7 +183,9 @@ def _float(text: str | None) -> float | None:
         return None
 
 
-def _series_pictures(series: Any, pixels: PixelsElement | None) -> Iterator[TiffPicture]:
+def _series_pictures(
+    series: Any, pixels: PixelsElement | None, light: str = ""
+) -> Iterator[TiffPicture]:
     """Yield the pictures of one tifffile series, of which unnamed axes hold several."""
     sizes = dict(zip(series.axes, series.shape, strict=True))
     leading = [axis for axis in series.axes if axis not in "YXS" and sizes[axis] > 1]
@@ -191,7 +193,7 @@ def _series_pictures(series: Any, pixels: PixelsElement | None) -> Iterator[Tiff
     first = next((page for page in series.pages if page is not None), None)
     if first is None or first.keyframe is None:
         return
-    problem = _series_problem(series, sizes, leading, pixels)
+    problem = _series_problem(series, sizes, leading, light)
     statements = statements_of_page(first.keyframe) if pixels is None else []
     statements = statements or statements_of_ome(pixels, first.keyframe)
     for number in range(int(np.prod([sizes[axis] for axis in several]))):
@@ -250,9 +252,7 @@ def _plane_pages(
     return list(np.atleast_1d(np.asarray(grid[tuple(chosen)], object)).ravel())
 
 
-def _series_problem(
-    series: Any, sizes: dict[str, int], leading: list[str], pixels: PixelsElement | None
-) -> str:
+def _series_problem(series: Any, sizes: dict[str, int], leading: list[str], light: str) -> str:
     """Return why a series is no slide, or an empty text."""
     first = series.pages[0]
     if first is None:
@@ -260,12 +260,10 @@ def _series_problem(
     others = [axis for axis in leading if axis != "Z" and axis not in _UNNAMED_AXES]
     samples = sizes.get("S", 1)
     if others == ["C"] and sizes["C"] == 3 and samples == 1:
-        return channel_problem(pixels) or (
-            "" if series.dtype == np.uint8 else f"3 channels of type {series.dtype}"
-        )
+        return light or ("" if series.dtype == np.uint8 else f"3 channels of type {series.dtype}")
     if others:
         return ", ".join(f"{sizes[axis]} {_AXES.get(axis, 'pictures')}" for axis in others)
     stacked = len(series.pages) != int(np.prod([sizes[axis] for axis in leading]))
     if stacked and leading:
         return "several planes of which only the first is described"
-    return page_problem(first.keyframe)
+    return light or page_problem(first.keyframe)

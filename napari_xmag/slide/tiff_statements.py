@@ -1,4 +1,4 @@
-"""What TIFF pages and OME-XML state of pixel sizes and channels."""
+"""What TIFF pages and OME-XML state of pixel sizes and light."""
 
 import logging
 import xml.etree.ElementTree as ElementTree
@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.light import ome_light
 from napari_xmag.slide.mpp import (
     StatedMpp,
     mpp_from_description,
@@ -166,13 +167,8 @@ def _all_pixels(root: ElementTree.Element) -> Iterator[PixelsElement]:
             yield element
 
 
-def channel_problem(pixels: PixelsElement | None) -> str:
-    """Three grey planes are RGB unless their names or dyes say that they are not."""
-    channels = [] if pixels is None else [item for item in pixels if item.tag.endswith("Channel")]
-    if any(item.get("Fluor") or item.get("EmissionWavelength") for item in channels):
-        return "3 fluorescence channels"
-    names = [(item.get("Name") or "").strip() for item in channels]
-    initials = [name[:1].lower() for name in names if name]
-    if initials not in ([], ["r", "g", "b"]):
-        return f"3 channels named {', '.join(names)}"
-    return ""
+def ome_file_light(file: Any) -> str:
+    """Return why all pictures of an OME-TIFF are, as it states, not brightfield; else empty."""
+    root = _ome_root(file)
+    found = [] if root is None else [ome_light(pixels) for pixels in _all_pixels(root)]
+    return found[0] if found and all(found) else ""

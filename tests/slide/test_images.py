@@ -204,17 +204,13 @@ def test_a_reduced_page_may_come_first(tmp_path: Path) -> None:
 
 def test_a_thumbnail_between_a_slide_and_its_levels_takes_none_of_them(tmp_path: Path) -> None:
     picture = draw_section(800, 600, seed=1)
-    kinds = ("FullResolution", "Thumbnail", "ReducedResolution", "ReducedResolution")
     pages = []
-    for kind, step in zip(kinds, (1, 4, 2, 8), strict=True):
-        text = f"<PerkinElmer-QPI-ImageDescription><ImageType>{kind}</ImageType>"
-        options: dict[str, object] = {
-            **(TILED if kind != "Thumbnail" else {}),
-            "subfiletype": int(kind == "ReducedResolution"),
-            "software": "PerkinElmer-QPI",
-            "description": f"{text}</PerkinElmer-QPI-ImageDescription>",
-        }
-        pages.append((picture[::step, ::step], options))
+    for kind, step in (("Full", 1), ("Thumbnail", 4), ("Reduced", 2), ("Reduced", 8)):
+        name = kind if kind == "Thumbnail" else f"{kind}Resolution"
+        text = f"<PerkinElmer-QPI-ImageDescription><ImageType>{name}</ImageType>"
+        options = {"subfiletype": int(kind == "Reduced"), "description": text}
+        tiled = TILED if kind != "Thumbnail" else {}
+        pages.append((picture[::step, ::step], {**options, **tiled}))
     slide = open_slide(write_pages(tmp_path / "slide.qptiff", *pages))
     assert [level.downsample for level in slide.levels][:2] == [1, 2]
     assert slide.levels[-1].downsample == 8
