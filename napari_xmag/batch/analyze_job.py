@@ -63,7 +63,8 @@ class AnalyzeJob(SlideJob):
             name, whose = result_name(target.path, number), owner_name(mark, target.entry)
             before = owner_name(mark, target.earlier) if target.earlier else ""
             folders = ResultFolders(self.out)
-            with folders.reserve(name, whose, place.number, place.copies, before) as folder:
+            own = place.own(name, {whose, before})
+            with folders.reserve(name, whose, place.number, before, own) as folder:
                 kept = None if self.anew else _own(wanted.find(folder, slide), folder, target.entry)
                 result = kept or (
                     yield from self._analyzed(label, slide, within, origin, wanted, folder)

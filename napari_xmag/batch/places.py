@@ -1,12 +1,13 @@
 """Which folder is whose, planned before the run: no race between workers decides it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from napari_xmag.batch.targets import Target
-from napari_xmag.export.result_folders import result_name
+from napari_xmag.export.result_folders import folder_number, owned_folders, result_name
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
 
@@ -18,30 +19,58 @@ class Place:
     ----------
     number
         Which of the files of its name it is, from 1.
-    copies
-        Numbers of files of this name with the same content.
+    copy
+        Which it is of several files of this name with the same content, from 0; None of one file.
+    earlier
+        Of a copy: the folders that were there before the run, by name, and whose they are.
     """
 
     number: int = 1
-    copies: frozenset[int] = frozenset()
+    copy: int | None = None
+    earlier: tuple[tuple[str, str], ...] = ()
+
+    def own(self, name: str, owners: Collection[str]) -> list[int] | None:
+        """Return the numbers of the folders that are its own, and of none of its copies.
+
+        Parameters
+        ----------
+        name
+            Of the picture, as of `result_name`.
+        owners
+            What is said of its folders, as of `owner_name`; the same of those of its copies.
+
+        Returns
+        -------
+        One number, or none; None where it has no copies and any folder of these owners is its own.
+        """
+        if self.copy is None:
+            return None
+        numbers = (folder_number(item, name) for item, owner in self.earlier if owner in owners)
+        return sorted(number for number in numbers if number)[self.copy : self.copy + 1]
 
 
-def plan_places(targets: Sequence[Target]) -> list[Place]:
-    """Return the place of each target: as if they were done one after another."""
+def plan_places(targets: Sequence[Target], out: Path) -> list[Place]:
+    """Return the place of each target: as if they were done one after another.
+
+    Parameters
+    ----------
+    out
+        Holds the folders of all results; those of earlier runs are dealt out to copies in order.
+    """
     numbers = _numbers(targets)
     looks = [_looks(target) for target in targets]
     alike = Counter(looks)
-    marks: dict[object, list[int]] = defaultdict(list)
     keys: list[object] = []
     for target, number, look in zip(targets, numbers, looks, strict=True):
         # only what may be a copy is read: others cannot be mistaken for it
         mark = _mark(target.path) if alike[look] > 1 else number
-        key = (look, mark, target.entry)
-        keys.append(key)
-        marks[key].append(number)
+        keys.append((look, mark, target.entry))
+    counts, copies = Counter(keys), defaultdict[object, Iterator[int]](count)
     return [
-        Place(number, frozenset(marks[key]) - {number})
-        for key, number in zip(keys, numbers, strict=True)
+        Place(number, next(copies[key]), owned_folders(out, result_name(target.path)))
+        if counts[key] > 1
+        else Place(number)
+        for target, key, number in zip(targets, keys, numbers, strict=True)
     ]
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_xmag.errors import ConfigError
@@ -89,10 +90,10 @@ def work(
     from napari_xmag.batch.slide_job import LightJob
 
     shared = _divided(job, who)
-    return run_batch(LightJob(shared) if who.count else shared, _tasks(targets, who), who)
+    return run_batch(LightJob(shared) if who.count else shared, _tasks(targets, job.out, who), who)
 
 
-def _tasks(targets: "Sequence[Target]", who: "Workers") -> "list[BatchTask]":
+def _tasks(targets: "Sequence[Target]", out: Path, who: "Workers") -> "list[BatchTask]":
     """Return the tasks of these slides, for these workers."""
     from napari_xmag.batch.places import plan_places
     from napari_xmag.batch.slide_job import BatchTask
@@ -100,7 +101,7 @@ def _tasks(targets: "Sequence[Target]", who: "Workers") -> "list[BatchTask]":
     far = who.scheduler is not None
     return [
         BatchTask(_alone(target, far=far), place)
-        for target, place in zip(targets, plan_places(targets), strict=True)
+        for target, place in zip(targets, plan_places(targets, out), strict=True)
     ]
 
 

@@ -74,8 +74,8 @@ class ResultFolders:
         name: str,
         fingerprint: str,
         number: int = 1,
-        others: Collection[int] = (),
         earlier: str = "",
+        own: Collection[int] | None = None,
     ) -> Iterator[Path]:
         """Give the folder for the result of a slide, which need not exist yet.
 
@@ -88,11 +88,12 @@ class ResultFolders:
         number
             Which slide of this name it is, from 1: where it has no folder yet, it gets the first
             free one from there on.
-        others
-            Numbers of copies of the slide, whose folders are not its own.
         earlier
             What `owner_name` said of it at an earlier run: a folder of that name is its own too,
             where it has none of its present one.
+        own
+            Numbers of its folders, of a slide whose copies have folders too: all others are theirs.
+            Found by the fingerprint when None.
 
         Raises
         ------
@@ -101,8 +102,8 @@ class ResultFolders:
         """
         self._make_parent()
         owners = [owner for owner in (fingerprint, earlier) if owner]
-        for folder in self._candidates(name, owners, number, others):
-            with self._claimed(folder, owners) as free:
+        for folder, whose in self._candidates(name, owners, number, own):
+            with self._claimed(folder, fingerprint, whose) as free:
                 if free:
                     self._given.add(folder)
                     yield folder
@@ -110,20 +111,21 @@ class ResultFolders:
 
     def suggest(self, name: str, fingerprint: str) -> Path:
         """Return the folder that would be reserved now, without reserving it."""
-        candidates = self._candidates(name, [fingerprint], 1, ())
-        return next(folder for folder in candidates if self._is_free(folder, [fingerprint]))
+        candidates = self._candidates(name, [fingerprint], 1, None)
+        return next(folder for folder, whose in candidates if self._is_free(folder, whose))
 
     def _candidates(
-        self, name: str, owners: Sequence[str], first: int, others: Collection[int]
-    ) -> Iterator[Path]:
-        """Yield the slide's own folders, then those that may be free."""
-        known = [number for number in self._numbers(name, first) if number not in others]
+        self, name: str, owners: Sequence[str], first: int, own: Collection[int] | None
+    ) -> Iterator[tuple[Path, Sequence[str]]]:
+        """Yield the slide's own folders, then those that may be free, and who may lie there."""
+        known = self._numbers(name, first) if own is None else own
         folders = [self._numbered(name, number) for number in known]
         for whose in owners:
-            yield from (folder for folder in folders if _owner_of_result(folder) == whose)
+            yield from ((item, owners) for item in folders if _owner_of_result(item) == whose)
+        # what copies have written by now is theirs
+        may_lie_there = owners if own is None else ()
         for number in range(first, _MOST_OF_ONE_NAME):
-            if number not in others:
-                yield self._numbered(name, number)
+            yield self._numbered(name, number), may_lie_there
         raise _no_room(self._parent, name)
 
     def _numbered(self, name: str, number: int) -> Path:
@@ -133,17 +135,16 @@ class ResultFolders:
         """Return the numbers of all folders of a name, that of ``first`` before others."""
         if not self._parent.is_dir():
             return []
-        numbered = re.compile(re.escape(name) + r"(?:-([1-9]\d*))?")
-        found = (numbered.fullmatch(item.name) for item in self._parent.iterdir())
-        numbers = {int(match[1] or 1) for match in found if match}
+        found = (item.name for item in self._parent.iterdir())
+        numbers = {folder_number(item, name) for item in found if item.startswith(name)} - {0}
         return sorted(numbers, key=lambda number: (number != first, number))
 
     @contextmanager
-    def _claimed(self, folder: Path, owners: Sequence[str]) -> Iterator[bool]:
-        """Claim a folder for the time of the block, unless it is another slide's."""
+    def _claimed(self, folder: Path, mark: str, owners: Sequence[str]) -> Iterator[bool]:
+        """Claim a folder for the time of the block, unless it is of none of these owners."""
         # Two names that differ in case only are one folder on many systems.
         claim = self._parent / f".{folder.name.casefold()}{_CLAIM}"
-        claimed = self._write_claim(claim, owners[0]) or _claimed_by(claim) == owners[0]
+        claimed = self._write_claim(claim, mark) or (bool(owners) and _claimed_by(claim) == mark)
         try:
             yield claimed and folder not in self._given and self._is_free(folder, owners)
         finally:
@@ -182,6 +183,30 @@ class ResultFolders:
             return True
         same = [item for item in self._parent.iterdir() if _same_name(item, folder)]
         return all(item == folder and owner_of(item) in ("", *owners) for item in same)
+
+
+def owned_folders(parent: Path, name: str) -> tuple[tuple[str, str], ...]:
+    """Return name and owner of each folder with a result of a slide of this name.
+
+    Parameters
+    ----------
+    parent
+        Holds them.
+    name
+        As of `result_name`; the other pictures of such a file count too.
+    """
+    if not parent.is_dir():
+        return ()
+    begin = re.compile(re.escape(name) + r"(#.*|-[1-9]\d*)?", re.IGNORECASE)
+    folders = [item for item in parent.iterdir() if begin.fullmatch(item.name)]
+    owners = [(item.name, _owner_of_result(item)) for item in folders]
+    return tuple(sorted((item, owner) for item, owner in owners if owner))
+
+
+def folder_number(folder: str, name: str) -> int:
+    """Return the number of a folder of a name, in whatever case; 0 of what is none."""
+    match = re.fullmatch(re.escape(name.casefold()) + r"(?:-([1-9]\d*))?", folder.casefold())
+    return int(match[1] or 1) if match else 0
 
 
 def _same_name(one: Path, other: Path) -> bool:

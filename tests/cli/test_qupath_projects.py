@@ -224,3 +224,29 @@ def test_features_of_each_image_and_choice_stay_beside_the_others(
     assert main(["features", str(pyramid_slide), *whole, "--tissue", "auto"]) == 0
     assert len(rows(store / "index.csv")) == 6
     listed()
+
+
+def test_copies_of_a_slide_keep_folders_of_their_own_where_low_numbers_are_taken(
+    tiny: str, pyramid_slide: Path, tmp_path: Path
+) -> None:
+    slides = [tmp_path / "slides" / name / "s.tiff" for name in ("d1", "d2")]
+    for slide in slides:
+        slide.parent.mkdir(parents=True)
+        shutil.copy(pyramid_slide, slide)
+    out = tmp_path / "out"
+    for taken in ("s", "s-2"):
+        (out / taken).mkdir(parents=True)
+        (out / taken / "notes.txt").write_text("another's")
+
+    def analyze(given: Path) -> dict[str, str]:
+        options = ["--model", tiny, "--out", str(out), "--workers", "0"]
+        assert main(["analyze", str(given), *options]) == 0
+        return {row["slide"]: row["folder"] for row in rows(out / "summary.csv")}
+
+    analyze(slides[0])
+    assert (out / "s-3" / "result.json").is_file()
+    both = {"d1/s.tiff": "s-3", "d2/s.tiff": "s-4"}
+    assert analyze(tmp_path / "slides") == both
+    before = {file: file.stat().st_mtime_ns for file in out.glob("*/result.json")}
+    assert analyze(tmp_path / "slides") == both
+    assert {file: file.stat().st_mtime_ns for file in out.glob("*/result.json")} == before

@@ -56,6 +56,22 @@ def test_copies_of_one_slide_in_one_run_keep_both_results(tmp_path: Path) -> Non
     assert put(tmp_path, ("case", "1"), ("case", "1")) == ["case", "case-2"]
 
 
+def test_copies_that_are_analyzed_at_once_stay_apart(tmp_path: Path) -> None:
+    write(tmp_path / "case", "other")
+    write(tmp_path / "case-3", "1")
+    # as in processes of their own: neither knows what the other was given
+    one, two, three = (ResultFolders(tmp_path) for _ in range(3))
+    with (
+        one.reserve("case", "1", 1, own=[3]) as first,
+        two.reserve("case", "1", 2, own=[]) as second,
+        three.reserve("case", "1", 2, own=[]) as third,
+    ):
+        assert [folder.name for folder in (first, second, third)] == ["case-3", "case-2", "case-4"]
+        write(second, "1")
+    with ResultFolders(tmp_path).reserve("case", "1", 2, own=[]) as more:
+        assert more.name == "case-4"
+
+
 def test_names_that_differ_in_case_only_are_one_on_many_systems(tmp_path: Path) -> None:
     assert put(tmp_path, ("Case", "1"), ("case", "2")) == ["Case", "case-2"]
 
