@@ -100,7 +100,7 @@ def test_the_notebook_analyzes_a_slide(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_quiet_kernel")
 def test_the_notebook_trains_a_model(tmp_path: Path) -> None:
-    notebook = run_notebook("train", tmp_path, "SLIDES, EPOCHS = 10, 2")
+    notebook = run_notebook("train", tmp_path, "SLIDES, EPOCHS = 6, 2")
     assert "<SlideResult crowded-01.tif: " in said(notebook)
     assert (tmp_path / "run" / "model" / "config.json").exists()
 

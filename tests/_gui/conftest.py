@@ -1,9 +1,12 @@
 """A window with a small model of random weights."""
 
+import gc
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from napari import Viewer
@@ -12,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
+from napari_xmag._gui.shared import collector
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.train.widget import TrainWidget
 from napari_xmag.analyze.heatmap import HeatMapView
@@ -23,6 +27,19 @@ from tests.train.cohorts import write_slides
 
 # Before the first window: tests of all folders share one process, and some import timm late.
 prepare_torch()
+
+
+@pytest.fixture(autouse=True)
+def freezes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Spare the collector all that was there before the test, and note when the window does so.
+
+    napari's fixture collects when a window closes, and would search a million objects of PyTorch.
+    """
+    gc.freeze()
+    noted: list[str] = []
+    calls = {name: partial(noted.append, name) for name in ("freeze", "unfreeze")}
+    monkeypatch.setattr(collector, "gc", SimpleNamespace(**calls))
+    return noted
 
 
 @pytest.fixture(scope="session")

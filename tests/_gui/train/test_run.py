@@ -1,6 +1,5 @@
 """Training for real in the Train widget, on small slides: to the end, cancelled, resumed."""
 
-import gc
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,9 @@ from tests.slides import write_pyramid
 pytestmark = pytest.mark.window
 
 
-def test_train_cancel_resume_and_finish(desk: Desk, cohort_table: Path, tmp_path: Path) -> None:
+def test_train_cancel_resume_and_finish(
+    desk: Desk, cohort_table: Path, freezes: list[str], tmp_path: Path
+) -> None:
     desk.load(cohort_table)
     desk.set(**QUICK)
     desk.set(fit={"epochs": 90})
@@ -24,13 +25,13 @@ def test_train_cancel_resume_and_finish(desk: Desk, cohort_table: Path, tmp_path
 
     desk.press()
     assert widget.run.button.text() == "Cancel"
-    assert gc.get_freeze_count() > 0  # the window is not searched for garbage meanwhile
+    assert freezes == ["freeze"]  # the window is not searched for garbage meanwhile
     desk.wait(lambda: len(widget.controller.curves.stages) > 2)
     assert "Slides" in widget.plan.facts
     assert widget.plan.facts["Slides"].startswith("10: ")
     desk.press()
     desk.wait(lambda: not widget.controller.busy)
-    assert gc.get_freeze_count() == 0
+    assert freezes == ["freeze", "unfreeze"]
     assert "Cancelled. Its last checkpoint is kept" in widget.run.message.words.text()
     assert {Stage.PLANNING, Stage.ENCODING} <= {event.stage for event in progress}
     assert list((tmp_path / "run").rglob("checkpoints/*.safetensors"))
