@@ -14,6 +14,9 @@ _BLOCKS, _FEW_BLOCKS = 8, 4
 # Each block has at most so many coarse pixels a side; at large scales fewer, so that no more than
 # so many pixels of the finer level are read for it.
 _BLOCK_PX, _FINE_PX = 16, 512
+# Focal planes are compared in pixels so much larger. There, one place within blocks agrees better
+# than this up to a blur of some 16 pixels, and two sections of one outline do not.
+_BLUR_PX, _SAME_BLURRED = 4, 0.65
 # Cells of so many coarse pixels a side are compared: what was sampled or blurred agrees in larger
 # ones only.
 _CELLS = (2, 4, 8)
@@ -92,13 +95,42 @@ def shows_same(
     return _same_colors(seen) and any(_same_structure(seen, size) for size in _CELLS)
 
 
-def _pairs(reader: SegmentReader, scale: tuple[float, float], blocks: int) -> Iterator[Floats]:
-    """Yield blocks at the same places of both levels, (2, H, W, 3), in coarse pixels."""
+def shows_other_plane(one: SegmentLevel, other: SegmentLevel) -> bool | None:
+    """Return whether two pictures of one size show one place, focused at different depths.
+
+    Out of focus, small structures vanish, and the brightness may change; larger ones stay.
+
+    Returns
+    -------
+    None where there is nothing to compare: one of them is glass, or cannot be read.
+    """
+    reader = SegmentReader((one, other), _WHITE)
+    try:
+        pairs = list(_pairs(reader, (1.0, 1.0), _BLOCKS, _BLUR_PX))
+    except DECODE_ERRORS:
+        return None
+    finally:
+        reader.close()
+    if not pairs:
+        return None
+    seen = np.stack(pairs, axis=1)
+    grey = _pooled(seen, _CELLS[0]).mean(axis=-1)
+    within = grey - grey.mean(axis=(2, 3), keepdims=True)
+    if within.std(axis=(1, 2, 3)).min() < _FLAT:
+        return None
+    return _correlation(within) >= _SAME_BLURRED
+
+
+def _pairs(
+    reader: SegmentReader, scale: tuple[float, float], blocks: int, zoom: int = 1
+) -> Iterator[Floats]:
+    """Yield blocks at the same places of both levels, (2, H, W, 3), in so many coarse pixels."""
     fine, coarse = reader.levels
     width = min(coarse.width, round(fine.width / scale[0]))
     height = min(coarse.height, round(fine.height / scale[1]))
-    side = min(_BLOCK_PX, max(_CELLS[0], int(_FINE_PX / max(scale))))
+    side = min(zoom * _BLOCK_PX, max(_CELLS[0], int(_FINE_PX / max(scale))))
     wide, high = min(side, width), min(side, height)
+    columns, rows = max(1, wide // zoom), max(1, high // zoom)
     for y in _spread(height - high, blocks):
         for x in _spread(width - wide, blocks):
             left, top = round(x * scale[0]), round(y * scale[1])
@@ -106,8 +138,10 @@ def _pairs(reader: SegmentReader, scale: tuple[float, float], blocks: int) -> It
             place = left, top, right - left, bottom - top
             if fine.is_empty(*place) or coarse.is_empty(x, y, wide, high):
                 continue
-            shrunk = _shrunk(reader.read(0, *place), wide, high)
-            yield np.stack([shrunk, reader.read(1, x, y, wide, high).astype(np.float64)])
+            if zoom > 1 and not (fine.is_whole(*place) and coarse.is_whole(x, y, wide, high)):
+                continue  # planes of a region: glass around it is no difference
+            both = reader.read(0, *place), reader.read(1, x, y, wide, high)
+            yield np.stack([_shrunk(pixels, columns, rows) for pixels in both])
 
 
 def _spread(length: int, number: int) -> list[int]:

@@ -128,24 +128,21 @@ class Instance:
         x, y = (None if place is None else place.get(name) for name in names)
         return None if x is None or y is None else (float(x), float(y))
 
-    @property
-    def depth(self) -> float:
-        """Where the focal plane lies in the slide, in µm; 0 where nobody says.
+    def depths(self) -> Iterator[float | None]:
+        """Yield where its focal plane lies in the slide, in µm, as three places state it.
 
-        It is stated for all frames together, for the whole picture, or for each frame; of several
-        planes it is the lowest.
+        They are those of all frames together, of each frame (of several planes the lowest), and
+        of the whole picture; None where nobody says.
         """
-        shared = _first(self._shared(), "PlanePositionSlideSequence")
-        for place in (shared, _first(self.header, "TotalPixelMatrixOriginSequence")):
-            value = None if place is None else place.get(_DEPTH)
-            if value is not None:
-                return float(value)
-        return float(min(self.frame_depths(), default=0.0))
+        yield _depth(_first(self._shared(), "PlanePositionSlideSequence"))
+        places = [_first(item, "PlanePositionSlideSequence") for item in self.frame_groups()]
+        yield min((depth for place in places if (depth := _depth(place)) is not None), default=None)
+        yield _depth(_first(self.header, "TotalPixelMatrixOriginSequence"))
 
     def frame_depths(self) -> list[float]:
         """Return the focal plane of each frame in µm, 0 where a frame states none."""
         places = (_first(item, "PlanePositionSlideSequence") for item in self.frame_groups())
-        return [float((place.get(_DEPTH) if place else None) or 0) for place in places]
+        return [_depth(place) or 0.0 for place in places]
 
     def frame_groups(self) -> Sequence[Any]:
         """Return what the file states of each frame; empty where it states nothing."""
@@ -167,6 +164,11 @@ class Instance:
 
     def _shared(self) -> Any:
         return _first(self.header, "SharedFunctionalGroupsSequence")
+
+
+def _depth(place: Any) -> float | None:
+    value = None if place is None else place.get(_DEPTH)
+    return None if value is None or value == "" else float(value)
 
 
 def _first(dataset: Any, name: str) -> Any:

@@ -30,7 +30,7 @@ class DicomLevel:
     depths
         Where the focal planes of these pictures lie, in µm, if each is a file of its own.
     wanted
-        The plane within the files that is to be read; the best one without it.
+        The plane that is to be read, of those of the files or within them; the best one without it.
     elsewhere
         How many tiles only the files of other planes hold.
     """
@@ -65,7 +65,8 @@ class DicomLevel:
         SlideOpenError
             When they do not lie on one grid, one at each place.
         """
-        return frame_layout(self.instances, self.grid, self.wanted)
+        within = self.wanted if len(self.depths) < 2 else None
+        return frame_layout(self.instances, self.grid, within)
 
     @property
     def stack(self) -> tuple[float | None, ...]:
@@ -75,8 +76,8 @@ class DicomLevel:
     @property
     def plane(self) -> int:
         """The plane of the stack that is read."""
-        if len(self.depths) > 1:
-            return self.depths.index(self.first.depth)
+        if len(self.depths) > 1 and self.wanted is not None:
+            return self.wanted
         return self.layout.plane
 
     @property
@@ -164,18 +165,35 @@ def group_parts(instances: Iterable[Instance]) -> list[tuple[Instance, ...]]:
 
 def _level(group: Sequence[Instance], plane: int | None) -> DicomLevel:
     """Make a level of files of one size, which differ in their depth."""
-    planes = group_parts(group)
-    depths = tuple(sorted({parts[0].depth for parts in planes})) if len(planes) > 1 else ()
+    pictures = group_parts(group)
+    stated = plane_depths([parts[0] for parts in pictures])
+    planes = {
+        depth: DicomLevel(parts)
+        for depth, parts in zip(reversed(stated), reversed(pictures), strict=True)
+    }
+    depths = tuple(sorted(planes))
     if len(depths) < 2:
-        return DicomLevel(planes[0], len(planes) - 1, depths, plane)
-    stack = [
-        DicomLevel(next(parts for parts in planes if parts[0].depth == depth)) for depth in depths
-    ]
+        return DicomLevel(pictures[0], len(pictures) - 1, wanted=plane)
+    stack = [planes[depth] for depth in depths]
     place = plane if plane is not None and plane < len(depths) else _fullest(stack)
     others = [one.held for one in stack if len(one.held) == len(stack[place].held)]
     elsewhere = int((np.any(others, axis=0) & ~stack[place].held).sum())
     chosen = stack[place].instances
-    return DicomLevel(chosen, len(planes) - 1, depths, elsewhere=elsewhere)
+    return DicomLevel(chosen, len(pictures) - 1, depths, place, elsewhere)
+
+
+def plane_depths(pictures: Sequence[Instance]) -> tuple[float, ...]:
+    """Return where the focal plane of each picture lies, in µm: all 0 where nothing tells.
+
+    What is stated in several ways, such as a height that all have in common, and one of their own,
+    is taken from the way that tells them apart.
+    """
+    if len(pictures) > 1:
+        for stated in zip(*(picture.depths() for picture in pictures), strict=True):
+            depths = tuple(depth or 0.0 for depth in stated)
+            if len(set(depths)) > 1:
+                return depths
+    return (0.0,) * len(pictures)
 
 
 def _fullest(stack: Sequence[DicomLevel]) -> int:

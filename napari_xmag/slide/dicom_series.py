@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.slide.agreement import comparison
+from napari_xmag.slide.agreement import comparison, shows_other_plane
 from napari_xmag.slide.dicom import Instance, read_instance, without_copies
 from napari_xmag.slide.dicom_header import DicomHeader, read_dicom_header
-from napari_xmag.slide.dicom_levels import DicomLevel, group_parts, segment_level
+from napari_xmag.slide.dicom_levels import DicomLevel, group_parts, plane_depths, segment_level
 from napari_xmag.slide.scale import TOO_FEW_PX, Placed, Scales, place_levels
 from napari_xmag.slide.segments import DECODE_ERRORS
 
@@ -119,7 +119,8 @@ def _home(
     Where several files or pictures compete, or where statements disagree, the pixels decide.
     """
     for picture in pictures:
-        if _is_other_plane(whole, picture):
+        sure = len(pictures) == 1 or _resembles(whole, picture[0])
+        if sure and _is_other_plane(whole, picture):
             return picture
     fits = [(_fit(picture[0].first, whole.first), picture) for picture in pictures]
     if alone and len(pictures) == 1 and fits[0][0][0] is _Fit.STATED:
@@ -136,10 +137,35 @@ def _home(
 
 
 def _is_other_plane(whole: DicomLevel, picture: Sequence[DicomLevel]) -> bool:
-    """Return whether a picture has the same pixels at other depths, in the same place."""
-    alike = [level.first for level in picture if level.first.size == whole.first.size]
-    depths = {item.depth for item in alike}
-    return bool(alike) and whole.first.depth not in depths and _is_near(alike[0], whole.first)
+    """Return whether a picture shows the same place at other depths.
+
+    Two sections have a depth of their own, too, and often no place or the same one: what they show
+    tells them apart. Where that tells nothing, their statements count.
+    """
+    alike = [level for level in picture if level.first.size == whole.first.size]
+    if not alike or not _is_near(alike[0].first, whole.first):
+        return False
+    own, *others = plane_depths([whole.first, *(level.first for level in alike)])
+    if own in others:
+        return False
+    away = [abs(own - depth) for depth in others]
+    return _shows_other_plane(alike[away.index(min(away))], whole) is not False
+
+
+def _resembles(whole: DicomLevel, base: DicomLevel) -> bool:
+    """Return whether a coarser file may show what a picture does."""
+    _, scales = _fit(base.first, whole.first)
+    return scales is None or _shows_same(base, whole, scales) is not False
+
+
+def _shows_other_plane(one: DicomLevel, other: DicomLevel) -> bool | None:
+    """Return whether two files show one place at two depths, or None where nothing tells."""
+    if one.problem or other.problem:
+        return None
+    try:
+        return shows_other_plane(segment_level(one), segment_level(other))
+    except (SlideOpenError, *DECODE_ERRORS):
+        return None
 
 
 def _is_taken(whole: DicomLevel, picture: Sequence[DicomLevel]) -> bool:

@@ -140,6 +140,14 @@ class SegmentLevel:
         columns = _span(x, width, self.segment_width, self.columns)
         return not self.present[rows, columns].any()
 
+    def is_whole(self, x: int, y: int, width: int, height: int) -> bool:
+        """Return whether the file holds all segments in a rectangle of this level."""
+        if self.plain is not None:
+            return True
+        rows = _span(y, height, self.segment_height, self.rows)
+        columns = _span(x, width, self.segment_width, self.columns)
+        return bool(self.present[rows, columns].all())
+
     def pixels(self, samples: Samples) -> Pixels:
         """Return uint8 (H, W, 1, 3 or 4 with alpha) of samples (H, W, S)."""
         colors = samples[..., :3] if self.alpha is Alpha.NONE else samples

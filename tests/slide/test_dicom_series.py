@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 from pydicom import Dataset
 
 from napari_xmag.errors import SlideOpenError
@@ -174,3 +176,58 @@ def test_levels_of_few_pixels_need_no_note(tmp_path: Path) -> None:
     assert len(slide.images) == 1
     assert slide.notes == ()
     np.testing.assert_array_equal(open_slide(tmp_path / "128.dcm").read(WHOLE, 0), PICTURE)
+
+
+def blurred(pixels: Pixels, radius: float) -> Pixels:
+    """Return a picture out of focus."""
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
+
+
+@pytest.mark.parametrize("place", [None, (0.0, 0.0)])
+def test_sections_with_a_focus_of_their_own_are_no_focal_planes(
+    tmp_path: Path, place: tuple[float, float] | None
+) -> None:
+    for name, picture, depth in (("a", PICTURE, 31.2), ("b", OTHER, 28.9)):
+        change = at(*place, depth) if place else partial(lift_all, depth=depth)
+        write_dicom(tmp_path / f"{name}.dcm", [picture], kind="native", change=change)
+        write_dicom(
+            tmp_path / f"{name}2.dcm", [shrink(picture, 2)], kind="native", mpp=1.0, change=change
+        )
+    assert_apart(tmp_path, {"a.dcm": PICTURE, "b.dcm": OTHER}, levels=2)
+
+
+def test_planes_out_of_focus_are_planes(tmp_path: Path) -> None:
+    planes = [blurred(PICTURE, 6), PICTURE, blurred(PICTURE, 10)]
+    for depth, pixels in enumerate(planes):
+        write_dicom(tmp_path / f"{depth}.dcm", [pixels], kind="native", change=at(1, 1, depth))
+    slide = open_slide(tmp_path)
+    assert len(slide.images) == 1
+    assert slide.image.focal_planes == 3
+    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+
+
+@pytest.mark.parametrize("height", [0, 12])
+def test_planes_whose_frames_tell_them_apart_may_share_an_origin(
+    tmp_path: Path, height: int
+) -> None:
+    def change(dataset: Dataset, depth: int) -> None:
+        at(10, 5, height)(dataset)
+        dataset.TotalPixelMatrixFocalPlanes = 1
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            item.PlanePositionSlideSequence[0].ZOffsetInSlideCoordinateSystem = f"{depth}"
+
+    for depth, pixels in ((2, PICTURE), (4, blurred(PICTURE, 4)), (0, blurred(PICTURE, 3))):
+        write_dicom(
+            tmp_path / f"{depth}.dcm", [pixels], kind="native", order=range(9),
+            change=partial(change, depth=depth),
+        )  # fmt: skip
+    slide = open_slide(tmp_path)
+    np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+    assert [plane.name for plane in slide.planes] == ["plane z = 0 µm", "plane z = 4 µm"]
+
+
+def lift_all(dataset: Dataset, depth: float) -> None:
+    """State the depth of all frames together, in µm, and no place on the glass."""
+    position = Dataset()
+    position.ZOffsetInSlideCoordinateSystem = f"{depth}"
+    dataset.SharedFunctionalGroupsSequence[0].PlanePositionSlideSequence = [position]
