@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,11 @@ from napari_xmag.slide.open import list_images, open_slide
 
 # Wrapped pictures whose pixels lie where those of the file do.
 _SAME_PLACES = {"pyramidize"}
+_RECOLORED = "given other colours in QuPath"
 _CHANGES = {
+    "color": _RECOLORED,
+    "color_deconvolved": _RECOLORED,
+    "swapRedBlue": _RECOLORED,
     "rotated": "rotated in QuPath",
     "flipped": "flipped in QuPath",
     "cropped": "cropped in QuPath",
@@ -31,7 +36,6 @@ _CHANGES = {
     "z_projected": "projected over its focal planes in QuPath",
     "sliced": "reduced to some of its planes in QuPath",
 }
-_RECOLORED = "given other colours in QuPath"
 BUILDER_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
 """What reading a description that is none may raise."""
 
@@ -119,22 +123,27 @@ def read_server(
     outermost, problem = builder, ""
     while (kind := str(builder.get("builderType", "uri"))) != "uri":
         if kind not in _SAME_PLACES and builder.get("rotation") != "ROTATE_NONE":
-            problem = problem or _CHANGES.get(kind, _RECOLORED)
+            problem = problem or _CHANGES.get(
+                kind, f"made in a way that is not known here ({kind})"
+            )
         inner = builder.get("builder")
         if not isinstance(inner, Mapping):
             return QuPathImage(Path(_several(builder)), problem=problem or _CHANGES["sparse"])
         builder = inner
-    uri = str(builder["uri"])
+    uri = builder["uri"]
+    if not isinstance(uri, str) or not uri.strip():
+        raise ValueError("it names no file")
     arguments = [str(argument) for argument in builder.get("args") or []]
     facts = outermost.get("metadata") or builder.get("metadata") or {}
+    path = (resolve or uri_path)(uri)
     return QuPathImage(
-        path=(resolve or uri_path)(uri),
+        path=path,
         width=_side(facts.get("width")),
         height=_side(facts.get("height")),
         series=_series(arguments),
         crop="--no-crop" not in arguments,
         mpp=_mpp(facts.get("pixelCalibration") or {}),
-        problem=problem or _elsewhere(uri),
+        problem=problem or _elsewhere(uri, path),
         planes=_side(facts.get("sizeZ")),
     )
 
@@ -143,9 +152,12 @@ def _several(builder: Mapping[str, Any]) -> str:
     return str(builder.get("path") or builder.get("builderType"))
 
 
-def _elsewhere(uri: str) -> str:
+def _elsewhere(uri: str, path: Path) -> str:
     scheme = urlsplit(uri).scheme
-    return "" if scheme in ("file", "") or _is_drive(scheme) else f"read from a server ({scheme})"
+    if scheme not in ("file", "") and not _is_drive(scheme):
+        return f"read from a server ({scheme})"
+    # QuPath names a file of a slide of several; whatever else lies beside it is none of its image
+    return "read from a folder" if os.path.isdir(path) else ""
 
 
 def _is_drive(scheme: str) -> bool:

@@ -42,7 +42,9 @@ def wrapped(kind: str, inner: Any, **facts: Any) -> Any:
         ("cropped", {"region": {"x": 5}}, "cropped"),
         ("affine", {}, "transformed"),
         ("swapRedBlue", {}, "other colours"),
-        ("something new", {}, "other colours"),
+        ("color", {}, "other colours"),
+        ("color_deconvolved", {}, "other colours"),
+        ("something new", {}, r"not known here \(something new\)"),
     ],
 )
 def test_changed_pictures_are_refused(
@@ -60,6 +62,18 @@ def test_pictures_of_several_files_and_from_servers() -> None:
     remote = {"builderType": "uri", "uri": "https://example.org/omero/1", "args": []}
     with pytest.raises(ProjectError, match="https"):
         read_server(remote).require_plain()
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    builder = {"builderType": "uri", "uri": tmp_path.as_uri(), "args": []}
+    with pytest.raises(ProjectError, match="read from a folder"):
+        read_server(builder).require_plain()
+
+
+@pytest.mark.parametrize("uri", ["", "  ", None, 3])
+def test_no_place_is_no_picture(uri: object) -> None:
+    with pytest.raises(ValueError, match="names no file"):
+        read_server({"builderType": "uri", "uri": uri, "args": []})
 
 
 @pytest.mark.parametrize("kind", ["pyramidize", "rotated"])
