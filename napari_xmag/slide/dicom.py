@@ -115,6 +115,11 @@ class Instance:
         values = None if measures is None else measures.get("PixelSpacing")
         if values is not None and len(values) == 2 and min(map(float, values)) > 0:
             return float(values[1]), float(values[0])
+        return self.volume_spacing
+
+    @property
+    def volume_spacing(self) -> tuple[float, float] | None:
+        """Size of a pixel in mm, as (x, y), from the size of the imaged volume; or None."""
         across = float(self.header.get("ImagedVolumeWidth") or 0)
         down = float(self.header.get("ImagedVolumeHeight") or 0)
         width, height = self.size

@@ -83,6 +83,16 @@ class FrameLayout:
         return held
 
     @property
+    def unsure(self) -> int:
+        """How many tiles may lie in parts that nothing tells of, or be left out on purpose."""
+        part = self.parts[0]
+        names = ("InConcatenationNumber", "InConcatenationTotalNumber")
+        told = all(any(part.number(name) for part in self.parts) for name in names)
+        if told or not self.sparse or not part.text("ConcatenationUID") or self.missing_parts:
+            return 0
+        return int((~self.held).sum())
+
+    @property
     def borrowed(self) -> int:
         """How many tiles are shown in another plane, because this one was not scanned there."""
         pairs = zip(self.planes, self._shown, strict=True)

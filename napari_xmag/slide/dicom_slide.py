@@ -25,7 +25,7 @@ from napari_xmag.slide.dicom_images import (
 from napari_xmag.slide.dicom_levels import DicomLevel, find_levels, segment_level
 from napari_xmag.slide.images import choose_image, damage_note, image_notes
 from napari_xmag.slide.level_colors import with_seen_colors
-from napari_xmag.slide.mpp import StatedMpp, find_conflict
+from napari_xmag.slide.mpp import StatedMpp, find_conflict, plausible
 from napari_xmag.slide.scale import TOO_FEW_PX, place_levels
 from napari_xmag.slide.segment_slide import SegmentSlide
 from napari_xmag.slide.segments import SegmentReader
@@ -86,6 +86,7 @@ class DicomSlide(SegmentSlide):
             *pyramid.notes,
             *_copies_notes(levels),
             *_plane_notes(levels),
+            *_unsure_notes(levels),
             *color_notes,
             *damage_note(stored[0].cut_off(), lost, incomplete=_incomplete(levels)),
         )
@@ -102,6 +103,10 @@ class DicomSlide(SegmentSlide):
         self.mpp: Mpp | None = stated_mpp(first)
         self.mpp_source = MppSource.NONE if self.mpp is None else MppSource.DICOM
         statements = [StatedMpp(self.mpp, MppSource.DICOM, "DICOM header")] if self.mpp else []
+        volume = first.volume_spacing
+        imaged = None if volume is None else plausible(1000 * volume[0], 1000 * volume[1])
+        if statements and imaged:
+            statements.append(StatedMpp(imaged, MppSource.DICOM, "DICOM imaged volume"))
         self.mpp_conflict = find_conflict(statements, self.objective_power)
         names = ("Manufacturer", "ManufacturerModelName", "PhotometricInterpretation")
         self.properties: Mapping[str, str] = {
@@ -198,6 +203,17 @@ def _plane_notes(levels: Sequence[DicomLevel]) -> tuple[SlideNote, ...]:
             "glass here."
         )
     return tuple(SlideNote(NoteCode.FOCAL_PLANES, sentence) for sentence in words)
+
+
+def _unsure_notes(levels: Sequence[DicomLevel]) -> tuple[SlideNote, ...]:
+    """Say where parts of a sparse picture may be missing, of which no file says how many exist."""
+    unsure = _counted({level.first.size: level.layout.unsure for level in levels})
+    words = (
+        "The slide may be incomplete: it is spread over several files, of which none states how "
+        f"many there are. Tiles that none of those here holds are shown as glass: {unsure}. Check "
+        "that all files of the slide are in one folder."
+    )
+    return (SlideNote(NoteCode.DAMAGED, words),) if unsure else ()
 
 
 def _counted(tiles: Mapping[tuple[int, int], int]) -> str:

@@ -48,6 +48,14 @@ def test_spacing_is_kept_for_each_axis(tmp_path: Path) -> None:
     assert open_slide(path).mpp == Mpp(0.5, 0.25)
 
 
+@pytest.mark.parametrize(("volume", "differs"), [(0.25, True), (0.5, False)])
+def test_two_statements_of_scale_are_compared(tmp_path: Path, volume: float, differs: bool) -> None:
+    path = write_dicom(tmp_path / "a.dcm", [PICTURE], mpp=0.5, volume_mpp=(volume, volume))
+    slide = open_slide(path)
+    assert slide.mpp == Mpp(0.5, 0.5)
+    assert ("DICOM imaged volume says 0.25 µm per pixel" in slide.mpp_conflict) == differs
+
+
 @pytest.mark.parametrize("stated", ["PixelSpacing", "ImagedVolume"])
 def test_padded_levels_keep_places(tmp_path: Path, stated: str) -> None:
     for factor in (1, 2, 4):

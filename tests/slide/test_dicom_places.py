@@ -95,6 +95,18 @@ def test_a_missing_part_is_named_and_never_glass(tmp_path: Path, number: int, sp
     assert_lost(slide, lost)
 
 
+def test_a_sparse_part_that_may_be_missing_is_noted(tmp_path: Path) -> None:
+    write_parts(
+        tmp_path, sparse=True,
+        change=lambda dataset: delattr(dataset, "InConcatenationTotalNumber"),
+    )  # fmt: skip
+    assert open_slide(tmp_path).notes == ()
+    (tmp_path / "3.dcm").unlink()
+    (note,) = open_slide(tmp_path).notes
+    assert note.code is NoteCode.DAMAGED
+    assert f"{TILES - 7} of the level of {WIDTH}×{HEIGHT} pixels" in note.words
+
+
 def test_a_frame_too_few_is_lost(tmp_path: Path) -> None:
     def change(dataset: Dataset) -> None:
         dataset.NumberOfFrames = TILES - 2
