@@ -73,18 +73,11 @@ def read_labelled_regions(
     TissueError
         When the file cannot be read or annotates no class.
     """
-    shapes: dict[str, list[BaseGeometry]] = {}
-    file = read_annotations(path)
-    left_out = Counter(file.refused)
-    for item in _classed(file):
-        if plane is not None and (words := elsewhere(item, plane)):
-            left_out[words] += 1
-        else:
-            shapes.setdefault(class_words(item.classes), []).append(item.shape)
+    shapes, left_out = _sorted(read_annotations(path), plane)
     if not shapes:
         raise _no_class(Path(path), left_out, plane)
-    for reason, count in left_out.items():
-        _log.warning("%s: %d left out, %s", os.fspath(path), count, reason)
+    if left_out:
+        _log.warning("%s: left out, %s", os.fspath(path), _counted(left_out))
     return tuple(
         LabelledRegion(
             name,
@@ -97,8 +90,37 @@ def read_labelled_regions(
     )
 
 
+def left_out_words(path: str | os.PathLike[str], plane: int = 0) -> str:
+    """Return which annotations `read_labelled_regions` names as left out; empty for none.
+
+    Raises
+    ------
+    TissueError
+        When the file cannot be read.
+    """
+    return _counted(_sorted(read_annotations(path), plane)[1])
+
+
+def _sorted(
+    file: AnnotationFile, plane: int | None
+) -> tuple[dict[str, list[BaseGeometry]], Counter[str]]:
+    """Return the shapes of each class, and how many were left out for which reason."""
+    shapes: dict[str, list[BaseGeometry]] = {}
+    left_out = Counter(file.refused)
+    for item in _classed(file):
+        if plane is not None and (words := elsewhere(item, plane)):
+            left_out[words] += 1
+        else:
+            shapes.setdefault(class_words(item.classes), []).append(item.shape)
+    return shapes, left_out
+
+
+def _counted(left_out: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+
+
 def _no_class(path: Path, left_out: Mapping[str, int], plane: int | None) -> TissueError:
-    left = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    left = _counted(left_out)
     return TissueError(
         expected=f"annotations with a class in {path}",
         found=f"none that counts ({left})" if left else "none",

@@ -13,7 +13,11 @@ from napari_xmag.cli import main
 from napari_xmag.errors import TissueError
 from napari_xmag.export.geojson import patch_features, write_qupath
 from napari_xmag.qupath.geojson_file import read_geojson
-from napari_xmag.qupath.labelled_regions import annotates_classes, read_labelled_regions
+from napari_xmag.qupath.labelled_regions import (
+    annotates_classes,
+    left_out_words,
+    read_labelled_regions,
+)
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.qupath.planes import on_plane, result_plane, shown_plane
 from napari_xmag.qupath.regions import read_regions
@@ -73,8 +77,9 @@ def test_classes_of_the_plane_that_is_read(
     annotated: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert [each.class_name for each in read_labelled_regions(annotated, plane=1)] == ["Tumor"]
-    assert "1 left out, on focal plane z = 0" in caplog.text
-    assert "1 left out, at time point t = 2" in caplog.text
+    away = "1 on focal plane z = 0, 1 at time point t = 2"
+    assert f"left out, {away}" in caplog.text
+    assert left_out_words(annotated, 1) == away
     assert annotates_classes(annotated)
     assert len(read_labelled_regions(annotated, plane=None)) == 3
     with pytest.raises(TissueError, match="2 on focal plane z = 1"):

@@ -384,9 +384,9 @@ class TeachController:
             return
 
         def done(event: object) -> None:
-            if isinstance(event, Lesson):
-                self._try(lambda: self.session.add_examples(event))
-                tell(f"{len(event.examples)} examples were imported from {path.name}.")
+            if isinstance(event, tasks.ImportedLesson):
+                self._try(lambda: self.session.add_examples(event.lesson))
+                tell(f"{path.name}: {event.words}.")
 
         self.jobs.start(tasks.read_annotations(path, shown.slide, shown.prepared), done)
 

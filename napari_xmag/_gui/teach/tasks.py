@@ -22,6 +22,7 @@ from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
 from napari_xmag.geometry import Box
 from napari_xmag.nets.stored import StoredModel
+from napari_xmag.qupath.labelled_regions import left_out_words
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide
@@ -120,6 +121,20 @@ class ExportedLesson:
     """Files, all written."""
 
     files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportedLesson:
+    """Annotations of a file as examples, and which of them were left out, in words."""
+
+    lesson: Lesson
+    left_out: str
+
+    @property
+    def words(self) -> str:
+        """What was taken and what was not, for a person."""
+        taken = f"{len(self.lesson.examples)} examples were imported"
+        return f"{taken}; annotations left out: {self.left_out}" if self.left_out else taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,10 +300,15 @@ def export(
 
 def read_annotations(
     path: Path, slide: Slide, prepared: PreparedSlide
-) -> Generator[Waiting | Lesson, None, None]:
+) -> Generator[Waiting | ImportedLesson, None, None]:
     """Take the annotations of a file as examples."""
     frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
-    yield (yield from awaited(lambda: read_examples(path, prepared, frame, plane), "Reading"))
+
+    def read() -> ImportedLesson:
+        lesson = read_examples(path, prepared, frame, plane)
+        return ImportedLesson(lesson, left_out_words(path, plane))
+
+    yield (yield from awaited(read, "Reading"))
 
 
 def _boxes(prepared: PreparedSlide, patches: Sequence[int]) -> list[Box]:

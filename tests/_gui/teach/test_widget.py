@@ -1,11 +1,13 @@
 """Teaching as a user does it: clicks, keys, strokes, undo, two slides, tomorrow."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from napari import Viewer
+from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
@@ -253,5 +255,15 @@ def test_a_saved_model_analyzes_and_exports_can_be_read_again(
     }
     controller.start_over()
     assert counts(classroom.widget.state.lesson) == [0, 0]
-    controller.read_annotations(out / "first-examples.geojson")
-    classroom.wait(lambda: counts(classroom.widget.state.lesson) == [3, 3])
+    examples = out / "first-examples.geojson"
+    content = json.loads(examples.read_text())
+    away = content["features"][0]
+    content["features"].append(away | {"geometry": away["geometry"] | {"plane": {"z": 2}}})
+    examples.write_text(json.dumps(content))
+    with notification_manager:
+        controller.read_annotations(examples)
+        classroom.wait(lambda: counts(classroom.widget.state.lesson) == [3, 3])
+    assert any(
+        "6 examples were imported; annotations left out: 1 on focal plane z = 2" in said.message
+        for said in notification_manager.records
+    )
