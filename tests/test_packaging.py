@@ -173,7 +173,7 @@ EXTRAS = {name: names_of(items) for name, items in PROJECT["optional-dependencie
 # Needed, though nothing imports them.
 UNSEEN = {"onnxscript", "openslide-bin", "pyside6"}
 # Brought by a package that is declared: of its own interface, or only where it has it.
-BROUGHT = {"annotated-types": "pydantic", "triton": "torch"}
+BROUGHT = {"annotated-types": "pydantic", "pint": "napari", "triton": "torch"}
 
 
 @cache

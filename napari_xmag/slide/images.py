@@ -46,7 +46,7 @@ def choose_image(
         return found[0]
     ways = "the number" if found or text.isdecimal() else "the number or the name"
     raise SlideOpenError(
-        expected=f"one picture {wanted!r} in {path.name}",
+        expected=f"{'one' if found else 'the'} picture {wanted!r} in {path.name}",
         found=", ".join(f"#{i.index} {i.name} ({i.width}×{i.height})" for i in found or images),
         hint=f"Give {ways} of one of them.",
     )

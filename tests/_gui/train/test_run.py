@@ -19,7 +19,7 @@ def test_train_cancel_resume_and_finish(
 ) -> None:
     desk.load(cohort_table)
     desk.set(**QUICK)
-    desk.set(fit={"epochs": 90})
+    desk.set(fit={"epochs": 60})
     widget, state = desk.widget, desk.widget.state
     progress = heard(desk)
 
@@ -89,7 +89,7 @@ def test_other_settings_do_not_resume_and_say_which(
 ) -> None:
     desk.load(cohort_table)
     desk.set(**QUICK)
-    desk.set(fit={"epochs": 90})
+    desk.set(fit={"epochs": 60})
     desk.press()
     desk.wait(lambda: desk.widget.controller.curves.stages)
     desk.press()
@@ -111,7 +111,7 @@ def test_other_settings_do_not_resume_and_say_which(
     desk.wait(lambda: desk.widget.controller.busy)
     desk.wait(lambda: desk.widget.controller.curves.stages)
     assert len(desk.widget.state.rows) == 10
-    assert desk.widget.settings.form.read()[0].fit.epochs == 90
+    assert desk.widget.settings.form.read()[0].fit.epochs == 60
     desk.widget.controller.cancel()
     desk.wait(lambda: not desk.widget.controller.busy)
 
