@@ -9,24 +9,26 @@ REQUESTED = "requested"
 ENTRY = "entry"
 """Within it: which image of QuPath the result is of; missing for a plain slide."""
 
-
 PLANE = "plane"
 """Within it: on which focal plane QuPath shows the slide, from 0; missing where there is one."""
 
 
 def requested_plane(settings: Mapping[str, Any]) -> int | None:
     """Return on which focal plane QuPath shows the slide of a result; None where none is stated."""
-    requested = settings.get(REQUESTED)
-    stated = requested.get(PLANE) if isinstance(requested, Mapping) else None
+    stated = _requested(settings).get(PLANE)
     return stated if isinstance(stated, int) else None
 
 
 def entry_of(settings: Mapping[str, Any]) -> str:
     """Return which image of QuPath a result with these settings is of; empty for a plain slide."""
-    requested = settings.get(REQUESTED)
-    return str(requested.get(ENTRY) or "") if isinstance(requested, Mapping) else ""
+    return str(_requested(settings).get(ENTRY) or "")
 
 
 def with_entry(settings: Mapping[str, Any], entry: str) -> dict[str, Any]:
     """Return settings that say which image of QuPath their result is of."""
-    return {**settings, REQUESTED: {**(settings.get(REQUESTED) or {}), ENTRY: entry}}
+    return {**settings, REQUESTED: {**_requested(settings), ENTRY: entry}}
+
+
+def _requested(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    stated = settings.get(REQUESTED)
+    return stated if isinstance(stated, Mapping) else {}

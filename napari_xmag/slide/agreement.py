@@ -79,16 +79,9 @@ def shows_same(
     -------
     None where there is nothing to compare: glass, or pixels that cannot be read.
     """
-    reader = SegmentReader((fine, coarse), _WHITE)
-    try:
-        pairs = list(_pairs(reader, scale, blocks))
-    except DECODE_ERRORS:
+    seen = _seen((fine, coarse), scale, blocks)
+    if seen is None:
         return None
-    finally:
-        reader.close()
-    if not pairs:
-        return None
-    seen = np.stack(pairs, axis=1)
     cells = _pooled(seen, _CELLS[0]).mean(axis=-1)
     if cells.std(axis=(1, 2, 3)).max() < _FLAT:
         return None
@@ -104,21 +97,31 @@ def shows_other_plane(one: SegmentLevel, other: SegmentLevel) -> bool | None:
     -------
     None where there is nothing to compare: one of them is glass, or cannot be read.
     """
-    reader = SegmentReader((one, other), _WHITE)
-    try:
-        pairs = list(_pairs(reader, (1.0, 1.0), _BLOCKS, _BLUR_PX))
-    except DECODE_ERRORS:
+    seen = _seen((one, other), (1.0, 1.0), _BLOCKS, _BLUR_PX)
+    if seen is None:
         return None
-    finally:
-        reader.close()
-    if not pairs:
-        return None
-    seen = np.stack(pairs, axis=1)
     grey = _pooled(seen, _CELLS[0]).mean(axis=-1)
     within = grey - grey.mean(axis=(2, 3), keepdims=True)
     if within.std(axis=(1, 2, 3)).min() < _FLAT:
         return None
     return _correlation(within) >= _SAME_BLURRED
+
+
+def _seen(
+    levels: tuple[SegmentLevel, SegmentLevel],
+    scale: tuple[float, float],
+    blocks: int,
+    zoom: int = 1,
+) -> Floats | None:
+    """Return what `_pairs` yields, (2, N, H, W, 3); None for glass and what cannot be read."""
+    reader = SegmentReader(levels, _WHITE)
+    try:
+        pairs = list(_pairs(reader, scale, blocks, zoom))
+    except DECODE_ERRORS:
+        return None
+    finally:
+        reader.close()
+    return np.stack(pairs, axis=1) if pairs else None
 
 
 def _pairs(

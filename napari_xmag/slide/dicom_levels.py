@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom import Instance
 from napari_xmag.slide.dicom_frames import frame_decoder, frame_problem
-from napari_xmag.slide.dicom_places import FrameLayout, frame_layout
+from napari_xmag.slide.dicom_places import FrameLayout, frame_layout, fullest_plane
 from napari_xmag.slide.guard.limits import MOST_SEGMENTS, size_problem
 from napari_xmag.slide.scale import StoredLevel
 from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size, some_segments
@@ -175,7 +175,8 @@ def _level(group: Sequence[Instance], plane: int | None) -> DicomLevel:
     if len(depths) < 2:
         return DicomLevel(pictures[0], len(pictures) - 1, wanted=plane)
     stack = [planes[depth] for depth in depths]
-    place = plane if plane is not None and plane < len(depths) else _fullest(stack)
+    counts = [int(one.held.sum()) for one in stack]
+    place = plane if plane is not None and plane < len(depths) else fullest_plane(counts)
     others = [one.held for one in stack if len(one.held) == len(stack[place].held)]
     elsewhere = int((np.any(others, axis=0) & ~stack[place].held).sum())
     chosen = stack[place].instances
@@ -194,13 +195,6 @@ def plane_depths(pictures: Sequence[Instance]) -> tuple[float, ...]:
             if len(set(depths)) > 1:
                 return depths
     return (0.0,) * len(pictures)
-
-
-def _fullest(stack: Sequence[DicomLevel]) -> int:
-    """Return the middle plane, or a neighbour that holds more tiles."""
-    middle = len(stack) // 2
-    order = sorted(range(len(stack)), key=lambda place: abs(place - middle))
-    return max(order, key=lambda place: int(stack[place].held.sum()))
 
 
 def segment_level(level: DicomLevel) -> SegmentLevel:

@@ -59,12 +59,10 @@ class FrameLayout:
         """
         if self.wanted is not None and self.wanted < self.focal_planes:
             return self.wanted
-        middle = self.focal_planes // 2
         there = np.zeros(self.focal_planes, np.int64)
         for planes in self.planes:
             there += np.bincount(planes[planes >= 0], minlength=self.focal_planes)
-        order = sorted(range(self.focal_planes), key=lambda plane: abs(plane - middle))
-        return max(order, key=lambda plane: int(there[plane]))
+        return fullest_plane(there.tolist())
 
     @cached_property
     def lost(self) -> NDArray[np.bool_]:
@@ -140,6 +138,13 @@ class FrameLayout:
             offsets[tiles], counts[tiles], sources[tiles] = places[own], lengths[own], source
         offsets[self.lost], counts[self.lost] = self.parts[0].path.stat().st_size, 1
         return offsets, counts, sources
+
+
+def fullest_plane(tiles: Sequence[int]) -> int:
+    """Return the middle one of planes with so many tiles, or a neighbour that holds more."""
+    middle = len(tiles) // 2
+    order = sorted(range(len(tiles)), key=lambda plane: abs(plane - middle))
+    return max(order, key=lambda plane: tiles[plane])
 
 
 def frame_layout(

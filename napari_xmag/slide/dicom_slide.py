@@ -163,25 +163,27 @@ def _incomplete(levels: Iterable[DicomLevel]) -> str:
 
 def _left_out_notes(finest: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
     """Name the pictures that cannot be shown."""
-    return tuple(
-        SlideNote(
-            NoteCode.PICTURE_LEFT_OUT,
-            f"A picture of {level.first.size[0]}×{level.first.size[1]} pixels beside this one is "
-            f"left out, because it cannot be shown. Found in it: {level.problem}.",
-        )
-        for level in finest
-        if level.problem
+    words = (
+        "A picture of {0}×{1} pixels beside this one is left out, because it cannot be shown. "
+        "Found in it: {problem}."
     )
+    return _problem_notes(finest, NoteCode.PICTURE_LEFT_OUT, words)
 
 
 def _unreadable_notes(levels: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
     """Name the levels that cannot be read."""
+    words = (
+        "A level of {0}×{1} pixels is left out, because it cannot be read. Found in it: {problem}. "
+        "Finer levels are read instead."
+    )
+    return _problem_notes(levels, NoteCode.LEVEL_LEFT_OUT, words)
+
+
+def _problem_notes(
+    levels: Iterable[DicomLevel], code: NoteCode, words: str
+) -> tuple[SlideNote, ...]:
     return tuple(
-        SlideNote(
-            NoteCode.LEVEL_LEFT_OUT,
-            f"A level of {level.first.size[0]}×{level.first.size[1]} pixels is left out, because "
-            f"it cannot be read. Found in it: {level.problem}. Finer levels are read instead.",
-        )
+        SlideNote(code, words.format(*level.first.size, problem=level.problem))
         for level in levels
         if level.problem
     )
