@@ -19,10 +19,10 @@ regions     frozen, and the head over cells learns from regions of a share of th
 regions-end-to-end  the same, then encoder and head together, with the regions
 start-regions, start-regions-end-to-end  the same two from --start
 
-Figures on the test slides (localise.py): slide AUC, and how well attention and evidence find the
-malignant fields. Each row is written to OUT/<source>-<seed>/<way>.json when it is done and is not
-computed again; a training that was broken off goes on. At the end OUT/results.csv and
-OUT/results.md with mean and standard deviation over seeds.
+Figures on the test slides (localise.py): slide AUC, how well attention and evidence find the
+malignant fields, and patch AUC. Each row is written to OUT/<source>-<seed>/<way>.json when it is
+done and is not computed again; a training that was broken off goes on. At the end OUT/results.csv
+and OUT/results.md with mean and standard deviation over seeds, and what end to end adds in each.
 """
 
 import argparse
@@ -63,7 +63,18 @@ WAYS = (
     "start-regions",
     "start-regions-end-to-end",
 )
-FIGURES = ("auc", "balanced_accuracy", "localisation_auc_attention", "localisation_auc_evidence")
+HEAD_ALONE = {
+    "end-to-end": "frozen",
+    "regions-end-to-end": "regions",
+    "start-regions-end-to-end": "start-regions",
+}
+FIGURES = {
+    "auc": "slide AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "localisation_auc_attention": "attention finds",
+    "localisation_auc_evidence": "evidence finds",
+    "patch_auc": "patch AUC",
+}
 
 
 class MeanColor(nn.Module):
@@ -164,30 +175,55 @@ def row(way, folder: Path, composed: Path, seed: int, args) -> dict[str, float]:
 
 
 def write_table(out: Path) -> None:
-    """Write all rows as CSV, and mean and standard deviation over seeds as Markdown."""
-    rows, by_way = [], defaultdict(list)
+    """Write all rows as CSV; means over seeds, and what end to end adds, as Markdown."""
+    rows, by_way = [], defaultdict(dict)
     for path in sorted(out.glob("*-*/*.json")):
         source, _, seed = path.parent.name.rpartition("-")
         figures = json.loads(path.read_text())
         rows.append({"source": source, "seed": seed, "way": path.stem, **figures})
-        by_way[source, path.stem].append(figures)
+        by_way[source, path.stem][seed] = figures
     with (out / "results.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    heads = "slide AUC", "balanced accuracy", "attention finds", "evidence finds"
+    heads = ["fields", "way", "seeds", *FIGURES.values()]
+    text = f"""Composed slides, no real ones. Mean ± standard deviation over seeds.
+
+{table(heads, means(by_way))}
+
+End to end against the head from which it started, seed by seed.
+
+{table(heads, differences(by_way))}
+"""
+    (out / "results.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def means(by_way) -> list[list]:
+    """Return the means over seeds."""
     lines = []
     for source, way in sorted(by_way, key=lambda key: (key[0], WAYS.index(key[1]))):
-        some = by_way[source, way]
+        some = by_way[source, way].values()
         cells = [
             f"{np.mean([f[name] for f in some]):.3f} ± {np.std([f[name] for f in some]):.3f}"
             for name in FIGURES
         ]
         lines.append([source, way, len(some), *cells])
-    intro = "Composed slides, no real ones. Mean ± standard deviation over seeds."
-    text = f"{intro}\n\n{table(['fields', 'way', 'seeds', *heads], lines)}\n"
-    (out / "results.md").write_text(text, encoding="utf-8")
-    print(text)
+    return lines
+
+
+def differences(by_way) -> list[list]:
+    """Return what each way end to end adds to the same way with the head alone."""
+    lines = []
+    for source, way in sorted(by_way):
+        base = by_way.get((source, HEAD_ALONE.get(way)), {})
+        if seeds := sorted(base.keys() & by_way[source, way].keys()):
+            cells = [
+                ", ".join(f"{by_way[source, way][s][name] - base[s][name]:+.3f}" for s in seeds)
+                for name in FIGURES
+            ]
+            lines.append([source, way, ", ".join(seeds), *cells])
+    return lines
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ usage: localise.py MODEL COMPOSED [--split test]
 
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
-cells of each malignant slide, mean over slides. A model over whole tiles is asked for the same
-patches. A square counts as malignant when malignant islands, or malignant patches on them, cover
-at least half of what islands cover of it; those with less, but some, are left out.
+cells of each malignant slide, mean over slides. ``patch_auc`` is that over the cells of all slides
+together, by what each says for itself, without attention: what a loss on regions teaches. A model
+over whole tiles is asked for the same patches. A square counts as malignant when malignant
+islands, or malignant patches on them, cover at least half of what islands cover of it; those with
+less, but some, are left out.
 """
 
 import argparse
@@ -92,25 +94,35 @@ def measured(
     touch an island: so heads over tiles and over cells are asked for the same squares.
     """
     truth = json.loads((composed / "truth.json").read_text())
-    logits, found = [], {"attention": [], "evidence": []}
+    logits, found, patches = [], {"attention": [], "evidence": []}, []
     for row, item in zip(rows, features, strict=True):
         output = head.cpu()(torch.from_numpy(item.features))
         logits.append(output.logits / temperature)
-        if row["label"] == "malignant":
-            owners, squares = split(item.boxes, parts, truth[row["slide"]])
-            shares = np.array([malignant_share(box, truth[row["slide"]]) for box in squares])
-            clear = (shares == 0) | (shares >= 0.5)
-            if len(set(shares[clear] > 0)) < 2:
-                continue  # all of its islands are malignant
-            for name, values in (
-                ("attention", output.attention_logit.numpy()),
-                ("evidence", output.evidence[:, 1].numpy()),
-            ):
-                found[name].append(roc_auc_score(shares[clear] > 0, values[owners][clear]))
+        owners, is_malignant = clear_squares(item.boxes, parts, truth[row["slide"]])
+        own = output.patch_evidence[:, 1] - output.patch_evidence[:, 0]
+        patches.append((is_malignant, own.numpy()[owners]))
+        if len(set(is_malignant)) < 2:
+            continue  # a benign slide, or all of its islands are malignant
+        for name, values in (
+            ("attention", output.attention_logit),
+            ("evidence", output.evidence[:, 1]),
+        ):
+            found[name].append(roc_auc_score(is_malignant, values.numpy()[owners]))
     labels = [CLASSES.index(row["label"]) for row in rows]
     figures = slide_metrics(labels, torch.stack(logits).double().softmax(1).numpy())
     figures |= {f"localisation_auc_{name}": float(np.mean(v)) for name, v in found.items()}
+    figures["patch_auc"] = roc_auc_score(*map(np.concatenate, zip(*patches, strict=True)))
     return {name: round(float(value), 4) for name, value in figures.items()}
+
+
+def clear_squares(
+    boxes: np.ndarray, parts: int, islands: list[dict]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the patch of each square that is clearly of one class, and whether of malignant."""
+    owners, squares = split(boxes, parts, islands)
+    shares = np.array([malignant_share(square, islands) for square in squares])
+    clear = (shares == 0) | (shares >= 0.5)
+    return owners[clear], shares[clear] > 0
 
 
 def split(boxes: np.ndarray, parts: int, islands: list[dict]) -> tuple[np.ndarray, list[Box]]:

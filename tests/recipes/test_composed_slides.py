@@ -116,18 +116,37 @@ def test_tiles_and_cells_are_asked_for_the_same_squares(tmp_path: Path) -> None:
     tiles = np.array([[0, 0, 400, 400], [400, 0, 400, 400.0]])
     cells = np.array([[x, y, 100, 100] for x in range(0, 800, 100) for y in range(0, 400, 100)])
 
-    def finds(boxes: np.ndarray, parts: int) -> tuple[float, float]:
+    def finds(boxes: np.ndarray, parts: int) -> list[float]:
         share = [[malignant_share(Box(*box), [island])] for box in boxes]
         known, none = np.array(share, np.float32), np.zeros((len(boxes), 0), bool)
         features = [SlideFeatures(f, boxes, tiles, none) for f in (known, known * 0)]
         figures = measured(knowing_head(), features, tmp_path, rows, parts=parts)
         assert figures["auc"] == 1
-        return figures["localisation_auc_attention"], figures["localisation_auc_evidence"]
+        names = "localisation_auc_attention", "localisation_auc_evidence", "patch_auc"
+        return [figures[name] for name in names]
 
-    assert finds(cells, 1) == (1, 1)
+    assert finds(cells, 1) == [1, 1, 1]
     # One of 32 patches is malignant: its tile lifts the 15 others beside it just as high.
     expected = pytest.approx((16 + 15 / 2) / 31, abs=1e-4)
-    assert finds(tiles, 4) == (expected, expected)
+    assert finds(tiles, 4) == [expected] * 3
+
+
+def test_patches_of_all_slides_are_compared_without_attention(tmp_path: Path) -> None:
+    """A benign slide that looks like the malignant patch costs patch AUC, and nothing else."""
+    malignant = {"x": 0, "y": 0, "width": 100, "height": 100, "label": "malignant"}
+    benign = {"x": 100, "y": 0, "width": 300, "height": 100, "label": "benign"}
+    (tmp_path / "truth.json").write_text(json.dumps({"a": [malignant, benign], "b": [benign]}))
+    rows = [{"slide": "a", "label": "malignant"}, {"slide": "b", "label": "benign"}]
+    boxes = np.array([[x, 0, 100, 100.0] for x in (0, 100, 200, 300)])
+    known = [np.array([[1], [0], [0], [0]], np.float32), np.ones((3, 1), np.float32)]
+    none = np.zeros((4, 0), bool)
+    features = [
+        SlideFeatures(known[0], boxes, boxes, none),
+        SlideFeatures(known[1], boxes[1:], boxes[1:], none[1:]),
+    ]
+    figures = measured(knowing_head(), features, tmp_path, rows)
+    assert figures["localisation_auc_evidence"] == 1
+    assert figures["patch_auc"] == 0.75  # above three patches, level with three
 
 
 def test_regions_are_the_islands(fields: Path, tmp_path: Path) -> None:
