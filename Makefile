@@ -37,6 +37,8 @@ demo: setup
 	@$(WINDOW) $(BIN)/python -m napari_xmag._gui.demo $(if $(SLIDE),"$(SLIDE)") \
 		$(if $(MPP),--mpp $(MPP)) --out "$(RESULTS)" $(STAY)
 
+# Tests start many processes: without kept bytecode each would compile the package anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup
 	$(WINDOW) $(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
