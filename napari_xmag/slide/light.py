@@ -186,3 +186,19 @@ def _path_light(path: Any) -> str:
         return ""
     other = next((_DICOM_LIGHT[code] for code in sorted(codes) if code in _DICOM_LIGHT), "")
     return f"a picture in other light ({other})" if other else ""
+
+
+def scanner_light(properties: Mapping[str, str]) -> str:
+    """Return why a slide that OpenSlide opens is, as its scanner states, not brightfield.
+
+    Parameters
+    ----------
+    properties
+        OpenSlide's, of which those of MRXS name the kind of slide; others it refuses by itself.
+
+    Returns
+    -------
+    Empty where it may be brightfield.
+    """
+    kind = properties.get("mirax.GENERAL.SLIDE_TYPE", "").lower()
+    return "fluorescence" if "fluorescen" in kind else ""

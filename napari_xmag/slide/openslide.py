@@ -18,6 +18,7 @@ from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.guard.limits import size_problem
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.images import choose_image, image_notes
+from napari_xmag.slide.light import scanner_light
 from napari_xmag.slide.mpp import (
     StatedMpp,
     find_conflict,
@@ -57,7 +58,7 @@ class OpenSlideSlide(Slide):
     openslide.OpenSlideError
         When OpenSlide refuses the file, or another reader does better.
     SlideOpenError
-        When there is no such region.
+        When it was not scanned in brightfield, or there is no such region.
     """
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
@@ -72,6 +73,7 @@ class OpenSlideSlide(Slide):
         self._pool.add(first)
         self._describe(first)
         try:
+            _require_brightfield(path, self.properties)
             self.image = choose_image(path, self.images, image)
         except SlideOpenError:
             self._pool.close()
@@ -154,6 +156,15 @@ class OpenSlideSlide(Slide):
     def close(self) -> None:
         """Close every handle."""
         self._pool.close()
+
+
+def _require_brightfield(path: Path, properties: Mapping[str, str]) -> None:
+    if light := scanner_light(properties):
+        raise SlideOpenError(
+            expected="a slide that was scanned in brightfield",
+            found=f"{light} in {path.name}",
+            hint="Models know stained tissue only: choose the brightfield scan.",
+        )
 
 
 def _open_beside(path: Path) -> tuple[Path, openslide.OpenSlide]:

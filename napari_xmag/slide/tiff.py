@@ -53,6 +53,7 @@ class TiffSlide(SegmentSlide):
 
     def __init__(self, path: Path, image: int | str | None = None) -> None:
         self.path = path
+        _require_own_pixels(path)
         walk = walk_tiff(path)
         with tifffile.TiffFile(path) as file:
             found = slide_pictures(file, path, len(walk.directories))
@@ -117,6 +118,18 @@ class TiffSlide(SegmentSlide):
         ) from errors[0]
 
 
+def _require_own_pixels(path: Path) -> None:
+    """Refuse the VSI of an Olympus scanner: it holds a preview, and the slide lies beside it."""
+    if path.suffix.lower() == ".vsi":
+        raise SlideOpenError(
+            expected="a slide whose pixels lie in its file",
+            found=f"{path.name}, which holds a preview only (the scan lies in the folder "
+            f"_{path.stem}_ beside it)",
+            hint="Export the slide as OME-TIFF or TIFF, for instance with the scanner's software "
+            "or QuPath.",
+        )
+
+
 def _slide_image(index: int, picture: TiffPicture) -> SlideImage:
     page, statements = picture.page, picture.statements
     mpp = statements[0].mpp if statements else None
@@ -153,6 +166,7 @@ def _vendor(file: Any) -> str:
     kinds = {
         "is_ome": "OME-TIFF",
         "is_svs": "aperio",
+        "is_bif": "ventana",
         "is_qpi": "PerkinElmer QPTIFF",
         "is_scn": "leica",
         "is_imagej": "ImageJ TIFF",

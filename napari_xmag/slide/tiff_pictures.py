@@ -14,6 +14,7 @@ from napari_xmag.slide.tiff_picture import TiffPicture, tile_size
 from napari_xmag.slide.tiff_series import series_pictures
 from napari_xmag.slide.tiff_statements import ome_file_light
 from napari_xmag.slide.tiff_undescribed import UNDESCRIBED
+from napari_xmag.slide.ventana import describe_ventana
 
 # A picture that is called a label or an overview, among other words, is one where it has less than
 # this share of the largest, or pixels so much coarser.
@@ -79,7 +80,8 @@ def _all_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[TiffP
         own = [file.pages[index].aspage() for index in range(pages)]
         found = list(page_pictures(own, path, aperio=file.is_svs))
         for picture in found:
-            picture.remark = UNDESCRIBED if file.is_ome else ""
+            describe_ventana(picture, own)
+            picture.remark = UNDESCRIBED if file.is_ome else picture.remark
     light = ome_file_light(file) if file.is_ome else ""
     for picture in found:
         if picture.remark == UNDESCRIBED:  # yet what is true of all pictures is true of it

@@ -17,7 +17,7 @@ from napari_xmag.slide.light import imagej_light, ome_light
 from napari_xmag.slide.mpp import StatedMpp, plausible
 from napari_xmag.slide.scale import StoredLevel, place_levels
 from napari_xmag.slide.segments import DECODE_ERRORS
-from napari_xmag.slide.tiff_pages import add_reduced, join_levels
+from napari_xmag.slide.tiff_pages import add_reduced, is_plain_level, join_levels
 from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem, tile_size
 from napari_xmag.slide.tiff_statements import (
     PixelsElement,
@@ -60,6 +60,11 @@ def series_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> Iterator
 
 def _described_series(file: tifffile.TiffFile) -> Sequence[Any]:
     try:
+        if file.is_ome and file.pages.first.subifds:
+            # tifffile finds the levels of planes that are not in the order of the file only if it
+            # has read each page whole
+            file.pages.useframes, file.pages.cache = False, True
+            list(file.pages)
         found: Sequence[Any] = file.series
         return found
     except DECODE_ERRORS as error:
@@ -91,7 +96,7 @@ def _ome_pictures(
         seen |= pages
         for picture in _series_pictures(item, pixels, ome_light(pixels)):
             picture.remark = "" if pixels is not None else UNDESCRIBED
-            if last is not None and _add_resolution(picture, last, path):
+            if last is not None and _is_resolution(picture, last, path):
                 continue
             if last is not None:
                 yield last
@@ -100,12 +105,28 @@ def _ome_pictures(
         yield last
 
 
+def _is_resolution(picture: TiffPicture, finer: TiffPicture, path: Path) -> bool:
+    """Add a picture to the one before if it shows that in coarser pixels; say whether.
+
+    Converters that write each resolution as an Image of its own state the pixel size of each, that
+    of the finest for all, or none: then the pixels must prove it.
+    """
+    if picture.problem or finer.problem or _root(picture) != _root(finer):
+        return False
+    if _add_resolution(picture, finer, path):
+        return True
+    if not is_plain_level(picture, finer, path):
+        return False
+    finer.levels.extend(picture.levels)
+    return True
+
+
 def _add_resolution(picture: TiffPicture, finer: TiffPicture, path: Path) -> bool:
     """Add a picture to one that it states, and is seen, to show in coarser pixels; say whether."""
-    if not picture.statements or not finer.statements or picture.problem:
+    if not picture.statements or not finer.statements:
         return False
     coarse, fine = picture.statements[0].mpp, finer.statements[0].mpp
-    if min(coarse.x / fine.x, coarse.y / fine.y) < 1.5 or _root(picture) != _root(finer):
+    if min(coarse.x / fine.x, coarse.y / fine.y) < 1.5:
         return False
     levels = [
         StoredLevel(p.page.imagewidth, p.page.imagelength, *tile_size(p.page), (mpp.x, mpp.y))

@@ -10,9 +10,11 @@ import openslide
 import pytest
 from PIL import Image
 
+from napari_xmag.errors import SlideOpenError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode
 from napari_xmag.slide.open import list_images, open_slide
+from napari_xmag.slide.openslide import OpenSlideSlide
 from napari_xmag.slide.overview import read_overview
 from napari_xmag.slide.pyramid import dask_pyramid
 from napari_xmag.slide.tissue import find_tissue
@@ -176,3 +178,15 @@ def test_focal_planes_of_an_ndpi_are_named(tmp_path: Path) -> None:
     assert np.abs(seen - picture).mean() < 4
     plain = open_slide(write_ndpi(tmp_path / "plain.ndpi", [pages[1], pages[3], pages[4]]))
     assert plain.notes == ()
+
+
+def test_a_slide_that_its_scanner_calls_fluorescence_is_refused(
+    bounds_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = {"mirax.GENERAL.SLIDE_TYPE": "SLIDE_TYPE_BRIGHTFIELD"}
+    stated = openslide.OpenSlide(bounds_slide).properties
+    monkeypatch.setattr(openslide.OpenSlide, "properties", property(lambda _: {**stated, **kind}))
+    open_slide(bounds_slide).close()
+    kind["mirax.GENERAL.SLIDE_TYPE"] = "SLIDE_TYPE_FLUORESCENCE"
+    with pytest.raises(SlideOpenError, match="fluorescence"):
+        OpenSlideSlide(bounds_slide)

@@ -1,0 +1,91 @@
+"""Roche (Ventana) BIF that OpenSlide refuses, as those of newer scanners: what their XML states.
+
+OpenSlide knows tiles that are joined to the right and up. The DP 200 and DP 600 join them to the
+left, so that their files are read as TIFFs: each tile where it is stored, overlaps included.
+"""
+
+import logging
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from napari_xmag.slide.base import MppSource
+from napari_xmag.slide.mpp import StatedMpp, mpp_from_text, written_number
+from napari_xmag.slide.tiff_picture import TiffPicture
+from napari_xmag.slide.tiff_statements import tag_value
+
+_log = logging.getLogger(__name__)
+
+_UNKNOWN = (
+    "OpenSlide cannot read this kind of BIF. It is shown as it is stored, and whether its tiles "
+    "overlap is not known: check the edges of the tiles before you measure."
+)
+_OVERLAP = (
+    "OpenSlide cannot read this kind of BIF. It is shown as it is stored: neighbouring tiles "
+    "repeat up to {most} pixels of tissue at their edges, and distances and places are up to "
+    "{share:.1g} % off."
+)
+
+
+def describe_ventana(picture: TiffPicture, pages: Iterable[Any]) -> None:
+    """Give a picture of a BIF what the scanner states of it; all other files stay as they are.
+
+    Parameters
+    ----------
+    pages
+        All pages of the file: one of them describes the scan.
+    """
+    scan = next((root for page in pages if (root := _xml(page, "iScan")) is not None), None)
+    if scan is None or "level=" not in picture.page.description:
+        return
+    resolution = scan.get("ScanRes")
+    mpp = mpp_from_text(resolution, resolution)
+    if mpp is not None:
+        own = StatedMpp(mpp, MppSource.VENDOR, "Ventana header")
+        picture.statements = [own, *picture.statements]
+    picture.objective = _number(scan.get("Magnification"))
+    picture.remark = _overlap_words(picture.page)
+
+
+def _overlap_words(page: Any) -> str:
+    """Say by how much tiles overlap, of which nothing is taken away; nothing where none do."""
+    info = _xml(page, "EncodeInfo")
+    joints = [] if info is None else list(_joints(info))
+    if not joints:
+        return _UNKNOWN
+    most = max(max(pair) for pair in joints)
+    across, down = (sum(values) / len(joints) for values in zip(*joints, strict=True))
+    share = 100 * max(across / page.tilewidth, down / page.tilelength, 0.1 / page.tilewidth)
+    return _OVERLAP.format(most=most, share=share) if most else ""
+
+
+def _joints(info: ElementTree.Element) -> Iterator[tuple[int, int]]:
+    """Yield by how many pixels two neighbours overlap, as (x, y)."""
+    for joint in info.iter("TileJointInfo"):
+        x, y = (_number(joint.get(f"Overlap{axis}")) for axis in "XY")
+        beside = (joint.get("Direction") or "").upper() in ("LEFT", "RIGHT")
+        yield (abs(int(x or 0)), 0) if beside else (0, abs(int(y or 0)))
+
+
+def _xml(page: Any, name: str) -> ElementTree.Element | None:
+    """Return the element of a name in the XML of a page, or None."""
+    found = tag_value(page, "XMP")
+    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found or "")
+    if f"<{name}" not in text:
+        return None
+    start, end = text.index("<"), text.rindex(">") + 1
+    try:
+        # without what declares an encoding: it is decoded
+        root = ElementTree.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", text[start:end]))
+    except ElementTree.ParseError as error:
+        _log.warning("The XML of a BIF cannot be read: %s", error)
+        return None
+    return next(root.iter(name), None)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return written_number(text or "")
+    except ValueError:
+        return None
