@@ -16,6 +16,7 @@ from napari_xmag.slide.find import SLIDE_SUFFIXES
 _EXACT, _STEM, _FILE = range(3)
 """How a file is named: as its slide, as it without suffix, or as the file behind an image."""
 
+_OME = ".ome"
 _NOT_IN_FILE_NAMES = re.compile(r'[\\/:*?"<>|]+')
 
 
@@ -120,18 +121,23 @@ def _stems(slide: AnnotatedSlide) -> dict[str, int]:
     shown = slide.file_stem
     exact = [f"{shown} [ID {slide.key}]", shown] if slide.key else [shown]
     stems = dict.fromkeys(exact, _EXACT)
-    stems.setdefault(_without_suffix(shown), _STEM)
+    for short in _without_suffix(shown):
+        stems.setdefault(short, _STEM)
     if not slide.further:
         file = composed(slide.path.name)
-        stems.setdefault(file, _FILE)
-        stems.setdefault(_without_suffix(file), _FILE)
+        for name in (file, *_without_suffix(file)):
+            stems.setdefault(name, _FILE)
     return stems
 
 
-def _without_suffix(name: str) -> str:
-    # of "Case 1.2" nothing must go: it would become the name of another case
+def _without_suffix(name: str) -> Iterator[str]:
     path = Path(name)
-    return path.stem if path.suffix.lower() in SLIDE_SUFFIXES else name
+    # of "Case 1.2" nothing must go: it would become the name of another case
+    if path.suffix.lower() in SLIDE_SUFFIXES:
+        yield path.stem
+        # QuPath takes ".ome.tif" for one suffix
+        if path.stem.lower().endswith(_OME):
+            yield path.stem[: -len(_OME)]
 
 
 def _shared(file: Path, slide: AnnotatedSlide, other: AnnotatedSlide) -> TissueError:

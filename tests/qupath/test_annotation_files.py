@@ -40,9 +40,19 @@ def test_a_dot_in_a_name_is_no_suffix(tmp_path: Path) -> None:
     assert _found(tmp_path, cases, "Case 1.geojson") == [None, None]
 
 
+@pytest.mark.parametrize("name", ["s.ome.tif", "s.OME.TIFF"])
+def test_a_file_is_named_after_an_ome_tiff_as_qupath_names_it(name: str, tmp_path: Path) -> None:
+    slide, image = AnnotatedSlide(Path(name)), AnnotatedSlide(Path("x.svs"), name, "1")
+    assert _found(tmp_path, [slide], "s.geojson") == ["s.geojson"]
+    assert _found(tmp_path, [image], "s.geojson") == ["s.geojson"]
+    full = f"{Path(name).stem}.geojson"
+    assert _found(tmp_path, [slide], full) == [full]
+
+
 @pytest.mark.parametrize(
     ("slides", "file"),
     [
+        ([AnnotatedSlide(Path("s.ome.tif")), AnnotatedSlide(Path("s.svs"))], "s.geojson"),
         ([AnnotatedSlide(Path(f"{i}.svs"), "same", str(i)) for i in (1, 2)], "same.geojson"),
         ([AnnotatedSlide(Path("a/s.tiff")), AnnotatedSlide(Path("b/s.tiff"))], "s.geojson"),
         ([AnnotatedSlide(Path("s.svs")), AnnotatedSlide(Path("s.tiff"))], "s.json"),
