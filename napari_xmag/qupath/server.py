@@ -4,11 +4,11 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import url2pathname
 
 from napari_xmag.errors import GeometryError, ProjectError
@@ -36,6 +36,9 @@ _CHANGES = {
     "z_projected": "projected over its focal planes in QuPath",
     "sliced": "reduced to some of its planes in QuPath",
 }
+_CHANGING = (("--rotate", "ROTATE_NONE", "rotated"), ("--order", "RGB", "swapRedBlue"))
+"""Arguments by which QuPath changes a picture as it reads it, but for one value."""
+
 BUILDER_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
 """What reading a description that is none may raise."""
 
@@ -143,9 +146,26 @@ def read_server(
         series=_series(arguments),
         crop="--no-crop" not in arguments,
         mpp=_mpp(facts.get("pixelCalibration") or {}),
-        problem=problem or _elsewhere(uri, path),
+        problem=problem or _changed_by(arguments) or _elsewhere(uri, path),
         planes=_side(facts.get("sizeZ")),
     )
+
+
+def _changed_by(arguments: Sequence[str]) -> str:
+    """Return how QuPath changes a picture as it reads it; empty where it does not."""
+    for option, nothing, change in _CHANGING:
+        if _stated(arguments, option) not in (None, nothing):
+            return _CHANGES[change]
+    return ""
+
+
+def _stated(arguments: Sequence[str], *names: str) -> str | None:
+    """Return the value of an option; None where it is not among the arguments."""
+    for index, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name in names:
+            return value or "".join(arguments[index + 1 : index + 2])
+    return None
 
 
 def _several(builder: Mapping[str, Any]) -> str:
@@ -169,13 +189,18 @@ def uri_path(uri: str) -> Path:
     parts = urlsplit(uri)
     if parts.scheme != "file":
         return Path(uri)
-    host = f"//{parts.netloc}" if parts.netloc and parts.netloc != "localhost" else ""
-    return Path(url2pathname(host + parts.path))
+    return Path(url2pathname(_share(parts) + parts.path))
 
 
 def uri_parts(uri: str) -> PurePosixPath:
     """Return the path of a URI as the system that wrote it would part it, on any system."""
-    return PurePosixPath(unquote(urlsplit(uri).path))
+    parts = urlsplit(uri)
+    # Java writes a share in two ways: file://server/share and file:////server/share
+    return PurePosixPath(unquote(_share(parts) + parts.path))
+
+
+def _share(parts: SplitResult) -> str:
+    return f"//{parts.netloc}" if parts.netloc and parts.netloc != "localhost" else ""
 
 
 def _side(stated: Any) -> int:
@@ -188,15 +213,13 @@ def _side(stated: Any) -> int:
     return int(side)
 
 
-def _series(arguments: list[str]) -> int | None:
-    for index, argument in enumerate(arguments):
-        name, _, value = argument.partition("=")
-        if name in ("--series", "-s"):
-            stated = value or "".join(arguments[index + 1 : index + 2])
-            if not re.fullmatch(r"-?\d+", stated):
-                raise ValueError(f"it shows the series {stated or 'without a number'}")
-            return int(stated) if int(stated) >= 0 else None
-    return None
+def _series(arguments: Sequence[str]) -> int | None:
+    stated = _stated(arguments, "--series", "-s")
+    if stated is None:
+        return None
+    if not re.fullmatch(r"-?\d+", stated):
+        raise ValueError(f"it shows the series {stated or 'without a number'}")
+    return int(stated) if int(stated) >= 0 else None
 
 
 def _mpp(calibration: Mapping[str, Any]) -> Mpp | None:

@@ -87,6 +87,9 @@ def test_the_project_that_qupath_wrote(qupath_files: Path) -> None:
         ("file:/C:/me/project/project.qpproj", "file:/C:/me/slides/a.tiff"),
         ("file:/old/%C3%BC%20x/project/project.qpproj", "file:/old/%C3%BC%20x/slides/a.tiff"),
         ("file:/old/project.qpproj", "file:/old/inside/a.tiff"),
+        ("file:////nas/share/project/project.qpproj", "file:////nas/share/slides/a.tiff"),
+        ("file:////nas/share/project/project.qpproj", "file://nas/share/slides/a.tiff"),
+        ("file://localhost/old/project.qpproj", "file:/old/inside/a.tiff"),
     ],
 )
 def test_a_project_moved_with_its_slides(old: str, slide: str, tmp_path: Path) -> None:

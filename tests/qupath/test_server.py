@@ -55,6 +55,18 @@ def test_changed_pictures_are_refused(
         read_server(inside).require_plain()
 
 
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [(["--rotate", "ROTATE_180"], "rotated"), (["--order=BGR"], "other colours")],
+)
+def test_pictures_changed_by_arguments_are_refused(
+    args: list[str], words: str, pyramid_slide: Path
+) -> None:
+    with pytest.raises(ProjectError, match=words):
+        read_server(server(pyramid_slide, *args)).require_plain()
+    read_server(server(pyramid_slide, "--rotate", "ROTATE_NONE", "--order", "RGB")).require_plain()
+
+
 def test_pictures_of_several_files_and_from_servers() -> None:
     sparse = {"builderType": "sparse", "regions": []}
     with pytest.raises(ProjectError, match="several files"):
