@@ -111,6 +111,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     slide_options.require_folder(args.out)
     found, targets = find_targets(args.slides)
     report.found(found)
+    slide_options.require_no_choice(args.image, targets)
     check_shown(targets)
     answers = WriteBack(args.write_back)
     answers.require_project(targets)

@@ -70,6 +70,7 @@ def _run(args: argparse.Namespace, report: "AnalyzeReport") -> int:
     slide_options.require_folder(args.out)
     found, targets = find_targets(args.slides)
     report.found(found)
+    slide_options.require_no_choice(args.image, targets)
     job = _job(args, targets)
     tables = FeatureIndex(args.out, args.slides)
     listener = BatchListener(targets, tables, report, verb="encoded")

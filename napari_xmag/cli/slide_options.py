@@ -9,7 +9,10 @@ from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_xmag.analyze.settings import AnalyzeSettings
+    from napari_xmag.batch.targets import Target
     from napari_xmag.nets.stored import StoredModel
 
 
@@ -117,6 +120,22 @@ def settings_of(args: argparse.Namespace) -> "AnalyzeSettings":
         precision=args.precision,
         engine=args.engine,
     )
+
+
+def require_no_choice(image: str | None, targets: "Iterable[Target]") -> None:
+    """Refuse to choose a picture of what is one picture already.
+
+    Raises
+    ------
+    ConfigError
+        When ``--image`` comes with images that QuPath shows.
+    """
+    if image is not None and any(target.shown is not None for target in targets):
+        raise ConfigError(
+            expected="--image with slide files only",
+            found="images of QuPath, each of which is one picture of its file",
+            hint="Leave out --image, or name the slide file itself.",
+        )
 
 
 def require_folder(out: Path) -> None:
