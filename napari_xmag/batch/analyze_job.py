@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag.batch.events import SlideDone, SlideEvent, SlideLabel, SlideMoved, SlideWarned
 from napari_xmag.batch.models import opened_model
-from napari_xmag.batch.regions import outlines_mark, recorded
+from napari_xmag.batch.regions import recorded, words_mark
 from napari_xmag.batch.saved import Wanted, requested
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
 from napari_xmag.result_keys import ENTRY, PLANE, entry_of, with_entry
@@ -103,7 +103,7 @@ class AnalyzeJob(SlideJob):
         if entry:
             more[ENTRY] = entry
         if within is not None:
-            more |= {"regions": outlines_mark(within), "glass": self.regions.whole}
+            more |= {"regions": words_mark(within), "glass": self.regions.whole}
         return requested(self.settings, **more)
 
 

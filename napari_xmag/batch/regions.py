@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag.errors import TissueError
+from napari_xmag.files import json_text
 from napari_xmag.result_keys import REQUESTED
 
 if TYPE_CHECKING:
@@ -119,6 +120,12 @@ def outlines_mark(regions: "Regions") -> str:
     return hashlib.sha256(regions.shape.wkb).hexdigest()
 
 
+def words_mark(regions: "Regions") -> str:
+    """Return what regions of other outlines, or of which a result says other words, do not have."""
+    said = json_text(regions.to_json(), compact=True)
+    return hashlib.sha256(f"{outlines_mark(regions)}\n{said}".encode()).hexdigest()
+
+
 def recorded(
     result: "SlideResult", regions: "Regions | None", request: Mapping[str, Any]
 ) -> "SlideResult":
@@ -129,6 +136,7 @@ def recorded(
     request
         As of `napari_xmag.batch.saved.requested`.
     """
+    from napari_xmag.qupath.origin import Origin
     from napari_xmag.qupath.regions import region_flags
 
     settings = {**result.settings, REQUESTED: request}
@@ -137,5 +145,5 @@ def recorded(
     return replace(
         result,
         settings={**settings, "regions": regions.to_json()},
-        flags=(*result.flags, *region_flags(regions, result)),
+        flags=(*result.flags, *region_flags(regions, result, Origin(request["origin"]))),
     )

@@ -22,7 +22,7 @@ from napari_xmag.qupath.annotations import (
 )
 from napari_xmag.qupath.classes import UNCLASSIFIED, class_names, class_words, is_ignored, is_ours
 from napari_xmag.qupath.geometry import HOLE, NOWHERE, TOO_FEW, Corners, polygons, seamed
-from napari_xmag.qupath.origin import Origin, slide_frame
+from napari_xmag.qupath.origin import Origin, result_frame, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
 
@@ -243,12 +243,18 @@ def elsewhere_hint(plane: int) -> str:
     """Say where annotations must lie."""
     return (
         f"Only focal plane z = {plane} (QuPath counts from 0) and the first time point are "
-        "analyzed: draw them there, or choose another plane with --image."
+        "analyzed: draw them there, or name the slide file itself and another plane with --image."
     )
 
 
-def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
-    """Say which regions took no part, and when they were too small for any tile."""
+def region_flags(regions: Regions, result: SlideResult, origin: Origin) -> list[Flag]:
+    """Say which regions took no part, and when they were too small for any tile.
+
+    Parameters
+    ----------
+    origin
+        From which corner the file counts.
+    """
     flags = []
     for reason in (NOWHERE, TOO_FEW, HOLE):
         if count := regions.left_out.get(reason):
@@ -260,6 +266,7 @@ def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
         here = f"focal plane z = {regions.plane} and the first time point"
         words = f"Regions {', '.join(away)} were ignored: only {here} are analyzed."
         flags.append(Flag(FlagCode.REGIONS, words))
+    flags += [Flag(FlagCode.REGIONS, words) for words in _unused_words(regions, result, origin)]
     if not len(result.patches) and not result.unreadable:
         side = result.model["tile_px"] * result.model["mpp"]
         words = (
@@ -268,6 +275,33 @@ def region_flags(regions: Regions, result: SlideResult) -> list[Flag]:
         )
         flags.append(Flag(FlagCode.REGIONS, words))
     return flags
+
+
+def _unused_words(regions: Regions, result: SlideResult, origin: Origin) -> list[str]:
+    """Say how many regions lie beside the slide, and in how many others nothing was analyzed."""
+    frame, table, slide = result_frame(result.slide, origin), result.patches, result.slide
+    shapes = [item.shape for item in regions.annotations]
+    left, top = table.x - frame.x, table.y - frame.y
+    patches = shapely.STRtree(shapely.box(left, top, left + table.width, top + table.height))
+    used = np.isin(np.arange(len(shapes)), patches.query(shapes, predicate="intersects")[0])
+    right, bottom = slide["width"] - frame.x, slide["height"] - frame.y
+    on_slide = shapely.intersects(shapely.box(-frame.x, -frame.y, right, bottom), shapes)
+    outside, empty = int((~on_slide).sum()), int((on_slide & ~used).sum())
+    words = []
+    if outside:
+        words.append(
+            f"{_of_regions(outside, shapes)} outside the slide: is the file of this slide?"
+        )
+    if empty and used.any():
+        words.append(
+            f"{_of_regions(empty, shapes)} without any analyzed tile: too small, or without tissue."
+        )
+    return words
+
+
+def _of_regions(count: int, shapes: Sequence[BaseGeometry]) -> str:
+    total = "1 region" if len(shapes) == 1 else f"{len(shapes)} regions"
+    return f"{count} of {total} {'is' if count == 1 else 'are'}"
 
 
 def tissue_in_regions(

@@ -126,6 +126,33 @@ def test_regions_smaller_than_any_tile(pyramid_slide: Path, tiny: str, tmp_path:
     assert any("draw larger regions" in flag.words for flag in flags)
 
 
+def test_regions_that_take_no_part_are_counted(
+    pyramid_slide: Path, tiny: str, tmp_path: Path
+) -> None:
+    places = [(1200, 700, 600), (20, 20, 9), (9000, 9000, 500)]
+    areas = [annotation(polygon(square(*place))) for place in places]
+    path = write(tmp_path / "a.geojson", collection(*areas))
+    options = ["--regions", str(path), "--out", str(tmp_path)]
+    assert main(["analyze", str(pyramid_slide), "--model", tiny, *options]) == 0
+    words = " ".join(flag.words for flag in SlideResult.load(tmp_path / "pyramid").flags)
+    assert "1 of 3 regions is outside the slide" in words
+    assert "1 of 3 regions is without any analyzed tile" in words
+
+
+def test_a_result_says_of_which_regions_it_is_now(
+    pyramid_slide: Path, tiny: str, tmp_path: Path
+) -> None:
+    area, path = polygon(square(1200, 700, 600)), tmp_path / "a.geojson"
+    far = annotation({**polygon(square(0, 0, 90)), "plane": {"z": 2}})
+    options = ["analyze", str(pyramid_slide), "--model", tiny, "--out", str(tmp_path)]
+    for content in (annotation(area, "Tumor"), collection(annotation(area, "Stroma"), far)):
+        write(path, content)
+        assert main([*options, "--regions", str(path)]) == 0
+    result = SlideResult.load(tmp_path / "pyramid")
+    assert result.settings["regions"]["classes"] == {"Stroma": 1}
+    assert any("focal plane z = 2" in flag.words for flag in result.flags)
+
+
 # ---- events
 
 
@@ -306,6 +333,16 @@ def test_one_altered_image_fails_alone(
     assert "rotated in QuPath" in captured.err
     assert "256×213 (series 0)" in captured.err
     assert "1 of 3 slides analyzed" in captured.out
+
+
+@pytest.mark.parametrize("command", ["analyze", "features"])
+def test_no_picture_is_chosen_of_an_image_of_qupath(
+    command: str, pyramid_slide: Path, tiny: str, tmp_path: Path, capsys: Captured
+) -> None:
+    path = write_project(tmp_path / "project.qpproj", entry(1, server(pyramid_slide)))
+    options = ["--model", tiny, "--out", str(tmp_path / "out"), "--image", "2"]
+    assert main([command, str(path), *options]) == 2
+    assert "one picture of its file" in capsys.readouterr().err
 
 
 def test_an_image_that_qupath_shows_is_checked_first(
