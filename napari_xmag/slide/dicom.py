@@ -112,6 +112,8 @@ class Instance:
     def spacing(self) -> tuple[float, float] | None:
         """Size of a pixel in mm, as (x, y): PixelSpacing, else the imaged volume over pixels."""
         measures = _first(self._shared(), "PixelMeasuresSequence")
+        if measures is None:  # all frames have one size, whoever states it
+            measures = _first(next(iter(self.frame_groups()), None), "PixelMeasuresSequence")
         values = None if measures is None else measures.get("PixelSpacing")
         if values is not None and len(values) == 2 and min(map(float, values)) > 0:
             return float(values[1]), float(values[0])

@@ -46,7 +46,8 @@ def picture_image(number: int, levels: Sequence[DicomLevel]) -> SlideImage:
     width, height = first.first.size
     # Descriptions and container identifiers may name a patient: a number says as much.
     layout = first.layout
-    planes = max(1, len(first.depths)) * layout.focal_planes
+    several = len(first.depths) > 1
+    planes = len(first.depths) * layout.held_planes if several else layout.focal_planes
     shown = first.plane + 1 if first.plane != len(first.stack) // 2 else 0
     return SlideImage(
         number, f"series {number}", width, height, stated_mpp(first.first), planes, shown

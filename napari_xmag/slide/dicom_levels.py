@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,12 @@ from numpy.typing import NDArray
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.dicom import Instance
 from napari_xmag.slide.dicom_frames import frame_decoder, frame_problem
-from napari_xmag.slide.dicom_places import FrameLayout, frame_layout, fullest_plane
+from napari_xmag.slide.dicom_places import (
+    FrameLayout,
+    frame_layout,
+    fullest_plane,
+    hold_each_a_part,
+)
 from napari_xmag.slide.guard.limits import MOST_SEGMENTS, size_problem
 from napari_xmag.slide.scale import StoredLevel
 from napari_xmag.slide.segments import SegmentLevel, Segments, grid_size, some_segments
@@ -152,15 +156,34 @@ def find_levels(instances: Sequence[Instance], plane: int | None = None) -> list
 
 
 def group_parts(instances: Iterable[Instance]) -> list[tuple[Instance, ...]]:
-    """Return the files of each picture: one, or the parts of a concatenation in their order."""
-    wholes: dict[str | Path, list[Instance]] = {}
+    """Return the files of each picture: one, or its parts in their order."""
+    wholes: dict[object, list[Instance]] = {}
+    single: dict[object, list[Instance]] = {}
     for instance in instances:
-        wholes.setdefault(instance.text("ConcatenationUID") or instance.path, []).append(instance)
+        if uid := instance.text("ConcatenationUID"):
+            wholes.setdefault(uid, []).append(instance)
+        else:
+            single.setdefault((instance.size, instance.tile), []).append(instance)
+    for alike in single.values():
+        if _are_parts(alike):
+            wholes[alike[0].path] = alike
+        else:
+            wholes |= {one.path: [one] for one in alike}
     order = ("ConcatenationFrameOffsetNumber", "InConcatenationNumber")
     return [
         tuple(sorted(parts, key=lambda part: [part.number(name) for name in order]))
         for parts in wholes.values()
     ]
+
+
+def _are_parts(files: Sequence[Instance]) -> bool:
+    """Return whether files of one size hold each another part of one picture, and all of it."""
+    first = files[0]
+    if len(files) < 2 or min(*first.size, *first.tile) < 1:
+        return False
+    columns, rows = grid_size(*first.size, *first.tile)
+    frames = sum(file.number("NumberOfFrames", 1) for file in files)
+    return frames == columns * rows and hold_each_a_part(files, (columns, rows))
 
 
 def _level(group: Sequence[Instance], plane: int | None) -> DicomLevel:

@@ -51,6 +51,12 @@ class FrameLayout:
         """Numbers of the parts of a concatenation that are not among the files."""
         return _missing_parts(self.parts)
 
+    @property
+    def held_planes(self) -> int:
+        """How many planes the files hold anything of; they may count those of other files, too."""
+        planes = np.unique(np.concatenate(self.planes))
+        return max(1, int((planes >= 0).sum()))
+
     @cached_property
     def plane(self) -> int:
         """The plane that is read: the middle one, or a neighbour of which less is missing.
@@ -185,6 +191,21 @@ def frame_layout(
             hint="Export the slide again as RGB, with one optical path.",
         )
     return replace(layout, wanted=wanted)
+
+
+def hold_each_a_part(files: Sequence[Instance], grid: tuple[int, int]) -> bool:
+    """Return whether files that no concatenation joins are the parts of one picture.
+
+    Some writers begin a new file after so many bytes and say nothing of it. Each frame then states
+    its place, no two of them the same, and together they are all that the picture has.
+    """
+    if not all(map(_states_places, files)):
+        return False
+    try:
+        tiles = np.concatenate([_stated_tiles(file, grid) for file in files])
+    except SlideOpenError:
+        return False
+    return len(tiles) == len(np.unique(tiles)) == grid[0] * grid[1]
 
 
 def _ordered_layout(parts: Sequence[Instance], grid: tuple[int, int]) -> FrameLayout:

@@ -22,6 +22,12 @@ PLAUSIBLE = (0.01, 20.0)
 OBJECTIVE_MPP = 10.0
 OBJECTIVE_FACTOR = 1.8
 
+# Pixels of scanners are square, but for the drift of a line scanner.
+_SQUARE = 1.05
+# A picture is a shrunken one where both sides are smaller by this factor, and alike.
+_SHRUNK, _ALIKE = 1.1, 0.02
+_APERIO_SIZES = re.compile(r"(?<![\d(])(\d{2,7})x(\d{2,7})(?![\d)])")
+
 # µm in each unit of length that OME, ImageJ and TIFF write; "pixel" and "reference frame" are none.
 _MICRONS = {
     **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
@@ -162,6 +168,33 @@ def aperio_value(text: str, name: str) -> str | None:
     return match[1].strip() if match else None
 
 
+def aperio_conflict(text: str, width: int, height: int) -> str:
+    """Return words on an Aperio header that was made for more pixels than the picture has.
+
+    Whoever shrinks a slide and copies its header states the pixel size of another picture.
+
+    Parameters
+    ----------
+    width, height
+        Of the picture in pixels.
+    """
+    if not text.startswith("Aperio"):
+        return ""
+    own = text.partition("\n")[2].partition("|")[0].partition(";")[0]
+    sizes = [(int(wide), int(high)) for wide, high in _APERIO_SIZES.findall(own)]
+    *before, last = sizes or [(width, height)]
+    if "->" not in own and (width, height) in sizes:
+        return ""
+    for wide, high in [*before, last]:
+        ratio = wide / width
+        if ratio >= _SHRUNK and abs(high / height / ratio - 1) <= _ALIKE:
+            return (
+                f"The Aperio header was written for {wide}×{high} pixels, but the picture has "
+                f"{width}×{height}: the pixel size may be that of the larger one."
+            )
+    return ""
+
+
 def mpp_from_ome(pixels: ElementTree.Element) -> Mpp | None:
     """Return the physical size in an OME ``Pixels`` element, in any of its units."""
     sizes = []
@@ -198,6 +231,11 @@ def find_conflict(statements: Sequence[StatedMpp], objective_power: float | None
                 f"The {first.where} says {describe(first.mpp)}, "
                 f"the {other.where} says {describe(other.mpp)}."
             )
+    if statements and not 1 / _SQUARE <= statements[0].mpp.x / statements[0].mpp.y <= _SQUARE:
+        words.append(
+            f"The {statements[0].where} says {describe(statements[0].mpp)}, but the pixels of "
+            "scanners are square."
+        )
     if statements and objective_power:
         expected = OBJECTIVE_MPP / objective_power
         ratio = statements[0].mpp.mean / expected

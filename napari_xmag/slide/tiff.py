@@ -21,7 +21,7 @@ from napari_xmag.slide.images import (
     plane_images,
 )
 from napari_xmag.slide.level_colors import with_seen_colors
-from napari_xmag.slide.mpp import find_conflict
+from napari_xmag.slide.mpp import aperio_conflict, find_conflict
 from napari_xmag.slide.scale import Pyramid, place_levels
 from napari_xmag.slide.segment_slide import SegmentSlide
 from napari_xmag.slide.segments import DECODE_ERRORS, SegmentLevel, SegmentReader
@@ -90,7 +90,9 @@ class TiffSlide(SegmentSlide):
         self.vendor = _vendor(file)
         self.background = WHITE
         self.objective_power = picture.objective
-        self.mpp_conflict = find_conflict(statements, self.objective_power)
+        header = aperio_conflict(page.description, page.imagewidth, page.imagelength)
+        conflict = find_conflict(statements, self.objective_power)
+        self.mpp_conflict = " ".join(filter(None, (conflict, header if statements else "")))
         self.icc_profile: bytes | None = tag_value(page, "InterColorProfile")
         names = ("ImageDescription", "Software", "Make", "Model", "DateTime")
         texts = {f"tiff.{name}": tag_value(page, name) for name in names}

@@ -48,6 +48,18 @@ def test_spacing_is_kept_for_each_axis(tmp_path: Path) -> None:
     assert open_slide(path).mpp == Mpp(0.5, 0.25)
 
 
+def test_spacing_may_be_stated_with_each_frame(tmp_path: Path) -> None:
+    def change(dataset: Dataset) -> None:
+        measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+        del dataset.SharedFunctionalGroupsSequence
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            item.PixelMeasuresSequence = measures
+
+    path = tmp_path / "a.dcm"
+    write_dicom(path, [PICTURE], mpp=(0.5, 0.6), kind="native", order=range(9), change=change)
+    assert open_slide(path).mpp == Mpp(0.5, 0.6)
+
+
 @pytest.mark.parametrize(("volume", "differs"), [(0.25, True), (0.5, False)])
 def test_two_statements_of_scale_are_compared(tmp_path: Path, volume: float, differs: bool) -> None:
     path = write_dicom(tmp_path / "a.dcm", [PICTURE], mpp=0.5, volume_mpp=(volume, volume))

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +232,42 @@ def lift_all(dataset: Dataset, depth: float) -> None:
     position = Dataset()
     position.ZOffsetInSlideCoordinateSystem = f"{depth}"
     dataset.SharedFunctionalGroupsSequence[0].PlanePositionSlideSequence = [position]
+
+
+@pytest.mark.parametrize("cuts", [(0, 4, 9), (0, 4, 7, 9)])
+def test_parts_that_no_concatenation_joins_are_one_picture(
+    tmp_path: Path, cuts: tuple[int, ...]
+) -> None:
+    # converters begin a new file after so many bytes, for each level by itself
+    for start, end in pairwise(cuts):
+        name = tmp_path / f"{start}.dcm"
+        write_dicom(name, [PICTURE], kind="native", order=range(start, end))
+    coarse = {"mpp": 1.0, "kind": "native", "order": range(4)}
+    write_dicom(tmp_path / "coarse.dcm", [shrink(PICTURE, 2)], **coarse)
+    assert [path.name for path in find_slides([tmp_path]).slides] == [tmp_path.name]
+    for path in (tmp_path, *sorted(tmp_path.iterdir())):
+        slide = open_slide(path)
+        assert (len(slide.images), len(slide.levels), slide.notes) == (1, 2, ())
+        np.testing.assert_array_equal(slide.read(WHOLE, 0), PICTURE)
+
+
+def test_tiles_of_several_slides_are_never_put_together(tmp_path: Path) -> None:
+    for name, picture in (("a", PICTURE), ("b", OTHER)):
+        for start, end in ((0, 4), (4, 9)):
+            path = tmp_path / f"{name}{start}.dcm"
+            write_dicom(path, [picture], kind="native", order=range(start, end))
+    assert len(list_images(tmp_path)) == 4
+
+
+def test_files_of_one_plane_may_state_how_many_there_are_in_all(tmp_path: Path) -> None:
+    for number in range(3):
+
+        def change(dataset: Dataset, depth: float = 2.0 * number) -> None:
+            at(10, 5, depth)(dataset)
+            dataset.TotalPixelMatrixFocalPlanes = 3
+
+        picture = np.clip(PICTURE.astype(int) - 15 * number, 0, 255).astype(np.uint8)
+        write_dicom(tmp_path / f"{number}.dcm", [picture], kind="native", change=change)
+    slide = open_slide(tmp_path)
+    assert slide.image.focal_planes == 3
+    assert [plane.name for plane in slide.planes] == ["plane z = 0 µm", "plane z = 4 µm"]

@@ -54,7 +54,6 @@ def test_an_imagej_file(tmp_path: Path) -> None:
     assert slide.mpp is not None
     assert (slide.mpp.x, slide.mpp.y) == (0.5, 0.25)
     assert slide.mpp_source is MppSource.IMAGEJ
-    assert slide.mpp_conflict == ""
 
 
 @pytest.mark.parametrize(
@@ -112,3 +111,39 @@ def test_an_aperio_header_may_have_decimal_commas(tmp_path: Path) -> None:
         assert slide.mpp == Mpp(0.5, 0.5)
         assert slide.mpp_source is MppSource.VENDOR
         assert slide.objective_power == 20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "conflict"),
+    [
+        ("900x700 [0,0 900x700] (256x256) JPEG/RGB Q=70", False),
+        (
+            "46000x32914 [42673,5576 900x700] (240x240) JPEG/RGB Q=30;Aperio v10\r\n46920x33014",
+            False,
+        ),
+        ("9000x7000 [0,0,900x700] (256x256) JPEG/YCC Q=91", False),
+        ("1800x700 [0,0 1800x700] (256x256) J2K", False),  # cut, not shrunk
+        ("3600x2800 [0,0 3600x2800] (256x256) JPEG/RGB Q=70", True),
+        ("3600x2800 [0,0 3600x2800] (256x256) -> 900x700 JPEG/RGB Q=70", True),
+        ("", False),
+    ],
+)
+def test_an_aperio_header_of_a_larger_picture_is_told(
+    tmp_path: Path, sizes: str, conflict: bool
+) -> None:
+    path = tmp_path / "a.svs"
+    text = f"Aperio Image Library v11.2.1\r\n{sizes}|AppMag = 40|MPP = 0.2500"
+    pixels = np.full((700, 900, 3), 243, np.uint8)
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), description=text)
+    slide = open_slide(path)
+    assert slide.mpp == Mpp(0.25, 0.25)
+    assert ("the larger one" in slide.mpp_conflict) is conflict
+
+
+@pytest.mark.parametrize(("y", "conflict"), [(0.25, False), (0.2525, False), (0.3, True)])
+def test_pixels_that_are_not_square_are_told(tmp_path: Path, y: float, conflict: bool) -> None:
+    path = tmp_path / "a.tif"
+    pixels = np.full((70, 90, 3), 243, np.uint8)
+    resolution = {"resolution": (1e4 / 0.25, 1e4 / y), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, pixels, photometric="rgb", metadata=None, **resolution)
+    assert ("square" in open_slide(path).mpp_conflict) is conflict
