@@ -1,7 +1,7 @@
 """The napari reader of whole slides. It imports neither torch nor a model."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import tifffile
@@ -11,7 +11,7 @@ from napari_xmag._gui.shared.notices import tell, tell_error, tell_warning
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.filenames import HEAT_MAP, RESULT
 from napari_xmag.layer_data import LayerData, join_units, slide_layer_data
-from napari_xmag.slide.base import NoteCode, Slide
+from napari_xmag.slide.base import NoteCode, Slide, SlideImage
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
 from napari_xmag.slide.guard.tiff_checks import require_plausible
@@ -77,12 +77,10 @@ def read_slides(path: PathOrPaths) -> list[LayerData]:
 def _read(path: Path) -> list[LayerData]:
     try:
         first = open_slide(path)
-        further = (*first.images[1:], *first.planes)
-        others = [open_slide(path, image=image.index) for image in further]
     except SlideOpenError as error:
         tell_error(error)
         raise
-    slides = [first, *others]
+    slides = [first, *_readable(path, (*first.images[1:], *first.planes))]
     _tell(slides)
     viewer = current_viewer()
     around = () if viewer is None else viewer.layers
@@ -90,6 +88,15 @@ def _read(path: Path) -> list[LayerData]:
     for _, arguments, _ in layers[1:]:
         arguments["visible"] = False
     return layers
+
+
+def _readable(path: Path, images: Iterable[SlideImage]) -> Iterator[Slide]:
+    """Yield the pictures that can be opened; the others are named, and do not hold up the first."""
+    for image in images:
+        try:
+            yield open_slide(path, image=image.index)
+        except SlideOpenError as error:
+            tell_warning(f"{path.name}: image #{image.index} cannot be opened. {error}")
 
 
 def _tell(slides: Sequence[Slide]) -> None:

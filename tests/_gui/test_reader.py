@@ -230,6 +230,16 @@ def test_each_picture_of_a_file_is_a_layer_and_the_first_is_visible(tmp_path: Pa
     assert "2 images" in notification_manager.records[-1].message
 
 
+def test_an_image_that_cannot_be_opened_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    path = write_sections(tmp_path / "case.ome.tif")
+    with tifffile.TiffFile(path) as file:
+        end = file.pages[1].dataoffsets[0]
+    path.write_bytes(path.read_bytes()[:end])
+    (layer,) = read([str(path)], stack=False, plugin_name="napari-xmag")
+    assert layer[0][0].shape[1] == 640
+    assert any("image #2 cannot be opened" in r.message for r in notification_manager.records)
+
+
 def test_damage_is_told_in_the_window(single_level_slide: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.tif"
     data = single_level_slide.read_bytes()
