@@ -15,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.errors import TissueError
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, read_annotations
 from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
+from napari_xmag.qupath.geometry import joined
 from napari_xmag.qupath.regions import elsewhere, elsewhere_hint
 
 _log = logging.getLogger(__name__)
@@ -82,9 +83,7 @@ def read_labelled_regions(
         LabelledRegion(
             name,
             class_color(name),
-            shapely.transform(
-                shapely.union_all(parts), lambda at: np.add(at, [origin_x, origin_y])
-            ),
+            shapely.transform(joined(parts), lambda at: np.add(at, [origin_x, origin_y])),
         )
         for name, parts in shapes.items()
     )
@@ -172,7 +171,7 @@ def label_boxes(
     for index, region in enumerate(regions):
         parts = shapely.get_parts(region.shape)
         is_point = shapely.get_type_id(parts) == shapely.GeometryType.POINT
-        area, dots = shapely.union_all(parts[~is_point]), shapely.union_all(parts[is_point])
+        area, dots = joined(parts[~is_point]), joined(parts[is_point])
         shapely.prepare(area)
         meant = shapely.covers(area, centers) | shapely.intersects(dots, boxes)
         labels[meant] = index

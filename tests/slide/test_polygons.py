@@ -1,5 +1,7 @@
 """Pixels in polygons: those whose centres lie inside, however many corners there are."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -7,7 +9,13 @@ from skimage.draw import polygon
 
 from napari_xmag.errors import TissueError
 from napari_xmag.slide import polygons
-from napari_xmag.slide.polygons import pixels_in_polygon
+from napari_xmag.slide.polygons import fill_polygon
+
+
+def pixels_in_polygon(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+    pixels = np.zeros((height, width), bool)
+    fill_polygon(pixels, corners)
+    return pixels
 
 
 def _reference(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
@@ -39,6 +47,23 @@ def test_a_million_corners_cost_no_more_memory_than_the_picture() -> None:
     turn = np.linspace(0, 2 * np.pi, 1_000_000, endpoint=False)
     corners = np.stack([500 + 400 * np.cos(turn), 500 + 400 * np.sin(turn)], axis=1)
     assert pixels_in_polygon(corners, 1000, 1000).sum() == pytest.approx(np.pi * 400**2, rel=1e-3)
+
+
+def test_what_was_filled_before_stays() -> None:
+    pixels = np.ones((5, 5), bool)
+    fill_polygon(pixels, np.array([(0, 0), (9, 0), (9, 9), (0, 9), (1, 1)], np.float64))
+    assert pixels.all()
+
+
+def test_a_small_polygon_costs_no_more_than_its_surroundings() -> None:
+    pixels = np.zeros((2000, 2000), bool)
+    corners = np.array([(1002, 1001), (1006, 1001), (1006, 1004)], np.float64)
+    tracemalloc.start()
+    fill_polygon(pixels, corners)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert pixels.any()
+    assert peak < pixels.size / 10
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import TissueError
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.overview import read_overview
-from napari_xmag.slide.polygons import pixels_in_polygon
+from napari_xmag.slide.polygons import fill_polygon
 from napari_xmag.slide.tissue.areas import resized
 from napari_xmag.slide.tissue.finder import find_tissue
 from napari_xmag.slide.tissue.mask import TissueChoice, TissueMask
@@ -73,7 +73,7 @@ def tissue_in_polygons(
         corners = np.asarray(corners, dtype=np.float64)
         if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
             raise _no_region(f"a shape with {len(corners)} corners")
-        inside |= pixels_in_polygon(corners / (within.scale_x, within.scale_y), *inside.shape)
+        fill_polygon(inside, corners / (within.scale_x, within.scale_y))
     if not inside.any():
         raise _no_region(_why_none(slide, polygons, within))
     lost = None if within.unreadable is None else within.unreadable & inside
