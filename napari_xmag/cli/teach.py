@@ -324,6 +324,8 @@ class _Lessons:
                 self.slides.setdefault(taught.prepared.id, (file_name, taught))
                 line.clear()
                 print(f"{name}: {_counted(taught)}")
+                if taught.unused:
+                    print(f"{name}: without an example: {taught.unused}", file=sys.stderr)
             finally:
                 line.clear()
 

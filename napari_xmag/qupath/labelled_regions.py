@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from napari_xmag.errors import TissueError
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, read_annotations
 from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
 from napari_xmag.qupath.geometry import joined
-from napari_xmag.qupath.regions import elsewhere, elsewhere_hint
+from napari_xmag.qupath.regions import elsewhere, elsewhere_hint, is_elsewhere
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +108,8 @@ def _sorted(
     shapes: dict[str, list[BaseGeometry]] = {}
     left_out = Counter(file.refused)
     for item in _classed(file):
-        if plane is not None and (words := elsewhere(item, plane)):
+        away = "" if plane is None else elsewhere(item, plane)
+        if words := away or ("without an area" if item.shape.is_empty else ""):
             left_out[words] += 1
         else:
             shapes.setdefault(class_words(item.classes), []).append(item.shape)
@@ -120,12 +122,13 @@ def _counted(left_out: Mapping[str, int]) -> str:
 
 def _no_class(path: Path, left_out: Mapping[str, int], plane: int | None) -> TissueError:
     left = _counted(left_out)
+    away = plane is not None and any(is_elsewhere(words) for words in left_out)
     return TissueError(
         expected=f"annotations with a class in {path}",
         found=f"none that counts ({left})" if left else "none",
         hint=elsewhere_hint(plane)
-        if left and plane is not None
-        else "In QuPath, give each annotation a class (Annotations > Set selected).",
+        if away and plane is not None
+        else "In QuPath, draw areas or points and give each a class (Annotations > Set selected).",
     )
 
 
@@ -178,3 +181,39 @@ def label_boxes(
         claims += meant
     labels[claims > 1] = NO_LABEL
     return labels
+
+
+def unused_words(
+    shapes: Sequence[BaseGeometry], corners: NDArray[np.float64], taught: NDArray[np.bool_]
+) -> list[str]:
+    """Say how many areas and points are no examples, and why.
+
+    Parameters
+    ----------
+    shapes
+        Of regions, in level-0 pixels.
+    corners
+        Float (N, 4), boxes as for `label_boxes`.
+    taught
+        bool (N,), which of them have a class.
+    """
+    parts: NDArray[np.object_] = np.array([*chain(*map(shapely.get_parts, shapes))], object)
+    boxes = shapely.STRtree(np.asarray(shapely.box(*corners.T)))
+    centers = shapely.STRtree(np.asarray(shapely.points((corners[:, :2] + corners[:, 2:]) / 2)))
+    met, box = boxes.query(parts, predicate="intersects")
+    inside, center = centers.query(parts, predicate="covers")
+    points = shapely.get_type_id(parts[met]) == shapely.GeometryType.POINT
+    touched = _among(met, parts)
+    meant = _among(np.append(inside, met[points]), parts)
+    useful = np.append(inside[taught[center]], met[points & taught[box]])
+    counts = {
+        "on glass or outside the slide": ~touched,
+        "smaller than a patch": touched & ~meant,
+        "only where classes overlap": meant & ~_among(useful, parts),
+    }
+    total = f"of {len(parts)} areas and points"
+    return [f"{found.sum()} {total} {words}" for words, found in counts.items() if found.any()]
+
+
+def _among(numbers: NDArray[np.int64], parts: NDArray[np.object_]) -> NDArray[np.bool_]:
+    return np.isin(np.arange(len(parts)), numbers)

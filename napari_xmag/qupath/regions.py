@@ -178,6 +178,11 @@ def elsewhere(item: Annotation, plane: int) -> str:
     return f"{_OTHER_TIME}{item.t}" if item.t else ""
 
 
+def is_elsewhere(words: str) -> bool:
+    """Return whether words are such as `elsewhere` returns."""
+    return words.startswith((_OTHER_PLANE, _OTHER_TIME))
+
+
 def _asked_for(item: Annotation, classes: Sequence[str]) -> bool:
     names = {_as_shown(name) for name in classes}
     return ANY_CLASS in names or any(name in names for name in _ancestry(item.classes))
@@ -218,7 +223,7 @@ def _require_known(
 
 def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
     left = ", ".join(f"{count} {name}" for name, count in found.left_out.items())
-    away = any(name.startswith((_OTHER_PLANE, _OTHER_TIME)) for name in found.left_out)
+    away = any(map(is_elsewhere, found.left_out))
     starred = not classes and any(name.endswith("*") for name in found.left_out)
     if away and not starred:
         return TissueError(
@@ -261,7 +266,7 @@ def region_flags(regions: Regions, result: SlideResult, origin: Origin) -> list[
             were = "region {} was" if count == 1 else "regions {} were"
             words = f"{count} {were.format(reason)} ignored."
             flags.append(Flag(FlagCode.REGIONS, words))
-    away = [words for words in regions.left_out if words.startswith((_OTHER_PLANE, _OTHER_TIME))]
+    away = [words for words in regions.left_out if is_elsewhere(words)]
     if away:
         here = f"focal plane z = {regions.plane} and the first time point"
         words = f"Regions {', '.join(away)} were ignored: only {here} are analyzed."

@@ -13,7 +13,13 @@ from napari_xmag.files import write_json
 from napari_xmag.geometry import Box
 from napari_xmag.qupath.class_polygons import class_polygons, polygon_features
 from napari_xmag.qupath.features import annotation, feature_id
-from napari_xmag.qupath.labelled_regions import NO_LABEL, label_boxes, read_labelled_regions
+from napari_xmag.qupath.labelled_regions import (
+    NO_LABEL,
+    LabelledRegion,
+    label_boxes,
+    read_labelled_regions,
+    unused_words,
+)
 from napari_xmag.qupath.planes import on_plane
 from napari_xmag.teach.classifier import Taught
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
@@ -36,7 +42,9 @@ class PolygonSettings:
     smooth: bool = False
 
 
-def read_examples(path: Path, slide: PreparedSlide, frame: Box, plane: int = 0) -> Lesson:
+def read_examples(
+    path: Path, slide: PreparedSlide, frame: Box, plane: int = 0
+) -> tuple[Lesson, str]:
     """Take the annotations of a file as examples: each patch whose middle lies in one.
 
     Parameters
@@ -47,13 +55,18 @@ def read_examples(path: Path, slide: PreparedSlide, frame: Box, plane: int = 0) 
         The focal plane on which QuPath shows it, from 0; annotations on others are left out, which
         a warning says.
 
+    Returns
+    -------
+    The lesson, and which of the annotations on this plane give no example, in words.
+
     Raises
     ------
     TissueError
         When the file cannot be read, annotates no class, or none of it lies on the slide's tissue.
     """
     regions = read_labelled_regions(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
-    labels = label_boxes(regions, slide.features.corners())
+    corners = slide.features.corners()
+    labels = label_boxes(regions, corners)
     if (labels == NO_LABEL).all():
         raise TissueError(
             expected=f"annotations of {path.name} on the tissue of {slide.name}",
@@ -66,7 +79,15 @@ def read_examples(path: Path, slide: PreparedSlide, frame: Box, plane: int = 0) 
         Example(slide.id, x, y, classes[label].name)
         for (x, y), label in zip(slide.centers[chosen].tolist(), labels[chosen], strict=True)
     )
-    return Lesson(classes, examples)
+    return Lesson(classes, examples), _unused(regions, corners, labels)
+
+
+def _unused(
+    regions: Sequence[LabelledRegion], corners: NDArray[np.float64], labels: NDArray[np.int64]
+) -> str:
+    taught = labels != NO_LABEL
+    words = {region.class_name: unused_words([region.shape], corners, taught) for region in regions}
+    return ", ".join(f"{name} ({'; '.join(some)})" for name, some in words.items() if some)
 
 
 def example_features(

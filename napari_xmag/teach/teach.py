@@ -15,6 +15,7 @@ from napari_xmag.features.store import FeatureStore
 from napari_xmag.files import composed
 from napari_xmag.geometry import Box
 from napari_xmag.nets.stored import StoredModel
+from napari_xmag.progress.heartbeat import finish
 from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
@@ -45,6 +46,8 @@ class TaughtSlide:
     known
         How many more its annotations name that were examples of the same class before, of another
         image of the slide.
+    unused
+        Which of its annotations give no example, and why, in words; empty where all do.
     frame
         The level-0 box from whose corner annotations count.
     plane
@@ -56,6 +59,7 @@ class TaughtSlide:
     frame: Box
     plane: int = 0
     known: int = 0
+    unused: str = ""
 
 
 def teach(
@@ -108,8 +112,9 @@ def teach(
         with open_slide(path) as slide:
             steps = teach_slide(session, slide, model, store or FeatureStore.of_user(), file)
             with closing(steps):
-                for _ in steps:
-                    pass
+                taught_slide = finish(steps)
+            if taught_slide.unused:
+                _log.warning("%s: without an example: %s", file.name, taught_slide.unused)
     taught = fit(session.request())
     return save_taught_model(taught, model, Path(folder), replace=replace)
 
@@ -159,12 +164,12 @@ def teach_slide(
         aside = yield from encode_slide(slide, model, store, settings, mask, aside=True)
     prepared, frame = prepare_slide(features, mask, aside), slide_frame(slide, origin)
     z = shown_plane(slide) if plane is None else plane
-    lesson: Lesson = read_examples(annotations, prepared, frame, z)
+    lesson, unused = read_examples(annotations, prepared, frame, z)
     new = _new_examples(lesson, session, prepared, annotations)
     session.open_slide(prepared)
     session.add_examples(replace(lesson, examples=new))
     known = len(lesson.examples) - len(new)
-    return TaughtSlide(prepared, len(new), frame, z, known)
+    return TaughtSlide(prepared, len(new), frame, z, known, unused)
 
 
 def _new_examples(

@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
-from shapely.geometry.base import BaseGeometry
 
 from napari_xmag.cohort.labels import class_key
 from napari_xmag.cohort.problems import Problem
@@ -18,12 +15,11 @@ from napari_xmag.qupath.labelled_regions import (
     LabelledRegion,
     label_boxes,
     read_labelled_regions,
+    unused_words,
 )
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.train.config import RegionsConfig
-
-_POINT = shapely.GeometryType.POINT
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +135,7 @@ class RegionClasses:
         corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
         labels = self._labels(known, corners)
         words = [f"{_listed(strange)}: no label of the table"] if strange else []
-        words += _unused([region.shape for region in known], corners)
+        words += unused_words([region.shape for region in known], corners, labels >= 0)
         words += [] if (labels >= 0).any() else ["no patch has a class"]
         return PatchLabels(labels, "; ".join(words))
 
@@ -179,21 +175,6 @@ def _moved(row: CohortRow, origin: Origin) -> tuple[LabelledRegion, ...]:
     with open_slide(row.slide, mpp=row.mpp) as slide:
         frame, plane = slide_frame(slide, origin), shown_plane(slide)
     return read_labelled_regions(row.regions, origin_x=frame.x, origin_y=frame.y, plane=plane)
-
-
-def _unused(shapes: Sequence[BaseGeometry], corners: NDArray[np.float64]) -> list[str]:
-    """Say how many parts of regions reach no patch, or no patch's centre."""
-    parts: NDArray[np.object_] = np.array([*chain(*map(shapely.get_parts, shapes))], object)
-    boxes = shapely.STRtree(np.asarray(shapely.box(*corners.T)))
-    middles = (corners[:, :2] + corners[:, 2:]) / 2
-    centers = shapely.STRtree(np.asarray(shapely.points(middles)))
-    touched = np.isin(np.arange(len(parts)), boxes.query(parts, predicate="intersects")[0])
-    used = np.isin(np.arange(len(parts)), centers.query(parts, predicate="covers")[0])
-    used |= touched & (shapely.get_type_id(parts) == _POINT)
-    glass, small = int((~touched).sum()), int((touched & ~used).sum())
-    total = f"of {len(parts)} areas and points"
-    words = [f"{glass} {total} on glass or outside the slide"] if glass else []
-    return words + ([f"{small} {total} smaller than a patch"] if small else [])
 
 
 def _listed(names: set[str]) -> str:

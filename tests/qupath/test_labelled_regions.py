@@ -10,7 +10,9 @@ from napari_xmag.qupath.labelled_regions import (
     NO_LABEL,
     annotates_classes,
     label_boxes,
+    left_out_words,
     read_labelled_regions,
+    unused_words,
 )
 from tests.qupath.shapes import annotation, collection, polygon, square, write
 
@@ -41,6 +43,37 @@ def test_areas_and_points(path: Path) -> None:
     # by the centre in an area, or a point within; both classes at once teach nothing
     assert label_boxes([tumor, stroma], places).tolist() == [0, -1, 1, 0, -1, -1, -1]
     assert NO_LABEL == -1
+
+
+def test_what_teaches_nothing_is_counted_with_the_reason(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.geojson",
+        collection(
+            annotation(polygon(square(0, 0, 100)), "Tumor"),
+            annotation(polygon(square(20, 20, 20)), "Necrosis"),
+            annotation(polygon(square(101, 1, 2)), "Tumor"),
+            annotation({"type": "MultiPoint", "coordinates": [[110, 10], [900, 9]]}, "Stroma"),
+        ),
+    )
+    regions = read_labelled_regions(path)
+    grid = boxes(*((x, y) for x in range(0, 200, 10) for y in range(0, 200, 10)))
+    taught = label_boxes(regions, grid) != NO_LABEL
+    words = {each.class_name: unused_words([each.shape], grid, taught) for each in regions}
+    assert words == {
+        "Tumor": ["1 of 2 areas and points smaller than a patch"],
+        "Necrosis": ["1 of 1 areas and points only where classes overlap"],
+        "Stroma": ["1 of 2 areas and points on glass or outside the slide"],
+    }
+
+
+def test_lines_are_left_out_and_told(tmp_path: Path) -> None:
+    line = annotation({"type": "LineString", "coordinates": [[0, 0], [9, 9]]}, "Nerve")
+    tumor = annotation(polygon(square(0, 0, 10)), "Tumor")
+    path = write(tmp_path / "a.geojson", collection(line, tumor))
+    assert [each.class_name for each in read_labelled_regions(path)] == ["Tumor"]
+    assert left_out_words(path) == "1 without an area"
+    with pytest.raises(TissueError, match=r"1 without an area.*areas or points"):
+        read_labelled_regions(write(tmp_path / "b.geojson", line))
 
 
 def test_the_origin(path: Path) -> None:

@@ -305,8 +305,10 @@ def read_annotations(
     frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
 
     def read() -> ImportedLesson:
-        lesson = read_examples(path, prepared, frame, plane)
-        return ImportedLesson(lesson, left_out_words(path, plane))
+        lesson, unused = read_examples(path, prepared, frame, plane)
+        return ImportedLesson(
+            lesson, "; ".join(filter(None, (left_out_words(path, plane), unused)))
+        )
 
     yield (yield from awaited(read, "Reading"))
 
