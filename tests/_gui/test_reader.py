@@ -231,7 +231,11 @@ def test_each_picture_of_a_file_is_a_layer_and_the_first_is_visible(tmp_path: Pa
 
 
 def test_an_image_that_cannot_be_opened_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    path = write_sections(tmp_path / "case.ome.tif")
+    path = tmp_path / "case.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for width in (640, 700):
+            section = draw_section(width, 500, seed=width)
+            writer.write(section, photometric="rgb", tile=(256, 256), metadata=None)
     with tifffile.TiffFile(path) as file:
         end = file.pages[1].dataoffsets[0]
     path.write_bytes(path.read_bytes()[:end])
