@@ -54,7 +54,7 @@ class Cohort:
     problems
         What must be mended before anything can be learned from them.
     left_out
-        What takes no part, and why: unusable images of a project.
+        What takes no part, and why: unusable images of a project, further images of a file.
     """
 
     rows: tuple[CohortRow, ...]
@@ -150,13 +150,15 @@ def _judged(
     rows: list[CohortRow], unread: list[Problem], *, open_slides: bool, classes: Sequence[str]
 ) -> Cohort:
     problems = [*unread, *table_problems(rows)]
+    left_out: list[Problem] = []
     problems += [problem for row in rows for problem in row_problems(row, classes)]
     if open_slides:
         checked = list(check_slides(rows))
         problems += [problem for slide in checked for problem in slide.problems]
+        left_out = [words for slide in checked for words in slide.left_out]
         problems += copied_slides((slide.row, slide.fingerprint) for slide in checked)
     each_once = dict.fromkeys(sorted(problems, key=lambda problem: problem.row))
-    return Cohort(tuple(rows), tuple(each_once))
+    return Cohort(tuple(rows), tuple(each_once), tuple(left_out))
 
 
 def _row(line: int, cells: Mapping[str, str], parent: Path) -> tuple[CohortRow, list[Problem]]:

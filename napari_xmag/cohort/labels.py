@@ -1,6 +1,7 @@
 """Labels that are no classes: training tells one class of several for each slide, nothing else."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -40,8 +41,12 @@ def require_classes(rows: Sequence[CohortRow]) -> None:
 
 
 def class_key(name: str) -> str:
-    """Return what names of one class have in common: other letters and separators do not count."""
-    return " ".join(label_of(name).casefold().replace("_", " ").replace("-", " ").split())
+    """Return what names of one class have in common: other letters and separators do not count.
+
+    Neither does the width of letters and digits, as East Asian keyboards write them.
+    """
+    plain = unicodedata.normalize("NFKC", label_of(name)).casefold()
+    return " ".join(plain.replace("_", " ").replace("-", " ").split())
 
 
 def _is_number(label: str) -> bool:

@@ -37,16 +37,17 @@ def open_cohort(
         rows = tuple(replace(row, mpp=override_mpp) for row in cohort.rows)
         cohort = replace(cohort, rows=rows)
     meter.total = len(cohort.rows)
-    found = yield from run_steps(_found(cohort, override_mpp is not None), meter)
+    found, left_out = yield from run_steps(_found(cohort, override_mpp is not None), meter)
     problems = sorted((*cohort.problems, *found), key=lambda problem: problem.row)
-    return replace(cohort, problems=tuple(problems))
+    return replace(cohort, problems=tuple(problems), left_out=(*cohort.left_out, *left_out))
 
 
-def _found(cohort: Cohort, override_mpp: bool) -> Steps[list[Problem]]:
+def _found(cohort: Cohort, override_mpp: bool) -> Steps[tuple[list[Problem], list[Problem]]]:
     checked = []
     with closing(check_slides(cohort.rows, override_mpp=override_mpp)) as slides:
         for slide in slides:
             checked.append(slide)
             yield 1
     copies = copied_slides((slide.row, slide.fingerprint) for slide in checked)
-    return [problem for slide in checked for problem in slide.problems] + copies
+    problems = [problem for slide in checked for problem in slide.problems] + copies
+    return problems, [words for slide in checked for words in slide.left_out]

@@ -1,6 +1,7 @@
 """Everything that is wrong with labelled slides, row by row, and what to do about it."""
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -130,11 +131,14 @@ class CheckedSlide:
     ----------
     fingerprint
         Of its contents, the same for each copy; empty where it cannot be read.
+    left_out
+        What of its file takes no part.
     """
 
     row: CohortRow
     problems: tuple[Problem, ...]
     fingerprint: str
+    left_out: tuple[Problem, ...] = ()
 
 
 def check_slides(
@@ -161,11 +165,12 @@ def check_slides(
 def _opened(row: CohortRow, override_mpp: bool) -> CheckedSlide:
     from napari_xmag.slide.fingerprint import slide_fingerprint
 
-    problems = tuple(slide_problems(row, override_mpp=override_mpp))
+    problems, left_out = _looked_at(row, override_mpp)
     try:
-        return CheckedSlide(row, problems, slide_fingerprint(row.slide))
+        fingerprint = slide_fingerprint(row.slide)
     except OSError:  # opening it said why
-        return CheckedSlide(row, problems, "")
+        fingerprint = ""
+    return CheckedSlide(row, tuple(problems), fingerprint, tuple(left_out))
 
 
 def copied_slides(checked: Iterable[tuple[CohortRow, str]]) -> list[Problem]:
@@ -189,16 +194,29 @@ def slide_problems(row: CohortRow, *, override_mpp: bool = False) -> list[Proble
     override_mpp
         Whether the pixel size of the row counts, whatever the slide states.
     """
+    return _looked_at(row, override_mpp)[0]
+
+
+def _looked_at(row: CohortRow, override_mpp: bool) -> tuple[list[Problem], list[Problem]]:
+    """Open a slide; return what is wrong with it, and what of its file takes no part."""
     from napari_xmag.slide.open import open_slide
 
     if not row.slide.exists():
-        return [Problem.of(row, f"{row.slide.name} does not exist", "Correct the path")]
+        return [Problem.of(row, f"{row.slide.name} does not exist", "Correct the path")], []
     try:
         slide = open_slide(row.slide)
     except XmagError as error:
-        return [Problem.of(row, f"{row.slide.name} cannot be opened", error.hint)]
+        return [Problem.of(row, f"{row.slide.name} cannot be opened", error.hint)], []
     with closing(slide):
-        return [] if override_mpp else _mpp_problems(row, slide)
+        return [] if override_mpp else _mpp_problems(row, slide), _further_images(row, slide)
+
+
+def _further_images(row: CohortRow, slide: "Slide") -> list[Problem]:
+    """Say that training reads one picture of a file; images of QuPath are told elsewhere."""
+    if len(slide.images) < 2 or row.name:
+        return []
+    words = f"{row.slide.name} contains {len(slide.images)} images, of which the first is used"
+    return [Problem.of(row, words, "To use the others, save them as files of their own")]
 
 
 def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
@@ -230,7 +248,7 @@ def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
 
 
 def _patients(rows: Sequence[CohortRow]) -> list[Problem]:
-    """Ask for patients where some are named, and find one whose leading zeros were lost."""
+    """Ask for patients where some are named, and find one who is written in two ways."""
     named = [row for row in rows if row.named_patient]
     problems = [
         replace(no_patient(row.row), name=row.name)
@@ -239,12 +257,17 @@ def _patients(rows: Sequence[CohortRow]) -> list[Problem]:
     ]
     first: dict[str, CohortRow] = {}
     for row in named:
-        if row.patient.isdecimal():
-            before = first.setdefault(row.patient.lstrip("0"), row)
-            if before.patient != row.patient:
-                words = f"patient {row.patient!r} looks like {before.patient!r} in {before.place}"
-                problems.append(Problem.of(row, words, "Write both alike"))
+        before = first.setdefault(_patient_key(row.patient), row)
+        if before.patient != row.patient:
+            words = f"patient {row.patient!r} looks like {before.patient!r} in {before.place}"
+            problems.append(Problem.of(row, words, "Write both alike"))
     return problems
+
+
+def _patient_key(name: str) -> str:
+    """Return what forms of one patient's name have in common: P-07, p_7 and P 7 are one."""
+    words = re.findall(r"[^\W\d_]+|\d+|[^\w\s-]", class_key(name))
+    return " ".join(word.lstrip("0") or "0" if word.isdecimal() else word for word in words)
 
 
 def _variants(rows: Sequence[CohortRow]) -> list[Problem]:

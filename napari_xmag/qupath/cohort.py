@@ -66,7 +66,7 @@ def read_project_cohort(
     if not rows:
         raise _none_usable(project, left_out)
     cohort = check(rows, open_slides=open_slides)
-    return replace(cohort, left_out=tuple(left_out))
+    return replace(cohort, left_out=(*left_out, *cohort.left_out))
 
 
 def _row(number: int, entry: ProjectEntry, label_key: str, patient_key: str) -> CohortRow:

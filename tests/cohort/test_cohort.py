@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import tifffile
 from openpyxl import Workbook
 
 from napari_xmag.cohort.cohort import (
@@ -468,3 +469,32 @@ def test_slides_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
     cohort = read_cohort(write(tmp_path, "slide,label\na/case.tiff,x\nb/case.tiff,y\n"))
     cohort.require_good()
     assert len({row.patient for row in cohort.rows}) == 2
+
+
+@pytest.mark.parametrize("other", ["p-07", "P_7", "P 007", "P7", "Ｐ－７"])
+def test_a_patient_who_is_written_in_two_ways_is_listed(other: str) -> None:
+    rows = [CohortRow(2, Path("1.svs"), "x", "P-7"), CohortRow(3, Path("2.svs"), "y", other)]
+    found = check(rows, open_slides=False).problems
+    assert [(p.row, p.words) for p in found] == [
+        (3, f"patient {other!r} looks like 'P-7' in row 2")
+    ]
+
+
+@pytest.mark.parametrize("other", ["P-70", "PA-7", "P-7a", "P-7-1", "7", "P.7", "1-17"])
+def test_patients_of_similar_names_are_patients(other: str) -> None:
+    names = ("1-1-7" if other == "1-17" else "P-7", other)
+    rows = [CohortRow(i, Path(f"{i}.svs"), "xy"[i], name) for i, name in enumerate(names)]
+    assert not check(rows, open_slides=False).problems
+
+
+def test_further_images_of_a_file_are_told(tmp_path: Path, pyramid_slide: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "two.ome.tif", ome=True) as writer:
+        for seed in (1, 2):
+            section = draw_section(300, 300, seed=seed)
+            size = {f"PhysicalSize{axis}": 0.5 for axis in "XY"}
+            writer.write(section, photometric="rgb", tile=(128, 128), metadata=size)
+    table = write(tmp_path, f"slide,label\ntwo.ome.tif,x\n{pyramid_slide},y\n")
+    words = "two.ome.tif contains 2 images, of which the first is used"
+    for cohort in (read_cohort(table), finish(open_cohort(table))):
+        cohort.require_good()
+        assert [(told.row, told.words) for told in cohort.left_out] == [(2, words)]

@@ -161,6 +161,9 @@ class CohortKeeper:
             self._state.draw_problem = event.draw_problem
         elif isinstance(event, tasks.SlidesChecked):
             self._seen.update(event.found)
+            seen = (self._seen.get(tasks.key_of(row)) for row in self._state.rows)
+            if left_out := [words for slide in seen if slide for words in slide.left_out]:
+                self._state.note = _left_out(left_out)
             self._regions.update(event.regions)
         self._show()
 
