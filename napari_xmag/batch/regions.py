@@ -82,13 +82,14 @@ class RegionsChoice:
         ConfigError
             When a class that was asked for does not occur.
         """
+        from napari_xmag.qupath.annotation_files import picture_mark
         from napari_xmag.qupath.regions import read_regions
 
         if self.path is None:
             return None
         if not self.path.is_dir():
             return read_regions(self.path, self.classes, plane=plane)
-        mark = "" if image in (None, 1, "1") else f"#{image}"
+        mark = picture_mark(image)
         path = self.files.find(target.annotated, self.path, mark)
         if path is None:
             raise _none_of(target, self.path, mark)

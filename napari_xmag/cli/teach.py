@@ -3,9 +3,10 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
         _write_areas(taught, lessons.names, args.areas)
     if args.outlines is not None:
         shape = PolygonSettings(args.min_area, args.smooth)
-        _write_outlines(taught, list(lessons.slides.values()), args.outlines, shape)
+        _write_outlines(taught, lessons.slides, args.outlines, shape)
     if files.failed:
         print(f"Failed: {', '.join(files.failed)}", file=sys.stderr)
     return 1 if files.failed else 0
@@ -174,7 +175,7 @@ class _Files:
     are listed. What is named itself must be.
     """
 
-    found: "list[tuple[Target, Path]]" = field(default_factory=list)
+    found: "list[tuple[Target, int | str | None, Path]]" = field(default_factory=list)
     lacking: "list[Target]" = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     given: frozenset[Path] = frozenset()
@@ -192,11 +193,10 @@ class _Files:
         annotations = AnnotationFiles.of(target.annotated for target in targets)
         for target in targets:
             with files.allowed_to_fail(target):
-                file = _classed_file(annotations, target, folder)
-                if file is None:
+                pictures = _classed_files(annotations, target, folder)
+                files.found += [(target, image, file) for image, file in pictures]
+                if not pictures:
                     files.lacking.append(target)
-                else:
-                    files.found.append((target, file))
         files.require_annotations()
         return files
 
@@ -245,11 +245,18 @@ def _unusable(target: "Target") -> str:
     return ""
 
 
-def _classed_file(files: "AnnotationFiles", target: "Target", folder: Path) -> Path | None:
+def _classed_files(
+    files: "AnnotationFiles", target: "Target", folder: Path
+) -> "list[tuple[int | str | None, Path]]":
+    """Return the pictures of a file that are annotated, and by which file each."""
+    from napari_xmag.qupath.annotation_files import picture_mark
     from napari_xmag.qupath.labelled_regions import annotates_classes
 
-    file = files.find(target.annotated, folder)
-    return file if file is not None and annotates_classes(file) else None
+    found = (
+        (image, files.find(target.annotated, folder, picture_mark(image)))
+        for image in target.images(None)
+    )
+    return [(image, file) for image, file in found if file and annotates_classes(file)]
 
 
 class _Lessons:
@@ -262,7 +269,7 @@ class _Lessons:
     names
         What each slide is called; of several images of one, all their names.
     slides
-        Each slide, after what its files are called.
+        Each slide and image of QuPath, after what its files are called.
     """
 
     def __init__(self, args: argparse.Namespace, encoder: "StoredModel", files: _Files) -> None:
@@ -274,7 +281,7 @@ class _Lessons:
         self.session = TeachSession()
         self.session.clear_classes()
         self.names: dict[SlideId, str] = {}
-        self.slides: dict[SlideId, tuple[str, TaughtSlide]] = {}
+        self.slides: dict[str, TaughtSlide] = {}
 
     def learn(self) -> None:
         """Take in all slides.
@@ -284,9 +291,9 @@ class _Lessons:
         TeachError
             When none of them can be read.
         """
-        for target, annotations in self._files.found:
+        for target, image, annotations in self._files.found:
             with self._files.allowed_to_fail(target):
-                self._add(target, annotations)
+                self._add(target, image, annotations)
         if not self.names:
             raise TeachError(
                 expected="a slide whose annotations can teach",
@@ -294,15 +301,16 @@ class _Lessons:
                 hint="Each is named above with the reason.",
             )
 
-    def _add(self, target: "Target", annotations: Path) -> None:
+    def _add(self, target: "Target", image: int | str | None, annotations: Path) -> None:
         from napari_xmag.cli.progress_line import ProgressLine
-        from napari_xmag.export.result_folders import result_name
         from napari_xmag.geometry import Mpp
+        from napari_xmag.qupath.annotation_files import picture_mark
         from napari_xmag.slide.given_mpp import fill_mpp
         from napari_xmag.teach.teach import teach_slide
 
-        args, name, line = self._args, target.annotated.words, ProgressLine()
-        with target.open(None) as slide:
+        args, line = self._args, ProgressLine()
+        name = f"{target.annotated.words} {picture_mark(image)}".strip()
+        with target.open(image) as slide:
             if args.mpp is not None and (words := fill_mpp(slide, Mpp(args.mpp, args.mpp))):
                 print(words, file=sys.stderr)
             origin = target.origin(slide, args.qupath_origin)
@@ -320,14 +328,25 @@ class _Lessons:
                 taught: TaughtSlide = end.value
                 before = self.names.get(taught.prepared.id)
                 self.names[taught.prepared.id] = f"{before}, {name}" if before else name
-                file_name = result_name(slide.path, slide.image.index)
-                self.slides.setdefault(taught.prepared.id, (file_name, taught))
+                self.slides[self._free_stem(target, taught)] = taught
                 line.clear()
                 print(f"{name}: {_counted(taught)}")
                 if taught.unused:
                     print(f"{name}: without an example: {taught.unused}", file=sys.stderr)
             finally:
                 line.clear()
+
+    def _free_stem(self, target: "Target", taught: "TaughtSlide") -> str:
+        """Return what the files of a slide are called, so that QuPath's images find theirs."""
+        from napari_xmag.export.result_folders import result_name
+
+        slide, key = taught.prepared.id, target.key
+        stem = target.annotated.short_stem if key else result_name(target.path, slide.image)
+        more = [f" [ID {key}]"] if key else []
+        # slides of several folders may share a name: their content tells them apart
+        ends = chain(["", *more, f"-{slide.fingerprint[:8]}"], map("-{}".format, count(2)))
+        used = {taken.casefold() for taken in self.slides}
+        return next(stem + end for end in ends if (stem + end).casefold() not in used)
 
 
 def _counted(taught: "TaughtSlide") -> str:
@@ -349,20 +368,12 @@ def _write_areas(taught: "Taught", names: "Mapping[SlideId, str]", path: Path) -
 
 
 def _write_outlines(
-    taught: "Taught",
-    slides: "Sequence[tuple[str, TaughtSlide]]",
-    folder: Path,
-    shape: "PolygonSettings",
+    taught: "Taught", slides: "Mapping[str, TaughtSlide]", folder: Path, shape: "PolygonSettings"
 ) -> None:
     from napari_xmag.filenames import CLASS_OUTLINES
     from napari_xmag.teach.annotations import map_features, write_annotations
 
-    written: set[str] = set()
-    for name, each in slides:
-        slide = each.prepared
-        # slides of several folders may share a name: their content tells them apart
-        stem = name if name not in written else f"{name}-{slide.id.fingerprint[:8]}"
-        written.add(name)
-        features = map_features(taught, slide, each.frame, shape, each.plane)
+    for stem, each in slides.items():
+        features = map_features(taught, each.prepared, each.frame, shape, each.plane)
         write_annotations(features, folder / f"{stem}{CLASS_OUTLINES}")
     print(f"Outlines: {folder}")

@@ -51,6 +51,16 @@ class AnnotatedSlide:
         """Its name as a file may bear it, without a suffix."""
         return _NOT_IN_FILE_NAMES.sub("_", composed(self.words))
 
+    @property
+    def short_stem(self) -> str:
+        """The same without the suffix of a slide."""
+        return next(_without_suffix(self.file_stem), self.file_stem)
+
+
+def picture_mark(image: int | str | None) -> str:
+    """Return what stands behind a slide's name for a further picture of its file: ``#2``."""
+    return "" if image in (None, 1, "1") else f"#{image}"
+
 
 @dataclass(frozen=True)
 class AnnotationFiles:
@@ -75,7 +85,7 @@ class AnnotationFiles:
         Parameters
         ----------
         mark
-            Stands behind the slide's name, for a further picture of its file (``#2``).
+            As of `picture_mark`.
 
         Raises
         ------

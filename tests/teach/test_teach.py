@@ -13,13 +13,16 @@ import pytest
 from napari_xmag.analyze import AnalyzeSettings, analyze_slide
 from napari_xmag.analyze.flags import FlagCode
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.batch.targets import Target
 from napari_xmag.cli import main
+from napari_xmag.cli.teach import _classed_files
 from napari_xmag.errors import ModelError, TeachError, TissueError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import CONFIG, HEAD
 from napari_xmag.geometry import Box
 from napari_xmag.nets.patch_classifier import NOT_TAUGHT
 from napari_xmag.nets.stored import StoredModel
+from napari_xmag.qupath.annotation_files import AnnotationFiles
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import find_tissue
 from napari_xmag.teach.annotations import (
@@ -38,7 +41,7 @@ from napari_xmag.zoo import list_models, load_model, open_model, save_model, use
 from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
 from tests.nets.students import tiny_model
-from tests.qupath.projects import entry, server, unusable_images, write_project
+from tests.qupath.projects import entry, server, unusable_images, write_project, write_sections
 from tests.qupath.rings import outline_rings
 from tests.qupath.shapes import annotation, polygon, square, write
 from tests.slides import draw_section, write_leica
@@ -376,6 +379,19 @@ def test_unusable_images_of_a_project_are_named_and_the_others_teach(
     assert "none of 8" in capsys.readouterr().err
 
 
+def test_each_picture_of_a_file_has_annotations_of_its_own(tmp_path: Path) -> None:
+    slide = write_sections(tmp_path / "two.ome.tiff", (300, 200), (300, 200), (300, 200))
+    for name in ("two", "two#3"):
+        write(tmp_path / f"{name}.geojson", annotation(polygon(square(0, 0, 3)), "Pink"))
+    write(tmp_path / "two#2.geojson", annotation(polygon(square(0, 0, 3))))
+    target = Target(slide)
+    found = _classed_files(AnnotationFiles.of([target.annotated]), target, tmp_path)
+    assert [(image, file.name) for image, file in found] == [
+        (1, "two.geojson"),
+        (3, "two#3.geojson"),
+    ]
+
+
 def test_a_slide_without_annotations_is_named(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -406,7 +422,11 @@ def test_images_of_one_slide_teach_once_and_may_not_contradict_each_other(
         write(exported / f"{name}.geojson", {"type": "FeatureCollection", "features": features})
     asked = ["--annotations", str(exported), "--name", "of-one-slide"]
     asked += ["--encoder", str(folder / "tiny-encoder"), "--areas", str(tmp_path / "areas.csv")]
+    asked += ["--outlines", str(tmp_path / "outlines")]
     assert main(["teach", str(project), *asked]) == 1
+    written = {path.name: path.read_text() for path in (tmp_path / "outlines").iterdir()}
+    assert sorted(written) == ["L-classes.geojson", "R-classes.geojson"]
+    assert len(set(written.values())) == 1
     said = capsys.readouterr()
     first, new, known = (
         int(number)
