@@ -120,6 +120,8 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Scenarios:
     plan.add("headless", "succeed", shown=False, window=False, project=None)
     plan.add("regions", "succeed", selected=[USERS_OWN[0], USERS_OWN[1], annotation({})])
     plan.add("own class", "succeed", selected=[USERS_OWN[2], EARLIER[1]])
+    plan.add("core", "succeed", selected=[feature(polygon(square(0, 0, 9)), objectType="tmaCore")])
+    plan.add("patch", "succeed", selected=[EARLIER[0]], thread="window")
     plan.add("no file", "no file")
     plan.add("no prediction", "no prediction")
     plan.add("two models", "two models", choose="two")
@@ -246,6 +248,15 @@ def test_an_annotation_of_our_class_that_the_user_drew_is_a_region(
     features = called(scenarios, "own class")["regions"]["features"]
     assert [item["id"] for item in features] == ["3"]
     assert names(played["own class"]) == [*OWN_NAMES, *NEW_NAMES]
+
+
+@pytest.mark.parametrize("name", ["core", "patch"])
+def test_what_is_selected_is_never_taken_for_the_whole_slide(
+    name: str, played: dict[str, Any], scenarios: Scenarios
+) -> None:
+    said = f"{played[name]['thrown']} {played[name]['said']}"
+    assert "no annotation with an area" in said
+    assert not (scenarios.folder / name / "called.json").exists()
 
 
 def test_no_prediction_leaves_none_of_an_earlier_run(played: dict[str, Any]) -> None:

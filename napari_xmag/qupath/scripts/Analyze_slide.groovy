@@ -284,11 +284,12 @@ File outputFolder(project) {
 
 /** Write the selected annotations to a file; return the options that name it. */
 List regionOptions(imageData, File scratch) {
-    def annotations = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() }
-    def selected = annotations.findAll { it.hasROI() && it.getROI().isArea() && !isOurs(it) }
-    if (annotations && !selected)
-        throw new XmagRefusal('What is selected has no area (points, lines) or is of XMAG itself. ' +
-            'Select your own annotations with an area, or nothing for the whole slide.')
+    // the root has no outline
+    def chosen = imageData.getHierarchy().getSelectionModel().getSelectedObjects().findAll { it.isAnnotation() || it.hasROI() }
+    def selected = chosen.findAll { it.isAnnotation() && it.hasROI() && it.getROI().isArea() && !isOurs(it) }
+    if (chosen && !selected)
+        throw new XmagRefusal('What is selected is no annotation with an area (but points, lines, TMA cores or ' +
+            'detections), or is of XMAG itself. Select your own annotations, or nothing for the whole slide.')
     if (!selected) return []
     def file = new File(scratch, 'selected.geojson')
     PathIO.exportObjectsAsGeoJSON(file, selected, PathIO.GeoJsonExportOptions.FEATURE_COLLECTION)
