@@ -12,7 +12,7 @@ from typing import Any
 from shapely.geometry.base import BaseGeometry
 
 from napari_xmag.errors import TissueError
-from napari_xmag.qupath.classes import class_names
+from napari_xmag.qupath.classes import RGB, class_names, stated_color
 from napari_xmag.qupath.geojson_file import read_geojson
 from napari_xmag.qupath.geometry import NOWHERE, PlaceError, read_geometry
 
@@ -56,6 +56,8 @@ class Annotation:
         As the user named it, or empty.
     z, t
         Focal plane and time point; 0 where the file names none.
+    color
+        Of its class, as the file states it; None where it does not.
     """
 
     shape: BaseGeometry
@@ -63,6 +65,7 @@ class Annotation:
     name: str = ""
     z: int = 0
     t: int = 0
+    color: RGB | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,6 +185,7 @@ def _annotation(feature: Mapping[str, Any]) -> list[Annotation]:
         str(properties.get("name") or ""),
         _number(plane.get("z")),
         _number(plane.get("t")),
+        stated_color(properties.get("classification")),
     )
     return [annotation]
 

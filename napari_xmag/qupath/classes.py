@@ -103,6 +103,21 @@ def class_color(name: str) -> RGB:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def stated_color(classification: Any) -> RGB | None:
+    """Return the colour of a class as a GeoJSON file states it; None where it does not.
+
+    QuPath has written three numbers, four where it is translucent, and, up to 0.3, one number.
+    """
+    stated = classification if isinstance(classification, dict) else {}
+    color = stated.get("color", stated.get("colorRGB"))
+    if isinstance(color, int):
+        return color >> 16 & 255, color >> 8 & 255, color & 255
+    parts = color[:3] if isinstance(color, list) else ()
+    if len(parts) == 3 and all(isinstance(part, int) and 0 <= part <= 255 for part in parts):
+        return parts[0], parts[1], parts[2]
+    return None
+
+
 def classification(names: Sequence[str], color: RGB) -> dict[str, Any]:
     """Return a class as QuPath writes it; without a colour QuPath would refuse it."""
     parts = [part for name in names for part in _split(" ".join(name.split()))]

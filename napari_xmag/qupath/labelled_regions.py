@@ -34,7 +34,7 @@ class LabelledRegion:
     class_name
         The class as QuPath shows it.
     color
-        QuPath's colour of it.
+        As the file states it; QuPath's own where it does not.
     shape
         Its areas and points, in level-0 pixels.
     """
@@ -75,18 +75,20 @@ def read_labelled_regions(
     TissueError
         When the file cannot be read or annotates no class.
     """
-    shapes, left_out = _sorted(read_annotations(path), plane)
-    if not shapes:
+    classes, left_out = _sorted(read_annotations(path), plane)
+    if not classes:
         raise _no_class(Path(path), left_out, plane)
     if left_out:
         _log.warning("%s: left out, %s", os.fspath(path), _counted(left_out))
     return tuple(
         LabelledRegion(
             name,
-            class_color(name),
-            shapely.transform(joined(parts), lambda at: np.add(at, [origin_x, origin_y])),
+            next((item.color for item in items if item.color), class_color(name)),
+            shapely.transform(
+                joined([item.shape for item in items]), lambda at: np.add(at, [origin_x, origin_y])
+            ),
         )
-        for name, parts in shapes.items()
+        for name, items in classes.items()
     )
 
 
@@ -103,17 +105,17 @@ def left_out_words(path: str | os.PathLike[str], plane: int = 0) -> str:
 
 def _sorted(
     file: AnnotationFile, plane: int | None
-) -> tuple[dict[str, list[BaseGeometry]], Counter[str]]:
-    """Return the shapes of each class, and how many were left out for which reason."""
-    shapes: dict[str, list[BaseGeometry]] = {}
+) -> tuple[dict[str, list[Annotation]], Counter[str]]:
+    """Return the annotations of each class, and how many were left out for which reason."""
+    classes: dict[str, list[Annotation]] = {}
     left_out = Counter(file.refused)
     for item in _classed(file):
         away = "" if plane is None else elsewhere(item, plane)
         if words := away or ("without an area" if item.shape.is_empty else ""):
             left_out[words] += 1
         else:
-            shapes.setdefault(class_words(item.classes), []).append(item.shape)
-    return shapes, left_out
+            classes.setdefault(class_words(item.classes), []).append(item)
+    return classes, left_out
 
 
 def _counted(left_out: Mapping[str, int]) -> str:

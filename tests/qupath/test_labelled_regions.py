@@ -38,11 +38,27 @@ def path(tmp_path: Path) -> Path:
 def test_areas_and_points(path: Path) -> None:
     tumor, stroma = read_labelled_regions(path)
     assert (tumor.class_name, stroma.class_name) == ("Tumor", "Stroma")
-    assert tumor.color == (200, 0, 0)
     places = boxes((10, 10), (90, 10), (150, 10), (500, 500), (300, 300), (700, 10), (94, 10))
     # by the centre in an area, or a point within; both classes at once teach nothing
     assert label_boxes([tumor, stroma], places).tolist() == [0, -1, 1, 0, -1, -1, -1]
     assert NO_LABEL == -1
+
+
+@pytest.mark.parametrize(
+    ("stated", "color"),
+    [
+        ({"name": "Tumor", "color": [10, 20, 30]}, (10, 20, 30)),
+        ({"name": "Tumor", "color": [10, 20, 30, 128]}, (10, 20, 30)),
+        ({"name": "Tumor", "colorRGB": -0x1000000 + 0x0A141E}, (10, 20, 30)),
+        ({"name": "Tumor", "color": [10, "x", 300]}, (200, 0, 0)),
+        ("Tumor", (200, 0, 0)),
+    ],
+)
+def test_the_colour_is_that_of_the_file(stated: object, color: object, tmp_path: Path) -> None:
+    plain = annotation(polygon(square(0, 0, 9)), "", classification="Tumor")
+    content = collection(plain, annotation(polygon(square(20, 0, 9)), "", classification=stated))
+    (tumor,) = read_labelled_regions(write(tmp_path / "a.geojson", content))
+    assert tumor.color == color
 
 
 def test_what_teaches_nothing_is_counted_with_the_reason(tmp_path: Path) -> None:
