@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compare heads over cells with heads over tiles in finding what is smaller than a tile.
 
-usage: fine_map.py OUT --glas GLAS --osteosarcoma FIELDS [--ways tiles frozen end-to-end]
-       [--test 20] [--patch 100 250] [--islands 8 12] [--malignant 3 5] [--stain 0.05]
-       [--same-cases]
+usage: fine_map.py OUT --glas GLAS --osteosarcoma FIELDS --oral FIELDS
+       [--ways tiles frozen end-to-end] [--test 20] [--patch 100 250] [--islands 8 12]
+       [--malignant 3 5] [--stain 0.05] [--same-cases]
 
 OUT holds what compare_training.py made: models that learned on slides whose malignant islands are
 larger than a tile. They are judged here, without learning anew, on slides whose malignant places
@@ -21,7 +21,7 @@ import json
 from pathlib import Path
 
 from compare_training import WAYS, write_table
-from compose_slides import Recipe, add_options, compose_all, recipe_of
+from compose_slides import MPP, Recipe, add_options, compose_all, recipe_of
 from localise import model_figures, rows_of
 
 from napari_xmag.zoo import load_model
@@ -35,8 +35,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--glas", type=Path)
-    parser.add_argument("--osteosarcoma", type=Path)
+    for source in MPP:
+        parser.add_argument(f"--{source}", type=Path, help="its folder of fields")
     parser.add_argument("--ways", nargs="+", default=WAYS[2:], choices=WAYS[1:])
     parser.add_argument("--test", type=int, default=20)
     add_options(parser, RECIPE)

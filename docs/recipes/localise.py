@@ -6,8 +6,9 @@ usage: localise.py MODEL COMPOSED [--split test]
 COMPOSED is a folder made by compose_slides.py. Prints slide figures, and how well attention and
 the evidence for "malignant" find the malignant islands: the area under the ROC curve over the
 cells of each malignant slide, mean over slides. ``patch_auc`` is that over the cells of all slides
-together, by what each says for itself, without attention: what a loss on regions teaches. A model
-over whole tiles is asked for the same patches. A square counts as malignant when malignant
+together whose centres lie in islands, by what each says for itself, without attention: what a loss
+on regions teaches, and the figure of a training for patches in regions. A model over whole tiles
+is asked for the same patches. A square counts as malignant when malignant
 islands, or malignant patches on them, cover at least half of what islands cover of it; those with
 less, but some, are left out.
 """
@@ -98,9 +99,13 @@ def measured(
     for row, item in zip(rows, features, strict=True):
         output = head.cpu()(torch.from_numpy(item.features))
         logits.append(output.logits / temperature)
-        owners, is_malignant = clear_squares(item.boxes, parts, truth[row["slide"]])
-        own = output.patch_evidence[:, 1] - output.patch_evidence[:, 0]
-        patches.append((is_malignant, own.numpy()[owners]))
+        islands = truth[row["slide"]]
+        owners, squares = split(item.boxes, parts, islands)
+        own = (output.patch_evidence[:, 1] - output.patch_evidence[:, 0]).numpy()
+        for owner, square in zip(owners, squares, strict=True):
+            if label := label_at_center(square, islands):
+                patches.append((label == "malignant", own[owner]))
+        owners, is_malignant = clear_squares(owners, squares, islands)
         if len(set(is_malignant)) < 2:
             continue  # a benign slide, or all of its islands are malignant
         for name, values in (
@@ -111,15 +116,26 @@ def measured(
     labels = [CLASSES.index(row["label"]) for row in rows]
     figures = slide_metrics(labels, torch.stack(logits).double().softmax(1).numpy())
     figures |= {f"localisation_auc_{name}": float(np.mean(v)) for name, v in found.items()}
-    figures["patch_auc"] = roc_auc_score(*map(np.concatenate, zip(*patches, strict=True)))
+    figures["patch_auc"] = roc_auc_score(*zip(*patches, strict=True))
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
+def label_at_center(square: Box, islands: list[dict]) -> str | None:
+    """Return whose the centre of a square is, as training labels patches; None beside islands."""
+    for island in islands:
+        for piece in (island.get("patch"), island):
+            if piece and all(
+                0 <= getattr(square, axis) + getattr(square, side) / 2 - piece[axis] < piece[side]
+                for axis, side in (("x", "width"), ("y", "height"))
+            ):
+                return piece["label"]
+    return None
+
+
 def clear_squares(
-    boxes: np.ndarray, parts: int, islands: list[dict]
+    owners: np.ndarray, squares: Sequence[Box], islands: list[dict]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the patch of each square that is clearly of one class, and whether of malignant."""
-    owners, squares = split(boxes, parts, islands)
+    """Leave out squares of two classes; return the others' patches, and which are malignant."""
     shares = np.array([malignant_share(square, islands) for square in squares])
     clear = (shares == 0) | (shares >= 0.5)
     return owners[clear], shares[clear] > 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from compose_slides import Recipe, compose_all, oral_fields, write_regions
-from localise import malignant_share, measured, split
+from localise import label_at_center, malignant_share, measured, split
 from PIL import Image
 
 from napari_xmag.cohort.cohort import read_cohort
@@ -137,16 +137,20 @@ def test_patches_of_all_slides_are_compared_without_attention(tmp_path: Path) ->
     benign = {"x": 100, "y": 0, "width": 300, "height": 100, "label": "benign"}
     (tmp_path / "truth.json").write_text(json.dumps({"a": [malignant, benign], "b": [benign]}))
     rows = [{"slide": "a", "label": "malignant"}, {"slide": "b", "label": "benign"}]
-    boxes = np.array([[x, 0, 100, 100.0] for x in (0, 100, 200, 300)])
-    known = [np.array([[1], [0], [0], [0]], np.float32), np.ones((3, 1), np.float32)]
-    none = np.zeros((4, 0), bool)
+    boxes = np.array([[x, 0, 100, 100.0] for x in (0, 100, 200, 300, 360)])
+    known = [np.array([[1], [0], [0], [0], [0]], np.float32), np.ones((3, 1), np.float32)]
+    none = np.zeros((5, 0), bool)
     features = [
         SlideFeatures(known[0], boxes, boxes, none),
-        SlideFeatures(known[1], boxes[1:], boxes[1:], none[1:]),
+        SlideFeatures(known[1], boxes[1:4], boxes[1:4], none[1:4]),
     ]
     figures = measured(knowing_head(), features, tmp_path, rows)
     assert figures["localisation_auc_evidence"] == 1
-    assert figures["patch_auc"] == 0.75  # above three patches, level with three
+    # Above three patches, level with three; the last one has its centre beside the island.
+    assert figures["patch_auc"] == 0.75
+    assert label_at_center(Box(360, 0, 100, 100), [benign]) is None
+    assert label_at_center(Box(300, 0, 100, 100), [benign | {"patch": malignant}]) == "benign"
+    assert label_at_center(Box(0, 0, 100, 100), [benign | {"patch": malignant}]) == "malignant"
 
 
 def test_regions_are_the_islands(fields: Path, tmp_path: Path) -> None:
