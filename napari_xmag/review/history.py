@@ -9,6 +9,8 @@ from napari_xmag.geometry import Box
 from napari_xmag.review.store import ReviewStore, reviewer
 from napari_xmag.review.verdicts import PlaceReview, Verdict, by_patch
 
+_WORDS = ("verdict", "comment")
+
 
 class ReviewHistory:
     """What a person says of the places of a slide, in the order in which it was said.
@@ -91,27 +93,41 @@ class ReviewHistory:
         """
         if not self._undo:
             return None
-        before, _ = self._undo[-1]
+        before, after = self._undo[-1]
         # what is taken back is news, and newer than any file that still has it
-        self._set(replace(before, date=_now()) if before.says_nothing else before)
+        earlier = replace(before, date=_now()) if before.says_nothing else before
+        now = self._exchange(after, earlier)
         self._redo.append(self._undo.pop())
-        return before
+        return now
 
     def redo(self) -> PlaceReview | None:
         """Make the change again that was undone last; see `undo`."""
         if not self._redo:
             return None
-        _, after = self._redo[-1]
-        self._set(after)
+        before, after = self._redo[-1]
+        now = self._exchange(before, after)
         self._undo.append(self._redo.pop())
-        return after
+        return now
 
     def _at(self, place: Box, class_name: str) -> PlaceReview:
+        """Return what is said of a place by now, in other windows too."""
+        self._said |= self._store.last_said()
         empty = PlaceReview(place, class_name)
         return self._said.get(empty.key, empty)
 
+    def _exchange(self, old: PlaceReview, new: PlaceReview) -> PlaceReview:
+        """Say the new in place of the old; what another window said since stays."""
+        now = self._at(old.place, old.class_name)
+        if not _says_same(now, old):
+            fields = [field for field in _WORDS if getattr(now, field) == getattr(old, field)]
+            changes = {field: getattr(new, field) for field in fields}
+            new = replace(now, **changes, reviewer=self._who(), date=_now())
+        if not _says_same(now, new):
+            self._set(new)
+        return new
+
     def _say(self, before: PlaceReview, after: PlaceReview) -> None:
-        if (before.verdict, before.comment) == (after.verdict, after.comment):
+        if _says_same(before, after):
             return
         after = replace(after, reviewer=self._who(), date=_now())
         self._set(after)
@@ -121,6 +137,10 @@ class ReviewHistory:
     def _set(self, review: PlaceReview) -> None:
         self._store.record(review)
         self._said[review.key] = review
+
+
+def _says_same(one: PlaceReview, other: PlaceReview) -> bool:
+    return all(getattr(one, field) == getattr(other, field) for field in _WORDS)
 
 
 def _now() -> str:

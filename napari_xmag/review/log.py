@@ -4,7 +4,8 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -51,25 +52,31 @@ class RecordLog:
         line = f"\n{json.dumps(record, ensure_ascii=False, allow_nan=False)}\n".encode()
         with self._alone():
             with self._path.open("ab", buffering=0) as stream:
-                stream.write(line)
+                _write_whole(stream, line)
             if self._path.stat().st_size > _MOST_BYTES:
                 self._rewrite()
 
     def records(self) -> list[Record]:
         """Return all whole records, oldest first."""
         try:
-            content = self._path.read_bytes()
+            return self._read()
         except FileNotFoundError:
             return []
         except OSError as error:
             _log.warning("Reviews in %s cannot be read: %s", self._path, error)
             return []
-        return list(_whole(content, self._path))
+
+    def _read(self) -> list[Record]:
+        return list(_whole(self._path.read_bytes(), self._path))
 
     def _rewrite(self) -> None:
-        lines = (json.dumps(record, ensure_ascii=False) for record in self._latest(self.records()))
-        with whole_file(self._path) as part:
-            part.write_text("".join(f"\n{line}\n" for line in lines), encoding="utf-8")
+        """Leave out what counts no longer; where that cannot be done, the log stays as it is."""
+        try:
+            lines = [json.dumps(each, ensure_ascii=False) for each in self._latest(self._read())]
+            with whole_file(self._path) as part:
+                part.write_text("".join(f"\n{line}\n" for line in lines), encoding="utf-8")
+        except (OSError, ExportError) as error:
+            _log.warning("%s could not be shortened: %s", self._path, error)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -84,6 +91,19 @@ class RecordLog:
             raise
         except OSError as error:
             raise _refusal(self._path, error.strerror or str(error), error) from error
+
+
+def _write_whole(stream: FileIO, line: bytes) -> None:
+    """Write a line at the end of a file; of one that does not fit, as on a full disk, nothing."""
+    end = os.fstat(stream.fileno()).st_size
+    try:
+        rest = memoryview(line)
+        while rest:  # the system may take a part, and say only at the next one why not all
+            rest = rest[stream.write(rest) :]
+    except OSError:
+        with suppress(OSError):
+            stream.truncate(end)
+        raise
 
 
 def _whole(content: bytes, path: Path) -> Iterator[Record]:

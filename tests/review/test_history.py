@@ -104,3 +104,29 @@ def test_what_cannot_be_saved_is_not_shown_as_said(
     with pytest.raises(ExportError):
         history.mark(PLACE(4), Verdict.RIGHT)
     assert (history.reviews, history.can_undo) == ((), False)
+
+
+def test_two_windows_take_in_what_the_other_says_of_a_place(store: ReviewStore) -> None:
+    one, other = ReviewHistory(store, lambda: "A"), ReviewHistory(store, lambda: "B")
+    one.mark(PLACE(4), Verdict.RIGHT)
+    other.comment(PLACE(4), "mitosis")
+    one.mark(PLACE(4), Verdict.WRONG)
+    said = ReviewHistory(store).of(RESULT)[4]
+    assert (said.verdict, said.comment) == (Verdict.WRONG, "mitosis")
+    for undo, words in (
+        (other.undo, (Verdict.WRONG, "")),
+        (one.undo, (Verdict.RIGHT, "")),
+        (other.redo, (Verdict.RIGHT, "mitosis")),
+        (one.redo, (Verdict.WRONG, "mitosis")),
+    ):
+        undo()
+        now = ReviewHistory(store).of(RESULT)[4]
+        assert (now.verdict, now.comment) == words
+
+
+def test_what_another_window_said_since_is_not_undone(store: ReviewStore) -> None:
+    one, other = ReviewHistory(store, lambda: "A"), ReviewHistory(store, lambda: "B")
+    one.mark(PLACE(4), Verdict.RIGHT)
+    other.mark(PLACE(4), Verdict.WRONG)
+    one.undo()
+    assert verdicts(ReviewHistory(store)) == verdicts(one) == {4: Verdict.WRONG}
