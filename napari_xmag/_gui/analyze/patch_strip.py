@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_xmag._gui.analyze.state import PatchCard, SlideSession
+from napari_xmag._gui.analyze.state import PatchCard, SlideSession, Spot
 from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard
 from napari_xmag.review.verdicts import PlaceReview, Verdict
@@ -109,11 +109,12 @@ class PatchStrip(QWidget):
     clicked = Signal(int)
     marked = Signal(int, object)
     stepped = Signal(int)
-    commented = Signal(str)
+    commented = Signal(object, str)
 
     def __init__(self) -> None:
         super().__init__()
         self.patches: list[PatchButton] = []
+        self._spot: Spot | None = None
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(3)
@@ -145,7 +146,7 @@ class PatchStrip(QWidget):
         self.comment.setPlaceholderText("Comment on this patch (C)")
         self.comment.setToolTip("Describe what you see here. Press Enter to save.")
         self.comment.setAccessibleName("Comment")
-        self.comment.editingFinished.connect(self._comment)
+        self.comment.editingFinished.connect(self.save_comment)
         row = QHBoxLayout(self._line)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
@@ -162,13 +163,15 @@ class PatchStrip(QWidget):
         row.addWidget(self.comment, 1)
         return self._line
 
-    def _comment(self) -> None:
-        if self.comment.isModified():
+    def save_comment(self) -> None:
+        """Hand on what was typed, wherever the typing stopped, for the patch that it is about."""
+        if self.comment.isModified() and self._spot is not None:
             self.comment.setModified(False)
-            self.commented.emit(self.comment.text())
+            self.commented.emit(self._spot, self.comment.text())
 
     def show_session(self, session: SlideSession | None) -> None:
         """Show the patches of a slide as they are marked."""
+        self.save_comment()
         for patch in self.patches:
             self._row.removeWidget(patch)
             discard(patch)
@@ -187,6 +190,10 @@ class PatchStrip(QWidget):
     def show_place(self, session: SlideSession | None) -> None:
         """Mark the place that is looked at, and show what was said of all."""
         place = session.place if session is not None else None
+        spot = session.spot(place) if session is not None else None
+        if spot != self._spot:
+            self.save_comment()
+        self._spot = spot
         said: Mapping[int, PlaceReview] = session.said if session is not None else {}
         for number, patch in enumerate(self.patches):
             patch.show_said(said.get(patch.card.patch))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from napari.components import ViewerModel
 
 from napari_xmag._gui.analyze.map_layer import mark_patch
-from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.analyze.state import SlideSession, Spot, WindowState
 from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag._gui.shared.placing import look_at
 from napari_xmag.errors import XmagError
@@ -58,12 +58,15 @@ class Places:
     def mark(self, place: int, verdict: Verdict | None) -> bool:
         """Say that the model was right or wrong to look there; None takes it back."""
         session = self._state.current
-        if session is None or not session.cards or not 0 <= place < len(session.cards):
+        spot = session.spot(place) if session is not None else None
+        if spot is None:
             return False
-        box, shown = self._box(session, place), session.cards_for or ""
         view = str(self._state.view)
         return self._say(
-            session, lambda history: history.mark(box, verdict, class_name=shown, view=view)
+            spot.session,
+            lambda history: history.mark(
+                spot.place, verdict, class_name=spot.class_name, view=view
+            ),
         )
 
     def toggle(self, verdict: Verdict) -> bool:
@@ -75,15 +78,14 @@ class Places:
         same = said is not None and said.verdict is verdict
         return self.mark(session.place, None if same else verdict)
 
-    def comment(self, words: str) -> bool:
-        """Write a comment on the place that is looked at; an empty one removes it."""
-        session = self._state.current
-        if session is None or session.place is None:
-            return False
-        box, shown = self._box(session, session.place), session.cards_for or ""
+    def comment(self, spot: Spot, words: str) -> bool:
+        """Write a comment; an empty one removes it."""
         view = str(self._state.view)
         return self._say(
-            session, lambda history: history.comment(box, words, class_name=shown, view=view)
+            spot.session,
+            lambda history: history.comment(
+                spot.place, words, class_name=spot.class_name, view=view
+            ),
         )
 
     def undo(self) -> bool:

@@ -13,7 +13,7 @@ from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.geometry import Mpp
+from napari_xmag.geometry import Box, Mpp
 from napari_xmag.review.evidence import Foremost
 from napari_xmag.review.history import ReviewHistory
 from napari_xmag.review.store import ReviewStore, SavedResult
@@ -92,6 +92,25 @@ class Compared:
     scores: PatchScores
     own_words: str
     words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """What a person says something of.
+
+    Attributes
+    ----------
+    session
+        The slide.
+    place
+        Where, in level-0 pixels.
+    class_name
+        As evidence for which class; empty for attention.
+    """
+
+    session: "SlideSession"
+    place: Box
+    class_name: str
 
 
 @evented(connect_child_events=False)
@@ -188,6 +207,19 @@ class SlideSession:
     def mpp(self) -> Mpp | None:
         """Pixel size of the slide; None until it is open and its pixel size is known."""
         return self.slide.mpp if self.slide is not None else None
+
+    def spot(self, place: int | None) -> Spot | None:
+        """Return what is spoken of at a place of the strip, from 0; None where there is none.
+
+        Where something was said of it, perhaps on another grid, that is gone on with.
+        """
+        if self.result is None or place is None or not 0 <= place < len(self.cards or ()):
+            return None
+        assert self.cards is not None
+        patch = self.cards[place].patch
+        said = self.said.get(patch)
+        box = self.result.patches.box(patch) if said is None else said.place
+        return Spot(self, box, self.cards_for or "")
 
 
 @evented(connect_child_events=False)

@@ -28,7 +28,7 @@ from napari_xmag._gui.analyze.requests import Requests
 from napari_xmag._gui.analyze.result_chooser import ResultPanel
 from napari_xmag._gui.analyze.run_panel import RunPanel
 from napari_xmag._gui.analyze.slide_metadata_panel import SlideMetadataPanel
-from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.analyze.state import SlideSession, Spot, WindowState
 from napari_xmag._gui.analyze.tissue_panel import TissuePanel
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
 from napari_xmag._gui.shared.dock import Docked, NapariDocks
@@ -337,8 +337,8 @@ class AnalyzeWidget(Docked):
         self.strip.comment.setFocus()
         return True
 
-    def _end_comment(self, words: str) -> None:
-        self.controller.places.comment(words)
+    def _end_comment(self, spot: Spot, words: str) -> None:
+        self.controller.places.comment(spot, words)
         window = self.main_window()
         if window is not None and window.focusWidget() is self.strip.comment:
             window.setFocus()  # napari hands keys that reach its window to the canvas
@@ -378,6 +378,7 @@ class AnalyzeWidget(Docked):
 
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
+        self.strip.save_comment()
         self.viewer.mouse_move_callbacks.remove(self._hover)
         self._docks.put_away(self.main_window(), False)
         self._canvas_keys.disconnect()

@@ -17,6 +17,7 @@ from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag._gui.shared.neighbour import dock_of
 from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.geometry import Box
 from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.tissue import TissueChoice, find_tissue
 from tests._gui.window import Window, colours_of
@@ -78,6 +79,38 @@ def test_a_slide_is_reviewed_by_keys_alone(window: Window, aperio_slide: Path) -
     window.widget.show_keys()
     assert window.widget.keys_dialog.isVisible()
     window.widget.keys_dialog.reject()
+
+
+def test_words_belong_to_the_place_where_they_were_begun(
+    window: Window, pyramid_slide: Path
+) -> None:
+    session = window.open(pyramid_slide)
+    window.analyze()
+    boxes = [session.result.patches.box(card.patch) for card in session.cards]
+    # On the grid of another model: shown, and what is said next is said of the same.
+    near = Box(boxes[0].x + 20, boxes[0].y + 10, 0.9 * boxes[0].width, 0.9 * boxes[0].height)
+    session.history.mark(near, Verdict.RIGHT, view="rank")
+    window.widget.controller.places.refresh(session)
+    comment, strip = window.widget.strip.comment, window.widget.strip
+    window.type("N", "2")
+    assert [(said.place, said.verdict) for said in session.store.reviews()] == [
+        (near, Verdict.WRONG)
+    ]
+    window.type("2")
+    assert session.store.reviews() == ()
+    assert not strip.patches[0].wrong.isChecked()
+
+    QTest.keyClicks(comment, "of the first")
+    window.widget.controller.places.step(1)  # nobody pressed Enter
+    assert comment.text() == ""
+    QTest.keyClicks(comment, "of the second")
+    window.analyze()  # a new result comes while one types
+    said = {each.place: each.comment for each in session.store.reviews()}
+    assert said == {boxes[0]: "of the first", boxes[1]: "of the second"}
+    window.type("N")
+    QTest.keyClicks(comment, "?")
+    window.viewer.window.remove_dock_widget(window.widget)
+    assert "of the first?" in {said.comment for said in session.store.reviews()}
 
 
 def test_escape_cancels_from_the_canvas(window: Window, sample: Path) -> None:
