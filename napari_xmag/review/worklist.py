@@ -1,8 +1,8 @@
 """A list of slides to go through: what became of each, in which order to look, saved as a file."""
 
-import json
+import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,27 @@ from typing import Any
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
-from napari_xmag.errors import ResultError, shortened
-from napari_xmag.files import parse_json, relative_path, whole_file
+from napari_xmag.errors import ResultError
+from napari_xmag.files import json_text, relative_path
+from napari_xmag.review.worklist_file import (
+    Stamp,
+    alone,
+    merged,
+    read_rows,
+    stamp_of,
+    write_lines,
+)
 from napari_xmag.review.worklist_row import (
     KEPT,
     RowKey,
     RowStatus,
     WorklistRow,
     brought_up,
-    read_row,
     row_json,
 )
 from napari_xmag.spreadsheets import as_text
 
-FORMAT = "napari-xmag worklist"
-FORMAT_VERSION = 1
+_log = logging.getLogger(__name__)
 
 COLUMNS = (
     *("name", "status", "headline", "suspicion", "flags", "area_mm2", "seconds", "reviewed"),
@@ -51,7 +57,9 @@ class Worklist:
         self._rows: dict[RowKey, WorklistRow] = {}
         self.path = path
         self._lines: dict[WorklistRow, str] = {}
+        self._stamp: Stamp | None = None
         self._take(rows)
+        self._in_file: dict[RowKey, WorklistRow] = {}
 
     # files
 
@@ -65,25 +73,20 @@ class Worklist:
             When the file is no worklist, or an altered or newer one.
         """
         path = Path(path)
-        try:
-            data = parse_json(path.read_text(encoding="utf-8"))
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                raise ValueError("it is not from this program")
-            if data["format_version"] > FORMAT_VERSION:
-                raise ValueError(
-                    f"format version {data['format_version']}, newer than this program"
-                )
-            return cls([read_row(item, path.parent) for item in data["rows"]], path)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ResultError(
-                expected=f"a worklist in {path}",
-                found=shortened(f"{type(error).__name__}: {error}"),
-                hint="Choose a file that napari-xmag saved as a worklist.",
-                causes=(error,),
-            ) from error
+        stamp = stamp_of(path)
+        found = cls(read_rows(path), path)
+        found._stamp, found._in_file = stamp, dict(found._rows)
+        return found
 
     def save(self, path: Path | None = None) -> None:
         """Write the list, whole or not at all; from now on, changes are saved there.
+
+        What other windows and commands wrote to the same file since is taken in.
+
+        Parameters
+        ----------
+        path
+            Another file, which is replaced.
 
         Raises
         ------
@@ -92,19 +95,32 @@ class Worklist:
         """
         if path is not None and path != self.path:
             self.path, self._lines = path, {}
+            self._stamp, self._in_file = stamp_of(path), {}
         if self.path is None:
             return
-        folder = self.path.absolute().parent
-        # A row is written out once for each change of it: a list of a thousand is saved often.
+        with alone(self.path):
+            self._take_others_changes(self.path)
+            write_lines(self.path, self._written(self.path.absolute().parent))
+            self._stamp, self._in_file = stamp_of(self.path), dict(self._rows)
+
+    def _written(self, folder: Path) -> Collection[str]:
+        """Return each row as a line, made once for each change: a long list is saved often."""
         self._lines = {
-            row: self._lines.get(row) or json.dumps(row_json(row, folder), ensure_ascii=False)
+            row: self._lines.get(row) or json_text(row_json(row, folder), compact=True)
             for row in self._rows.values()
         }
-        head = {"format": FORMAT, "format_version": FORMAT_VERSION, "notice": NOTICE}
-        start = json.dumps(head, ensure_ascii=False)[:-1]
-        text = f'{start}, "rows": [\n' + ",\n".join(self._lines.values()) + "\n]}\n"
-        with whole_file(self.path) as part:
-            part.write_text(text, encoding="utf-8")
+        return self._lines.values()
+
+    def _take_others_changes(self, path: Path) -> None:
+        stamp = stamp_of(path)
+        if stamp is None or stamp == self._stamp:
+            return
+        try:
+            theirs = {row.key: row for row in read_rows(path, live=True)}
+        except ResultError as error:
+            _log.warning("%s is replaced. %s", path, error)
+            return
+        self._rows = merged(self._in_file, self._rows, theirs)
 
     def write_summary(self, path: Path | str) -> None:
         """Write the list as a table for people, in its present order: ``.csv`` or ``.xlsx``.

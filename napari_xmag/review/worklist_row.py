@@ -153,8 +153,13 @@ def _portable(slide: Path, folder: Path) -> str:
     return str(slide)
 
 
-def read_row(item: Mapping[str, Any], folder: Path) -> WorklistRow:
+def read_row(item: Mapping[str, Any], folder: Path, *, live: bool = False) -> WorklistRow:
     """Read what `row_json` made.
+
+    Parameters
+    ----------
+    live
+        Take a slide that is being analyzed as such; else it waits again.
 
     Raises
     ------
@@ -165,7 +170,8 @@ def read_row(item: Mapping[str, Any], folder: Path) -> WorklistRow:
     values = {name: value for name, value in item.items() if name in known and name != _SLIDE}
     values |= {name: tuple(values.get(name, ())) for name in ("flags", "marks")}
     status = RowStatus(values.get("status", RowStatus.WAITING))
-    values["status"] = RowStatus.WAITING if status is RowStatus.RUNNING else status
+    ended = status is RowStatus.RUNNING and not live
+    values["status"] = RowStatus.WAITING if ended else status
     slide = Path(os.path.normpath(folder.absolute() / item[_SLIDE]))
     return _checked().validate_python({_SLIDE: slide, **values})
 

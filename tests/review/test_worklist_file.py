@@ -1,0 +1,88 @@
+"""Several windows and commands follow one file, and lose nothing of each other's."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_file import merged
+from napari_xmag.review.worklist_row import RowStatus, WorklistRow
+from tests.processes import ROOT
+
+_TICKS = """
+import sys
+from pathlib import Path
+from napari_xmag.review.worklist import Worklist
+worklist, first = Worklist.load(sys.argv[1]), int(sys.argv[2])
+print("loaded", flush=True)
+sys.stdin.readline()
+for row in worklist.rows[first::2]:
+    worklist.mark_reviewed(row.key)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    rows = [WorklistRow(tmp_path / f"{number:02}.svs") for number in range(30)]
+    Worklist(rows).save(tmp_path / "list.json")
+    return tmp_path / "list.json"
+
+
+def test_two_processes_tick_the_same_list(file: Path) -> None:
+    command = [sys.executable, "-c", _TICKS, str(file)]
+    writers = [
+        subprocess.Popen(
+            [*command, str(first)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for first in (0, 1)
+    ]
+    for process in writers:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loaded\n"
+    for process in writers:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in writers:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert [row.reviewed for row in Worklist.load(file).rows] == [True] * 30
+
+
+def test_a_window_takes_in_what_a_run_elsewhere_finds(file: Path) -> None:
+    run, window = Worklist.load(file), Worklist.load(file)
+    first, second, *_ = (row.key for row in run.rows)
+    run.begin(first)
+    run.fail(first, "It is broken.")
+    run.begin(second)
+    window.mark_reviewed(first)
+    window.add([WorklistRow(file.parent / "new.svs")])
+    run.remove(run.rows[-1].key)
+
+    saved = Worklist.load(file)
+    assert (saved[first].status, saved[first].reviewed) == (RowStatus.FAILED, True)
+    assert window[second].status is RowStatus.RUNNING  # nobody else begins with it
+    assert [row.slide.stem for row in saved.rows][-2:] == ["28", "new"]
+    assert run.rows == saved.rows or run[second].status is RowStatus.RUNNING
+
+
+def test_saving_over_another_list_takes_nothing_of_it(file: Path) -> None:
+    other = Worklist([WorklistRow(file.parent / "other.svs")])
+    other.save(file)
+    assert [row.slide.name for row in Worklist.load(file).rows] == ["other.svs"]
+
+
+def test_an_outcome_is_taken_whole() -> None:
+    base = WorklistRow(Path("a.svs"))
+    ours = replace(base, status=RowStatus.FAILED, reason="broken")
+    theirs = replace(base, status=RowStatus.DONE, headline="benign", answer="benign", reviewed=True)
+    key = base.key
+    (row,) = merged({key: base}, {key: ours}, {key: theirs}).values()
+    assert row == replace(ours, reviewed=True)
