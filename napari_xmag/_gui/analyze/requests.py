@@ -1,14 +1,18 @@
 """What other widgets of the window ask of Analyze slide."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer
 
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.tasks import Analysis
+from napari_xmag._gui.reader import read_slides
+from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.base import BY_HAND
 
 if TYPE_CHECKING:
@@ -55,11 +59,22 @@ class Requests(QObject):
         settings = replace(state.settings, device=state.device)
         return Analysis(state.model, settings, controller.shelf)
 
+    def in_sight(self) -> tuple[Path, int] | None:
+        """Return the file and the picture of the slide in sight; None where there is none."""
+        session = self._controller.state.current
+        return None if session is None else (session.path, session.image)
+
     def show_slide(self, path: Path, image: int) -> None:
-        """Bring a picture of a slide in sight; it is opened where it is not open."""
+        """Bring a picture of a slide in sight; it is opened where it is not open.
+
+        Raises
+        ------
+        SlideOpenError
+            When it cannot be opened; that was told.
+        """
         session = self._session(path, image)
         if session is None:
-            self._controller.viewer.open(str(path), plugin="napari-xmag")
+            self._open(path)
             session = self._session(path, image)
         if session is not None:
             self._controller.choose_slide(session)
@@ -81,7 +96,8 @@ class Requests(QObject):
         controller = self._controller
         session = self._session_of(path)
         if session is None:
-            controller.viewer.open(str(path), plugin="napari-xmag")
+            with suppress(SlideOpenError):  # it was told
+                self._open(path)
             session = self._session_of(path)
         if session is None:
             return
@@ -102,7 +118,11 @@ class Requests(QObject):
     def reload(self, path: Path, image: int) -> None:
         """Show what is saved of a slide, where it is in the viewer, anew."""
         session = self._session(path, image)
-        if session is not None:
+        if session is None:
+            return
+        if session.slide is not None and session.slide.mpp is None:
+            self._controller.slides.open(session)  # its pixel size may be known by now
+        else:
             self._controller.keeper.reload(session)
 
     def forget(self) -> None:
@@ -125,6 +145,11 @@ class Requests(QObject):
         model = controller.entry_of(controller.state.model)
         if session.result is None or model is None or not _made_by(session, model):
             controller.analyze()
+
+    def _open(self, path: Path) -> None:
+        """Add a slide to the viewer, of whatever kind: napari's reader leaves small TIFFs alone."""
+        for data, arguments, kind in read_slides(str(path)):
+            self._controller.viewer.add_layer(Layer.create(data, arguments, kind))
 
     def _session(self, path: Path, image: int) -> SlideSession | None:
         sessions = self._controller.state.sessions

@@ -39,6 +39,9 @@ class AnalyzeDesk(Protocol):
     def analysis(self) -> "Analysis | None":
         """Return how slides are to be analyzed now; None while that is not known, or wrong."""
 
+    def in_sight(self) -> tuple[Path, int] | None:
+        """Return the file and the picture of the slide in sight; None where there is none."""
+
     def show_slide(self, path: Path, image: int) -> None:
         """Bring a picture of a slide in sight; it is opened where it is not open."""
 

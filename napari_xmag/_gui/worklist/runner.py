@@ -23,6 +23,9 @@ class Runner:
         Does the work in threads.
     analysis
         Returns how a slide is to be analyzed now; None where that is not known.
+    on_error
+        Gets the error when the list cannot be saved: the run goes on, and what became of its
+        slides is written as soon as that can be done again.
 
     Attributes
     ----------
@@ -35,8 +38,14 @@ class Runner:
     changed = Signal(tuple)
     went_on = Signal(str)
 
-    def __init__(self, jobs: Jobs, analysis: Callable[[], Analysis | None]) -> None:
-        self._jobs, self._analysis = jobs, analysis
+    def __init__(
+        self,
+        jobs: Jobs,
+        analysis: Callable[[], Analysis | None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._jobs, self._analysis, self._on_error = jobs, analysis, on_error
+        self._saves = True
         self._job: Job | None = None
         self.worklist = Worklist()
         self.running = False
@@ -60,7 +69,7 @@ class Runner:
             self.running = False
             self.went_on.emit("")
             return
-        self.worklist.begin(row.key)
+        self._note(self.worklist.begin, row.key)
         self.changed.emit(row.key)
         work = tasks.analyse_row(row, analysis)
         self._job = self._jobs.start(
@@ -70,19 +79,29 @@ class Runner:
             partial(self._fail, self.worklist, row.key),
         )
 
+    def _note(self, change: Callable[..., None], *what: object) -> None:
+        """Change the list; say once that it cannot be saved, not at each slide of a night."""
+        try:
+            change(*what)
+            self._saves = True
+        except XmagError as error:
+            if self._saves:
+                self._on_error(error)
+            self._saves = False
+
     def _hear(self, row: WorklistRow, event: object) -> None:
         if isinstance(event, tasks.RowAnalysed):
-            self.worklist.finish(row.key, event.result, event.id)
+            self._note(self.worklist.finish, row.key, event.result, event.id)
         elif isinstance(event, TilesDone):
             self.went_on.emit(f"{row.shown_name}: {event.done} of {event.total} tiles")
 
     def _fail(self, worklist: Worklist, key: RowKey, error: Exception) -> None:
         words = error.found if isinstance(error, XmagError) else f"{type(error).__name__}: {error}"
-        worklist.fail(key, words)
+        self._note(worklist.fail, key, words)
 
     def _end(self, worklist: Worklist, key: RowKey) -> None:
         self._job = None
         if key in worklist and worklist[key].status == "running":
-            worklist.stop(key)
+            self._note(worklist.stop, key)
         self.changed.emit(key)
         self._next()

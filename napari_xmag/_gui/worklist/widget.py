@@ -1,6 +1,7 @@
 """Plugins > XMAG > Worklist: many slides, one after another."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.worklist import tasks
 from napari_xmag._gui.worklist.runner import Runner
 from napari_xmag._gui.worklist.table import NameDelegate, WorklistTable
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import SlideOpenError, XmagError
 from napari_xmag.filenames import SUMMARY_TABLE
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.worklist import Worklist
@@ -61,7 +62,7 @@ class WorklistWidget(BesideAnalyze):
         super().__init__(napari_viewer)
         self.worklist = Worklist()
         self.jobs = Jobs(tell_error)
-        self.runner = Runner(self.jobs, self._analysis)
+        self.runner = Runner(self.jobs, self._analysis, tell_error)
         self.runner.changed.connect(self._row_changed)
         self.runner.went_on.connect(self._went_on)
         self.table = WorklistTable(self.worklist)
@@ -178,20 +179,23 @@ class WorklistWidget(BesideAnalyze):
         """Open the next slide of the list, or the previous one."""
         row = self.worklist.neighbour(self.current, by, self.table.rows)
         if row is None:
-            tell("This is the end of the worklist.")
+            left = sum(not row.reviewed for row in self.worklist.rows)
+            words = f" Not marked as reviewed: {left}." if left else ""
+            tell(f"This is the end of the worklist.{words}")
             return True
         self.show_row(row)
         return True
 
     def show_row(self, row: WorklistRow) -> None:
-        """Bring a slide in sight, in place of the one before; what was said of that is saved."""
+        """Bring a slide in sight, in place of the one before; what was said of that is saved.
+
+        Where it cannot be opened, the one before goes all the same: it is another slide.
+        """
         desk = open_analyze(self.viewer, self.main_window())
         before, self.current = self.current, row.key
         chosen = self._safely(lambda: self._choose_own_result(row))
-        try:
+        with suppress(SlideOpenError):  # it was told
             desk.show_slide(*row.picture)
-        except XmagError:
-            return  # the reader has told it
         if chosen and before is not None and before[:2] == row.picture:
             desk.reload(*row.picture)
         if before is not None and before[:2] != row.picture:
@@ -208,11 +212,22 @@ class WorklistWidget(BesideAnalyze):
             ReviewStore(row.fingerprint).show_next(row.result)
 
     def toggle_reviewed(self) -> bool:
-        """Tick the slide that is looked at, or take the tick back."""
-        if self.current is None or self.current not in self.worklist:
-            return False
-        self._review(self.current, not self.worklist[self.current].reviewed)
+        """Tick the slide in sight, or take the tick back."""
+        key = self._in_sight()
+        if key is None:
+            tell("The slide in view is not in the worklist.")
+        else:
+            self._review(key, not self.worklist[key].reviewed)
         return True
+
+    def _in_sight(self) -> RowKey | None:
+        """Return the row of the slide in sight; where none is, that of one that cannot be shown."""
+        desk = find_analyze(self.main_window())
+        shown = desk.in_sight() if desk is not None else None
+        current = self.current if self.current in self.worklist else None
+        if shown is None or (current is not None and current[:2] == shown):
+            return current
+        return next((row.key for row in self.worklist.rows if row.picture == shown), None)
 
     def _review(self, key: RowKey, reviewed: bool) -> None:
         self._safely(lambda: self.worklist.mark_reviewed(key, reviewed))
@@ -232,7 +247,7 @@ class WorklistWidget(BesideAnalyze):
             tell("Choose a model in Analyze slide first.")
         else:
             self.runner.worklist = self.worklist
-            self._safely(self.runner.start)
+            self.runner.start()
         self._show_counts()
 
     def retry(self) -> None:
@@ -280,7 +295,10 @@ class WorklistWidget(BesideAnalyze):
     def _ask_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the worklist", "worklist.json", "*.json")
         if name:
-            self._safely(lambda: self.worklist.save(Path(name)))
+            path = Path(name)  # a list is known by its suffix when it is opened again
+            self._safely(
+                lambda: self.worklist.save(path if path.suffix else path.with_suffix(".json"))
+            )
 
     def _ask_summary(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save a summary", SUMMARY_TABLE, "*.csv *.xlsx")

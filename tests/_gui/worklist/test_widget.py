@@ -10,9 +10,14 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QIcon, QPixmap
 
+from napari_xmag._gui.analyze.tasks import Analysis, ModelShelf
+from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.worklist import tasks
+from napari_xmag._gui.worklist.runner import Runner
 from napari_xmag._gui.worklist.table import REVIEWED
 from napari_xmag._gui.worklist.widget import WorklistWidget
+from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.errors import ExportError
 from napari_xmag.result_keys import with_entry
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import Verdict
@@ -80,6 +85,9 @@ class Desk:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+
+    def in_sight(self) -> tuple[Path, int] | None:
+        return None
 
     def show_slide(self, path: Path, image: int) -> None:
         self.asked.append(("show", path.name))
@@ -171,7 +179,45 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
 
     saved = Worklist.load(tmp_path / "list.json")
     assert {row.slide: row.reviewed for row in saved.rows}[one.path]
+
+    # What cannot be opened, or has gone, takes the place of the slide before: R is not about that.
+    broken.unlink()
+    listed.show_row(failed)
+    window.wait(lambda: window.widget.state.current is None)
+    window.type("R")
+    assert [row.slide for row in listed.worklist.rows if row.reviewed] == [one.path, broken]
+    (selected,) = listed.view.selectionModel().selectedRows()
+    assert listed.table.rows[selected.row()].slide == broken
+    # A slide that is chosen without the list is the one that R is about.
+    window.open(single_level_slide if one.path == pyramid_slide else pyramid_slide)
+    window.type("R")
+    assert all(row.reviewed for row in listed.worklist.rows)
     assert listed.worklist.retry_failed() == 1
+
+
+def test_a_run_goes_on_where_the_list_cannot_be_saved(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def analyse(row: WorklistRow, _: object) -> Iterator[object]:
+        yield tasks.RowAnalysed(make_result(), row.slide.name)
+
+    monkeypatch.setattr(tasks, "analyse_row", analyse)
+    told: list[Exception] = []
+    jobs = Jobs(told.append)
+    runner = Runner(jobs, lambda: Analysis("tiny", AnalyzeSettings(), ModelShelf()), told.append)
+    runner.worklist = Worklist(WorklistRow(tmp_path / f"{number}.svs") for number in range(3))
+    folder = tmp_path / "share"
+    runner.worklist.save(folder / "list.json")
+    folder.rename(tmp_path / "away")
+    folder.write_text("The share is gone.")
+    runner.start()
+    qtbot.waitUntil(lambda: not runner.running and not jobs.running)
+    assert [row.result for row in runner.worklist.rows] == ["0.svs", "1.svs", "2.svs"]
+    assert [type(error) for error in told] == [ExportError]
+    folder.unlink()
+    (tmp_path / "away").rename(folder)
+    runner.worklist.mark_reviewed(runner.worklist.rows[0].key)
+    assert Worklist.load(folder / "list.json").rows == runner.worklist.rows
 
 
 def test_slides_with_names_that_begin_alike_look_different(qtbot: QtBot) -> None:
