@@ -1,6 +1,5 @@
 """What a person says of places on a slide, and the table ``review.csv`` that holds it."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,10 +10,10 @@ import numpy as np
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.errors import GeometryError, ResultError
-from napari_xmag.files import whole_file
+from napari_xmag.cohort.table import read_table
+from napari_xmag.errors import CohortError, GeometryError, ResultError
 from napari_xmag.geometry import Box
-from napari_xmag.spreadsheets import as_text, meant
+from napari_xmag.spreadsheets import write_csv
 
 _PLACE = ("x", "y", "width", "height")
 _COLUMNS = (*_PLACE, "class", "view", "verdict", "comment", "reviewer", "date", "notice")
@@ -122,46 +121,52 @@ def write_review(reviews: Iterable[PlaceReview], path: Path | str) -> None:
     ExportError
         When the file cannot be written.
     """
-    with (
-        whole_file(Path(path)) as part,
-        part.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        table = csv.writer(stream)
-        table.writerow(_COLUMNS)
-        for said in sorted(reviews, key=lambda said: said.key):
-            place = (repr(float(getattr(said.place, name))) for name in _PLACE)
-            words = (said.class_name, said.view, said.verdict or "", said.comment, said.reviewer)
-            table.writerow([*place, *map(as_text, words), said.date, NOTICE])
+    rows = []
+    for said in sorted(reviews, key=lambda said: said.key):
+        place = (repr(float(getattr(said.place, name))) for name in _PLACE)
+        words = (said.class_name, said.view, said.verdict or "", said.comment, said.reviewer)
+        rows.append(dict(zip(_COLUMNS, (*place, *words, said.date, NOTICE), strict=True)))
+    write_csv(Path(path), _COLUMNS, rows)
 
 
 def read_review(path: Path | str) -> tuple[PlaceReview, ...]:
-    """Read what `write_review` wrote.
+    """Read what `write_review` wrote, also where a spreadsheet program saved it anew.
 
     Raises
     ------
     ResultError
         When the file is no such table.
     """
+    number = 1
     try:
-        with Path(path).open(newline="", encoding="utf-8") as stream:
-            return tuple(_review(row) for row in csv.DictReader(stream))
-    except (OSError, KeyError, TypeError, ValueError, csv.Error, GeometryError) as error:
-        raise ResultError(
-            expected=f"verdicts on places of a slide in {path}",
-            found=f"{type(error).__name__}: {error}",
-            hint="Choose the review.csv that was exported with a result.",
-            causes=(error,),
-        ) from error
+        found = []
+        for number, cells in read_table(Path(path), (*_PLACE, "verdict")):  # noqa: B007
+            found.append(_review(cells))
+        return tuple(found)
+    except CohortError as error:
+        raise _no_review(path, error.found, error) from error
+    except (ValueError, GeometryError) as error:
+        raise _no_review(path, f"in row {number}: {error}", error) from error
 
 
 def _review(row: Mapping[str, str]) -> PlaceReview:
-    verdict = row["verdict"]
+    verdict = row["verdict"].lower()
     return PlaceReview(
-        Box(*(float(row[name]) for name in _PLACE)),
-        meant(row.get("class") or ""),
-        meant(row.get("view") or ""),
+        # spreadsheets of many countries write a decimal comma
+        Box(*(float(row.get(name, "").replace(",", ".")) for name in _PLACE)),
+        row.get("class", ""),
+        row.get("view", ""),
         Verdict(verdict) if verdict else None,
-        meant(row.get("comment") or ""),
-        meant(row.get("reviewer") or ""),
-        row.get("date") or "",
+        row.get("comment", ""),
+        row.get("reviewer", ""),
+        row.get("date", ""),
+    )
+
+
+def _no_review(path: Path | str, found: str, error: Exception) -> ResultError:
+    return ResultError(
+        expected=f"verdicts on places of a slide in {path}",
+        found=found,
+        hint="Choose the review.csv that was exported with a result.",
+        causes=(error,),
     )

@@ -45,6 +45,36 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
+def test_a_spreadsheet_shows_it_as_it_is(tmp_path: Path) -> None:
+    write_review(SAID, tmp_path / "review.csv")
+    assert (tmp_path / "review.csv").read_bytes().startswith("\ufeffx,".encode())
+
+
+@pytest.mark.parametrize(
+    ("separator", "encoding", "comma"),
+    [
+        (",", "utf-8-sig", False),
+        (";", "utf-8-sig", True),
+        (";", "cp1252", True),
+        ("\t", "utf-16", False),
+    ],
+)
+def test_what_a_spreadsheet_saved_anew_is_read(
+    tmp_path: Path, separator: str, encoding: str, comma: bool
+) -> None:
+    said = PlaceReview(
+        Box(0.5, 0, 448.25, 448.25), "Übergang", "rank", Verdict.RIGHT, "Größe, ok; fein", "Dr. Ä"
+    )
+    write_review([said], tmp_path / "review.csv")
+    with (tmp_path / "review.csv").open(newline="", encoding="utf-8-sig") as stream:
+        rows = list(csv.reader(stream))
+    if comma:
+        rows[1][:4] = [cell.replace(".", ",") for cell in rows[1][:4]]
+    with (tmp_path / "review.csv").open("w", newline="", encoding=encoding) as stream:
+        csv.writer(stream, delimiter=separator).writerows([*rows, [""] * len(rows[0])])
+    assert read_review(tmp_path / "review.csv") == (said,)
+
+
 @pytest.mark.parametrize(
     "text",
     [

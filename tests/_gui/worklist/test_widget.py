@@ -18,6 +18,7 @@ from napari_xmag._gui.worklist.table import REVIEWED
 from napari_xmag._gui.worklist.widget import WorklistWidget
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import ExportError
+from napari_xmag.geometry import Mpp
 from napari_xmag.result_keys import with_entry
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import Verdict
@@ -140,6 +141,7 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
     pyramid_slide: Path,
     single_level_slide: Path,
     tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken = tmp_path / "broken.svs"
     broken.write_text("no slide")
@@ -193,6 +195,23 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
     window.type("R")
     assert all(row.reviewed for row in listed.worklist.rows)
     assert listed.worklist.retry_failed() == 1
+    caplog.clear()  # the traceback of the error holds the window
+
+
+def test_a_pixel_size_of_a_table_is_known_to_a_slide_that_is_open(
+    window: Window, listed: WorklistWidget, no_mpp_slide: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"slide,mpp\n{no_mpp_slide},0.5\n", encoding="utf-8")
+    listed.add_slides([table])
+    window.wait(lambda: len(listed.worklist) == 1)
+    window.type("W")
+    window.wait(lambda: window.widget.state.current and window.session.slide)
+    assert window.session.mpp is None
+    listed.buttons["Run"].click()
+    window.wait(lambda: window.session.result)
+    assert window.session.mpp == Mpp(0.5, 0.5)
+    assert window.session.layer.scale == pytest.approx((0.5, 0.5))
 
 
 def test_a_run_goes_on_where_the_list_cannot_be_saved(
