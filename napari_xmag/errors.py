@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from napari_xmag.printable import printable
+
 
 class XmagError(Exception):
     """Base of all errors that napari-xmag raises on purpose.
@@ -22,7 +24,8 @@ class XmagError(Exception):
         self.found = found
         self.hint = hint
         self.causes = tuple(causes)
-        super().__init__(f"Expected {expected}, but found {found}. {hint}")
+        words = f"Expected {expected}, but found {found}. {hint}"
+        super().__init__(printable(words, keep="\n\t"))  # names in it may be anybody's
 
     def __reduce__(self) -> tuple[object, ...]:
         """Go from process to process; the causes go as their words."""

@@ -16,6 +16,7 @@ from pathvalidate import sanitize_filename
 
 from napari_xmag.errors import ExportError, XmagError
 from napari_xmag.leftovers import part_of, remove
+from napari_xmag.printable import printable
 from napari_xmag.replacing import bring_along, can_be_replaced, move_in, take_place
 
 _CHUNK = 2**20
@@ -129,10 +130,11 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
 def safe_name(name: str) -> str:
     """Return a name as a file or folder may have it on every system, never a path.
 
-    Characters that Windows forbids become ``_``, its reserved names (CON, NUL, …) get one, dots and
-    blanks at the ends go, and the length is limited.
+    Characters that Windows forbids, or that cannot be seen, become ``_``, its reserved names (CON,
+    NUL, …) get one, dots and blanks at the ends go, and the length is limited.
     """
-    cleaned = sanitize_filename(composed(name), "_", platform="universal", max_len=_LONGEST_NAME)
+    seen = printable(composed(name))
+    cleaned = sanitize_filename(seen, "_", platform="universal", max_len=_LONGEST_NAME)
     return cleaned.strip(". ") or "slide"
 
 
@@ -147,16 +149,19 @@ def relative_path(path: Path, folder: Path) -> str:
         return path.absolute().as_posix()
 
 
+def real_path(path: Path) -> Path:
+    """Return where a path leads; of links that lead round in a circle, one of them.
+
+    `Path.resolve` raises RuntimeError for these.
+    """
+    return Path(os.path.realpath(path))
+
+
 def joined_path(folder: Path, path: str) -> Path:
     """Return the path of what `relative_path` says, without steps up."""
     if ".." not in Path(path).parts:
         return lying_path(folder / path)
     return lying_path(Path(os.path.normpath(folder.resolve() / path)))
-
-
-def printable(text: str) -> str:
-    """Return a text on one line, what cannot be seen or would break it escaped."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def composed(name: str) -> str:

@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from napari_xmag.files import printable
+from napari_xmag.printable import printable
 
 LINE = 120
 """Longest line of wrapped text."""

@@ -5,19 +5,25 @@ import json
 import os
 import re
 import socket
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.cli import main
 from napari_xmag.cohort.cohort import read_cohort, write_cohort
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.table import read_table
 from napari_xmag.errors import CohortError, ConfigError, ResultError
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.markdown import plain, table
+from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_row import RowStatus
 from napari_xmag.train.report.predictions import predict, read_predictions, write_predictions
 from napari_xmag.train.run_folder import finished, read_config
+from tests.slides import draw_section, write_pyramid
 
 
 @pytest.mark.parametrize(
@@ -138,3 +144,38 @@ def test_broken_settings_and_figures_of_a_run_are_refused_in_words(
     else:
         with pytest.raises(ResultError):
             finished(tmp_path)
+
+
+@pytest.mark.usefixtures("graphs_of_children")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems forbid such names")
+def test_slides_of_hostile_names_are_analyzed_and_told(
+    tmp_path: Path, tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    plain = write_pyramid(slides / "plain.tiff", draw_section(600, 500), factors=(1,))
+    names = (b"B\xe4r.tiff", b"two\nlines.tiff", b"\x1b[31mred.tiff", "症例\u3000一.tiff".encode())
+    for number, name in enumerate(names):
+        # a byte behind the picture makes each a slide of its own
+        other = Path(os.fsdecode(os.fsencode(slides) + b"/" + name))
+        other.write_bytes(plain.read_bytes() + bytes([number]))
+    (slides / "loop.svs").symlink_to("loop.svs")
+
+    out = tmp_path / "out"
+    assert main(["analyze", str(slides), "--model", tiny, "--out", str(out), "--workers", "0"]) == 1
+    told = capsys.readouterr()
+    assert "loop.svs: FAILED" in told.err
+    assert "FAILED" not in told.err.replace("loop.svs: FAILED", "")
+    assert "\x1b" not in told.out + told.err
+    assert "5 of 6 slides analyzed" in told.out
+    found = {SlideResult.load(folder).slide["path"] for folder in out.iterdir() if folder.is_dir()}
+    shown = {r"B\udce4r.tiff", r"two\nlines.tiff", r"\x1b[31mred.tiff", "症例\u3000一.tiff"}
+    assert found == {"plain.tiff", *shown}
+    assert {folder.name for folder in out.iterdir() if folder.is_dir()} >= {"症例\u3000一"}
+    for name in ("summary.csv", "failed.csv"):
+        (out / name).read_text(encoding="utf-8-sig")
+    folders = [str(folder) for folder in out.iterdir() if folder.is_dir()]
+    assert main(["report", *folders, "--slide", str(slides)]) == 0
+    listed = str(tmp_path / "list.json")
+    assert main(["worklist", listed, str(slides), "--results", str(out)]) == 0
+    assert [row.status for row in Worklist.load(listed).rows].count(RowStatus.ABSTAINED) == 5

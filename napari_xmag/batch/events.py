@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_xmag.errors import XmagError
+from napari_xmag.printable import printable
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.events import AnalyzeEvent
@@ -45,16 +46,16 @@ class SlideLabel:
     def name(self) -> str:
         """What a person reads: the image of a project; or the file and the number of a picture."""
         if self.shown:
-            return self.shown
-        name = self.path.name or str(self.path)
+            return printable(self.shown)
+        name = printable(self.path.name or str(self.path))
         return name if self.image in (None, 1) else f"{name} #{self.image}"
 
     @property
     def whole_name(self) -> str:
         """The same with where it lies: no other slide is called so."""
         if self.shown:
-            return f"{self.shown} (ID {self.key or 'missing'} of {self.project})"
-        return str(self.path.with_name(self.name))
+            return f"{self.name} (ID {self.key or 'missing'} of {self.project})"
+        return printable(str(self.path.parent / self.name))
 
 
 @dataclass(frozen=True, slots=True)

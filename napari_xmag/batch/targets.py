@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_xmag.batch.events import SlideLabel
 from napari_xmag.errors import ProjectError
-from napari_xmag.files import parse_json
+from napari_xmag.files import parse_json, real_path
 
 if TYPE_CHECKING:
     from napari_xmag.qupath.annotation_files import AnnotatedSlide
@@ -135,9 +135,9 @@ def find_targets(paths: Iterable[Path]) -> "tuple[FoundSlides, list[Target]]":
     for path in paths:
         if path.suffix.lower() == ".qpproj":
             # one project named by two paths is one
-            if path.resolve() not in projects:
+            if real_path(path) not in projects:
                 shown += _of_project(path)
-            projects.add(path.resolve())
+            projects.add(real_path(path))
         elif path.suffix.lower() == ".json":
             shown.append(_of_server(path))
         else:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_xmag.cohort.rows import TEST, TRAIN, VALIDATION, CohortRow
 from napari_xmag.errors import CohortError, ConfigError
+from napari_xmag.files import real_path
 from napari_xmag.stats.folds import Indices, group_codes, grouped_folds, joined
 
 Whole = Literal["patient", "site"]
@@ -145,7 +146,7 @@ def require_no_leak(rows: Sequence[CohortRow]) -> None:
     """
     for what, named in (
         ("patient", [(row.patient, row.split) for row in rows]),
-        ("slide", [(str(row.slide.resolve()), row.split) for row in rows]),
+        ("slide", [(str(real_path(row.slide)), row.split) for row in rows]),
     ):
         splits = Counter(name for name, _ in set(named))
         if leaking := sorted(name for name, places in splits.items() if places > 1):

@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_xmag.cohort.cells import is_missing, patient_of
 from napari_xmag.cohort.table import is_table, read_table
 from napari_xmag.errors import CohortError, ConfigError, GeometryError, MppMissingError
+from napari_xmag.files import real_path
 from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
 from napari_xmag.slide.mpp import typed_mpp
 from napari_xmag.slide.picture import PICTURE_SUFFIXES
@@ -44,7 +45,7 @@ class FieldSource:
     @property
     def key(self) -> str:
         """Name for files made of it: none but letters, digits, _ and -, and no other source's."""
-        return f"{plain(self.path.stem)}-{_hash(str(self.path.resolve()))}"
+        return f"{plain(self.path.stem)}-{_hash(str(real_path(self.path)))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def find_sources(
     found: dict[Path, FieldSource] = {}
     for place in places:
         for source in _at(place, tiles_mpp, case):
-            found.setdefault(source.path.resolve(), source)
+            found.setdefault(real_path(source.path), source)
     sources = list(found.values())
     _require_mpp(sources)
     return sources

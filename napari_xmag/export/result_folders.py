@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_xmag.errors import ExportError
 from napari_xmag.filenames import RESULT
-from napari_xmag.files import parse_json, safe_name
+from napari_xmag.files import parse_json, real_path, safe_name
 from napari_xmag.leftovers import is_abandoned, owner, remove_leftovers
 from napari_xmag.result_keys import entry_of
 
@@ -26,7 +26,7 @@ def result_name(slide: Path, image: int = 1) -> str:
     """
     slide = slide.absolute()
     # ``..`` is called as the folder that it means
-    stem = slide.resolve().name if os.path.isdir(slide) else slide.name.removesuffix(slide.suffix)
+    stem = real_path(slide).name if os.path.isdir(slide) else slide.name.removesuffix(slide.suffix)
     return safe_name(stem if image == 1 else f"{stem}#{image}")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.errors import ModelError
-from napari_xmag.files import printable
 from napari_xmag.nets.decision import EVEN
+from napari_xmag.printable import printable
 
 Granularity = Literal["tiles", "cells"]
 """What the head weighs: whole tiles, or the cells of each tile's token grid."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_xmag.files import real_path
 from napari_xmag.slide.dicom_header import DICOM_SUFFIXES, is_dicom, may_be_dicom
 
 DIRECTORY = "DICOMDIR"
@@ -244,4 +245,4 @@ def slide_files(path: Path) -> list[Path]:
 
 def _homes(path: Path) -> Iterator[Path]:
     yield path.parent
-    yield path.resolve().parent
+    yield real_path(path).parent

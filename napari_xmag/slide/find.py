@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tifffile
 
+from napari_xmag.files import real_path
 from napari_xmag.slide.dicom_header import (
     DICOM_SUFFIXES,
     is_dicom,
@@ -104,7 +105,7 @@ def find_slides(paths: Iterable[Path]) -> FoundSlides:
             continue
         inside = search.below(path) if os.path.isdir(path) else []
         for slide in inside or [path]:
-            first = found.setdefault(slide.resolve(), slide)
+            first = found.setdefault(real_path(slide), slide)
             if first != slide:
                 search.skipped.append(Skipped(slide, _LINKED))
     return FoundSlides(
@@ -126,7 +127,7 @@ class _Search:
 
     def knows(self, folder: Path) -> bool:
         """Return whether a folder was searched already."""
-        return folder.resolve() in self._folders
+        return real_path(folder) in self._folders
 
     def below(self, folder: Path) -> list[Path]:
         """Return the slides in and below a folder, sorted; of a file and its links, the file."""
@@ -136,7 +137,7 @@ class _Search:
         while waiting or links:
             # Links last: what lies here is called by its own name.
             item = waiting.popleft() if waiting else links.popleft()
-            target = item.resolve()
+            target = real_path(item)
             if target in self._folders:
                 self.skipped.append(Skipped(item, _LINKED))
                 continue
@@ -147,7 +148,7 @@ class _Search:
     def _each_once(self, found: list[Path]) -> list[Path]:
         once: dict[Path, Path] = {}
         for path in sorted(found, key=lambda path: (path.is_symlink(), path)):
-            if once.setdefault(path.resolve(), path) != path:
+            if once.setdefault(real_path(path), path) != path:
                 self.skipped.append(Skipped(path, _LINKED))
         return sorted(once.values())
 
@@ -199,7 +200,7 @@ class _Search:
 
     def _note_orphan(self, folder: Path) -> None:
         """Name the data folder of an MRXS slide whose file is not beside it."""
-        index = folder.resolve()
+        index = real_path(folder)
         if not any(index.with_name(index.name + end).exists() for end in (".mrxs", ".MRXS")):
             why = "the data folder of an MRXS slide, whose .mrxs file is not beside it"
             self.skipped.append(Skipped(folder, why))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.files import real_path
 from napari_xmag.slide.dicom_header import is_dicom, may_be_dicom
 from napari_xmag.slide.dicom_images import numbered_series, plane_of
 from napari_xmag.slide.dicom_series import DicomSeries
@@ -91,7 +92,7 @@ def _plane(
 
 def _files(path: Path) -> list[Path]:
     """Return the file and its companions, by their names within the slide."""
-    path = path.resolve()
+    path = real_path(path)
     if path.is_dir():
         return sorted(item for item in path.iterdir() if item.is_file())
     return [path, *_companions(path)]

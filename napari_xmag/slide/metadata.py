@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from napari_xmag.printable import printable
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.sample import is_sample
@@ -10,13 +11,13 @@ from napari_xmag.slide.sample import is_sample
 def slide_metadata(slide: Slide) -> dict[str, Any]:
     """Return the slide's identity and geometry as plain values for JSON.
 
-    The file's name is kept, its folder is not; neither are the label, the vendor's free text and
-    the names of pictures, which may name a patient.
+    The file's name is kept, with what cannot be seen in it escaped. Its folder is not; neither are
+    the label, the vendor's free text and the names of pictures, which may name a patient.
     """
     mpp = slide.mpp
     bounds = slide.bounds
     return {
-        "path": slide.path.name,
+        "path": printable(slide.path.name),
         "vendor": slide.vendor,
         "mpp_x": None if mpp is None else mpp.x,
         "mpp_y": None if mpp is None else mpp.y,

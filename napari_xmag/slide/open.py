@@ -5,8 +5,8 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.files import printable
 from napari_xmag.geometry import Mpp
+from napari_xmag.printable import printable
 from napari_xmag.slide.backends import open_any
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.given_mpp import take_mpp

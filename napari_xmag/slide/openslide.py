@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.files import real_path
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
 from napari_xmag.slide.guard.limits import size_problem
@@ -172,7 +173,7 @@ def _open_beside(path: Path) -> tuple[Path, openslide.OpenSlide]:
     try:
         return path, openslide.OpenSlide(path)
     except _Error:
-        target = path.resolve()
+        target = real_path(path)
         if target == path.absolute():
             raise
         return target, openslide.OpenSlide(target)

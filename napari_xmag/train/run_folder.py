@@ -12,7 +12,7 @@ from napari_xmag.cohort.cohort import write_cohort
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import COHORT, CONFIG, VERSIONS
-from napari_xmag.files import parse_json, relative_path, write_json
+from napari_xmag.files import parse_json, real_path, relative_path, write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.nets.folder import file_sha256
@@ -111,7 +111,7 @@ def _decisive(
     del settings["device"]
     for name in ("chunk", "store_gb"):
         del settings["end_to_end"][name]
-    slides = {relative_path(row.slide.resolve(), out): _identity(row) for row in rows}
+    slides = {relative_path(real_path(row.slide), out): _identity(row) for row in rows}
     return {**settings, "encoder": encoder_id, "slides": slides}
 
 

@@ -86,6 +86,14 @@ def test_links_are_followed_once_and_circles_end(tmp_path: Path) -> None:
 
 
 @links
+def test_a_link_to_itself_is_a_slide_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "loop.svs").symlink_to("loop.svs")
+    (tmp_path / "a.svs").touch()
+    assert find_slides([tmp_path]).slides == (tmp_path / "a.svs", tmp_path / "loop.svs")
+    assert find_slides([tmp_path / "loop.svs"]).slides == (tmp_path / "loop.svs",)
+
+
+@links
 def test_a_folder_of_links_alone(tmp_path: Path) -> None:
     make(tmp_path, "store/x/1.svs", "store/y/1.svs")
     (tmp_path / "cohort").mkdir()

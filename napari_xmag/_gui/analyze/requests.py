@@ -13,6 +13,7 @@ from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.tasks import Analysis
 from napari_xmag._gui.reader import read_slides
 from napari_xmag.errors import SlideOpenError
+from napari_xmag.files import real_path
 from napari_xmag.slide.base import BY_HAND
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Requests(QObject):
 
     def _session_of(self, path: Path) -> SlideSession | None:
         sessions = self._controller.state.sessions
-        same = (s for s in sessions if s.path.resolve() == path.resolve())
+        same = (s for s in sessions if real_path(s.path) == real_path(path))
         return next(same, None)
 
 
