@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.analyze import flags
 from napari_xmag.analyze.accumulator import ScoreAccumulator
+from napari_xmag.analyze.kept_tissue import is_worth_keeping
 from napari_xmag.analyze.provenance import model_facts, program_versions
 from napari_xmag.analyze.result import SlideResult, UnreadableTile
 from napari_xmag.analyze.table import PatchTable
@@ -78,6 +79,7 @@ def build_result(
         versions=program_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tissue=tissue_used(slide, mask),
+        mask=mask if is_worth_keeping(mask) else None,
     )
 
 

@@ -46,6 +46,42 @@ class GridLike(OnGrid, Protocol):
         ...
 
 
+OPACITY = 0.5
+"""Of a map that nobody has set otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapLook:
+    """How a map is shown.
+
+    Attributes
+    ----------
+    view, class_name
+        What the colours mean; see `view_values`.
+    opacity
+        Of the colours, 0 to 1.
+    threshold
+        Patches that are weaker than this part of the strongest have no colour, 0 to 1.
+    """
+
+    view: HeatMapView = HeatMapView.EVIDENCE
+    class_name: str = ""
+    opacity: float = OPACITY
+    threshold: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """What the colours and their meaning do not tell; empty where there is nothing."""
+        words = []
+        if self.threshold > 0:
+            words.append(
+                f"Patches below {100 * self.threshold:.0f} % of the strongest colour are hidden."
+            )
+        if self.opacity != OPACITY:
+            words.append(f"The map is shown at {100 * self.opacity:.0f} % opacity.")
+        return " ".join(words)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
     """A picture of tile values and its place on the slide.
@@ -94,6 +130,13 @@ class HeatMap:
             (self.origin_y + (self.stride_y - 1) / 2) * mpp.y,
             (self.origin_x + (self.stride_x - 1) / 2) * mpp.x,
         )
+
+
+def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> NDArray[np.float32]:
+    """Return the values, NaN where they are weaker than this part of the strongest."""
+    if threshold <= 0:
+        return values
+    return np.where(np.abs(values) >= threshold * high, values, np.float32(np.nan))
 
 
 def on_tissue(heat: HeatMap, mask: TissueMask, most_pixels: int = 1_000_000) -> HeatMap:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.abstain import MOST_UNREADABLE, NO_ANSWER, deciding_flags, reasons
 from napari_xmag.analyze.flags import Flag
+from napari_xmag.analyze.kept_tissue import load_tissue, save_tissue
 from napari_xmag.analyze.saved_document import require_document, require_on_grid
 from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
-from napari_xmag.analyze.tissue_used import describe_tissue
+from napari_xmag.analyze.tissue_used import describe_tissue, is_tissue_of
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.extras import import_extra
 from napari_xmag.figures import percent
-from napari_xmag.filenames import PATCHES, RESULT
+from napari_xmag.filenames import PATCHES, RESULT, TISSUE
 from napari_xmag.files import parse_json, whole_file
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.nets.decision import (
@@ -28,6 +29,7 @@ from napari_xmag.nets.decision import (
     predict_class,
     share_words,
 )
+from napari_xmag.slide.tissue import TissueMask
 
 if TYPE_CHECKING:
     import pandas
@@ -82,6 +84,9 @@ class SlideResult:
         When the analysis ended, ISO 8601 with time zone.
     tissue
         Which part of the slide was analyzed: ``choice`` (a `TissueChoice`) and ``area_mm2``.
+    mask
+        The tissue itself where a person painted it or drew regions; None where it can be found
+        again.
     """
 
     patches: PatchTable
@@ -103,6 +108,7 @@ class SlideResult:
     versions: Mapping[str, str]
     created: str
     tissue: Mapping[str, Any] = field(default_factory=dict)
+    mask: TissueMask | None = None
 
     @property
     def answer(self) -> str | None:
@@ -231,6 +237,8 @@ class SlideResult:
     def save(self, folder: Path | str) -> None:
         """Write ``result.json`` and ``tiles.csv``; `load` gives back the same result.
 
+        Where a person chose the tissue, it is written as ``tissue.png``.
+
         Raises
         ------
         ExportError
@@ -238,6 +246,8 @@ class SlideResult:
         """
         folder = Path(folder)
         write_patches(self.patches, self.classes, folder / PATCHES)
+        if self.mask is not None:
+            save_tissue(self.mask, folder / TISSUE)
         text = json.dumps(to_json(self), indent=2, ensure_ascii=False, allow_nan=False)
         with whole_file(folder / RESULT) as part:
             part.write_text(text + "\n", encoding="utf-8")
@@ -260,7 +270,7 @@ class SlideResult:
             if len(patches) != data["tiles"]:
                 raise ValueError(f"{len(patches)} of {data['tiles']} tiles in tiles.csv")
             require_on_grid(patches, (data["grid"]["rows"], data["grid"]["columns"]))
-            return _from_json(data, patches)
+            return _with_tissue(_from_json(data, patches), folder)
         except (OSError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ResultError):
                 raise
@@ -344,6 +354,14 @@ def _from_json(data: Mapping[str, Any], patches: PatchTable) -> SlideResult:
         created=data["created"],
         tissue={k: v for k, v in data.get("tissue", {}).items() if k != "words"},
     )
+
+
+def _with_tissue(result: SlideResult, folder: Path) -> SlideResult:
+    size = result.slide["width"], result.slide["height"]
+    mask = load_tissue(folder / TISSUE, result.tissue.get("choice"), size)
+    if mask is None or not is_tissue_of(mask, result.mpp, result.tissue):
+        return result
+    return replace(result, mask=mask)
 
 
 def _unreadable(tile: Mapping[str, Any]) -> UnreadableTile:

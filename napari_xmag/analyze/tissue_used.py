@@ -1,11 +1,12 @@
 """Which part of a slide an analysis looked at, as a result keeps it and as people read it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.tissue import (
     TissueChoice,
@@ -14,6 +15,9 @@ from napari_xmag.slide.tissue import (
     tissue_in_polygons,
     whole_slide,
 )
+
+if TYPE_CHECKING:
+    from napari_xmag.analyze.result import SlideResult
 
 _WORDS = {
     TissueChoice.AUTO: "automatically detected tissue",
@@ -25,43 +29,51 @@ _WORDS = {
 
 def tissue_used(slide: Slide, mask: TissueMask) -> dict[str, Any]:
     """Return what a result keeps of its mask, ready for JSON."""
-    area = mask.area_um2(require_mpp(slide)) / 1e6
-    return {"choice": str(mask.method), "area_mm2": area}
+    return _used(mask, require_mpp(slide))
+
+
+def is_tissue_of(mask: TissueMask, mpp: Mpp, used: Mapping[str, Any]) -> bool:
+    """Return whether a mask of a slide is the one of which `tissue_used` said this."""
+    return _used(mask, mpp) == used
+
+
+def _used(mask: TissueMask, mpp: Mpp) -> dict[str, Any]:
+    return {"choice": str(mask.method), "area_mm2": mask.area_um2(mpp) / 1e6}
 
 
 def tissue_again(
-    slide: Slide, used: Mapping[str, Any], regions: Sequence[NDArray[np.float64]] = ()
+    slide: Slide, result: "SlideResult", regions: Sequence[NDArray[np.float64]] = ()
 ) -> TissueMask | None:
-    """Find the tissue of an earlier result again.
+    """Return the tissue of an earlier result: as it was kept, or found again.
 
     Parameters
     ----------
     slide
         The slide that was analyzed.
-    used
-        As of `tissue_used`.
     regions
-        Polygons that are drawn on the slide now, each (N, 2) as x, y in level-0 pixels.
+        Polygons that are drawn on the slide now, each (N, 2) as x, y in level-0 pixels; for results
+        of earlier versions, which did not keep the tissue.
 
     Returns
     -------
-    The mask, or None where it cannot be the same: what was painted is not kept.
+    The mask, or None where none can be the same.
 
     Raises
     ------
     TileReadError
         When the slide cannot be read any more.
     """
-    if slide.mpp is None:
-        return None
-    mask, choice = None, used.get("choice")
+    if slide.mpp is None or result.mask is not None:
+        return result.mask
+    mask, choice = None, result.tissue.get("choice")
     if choice == TissueChoice.AUTO:
         mask = find_tissue(slide)
     elif choice == TissueChoice.WHOLE:
         mask = whole_slide(slide)
     elif choice == TissueChoice.REGIONS and regions:
         mask = tissue_in_polygons(slide, regions)
-    return mask if mask is not None and tissue_used(slide, mask) == used else None
+    fits = mask is not None and is_tissue_of(mask, slide.mpp, result.tissue)
+    return mask if fits else None
 
 
 def describe_tissue(tissue: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ DIR/<slide name>/ contains
   qupath.geojson.gz map, hotspots and measurements for QuPath: drag it onto the open slide
   tiles.geojson     the patches only, for any program that reads GeoJSON
   overlay.png       the heat map over the slide
+  tissue.png        the tissue within regions, where regions were given
 
 A second slide with the same name goes to <slide name>-2, the second image of a file to
 <slide name>#2. Several slides are analyzed in parallel, each in its own process, so a file that

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_xmag._about import NOTICE
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import ResultError, XmagError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,7 +139,17 @@ def _of_worklist(args: argparse.Namespace, path: Path, given: set[str]) -> "Iter
     from napari_xmag.review.worklist import Worklist
 
     parent = path.with_name(f"{path.stem}-reports") if args.out is None else args.out
-    for row in Worklist.load(path).sorted():
+    rows = Worklist.load(path).sorted()
+    without = [f"{row.shown_name} ({row.status})" for row in rows if not row.result]
+    if without:
+        print(f"{path}: no result of {', '.join(without)}", file=sys.stderr)
+    if len(without) == len(rows):
+        raise ResultError(
+            expected=f"at least one slide with a result in {path}",
+            found="none with one" if rows else "no slides",
+            hint="Analyze them first, or take results in: napari-xmag worklist LIST --results DIR.",
+        )
+    for row in rows:
         if row.result:
             folder = ReviewStore(row.fingerprint).result_folder(row.result)
             near = (row.slide, *args.slide)
@@ -186,8 +196,10 @@ def _write(args: argparse.Namespace, job: _Job) -> "Written":
             reviews_of(found, store),
             view=shown.view,
             class_name=shown.class_name,
+            opacity=shown.opacity,
+            threshold=shown.threshold,
             reviewer=reviewer() if args.reviewer is None else args.reviewer,
-            mask=tissue_again(slide, found.result.tissue, store.regions()),
+            mask=tissue_again(slide, found.result, store.regions()),
         )
     files = write_content(content, job.out or found.folder, args.format)
     for file in files.values():

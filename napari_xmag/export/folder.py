@@ -5,14 +5,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import OPACITY, HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
 from napari_xmag.export.result_folders import slide_of
-from napari_xmag.filenames import GEOJSON, HEAT_MAP, OVERLAY, PATCHES, QUPATH, RESULT, REVIEW
+from napari_xmag.filenames import (
+    GEOJSON,
+    HEAT_MAP,
+    OVERLAY,
+    PATCHES,
+    QUPATH,
+    RESULT,
+    REVIEW,
+    TISSUE,
+)
 from napari_xmag.files import whole_folder
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.review.verdicts import PlaceReview, last_words, read_review, write_review
@@ -22,6 +31,10 @@ from napari_xmag.slide.tissue import TissueMask
 _log = logging.getLogger(__name__)
 
 NAMES = (RESULT, PATCHES, HEAT_MAP, GEOJSON, QUPATH, OVERLAY)
+"""Of the files that are always written."""
+
+SOMETIMES = (REVIEW, TISSUE)
+"""Of those that are written where there is something to say."""
 
 
 def export_all(
@@ -33,6 +46,8 @@ def export_all(
     view: HeatMapView = HeatMapView.EVIDENCE,
     class_name: str = "",
     mask: TissueMask | None = None,
+    opacity: float = OPACITY,
+    threshold: float = 0.0,
 ) -> dict[str, Path]:
     """Write everything that this program says of a slide.
 
@@ -50,8 +65,8 @@ def export_all(
     reviews
         The last words on places of the slide. What the folder's ``review.csv`` holds of other
         places, or later words, stays; words that say nothing take back what was said before.
-    view, class_name
-        What the picture shows; see `view_values`.
+    view, class_name, opacity, threshold
+        How the picture shows the map; see `MapLook`.
     mask
         The tissue that was analyzed; see `map_picture`.
 
@@ -71,15 +86,15 @@ def export_all(
     _require_own(folder, str(result.slide["fingerprint"]))
     _refuse_foreign(folder)
     said = _all_said(folder / REVIEW, reviews)
-    replaced = [] if said is None else [REVIEW]
+    replaced = [TISSUE] if said is None else list(SOMETIMES)
     with whole_folder(folder, replaced) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
         # Drawing and packing leave Python to the tables meanwhile. They stay in this thread: they
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
         tables = aside.submit(_write_tables, result, part, Origin(origin), said or ())
         write_heatmap_ome(result, part / HEAT_MAP)
-        write_overlay(slide, result, part / OVERLAY, view, class_name, mask)
+        write_overlay(slide, result, part / OVERLAY, view, class_name, mask, opacity, threshold)
         tables.result()
-    names = [*NAMES, *([REVIEW] if (folder / REVIEW).exists() else [])]
+    names = [*NAMES, *(name for name in SOMETIMES if (folder / name).exists())]
     return {name: folder / name for name in names}
 
 
@@ -109,7 +124,7 @@ def _write_tables(
 
 def _refuse_foreign(folder: Path) -> None:
     """Refuse to replace files that no result of this program explains."""
-    foreign = [name for name in (*NAMES, REVIEW) if (folder / name).exists()]
+    foreign = [name for name in (*NAMES, *SOMETIMES) if (folder / name).exists()]
     if foreign and not (folder / RESULT).exists():
         raise ExportError(
             expected=f"{folder} to contain either an export of this slide or no export at all",

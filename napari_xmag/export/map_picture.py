@@ -1,13 +1,13 @@
 """A slide and its heat map as two pictures of the same place and size."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_xmag.analyze.heatmap import HeatMapView, heat_map, on_tissue
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook, heat_map, hide_below, on_tissue
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.tissue_used import tissue_again
 from napari_xmag.errors import TileReadError
@@ -23,7 +23,6 @@ from napari_xmag.slide.tissue import TissueMask
 LONGEST = 1400
 """Pixels of the longer side."""
 
-_OPACITY = 0.5
 _BLOCK_PX = 2048
 """Read in blocks of so many source pixels a side: slides of one level need little memory too."""
 
@@ -49,8 +48,7 @@ class MapPicture:
 def map_picture(
     slide: Slide,
     result: SlideResult,
-    view: HeatMapView,
-    class_name: str,
+    look: MapLook,
     longest: int = LONGEST,
     mask: TissueMask | None = None,
 ) -> MapPicture:
@@ -58,8 +56,8 @@ def map_picture(
 
     Parameters
     ----------
-    view, class_name
-        What the colours show; see `view_values`.
+    look
+        How the map is shown.
     longest
         Longer side in pixels.
     mask
@@ -74,16 +72,17 @@ def map_picture(
     picture = slide_picture(slide, longest)
     if not len(result.patches):
         return MapPicture(picture, picture, "", "")
-    heat = heat_map(result, view, class_name)
+    view, heat = look.view, heat_map(result, look.view, look.class_name)
     _, top = map_limits(view, heat.pixels, is_shares=result.is_shares)
-    mask = tissue_again(slide, result.tissue) if mask is None else mask
+    heat = replace(heat, pixels=hide_below(heat.pixels, top, look.threshold))
+    mask = tissue_again(slide, result) if mask is None else mask
     bounds, (height, width) = slide.bounds, picture.shape[:2]
     values = (heat if mask is None else on_tissue(heat, mask)).at(
         bounds.x + (np.arange(width) + 0.5) * bounds.width / width,
         bounds.y + (np.arange(height) + 0.5) * bounds.height / height,
     )
     low, high = _ends(view, top, is_shares=result.is_shares)
-    return MapPicture(picture, _blended(picture, values / top, view), low, high)
+    return MapPicture(picture, _blended(picture, values / top, look), low, high)
 
 
 def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
@@ -135,11 +134,11 @@ def _ends(view: HeatMapView, top: float, *, is_shares: bool) -> tuple[str, str]:
 
 
 def _blended(
-    picture: NDArray[np.uint8], parts: NDArray[np.float32], view: HeatMapView
+    picture: NDArray[np.uint8], parts: NDArray[np.float32], look: MapLook
 ) -> NDArray[np.uint8]:
     """Lay colours over the picture where there are values; parts of the strongest, (H, W)."""
-    paint = diverging_colors if view is HeatMapView.EVIDENCE else heat_colors
-    opacity = _OPACITY * np.isfinite(parts)[..., None].astype(np.float32)
+    paint = diverging_colors if look.view is HeatMapView.EVIDENCE else heat_colors
+    opacity = look.opacity * np.isfinite(parts)[..., None].astype(np.float32)
     mixed = picture * (1 - opacity) + paint(np.nan_to_num(parts)) * opacity
     return np.asarray(mixed.round().astype(np.uint8))
 

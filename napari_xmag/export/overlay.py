@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import OPACITY, HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.map_picture import draw_scale_bar, map_picture
 from napari_xmag.export.panel import panel
@@ -23,6 +23,8 @@ def write_overlay(
     view: HeatMapView = HeatMapView.EVIDENCE,
     class_name: str = "",
     mask: TissueMask | None = None,
+    opacity: float = OPACITY,
+    threshold: float = 0.0,
 ) -> None:
     """Write ``overlay.png``: slide, heat map, legend, scale bar, prediction, flags and notice.
 
@@ -32,8 +34,8 @@ def write_overlay(
         The slide that was analyzed, still open.
     result
         Its result.
-    view, class_name
-        What the colours show; see `view_values`.
+    view, class_name, opacity, threshold
+        How the map is shown; see `MapLook`.
     mask
         The tissue that was analyzed; see `map_picture`.
 
@@ -44,12 +46,12 @@ def write_overlay(
     ExportError
         When the file cannot be written.
     """
-    class_name = class_name or result.predicted or ""
-    shown = map_picture(slide, result, view, class_name, mask=mask)
+    look = MapLook(view, class_name or result.predicted or "", opacity, threshold)
+    shown = map_picture(slide, result, look, mask=mask)
     image = Image.fromarray(shown.map)
     draw_scale_bar(image, slide.bounds, result.mpp)
     ends = shown.low, shown.high
-    words = panel(result, view, class_name, ends, max(image.height, _LEAST_HEIGHT))
+    words = panel(result, look, ends, max(image.height, _LEAST_HEIGHT))
     page = _page(image, words)
     with whole_file(Path(path)) as part:
         page.save(part, format="PNG")

@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.bars import Band, band_words, class_bars
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font, shortened, width, wrapped
 from napari_xmag.export.palette import diverging_colors, heat_colors
@@ -38,8 +38,7 @@ MEANINGS = {
 
 def panel(
     result: SlideResult,
-    view: HeatMapView,
-    class_name: str,
+    look: MapLook,
     ends: tuple[str, str],
     least_height: int,
 ) -> Image.Image:
@@ -47,8 +46,8 @@ def panel(
 
     Parameters
     ----------
-    view, class_name
-        What the colours show.
+    look
+        How the map is shown.
     ends
         What the two ends of the legend mean.
     least_height
@@ -62,7 +61,7 @@ def panel(
     _heading(column, result)
     _prediction(column, result)
     if len(result.patches):
-        _legend(column, view, class_name, ends)
+        _legend(column, look, ends)
     column.gap(20)
     for words in (*result.abstained, *(flag.words for flag in result.warnings)):
         column.warning(words)
@@ -153,15 +152,15 @@ def _prediction(column: _Column, result: SlideResult) -> None:
     column.text(f"From {patches} of {side} µm", 13, _FAINT)
 
 
-def _legend(column: _Column, view: HeatMapView, class_name: str, ends: tuple[str, str]) -> None:
+def _legend(column: _Column, look: MapLook, ends: tuple[str, str]) -> None:
     column.gap(20)
-    evidence = view is HeatMapView.EVIDENCE
-    column.text(f"Evidence for {class_name}" if evidence else str(view).capitalize(), 18)
+    evidence = look.view is HeatMapView.EVIDENCE
+    column.text(f"Evidence for {look.class_name}" if evidence else str(look.view).capitalize(), 18)
     column.gap(7)
     steps = np.linspace(0, 1, PANEL_WIDTH)
     column.strip(diverging_colors(2 * steps - 1) if evidence else heat_colors(steps))
     column.ends(*ends, 13, _FAINT)
-    column.text(MEANINGS[view], 13, _FAINT)
+    column.text(f"{MEANINGS[look.view]} {look.words}", 13, _FAINT)
 
 
 def _origin(column: _Column, result: SlideResult) -> None:

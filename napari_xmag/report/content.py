@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.analyze.bars import Band, band_words, class_bars
-from napari_xmag.analyze.heatmap import HeatMapView, view_values
+from napari_xmag.analyze.heatmap import OPACITY, HeatMapView, MapLook, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.report.model_card import CardExcerpt, card_excerpt
 from napari_xmag.report.pictures import MapPictures, map_pictures, place_picture
@@ -108,6 +108,8 @@ def report_content(
     class_name: str = "",
     reviewer: str = "",
     mask: TissueMask | None = None,
+    opacity: float = OPACITY,
+    threshold: float = 0.0,
 ) -> ReportContent:
     """Gather what a report says; reads the slide.
 
@@ -119,9 +121,9 @@ def report_content(
         Its result.
     reviews
         What was said of its places.
-    view, class_name
-        What the map shows, and for which class the places speak; an empty class stands for the
-        predicted one.
+    view, class_name, opacity, threshold
+        How the map is shown (see `MapLook`), and for which class the places speak; an empty class
+        stands for the predicted one.
     reviewer
         Name on the report.
     mask
@@ -133,7 +135,8 @@ def report_content(
         When the slide cannot be read any more; single places that cannot leave a gap.
     """
     class_name = class_name or result.predicted or ""
-    shown = "" if view in (HeatMapView.RAW, HeatMapView.RANK) else class_name
+    look = MapLook(view, class_name, opacity, threshold)
+    shown = class_name if view is HeatMapView.EVIDENCE else ""
     chosen = foremost(result, shown) if len(result.patches) else None
     said = by_patch(result, [review for review in reviews if review.class_name == shown])
     patches = _patches(chosen, said)
@@ -146,7 +149,7 @@ def report_content(
         bars=tuple(class_bars(result)[:_MOST_BARS]),
         band=tuple(band_words(result)),
         predicted=result.answer or "",
-        maps=map_pictures(slide, result, view, class_name, patches, mask),
+        maps=map_pictures(slide, result, look, patches, mask),
         places=_places(slide, result, patches, said, shown),
         places_words=_places_words(chosen, len(patches)),
         facts=_facts(result),

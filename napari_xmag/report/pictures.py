@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import font
 from napari_xmag.export.map_picture import draw_scale_bar, map_picture
@@ -59,8 +59,7 @@ class MapPictures:
 def map_pictures(
     slide: Slide,
     result: SlideResult,
-    view: HeatMapView,
-    class_name: str,
+    look: MapLook,
     patches: Sequence[int],
     mask: TissueMask | None = None,
 ) -> MapPictures:
@@ -68,7 +67,7 @@ def map_pictures(
 
     Parameters
     ----------
-    view, class_name, mask
+    look, mask
         See `map_picture`.
     patches
         The places, in the order of their numbers.
@@ -78,13 +77,13 @@ def map_pictures(
     TileReadError
         When nothing of the slide can be decoded.
     """
-    shown = map_picture(slide, result, view, class_name, _MAP_PX, mask)
+    shown = map_picture(slide, result, look, _MAP_PX, mask)
     tissue, over = Image.fromarray(shown.tissue), Image.fromarray(shown.map)
     for picture in (tissue, over):
         draw_scale_bar(picture, slide.bounds, result.mpp)
     _draw_numbers(over, result, patches, slide.bounds)
-    evidence = view is HeatMapView.EVIDENCE
-    title = f"Evidence for {class_name}" if evidence else str(view).capitalize()
+    evidence = look.view is HeatMapView.EVIDENCE
+    title = f"Evidence for {look.class_name}" if evidence else str(look.view).capitalize()
     there = bool(len(result.patches))
     return MapPictures(
         _jpeg(tissue),
@@ -92,7 +91,7 @@ def map_pictures(
         tissue.width,
         tissue.height,
         title if there else "No map",
-        MEANINGS[view] if there else "",
+        f"{MEANINGS[look.view]} {look.words}".strip() if there else "",
         _legend(evidence) if there else b"",
         shown.low,
         shown.high,

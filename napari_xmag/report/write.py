@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import OPACITY, HeatMapView
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.filenames import REPORT_HTML, REPORT_PDF
 from napari_xmag.report.content import ReportContent, report_content
@@ -28,6 +28,8 @@ def write_report(
     class_name: str = "",
     reviewer: str = "",
     mask: TissueMask | None = None,
+    opacity: float = OPACITY,
+    threshold: float = 0.0,
 ) -> dict[str, Path]:
     """Write ``report.html`` and ``report.pdf``.
 
@@ -43,8 +45,8 @@ def write_report(
         What was said of places of the slide.
     formats
         ``html``, ``pdf`` or both.
-    view, class_name
-        What the map shows; see `view_values`.
+    view, class_name, opacity, threshold
+        How the map is shown; see `MapLook`.
     reviewer
         Name on the report; empty for none.
     mask
@@ -62,7 +64,15 @@ def write_report(
         When a file cannot be written.
     """
     content = report_content(
-        slide, result, reviews, view=view, class_name=class_name, reviewer=reviewer, mask=mask
+        slide,
+        result,
+        reviews,
+        view=view,
+        class_name=class_name,
+        reviewer=reviewer,
+        mask=mask,
+        opacity=opacity,
+        threshold=threshold,
     )
     return write_content(content, folder, formats)
 

@@ -166,12 +166,20 @@ class ReviewStore:
         return SlideResult.load(self.result_folder(result_id))
 
     def result_folder(self, result_id: str) -> Path:
-        """Return where a saved result lies, as `SlideResult.save` wrote it."""
-        return self._folder / _RESULTS / Path(result_id).name
+        """Return where a saved result lies, or the one that took its place when it was run again.
+
+        It is as `SlideResult.save` wrote it.
+        """
+        folder = self._own_folder(result_id)
+        kind = result_id.rpartition("-")[0]
+        if not kind or _is_whole(folder):
+            return folder
+        later = (item for item in self._result_folders() if item.name.startswith(f"{kind}-"))
+        return next(later, folder)
 
     def delete_result(self, result_id: str) -> None:
         """Remove a result; what was said of places stays."""
-        _remove(self.result_folder(result_id))
+        _remove(self._own_folder(result_id))
 
     # what was said
 
@@ -261,6 +269,9 @@ class ReviewStore:
             return ()
 
     # room
+
+    def _own_folder(self, result_id: str) -> Path:
+        return self._folder / _RESULTS / Path(result_id).name
 
     def _result_folders(self) -> list[Path]:
         try:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, HeatMapView, SlideResult, analyze_slide
+from napari_xmag.analyze.heatmap import MapLook, view_values
 from napari_xmag.errors import ExportError, ResultError, TileReadError
 from napari_xmag.export import export_all, lettering, write_overlay
 from napari_xmag.export.folder import NAMES
@@ -22,7 +23,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.review.verdicts import PlaceReview, Verdict, read_review
 from napari_xmag.slide.base import NoteCode, Slide
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.tissue import TissueMask, find_tissue, painted
+from napari_xmag.slide.tissue import TissueMask, find_tissue, painted, tissue_in_polygons
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import Disturbed, damaged
 from tests.slides import draw_section, write_pyramid
@@ -213,7 +214,7 @@ def test_glass_is_left_alone(slide: Slide, result: SlideResult, tmp_path: Path) 
 
 def painted_over(slide: Slide, result: SlideResult, mask: TissueMask | None = None) -> np.ndarray:
     """Return where a picture of 700 px has colours over the slide."""
-    picture = map_picture(slide, result, HeatMapView.RANK, "", 700, mask)
+    picture = map_picture(slide, result, MapLook(HeatMapView.RANK), 700, mask)
     return np.asarray((picture.map != picture.tissue).any(axis=2))
 
 
@@ -244,8 +245,9 @@ def test_tissue_that_was_painted_is_that_of_the_picture(slide: Slide) -> None:
     over = painted_over(slide, result, mask)
     assert over.any()
     assert not (over & ~mask_over(slide, mask, over.shape)).any()
-    # nobody knows the mask any more: whole patches, never the tissue that the program would find
-    assert (painted_over(slide, result) & ~mask_over(slide, mask, over.shape)).any()
+    # Earlier versions did not keep the mask: whole patches, never what the program would find.
+    unknown = replace(result, mask=None)
+    assert (painted_over(slide, unknown) & ~mask_over(slide, mask, over.shape)).any()
 
 
 @pytest.mark.parametrize("view", list(HeatMapView))
@@ -300,3 +302,63 @@ def test_long_names_are_shortened_in_the_middle() -> None:
     assert short.startswith("a-very")
     assert short.endswith("1.svs")
     assert all(lettering.width(line, 16) <= 90 for line in lettering.wrapped("words " * 9, 16, 90))
+
+
+def test_pictures_hide_and_fade_what_the_window_does(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    look = MapLook(HeatMapView.RANK, opacity=0.25, threshold=0.4)
+    looks = look, MapLook(HeatMapView.RANK)
+    pictures = [map_picture(slide, result, each, 700) for each in looks]
+    over, before = (each.map.astype(int) - each.tissue for each in pictures)
+    ranks = np.full(result.grid_shape, np.nan, np.float32)
+    ranks[result.rows, result.columns] = view_values(result, HeatMapView.RANK)
+    bounds, (height, width) = slide.bounds, over.shape[:2]
+    x = bounds.x + (np.arange(width) + 0.5) * bounds.width / width - result.origin_x
+    y = bounds.y + (np.arange(height) + 0.5) * bounds.height / height - result.origin_y
+    rows = np.clip(y // result.stride_y, 0, result.grid_shape[0] - 1).astype(int)
+    columns = np.clip(x // result.stride_x, 0, result.grid_shape[1] - 1).astype(int)
+    weak = ranks[np.ix_(rows, columns)] < 0.4
+    # but for the borders of patches, which the mask's pixels straddle
+    assert before[weak].any(axis=1).mean() > 0.1
+    assert over[weak].any(axis=1).mean() < 0.02
+    # a quarter of the way to the colour, where it was a half
+    off = np.abs(2 * over[~weak] - before[~weak]).max(axis=1) > 2
+    assert off.mean() < 0.02
+    assert before[~weak].any(axis=1).mean() > 0.1
+    write_overlay(slide, result, tmp_path / "a.png", HeatMapView.RANK)
+    write_overlay(slide, result, tmp_path / "b.png", HeatMapView.RANK, opacity=0.25, threshold=0.4)
+    assert (shown(tmp_path / "a.png") != shown(tmp_path / "b.png")).any()
+    assert look.words == (
+        "Patches below 40 % of the strongest colour are hidden. The map is shown at 25 % opacity."
+    )
+    assert MapLook().words == ""
+
+
+@pytest.mark.parametrize("choice", ["painted", "regions"])
+def test_tissue_that_a_person_chose_is_kept_with_the_result(
+    slide: Slide, choice: str, tmp_path: Path
+) -> None:
+    base = slide.levels[0]
+    if choice == "painted":
+        pixels = np.zeros((base.height // 20, base.width // 20), bool)
+        pixels[30:70, 40:90] = True
+        mask = painted(slide, pixels)
+    else:
+        mask = tissue_in_polygons(slide, [np.array([(801, 603), (1807, 650), (1500, 1411)])])
+    found = analyze_slide(slide, orange_model(), mask=mask)
+    export_all(slide, found, tmp_path / "case", mask=mask)
+    again = SlideResult.load(tmp_path / "case")
+    assert again.mask is not None
+    np.testing.assert_array_equal(again.mask.pixels, mask.pixels)
+    assert (again.mask.scale_x, again.mask.scale_y) == (mask.scale_x, mask.scale_y)
+    over = painted_over(slide, again)  # a later session, in which nothing is drawn
+    assert (over == painted_over(slide, found, mask)).all()
+    # Whoever paints over the file gets whole patches, not another's tissue.
+    Image.fromarray(np.where(mask.pixels, 0, 170).astype(np.uint8)).save(
+        tmp_path / "case" / "tissue.png"
+    )
+    assert SlideResult.load(tmp_path / "case").mask is None
+    # With another choice it goes.
+    export_all(slide, analyze_slide(slide, orange_model()), tmp_path / "case")
+    assert not (tmp_path / "case" / "tissue.png").exists()

@@ -252,11 +252,13 @@ def test_many_reports_are_reached_from_one_page(
     ]
 
 
-def test_reports_of_a_worklist(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
+def test_reports_of_a_worklist(
+    slide: Slide, result: SlideResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from napari_xmag.cli import main
 
     store = ReviewStore(str(result.slide["fingerprint"]))
-    store.save_view(ViewState(class_name="a class of another model"))
+    store.save_view(ViewState(class_name="a class of another model", threshold=0.25))
     worklist = Worklist([WorklistRow(slide.path), WorklistRow(tmp_path / "waiting.svs")])
     worklist.finish((slide.path, 1), result, store.save_result(result))
     worklist.save(tmp_path / "today.json")
@@ -264,3 +266,8 @@ def test_reports_of_a_worklist(slide: Slide, result: SlideResult, tmp_path: Path
     (report,) = (tmp_path / "today-reports").glob("*/*.html")
     assert report.parent.name == "pyramid.tiff"
     assert "Evidence for other" in report.read_text(encoding="utf-8")
+    assert "Patches below 25 % of the strongest colour are hidden." in report.read_text("utf-8")
+    assert "no result of waiting.svs (waiting)" in capsys.readouterr().err
+    Worklist([WorklistRow(tmp_path / "waiting.svs")]).save(tmp_path / "tomorrow.json")
+    assert main(["report", str(tmp_path / "tomorrow.json")]) == 2
+    assert "at least one slide with a result" in capsys.readouterr().err

@@ -74,6 +74,18 @@ def test_results_live_side_by_side_and_a_rerun_replaces_its_own(store: ReviewSto
         store.load_result(again)
 
 
+def test_an_earlier_id_leads_to_the_result_of_the_rerun(store: ReviewStore) -> None:
+    earlier = store.save_result(make_result())
+    later = store.save_result(replace(make_result(), created="2026-02-02T00:00:00+00:00"))
+    assert earlier != later
+    assert store.load_result(earlier).created == "2026-02-02T00:00:00+00:00"
+    store.delete_result(earlier)  # that one is gone already
+    assert [saved.id for saved in store.results()] == [later]
+    store.delete_result(later)
+    with pytest.raises(ResultError):
+        store.load_result(earlier)
+
+
 def test_another_slides_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="Präparat 7"):
         ReviewStore("another", tmp_path).save_result(make_result())

@@ -323,7 +323,7 @@ class Controller:
         if session is None or session.slide is None or session.result is None:
             return
         path = session.path
-        shown = self.state.view, self.class_of(session), self.mask_of(session)
+        shown = self.results.look_of(session), self.mask_of(session)
         work = tasks.export(session.slide, session.result, folder, origin, session.store, shown)
 
         def done(event: object) -> None:

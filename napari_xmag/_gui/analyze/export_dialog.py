@@ -16,6 +16,7 @@ _FILES = (
     "µm\nqupath.geojson.gz – map, hotspots and marked patches for QuPath: drag it onto the open "
     "slide\ntiles.geojson – the patches only, for other programs\noverlay.png – an image of the "
     "heat map with legend and scale bar\nreview.csv – the patches that you marked, if any"
+    "\ntissue.png – the analyzed tissue, if you painted it or drew regions"
 )
 
 

@@ -14,10 +14,10 @@ from napari_xmag._gui.analyze.report_dialog import ReportDialog, ReportSettings
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.notices import tell_error, tell_written
 from napari_xmag.errors import XmagError
-from napari_xmag.export.folder import NAMES
+from napari_xmag.export.folder import NAMES, SOMETIMES
 from napari_xmag.export.occupant import occupant
 from napari_xmag.export.result_folders import ResultFolders, result_name
-from napari_xmag.filenames import REPORT_HTML, REPORT_PDF, REVIEW
+from napari_xmag.filenames import REPORT_HTML, REPORT_PDF
 from napari_xmag.review.store import remember_reviewer, reviewer
 
 
@@ -87,7 +87,7 @@ class HandingOn(QWidget):
         settings = dialog.settings
         if settings is not None:
             write = partial(self._control.export, origin=settings.origin)
-            self._into(session, settings.folder, (*NAMES, REVIEW), write, self._ask_export)
+            self._into(session, settings.folder, (*NAMES, *SOMETIMES), write, self._ask_export)
 
     def _into(
         self,
@@ -135,12 +135,14 @@ class HandingOn(QWidget):
                 remember_reviewer(settings.reviewer)
             except XmagError as error:
                 tell_error(error)
-        view, name = control.state.view, control.class_of(session)
+        look = control.results.look_of(session)
         mask = control.mask_of(session)
+        # as it is saved: another window may review the slide, too
+        said = session.reviews if session.store is None else session.store.reviews()
 
         def write(folder: Path) -> None:
             request = tasks.ReportRequest(
-                slide, result, session.reviews, view, name, settings.reviewer, folder, mask
+                slide, result, said, look, settings.reviewer, folder, mask
             )
             words = f"The report on {session.path.name} was saved in {folder}"
             control.jobs.start(tasks.report(request), partial(_tell, words))

@@ -7,11 +7,11 @@ from qtpy.QtCore import QRect, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_xmag._gui.analyze.map_layer import MapLook, colormap
+from napari_xmag._gui.analyze.map_layer import colormap
 from napari_xmag._gui.analyze.scores import PatchScores, shown_values
 from napari_xmag._gui.analyze.state import Compared, SlideSession
 from napari_xmag._gui.shared.section import Words, bold, text_color
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.export.palette import evidence_scale
 
 _BAR_PX = 14

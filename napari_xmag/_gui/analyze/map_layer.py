@@ -1,14 +1,12 @@
 """The heat map as one napari layer over its slide, and the patch that is pointed at."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Shapes
 from napari.utils.colormaps import Colormap
-from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.scores import PatchScores, Shown, shown_values
 from napari_xmag._gui.analyze.state import SlideSession
@@ -16,8 +14,10 @@ from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
 from napari_xmag.analyze.heatmap import (
     HeatMap,
     HeatMapView,
+    MapLook,
     fill_between,
     heat_map,
+    hide_below,
     on_tissue,
 )
 from napari_xmag.geometry import Box
@@ -27,27 +27,10 @@ from napari_xmag.slide.tissue import TissueMask
 _MARK_COLOR = "#ffe600"
 
 
-@dataclass(frozen=True, slots=True)
-class MapLook:
-    """How a map is shown; see ``WindowState``."""
-
-    view: HeatMapView
-    class_name: str
-    opacity: float
-    threshold: float
-
-
 @cache
 def colormap(diverging: bool) -> Colormap:
     """Return the colours of a map: those of the exported pictures; glass is transparent."""
     return Colormap(**map_colors(HeatMapView.EVIDENCE if diverging else HeatMapView.RANK))
-
-
-def hide_below(values: NDArray[np.float32], high: float, threshold: float) -> NDArray[np.float32]:
-    """Return the values, NaN where they are weaker than this part of the strongest."""
-    if threshold <= 0:
-        return values
-    return np.where(np.abs(values) >= threshold * high, values, np.float32(np.nan))
 
 
 def show_map(

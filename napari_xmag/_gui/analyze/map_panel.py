@@ -7,12 +7,11 @@ from superqt import QLabeledSlider
 from superqt.utils import qthrottled, signals_blocked
 
 from napari_xmag._gui.analyze.legend import Legend
-from napari_xmag._gui.analyze.map_layer import MapLook
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 
 _PAINT_MS = 50  # a dragged slider moves faster than a large map can be painted
 _MOST_CLASSES, _LONGEST_NAME = 2, 14  # what two lines of a narrow panel hold

@@ -8,13 +8,13 @@ from typing import Any
 from napari.components import ViewerModel
 
 from napari_xmag._gui.analyze import tasks
-from napari_xmag._gui.analyze.map_layer import MapLook, show_map
+from napari_xmag._gui.analyze.map_layer import show_map
 from napari_xmag._gui.analyze.places import Places
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import Compared, PatchCard, SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.review.evidence import Foremost
@@ -65,6 +65,8 @@ class Results:
         """
         self.forget(session)
         session.result = result
+        if mask is None and result is not None:
+            mask = result.mask
         session.tissue_of_result = mask if mask is not None else session.tissue_of_result
         if result is None:
             session.scores = None
@@ -178,6 +180,11 @@ class Results:
         predicted = session.result.predicted if session.result is not None else None
         return predicted or (classes[0] if classes else "")
 
+    def look_of(self, session: SlideSession) -> MapLook:
+        """Return how the map of a slide is shown."""
+        state = self._state
+        return MapLook(state.view, self.class_of(session), state.opacity, state.threshold)
+
     def _repaint(self) -> None:
         session = self._state.current
         if session is None:
@@ -190,11 +197,10 @@ class Results:
 
     def paint(self, session: SlideSession) -> None:
         """Bring a slide's map layer up to date; without values it has none."""
-        there, state = session.layer in self._viewer.layers, self._state
+        there = session.layer in self._viewer.layers
         if session.scores is not None and session.mpp is not None and there:
             before = session.map_layer
-            look = MapLook(state.view, self.class_of(session), state.opacity, state.threshold)
-            show_map(self._viewer, session, session.scores, look)
+            show_map(self._viewer, session, session.scores, self.look_of(session))
             if session.map_layer is not before and session.map_layer is not None:
                 session.map_layer.events.opacity.connect(partial(self._follow_opacity, session))
         elif session.map_layer in self._viewer.layers:

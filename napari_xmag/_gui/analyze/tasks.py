@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -18,7 +18,7 @@ from napari_xmag.analyze import tissue_used
 from napari_xmag.analyze.encoder import open_ahead
 from napari_xmag.analyze.engine import analyze
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.store import FeatureStore
@@ -217,7 +217,7 @@ def tissue_again(
 ) -> Generator[Waiting | TissueMask, None, None]:
     """Find the tissue of an earlier result again, where it can be the same."""
     found = yield from awaited(
-        lambda: tissue_used.tissue_again(slide, result.tissue, regions), "Finding the tissue"
+        lambda: tissue_used.tissue_again(slide, result, regions), "Finding the tissue"
     )
     if found is not None:
         yield found
@@ -326,14 +326,16 @@ def export(
     folder: Path,
     origin: str,
     store: ReviewStore | None,
-    shown: tuple[HeatMapView, str, TissueMask | None],
+    shown: tuple[MapLook, TissueMask | None],
 ) -> Generator[Waiting | Exported, None, None]:
     """Write all exports, with the marks of the review; the picture is the map that is shown."""
     from napari_xmag.export import export_all
 
     def written() -> Exported:
         said = () if store is None else tuple(store.last_said().values())
-        return Exported(export_all(slide, result, folder, origin, said, *shown))
+        look, mask = shown
+        files = export_all(slide, result, folder, origin, said, mask=mask, **asdict(look))
+        return Exported(files)
 
     yield (yield from awaited(written, "Exporting"))
 
@@ -345,8 +347,7 @@ class ReportRequest:
     slide: Slide
     result: SlideResult
     reviews: Sequence[PlaceReview]
-    view: HeatMapView
-    class_name: str
+    look: MapLook
     reviewer: str
     folder: Path
     mask: TissueMask | None = None
@@ -362,8 +363,7 @@ def report(request: ReportRequest) -> Generator[Waiting | Exported, None, None]:
             request.result,
             request.folder,
             request.reviews,
-            view=request.view,
-            class_name=request.class_name,
+            **asdict(request.look),
             reviewer=request.reviewer,
             mask=request.mask,
         )

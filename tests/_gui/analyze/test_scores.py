@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from napari_xmag._gui.analyze.map_layer import hide_below
 from napari_xmag._gui.analyze.run_panel import in_words
 from napari_xmag._gui.analyze.scores import LiveScores, PatchScores, shown_values
 from napari_xmag._gui.analyze.state import SlideProgress
 from napari_xmag.analyze import HeatMapView, SlideFinished, SlidePlanned, TilesDone, analyze
+from napari_xmag.analyze.heatmap import hide_below
 from napari_xmag.errors import ConfigError
 from napari_xmag.export.palette import map_limits
 from napari_xmag.figures import percent
