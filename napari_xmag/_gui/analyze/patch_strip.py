@@ -165,9 +165,14 @@ class PatchStrip(QWidget):
 
     def save_comment(self) -> None:
         """Hand on what was typed, wherever the typing stopped, for the patch that it is about."""
-        if self.comment.isModified() and self._spot is not None:
-            self.comment.setModified(False)
-            self.commented.emit(self._spot, self.comment.text())
+        if not self.comment.isModified() or self._spot is None:
+            return
+        spot, words = self._spot, self.comment.text()
+        self.comment.setModified(False)
+        self.commented.emit(spot, words)
+        if self._spot == spot and self.comment.text() != words.strip():
+            self.comment.setText(words)  # it could not be saved, and was told: typed is typed
+            self.comment.setModified(True)
 
     def show_session(self, session: SlideSession | None) -> None:
         """Show the patches of a slide as they are marked."""

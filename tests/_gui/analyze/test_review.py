@@ -17,6 +17,7 @@ from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag._gui.shared.neighbour import dock_of
 from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.errors import ExportError
 from napari_xmag.geometry import Box
 from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.tissue import TissueChoice, find_tissue
@@ -81,8 +82,12 @@ def test_a_slide_is_reviewed_by_keys_alone(window: Window, aperio_slide: Path) -
     window.widget.keys_dialog.reject()
 
 
+def _no_room(_: object) -> None:
+    raise ExportError(expected="room", found="none", hint="Make some.")
+
+
 def test_words_belong_to_the_place_where_they_were_begun(
-    window: Window, pyramid_slide: Path
+    window: Window, pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = window.open(pyramid_slide)
     window.analyze()
@@ -108,7 +113,12 @@ def test_words_belong_to_the_place_where_they_were_begun(
     said = {each.place: each.comment for each in session.store.reviews()}
     assert said == {boxes[0]: "of the first", boxes[1]: "of the second"}
     window.type("N")
-    QTest.keyClicks(comment, "?")
+    with monkeypatch.context() as full:
+        full.setattr(session.store, "record", _no_room)
+        QTest.keyClicks(comment, "?")
+        QTest.keyClick(comment, Qt.Key.Key_Return)
+    assert comment.text() == "of the first?"
+    assert "of the first?" not in {said.comment for said in session.store.reviews()}
     window.viewer.window.remove_dock_widget(window.widget)
     assert "of the first?" in {said.comment for said in session.store.reviews()}
 
