@@ -26,6 +26,12 @@ _PLACES_A_ROW = 4
 _COMMENT = 300
 """Characters that have room under a picture."""
 
+_UNKNOWN = "\ufffd"
+_UNKNOWN_WORDS = (
+    f"{_UNKNOWN} stands for characters that the font of this document does not have, as of Chinese "
+    "or Japanese. The report as HTML shows them."
+)
+
 _PADDING = 6.0  # of a frame of reportlab, on each side
 _GAP = 12.0
 
@@ -94,21 +100,29 @@ class _Page:
 
     def __init__(self, width: float) -> None:
         from reportlab.lib.styles import ParagraphStyle
+        from reportlab.pdfbase import pdfmetrics
 
         self.width = width
+        self._known = pdfmetrics.getFont(_FONT).face.charToGlyph
+        self._lost = False
         self._body = ParagraphStyle(
             "body", fontName=_FONT, fontSize=9, leading=12.5, textColor=_INK, wordWrap="LTR",
             splitLongWords=True,
         )  # fmt: skip
 
     def story(self, it: ReportContent) -> "list[Flowable]":
-        return [
-            *self._heading(it),
+        heading = self._heading(it)
+        body = [
             *self._prediction(it),
             *self._warnings(it),
             *self._maps(it),
             *self._places(it),
             *self._tables(it),
+        ]
+        return [
+            *heading,
+            *([self._text(_UNKNOWN_WORDS, _FAINT, size=8)] if self._lost else []),
+            *body,
         ]
 
     # parts of the page
@@ -248,8 +262,14 @@ class _Page:
             leading=1.35 * size,
             textColor=color,
         )
-        printable = "".join(sign for sign in words if sign.isprintable() or sign == "\n")
-        return Paragraph(escape(printable).replace("\n", "<br/>"), style)
+        return Paragraph(escape(self._in_font(words)).replace("\n", "<br/>"), style)
+
+    def _in_font(self, words: str) -> str:
+        """Return words as the font can show them, and note where it cannot show all."""
+        seen = "".join(one for one in words if one.isprintable() or one in "\n\u3000")
+        known = "".join(one if ord(one) in self._known or one == "\n" else _UNKNOWN for one in seen)
+        self._lost |= known != seen
+        return known
 
     def _title(self, words: str) -> "Flowable":
         from reportlab.platypus import Table

@@ -89,6 +89,28 @@ def test_both_forms_say_what_the_result_says(
     assert pages_of(pdf) in (2, 3)
 
 
+def test_letters_that_the_pdf_cannot_show_are_marked(
+    slide: Slide, result: SlideResult, tmp_path: Path
+) -> None:
+    reader = pytest.importorskip("PySide6.QtPdf").QPdfDocument()
+    first = int(foremost(result, "other").patches[0])
+
+    def text_of(comment: str) -> str:
+        review = said(result, first, comment)
+        files = write_report(slide, result, tmp_path, [review], formats=["pdf"])
+        reader.load(str(files["report.pdf"]))
+        words = [reader.getAllText(page).text() for page in range(reader.pageCount())]
+        reader.close()
+        return " ".join(" ".join(words).split())
+
+    shown = text_of("Größe ξ, ğışİ, Клетка")
+    assert "Größe ξ, ğışİ, Клетка" in shown
+    assert "does not have" not in shown
+    marked = text_of("有丝分裂 ok")
+    assert "\ufffd\ufffd\ufffd\ufffd ok" in marked
+    assert "The report as HTML shows them." in marked
+
+
 def test_hostile_words_break_nothing(slide: Slide, result: SlideResult, tmp_path: Path) -> None:
     hostile = replace(
         result,
@@ -269,5 +291,5 @@ def test_reports_of_a_worklist(
     assert "Patches below 25 % of the strongest colour are hidden." in report.read_text("utf-8")
     assert "no result of waiting.svs (waiting)" in capsys.readouterr().err
     Worklist([WorklistRow(tmp_path / "waiting.svs")]).save(tmp_path / "tomorrow.json")
-    assert main(["report", str(tmp_path / "tomorrow.json")]) == 2
+    assert main(["report", str(tmp_path / "tomorrow.json")]) == 1
     assert "at least one slide with a result" in capsys.readouterr().err

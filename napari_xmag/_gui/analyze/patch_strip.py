@@ -167,11 +167,13 @@ class PatchStrip(QWidget):
         """Hand on what was typed, wherever the typing stopped, for the patch that it is about."""
         if not self.comment.isModified() or self._spot is None:
             return
-        spot, words = self._spot, self.comment.text()
         self.comment.setModified(False)
-        self.commented.emit(spot, words)
-        if self._spot == spot and self.comment.text() != words.strip():
-            self.comment.setText(words)  # it could not be saved, and was told: typed is typed
+        self.commented.emit(self._spot, self.comment.text())
+
+    def keep_comment(self, spot: Spot, words: str) -> None:
+        """Leave in the field what could not be saved, as long as its patch is looked at."""
+        if self._spot == spot:
+            self.comment.setText(words)
             self.comment.setModified(True)
 
     def show_session(self, session: SlideSession | None) -> None:

@@ -62,12 +62,13 @@ class Places:
         if spot is None:
             return False
         view = str(self._state.view)
-        return self._say(
+        self._say(
             spot.session,
             lambda history: history.mark(
                 spot.place, verdict, class_name=spot.class_name, view=view
             ),
         )
+        return True
 
     def toggle(self, verdict: Verdict) -> bool:
         """Give a verdict on the place that is looked at, or take the same one back."""
@@ -79,7 +80,7 @@ class Places:
         return self.mark(session.place, None if same else verdict)
 
     def comment(self, spot: Spot, words: str) -> bool:
-        """Write a comment; an empty one removes it."""
+        """Write a comment, an empty one removes it; return whether it could be saved."""
         view = str(self._state.view)
         return self._say(
             spot.session,
@@ -94,7 +95,8 @@ class Places:
         history = session.history if session is not None else None
         if session is None or history is None or not history.can_undo:
             return False
-        return self._say(session, ReviewHistory.undo)
+        self._say(session, ReviewHistory.undo)
+        return True
 
     def redo(self) -> bool:
         """Say again what was taken back last."""
@@ -102,7 +104,8 @@ class Places:
         history = session.history if session is not None else None
         if session is None or history is None or not history.can_redo:
             return False
-        return self._say(session, ReviewHistory.redo)
+        self._say(session, ReviewHistory.redo)
+        return True
 
     def refresh(self, session: SlideSession) -> None:
         """Find again what was said of the patches of the result that is shown."""
@@ -113,14 +116,16 @@ class Places:
         session.said = {} if result is None or shown is None else history.of(result, shown)
 
     def _say(self, session: SlideSession, say: Callable[[ReviewHistory], object]) -> bool:
-        if session.history is None:
-            return False
+        """Save something that is said; return whether that could be done, and tell why not."""
+        saved = session.history is not None
         try:
-            say(session.history)
+            if session.history is not None:
+                say(session.history)
         except XmagError as error:
             tell_error(error)
+            saved = False
         self.refresh(session)
-        return True
+        return saved
 
     def _box(self, session: SlideSession, place: int) -> Box:
         assert session.result is not None

@@ -338,7 +338,8 @@ class AnalyzeWidget(Docked):
         return True
 
     def _end_comment(self, spot: Spot, words: str) -> None:
-        self.controller.places.comment(spot, words)
+        if not self.controller.places.comment(spot, words):
+            self.strip.keep_comment(spot, words)
         window = self.main_window()
         if window is not None and window.focusWidget() is self.strip.comment:
             window.setFocus()  # napari hands keys that reach its window to the canvas

@@ -87,7 +87,10 @@ def _no_room(_: object) -> None:
 
 
 def test_words_belong_to_the_place_where_they_were_begun(
-    window: Window, pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
+    window: Window,
+    pyramid_slide: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     session = window.open(pyramid_slide)
     window.analyze()
@@ -119,6 +122,7 @@ def test_words_belong_to_the_place_where_they_were_begun(
         QTest.keyClick(comment, Qt.Key.Key_Return)
     assert comment.text() == "of the first?"
     assert "of the first?" not in {said.comment for said in session.store.reviews()}
+    caplog.clear()  # the traceback of the error holds the window
     window.viewer.window.remove_dock_widget(window.widget)
     assert "of the first?" in {said.comment for said in session.store.reviews()}
 
