@@ -299,8 +299,8 @@ def _unused_words(regions: Regions, result: SlideResult, origin: Origin) -> list
         )
     if empty and used.any():
         words.append(
-            f"{_of_regions(empty, shapes)} without any analyzed tile: too small, without tissue, or "
-            "not read."
+            f"{_of_regions(empty, shapes)} without any analyzed tile: too small, without tissue, "
+            "or not read."
         )
     return words
 

@@ -101,6 +101,7 @@ class Scenarios:
         plan, outcome = self.folder / "plan.json", self.folder / "outcome.json"
         plan.write_text(json.dumps(self.planned))
         command = [groovy, "-cp", str(HERE / "groovy" / "fakes"), "-Dxmag.silence.seconds=3"]
+        command += [f"-Duser.home={self.folder}"]
         command += [str(HERE / "groovy" / "drive.groovy"), str(plan), str(outcome)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
         assert outcome.exists(), done.stdout + done.stderr
@@ -228,10 +229,12 @@ def test_run_for_project_asks_nothing(played: dict[str, Any]) -> None:
     assert (played["project"]["dialogs"], played["project"]["said"]) == (0, [])
 
 
-def test_without_window_and_project(played: dict[str, Any]) -> None:
+def test_without_window_and_project(played: dict[str, Any], scenarios: Scenarios) -> None:
     outcome = played["headless"]
     assert outcome["thrown"] is None
     assert names(outcome) == [*OWN_NAMES, *NEW_NAMES]
+    arguments = called(scenarios, "headless")["arguments"]
+    assert arguments[arguments.index("--out") + 1] == str(scenarios.folder / "xmag-results")
 
 
 def test_selected_annotations_are_the_regions(played: dict[str, Any], scenarios: Scenarios) -> None:

@@ -225,7 +225,7 @@ Map analyze(imageData, project, String model, progress) {
     try {
         def description = new File(scratch, 'server.json')
         description.setText(describe(server, project, imageData), 'UTF-8')
-        def out = outputFolder(project) ?: new File(System.getProperty('java.io.tmpdir'), 'xmag-results')
+        def out = outputFolder(project)
         def command = COMMAND + ['analyze', description.path, '--out', out.path, '--progress', 'json']
         if (model) command += ['--model', model]
         command += regionOptions(imageData, scratch)
@@ -277,9 +277,10 @@ Map aboutProject(project) {
     [path: path.toString(), created: project.getCreationTimestamp(), previous: project.getPreviousURI()?.toString()]
 }
 
+/** Return where results lie: beside the project, or where napari keeps them; temporary files would be gone one day. */
 File outputFolder(project) {
     def path = project?.getPath()
-    path == null ? null : new File(path.toFile().getParentFile(), 'xmag')
+    path == null ? new File(System.getProperty('user.home'), 'xmag-results') : new File(path.toFile().getParentFile(), 'xmag')
 }
 
 /** Write the selected annotations to a file; return the options that name it. */
