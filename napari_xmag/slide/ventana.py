@@ -5,6 +5,7 @@ left, so that their files are read as TIFFs: each tile where it is stored, overl
 """
 
 import logging
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
@@ -74,7 +75,7 @@ def _xml(page: Any, name: str) -> ElementTree.Element | None:
     text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found or "")
     if f"<{name}" not in text:
         return None
-    start, end = text.index("<"), text.rindex(">") + 1
+    start, end = text.index("<"), text.rfind(">") + 1
     try:
         # without what declares an encoding: it is decoded
         root = ElementTree.fromstring(re.sub(r"^<\?xml[^>]*\?>", "", text[start:end]))
@@ -86,6 +87,7 @@ def _xml(page: Any, name: str) -> ElementTree.Element | None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return written_number(text or "")
+        number = written_number(text or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

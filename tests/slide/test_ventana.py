@@ -76,3 +76,11 @@ def test_what_the_scanner_states_is_taken_and_overlaps_are_told(
     notes = [note.words for note in slide.notes if note.code is NoteCode.DESCRIPTION]
     assert len(notes) == bool(words)
     assert words in " ".join(notes)
+
+
+@pytest.mark.parametrize("scan", ["<iScan", '<iScan ScanRes="nan" Magnification="inf"/>'])
+def test_broken_statements_are_no_reason_to_refuse_a_file(tmp_path: Path, scan: str) -> None:
+    path = write_bif(tmp_path / "slide.bif", JOINT.format("LEFT", "inf", "x"), scan)
+    slide = open_slide(path)
+    assert (slide.mpp, slide.objective_power) == (None, None)
+    np.testing.assert_array_equal(slide.read(Box(0, 0, 640, 512), 0), PICTURE)
