@@ -19,6 +19,7 @@ _WORTHLESS = frozenset(
         FlagCode.NOTHING_READABLE,
         FlagCode.DEGENERATE_MAP,
         FlagCode.OUT_OF_RANGE,
+        FlagCode.TOO_COARSE,
     )
 )
 

@@ -162,6 +162,7 @@ def _flags(
     elif len(patches):
         found += flags.not_taught_flags(float(probabilities[-1]))
     found += flags.mpp_flags(slide.mpp_source, mpp.mean, slide.mpp_conflict)
+    found += flags.coarse_flags(mpp.mean, info.mpp)
     found += flags.note_flags(slide.notes)
     if info.demonstration:
         found.append(flags.demonstration_flag(info.display_name))

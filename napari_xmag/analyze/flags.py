@@ -24,6 +24,9 @@ MOST_NOT_TAUGHT = 0.5
 MUCH_NOT_TAUGHT = 0.15
 """Above these parts of the tissue, what no example was like makes a map doubtful, or worthless."""
 
+COARSE, TOO_COARSE = 1.25, 2.0
+"""Pixels so much larger than those of the model's tiles show too little of the cells."""
+
 ALIKE_RATIO = 1.1
 """Highest attention over lowest below which a map says nothing."""
 
@@ -41,6 +44,8 @@ class FlagCode(StrEnum):
     NOTHING_READABLE = "nothing_readable"
     MPP_BY_HAND = "mpp_by_hand"
     MPP_CONFLICT = "mpp_conflict"
+    COARSE_SLIDE = "coarse_slide"
+    TOO_COARSE = "too_coarse"
     OUT_OF_RANGE = "out_of_range"
     NOT_TAUGHT = "not_taught"
     DEMONSTRATION = "demonstration"
@@ -177,6 +182,26 @@ def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
         words = f"The pixel size that the file states is doubtful. {sentence}."
         flags.append(Flag(FlagCode.MPP_CONFLICT, words))
     return flags
+
+
+def coarse_flags(slide: float, model: float) -> list[Flag]:
+    """Say when tiles must be magnified, which gives them the right size, but no detail.
+
+    Parameters
+    ----------
+    slide
+        µm per pixel of the slide's finest level.
+    model
+        µm per pixel that the model wants.
+    """
+    if slide < COARSE * model:
+        return []
+    words = (
+        f"The slide has {slide:.3g} µm per pixel, the model sees {model:.3g}: its tiles are "
+        "magnified and lack detail. Analyze the slide at its full resolution."
+    )
+    code = FlagCode.TOO_COARSE if slide >= TOO_COARSE * model else FlagCode.COARSE_SLIDE
+    return [Flag(code, words)]
 
 
 def note_flags(notes: Iterable[SlideNote]) -> list[Flag]:

@@ -31,6 +31,7 @@ WORTHLESS = (
     FlagCode.NOTHING_READABLE,
     FlagCode.DEGENERATE_MAP,
     FlagCode.OUT_OF_RANGE,
+    FlagCode.TOO_COARSE,
     FlagCode.DEMONSTRATION,
 )
 

@@ -7,6 +7,7 @@ import pytest
 
 from napari_xmag.analyze.flags import (
     FlagCode,
+    coarse_flags,
     degenerate_flags,
     finder_flags,
     mpp_flags,
@@ -102,6 +103,23 @@ def test_mpp_by_hand_says_the_value() -> None:
 def test_conflict_quotes_the_sources() -> None:
     (flag,) = mpp_flags("vendor property", 0.25, "the tags say 0.5 µm")
     assert flag.words == "The pixel size that the file states is doubtful. The tags say 0.5 µm."
+
+
+@pytest.mark.parametrize(
+    ("slide", "code"),
+    [
+        (0.25, ""),
+        (2.0, ""),
+        (2.4, ""),
+        (2.6, "coarse_slide"),
+        (4.0, "too_coarse"),
+        (16.0, "too_coarse"),
+    ],
+)
+def test_a_slide_coarser_than_the_model_is_said(slide: float, code: str) -> None:
+    found = coarse_flags(slide, 2.0)
+    assert "".join(flag.code for flag in found) == code
+    assert all(f"{slide:g} µm" in flag.words for flag in found)
 
 
 def test_range() -> None:
