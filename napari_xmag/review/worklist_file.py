@@ -14,7 +14,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.files import parse_json, whole_file
 from napari_xmag.folders import data_folder
-from napari_xmag.review.worklist_row import RowKey, WorklistRow, read_row
+from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow, read_row
 
 FORMAT = "napari-xmag worklist"
 FORMAT_VERSION = 1
@@ -121,7 +121,8 @@ def _merged(
 ) -> WorklistRow | None:
     if ours is None or theirs is None:  # it was added, or taken off the list, by one of us
         left = theirs if ours is None else ours
-        return None if left == base else left
+        gone = left == base and left is not None and left.status is not RowStatus.RUNNING
+        return None if gone else left  # what is being analyzed is not lost to whoever does it
     if base is None:
         base = WorklistRow(ours.slide, ours.image, entry=ours.entry)
     changed = {

@@ -55,6 +55,7 @@ class Keeper:
     ) -> None:
         self._state, self._jobs, self._show = state, jobs, show
         self._unsaved: SlideSession | None = None
+        self._was_in_sight = False
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SETTLED_MS)
@@ -93,6 +94,8 @@ class Keeper:
         session.saved = event.saved
         self.regions_found.emit(session, event.regions, event.view.tissue)
         result = event.result
+        if result is None and session is self._state.current:
+            self._state.class_name = ""  # what was chosen for the slide before is not its evidence
         if result is None or session.result is not None or session.progress is not None:
             return
         if result.mpp != session.mpp:
@@ -164,6 +167,7 @@ class Keeper:
         if self._unsaved is not session:
             self._save_view()
         self._unsaved = session
+        self._was_in_sight |= session is self._state.current
         self._timer.start()
 
     def _changed(self, *_: object) -> None:
@@ -172,16 +176,18 @@ class Keeper:
 
     def _save_view(self, *_: object) -> None:
         session, self._unsaved = self._unsaved, None
+        seen, self._was_in_sight = self._was_in_sight, False
         self._timer.stop()
         if session is None or session.store is None or not _is_worth_saving(session):
             return
         try:
-            session.store.save_view(self._view_of(session))
+            session.store.save_view(self._view_of(session, session.store.view(), seen))
         except XmagError as error:
             tell_error(error)
 
-    def _view_of(self, session: SlideSession) -> ViewState:
-        state, place = self._state, None
+    def _view_of(self, session: SlideSession, saved: ViewState, seen: bool) -> ViewState:
+        """Return how a slide is shown; of one that was not in sight, the choices saved before."""
+        state, place = self._state if seen else saved, None
         if session.place is not None and session.cards and session.result is not None:
             place = session.result.patches.box(session.cards[session.place].patch)
         return ViewState(

@@ -260,7 +260,7 @@ class WorklistWidget(BesideAnalyze):
         self.table.refresh()
         self._show_counts()
         analyze = find_analyze(self.main_window())
-        if analyze is not None and self.worklist[key].result:
+        if analyze is not None and key in self.worklist and self.worklist[key].result:
             analyze.reload(*self.worklist[key].picture)
 
     def _went_on(self, words: str) -> None:

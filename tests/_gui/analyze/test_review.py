@@ -301,3 +301,19 @@ def test_closing_the_dock_loses_nothing(window: Window, pyramid_slide: Path, qtb
     assert restored.result.created == result.created
     assert restored.said[patch].verdict is Verdict.WRONG
     again.shut_down()
+
+
+def test_how_a_slide_is_shown_is_its_own(
+    window: Window, pyramid_slide: Path, single_level_slide: Path
+) -> None:
+    state = window.widget.state
+    one = window.open(pyramid_slide)
+    window.analyze()
+    state.opacity, state.class_name = 0.3, "benign"
+    window.wait(lambda: one.shown_id and one.store.view().class_name == "benign")
+    window.open(single_level_slide)
+    window.wait(lambda: state.class_name == "")  # nothing was chosen for this one
+    state.opacity = 0.9
+    one.shown_id = "another"  # as when a run ends that is out of sight
+    window.wait(lambda: one.store.view().result == "another")
+    assert (one.store.view().opacity, one.store.view().class_name) == (0.3, "benign")
