@@ -135,7 +135,11 @@ def orientation_note(stated: object) -> tuple[SlideNote, ...]:
 
 
 def damage_note(
-    cut_off: float, levels: int = 0, complete: bool = True, incomplete: str = ""
+    cut_off: float,
+    levels: int = 0,
+    complete: bool = True,
+    incomplete: str = "",
+    described: bool = True,
 ) -> tuple[SlideNote, ...]:
     """Say what of a slide cannot be read.
 
@@ -149,6 +153,8 @@ def damage_note(
         Whether the file's list of pictures comes to its end.
     incomplete
         Which of its files or frames are missing, in words.
+    described
+        Whether what it says of its pictures is all there.
     """
     words = []
     if cut_off:
@@ -157,6 +163,8 @@ def damage_note(
         words.append("1 coarse level" if levels == 1 else f"{levels} coarse levels")
     if not complete:
         words.append("the end of its list of pictures")
+    if not described:
+        words.append("what it says of its pictures, such as their pixel size")
     if not words and not incomplete:
         return ()
     cause = (

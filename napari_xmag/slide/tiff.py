@@ -78,7 +78,7 @@ class TiffSlide(SegmentSlide):
             *pyramid.notes,
             *turned,
             *color_notes,
-            *damage_note(levels[0].cut_off(), lost, walk.complete),
+            *damage_note(levels[0].cut_off(), lost, walk.complete, described=walk.described),
         )
         self._try_decoding()
 

@@ -11,11 +11,12 @@ from napari_xmag.slide.tiff_picture import TiffLevel, TiffPicture, page_problem
 from napari_xmag.slide.tiff_statements import statements_of_page
 
 ASIDE = re.compile(
-    r"(?<![a-z])(macro|label|thumbnail|overview|barcode|preview|slide(?=[ _-]?image))"
-    r"s?([ _-]?image)?(?![a-z])",
+    r"(?<![a-z])(macro|label|thumbnail|overview|barcode|preview"
+    r"|(probability|slide)(?=[ _-]?image))s?([ _-]?image)?(?![a-z])",
     re.IGNORECASE,
 )
-"""What pictures beside a slide are called: of the glass, its label, its overview."""
+"""What pictures beside a slide are called: of the glass, its label, its overview, where a scanner
+found tissue."""
 
 _MASK = 4
 # Beside tiled pictures a striped one of less than this share of the largest and no larger than

@@ -282,3 +282,19 @@ def test_directories_that_go_in_a_circle_are_refused(tmp_path: Path) -> None:
     path.write_bytes(data[:end] + first.to_bytes(4, "little") + data[end + 4 :])
     with pytest.raises(SlideOpenError, match="circular"):
         open_slide(path)
+
+
+def test_a_description_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "slide.ome.tif"
+    size = {f"PhysicalSize{axis}": 0.5 for axis in "XY"}
+    pixels = draw_section(512, 384)
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(128, 128), ome=True, metadata=size)
+    assert open_slide(path).notes == ()
+    with tifffile.TiffFile(path) as file:
+        end = file.pages[0].tags["ImageDescription"].valueoffset
+        assert end > file.pages[0].dataoffsets[-1]
+    slide = open_slide(cut(path, end + 9))
+    np.testing.assert_array_equal(slide.read(Box(0, 0, 512, 384), 0), pixels)
+    assert slide.mpp is None
+    assert [note.code for note in slide.notes] == [NoteCode.DAMAGED]
+    assert "pixel size" in slide.notes[0].words

@@ -30,6 +30,8 @@ def write_bif(path: Path, joints: str, scan: str = SCAN) -> Path:
     with tifffile.TiffWriter(path, bigtiff=True) as writer:
         glass = np.full((300, 100, 3), 200, np.uint8)
         writer.write(glass, **_options("Label_Image", scan), photometric="rgb")
+        found = np.zeros((300, 100), np.uint8)
+        writer.write(found, **_options("Probability_Image", ""), photometric="minisblack")
         for level, factor in enumerate((1, 2)):
             writer.write(
                 shrink(PICTURE, factor) if level else PICTURE,
@@ -73,9 +75,8 @@ def test_what_the_scanner_states_is_taken_and_overlaps_are_told(
     assert (slide.vendor, slide.objective_power) == ("ventana", 40)
     assert [level.downsample for level in slide.levels] == [1, 2]
     np.testing.assert_array_equal(slide.read(Box(0, 0, 640, 512), 0), PICTURE)
-    notes = [note.words for note in slide.notes if note.code is NoteCode.DESCRIPTION]
-    assert len(notes) == bool(words)
-    assert words in " ".join(notes)
+    assert [note.code for note in slide.notes] == [NoteCode.DESCRIPTION] * bool(words)
+    assert words in " ".join(note.words for note in slide.notes)
 
 
 @pytest.mark.parametrize("scan", ["<iScan", '<iScan ScanRes="nan" Magnification="inf"/>'])

@@ -22,6 +22,7 @@ _SIZES |= {16: 8, 17: 8, 18: 8}
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 # No directory has more entries; TIFF names some hundred tags.
 _MOST_ENTRIES = 4096
+_DESCRIPTION = 270
 # Of most tags the first value is enough; of the lengths of strips and tiles some thousand.
 _KEPT = {_SUB_DIRECTORIES: 64, 279: 4096, 325: 4096}
 
@@ -85,6 +86,12 @@ class TiffWalk:
     directories: tuple[Directory, ...]
     below: tuple[Directory, ...]
     complete: bool
+
+    @property
+    def described(self) -> bool:
+        """Whether the descriptions of its pictures lie in the file, and were not cut off."""
+        found = (one.entries.get(_DESCRIPTION) for one in (*self.directories, *self.below))
+        return all(entry is None or entry.end <= self.size for entry in found)
 
     @property
     def is_ndpi(self) -> bool:
