@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,12 @@ from napari_xmag.files import parse_json
 GEOJSON_SUFFIXES = (".geojson", ".geojson.gz", ".json", ".json.gz", ".zip")
 """Names that QuPath gives to such files, the likeliest first."""
 
+_OBJECTS = re.compile(
+    r'\s*(?:\{\s*"type"\s*:\s*"FeatureCollection"\s*,\s*"features"\s*:\s*)?\[', re.ASCII
+)
+_BLANK = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 # QuPath itself needs a minute for so much, and a few kilobytes can unpack to any size.
 _LARGEST = 2**30
@@ -21,11 +29,12 @@ _LARGEST = 2**30
 _READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 
-def read_geojson(path: Path) -> list[Any]:
-    """Return the documents in a file: one, or each ``.geojson`` in a zip archive.
+def read_geojson(path: Path) -> Iterator[Any]:
+    """Yield the documents in a file: one, or each ``.geojson`` in a zip archive.
 
-    What a file is shows in its first bytes, whatever its name. Numbers may be ``NaN`` or infinite:
-    QuPath's measurements are.
+    Of a file as QuPath writes it, each of its objects is a document: a million cells at once would
+    take ten times the memory. What a file is shows in its first bytes, whatever its name. Numbers
+    may be ``NaN`` or infinite: QuPath's measurements are.
 
     Raises
     ------
@@ -33,7 +42,8 @@ def read_geojson(path: Path) -> list[Any]:
         When it cannot be read, is no JSON, or unpacks to more than 1 GiB.
     """
     try:
-        return [parse_json(text, finite=False) for text in _texts(path.read_bytes())]
+        for text in _texts(path.read_bytes()):
+            yield from _documents(text)
     except _READ_ERRORS as error:
         raise TissueError(
             expected=f"GeoJSON in {path.name}",
@@ -41,6 +51,32 @@ def read_geojson(path: Path) -> list[Any]:
             hint="In QuPath, choose File > Export objects as GeoJSON.",
             causes=(error,),
         ) from error
+
+
+def _documents(text: str) -> Iterator[Any]:
+    start = _OBJECTS.match(text)
+    if start is None:
+        yield parse_json(text, finite=False)
+        return
+    at = _next(text, start.end())
+    while not text.startswith("]", at):
+        item, at = _DECODER.raw_decode(text, at)
+        yield item
+        at = _next(text, at)
+        if text.startswith(",", at):
+            at = _next(text, at + 1)
+            if text.startswith("]", at):
+                raise ValueError("no object after a comma")
+        elif not text.startswith("]", at):
+            raise ValueError(f"neither a comma nor an end of its objects at character {at}")
+    # what follows must fit what came before them
+    parse_json(f"{start[0]}{text[at:]}", finite=False)
+
+
+def _next(text: str, at: int) -> int:
+    """Return where the next character that is no blank stands."""
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
 
 
 def _texts(raw: bytes) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Annotations of every version, in every form."""
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,53 @@ def test_damaged_files_are_named(raw: bytes, tmp_path: Path) -> None:
     path.write_bytes(raw)
     with pytest.raises(TissueError, match=r"broken\.geojson"):
         read_annotations(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("[%s]", 1),
+        ("[]", 0),
+        (' {"type": "FeatureCollection", "features": [ %s , %s ] } ', 2),
+        ('{"type":"FeatureCollection","features":[%s],"crs":{"a":[1]}}\n', 1),
+        ('{"type":"FeatureCollection","features":[]}', 0),
+        ('{"features":[%s,%s],"type":"FeatureCollection"}', 2),
+    ],
+)
+def test_collections_are_read_object_by_object(text: str, count: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    each = json.dumps(annotation(SQUARE))
+    path.write_text(text.replace("%s", each))
+    assert len(read_annotations(path).annotations) == count
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[%s", "[%s,]", "[%s %s]", "[%s]]", "[%s]}", "[,]"),
+        '{"type":"FeatureCollection","features":[%s]',
+        '{"type":"FeatureCollection","features":[%s]}}',
+        '{"type":"FeatureCollection","features":[%s],}',
+    ],
+)
+def test_what_is_cut_off_or_goes_on_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text(text.replace("%s", json.dumps(annotation(SQUARE))))
+    with pytest.raises(TissueError, match="cannot be read as such"):
+        read_annotations(path)
+
+
+def test_many_cells_beside_an_annotation_take_little_memory(tmp_path: Path) -> None:
+    values = {f"Nucleus: measurement {number}": number / 7 for number in range(40)}
+    cell = feature(SQUARE, objectType="cell", measurements=values)
+    path = write(tmp_path / "a.geojson", collection(annotation(SQUARE), *[cell] * 2000))
+    size = path.stat().st_size
+    tracemalloc.start()
+    found = read_annotations(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.others == {ObjectKind.CELL: 2000}
+    assert peak < 3 * size
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
