@@ -12,9 +12,9 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
 from napari_xmag.errors import ResultError
 from napari_xmag.files import json_text, relative_path
+from napari_xmag.locks import alone
 from napari_xmag.review.worklist_file import (
     Stamp,
-    alone,
     merged,
     read_rows,
     stamp_of,

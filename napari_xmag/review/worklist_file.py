@@ -1,19 +1,13 @@
 """The file of a worklist: read and written by several windows and commands at once."""
 
-import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.files import parse_json, whole_file
-from napari_xmag.folders import data_folder
 from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow, read_row
 
 FORMAT = "napari-xmag worklist"
@@ -22,7 +16,6 @@ FORMAT_VERSION = 1
 Rows = Mapping[RowKey, WorklistRow]
 Stamp = tuple[int, int, int]
 
-_WAIT_SECONDS = 5.0
 _OUTCOME = {
     *("status", "reason", "headline", "answer", "suspicion", "flags", "area_mm2", "seconds"),
     *("model", "fingerprint", "result"),
@@ -81,26 +74,6 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Keep other programs of this computer from writing a list, as far as the system can.
-
-    Where it cannot, they have the moment between reading and writing to lose a change in.
-    """
-    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
-    lock = FileLock(data_folder() / "locks" / f"{name}.lock", timeout=_WAIT_SECONDS)
-    try:
-        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except (OSError, Timeout, NotImplementedError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def merged(base: Rows, ours: Rows, theirs: Rows) -> dict[RowKey, WorklistRow]:

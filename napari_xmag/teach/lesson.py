@@ -147,6 +147,28 @@ class Lesson:
         )
         return Lesson(classes, examples)
 
+    def with_changes(self, before: "Lesson", after: "Lesson") -> "Lesson":
+        """Return the lesson with what changed from one of an earlier day to another.
+
+        Of an example that both changed, and of a class's colour, the change stands. A class that
+        was removed stays where others have given more examples of it.
+        """
+        gone = set(before.examples) - set(after.examples)
+        new = [example for example in after.examples if example not in set(before.examples)]
+        taken = {(example.slide, example.x, example.y) for example in new}
+        kept = [
+            example
+            for example in self.examples
+            if example not in gone and (example.slide, example.x, example.y) not in taken
+        ]
+        used = {example.class_name for example in (*kept, *new)}
+        removed = set(before.class_names) - set(after.class_names) - used
+        ours = {kind.name: kind for kind in after.classes}
+        known = {kind.name: ours.get(kind.name, kind) for kind in self.classes}
+        added = {name: kind for name, kind in ours.items() if name not in before.class_names}
+        classes = {name: kind for name, kind in (known | added).items() if name not in removed}
+        return Lesson(tuple(classes.values()), (*kept, *new))
+
     def require(self, name: str) -> None:
         """Refuse the name of a class that there is not.
 

@@ -8,6 +8,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.files import parse_json, write_json
 from napari_xmag.folders import data_folder
+from napari_xmag.locks import alone
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 
 FORMAT, VERSION = "napari-xmag lesson", 1
@@ -44,6 +45,21 @@ def save_lesson(lesson: Lesson, path: Path) -> None:
         ],
     }
     write_json(path, content)
+
+
+def save_change(before: Lesson, after: Lesson, path: Path) -> None:
+    """Write what changed from one lesson to another into a file, beside what others wrote there.
+
+    Raises
+    ------
+    ExportError
+        When the file cannot be written; what was there stays.
+    ResultError
+        When the file was damaged meanwhile.
+    """
+    with alone(path):
+        there = load_lesson(path) if path.exists() else before
+        save_lesson(after if there == before else there.with_changes(before, after), path)
 
 
 def load_lesson(path: Path) -> Lesson:

@@ -15,7 +15,7 @@ from psygnal import Signal
 from napari_xmag.errors import ResultError, TissueError
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 from napari_xmag.teach.prepared import PreparedSlide
-from napari_xmag.teach.saved_lesson import load_lesson, save_lesson
+from napari_xmag.teach.saved_lesson import load_lesson, save_change
 from napari_xmag.teach.settings import TeachSettings
 
 
@@ -70,8 +70,8 @@ class TeachSession:
     Parameters
     ----------
     path
-        Where the lesson is saved after each change; what lies there is taken up. None saves
-        nothing.
+        Where the lesson is saved after each change; what lies there is taken up. What other
+        windows teach meanwhile is kept there for the next session. None saves nothing.
     settings
         How a classifier is fitted.
 
@@ -88,6 +88,7 @@ class TeachSession:
         self._path = path
         self._settings = settings or TeachSettings()
         self._lesson = load_lesson(path) if path is not None and path.exists() else Lesson()
+        self._saved = self._lesson
         self._undone: list[Lesson] = []
         self._done: list[Lesson] = []
         self._slides: dict[SlideId, PreparedSlide] = {}
@@ -257,7 +258,8 @@ class TeachSession:
         # told first: a full disk must not keep the window from showing what was done
         self.lesson_changed.emit(lesson)
         if self._path is not None:
-            save_lesson(lesson, self._path)
+            save_change(self._saved, lesson, self._path)
+            self._saved = lesson
 
     def _require_same_encoder(self, prepared: PreparedSlide) -> None:
         known = {**self._known, **self._slides}

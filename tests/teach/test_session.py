@@ -212,3 +212,24 @@ def test_examples_of_annotations_join_those_that_are_there(session: TeachSession
     assert found == ["Tumor", "Stroma", "Stroma", "Tumor"]
     assert session.lesson.class_names == ("Tumor", "Other", "Stroma")
     assert np.isfinite([example.x for example in session.lesson.examples]).all()
+
+
+def test_two_windows_lose_no_example_of_each_others(session: TeachSession, saved: Path) -> None:
+    prepared = session.slides[0]
+    other = TeachSession(saved)
+    other.open_slide(prepared)
+    session.mark(prepared.id, [0, 1], "Tumor")
+    other.mark(prepared.id, [3], "Other")
+    other.add_class("Fat")
+    session.mark(prepared.id, [2], "Other")
+    session.erase(prepared.id, [1])
+    session.change_class("Tumor", TaughtClass("Cancer", (1, 2, 3)))
+
+    tomorrow = TeachSession(saved)
+    tomorrow.open_slide(prepared)
+    shown = {patch: tomorrow.class_of(prepared.id, patch) for patch in range(4)}
+    assert shown == {0: "Cancer", 1: None, 2: "Other", 3: "Other"}
+    assert sorted(tomorrow.lesson.class_names) == ["Cancer", "Fat", "Other"]
+    session.undo()
+    assert "Tumor" in TeachSession(saved).lesson.class_names
+    assert len(TeachSession(saved).lesson.examples) == 3
