@@ -24,8 +24,8 @@ MOST_NOT_TAUGHT = 0.5
 MUCH_NOT_TAUGHT = 0.15
 """Above these parts of the tissue, what no example was like makes a map doubtful, or worthless."""
 
-COARSE, TOO_COARSE = 1.25, 2.0
-"""Pixels so much larger than those of the model's tiles show too little of the cells."""
+COARSE, TOO_COARSE = 1.25, 4.0
+"""Pixels so much larger than those of the model's tiles lack detail, or show no cells at all."""
 
 ALIKE_RATIO = 1.1
 """Highest attention over lowest below which a map says nothing."""

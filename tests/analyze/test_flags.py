@@ -112,7 +112,8 @@ def test_conflict_quotes_the_sources() -> None:
         (2.0, ""),
         (2.4, ""),
         (2.6, "coarse_slide"),
-        (4.0, "too_coarse"),
+        (4.0, "coarse_slide"),
+        (8.0, "too_coarse"),
         (16.0, "too_coarse"),
     ],
 )
