@@ -113,7 +113,10 @@ def _load(
 
 def _setting(source: ComposedSource, encoder: str, variant: TeachVariant) -> _Setting:
     settings = TeachSettings(
-        context=variant.context, by_slide=variant.by_slide, components=variant.components
+        context=variant.context,
+        components=variant.components,
+        by_slide=variant.by_slide,
+        spreading=variant.spreading,
     )
     return _Setting(source.name, encoder, variant.name, settings)
 

@@ -26,6 +26,7 @@ class TeachVariant(ConfigSection):
     name: str = Field(min_length=1, description="Name in tables.")
     context: bool = Field(default=True, description="Let neighbours count.")
     by_slide: bool = Field(default=False, description="Standardise each slide by itself.")
+    spreading: bool = Field(default=True, description="Let classes spread to what looks alike.")
     components: int = Field(default=64, ge=1, description="Principal components.")
 
 

@@ -126,17 +126,22 @@ def _require_patch_classifier(xmag: Mapping[str, Any], head: Arrays) -> None:
     dim, components, classes, examples = counts.values()
     if classes + 1 != len(xmag["classes"]) or xmag["classes"][-1] != NOT_TAUGHT:
         raise ValueError(f"a head for {classes} classes and {NOT_TAUGHT!r} where others are named")
-    context, by_slide, least = sizes["context"], sizes["by_slide"], sizes["least_likeness"]
-    if type(context) is not bool or type(by_slide) is not bool:
-        raise ValueError("context and by_slide that are not true or false")
+    # models of before this switch have none
+    switches = sizes["context"], sizes["by_slide"], sizes.get("spreading", False)
+    if any(type(switch) is not bool for switch in switches):
+        raise ValueError("context, by_slide and spreading that are not true or false")
+    least, spreading = sizes["least_likeness"], switches[2]
     if not (_is_number(least) and least > 0):
         raise ValueError(f"least_likeness {_short(least)}")
-    length = components * (1 + context)
+    length = components * (1 + switches[0])
     wanted = {
         **{"space.mean": (dim,), "space.scale": (dim,), "space.basis": (dim, components)},
         **{"weights": (length, classes), "bias": (classes,), "examples": (examples, length)},
+        **({"labels": (examples,)} if spreading else {}),
     }
     _require_tensors(wanted, head)
+    if spreading and not np.isin(head["labels"], np.arange(classes)).all():
+        raise ValueError("labels that are none of the classes")
     if head["space.scale"].min() <= 0:
         raise ValueError("space.scale that is not positive")
 

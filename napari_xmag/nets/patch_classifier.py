@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.geometry import OnGrid
 from napari_xmag.nets.info import softmax
+from napari_xmag.nets.label_spreading import LikenessGraph
+from napari_xmag.nets.likeness import directions, likeness
 
 NOT_TAUGHT = "Not taught"
 """The class of patches that are unlike every example."""
@@ -19,7 +21,6 @@ NOT_TAUGHT = "Not taught"
 _ROWS_AT_ONCE = 4096
 _LEAST_SCALE = 1e-6
 _NEIGHBOUR_SPREAD = 0.3
-_EXAMPLE_SPREAD = 0.2
 _PLACES = 9
 
 
@@ -51,7 +52,7 @@ class Ties:
             float32 (P, K), what they look like.
         """
         neighbours = neighbours_of(places)
-        direction = np.vstack([_directions(components), np.zeros((1, components.shape[1]))])
+        direction = np.vstack([directions(components), np.zeros((1, components.shape[1]))])
         direction = direction.astype(np.float32)
         weights = np.empty(neighbours.shape, np.float32)
         for place in range(_PLACES):
@@ -79,10 +80,13 @@ class PlacedPatches:
         float32 (P, K).
     ties
         Among all patches of a slide; None for some of them, which then stand for themselves.
+    graph
+        Which patches of the slide look alike, likewise; None where classes do not spread.
     """
 
     coordinates: NDArray[np.float32]
     ties: Ties | None = None
+    graph: LikenessGraph | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +106,8 @@ class FeatureSpace:
         Whether each slide is standardised by its own mean and scale instead: stains differ.
     context
         Whether the neighbourhood counts: in the coordinates, and once more in the map.
+    spreading
+        Whether classes spread to patches of a slide by way of others that look alike.
     """
 
     mean: NDArray[np.float32]
@@ -109,6 +115,7 @@ class FeatureSpace:
     basis: NDArray[np.float32]
     by_slide: bool
     context: bool
+    spreading: bool
 
     @property
     def length(self) -> int:
@@ -116,10 +123,12 @@ class FeatureSpace:
         return int(self.basis.shape[1]) * (2 if self.context else 1)
 
     def placed(self, features: NDArray[np.floating], places: OnGrid) -> PlacedPatches:
-        """Return the coordinates of all patches of a slide, and their ties; see `coordinates`."""
+        """Return the coordinates of all patches of a slide, and what connects them."""
         found = self.coordinates(features, places)
         own = found[:, : self.basis.shape[1]]
-        return PlacedPatches(found, Ties.of(own, places) if self.context else None)
+        ties = Ties.of(own, places) if self.context else None
+        graph = LikenessGraph.of(found, places) if self.spreading else None
+        return PlacedPatches(found, ties, graph)
 
     def coordinates(
         self, features: NDArray[np.floating], places: OnGrid | None = None
@@ -184,7 +193,7 @@ class Classified:
 
 @dataclass(frozen=True, eq=False)
 class PatchClassifier:
-    """A linear classifier of patches, and what the examples looked like.
+    """A linear classifier of patches, and the examples, whose classes spread on each slide.
 
     Attributes
     ----------
@@ -192,9 +201,12 @@ class PatchClassifier:
         Where patches are compared.
     weights, bias
         float32 (K, C) and (C,): logits are ``coordinates @ weights + bias``, averaged over the
-        neighbours by `Ties`.
+        neighbours by `Ties`. On a whole slide the answer is the mean of these and of what
+        `LikenessGraph.spread` says, which is brought to their size.
     examples
         float32 (N, K), coordinates of the examples.
+    labels
+        int64 (N,), the class of each example; empty where classes do not spread.
     least_likeness
         A patch that is less like the examples than this is not taught; see `likeness`.
     """
@@ -203,6 +215,7 @@ class PatchClassifier:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     examples: NDArray[np.float32]
+    labels: NDArray[np.int64]
     least_likeness: float
 
     @classmethod
@@ -217,9 +230,11 @@ class PatchClassifier:
             own["space.basis"],
             head["by_slide"],
             head["context"],
+            head.get("spreading", False),
         )
+        labels = np.asarray(arrays.get("labels", ()), np.int64)
         least = float(head["least_likeness"])
-        return cls(space, own["weights"], own["bias"], own["examples"], least)
+        return cls(space, own["weights"], own["bias"], own["examples"], labels, least)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return the tensors by name, as they lie in a model folder."""
@@ -227,6 +242,7 @@ class PatchClassifier:
         named = {
             **{"space.mean": space.mean, "space.scale": space.scale, "space.basis": space.basis},
             **{"weights": self.weights, "bias": self.bias, "examples": self.examples},
+            **({"labels": self.labels} if space.spreading else {}),
         }
         return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()}
 
@@ -241,6 +257,7 @@ class PatchClassifier:
             "examples": len(self.examples),
             "context": self.space.context,
             "by_slide": self.space.by_slide,
+            "spreading": self.space.spreading,
             "least_likeness": self.least_likeness,
         }
 
@@ -261,15 +278,27 @@ class PatchClassifier:
         return np.zeros(len(features), np.float32), evidence
 
     def at(self, patches: PlacedPatches) -> Classified:
-        """Classify patches by their coordinates and ties."""
+        """Classify patches by their coordinates and what connects them."""
         points, ties = patches.coordinates, patches.ties
         logits = points @ self.weights + self.bias
         unlike = -np.log(likeness(points, self.examples))[:, None]
         if ties is not None:
             logits, unlike = ties.mean(logits), ties.mean(unlike)
+        if patches.graph is not None:
+            logits = self._joined(logits, patches.graph)
         distance = self.least_likeness * np.exp(unlike[:, 0])
         probabilities = softmax(logits.astype(np.float64))
         return Classified(probabilities.astype(np.float32), distance.astype(np.float32))
+
+    def _joined(self, logits: NDArray[np.float32], graph: LikenessGraph) -> NDArray[np.float32]:
+        """Return the mean of logits and of what spreads; a class without an example stays out."""
+        shown = np.isfinite(self.bias)
+        own = logits[:, shown] - logits[:, shown].mean(1, keepdims=True)
+        spread = graph.spread(self.examples, self.labels, np.flatnonzero(shown))
+        size = np.sqrt(np.square(own).mean() / max(np.square(spread).mean(), _LEAST_SCALE**2))
+        joined = logits.copy()
+        joined[:, shown] = (own + spread * size) / 2
+        return joined
 
 
 def mean_and_scale(
@@ -317,58 +346,3 @@ def neighbours_of(places: OnGrid) -> NDArray[np.int64]:
         for across in range(3)
     ]
     return np.stack(found, axis=1)
-
-
-def likeness(points: NDArray[np.float32], examples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how like all examples each point is, float32 (P,): several that are near add up.
-
-    The sum of exp((cosine - 1) / 0.2): a kernel density of directions (of von Mises and Fisher),
-    up to N for N examples of the very same direction.
-
-    Parameters
-    ----------
-    points, examples
-        float32 (P, K) and (N, K).
-    """
-    found: NDArray[np.float32] = kernel(cosines(points, examples)).sum(1)
-    return found
-
-
-def kernel(cosine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each pair of a cosine adds to `likeness`."""
-    found: NDArray[np.float32] = np.exp((cosine - 1) / np.float32(_EXAMPLE_SPREAD))
-    return found
-
-
-def cosines(points: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the cosine of each pair, float32 (P, N) from -1 to 1.
-
-    Parameters
-    ----------
-    points, others
-        float32 (P, K) and (N, K).
-    """
-    found: NDArray[np.float32] = _directions(points) @ _directions(others).T
-    return found.clip(-1, 1)
-
-
-def _directions(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    found: NDArray[np.float32] = values / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return found
-
-
-def nearest(
-    points: NDArray[np.float32], others: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the distance of each point to the nearest of the others, and which one it is."""
-    lengths = np.square(others).sum(1)
-    distance = np.empty(len(points), np.float32)
-    which = np.empty(len(points), np.int64)
-    for start in range(0, len(points), _ROWS_AT_ONCE):
-        part = points[start : start + _ROWS_AT_ONCE]
-        rest = lengths - 2 * (part @ others.T)
-        which[start : start + len(part)] = rest.argmin(1)
-        least = rest.min(1) + np.square(part).sum(1)
-        distance[start : start + len(part)] = np.sqrt(np.maximum(least, 0))
-    return distance, which

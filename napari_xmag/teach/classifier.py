@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import TeachError
+from napari_xmag.nets.likeness import cosines, kernel
 from napari_xmag.nets.patch_classifier import (
     Classified,
     FeatureSpace,
     PatchClassifier,
     PlacedPatches,
-    cosines,
-    kernel,
     mean_and_scale,
 )
 from napari_xmag.teach.lesson import SlideId
@@ -249,7 +248,8 @@ def fit_space(features: Sequence[NDArray[np.floating]], settings: TeachSettings)
     sample = np.concatenate(parts)
     mean, scale = mean_and_scale(sample)
     basis = principal_components((sample - mean) / scale, settings.components)
-    return FeatureSpace(mean, scale, basis, settings.by_slide, settings.context)
+    switches = settings.by_slide, settings.context, settings.spreading
+    return FeatureSpace(mean, scale, basis, *switches)
 
 
 def principal_components(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -311,7 +311,8 @@ def fit_examples(
     some = _spread(len(points), _MOST_COMPARED)
     regions = regions_of(examples, request.slides)
     least = _least_likeness(points[some], regions[some], request.settings.reach)
-    return PatchClassifier(layout.space, weights, bias, points[some], least)
+    labels = examples.labels[some]
+    return PatchClassifier(layout.space, weights, bias, points[some], labels, least)
 
 
 def _logistic(

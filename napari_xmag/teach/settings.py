@@ -15,6 +15,8 @@ class TeachSettings:
         Principal components of the features that are used.
     by_slide
         Standardise the features of each slide by itself, not all by the same numbers.
+    spreading
+        Let classes spread to patches of a slide by way of others that look alike.
     strength
         Inverse of the regularisation of the logistic regression.
     reach
@@ -25,5 +27,6 @@ class TeachSettings:
     context: bool = True
     components: int = 64
     by_slide: bool = False
+    spreading: bool = True
     strength: float = 0.03
     reach: float = 2.0

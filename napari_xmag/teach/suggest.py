@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.patch_classifier import Classified, cosines, nearest
+from napari_xmag.nets.likeness import cosines, nearest
+from napari_xmag.nets.patch_classifier import Classified
 from napari_xmag.teach.classifier import Layout, Taught
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide

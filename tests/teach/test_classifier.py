@@ -9,11 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
 
 from napari_xmag.errors import ResultError, TeachError, TissueError
+from napari_xmag.nets.label_spreading import LikenessGraph
+from napari_xmag.nets.likeness import nearest
 from napari_xmag.nets.patch_classifier import (
     FeatureSpace,
     PlacedPatches,
     mean_and_scale,
-    nearest,
     neighbourhood_means,
 )
 from napari_xmag.teach.classifier import Learner, fit, fit_space, lay_out
@@ -96,7 +97,8 @@ def test_two_classes_get_the_probabilities_of_the_reference() -> None:
 
 
 def test_the_map_is_smoothed_within_a_tissue_by_how_alike_neighbours_are() -> None:
-    taught = fit(taught_session(("Tumor", "Other", "Stroma")).request())
+    settings = TeachSettings(spreading=False)
+    taught = fit(taught_session(("Tumor", "Other", "Stroma"), settings).request())
     patches, head = taught.layout.patches[slide_id()], taught.classifier
     places, points = taught.request.slides[0].features, patches.coordinates
     own = points[:, : head.space.basis.shape[1]].astype(float)
@@ -115,6 +117,25 @@ def test_the_map_is_smoothed_within_a_tissue_by_how_alike_neighbours_are() -> No
     near = np.exp((cosine_similarity(points, head.examples) - 1) / 0.2).sum(1)
     distance = head.least_likeness / np.exp(weights @ np.log(near))
     np.testing.assert_allclose(found.distance, distance, rtol=1e-3)
+
+
+def test_a_map_is_half_the_regression_and_half_what_spreads() -> None:
+    names = ("Tumor", "Other", "Stroma")
+    alone = fit(taught_session(names, TeachSettings(spreading=False)).request())
+    taught = fit(taught_session(names).request())
+    head, points = taught.classifier, taught.layout.coordinates[slide_id()]
+    graph = LikenessGraph.of(points, taught.request.slides[0].features)
+    assert graph is not None
+    spread = graph.spread(head.examples, head.labels, np.arange(3))
+    logits = np.log(alone.maps[slide_id()].probabilities.astype(float))
+    logits -= logits.mean(1, keepdims=True)
+    logits = (logits + spread * np.sqrt((logits**2).mean() / (spread**2).mean())) / 2
+    expected = np.exp(logits - logits.max(1, keepdims=True))
+    found = taught.maps[slide_id()]
+    np.testing.assert_allclose(
+        found.probabilities, expected / expected.sum(1, keepdims=True), atol=1e-3
+    )
+    np.testing.assert_array_equal(found.distance, alone.maps[slide_id()].distance)
 
 
 def test_what_counts_as_like_is_learned_from_examples_of_other_regions() -> None:

@@ -3,12 +3,14 @@
 import csv
 import json
 import re
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from napari_xmag.analyze import AnalyzeSettings, analyze_slide
 from napari_xmag.analyze.flags import FlagCode
@@ -18,7 +20,7 @@ from napari_xmag.cli import main
 from napari_xmag.cli.teach import _classed_files
 from napari_xmag.errors import ModelError, TeachError, TissueError
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.filenames import CONFIG, HEAD
+from napari_xmag.filenames import HEAD
 from napari_xmag.geometry import Box
 from napari_xmag.nets.patch_classifier import NOT_TAUGHT
 from napari_xmag.nets.stored import StoredModel
@@ -41,6 +43,7 @@ from napari_xmag.zoo import list_models, load_model, open_model, save_model, use
 from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
 from tests.nets.students import tiny_model
+from tests.nets.test_hostile_folders import pinned
 from tests.qupath.projects import entry, server, unusable_images, write_project, write_sections
 from tests.qupath.rings import outline_rings
 from tests.qupath.shapes import annotation, polygon, square, write
@@ -184,23 +187,60 @@ def harm_sizes(config: dict) -> None:  # type: ignore[type-arg]
     config["xmag"]["head"]["components"] = 7
 
 
+def harm_spreading(config: dict) -> None:  # type: ignore[type-arg]
+    config["xmag"]["head"]["spreading"] = 1
+
+
+def harm_labels(config: dict) -> None:  # type: ignore[type-arg]
+    del config["xmag"]["head"]["spreading"]
+
+
 def harm_kind(config: dict) -> None:  # type: ignore[type-arg]
     config["xmag"]["head"]["kind"] = "forest"
 
 
 @pytest.mark.parametrize(
-    "harm", [harm_reach, harm_classes, harm_colors, harm_sizes, harm_kind], ids=lambda f: f.__name__
+    "harm",
+    [
+        *(harm_reach, harm_classes, harm_colors, harm_sizes, harm_spreading, harm_labels),
+        harm_kind,
+    ],
+    ids=lambda f: f.__name__,
 )
 def test_a_folder_that_cannot_be_is_refused(model: StoredModel, tmp_path: Path, harm) -> None:  # type: ignore[no-untyped-def]
-    import shutil
-
-    shutil.copytree(model.content.folder, tmp_path / "copy")
-    config = json.loads((tmp_path / "copy" / CONFIG).read_text())
-    harm(config)
-    (tmp_path / "copy" / CONFIG).write_text(json.dumps(config))
+    copy = pinned(copied(model, tmp_path), harm)
     with pytest.raises(ModelError):
-        StoredModel.open(tmp_path / "copy")
-    (tmp_path / "copy" / HEAD).unlink()
+        StoredModel.open(copy)
+    (copy / HEAD).unlink()
+
+
+@pytest.mark.parametrize("label", [-1.0, 0.5, 2.0])
+def test_labels_of_no_class_are_refused(model: StoredModel, tmp_path: Path, label: float) -> None:
+    copy = copied(model, tmp_path)
+    arrays = load_file(copy / HEAD)
+    arrays["labels"] = np.full_like(arrays["labels"], label)
+    save_file(arrays, copy / HEAD)
+    pinned(copy)
+    with pytest.raises(ModelError, match="none of the classes"):
+        StoredModel.open(copy)
+
+
+def test_a_model_of_before_classes_spread_still_serves(
+    folder: Path, model: StoredModel, store: FeatureStore, tmp_path: Path
+) -> None:
+    copy = copied(model, tmp_path)
+    arrays = load_file(copy / HEAD)
+    del arrays["labels"]
+    save_file(arrays, copy / HEAD)
+    pinned(copy, harm_labels)
+    with closing(open_slide(folder / "two.scn")) as slide:
+        result = analyze_slide(slide, StoredModel.open(copy), FAST, store=store)
+        orange = in_orange(result, slide.bounds)
+    assert result.patches.evidence[orange].argmax(1).tolist() == [0] * orange.sum()
+
+
+def copied(model: StoredModel, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model.content.folder, tmp_path / "copy"))
 
 
 def test_another_encoder_cannot_save_what_was_taught(
