@@ -9,7 +9,9 @@ from napari_xmag.geometry import OnGrid
 from napari_xmag.nets.likeness import cosines, kernel
 
 _MOST_NODES = 2000
-_NEIGHBOURS = 50
+_MOST_NEIGHBOURS = 50
+_LEAST_NEIGHBOURS = 5
+_NEIGHBOURS_SHARE = 0.1
 _ATTACHED = 10
 _STAY = 0.99
 _FLOOR = 1e-6
@@ -21,9 +23,9 @@ class LikenessGraph:
     """Which patches of a slide look alike; classes spread from the examples along its edges.
 
     Label spreading: Zhou et al., Learning with local and global consistency, NIPS 2003. Two patches
-    are joined where one is among the 50 that look most like the other. Of a large slide, 2000
-    patches make the graph, evenly chosen, and each other patch gets what reaches the one of these
-    that looks most like it.
+    are joined where one is among the 50 that look most like the other; of a small slide, among a
+    tenth of all. Of a large slide, 2000 patches make the graph, evenly chosen, and each other patch
+    gets what reaches the one of these that looks most like it.
 
     Attributes
     ----------
@@ -102,7 +104,8 @@ def _factor(nodes: NDArray[np.float32]) -> NDArray[np.float32]:
 
     cosine = cosines(nodes, nodes)
     np.fill_diagonal(cosine, -np.inf)
-    most = min(_NEIGHBOURS, len(nodes) - 1)
+    most = min(_MOST_NEIGHBOURS, round(_NEIGHBOURS_SHARE * len(nodes)))
+    most = min(max(most, _LEAST_NEIGHBOURS), len(nodes) - 1)
     joined = np.zeros(cosine.shape, bool)
     np.put_along_axis(joined, np.argpartition(-cosine, most - 1, axis=1)[:, :most], True, axis=1)
     weights = np.where(joined | joined.T, kernel(cosine), np.float32(0))

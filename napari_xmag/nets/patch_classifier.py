@@ -202,7 +202,7 @@ class PatchClassifier:
     weights, bias
         float32 (K, C) and (C,): logits are ``coordinates @ weights + bias``, averaged over the
         neighbours by `Ties`. On a whole slide the answer is the mean of these and of what
-        `LikenessGraph.spread` says, which is brought to their size.
+        `LikenessGraph.spread` says, which is brought to their mean and size.
     examples
         float32 (N, K), coordinates of the examples.
     labels
@@ -291,13 +291,20 @@ class PatchClassifier:
         return Classified(probabilities.astype(np.float32), distance.astype(np.float32))
 
     def _joined(self, logits: NDArray[np.float32], graph: LikenessGraph) -> NDArray[np.float32]:
-        """Return the mean of logits and of what spreads; a class without an example stays out."""
+        """Return the mean of logits and of what spreads; a class without an example stays out.
+
+        What is spread only tells patches of the slide from one another: the mean over the slide
+        stays that of the logits, for to another slide one class may reach farther than another.
+        """
         shown = np.isfinite(self.bias)
         own = logits[:, shown] - logits[:, shown].mean(1, keepdims=True)
+        middle = own.mean(0)
+        own -= middle
         spread = graph.spread(self.examples, self.labels, np.flatnonzero(shown))
+        spread -= spread.mean(0)
         size = np.sqrt(np.square(own).mean() / max(np.square(spread).mean(), _LEAST_SCALE**2))
         joined = logits.copy()
-        joined[:, shown] = (own + spread * size) / 2
+        joined[:, shown] = middle + (own + spread * size) / 2
         return joined
 
 

@@ -48,31 +48,34 @@ def graph_of(
 
 
 def reference(
-    points: NDArray[np.float32], examples: NDArray[np.float32], labels: NDArray[np.int64]
+    points: NDArray[np.float32],
+    examples: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    neighbours: int,
 ) -> NDArray[np.float64]:
     """Solve the same by nearest neighbours of scikit-learn and a Laplacian of scipy."""
     cosine = points.astype(float) @ points.T.astype(float)
     length = np.linalg.norm(points.astype(float), axis=1)
     likeness = np.exp((cosine / np.outer(length, length) - 1) / 0.2)
-    near = NearestNeighbors(n_neighbors=50, metric="cosine").fit(points).kneighbors_graph()
+    trees = NearestNeighbors(metric="cosine").fit(points)
+    near = trees.kneighbors_graph(n_neighbors=neighbours)
     weights = likeness * ((near + near.T).toarray() > 0)
     system = 0.01 * np.eye(len(points)) + 0.99 * laplacian(weights, normed=True)
     begin = np.zeros((len(points), 2))
-    apart, which = (
-        NearestNeighbors(n_neighbors=10, metric="cosine").fit(points).kneighbors(examples)
-    )
+    apart, which = trees.kneighbors(examples, n_neighbors=10)
     for of, where, label in zip(apart, which, labels, strict=True):
         begin[where, label] += np.exp(-of / 0.2) / (labels == label).sum()
     logs = np.log(np.linalg.solve(system, begin))
     return np.asarray(logs - logs.mean(1, keepdims=True))
 
 
-def test_what_reaches_a_patch_is_what_a_reference_solves() -> None:
+@pytest.mark.parametrize(("count", "neighbours"), [(600, 50), (90, 9), (14, 5)])
+def test_what_reaches_a_patch_is_what_a_reference_solves(count: int, neighbours: int) -> None:
     draw = np.random.default_rng(0)
-    points = draw.normal(size=(300, 6)).astype(np.float32)
+    points = draw.normal(size=(count, 6)).astype(np.float32)
     examples, labels = draw.normal(size=(7, 6)).astype(np.float32), np.array([0, 0, 0, 0, 0, 1, 1])
     found = graph_of(points).spread(examples, labels, CLASSES)
-    np.testing.assert_allclose(found, reference(points, examples, labels), atol=2e-3)
+    np.testing.assert_allclose(found, reference(points, examples, labels, neighbours), atol=2e-3)
 
 
 def test_a_class_follows_its_tissue_and_not_the_shortest_way() -> None:

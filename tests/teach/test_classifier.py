@@ -129,7 +129,11 @@ def test_a_map_is_half_the_regression_and_half_what_spreads() -> None:
     spread = graph.spread(head.examples, head.labels, np.arange(3))
     logits = np.log(alone.maps[slide_id()].probabilities.astype(float))
     logits -= logits.mean(1, keepdims=True)
-    logits = (logits + spread * np.sqrt((logits**2).mean() / (spread**2).mean())) / 2
+    middle = logits.mean(0)
+    spread = (spread - spread.mean(0)) * np.sqrt(
+        (logits - middle).var() / (spread - spread.mean(0)).var()
+    )
+    logits = middle + (logits - middle + spread) / 2
     expected = np.exp(logits - logits.max(1, keepdims=True))
     found = taught.maps[slide_id()]
     np.testing.assert_allclose(
