@@ -15,8 +15,10 @@ from qtpy.QtWidgets import QScrollArea
 from napari_xmag._gui.analyze.tasks import ModelShelf
 from napari_xmag._gui.teach.state import Tool
 from napari_xmag.analyze.engine import analyze_slide
+from napari_xmag.features.writer import FeatureWriter
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.lesson import Lesson
+from napari_xmag.teach.saved_lesson import load_lesson, user_lesson
 from tests._gui.teach.conftest import BORDER, HEIGHT, RIM, Classroom, open_classroom
 
 pytestmark = pytest.mark.window
@@ -116,6 +118,37 @@ def test_one_class_only_is_said(classroom: Classroom, two_tissues: Slides) -> No
     # All of it lies in the narrowest dock, beside the bar that scrolls it.
     scroll = classroom.widget.findChildren(QScrollArea)[0]
     assert scroll.widget().minimumSizeHint().width() <= classroom.widget.minimumWidth() - 15
+
+
+def test_a_full_disk_is_told_and_costs_neither_slide_nor_click(
+    classroom: Classroom, two_tissues: Slides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for module in ("controller", "encoding"):
+        name = f"napari_xmag._gui.teach.{module}.tell_error"
+        monkeypatch.setattr(name, lambda error: told.append(str(error)))
+    state, controller = classroom.widget.state, classroom.widget.controller
+    with monkeypatch.context() as disk:
+        disk.setattr(FeatureWriter, "_open", full)
+        classroom.viewer.open(two_tissues[0], plugin="napari-xmag")
+        classroom.wait(lambda: state.current and state.current.problem)
+        assert "No space left on device" in classroom.shown.problem
+        classroom.wait(lambda: not controller.encoding.busy)
+    controller.encode()  # as the button does, once there is room again
+    classroom.wait(lambda: classroom.shown.prepared is not None)
+    classroom.settle()
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        classroom.click(BORDER // 2, 1000)
+    assert ["No space left on device" in words for words in told] == [True, True]
+    assert counts(state.lesson) == [1, 0]
+    classroom.key(Qt.Key.Key_2)
+    classroom.click(BORDER + BORDER // 2, 1000)
+    assert counts(load_lesson(user_lesson())) == [1, 1]
 
 
 def test_a_region_makes_all_its_patches_examples(classroom: Classroom, two_tissues: Slides) -> None:
