@@ -6,10 +6,11 @@ usage: compare_scans.py A B [A B …] [--model NAME]
 Both slides of a pair show the same field from the same corner, at whatever resolution. Patches are
 matched by their place in µm: those whose centres lie within half a patch of one another. Prints a
 table: how many patches both have, the rank correlation of attention and of evidence over them, and
-answer and probability of each.
+answer and probability of each; then the median of these correlations.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,18 @@ def main() -> None:
         for path in (one, other):
             with open_slide(path) as slide:
                 results.append(analyze_slide(slide, model))
-        rows.append([f"{one.name} / {other.name}", *agreement(*results)])
-    print(table(HEADING, rows))
+        names = one.name if one.name == other.name else f"{one.name} / {other.name}"
+        rows.append([names, *agreement(*results)])
+    print(table(HEADING, [*rows, median(rows)]))
+
+
+def median(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a row with the medians of both correlations, and the range of each."""
+    cells = []
+    for column in (HEADING.index("attention"), HEADING.index("evidence")):
+        values = [float(row[column]) for row in rows]
+        cells.append(f"{np.median(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+    return ["median (range)", "", "", *cells, "", ""]
 
 
 def agreement(one, other) -> list[str]:

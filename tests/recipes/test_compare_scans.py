@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from compare_scans import agreement, matched
+from compare_scans import agreement, matched, median
 
 
 class Patches(SimpleNamespace):
@@ -44,5 +44,7 @@ def test_places_are_matched_across_resolutions() -> None:
     cells = agreement(one, other)
     assert cells[2:4] == ["1.000", "1.000"]
     assert cells[4:] == ["b / b", "0.800 / 0.800 b"]
+    rows = [["a", "2 / 2", "2", low, "0.250", "", ""] for low in ("0.100", "0.600", "0.300")]
+    assert median(rows)[3:5] == ["0.300 (0.100 to 0.600)", "0.250 (0.250 to 0.250)"]
     other.patches.evidence[:, 1] *= -1
     assert float(agreement(one, other)[3]) == pytest.approx(-1)
