@@ -74,19 +74,24 @@ def _polygon(rings: Any) -> BaseGeometry:
     if len(outline) < 3:
         raise PlaceError(TOO_FEW)
     holes = [hole for hole in holes if len(hole) >= 3]
-    if holes and max(map(_area, holes)) > _area(outline):
-        raise PlaceError(HOLE)
     polygon = shapely.Polygon(outline, holes)
     if polygon.is_valid:
         return polygon
+    if holes and max(map(_area, holes)) > _area(outline):
+        raise PlaceError(HOLE)
     # Ring by ring: of a hole that touches the outline, repaired at once, the area would be kept.
-    shell, *cut = [_areas(shapely.make_valid(shapely.Polygon(ring))) for ring in (outline, *holes)]
+    shell, *cut = map(_mended, (outline, *holes))
     return _areas(shell.difference(joined(cut))) if cut else shell
 
 
 def _area(ring: Corners) -> float:
     """Return what an outline encloses; of one that crosses itself nothing cancels out."""
-    return float(_areas(shapely.make_valid(shapely.Polygon(ring))).area)
+    return float(_mended(ring).area)
+
+
+def _mended(ring: Corners) -> BaseGeometry:
+    polygon = shapely.Polygon(ring)
+    return polygon if polygon.is_valid else _areas(shapely.make_valid(polygon))
 
 
 def _areas(shape: BaseGeometry) -> BaseGeometry:
