@@ -16,6 +16,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.cli.analyze_report import summary
 from napari_xmag.cli.settings import mpp_option
 from napari_xmag.errors import ConfigError, XmagError
 from napari_xmag.export import export_all
@@ -119,14 +120,8 @@ def report(session: SlideSession, folder: Path) -> str:
     result = session.result
     if result is None:
         return f"{session.path.name}: {session.outcome or 'no result'}"
-    lines = [f"{session.path.name}: {result.tiles_read} tiles, {len(result.patches)} patches"]
-    lines += [
-        f"  {name}: {probability:.0%}"
-        for name, probability in zip(result.classes, result.probabilities, strict=False)
-    ]
-    lines += [f"  Please note: {flag.words}" for flag in result.flags]
-    lines += [f"The results are in {folder.resolve()}:"]
-    lines += [f"  {file.name}" for file in sorted(folder.iterdir())]
+    lines = [summary(session.path.name, result, folder.resolve(), notes=())]
+    lines += [f"    {file.name}" for file in sorted(folder.iterdir())]
     return "\n".join([*lines, NOTICE])
 
 

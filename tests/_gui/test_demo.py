@@ -35,7 +35,9 @@ def test_it_analyses_exports_and_takes_a_picture(
     assert picture.std() > 20
     words = report(session, tmp_path / "out")
     assert str(tmp_path / "out") in words
-    assert f"{session.result.tiles_read} tiles, {len(session.result.patches)} patches" in words
+    assert f"prediction  {session.result.headline}" in words
+    assert session.result.abstained
+    assert all(reason in words for reason in session.result.abstained)
     assert "tiles.geojson" in words
     assert NOTICE in words
 
