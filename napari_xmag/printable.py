@@ -13,8 +13,9 @@ def printable(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(one if _is_seen(one) or one in keep else ascii(one)[1:-1] for one in text)
+    return "".join(one if is_seen(one) or one in keep else ascii(one)[1:-1] for one in text)
 
 
-def _is_seen(one: str) -> bool:
+def is_seen(one: str) -> bool:
+    """Return whether a character can be seen, or is a blank."""
     return one.isprintable() or unicodedata.category(one) == "Zs"

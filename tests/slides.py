@@ -1,6 +1,7 @@
 """Small slides that look like H&E sections, written as the files that scanners write."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,19 @@ def draw_section(
     glass: Color = GLASS,
 ) -> Pixels:
     """Return glass with one ellipse of pink tissue and purple nuclei, uint8 (height, width, 3)."""
+    return _section(width, height, center, seed, stroma, nuclei, glass).copy()
+
+
+@lru_cache(maxsize=12)  # many tests want the same ones
+def _section(
+    width: int,
+    height: int,
+    center: tuple[float, float],
+    seed: int,
+    stroma: Color,
+    nuclei: Color,
+    glass: Color,
+) -> Pixels:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     distance = ((x / width - center[0]) / 0.32) ** 2 + ((y / height - center[1]) / 0.36) ** 2

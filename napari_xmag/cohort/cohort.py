@@ -12,7 +12,6 @@ from napari_xmag.cohort.problems import (
     copied_slides,
     no_patient,
     row_problems,
-    slide_problems,
     table_problems,
     wrong_mpp,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "check_slides",
     "copied_slides",
     "read_cohort",
-    "slide_problems",
     "write_cohort",
 ]
 

@@ -187,17 +187,6 @@ def copied_slides(checked: Iterable[tuple[CohortRow, str]]) -> list[Problem]:
     return problems
 
 
-def slide_problems(row: CohortRow, *, override_mpp: bool = False) -> list[Problem]:
-    """Open a slide; return whether it is there, can be read and has a pixel size.
-
-    Parameters
-    ----------
-    override_mpp
-        Whether the pixel size of the row counts, whatever the slide states.
-    """
-    return _looked_at(row, override_mpp)[0]
-
-
 def _looked_at(row: CohortRow, override_mpp: bool) -> tuple[list[Problem], list[Problem]]:
     """Open a slide; return what is wrong with it, and what of its file takes no part."""
     from napari_xmag.slide.open import open_slide

@@ -328,7 +328,8 @@ def test_one_altered_image_fails_alone(
         entry(2, overview),
         entry(3, server(pyramid_slide)),
     )
-    assert main(["analyze", str(path), "--model", tiny, "--out", str(tmp_path / "out")]) == 1
+    options = ["--model", tiny, "--out", str(tmp_path / "out"), "--workers", "0"]
+    assert main(["analyze", str(path), *options]) == 1
     captured = capsys.readouterr()
     assert "rotated in QuPath" in captured.err
     assert "256×213 (series 0)" in captured.err

@@ -149,7 +149,7 @@ def test_the_table_may_have_any_form(
 
 SLOW = (
     "napari_xmag.cohort.cohort.read_table",
-    "napari_xmag.cohort.problems.slide_problems",
+    "napari_xmag.cohort.problems._looked_at",
     "napari_xmag.evaluate.slides.grouped_folds",
     "napari_xmag.evaluate.encoders.load",
     "napari_xmag.slide.open.open_slide",

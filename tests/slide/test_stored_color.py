@@ -1,6 +1,7 @@
 """Whatever a TIFF stores becomes RGB: YCbCr by any codec, deeper bits, palettes."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import imagecodecs
@@ -206,10 +207,15 @@ def test_red_tissue_is_not_taken_for_ycbcr() -> None:
 
 def units(pixels: Pixels, across: int, down: int) -> bytes:
     """Return YCbCr as TIFF stores it with coarser chroma: an independent, slow writer."""
-    ycbcr = to_ycbcr(pixels)
+    return _units(pixels.tobytes(), pixels.shape, across, down)
+
+
+@cache  # codecs pack the same
+def _units(pixels: bytes, shape: tuple[int, ...], across: int, down: int) -> bytes:
+    ycbcr = to_ycbcr(np.frombuffer(pixels, np.uint8).reshape(shape))
     out = bytearray()
-    for y in range(0, pixels.shape[0], down):
-        for x in range(0, pixels.shape[1], across):
+    for y in range(0, shape[0], down):
+        for x in range(0, shape[1], across):
             block = ycbcr[y : y + down, x : x + across]
             out += block[..., 0].tobytes()
             out += bytes(round(block[..., i].mean()) for i in (1, 2))

@@ -13,7 +13,7 @@ from tests.train.cohorts import WHOLE
 
 SLOW = (
     "napari_xmag.cohort.cohort.read_table",
-    "napari_xmag.cohort.problems.slide_problems",
+    "napari_xmag.cohort.problems._looked_at",
     "napari_xmag.train.run.draw_split",
     "napari_xmag.train.run.ready_on",
     "napari_xmag.train.run.encoder_fingerprint",
