@@ -75,6 +75,8 @@ def main() -> None:
         slides = place / "slides"
         for _ in write_sample_cohort(slides, args.slides):
             pass
+        # The graph of the model is made once, by whatever run is the first.
+        analyze(args, min(slides.glob("*.tif")), place / "first", 1)
         one = analyze(args, slides, place / "one", 1)
         several = analyze(args, slides, place / "several", args.workers)
         killed = analyze(args, slides, place / "killed", args.workers, _killer(args.slides))
@@ -108,6 +110,7 @@ def analyze(
     """Run the command to its end, or until ``watch`` kills it."""
     command = [sys.executable, "-m", "napari_xmag.cli", "analyze", str(slides), "--out", str(out)]
     command += ["--workers", str(workers), "--device", "cpu", "--progress", "json"]
+    command += ["--kept-features", "0"]  # each run encodes for itself
     command += ["--model", args.model] if args.model else []
     begun, used = time.perf_counter(), _cpu_seconds()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
