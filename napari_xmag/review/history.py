@@ -94,9 +94,8 @@ class ReviewHistory:
         if not self._undo:
             return None
         before, after = self._undo[-1]
-        # what is taken back is news, and newer than any file that still has it
-        earlier = replace(before, date=_now()) if before.says_nothing else before
-        now = self._exchange(after, earlier)
+        # what is said again is news, and newer than any file that still has the other
+        now = self._exchange(after, replace(before, date=_now()))
         self._redo.append(self._undo.pop())
         return now
 
@@ -105,7 +104,7 @@ class ReviewHistory:
         if not self._redo:
             return None
         before, after = self._redo[-1]
-        now = self._exchange(before, after)
+        now = self._exchange(before, replace(after, date=_now()))
         self._undo.append(self._redo.pop())
         return now
 

@@ -213,10 +213,10 @@ class ReviewStore:
         ExportError
             When that cannot be written.
         """
-        view = self.view()
-        if view.result == result_id or not _is_whole(self.result_folder(result_id)):
+        view, folder = self.view(), self.result_folder(result_id)
+        if view.result == folder.name or not _is_whole(folder):
             return False
-        self.save_view(replace(view, result=result_id, place=None))
+        self.save_view(replace(view, result=folder.name, place=None))
         return True
 
     def save_view(self, view: ViewState) -> None:

@@ -1,6 +1,7 @@
 """Verdicts can be undone, are saved at once, and stay for the next analysis."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from napari_xmag.errors import ExportError
 from napari_xmag.review.history import ReviewHistory
 from napari_xmag.review.store import ReviewStore
-from napari_xmag.review.verdicts import Verdict
+from napari_xmag.review.verdicts import PlaceReview, Verdict, last_words
 from tests.analyze.test_result import make_result
 
 RESULT = make_result()
@@ -61,6 +62,25 @@ def test_undo_and_redo(history: ReviewHistory, store: ReviewStore) -> None:
         assert history.redo() is not None
         assert verdicts(history) == verdicts(ReviewHistory(store)) == state
     assert (history.redo(), history.can_redo) == (None, False)
+
+
+def test_what_is_undone_is_newer_than_an_export(
+    history: ReviewHistory, store: ReviewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = count()
+    monkeypatch.setattr("napari_xmag.review.history._now", lambda: f"2026-01-{next(seconds):05}")
+    history.mark(PLACE(4), Verdict.RIGHT)
+    history.mark(PLACE(4), Verdict.WRONG)
+
+    def exported_again(before: tuple[PlaceReview, ...]) -> list[Verdict | None]:
+        return [said.verdict for said in last_words(before, store.reviews()).values()]
+
+    exported = store.reviews()
+    history.undo()
+    assert exported_again(exported) == [Verdict.RIGHT]
+    exported = store.reviews()
+    history.redo()
+    assert exported_again(exported) == [Verdict.WRONG]
 
 
 def test_a_new_verdict_ends_what_was_undone(history: ReviewHistory) -> None:

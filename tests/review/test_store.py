@@ -86,6 +86,18 @@ def test_an_earlier_id_leads_to_the_result_of_the_rerun(store: ReviewStore) -> N
         store.load_result(earlier)
 
 
+def test_the_result_of_the_rerun_is_shown_next(store: ReviewStore) -> None:
+    def save(entry: str, hour: int) -> str:
+        settings, created = with_entry({}, entry), f"2026-02-02T{hour}:00:00+00:00"
+        return store.save_result(replace(make_result(), settings=settings, created=created))
+
+    earlier, later = save("left", 10), save("left", 11)
+    save("right", 12)
+    assert store.show_next(earlier)
+    assert store.view().result == later
+    assert not store.show_next(earlier)
+
+
 def test_another_slides_result_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="Präparat 7"):
         ReviewStore("another", tmp_path).save_result(make_result())

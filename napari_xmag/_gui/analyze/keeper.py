@@ -62,7 +62,7 @@ class Keeper:
         self._timer.timeout.connect(self._save_view)
         for name in _SEEN:
             getattr(state.events, name).connect(self._changed)
-        state.events.current.connect(self._save_view)
+        state.events.current.connect(self._came_in_sight)
 
     def close(self) -> None:
         """Save what is not saved yet."""
@@ -103,6 +103,13 @@ class Keeper:
         if session is self._state.current:
             self._apply(event.view)
         self._show(session, result, event.id)
+
+    def _came_in_sight(self) -> None:
+        """Show a slide as it was shown last: another one may have changed the choices since."""
+        self._save_view()
+        session = self._state.current
+        if session is not None and session.store is not None and session.result is not None:
+            self._apply(session.store.view())
 
     def _apply(self, view: ViewState) -> None:
         for name in _SEEN:

@@ -1,6 +1,7 @@
 """The foremost patches, side by side: click to go there, mark as right or wrong, comment."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_xmag._gui.analyze.state import PatchCard, SlideSession, Spot
 from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Words, bold, discard
+from napari_xmag.geometry import Box
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 
 _SIDE = 76
@@ -26,6 +28,8 @@ _PICTURE_STYLE = (
     "QPushButton:hover, QPushButton:focus {{ border-color: {hover}; }}"
 )
 _HERE = "#ffe600"  # as the outline on the slide
+
+_About = tuple[Path, int, Box, str]
 
 
 class PatchButton(QWidget):
@@ -115,6 +119,7 @@ class PatchStrip(QWidget):
         super().__init__()
         self.patches: list[PatchButton] = []
         self._spot: Spot | None = None
+        self._unsaved: dict[_About, tuple[Spot, str]] = {}
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(3)
@@ -168,17 +173,50 @@ class PatchStrip(QWidget):
         if not self.comment.isModified() or self._spot is None:
             return
         self.comment.setModified(False)
-        self.commented.emit(self._spot, self.comment.text())
+        self._hand_on(self._spot, self.comment.text())
+
+    def save_all(self) -> None:
+        """Hand on what was typed, and again what could not be saved before."""
+        self.save_comment()
+        self._hand_on_kept()
+
+    def _hand_on(self, spot: Spot, words: str) -> None:
+        self._unsaved.pop(_about(spot), None)
+        self.commented.emit(spot, words)
+        if _about(spot) not in self._unsaved:
+            self._hand_on_kept()  # there is room again
+
+    def _hand_on_kept(self) -> None:
+        waiting, self._unsaved = self._unsaved, {}
+        for spot, words in waiting.values():
+            self.commented.emit(spot, words)
 
     def keep_comment(self, spot: Spot, words: str) -> None:
-        """Leave in the field what could not be saved, as long as its patch is looked at."""
-        if self._spot == spot:
-            self.comment.setText(words)
-            self.comment.setModified(True)
+        """Keep what could not be saved; it is in the field whenever its patch is looked at."""
+        self._unsaved[_about(spot)] = spot, words
+        if self._spot is not None and _about(self._spot) == _about(spot):
+            self._show_kept(words)
+
+    def _show_kept(self, words: str) -> None:
+        self.comment.setText(words)
+        self.comment.setModified(True)
+
+    def _look_at(self, spot: Spot | None) -> None:
+        """Go to another patch; what was typed before is about the one before."""
+        before, words = self._spot, self.comment.text()
+        if spot == before:
+            return
+        typed, self._spot = self.comment.isModified(), spot
+        self.comment.setText("")
+        kept = self._unsaved.get(_about(spot)) if spot is not None else None
+        if kept is not None:
+            self._show_kept(kept[1])
+        if typed and before is not None:
+            self._hand_on(before, words)
 
     def show_session(self, session: SlideSession | None) -> None:
         """Show the patches of a slide as they are marked."""
-        self.save_comment()
+        self._look_at(None)
         for patch in self.patches:
             self._row.removeWidget(patch)
             discard(patch)
@@ -197,10 +235,7 @@ class PatchStrip(QWidget):
     def show_place(self, session: SlideSession | None) -> None:
         """Mark the place that is looked at, and show what was said of all."""
         place = session.place if session is not None else None
-        spot = session.spot(place) if session is not None else None
-        if spot != self._spot:
-            self.save_comment()
-        self._spot = spot
+        self._look_at(session.spot(place) if session is not None else None)
         said: Mapping[int, PlaceReview] = session.said if session is not None else {}
         for number, patch in enumerate(self.patches):
             patch.show_said(said.get(patch.card.patch))
@@ -223,6 +258,11 @@ class PatchStrip(QWidget):
         comment = said.comment if said is not None else ""
         if self.comment.text() != comment and not self.comment.isModified():
             self.comment.setText(comment)
+
+
+def _about(spot: Spot) -> _About:
+    """Return what stays the same where the slide is closed and opened again."""
+    return spot.session.path, spot.session.image, spot.place, spot.class_name
 
 
 def _words(session: SlideSession | None) -> str:

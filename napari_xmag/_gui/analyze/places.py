@@ -34,7 +34,9 @@ class Places:
     def go_to(self, place: int) -> bool:
         """Look at a place, by its number from 0: outlined, without the map over it."""
         session = self._state.current
-        if session is None or session.mpp is None or not 0 <= place < len(session.cards or ()):
+        if session is None or session.mpp is None or session.result is None:
+            return False  # it is being loaded anew
+        if not 0 <= place < len(session.cards or ()):
             return False
         box = self._box(session, place)
         mark_patch(self._viewer, session, box)

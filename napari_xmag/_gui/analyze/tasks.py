@@ -288,7 +288,8 @@ def restore(store: ReviewStore) -> Generator[Waiting | Restored, None, None]:
     def read() -> Restored:
         view, saved = store.view(), store.results()
         known = [item.id for item in saved]
-        shown = view.result if view.result in known else next(iter(known), "")
+        wanted = store.result_folder(view.result).name  # it may have been run again since
+        shown = wanted if wanted in known else next(iter(known), "")
         result = store.load_result(shown) if shown else None
         return Restored(saved, shown, result, view, store.regions())
 

@@ -379,7 +379,7 @@ class AnalyzeWidget(Docked):
 
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
-        self.strip.save_comment()
+        self.strip.save_all()
         self.viewer.mouse_move_callbacks.remove(self._hover)
         self._docks.put_away(self.main_window(), False)
         self._canvas_keys.disconnect()

@@ -127,6 +127,67 @@ def test_words_belong_to_the_place_where_they_were_begun(
     assert "of the first?" in {said.comment for said in session.store.reviews()}
 
 
+def test_a_comment_that_cannot_be_saved_stays_with_its_patch(
+    window: Window,
+    pyramid_slide: Path,
+    single_level_slide: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = window.open(pyramid_slide)
+    window.analyze()
+    strip, places = window.widget.strip, window.widget.controller.places
+    boxes = [one.result.patches.box(card.patch) for card in one.cards]
+    with monkeypatch.context() as full:
+        full.setattr(one.store, "record", _no_room)
+        window.type("N")
+        QTest.keyClicks(strip.comment, "of the first")
+        window.type("N")
+        assert strip.comment.text() == ""
+        window.type("P")
+        assert strip.comment.text() == "of the first"
+        window.type("N")
+        QTest.keyClicks(strip.comment, "of the second")
+        other = window.open(single_level_slide)
+    window.analyze()
+    window.type("N")
+    assert strip.comment.text() == ""
+    window.type("N")
+    assert other.store.reviews() == ()
+
+    window.widget.controller.choose_slide(one)
+    window.wait(lambda: window.session is one)
+    assert strip.comment.text() == "of the second"
+    places.step(1)  # there is room again, for all of them
+    said = {each.place: each.comment for each in one.store.reviews()}
+    assert said == {boxes[0]: "of the first", boxes[1]: "of the second"}
+
+    # While the slide is loaded anew there is nowhere to go.
+    places.go_to(0)
+    window.widget.desk.reload(one.path, one.image)
+    assert not places.go_to(1)
+    places.step(1)
+    window.wait(lambda: one.result is not None and one.cards)
+    caplog.clear()  # the traceback of the error holds the window
+
+
+def test_a_slide_without_a_result_takes_no_choice_from_another(
+    window: Window, pyramid_slide: Path, single_level_slide: Path
+) -> None:
+    one = window.open(pyramid_slide)
+    window.analyze()
+    window.wait(lambda: one.shown_id)
+    state, control = window.widget.state, window.widget.controller
+    other = next(name for name in one.result.classes if name != control.class_of(one))
+    control.show_evidence(other)
+    window.open(single_level_slide)
+    window.wait(lambda: state.class_name == "")
+    control.choose_slide(one)
+    window.wait(lambda: window.session is one)
+    assert state.class_name == other
+    assert control.class_of(one) == other
+
+
 def test_escape_cancels_from_the_canvas(window: Window, sample: Path) -> None:
     window.open(sample)
     session = window.start()
