@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,30 +86,31 @@ class Worklist:
         Parameters
         ----------
         path
-            Another file, which is replaced.
+            Another file, which is replaced; it is followed only when it could be written.
 
         Raises
         ------
         ExportError
             When the file cannot be written.
         """
-        if path is not None and path != self.path:
-            self.path, self._lines = path, {}
-            self._stamp, self._in_file = stamp_of(path), {}
-        if self.path is None:
+        to = self.path if path is None else path
+        if to is None:
             return
-        with alone(self.path):
-            self._take_others_changes(self.path)
-            write_lines(self.path, self._written(self.path.absolute().parent))
-            self._stamp, self._in_file = stamp_of(self.path), dict(self._rows)
+        moves = to != self.path
+        with alone(to):
+            if not moves:
+                self._take_others_changes(to)
+            lines = self._written(to.absolute().parent, {} if moves else self._lines)
+            write_lines(to, lines.values())
+            self.path, self._lines = to, lines
+            self._stamp, self._in_file = stamp_of(to), dict(self._rows)
 
-    def _written(self, folder: Path) -> Collection[str]:
+    def _written(self, folder: Path, known: Mapping[WorklistRow, str]) -> dict[WorklistRow, str]:
         """Return each row as a line, made once for each change: a long list is saved often."""
-        self._lines = {
-            row: self._lines.get(row) or json_text(row_json(row, folder), compact=True)
+        return {
+            row: known.get(row) or json_text(row_json(row, folder), compact=True)
             for row in self._rows.values()
         }
-        return self._lines.values()
 
     def _take_others_changes(self, path: Path) -> None:
         stamp = stamp_of(path)

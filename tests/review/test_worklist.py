@@ -10,7 +10,7 @@ import pytest
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
 from napari_xmag.batch.targets import find_targets
-from napari_xmag.errors import CohortError, ProjectError, ResultError
+from napari_xmag.errors import CohortError, ExportError, ProjectError, ResultError
 from napari_xmag.result_keys import with_entry
 from napari_xmag.review.worklist import COLUMNS, Worklist
 from napari_xmag.review.worklist_results import take_results
@@ -313,3 +313,13 @@ def test_a_result_of_another_project_fills_no_row(tmp_path: Path, pyramid_slide:
         assert (taken.row and taken.row.name) == filled
         assert bool(taken.why) == (filled is None)
     assert [row.status for row in listed.rows] == [RowStatus.DONE, RowStatus.WAITING]
+
+
+def test_a_list_that_cannot_be_written_elsewhere_follows_its_file(
+    worklist: Worklist, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ExportError):
+        worklist.save(tmp_path / "file" / "list.json")
+    worklist.mark_reviewed(worklist.rows[0].key)
+    assert Worklist.load(tmp_path / "list.json").rows == worklist.rows

@@ -11,7 +11,7 @@ from napari_xmag._gui.worklist import tasks
 from napari_xmag.analyze.events import TilesDone
 from napari_xmag.errors import XmagError
 from napari_xmag.review.worklist import Worklist
-from napari_xmag.review.worklist_row import RowKey, WorklistRow
+from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
 
 
 class Runner:
@@ -47,13 +47,14 @@ class Runner:
         self._jobs, self._analysis, self._on_error = jobs, analysis, on_error
         self._saves = True
         self._job: Job | None = None
+        self._under_way: tuple[Worklist, RowKey] | None = None
         self.worklist = Worklist()
         self.running = False
 
     def start(self) -> None:
-        """Go through the waiting slides."""
-        if not self.running:
-            self.running = True
+        """Go through the waiting slides, as soon as one that was paused has stopped."""
+        self.running = True
+        if self._job is None:
             self._next()
 
     def pause(self) -> None:
@@ -62,6 +63,11 @@ class Runner:
         if self._job is not None:
             self._job.stop()
 
+    def close(self) -> None:
+        """Stop, and note it at once: nothing is heard any more when the window goes away."""
+        self.pause()
+        self._note_stopped()
+
     def _next(self) -> None:
         row = self.worklist.next_waiting() if self.running else None
         analysis = self._analysis() if row is not None else None
@@ -69,13 +75,14 @@ class Runner:
             self.running = False
             self.went_on.emit("")
             return
+        self._under_way = self.worklist, row.key
         self._note(self.worklist.begin, row.key)
         self.changed.emit(row.key)
         work = tasks.analyse_row(row, analysis)
         self._job = self._jobs.start(
             work,
             partial(self._hear, row),
-            partial(self._end, self.worklist, row.key),
+            partial(self._end, row.key),
             partial(self._fail, self.worklist, row.key),
         )
 
@@ -99,9 +106,16 @@ class Runner:
         words = error.found if isinstance(error, XmagError) else f"{type(error).__name__}: {error}"
         self._note(worklist.fail, key, words)
 
-    def _end(self, worklist: Worklist, key: RowKey) -> None:
-        self._job = None
-        if key in worklist and worklist[key].status == "running":
+    def _note_stopped(self) -> None:
+        """Let a slide wait again whose analysis ended without a result or an error."""
+        if self._under_way is None:
+            return
+        (worklist, key), self._under_way = self._under_way, None
+        if key in worklist and worklist[key].status is RowStatus.RUNNING:
             self._note(worklist.stop, key)
+
+    def _end(self, key: RowKey) -> None:
+        self._job = None
+        self._note_stopped()
         self.changed.emit(key)
         self._next()

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
     QHeaderView,
+    QMessageBox,
     QPushButton,
     QTableView,
     QVBoxLayout,
@@ -295,10 +296,20 @@ class WorklistWidget(BesideAnalyze):
     def _ask_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the worklist", "worklist.json", "*.json")
         if name:
-            path = Path(name)  # a list is known by its suffix when it is opened again
-            self._safely(
-                lambda: self.worklist.save(path if path.suffix else path.with_suffix(".json"))
-            )
+            chosen = Path(name)
+            # a list is known by its suffix when it is opened again
+            named = chosen.suffix.lower() == ".json"
+            path = chosen if named else chosen.with_name(f"{chosen.name}.json")
+            if named or self._may_replace(path):
+                self._safely(lambda: self.worklist.save(path))
+
+    def _may_replace(self, path: Path) -> bool:
+        """Ask, where a file has the name that a suffix made: the dialog did not see that one."""
+        if path == self.worklist.path or not path.exists():
+            return True
+        words = f"{path.name} already exists. Do you want to replace it?"
+        answer = QMessageBox.question(self, "Save the worklist", words)
+        return answer == QMessageBox.StandardButton.Yes
 
     def _ask_summary(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save a summary", SUMMARY_TABLE, "*.csv *.xlsx")
@@ -334,7 +345,7 @@ class WorklistWidget(BesideAnalyze):
     def let_go(self) -> None:
         """End all work and let go of the viewer."""
         self._canvas_keys.disconnect()
-        self.runner.pause()
+        self.runner.close()
         self.jobs.stop_all()
 
 

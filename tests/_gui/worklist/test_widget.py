@@ -1,14 +1,16 @@
 """A list of slides, analyzed in the background and reviewed with keys alone."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QIcon, QPixmap
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_xmag._gui.analyze.tasks import Analysis, ModelShelf
 from napari_xmag._gui.shared.jobs import Jobs
@@ -23,6 +25,7 @@ from napari_xmag.result_keys import with_entry
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import Verdict
 from napari_xmag.review.worklist import Worklist
+from napari_xmag.review.worklist_file import read_rows
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from tests._gui.window import Window
 from tests.analyze.test_result import make_result
@@ -79,6 +82,20 @@ def test_a_tick_in_the_table_is_a_review(qtbot: QtBot) -> None:
     assert widget.table.rows[2].reviewed
     assert "1 reviewed" in widget.words.text()
     widget.shut_down()
+
+
+@dataclass(frozen=True)
+class SlowRun:
+    """A run; how many slides were under way as each began; what lets them end."""
+
+    runner: Runner
+    jobs: Jobs
+    at_once: list[int]
+    go_on: Event
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 class Desk:
@@ -237,6 +254,76 @@ def test_a_run_goes_on_where_the_list_cannot_be_saved(
     (tmp_path / "away").rename(folder)
     runner.worklist.mark_reviewed(runner.worklist.rows[0].key)
     assert Worklist.load(folder / "list.json").rows == runner.worklist.rows
+
+
+@pytest.fixture
+def slow_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowRun]:
+    """A run through a saved list whose slides take until ``go_on``."""
+    at_once: list[int] = []
+    now: set[str] = set()
+    go_on = Event()
+
+    def analyse(row: WorklistRow, _: object) -> Iterator[object]:
+        now.add(row.slide.name)
+        at_once.append(len(now))
+        try:
+            while not go_on.wait(0.01):
+                yield None
+            yield tasks.RowAnalysed(make_result(), row.slide.name)
+        finally:
+            now.discard(row.slide.name)
+
+    monkeypatch.setattr(tasks, "analyse_row", analyse)
+    Worklist(WorklistRow(tmp_path / f"{number}.svs") for number in range(3)).save(
+        tmp_path / "list.json"
+    )
+    jobs = Jobs(_raise)
+    runner = Runner(jobs, lambda: Analysis("tiny", AnalyzeSettings(), ModelShelf()), _raise)
+    runner.worklist = Worklist.load(tmp_path / "list.json")
+    yield SlowRun(runner, jobs, at_once, go_on)
+    jobs.stop_all()
+
+
+def test_run_at_once_after_pause_analyzes_one_slide_at_a_time(
+    qtbot: QtBot, slow_run: SlowRun
+) -> None:
+    slow_run.runner.start()
+    qtbot.waitUntil(lambda: bool(slow_run.at_once))
+    slow_run.runner.pause()
+    slow_run.runner.start()
+    slow_run.go_on.set()
+    qtbot.waitUntil(lambda: not slow_run.runner.running and not slow_run.jobs.running)
+    assert set(slow_run.at_once) == {1}
+    assert [row.result for row in slow_run.runner.worklist.rows] == ["0.svs", "1.svs", "2.svs"]
+
+
+def test_a_slide_waits_again_for_all_when_its_window_is_closed(
+    qtbot: QtBot, slow_run: SlowRun
+) -> None:
+    path = slow_run.runner.worklist.path
+    slow_run.runner.start()
+    qtbot.waitUntil(lambda: bool(slow_run.at_once))
+    slow_run.runner.close()
+    slow_run.jobs.stop_all()
+    assert [row.status for row in read_rows(path, live=True)] == [RowStatus.WAITING] * 3
+
+
+def test_a_list_is_not_replaced_without_a_question(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "day.2"), ""))
+    path = tmp_path / "day.2.json"
+    Worklist(rows(3)).save(path)
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    for expected in (3, 0):
+        widget.buttons["Save list …"].click()
+        assert len(Worklist.load(path)) == expected
+    widget.buttons["Save list …"].click()  # the file that it follows: nothing to ask
+    assert answers == []
+    widget.shut_down()
 
 
 def test_slides_with_names_that_begin_alike_look_different(qtbot: QtBot) -> None:
