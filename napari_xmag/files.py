@@ -16,7 +16,7 @@ from pathvalidate import sanitize_filename
 
 from napari_xmag.errors import ExportError, XmagError
 from napari_xmag.leftovers import part_of, remove
-from napari_xmag.printable import is_seen
+from napari_xmag.printable import is_harmless
 from napari_xmag.replacing import bring_along, can_be_replaced, move_in, take_place
 
 _CHUNK = 2**20
@@ -130,10 +130,10 @@ def unfinished_folder(path: Path) -> Iterator[Path]:
 def safe_name(name: str) -> str:
     """Return a name as a file or folder may have it on every system, never a path.
 
-    Characters that Windows forbids, or that cannot be seen, become ``_``, its reserved names (CON,
-    NUL, …) get one, dots and blanks at the ends go, and the length is limited.
+    Characters that Windows forbids, commands and breaks of lines become ``_``, its reserved names
+    (CON, NUL, …) get one, dots and blanks at the ends go, and the length is limited.
     """
-    seen = "".join(one if is_seen(one) else "_" for one in composed(name))
+    seen = "".join(one if is_harmless(one) else "_" for one in composed(name))
     cleaned = sanitize_filename(seen, "_", platform="universal", max_len=_LONGEST_NAME)
     return cleaned.strip(". ") or "slide"
 

@@ -2,9 +2,12 @@
 
 import unicodedata
 
+_HARMFUL = frozenset(("Cc", "Cs", "Cn", "Zl", "Zp"))
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 
 def printable(text: str, keep: str = "") -> str:
-    """Return a text on one line, what cannot be seen, or is no character at all, escaped.
+    """Return a text on one line, in the order in which it stands, what is no character escaped.
 
     Parameters
     ----------
@@ -13,9 +16,12 @@ def printable(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(one if is_seen(one) or one in keep else ascii(one)[1:-1] for one in text)
+    return "".join(one if is_harmless(one) or one in keep else ascii(one)[1:-1] for one in text)
 
 
-def is_seen(one: str) -> bool:
-    """Return whether a character can be seen, or is a blank."""
-    return one.isprintable() or unicodedata.category(one) == "Zs"
+def is_harmless(one: str) -> bool:
+    """Return whether a character neither commands, breaks lines nor turns the text around it.
+
+    Many scripts need characters that cannot be seen (joiners, soft hyphens, private ones).
+    """
+    return unicodedata.category(one) not in _HARMFUL and one not in _TURNING

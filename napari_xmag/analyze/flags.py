@@ -168,7 +168,7 @@ def quick_flags(planned: int, done: int) -> list[Flag]:
 
 
 def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
-    """Say when the pixel size was given by hand, or when what the file states is doubtful."""
+    """Say when the pixel size was given by hand, or when it is doubtful."""
     flags = []
     if source in BY_HAND:
         when = "earlier and remembered" if source == MppSource.REMEMBERED else "by hand"
@@ -179,7 +179,7 @@ def mpp_flags(source: str, mpp: float, conflict: str) -> list[Flag]:
         flags.append(Flag(FlagCode.MPP_BY_HAND, words))
     if conflict:
         sentence = conflict[0].upper() + conflict[1:].rstrip(".")
-        words = f"The pixel size that the file states is doubtful. {sentence}."
+        words = f"The pixel size is doubtful. {sentence}."
         flags.append(Flag(FlagCode.MPP_CONFLICT, words))
     return flags
 

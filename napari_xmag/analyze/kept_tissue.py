@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_xmag.files import whole_file
+from napari_xmag.files import parse_json, whole_file
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 _log = logging.getLogger(__name__)
@@ -19,6 +19,15 @@ _MOST_PIXELS = 2**27
 def is_worth_keeping(mask: TissueMask) -> bool:
     """Return whether a person chose the tissue; all else is found again in the slide."""
     return mask.method in _CHOSEN
+
+
+def has_chosen_tissue(result: Path) -> bool:
+    """Return whether a saved result says that its tissue was chosen, so that it is kept beside."""
+    try:
+        content = parse_json(result.read_text(encoding="utf-8"))
+        return content["tissue"]["choice"] in _CHOSEN
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def save_tissue(mask: TissueMask, path: Path) -> None:

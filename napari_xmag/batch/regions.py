@@ -118,7 +118,9 @@ def _none_of(target: "Target", folder: Path, mark: str) -> TissueError:
 
 def outlines_mark(regions: "Regions") -> str:
     """Return what regions of other outlines do not have, a SHA-256."""
-    return hashlib.sha256(regions.shape.wkb).hexdigest()
+    import shapely
+
+    return hashlib.sha256(shapely.normalize(regions.shape).wkb).hexdigest()
 
 
 def words_mark(regions: "Regions") -> str:

@@ -252,9 +252,11 @@ def _classed_files(
     from napari_xmag.qupath.annotation_files import picture_mark
     from napari_xmag.qupath.labelled_regions import annotates_classes
 
+    # A slide is opened for its number of pictures only where one of them may have annotations.
+    marked = any("#" in file.name for file in folder.iterdir())
     found = (
         (image, files.find(target.annotated, folder, picture_mark(image)))
-        for image in target.images(None)
+        for image in (target.images(None) if marked else [None])
     )
     return [(image, file) for image, file in found if file and annotates_classes(file)]
 

@@ -13,6 +13,7 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from napari_xmag.errors import CohortError
 from napari_xmag.files import whole_file
+from napari_xmag.printable import printable
 from napari_xmag.spreadsheets import as_text, meant
 
 EXCEL = ".xlsx"
@@ -107,7 +108,8 @@ def _write_workbook(path: Path, columns: Sequence[str], rows: Sequence[Sequence[
 
 
 def _written(value: Any) -> Any:
-    return as_text(value) if isinstance(value, str) else value
+    # a name of a file may hold what neither UTF-8 nor a workbook can
+    return as_text(printable(value, keep="\n\t")) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> str:

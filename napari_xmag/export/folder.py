@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from napari_xmag.analyze.heatmap import OPACITY, HeatMapView
+from napari_xmag.analyze.kept_tissue import has_chosen_tissue
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
@@ -86,7 +87,8 @@ def export_all(
     _require_own(folder, str(result.slide["fingerprint"]))
     _refuse_foreign(folder)
     said = _all_said(folder / REVIEW, reviews)
-    replaced = [TISSUE] if said is None else list(SOMETIMES)
+    replaced = [REVIEW] if said is not None else []
+    replaced += [TISSUE] if has_chosen_tissue(folder / RESULT) else []
     with whole_folder(folder, replaced) as part, ThreadPoolExecutor(1, "xmag-export") as aside:
         # Drawing and packing leave Python to the tables meanwhile. They stay in this thread: they
         # read the slide, which may take long, and Ctrl-C ends only what runs here.

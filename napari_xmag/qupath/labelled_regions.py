@@ -169,16 +169,17 @@ def label_boxes(
     -------
     int64 (N,), an index into ``regions``; `NO_LABEL` where none or more than one applies.
     """
-    boxes = shapely.box(*corners.T)
+    tree = shapely.STRtree(np.asarray(shapely.box(*corners.T)))
     centers = shapely.points((corners[:, :2] + corners[:, 2:]) / 2)
     labels = np.full(len(corners), NO_LABEL)
     claims = np.zeros(len(corners), np.int64)
     for index, region in enumerate(regions):
         parts = shapely.get_parts(region.shape)
         is_point = shapely.get_type_id(parts) == shapely.GeometryType.POINT
-        area, dots = joined(parts[~is_point]), joined(parts[is_point])
+        area = joined(parts[~is_point])
         shapely.prepare(area)
-        meant = shapely.covers(area, centers) | shapely.intersects(dots, boxes)
+        meant = np.asarray(shapely.covers(area, centers))
+        meant[tree.query(parts[is_point], predicate="intersects")[1]] = True
         labels[meant] = index
         claims += meant
     labels[claims > 1] = NO_LABEL

@@ -100,7 +100,9 @@ class Regions:
 
     def to_json(self) -> dict[str, Any]:
         """Return what a result keeps of them."""
-        return {"file": self.file, "classes": self.by_class, "left_out": dict(self.left_out)}
+        # whatever the order in which they were drawn or selected
+        classes, left_out = dict(sorted(self.by_class.items())), dict(sorted(self.left_out.items()))
+        return {"file": self.file, "classes": classes, "left_out": left_out}
 
 
 def read_regions(

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 from xml.sax.saxutils import escape
 
 from napari_xmag.analyze.bars import Band
@@ -266,7 +267,9 @@ class _Page:
 
     def _in_font(self, words: str) -> str:
         """Return words as the font can show them, and note where it cannot show all."""
-        seen = "".join(one for one in words if one.isprintable() or one in "\n\u3000")
+        blank = {one: " " for one in words if category(one) == "Zs" and one != "\u3000"}
+        spaced = "".join(blank.get(one, one) for one in words)
+        seen = "".join(one for one in spaced if one.isprintable() or one in "\n\u3000")
         known = "".join(one if ord(one) in self._known or one == "\n" else _UNKNOWN for one in seen)
         self._lost |= known != seen
         return known

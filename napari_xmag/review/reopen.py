@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ResultError
 from napari_xmag.filenames import HEAT_MAP, RESULT, REVIEW
+from napari_xmag.printable import printable
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import PlaceReview, last_words, read_review
 from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
@@ -161,14 +163,9 @@ def _candidates(name: str, folder: Path, near: Sequence[Path]) -> Iterator[Path]
     places = [*(path for path in near if path.is_dir()), folder, *folder.parents[:_LEVELS_UP]]
     folders = list(dict.fromkeys(_below(places)))
     yield from (item / name for item in folders if (item / name).exists())
-    renamed = 0
-    for item in folders:
-        for file in _files(item):
-            if file.name != name and file.suffix.lower() in SLIDE_SUFFIXES:
-                yield file
-                renamed += 1
-                if renamed >= _MOST_RENAMED:
-                    return
+    files = [file for item in folders for file in _files(item) if file.name != name]
+    yield from (file for file in files if printable(file.name) == name)
+    yield from islice((f for f in files if f.suffix.lower() in SLIDE_SUFFIXES), _MOST_RENAMED)
 
 
 def _below(places: Sequence[Path]) -> Iterator[Path]:

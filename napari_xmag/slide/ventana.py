@@ -8,7 +8,8 @@ import logging
 import math
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from statistics import mean
 from typing import Any
 
 from napari_xmag.slide.base import MppSource
@@ -25,7 +26,7 @@ _UNKNOWN = (
 _OVERLAP = (
     "OpenSlide cannot read this kind of BIF. It is shown as it is stored: neighbouring tiles "
     "repeat up to {most} pixels of tissue at their edges, and distances and places are up to "
-    "{share:.1g} % off."
+    "{share:.2g} % off."
 )
 
 
@@ -52,21 +53,24 @@ def describe_ventana(picture: TiffPicture, pages: Iterable[Any]) -> None:
 def _overlap_words(page: Any) -> str:
     """Say by how much tiles overlap, of which nothing is taken away; nothing where none do."""
     info = _xml(page, "EncodeInfo")
-    joints = [] if info is None else list(_joints(info))
-    if not joints:
+    across, down = ([], []) if info is None else _overlaps(info)
+    if not across and not down:
         return _UNKNOWN
-    most = max(max(pair) for pair in joints)
-    across, down = (sum(values) / len(joints) for values in zip(*joints, strict=True))
-    share = 100 * max(across / page.tilewidth, down / page.tilelength, 0.1 / page.tilewidth)
+    most = max(across + down)
+    parts = mean(across or [0]) / page.tilewidth, mean(down or [0]) / page.tilelength
+    share = 100 * max(*parts, 0.1 / page.tilewidth)
     return _OVERLAP.format(most=most, share=share) if most else ""
 
 
-def _joints(info: ElementTree.Element) -> Iterator[tuple[int, int]]:
-    """Yield by how many pixels two neighbours overlap, as (x, y)."""
+def _overlaps(info: ElementTree.Element) -> tuple[list[int], list[int]]:
+    """Return by how many pixels tiles overlap those beside them, and those above or below."""
+    across: list[int] = []
+    down: list[int] = []
     for joint in info.iter("TileJointInfo"):
-        x, y = (_number(joint.get(f"Overlap{axis}")) for axis in "XY")
         beside = (joint.get("Direction") or "").upper() in ("LEFT", "RIGHT")
-        yield (abs(int(x or 0)), 0) if beside else (0, abs(int(y or 0)))
+        overlap = _number(joint.get("OverlapX" if beside else "OverlapY"))
+        (across if beside else down).append(abs(int(overlap or 0)))
+    return across, down
 
 
 def _xml(page: Any, name: str) -> ElementTree.Element | None:

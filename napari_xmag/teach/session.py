@@ -202,10 +202,13 @@ class TeachSession:
     def add_examples(self, lesson: Lesson) -> None:
         """Add the classes and examples of another lesson, of annotations for instance."""
         known = {name.casefold(): name for name in self._lesson.class_names}
-        new = [kind for kind in lesson.classes if kind.name.casefold() not in known]
         joined = self._lesson
-        for kind in new:
-            joined = joined.with_class(kind)
+        for kind in lesson.classes:
+            name = known.get(kind.name.casefold())
+            if name is None:
+                joined = joined.with_class(kind)
+            elif not joined.count(name):  # a class that was not used yet
+                joined = joined.with_class_changed(name, replace(kind, name=name))
         examples = [
             replace(e, class_name=known.get(e.class_name.casefold(), e.class_name))
             for e in lesson.examples

@@ -102,7 +102,7 @@ def test_mpp_by_hand_says_the_value() -> None:
 
 def test_conflict_quotes_the_sources() -> None:
     (flag,) = mpp_flags("vendor property", 0.25, "the tags say 0.5 µm")
-    assert flag.words == "The pixel size that the file states is doubtful. The tags say 0.5 µm."
+    assert flag.words == "The pixel size is doubtful. The tags say 0.5 µm."
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,23 @@ def test_a_result_says_of_which_regions_it_is_now(
     assert any("focal plane z = 2" in flag.words for flag in result.flags)
 
 
+def test_the_order_of_regions_makes_no_other_result(
+    pyramid_slide: Path, tiny: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.geojson"
+    drawn = [
+        annotation(polygon(square(1200, 700, 300)), "Tumor"),
+        annotation(polygon(square(1800, 900, 300)), "Stroma"),
+    ]
+    made = []
+    for regions in (drawn, drawn[::-1]):
+        write(path, collection(*regions))
+        options = ["--model", tiny, "--out", str(tmp_path), "--regions", str(path)]
+        assert main(["analyze", str(pyramid_slide), *options]) == 0
+        made.append((tmp_path / "pyramid" / "result.json").stat().st_mtime_ns)
+    assert made[0] == made[1]
+
+
 # ---- events
 
 

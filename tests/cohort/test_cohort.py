@@ -18,6 +18,7 @@ from napari_xmag.cohort.cohort import (
     write_cohort,
 )
 from napari_xmag.cohort.opening import open_cohort
+from napari_xmag.cohort.table import read_table, write_table
 from napari_xmag.errors import CohortError
 from napari_xmag.geometry import Mpp
 from napari_xmag.progress.heartbeat import finish
@@ -498,3 +499,13 @@ def test_further_images_of_a_file_are_told(tmp_path: Path, pyramid_slide: Path) 
     for cohort in (read_cohort(table), finish(open_cohort(table))):
         cohort.require_good()
         assert [(told.row, told.words) for told in cohort.left_out] == [(2, words)]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_names_that_a_table_cannot_hold_are_escaped(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"table{suffix}"
+    write_table(path, ["slide"], [["B\udce4r.tiff"], ["\x1b[31mred.tiff"]])
+    assert [cells for _, cells in read_table(path, ("slide",))] == [
+        {"slide": r"B\udce4r.tiff"},
+        {"slide": r"\x1b[31mred.tiff"},
+    ]

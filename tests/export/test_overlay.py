@@ -359,6 +359,9 @@ def test_tissue_that_a_person_chose_is_kept_with_the_result(
         tmp_path / "case" / "tissue.png"
     )
     assert SlideResult.load(tmp_path / "case").mask is None
-    # With another choice it goes.
+    # With another choice it goes, but not what a person put there.
     export_all(slide, analyze_slide(slide, orange_model()), tmp_path / "case")
     assert not (tmp_path / "case" / "tissue.png").exists()
+    (tmp_path / "case" / "tissue.png").write_bytes(b"mine")
+    export_all(slide, analyze_slide(slide, orange_model()), tmp_path / "case")
+    assert (tmp_path / "case" / "tissue.png").read_bytes() == b"mine"

@@ -184,6 +184,8 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path, below: str) -> None:
         ('a:b*c?"<>|', "a_b_c_____"),
         ("ends. ", "ends"),
         ("new\nline", "new_line"),
+        ("turned\u202e", "turned_"),
+        ("می\u200cبافت", "می\u200cبافت"),  # Persian writes with joiners
     ],
 )
 def test_names_are_safe_on_every_system(name: str, safe: str) -> None:

@@ -57,6 +57,16 @@ def test_a_renamed_slide_is_known(home: Path) -> None:
     assert reopen(home / "results" / "case").slide == renamed
 
 
+def test_a_name_that_was_escaped_is_known(home: Path) -> None:
+    slide = home / "slides" / "a" / "case.tiff"
+    renamed = slide.rename(slide.with_name("ca\nse.tiff"))
+    saved = home / "results" / "case" / "result.json"
+    saved.write_text(saved.read_text("utf-8").replace('"case.tiff"', '"ca\\\\nse.tiff"'), "utf-8")
+    for number in range(60):  # more than are looked at because they might be renamed
+        (home / "slides" / f"{number}.tiff").touch()
+    assert reopen(home / "results" / "case").slide == renamed
+
+
 def test_another_slide_of_the_name_is_not_taken(home: Path, pyramid_slide: Path) -> None:
     shutil.copy(pyramid_slide, home / "slides" / "a" / "case.tiff")
     with pytest.raises(ResultError, match=r"another slide: .*case\.tiff"):

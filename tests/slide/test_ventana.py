@@ -79,6 +79,12 @@ def test_what_the_scanner_states_is_taken_and_overlaps_are_told(
     assert words in " ".join(note.words for note in slide.notes)
 
 
+def test_each_axis_has_its_own_joints(tmp_path: Path) -> None:
+    joints = JOINT.format("LEFT", 13, 0) + 3 * JOINT.format("DOWN", 0, 0)
+    path = write_bif(tmp_path / "slide.bif", joints)
+    assert "10 %" in " ".join(note.words for note in open_slide(path).notes)  # 13 of 128 px
+
+
 @pytest.mark.parametrize("scan", ["<iScan", '<iScan ScanRes="nan" Magnification="inf"/>'])
 def test_broken_statements_are_no_reason_to_refuse_a_file(tmp_path: Path, scan: str) -> None:
     path = write_bif(tmp_path / "slide.bif", JOINT.format("LEFT", "inf", "x"), scan)

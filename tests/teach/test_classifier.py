@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_xmag.errors import ResultError, TeachError, TissueError
 from napari_xmag.nets.label_spreading import LikenessGraph
@@ -80,6 +81,24 @@ def test_the_fit_is_that_of_a_balanced_logistic_regression() -> None:
         reference.predict_proba(points),
         atol=2e-3,
     )
+
+
+def test_a_click_keeps_blas_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for one another made a click five times slower."""
+    counts: set[int] = set()
+    original = LogisticRegression.fit
+
+    def counted(model: LogisticRegression, *given: object) -> object:
+        counts.update(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return original(model, *given)
+
+    request = taught_session().request()
+    with threadpool_limits(2, "blas"):
+        before = threadpool_info()
+        monkeypatch.setattr(LogisticRegression, "fit", counted)
+        fit(request)
+        assert counts == {1}
+        assert threadpool_info() == before
 
 
 def test_two_classes_get_the_probabilities_of_the_reference() -> None:

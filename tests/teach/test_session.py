@@ -214,6 +214,19 @@ def test_examples_of_annotations_join_those_that_are_there(session: TeachSession
     assert np.isfinite([example.x for example in session.lesson.examples]).all()
 
 
+def test_a_class_that_was_not_used_yet_takes_the_colour_of_annotations(
+    session: TeachSession,
+) -> None:
+    session.mark(slide_id(), [1], "Other")
+    other = TeachSession()
+    other.open_slide(prepared_slide(tissue_kinds()))
+    other.change_class("Tumor", TaughtClass("TUMOR", (1, 2, 3)))
+    other.change_class("Other", TaughtClass("Other", (4, 5, 6)))
+    before = session.lesson.colors["Other"]
+    session.add_examples(other.lesson)
+    assert session.lesson.colors == {"Tumor": (1, 2, 3), "Other": before}
+
+
 def test_two_windows_lose_no_example_of_each_others(session: TeachSession, saved: Path) -> None:
     prepared = session.slides[0]
     other = TeachSession(saved)

@@ -161,9 +161,6 @@ class CohortKeeper:
             self._state.draw_problem = event.draw_problem
         elif isinstance(event, tasks.SlidesChecked):
             self._seen.update(event.found)
-            seen = (self._seen.get(tasks.key_of(row)) for row in self._state.rows)
-            if left_out := [words for slide in seen if slide for words in slide.left_out]:
-                self._state.note = _left_out(left_out)
             self._regions.update(event.regions)
         self._show()
 
@@ -176,6 +173,9 @@ class CohortKeeper:
         problems += [replace(p, row=row.row) for row, slide in seen for p in slide.problems]
         # Rows come and go, so which one is a copy of which is asked anew.
         problems += copied_slides((row, slide.fingerprint) for row, slide in seen)
+        state.unused = _left_out(
+            [replace(p, row=row.row) for row, slide in seen for p in slide.left_out]
+        )
         state.regions = {
             row.row: self._regions[tasks.key_of(row)]
             for row in state.rows

@@ -184,7 +184,8 @@ class CohortPanel(QWidget):
         self.summary.setStyleSheet(color)
         self.summary.say(_summary_words(state))
         self.remove_button.setVisible(bool(state.rows))
-        self.note.say(state.busy_words or state.note or state.draw_problem)
+        words = state.note or state.draw_problem, state.unused
+        self.note.say(state.busy_words or "\n".join(filter(None, words)))
         for widget in (self.making, self.stop_button):
             widget.setVisible(state.made is not None)
         done, total = state.made or (0, 0)

@@ -77,6 +77,8 @@ class TrainState:
         Where the cohort was read or saved last.
     note
         A remark on the cohort.
+    unused
+        Which images of the cohort's files take no part, as far as they were opened.
     busy_words
         What goes on with the cohort (reading, making examples); empty when nothing does.
     made
@@ -112,6 +114,7 @@ class TrainState:
     regions: Mapping[int, int] = field(default_factory=dict)
     table: Path | None = None
     note: str = ""
+    unused: str = ""
     busy_words: str = ""
     made: tuple[int, int] | None = None
     encoders: tuple[Any, ...] = ()
