@@ -1,6 +1,6 @@
 """What a person has shown: classes and examples, as one immutable value."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
 from napari_xmag.errors import ConfigError
@@ -102,6 +102,14 @@ class Lesson:
         """Return how many examples a class has."""
         return sum(example.class_name == class_name for example in self.examples)
 
+    @property
+    def by_slide(self) -> dict[SlideId, list[Example]]:
+        """Examples of each slide, in the order in which they were given."""
+        found: dict[SlideId, list[Example]] = {}
+        for example in self.examples:
+            found.setdefault(example.slide, []).append(example)
+        return found
+
     def on(self, slide: SlideId) -> tuple[Example, ...]:
         """Return the examples on a slide."""
         return tuple(example for example in self.examples if example.slide == slide)
@@ -150,24 +158,36 @@ class Lesson:
     def with_changes(self, before: "Lesson", after: "Lesson") -> "Lesson":
         """Return the lesson with what changed from one of an earlier day to another.
 
-        Of an example that both changed, and of a class's colour, the change stands. A class that
-        was removed stays where others have given more examples of it.
+        Of an example or a colour that both changed, the change stands. A class that one of both
+        removed stays where the other has given more examples of it. The classes of ``after`` keep
+        their order; those of others follow.
         """
-        gone = set(before.examples) - set(after.examples)
-        new = [example for example in after.examples if example not in set(before.examples)]
+        had = set(before.examples)
+        gone = had - set(after.examples)
+        new = [example for example in after.examples if example not in had]
         taken = {(example.slide, example.x, example.y) for example in new}
         kept = [
             example
             for example in self.examples
             if example not in gone and (example.slide, example.x, example.y) not in taken
         ]
-        used = {example.class_name for example in (*kept, *new)}
-        removed = set(before.class_names) - set(after.class_names) - used
-        ours = {kind.name: kind for kind in after.classes}
-        known = {kind.name: ours.get(kind.name, kind) for kind in self.classes}
-        added = {name: kind for name, kind in ours.items() if name not in before.class_names}
-        classes = {name: kind for name, kind in (known | added).items() if name not in removed}
-        return Lesson(tuple(classes.values()), (*kept, *new))
+        examples = (*kept, *new)
+        used = {example.class_name for example in examples}
+        return Lesson(self._classes_with_changes(before, after, used), examples)
+
+    def _classes_with_changes(
+        self, before: "Lesson", after: "Lesson", used: Set[str]
+    ) -> tuple[TaughtClass, ...]:
+        there, had, ours = (
+            {kind.name: kind for kind in lesson.classes} for lesson in (self, before, after)
+        )
+        found = []
+        for name in {**ours, **there}:
+            # of what was known before, either side may have removed it
+            if name in used or name not in had or (name in ours and name in there):
+                changed = name in ours and ours[name] != had.get(name)
+                found.append(ours[name] if changed or name not in there else there[name])
+        return tuple(found)
 
     def require(self, name: str) -> None:
         """Refuse the name of a class that there is not.

@@ -1,11 +1,12 @@
 """A lesson in a file: written whole after each change, so that closing at any moment loses none."""
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from napari_xmag._about import NOTICE
-from napari_xmag.errors import ResultError, shortened
+from napari_xmag.errors import ExportError, ResultError, shortened
 from napari_xmag.files import parse_json, write_json
 from napari_xmag.folders import data_folder
 from napari_xmag.locks import alone
@@ -25,7 +26,7 @@ def save_lesson(lesson: Lesson, path: Path) -> None:
     Raises
     ------
     ExportError
-        When the file cannot be written; what was there stays.
+        When the file cannot be written, or could not be read again; what was there stays.
     """
     content = {
         "format": FORMAT,
@@ -38,12 +39,21 @@ def save_lesson(lesson: Lesson, path: Path) -> None:
                 "image": slide.image,
                 "examples": [
                     {"class": example.class_name, "x": example.x, "y": example.y}
-                    for example in lesson.on(slide)
+                    for example in examples
                 ],
             }
-            for slide in lesson.slides
+            for slide, examples in lesson.by_slide.items()
         ],
     }
+    try:
+        _lesson(content)
+    except (ValueError, TypeError) as error:
+        raise ExportError(
+            expected=f"a lesson that can be read again from {path}",
+            found=shortened(str(error)),
+            hint="Take back the last change.",
+            causes=[error],
+        ) from error
     write_json(path, content)
 
 
@@ -59,7 +69,13 @@ def save_change(before: Lesson, after: Lesson, path: Path) -> None:
     """
     with alone(path):
         there = load_lesson(path) if path.exists() else before
-        save_lesson(after if there == before else there.with_changes(before, after), path)
+        same = there.classes == before.classes and there.examples == _as_saved(before)
+        save_lesson(after if same else there.with_changes(before, after), path)
+
+
+def _as_saved(lesson: Lesson) -> tuple[Example, ...]:
+    """Return the examples in the order of the file, which keeps those of a slide together."""
+    return tuple(chain.from_iterable(lesson.by_slide.values()))
 
 
 def load_lesson(path: Path) -> Lesson:

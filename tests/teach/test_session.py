@@ -1,13 +1,14 @@
 """Marks, undo and redo, and that none of them is ever lost."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from napari_xmag.errors import ConfigError, ExportError, ResultError
-from napari_xmag.teach.lesson import Lesson, TaughtClass
-from napari_xmag.teach.saved_lesson import load_lesson
+from napari_xmag.teach.lesson import Example, Lesson, TaughtClass
+from napari_xmag.teach.saved_lesson import load_lesson, save_lesson
 from napari_xmag.teach.session import TeachSession
 from tests.teach.slides import (
     ORIGIN_X,
@@ -246,3 +247,98 @@ def test_two_windows_lose_no_example_of_each_others(session: TeachSession, saved
     session.undo()
     assert "Tumor" in TeachSession(saved).lesson.class_names
     assert len(TeachSession(saved).lesson.examples) == 3
+
+
+@pytest.mark.parametrize("renamed", [True, False])
+def test_a_class_that_another_window_took_away_stays_while_it_is_used(
+    session: TeachSession, saved: Path, renamed: bool
+) -> None:
+    session.mark(slide_id(), [1, 2], "Other")
+    other = again(saved)
+    if renamed:
+        other.change_class("Other", TaughtClass("Stroma", (1, 2, 3)))
+    else:
+        other.remove_class("Other")
+    session.mark(slide_id(), [5], "Other")
+    session.mark(slide_id(), [6], "Tumor")
+    tomorrow = again(saved)
+    assert tomorrow.lesson.class_names == ("Tumor", "Other") + ("Stroma",) * renamed
+    assert tomorrow.lesson.colors["Other"] == session.lesson.colors["Other"]
+    shown = [tomorrow.class_of(slide_id(), patch) for patch in (1, 2, 5, 6)]
+    assert shown == ["Stroma" if renamed else None] * 2 + ["Other", "Tumor"]
+
+
+def test_a_colour_stays_that_another_window_chose(session: TeachSession, saved: Path) -> None:
+    other = again(saved)
+    other.change_class("Tumor", TaughtClass("Tumor", (9, 9, 9)))
+    session.mark(slide_id(), [1], "Tumor")
+    assert load_lesson(saved).colors["Tumor"] == (9, 9, 9)
+    session.change_class("Tumor", TaughtClass("Tumor", (8, 8, 8)))
+    assert load_lesson(saved).colors["Tumor"] == (8, 8, 8)
+
+
+def test_classes_keep_their_keys_whatever_slides_are_taught_in_turn(
+    session: TeachSession, saved: Path
+) -> None:
+    session.open_slide(prepared_slide(tissue_kinds(), "b"))
+    session.mark(slide_id("a"), [1], "Tumor")
+    session.mark(slide_id("b"), [1], "Other")
+    session.mark(slide_id("a"), [3], "Tumor")
+    session.change_class("Tumor", TaughtClass("Cancer", (1, 2, 3)))
+    assert load_lesson(saved).class_names == ("Cancer", "Other")
+    other = again(saved)
+    other.add_class("Fat")
+    session.change_class("Cancer", TaughtClass("Tumour", (1, 2, 3)))
+    assert load_lesson(saved).class_names == ("Tumour", "Other", "Fat")
+
+
+def test_slides_taught_in_turn_are_no_change_of_another_window(
+    session: TeachSession, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.open_slide(prepared_slide(tissue_kinds(), "b"))
+    merged: list[Lesson] = []
+    merge = Lesson.with_changes
+
+    def noted(there: Lesson, before: Lesson, after: Lesson) -> Lesson:
+        merged.append(there)
+        return merge(there, before, after)
+
+    monkeypatch.setattr(Lesson, "with_changes", noted)
+    for patch, letter in enumerate("abaab"):
+        session.mark(slide_id(letter), [patch], "Tumor")
+    assert not merged
+    again(saved).mark(slide_id(), [9], "Other")
+    session.mark(slide_id(), [8], "Tumor")
+    assert len(merged) == 1
+    assert len(load_lesson(saved).examples) == 7
+
+
+def test_changes_of_many_examples_look_at_each_a_few_times(
+    session: TeachSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.mark(slide_id(), range(300), "Tumor")
+    before = session.lesson
+    after = before.with_examples([replace(before.examples[0], x=0.5)])
+    there = before.with_examples([replace(before.examples[0], y=0.5)])
+    looked: list[Example] = []
+
+    def noted(example: Example) -> int:
+        looked.append(example)
+        return hash((example.slide, example.x, example.y, example.class_name))
+
+    monkeypatch.setattr(Example, "__hash__", noted)
+    assert len(there.with_changes(before, after).examples) == 302
+    assert len(looked) < 10 * 300
+
+
+def test_a_lesson_that_could_not_be_read_again_is_not_written(
+    session: TeachSession, saved: Path
+) -> None:
+    session.mark(slide_id(), [1], "Tumor")
+    was = saved.read_bytes()
+    unsound = replace(session.lesson, classes=session.lesson.classes[1:])
+    with pytest.raises(ExportError, match="Tumor"):
+        save_lesson(unsound, saved)
+    with pytest.raises(ExportError):
+        save_lesson(replace(session.lesson, classes=session.lesson.classes * 2), saved)
+    assert saved.read_bytes() == was
