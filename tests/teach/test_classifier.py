@@ -172,6 +172,25 @@ def test_what_counts_as_like_is_learned_from_examples_of_other_regions() -> None
     assert taught.maps[slide_id()].is_taught[taught.examples.patches].all()
 
 
+def test_few_clicks_beside_large_regions_are_all_compared() -> None:
+    kinds = np.repeat(np.arange(3), [24, 24, 8])[None].repeat(30, 0)
+    slide, session = prepared_slide(kinds), TeachSession()
+    session.open_slide(slide)
+    session.add_class("Necrosis")
+    of = kinds_of(slide, kinds)
+    session.mark(slide.id, np.flatnonzero(of == 0), "Tumor")
+    clicked = np.flatnonzero(of == 2)[[50, 120, 190]]
+    session.mark(slide.id, clicked, "Necrosis")
+    session.mark(slide.id, np.flatnonzero(of == 1), "Other")
+    taught = fit(session.request())
+    compared = np.bincount(taught.classifier.labels)
+    assert compared[taught.classes.index("Necrosis")] == 3
+    assert compared.sum() == 512
+    assert np.ptp(compared[:2]) <= 1
+    labels = taught.maps[slide.id].labels
+    assert (labels[clicked] == taught.classes.index("Necrosis")).all()
+
+
 def test_the_same_request_gives_the_same_map() -> None:
     session = taught_session()
     teacher = Learner()
