@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -340,15 +339,11 @@ class _Lessons:
 
     def _free_stem(self, target: "Target", taught: "TaughtSlide") -> str:
         """Return what the files of a slide are called, so that QuPath's images find theirs."""
-        from napari_xmag.export.result_folders import result_name
+        from napari_xmag.export.result_folders import free_name, result_name
 
         slide, key = taught.prepared.id, target.key
         stem = target.annotated.short_stem if key else result_name(target.path, slide.image)
-        more = [f" [ID {key}]"] if key else []
-        # slides of several folders may share a name: their content tells them apart
-        ends = chain(["", *more, f"-{slide.fingerprint[:8]}"], map("-{}".format, count(2)))
-        used = {taken.casefold() for taken in self.slides}
-        return next(stem + end for end in ends if (stem + end).casefold() not in used)
+        return free_name(stem, slide.fingerprint, self.slides, key)
 
 
 def _counted(taught: "TaughtSlide") -> str:

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,28 @@ def result_name(slide: Path, image: int = 1) -> str:
     # ``..`` is called as the folder that it means
     stem = real_path(slide).name if os.path.isdir(slide) else slide.name.removesuffix(slide.suffix)
     return safe_name(stem if image == 1 else f"{stem}#{image}")
+
+
+def free_name(name: str, fingerprint: str, taken: Iterable[str], entry: str = "") -> str:
+    """Return what the files of a slide are called in a folder for the files of many slides.
+
+    Slides of several folders may share a name: their content tells them apart.
+
+    Parameters
+    ----------
+    name
+        As of `result_name`.
+    fingerprint
+        As of `slide_fingerprint`.
+    taken
+        Names of other slides; case does not tell them apart.
+    entry
+        What tells an image of QuPath from others; empty for the slide itself.
+    """
+    more = [f" [ID {entry}]"] if entry else []
+    ends = chain(["", *more, f"-{fingerprint[:8]}"], map("-{}".format, count(2)))
+    used = {other.casefold() for other in taken}
+    return next(name + end for end in ends if (name + end).casefold() not in used)
 
 
 def owner_name(fingerprint: str, entry: str = "") -> str:

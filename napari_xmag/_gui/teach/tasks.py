@@ -1,5 +1,6 @@
 """The work that threads do for Teach: generators that know neither widget nor viewer."""
 
+from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.batch.models import opened_model
 from napari_xmag.errors import ModelError, TeachError, TissueError
-from napari_xmag.export.result_folders import result_name
+from napari_xmag.export.result_folders import free_name, result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
 from napari_xmag.geometry import Box
@@ -279,23 +280,33 @@ def export(
     """Write areas of all open slides, and outlines and examples of each for QuPath."""
 
     def written() -> ExportedLesson:
-        rows = [(slide.path.name, areas(taught, of)) for of, slide in slides.items()]
+        names = _names(slides)
         files = [folder / AREAS]
-        write_areas(rows, files[0])
+        write_areas([(row, areas(taught, of)) for of, (row, _) in names.items()], files[0])
         for of, slide in slides.items():
             frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
             outlined = taught.request.slide(of)
-            name = result_name(slide.path, slide.image.index)
             parts = {
                 CLASS_OUTLINES: map_features(taught, outlined, frame, plane=plane),
                 EXAMPLES: example_features(taught.request.lesson, of, frame, plane),
             }
             for ending, features in parts.items():
-                files.append(folder / f"{name}{ending}")
+                files.append(folder / f"{names[of][1]}{ending}")
                 write_annotations(features, files[-1])
         return ExportedLesson(tuple(files))
 
     yield (yield from awaited(written, "Exporting"))
+
+
+def _names(slides: Mapping[SlideId, Slide]) -> dict[SlideId, tuple[str, str]]:
+    """Return what each slide is called in the table, and what its files are called."""
+    files: dict[SlideId, str] = {}
+    for of, slide in slides.items():
+        own = result_name(slide.path, slide.image.index)
+        files[of] = free_name(own, of.fingerprint, files.values())
+    known = Counter(slide.path.name for slide in slides.values())
+    rows = {of: slide.path.name for of, slide in slides.items()}
+    return {of: (row if known[row] == 1 else files[of], files[of]) for of, row in rows.items()}
 
 
 def read_annotations(
