@@ -86,16 +86,30 @@ def run(args: argparse.Namespace) -> int:
     -------
     0 when all were written, 1 when one was not (it is named).
     """
-    jobs, written = list(_jobs(args)), []
+    given: set[str] = set()
+    jobs: list[_Job] = []
+    written: list[Written] = []
+    failed = 0
+    for path in args.results:
+        try:
+            jobs += _jobs(args, path, given)
+        except XmagError as error:
+            failed += _tell_failed(str(path), error)
     for job in jobs:
         try:
             written.append(_write(args, job))
         except XmagError as error:
-            print(f"{job.name}: FAILED. {error}", file=sys.stderr)
+            failed += _tell_failed(job.name, error)
     if len(written) > 1:
         _write_overview(written)
     print(NOTICE)
-    return 0 if len(written) == len(jobs) else 1
+    return 1 if failed else 0
+
+
+def _tell_failed(name: str, error: XmagError) -> int:
+    """Say why there is no report, and count it."""
+    print(f"{name}: FAILED. {error}", file=sys.stderr)
+    return 1
 
 
 @dataclass(frozen=True)
@@ -120,17 +134,14 @@ class _Job:
     out: Path | None
 
 
-def _jobs(args: argparse.Namespace) -> "Iterator[_Job]":
+def _jobs(args: argparse.Namespace, path: Path, given: set[str]) -> "list[_Job]":
     from napari_xmag.filenames import RESULT
 
-    given: set[str] = set()
-    for path in args.results:
-        if path.suffix.lower() == ".json" and path.name != RESULT:
-            yield from _of_worklist(args, path, given)
-        else:
-            name = (path.parent if path.is_file() else path).absolute().name
-            out = None if args.out is None else args.out / _free(name, given)
-            yield _Job(str(path), path, tuple(args.slide), out)
+    if path.suffix.lower() == ".json" and path.name != RESULT:
+        return list(_of_worklist(args, path, given))
+    name = (path.parent if path.is_file() else path).absolute().name
+    out = None if args.out is None else args.out / _free(name, given)
+    return [_Job(str(path), path, tuple(args.slide), out)]
 
 
 def _of_worklist(args: argparse.Namespace, path: Path, given: set[str]) -> "Iterator[_Job]":

@@ -291,5 +291,10 @@ def test_reports_of_a_worklist(
     assert "Patches below 25 % of the strongest colour are hidden." in report.read_text("utf-8")
     assert "no result of waiting.svs (waiting)" in capsys.readouterr().err
     Worklist([WorklistRow(tmp_path / "waiting.svs")]).save(tmp_path / "tomorrow.json")
-    assert main(["report", str(tmp_path / "tomorrow.json")]) == 1
-    assert "at least one slide with a result" in capsys.readouterr().err
+    both = [str(tmp_path / "tomorrow.json"), str(tmp_path / "today.json")]
+    report.unlink()
+    assert main(["report", *both, "--format", "html"]) == 1
+    assert (
+        f"{both[0]}: FAILED. Expected at least one slide with a result" in capsys.readouterr().err
+    )
+    assert report.exists()
