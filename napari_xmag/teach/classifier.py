@@ -25,7 +25,7 @@ from napari_xmag.nets.patch_classifier import (
 )
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
-from napari_xmag.teach.regions import regions_of
+from napari_xmag.teach.regions import compared, regions_of
 from napari_xmag.teach.session import TeachRequest, on_glass, require_one_encoder
 from napari_xmag.teach.settings import TeachSettings
 
@@ -330,7 +330,7 @@ def fit_examples(
     count = len(examples.classes)
     with _one_thread():
         weights, bias = _logistic(points, examples.labels, count, request.settings.strength)
-    some = _compared(examples.labels, _MOST_COMPARED)
+    some = compared(examples.labels, _MOST_COMPARED)
     regions = regions_of(examples, request.slides)
     least = _least_likeness(points[some], regions[some], request.settings.reach)
     labels = examples.labels[some]
@@ -356,25 +356,6 @@ def _logistic(
     weights[:, model.classes_] = half.T
     bias[model.classes_] = offset
     return weights, bias
-
-
-def _compared(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return indices of at most so many examples: all of a small class, evenly chosen of others.
-
-    Few clicks beside large regions would else be left out, and their tissue never be shown.
-    """
-    groups = sorted((np.flatnonzero(labels == kind) for kind in np.unique(labels)), key=len)
-    chosen: list[NDArray[np.int64]] = []
-    left = most
-    for number, rows in enumerate(groups):
-        count = min(len(rows), max(1, left // (len(groups) - number)))
-        chosen.append(rows[_evenly(len(rows), count)])
-        left -= count
-    return np.sort(np.concatenate(chosen))
-
-
-def _evenly(count: int, chosen: int) -> NDArray[np.int64]:
-    return np.linspace(0, count - 1, chosen).round().astype(np.int64)
 
 
 def _least_likeness(

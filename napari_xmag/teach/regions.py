@@ -1,4 +1,4 @@
-"""Which examples hang together: neighbouring patches look alike, and say little more than one."""
+"""Which examples hang together, as neighbouring patches look alike; which ones are compared."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,3 +37,27 @@ def regions_of(examples: "ExamplePatches", slides: "Sequence[PreparedSlide]") ->
     )
     found: NDArray[np.int64] = connected_components(links, directed=False)[1].astype(np.int64)
     return found
+
+
+def compared(labels: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return indices of at most so many examples: all of a small class, evenly chosen of others.
+
+    Few clicks beside large regions would else be left out, and their tissue never be shown.
+
+    Parameters
+    ----------
+    labels
+        int64 (N,), the class of each example.
+    """
+    groups = sorted((np.flatnonzero(labels == kind) for kind in np.unique(labels)), key=len)
+    chosen: list[NDArray[np.int64]] = []
+    left = most
+    for number, rows in enumerate(groups):
+        count = min(len(rows), max(1, left // (len(groups) - number)))
+        chosen.append(rows[_evenly(len(rows), count)])
+        left -= count
+    return np.sort(np.concatenate(chosen))
+
+
+def _evenly(count: int, chosen: int) -> NDArray[np.int64]:
+    return np.linspace(0, count - 1, chosen).round().astype(np.int64)
