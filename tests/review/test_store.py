@@ -247,5 +247,5 @@ def test_results_of_images_that_show_one_picture_are_all_kept(store: ReviewStore
     assert store.show_next(first)
     assert (store.view().result, store.show_next(first)) == (first, False)
     again = store.save_result(one)
-    assert not store.show_next(first)  # it made room for the newer one
-    assert store.show_next(again)
+    assert store.show_next(first)  # of which the newer one took the place
+    assert (store.view().result, store.show_next(again)) == (again, False)
