@@ -76,8 +76,12 @@ def test_problems_are_shown_by_row_with_a_remedy(desk: Desk, bad_table: Path) ->
     assert not desk.widget.run.button.isEnabled()
     assert "problems" in desk.widget.run.words.text()
 
-    panel.problems.itemClicked.emit(panel.problems.item(1))
-    assert panel.table.selected_rows() == [4]
+    # What a check brings late may lay out the table anew, without what was selected.
+    def selects() -> bool:
+        panel.problems.itemClicked.emit(panel.problems.item(1))
+        return bool(panel.table.selected_rows() == [4])
+
+    desk.wait(selects)
     panel.remove_button.click()
     edit(desk, 1, "mpp", "0,5")
     assert state.problems == ()
