@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,9 +190,12 @@ class _Files:
         for line in words_of_skipped(searched):
             print(line, file=sys.stderr)
         annotations = AnnotationFiles.of(target.annotated for target in targets)
+        # A slide is opened for its number of pictures only where one of them may have annotations.
+        several = any(folder.glob("*#*"))
         for target in targets:
             with files.allowed_to_fail(target):
-                pictures = _classed_files(annotations, target, folder)
+                images = target.images(None) if several else [None]
+                pictures = _classed_files(annotations, target, images, folder)
                 files.found += [(target, image, file) for image, file in pictures]
                 if not pictures:
                     files.lacking.append(target)
@@ -245,18 +248,16 @@ def _unusable(target: "Target") -> str:
 
 
 def _classed_files(
-    files: "AnnotationFiles", target: "Target", folder: Path
+    files: "AnnotationFiles",
+    target: "Target",
+    images: "Sequence[int | str | None]",
+    folder: Path,
 ) -> "list[tuple[int | str | None, Path]]":
     """Return the pictures of a file that are annotated, and by which file each."""
     from napari_xmag.qupath.annotation_files import picture_mark
     from napari_xmag.qupath.labelled_regions import annotates_classes
 
-    # A slide is opened for its number of pictures only where one of them may have annotations.
-    marked = any("#" in file.name for file in folder.iterdir())
-    found = (
-        (image, files.find(target.annotated, folder, picture_mark(image)))
-        for image in (target.images(None) if marked else [None])
-    )
+    found = ((image, files.find(target.annotated, folder, picture_mark(image))) for image in images)
     return [(image, file) for image, file in found if file and annotates_classes(file)]
 
 

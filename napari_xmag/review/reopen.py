@@ -163,9 +163,10 @@ def _candidates(name: str, folder: Path, near: Sequence[Path]) -> Iterator[Path]
     places = [*(path for path in near if path.is_dir()), folder, *folder.parents[:_LEVELS_UP]]
     folders = list(dict.fromkeys(_below(places)))
     yield from (item / name for item in folders if (item / name).exists())
-    files = [file for item in folders for file in _files(item) if file.name != name]
-    yield from (file for file in files if printable(file.name) == name)
-    yield from islice((f for f in files if f.suffix.lower() in SLIDE_SUFFIXES), _MOST_RENAMED)
+    if "\\" in name:  # perhaps a name of which something was escaped
+        yield from (f for item in folders for f in _files(item) if printable(f.name) == name)
+    others = (f for item in folders for f in _files(item) if f.name != name)
+    yield from islice((f for f in others if f.suffix.lower() in SLIDE_SUFFIXES), _MOST_RENAMED)
 
 
 def _below(places: Sequence[Path]) -> Iterator[Path]:

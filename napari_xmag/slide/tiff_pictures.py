@@ -79,8 +79,8 @@ def _all_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> list[TiffP
     if not found:
         own = [file.pages[index].aspage() for index in range(pages)]
         found = list(page_pictures(own, path, aperio=file.is_svs))
+        describe_ventana(found, own)
         for picture in found:
-            describe_ventana(picture, own)
             picture.remark = UNDESCRIBED if file.is_ome else picture.remark
     light = ome_file_light(file) if file.is_ome else ""
     for picture in found:

@@ -30,8 +30,8 @@ _OVERLAP = (
 )
 
 
-def describe_ventana(picture: TiffPicture, pages: Iterable[Any]) -> None:
-    """Give a picture of a BIF what the scanner states of it; all other files stay as they are.
+def describe_ventana(pictures: Iterable[TiffPicture], pages: Iterable[Any]) -> None:
+    """Give pictures of a BIF what the scanner states of them; all other files stay as they are.
 
     Parameters
     ----------
@@ -39,8 +39,14 @@ def describe_ventana(picture: TiffPicture, pages: Iterable[Any]) -> None:
         All pages of the file: one of them describes the scan.
     """
     scan = next((root for page in pages if (root := _xml(page, "iScan")) is not None), None)
-    if scan is None or "level=" not in picture.page.description:
+    if scan is None:
         return
+    for picture in pictures:
+        if "level=" in picture.page.description:
+            _describe(picture, scan)
+
+
+def _describe(picture: TiffPicture, scan: ElementTree.Element) -> None:
     resolution = scan.get("ScanRes")
     mpp = mpp_from_text(resolution, resolution)
     if mpp is not None:

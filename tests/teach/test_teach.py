@@ -425,7 +425,8 @@ def test_each_picture_of_a_file_has_annotations_of_its_own(tmp_path: Path) -> No
         write(tmp_path / f"{name}.geojson", annotation(polygon(square(0, 0, 3)), "Pink"))
     write(tmp_path / "two#2.geojson", annotation(polygon(square(0, 0, 3))))
     target = Target(slide)
-    found = _classed_files(AnnotationFiles.of([target.annotated]), target, tmp_path)
+    files = AnnotationFiles.of([target.annotated])
+    found = _classed_files(files, target, target.images(None), tmp_path)
     assert [(image, file.name) for image, file in found] == [
         (1, "two.geojson"),
         (3, "two#3.geojson"),
@@ -435,9 +436,10 @@ def test_each_picture_of_a_file_has_annotations_of_its_own(tmp_path: Path) -> No
 def test_a_slide_without_annotations_is_named(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["teach", str(folder / "one.scn"), "--annotations", str(tmp_path), "--name", "x"]
-    assert main(asked) == 1
-    assert "one.scn" in capsys.readouterr().err
+    for annotations in (tmp_path, tmp_path / "nowhere"):
+        asked = ["teach", str(folder / "one.scn"), "--annotations", str(annotations), "--name", "x"]
+        assert main(asked) == 1
+        assert "one.scn" in capsys.readouterr().err
     with pytest.raises(TeachError, match=r"two\.scn"):
         teach([folder / "two.scn"], {"one": folder / "annotations" / "one.geojson"}, tmp_path / "m")
 

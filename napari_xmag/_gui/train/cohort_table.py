@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from qtpy.QtCore import (
     QAbstractItemModel,
     QAbstractTableModel,
+    QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
     Qt,
@@ -268,8 +269,10 @@ class CohortTable(QTableView):
         """Select a row and bring it into sight."""
         place = self.cohort.place_of(number)
         if place is not None:
-            self.selectRow(place)
-            self.scrollTo(self.cohort.index(place, 0))
+            index, flag = self.cohort.index(place, 0), QItemSelectionModel.SelectionFlag
+            # whatever keys are held, and before the view is laid out: `selectRow` asks for both
+            self.selectionModel().setCurrentIndex(index, flag.ClearAndSelect | flag.Rows)
+            self.scrollTo(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Remove rows with the Delete key."""

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 from napari.layers import Layer
+from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from napari_xmag._gui.reader import read_slides
-from napari_xmag._gui.train.cohort_table import COLUMNS
+from napari_xmag._gui.train.cohort_table import COLUMNS, CohortTable
+from napari_xmag._gui.train.state import TrainState
 from napari_xmag.cohort.cohort import read_cohort
+from napari_xmag.cohort.rows import CohortRow
 from tests._gui.desk import Desk
 from tests.qupath.shapes import annotation, collection, polygon, square, write
 
@@ -76,16 +79,22 @@ def test_problems_are_shown_by_row_with_a_remedy(desk: Desk, bad_table: Path) ->
     assert not desk.widget.run.button.isEnabled()
     assert "problems" in desk.widget.run.words.text()
 
-    # What a check brings late may lay out the table anew, without what was selected.
-    def selects() -> bool:
-        panel.problems.itemClicked.emit(panel.problems.item(1))
-        return bool(panel.table.selected_rows() == [4])
-
-    desk.wait(selects)
+    panel.problems.itemClicked.emit(panel.problems.item(1))
+    assert panel.table.selected_rows() == [4]
     panel.remove_button.click()
     edit(desk, 1, "mpp", "0,5")
     assert state.problems == ()
     assert [row.mpp for row in state.rows] == [None, 0.5]
+
+
+def test_a_row_is_selected_wherever_the_columns_are(qtbot: QtBot) -> None:
+    table = CohortTable()
+    qtbot.addWidget(table)
+    rows = tuple(CohortRow(number, Path(f"{number}.svs"), "benign") for number in (2, 3, 4))
+    table.show_rows(TrainState(rows=rows))
+    table.horizontalHeader().setOffset(5000)  # as before the view is laid out, or far to the right
+    table.go_to(4)
+    assert table.selected_rows() == [4]
 
 
 def test_the_table_shows_how_many_regions_a_slide_has(
