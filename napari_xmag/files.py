@@ -157,6 +157,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file or folder: a link and a relative path do, too."""
+    return one == other or real_path(one) == real_path(other)
+
+
 def joined_path(folder: Path, path: str) -> Path:
     """Return the path of what `relative_path` says, without steps up."""
     if ".." not in Path(path).parts:

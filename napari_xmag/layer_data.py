@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 METADATA_KEY = "napari-xmag"
 """The one key of ``layer.metadata`` that is ours: a dict with "role", "path" and "image"."""
 
+_PLANE_OF = "plane of"
 _OWN_UNITS = "own units"
 _IN_STEP = "in step"
 
@@ -55,7 +56,7 @@ def slide_layer_data(slide: Slide) -> LayerData:
         "rgb": True,
         "multiscale": True,
         "contrast_limits": (0, 255),
-        "metadata": layer_metadata(slide.path, SLIDE_ROLE, slide.image.index),
+        "metadata": _slide_layer_metadata(slide),
         **_slide_placement(slide.mpp),
     }
     return dask_pyramid(slide), arguments, "image"
@@ -162,6 +163,13 @@ def layer_metadata(path: Path, role: str, image: int = 1) -> dict[str, dict[str,
     return {METADATA_KEY: {"role": role, "path": str(path), "image": image}}
 
 
+def _slide_layer_metadata(slide: Slide) -> dict[str, dict[str, Any]]:
+    metadata = layer_metadata(slide.path, SLIDE_ROLE, slide.image.index)
+    if slide.image.plane_of:
+        metadata[METADATA_KEY][_PLANE_OF] = slide.image.plane_of
+    return metadata
+
+
 def calibrate(layer: "Image", mpp: Mpp) -> None:
     """Put a slide's layer in µm once its pixel size is known.
 
@@ -260,6 +268,12 @@ def slide_key(layer: "Layer") -> SlideKey | None:
     """Return whose layer it is: the slide's own, or one made for it; None for all others."""
     ours = layer.metadata.get(METADATA_KEY, {})
     return SlideKey(Path(ours["path"]), int(ours.get("image", 1))) if "path" in ours else None
+
+
+def plane_of(layer: "Layer") -> SlideKey | None:
+    """Return the slide of which a layer shows another focal plane; None for all other layers."""
+    ours = layer.metadata.get(METADATA_KEY, {})
+    return SlideKey(Path(ours["path"]), int(ours[_PLANE_OF])) if _PLANE_OF in ours else None
 
 
 def slide_layers(viewer: "ViewerModel") -> "list[Image]":

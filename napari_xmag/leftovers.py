@@ -21,6 +21,9 @@ _OWNED = re.compile(r"(?P<host>[0-9a-f]{6})\.(?P<process>\d+)\.(?P<token>[0-9a-f
 _FOREIGN_SECONDS = 7 * 24 * 3600.0
 """What another machine has not touched for so long is a leftover, too."""
 
+_CLOCK_SECONDS = 60.0
+"""By so much a clock may be set while a process runs."""
+
 _looked_at: set[Path] = set()
 _tokens: dict[int, str] = {}
 """Of this process, and of what it was forked from, by their numbers."""
@@ -56,14 +59,31 @@ def is_abandoned(words: str, path: Path) -> bool:
     path
         Its age decides where the process was another machine's.
     """
+    ended = has_ended(words)
+    if ended is None:
+        return bool(_OWNED.fullmatch(words)) and _age(path) > _FOREIGN_SECONDS
+    return ended
+
+
+def has_ended(words: str, said: float | None = None) -> bool | None:
+    """Return whether the process that wrote these words has ended; None where that is not known.
+
+    Parameters
+    ----------
+    words
+        As of `owner`.
+    said
+        When they were written, in seconds since 1970: a process that began later is another one,
+        which was given the number of one that has ended.
+    """
     found = _OWNED.fullmatch(words)
-    if found is None:
-        return False
-    if found["host"] != _host():
-        return _age(path) > _FOREIGN_SECONDS
+    if found is None or found["host"] != _host():
+        return None
     process = int(found["process"])
-    # After a restart, as in a container, another process may have had this one's number.
-    return found["token"] != _token(process) if process == os.getpid() else not _is_alive(process)
+    if process == os.getpid():
+        # After a restart, as in a container, another process may have had this one's number.
+        return found["token"] != _token(process)
+    return not _is_alive(process, said)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -115,10 +135,18 @@ def _token(process: int) -> str:
     return _tokens.setdefault(process, uuid4().hex[:6])
 
 
-def _is_alive(process: int) -> bool:
+def _is_alive(process: int, at: float | None) -> bool:
+    """Return whether a process is there, and was at a time."""
     import psutil
 
-    return bool(psutil.pid_exists(process))
+    try:
+        found = psutil.Process(process)
+        ended = found.status() == psutil.STATUS_ZOMBIE
+        return not ended and (at is None or found.create_time() < at + _CLOCK_SECONDS)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # another user's
+        return True
 
 
 def _age(path: Path) -> float:

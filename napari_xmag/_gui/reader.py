@@ -74,14 +74,44 @@ def read_slides(path: PathOrPaths) -> list[LayerData]:
     return [layer for item in _each(path) for layer in _read(Path(item))]
 
 
+def read_picture(path: Path, image: int) -> list[LayerData]:
+    """Open one picture of a slide file as a lazy layer, and its focal planes as hidden ones.
+
+    Parameters
+    ----------
+    image
+        Its number, from 1.
+
+    Raises
+    ------
+    SlideOpenError
+        When it cannot be read, or is not there; that is shown as a notification too.
+    """
+    slide = _opened(path, image)
+    planes = (plane for plane in slide.planes if plane.plane_of == image)
+    slides = [slide, *_readable(path, planes)]
+    _tell_notes(slides)
+    return _layers(slides)
+
+
 def _read(path: Path) -> list[LayerData]:
+    first = _opened(path)
+    slides = [first, *_readable(path, (*first.images[1:], *first.planes))]
+    _tell_count(first)
+    _tell_notes(slides)
+    return _layers(slides)
+
+
+def _opened(path: Path, image: int | None = None) -> Slide:
     try:
-        first = open_slide(path)
+        return open_slide(path, image=image)
     except SlideOpenError as error:
         tell_error(error)
         raise
-    slides = [first, *_readable(path, (*first.images[1:], *first.planes))]
-    _tell(slides)
+
+
+def _layers(slides: Sequence[Slide]) -> list[LayerData]:
+    """Return a layer for each slide, of which the first is visible."""
     viewer = current_viewer()
     around = () if viewer is None else viewer.layers
     layers = [join_units(slide_layer_data(slide), around) for slide in slides]
@@ -99,13 +129,17 @@ def _readable(path: Path, images: Iterable[SlideImage]) -> Iterator[Slide]:
             tell_warning(f"{path.name}: image #{image.index} cannot be opened. {error}")
 
 
-def _tell(slides: Sequence[Slide]) -> None:
-    name, count = slides[0].path.name, len(slides[0].images)
+def _tell_count(first: Slide) -> None:
+    count = len(first.images)
     if count > 1:
         tell(
-            f"{name} contains {count} images. Each is treated as a separate slide with its own "
-            "layer; only the first is visible."
+            f"{first.path.name} contains {count} images. Each is treated as a separate slide with "
+            "its own layer; only the first is visible."
         )
+
+
+def _tell_notes(slides: Sequence[Slide]) -> None:
+    name = slides[0].path.name
     notes = [note for slide in slides if not slide.image.plane_of for note in slide.notes]
     for words in dict.fromkeys(n.words for n in notes if n.code is not NoteCode.OTHER_IMAGES):
         tell_warning(f"{name}: {words}")

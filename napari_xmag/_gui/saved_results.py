@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import cast
 
 import napari
+from napari.layers import Layer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QMainWindow
 
 from napari_xmag._gui.shared.neighbour import open_analyze
 from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag.errors import ResultError, XmagError
-from napari_xmag.layer_data import LayerData, SlideKey, slide_key
+from napari_xmag.files import is_same_file
+from napari_xmag.layer_data import LayerData, slide_image, slide_path
 from napari_xmag.review.reopen import Reopened, adopt, reopen, result_folder
 from napari_xmag.review.store import ReviewStore
 
@@ -47,7 +49,7 @@ def read_result(path: Path, read_slide: ReadSlide) -> list[LayerData]:
         return read_slide(found.slide)
     window = viewer.window._qt_window
     QTimer.singleShot(0, window, lambda: _show(viewer, window, found))
-    if any(slide_key(layer) == SlideKey(found.slide, found.image) for layer in viewer.layers):
+    if any(_shows(layer, found) for layer in viewer.layers):
         return cast("list[LayerData]", [(None,)])  # what napari takes for nothing to add
     return read_slide(found.slide)
 
@@ -67,6 +69,11 @@ def ask_for_slide(reason: str) -> Path | None:
     """Let the user say where a slide lies; None when there is no answer."""
     name, _ = QFileDialog.getOpenFileName(None, f"Where is the slide? {reason}")
     return Path(name) if name else None
+
+
+def _shows(layer: Layer, found: Reopened) -> bool:
+    path, image = slide_path(layer), slide_image(layer)
+    return path is not None and image == found.image and is_same_file(path, found.slide)
 
 
 def _show(viewer: "napari.Viewer", window: QMainWindow, found: Reopened) -> None:

@@ -193,7 +193,7 @@ def _write(args: argparse.Namespace, job: _Job) -> "Written":
     from napari_xmag.analyze.tissue_used import tissue_again
     from napari_xmag.report.content import report_content
     from napari_xmag.report.write import write_content
-    from napari_xmag.review.reopen import reopen, reviews_of
+    from napari_xmag.review.reopen import reopen, require_same_picture, reviews_of
     from napari_xmag.review.store import ReviewStore, reviewer
     from napari_xmag.slide.open import open_slide
 
@@ -201,6 +201,7 @@ def _write(args: argparse.Namespace, job: _Job) -> "Written":
     store = ReviewStore(str(found.result.slide["fingerprint"]))
     shown = _shown(args, store.view(), found.result.classes)
     with open_slide(found.slide, image=found.image) as slide:
+        require_same_picture(found.result, slide)
         content = report_content(
             slide,
             found.result,

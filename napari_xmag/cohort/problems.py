@@ -15,7 +15,7 @@ from napari_xmag.cohort.cells import spreadsheet_accident
 from napari_xmag.cohort.labels import class_key
 from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.errors import XmagError
-from napari_xmag.files import real_path
+from napari_xmag.files import is_same_file, real_path
 from napari_xmag.geometry import Mpp
 from napari_xmag.nets.info import name_problem
 from napari_xmag.slide.base import MppSource
@@ -181,7 +181,7 @@ def copied_slides(checked: Iterable[tuple[CohortRow, str]]) -> list[Problem]:
     for row, fingerprint in checked:
         before = first.setdefault(fingerprint, row) if fingerprint else row
         # One file twice is told without opening it.
-        if real_path(before.slide) != real_path(row.slide):
+        if not is_same_file(before.slide, row.slide):
             words = f"{row.slide.name} is a copy of {before.slide.name} in {before.place}"
             problems.append(Problem.of(row, words, "Delete one of them"))
     return problems

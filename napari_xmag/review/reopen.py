@@ -9,9 +9,11 @@ from pathlib import Path
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ResultError
 from napari_xmag.filenames import HEAT_MAP, RESULT, REVIEW
+from napari_xmag.geometry import Mpp
 from napari_xmag.printable import printable
 from napari_xmag.review.store import ReviewStore
 from napari_xmag.review.verdicts import PlaceReview, last_words, read_review
+from napari_xmag.slide.base import Slide
 from napari_xmag.slide.find import SLIDE_SUFFIXES, is_slide
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
@@ -94,6 +96,44 @@ def reopen(path: Path | str, near: Sequence[Path] = ()) -> Reopened:
 def image_of(result: SlideResult) -> int:
     """Return which picture of its file a result is of, from 1."""
     return int((result.slide.get("image") or {}).get("index", 1))
+
+
+def require_same_picture(result: SlideResult, slide: Slide) -> None:
+    """Refuse a result of another picture: those of a file may be numbered anew by a later version.
+
+    Raises
+    ------
+    ResultError
+        When the picture that was analyzed has another size.
+    """
+    size = slide.levels[0].width, slide.levels[0].height
+    made = result.slide.get("width"), result.slide.get("height")
+    if None not in made and made != size:
+        raise ResultError(
+            expected=f"a result of {slide.path.name}, {size[0]} × {size[1]} px",
+            found=f"one of another picture of the file, {made[0]} × {made[1]} px",
+            hint="Analyze the slide again.",
+        )
+
+
+def require_same_mpp(result: SlideResult, slide: Slide) -> None:
+    """Refuse a result that was made with another pixel size, which was given by hand.
+
+    Raises
+    ------
+    ResultError
+        When the pixel sizes differ.
+    """
+    if slide.mpp is not None and slide.mpp != result.mpp:
+        raise ResultError(
+            expected=f"a result for the pixel size of {slide.path.name}, {_exactly(slide.mpp)}",
+            found=f"one that was made with {_exactly(result.mpp)}",
+            hint="Analyze the slide again.",
+        )
+
+
+def _exactly(mpp: Mpp) -> str:
+    return f"{mpp.x:.6g} × {mpp.y:.6g} µm per pixel"
 
 
 def reviews_of(reopened: Reopened, store: ReviewStore) -> tuple[PlaceReview, ...]:

@@ -25,7 +25,9 @@ from napari_xmag.review.worklist_row import (
     RowKey,
     RowStatus,
     WorklistRow,
+    begun,
     brought_up,
+    ended,
     row_json,
 )
 from napari_xmag.spreadsheets import as_text
@@ -38,7 +40,7 @@ COLUMNS = (
 """By which a list can be sorted."""
 
 
-_NOT_FOR_PEOPLE = {"result", "entry", "marks"}
+_NOT_FOR_PEOPLE = {"result", "entry", "marks", "runner", "began"}
 _ORDER = {status: place for place, status in enumerate(RowStatus)}
 
 
@@ -65,7 +67,7 @@ class Worklist:
 
     @classmethod
     def load(cls, path: Path | str) -> "Worklist":
-        """Read a list; a slide that was being analyzed when the program ended waits again.
+        """Read a list; a slide that was being analyzed when its program ended waits again.
 
         Raises
         ------
@@ -99,7 +101,10 @@ class Worklist:
         moves = to != self.path
         with alone(to):
             if not moves:
-                self._take_others_changes(to)
+                try:
+                    self._take_others_changes(to)
+                except ResultError as error:
+                    _log.warning("%s is replaced. %s", to, error)
             lines = self._written(to.absolute().parent, {} if moves else self._lines)
             write_lines(to, lines.values())
             self.path, self._lines = to, lines
@@ -112,16 +117,37 @@ class Worklist:
             for row in self._rows.values()
         }
 
+    def follow(self) -> bool:
+        """Take in what others wrote to the file since; what their programs left waits again.
+
+        Returns
+        -------
+        Whether anything is different now.
+        """
+        before = dict(self._rows)
+        self._free_abandoned()
+        if self.path is not None:
+            try:
+                self._take_others_changes(self.path)
+            except ResultError as error:  # perhaps it is being written by hand
+                _log.info("%s", error)
+        return self._rows != before
+
+    def _free_abandoned(self) -> None:
+        """Let slides wait again whose analysis ended with its program, for all that read them."""
+        for rows in (self._rows, self._in_file):
+            running = [row for row in rows.values() if row.status is RowStatus.RUNNING]
+            rows.update(
+                {row.key: ended(row, RowStatus.WAITING) for row in running if row.has_ended}
+            )
+
     def _take_others_changes(self, path: Path) -> None:
         stamp = stamp_of(path)
         if stamp is None or stamp == self._stamp:
             return
-        try:
-            theirs = {row.key: row for row in read_rows(path, live=True)}
-        except ResultError as error:
-            _log.warning("%s is replaced. %s", path, error)
-            return
+        theirs = {row.key: row for row in read_rows(path, live=True)}
         self._rows = merged(self._in_file, self._rows, theirs)
+        self._stamp, self._in_file = stamp, theirs
 
     def write_summary(self, path: Path | str) -> None:
         """Write the list as a table for people, in its present order: ``.csv`` or ``.xlsx``.
@@ -210,11 +236,11 @@ class Worklist:
 
     def begin(self, key: RowKey) -> None:
         """Note that a slide is being analyzed."""
-        self._set(replace(self._rows[key], status=RowStatus.RUNNING, reason=""))
+        self._set(begun(self._rows[key]))
 
     def stop(self, key: RowKey) -> None:
         """Note that its analysis was cancelled: it waits again."""
-        self._set(replace(self._rows[key], status=RowStatus.WAITING))
+        self._set(ended(self._rows[key], RowStatus.WAITING))
 
     def finish(self, key: RowKey, result: SlideResult, result_id: str = "") -> None:
         """Take in a result.
@@ -225,9 +251,9 @@ class Worklist:
             Its id in the slide's `ReviewStore`.
         """
         abstained = result.answer is None
-        row = replace(
+        row = ended(
             self._rows[key],
-            status=RowStatus.ABSTAINED if abstained else RowStatus.DONE,
+            RowStatus.ABSTAINED if abstained else RowStatus.DONE,
             reason=" ".join(result.abstained),
             headline=result.headline,
             answer=result.answer or "",
@@ -243,7 +269,7 @@ class Worklist:
 
     def fail(self, key: RowKey, reason: str) -> None:
         """Note why a slide failed."""
-        self._set(replace(self._rows[key], status=RowStatus.FAILED, reason=reason))
+        self._set(ended(self._rows[key], RowStatus.FAILED, reason=reason))
 
     def retry_failed(self) -> int:
         """Let failed slides wait again; return how many there were."""

@@ -18,7 +18,7 @@ Stamp = tuple[int, int, int]
 
 _OUTCOME = {
     *("status", "reason", "headline", "answer", "suspicion", "flags", "area_mm2", "seconds"),
-    *("model", "fingerprint", "result"),
+    *("model", "fingerprint", "result", "runner", "began"),
 }
 """Fields of a row that tell one thing together."""
 
@@ -29,7 +29,7 @@ def read_rows(path: Path, *, live: bool = False) -> list[WorklistRow]:
     Parameters
     ----------
     live
-        Take what is being analyzed as such; else it waits again, as after a crash.
+        Take what is being analyzed as such; see `read_row`.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """One slide of a worklist: which it is, what became of it, and how it is written to a file."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -10,13 +11,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from napari_xmag.files import is_same_file
+from napari_xmag.leftovers import has_ended, owner
 from napari_xmag.slide.fingerprint import slide_fingerprint
 
 _SLIDE = "slide"
 KEPT = (
     *("image", "mpp", "name", "status", "reason", "headline", "answer", "suspicion"),
     *("flags", "area_mm2", "seconds", "model", "fingerprint", "result", "reviewed"),
-    *("entry", "marks"),
+    *("entry", "marks", "runner", "began"),
 )
 """What a list's file holds of a slide beside its path."""
 
@@ -68,6 +71,9 @@ class WorklistRow:
         projects too. Empty for a plain slide.
     marks
         By what else the image is known: where its project lay before.
+    runner, began
+        Which process analyzes it, as of `napari_xmag.leftovers.owner`, and since when in seconds
+        since 1970; empty while nobody does.
     """
 
     slide: Path
@@ -88,6 +94,8 @@ class WorklistRow:
     reviewed: bool = False
     entry: str = ""
     marks: tuple[str, ...] = ()
+    runner: str = ""
+    began: float | None = None
 
     @property
     def key(self) -> "RowKey":
@@ -104,6 +112,26 @@ class WorklistRow:
         """What the slide is called."""
         number = f" #{self.image}" if self.image > 1 else ""
         return f"{self.name or self.slide.name}{number}"
+
+    @property
+    def has_ended(self) -> bool | None:
+        """Whether the program that analyzes it has ended; None where that is not known."""
+        return has_ended(self.runner, self.began)
+
+    def shows(self, picture: tuple[Path, int]) -> bool:
+        """Return whether it is this picture of a file, by whatever path that is named."""
+        path, image = picture
+        return self.image == image and is_same_file(self.slide, path)
+
+
+def begun(row: WorklistRow) -> WorklistRow:
+    """Return a row whose analysis begins in this process."""
+    return replace(row, status=RowStatus.RUNNING, reason="", runner=owner(), began=time.time())
+
+
+def ended(row: WorklistRow, status: RowStatus, **outcome: Any) -> WorklistRow:
+    """Return a row whose analysis has ended, with what came of it."""
+    return replace(row, status=status, runner="", began=None, **outcome)
 
 
 def brought_up(listed: WorklistRow, found: WorklistRow) -> WorklistRow:
@@ -159,7 +187,8 @@ def read_row(item: Mapping[str, Any], folder: Path, *, live: bool = False) -> Wo
     Parameters
     ----------
     live
-        Take a slide that is being analyzed as such; else it waits again.
+        Take a slide that is being analyzed as such, also where it is not known by whom; else it
+        waits again unless its program is still there.
 
     Raises
     ------
@@ -169,11 +198,18 @@ def read_row(item: Mapping[str, Any], folder: Path, *, live: bool = False) -> Wo
     known = {field.name for field in fields(WorklistRow)}
     values = {name: value for name, value in item.items() if name in known and name != _SLIDE}
     values |= {name: tuple(values.get(name, ())) for name in ("flags", "marks")}
-    status = RowStatus(values.get("status", RowStatus.WAITING))
-    ended = status is RowStatus.RUNNING and not live
-    values["status"] = RowStatus.WAITING if ended else status
+    values["status"] = RowStatus(values.get("status", RowStatus.WAITING))
     slide = Path(os.path.normpath(folder.absolute() / item[_SLIDE]))
-    return _checked().validate_python({_SLIDE: slide, **values})
+    row = _checked().validate_python({_SLIDE: slide, **values})
+    return row if row.status is not RowStatus.RUNNING else _as_it_runs(row, live=live)
+
+
+def _as_it_runs(row: WorklistRow, *, live: bool) -> WorklistRow:
+    """Return a row under way, which waits again where whoever analyzed it has ended."""
+    stopped = row.has_ended
+    if stopped is None:
+        stopped = not live
+    return ended(row, RowStatus.WAITING) if stopped else row
 
 
 @cache

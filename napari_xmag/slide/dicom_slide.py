@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.files import real_path
+from napari_xmag.files import is_same_file
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.agreement import comparison
 from napari_xmag.slide.base import MppSource, NoteCode, SlideNote
@@ -144,7 +144,7 @@ def _require_shown(path: Path, levels: Sequence[DicomLevel], shown: Sequence[int
         When the path is such a file.
     """
     for place, level in enumerate(levels):
-        named = any(real_path(part.path) == real_path(path) for part in level.instances)
+        named = any(is_same_file(part.path, path) for part in level.instances)
         if named and place not in shown and max(level.first.size) > TOO_FEW_PX:
             width, height = level.first.size
             raise SlideOpenError(

@@ -43,7 +43,7 @@ def test_report_and_export_of_a_slide_come_back(
     assert "Dr. A. Reader" in (folder / "report.html").read_text(encoding="utf-8")
     (told,) = notification_manager.records
     assert [name for name, _ in told.actions] == ["Open folder"]
-    window.widget.controller.export(folder, "slide")
+    window.widget.controller.export(window.session, folder, "slide")
     window.wait((folder / "review.csv").exists)
 
     # Elsewhere nothing is known of the slide but what lies in the folder.

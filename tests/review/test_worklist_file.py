@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from napari_xmag.leftovers import has_ended, owner
 from napari_xmag.review.worklist import Worklist
-from napari_xmag.review.worklist_file import merged
+from napari_xmag.review.worklist_file import merged, read_rows
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from tests.processes import ROOT
 
@@ -89,3 +91,63 @@ def test_an_outcome_is_taken_whole() -> None:
     key = base.key
     (row,) = merged({key: base}, {key: ours}, {key: theirs}).values()
     assert row == replace(ours, reviewed=True)
+
+
+_BEGINS = """
+import sys, time
+from napari_xmag.review.worklist import Worklist
+worklist = Worklist.load(sys.argv[1])
+worklist.begin(worklist.next_waiting().key)
+print("begun", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_slide_waits_again_when_the_program_that_ran_it_is_killed(file: Path) -> None:
+    window = Worklist.load(file)
+    first, second = (row.key for row in window.rows[:2])
+    run = subprocess.Popen(
+        [sys.executable, "-c", _BEGINS, str(file)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "begun\n"
+        assert window.follow()
+        # as long as it is there, nobody else begins with its slide
+        for other in (window, Worklist.load(file)):
+            assert other[first].status is RowStatus.RUNNING
+            assert other.next_waiting() == other[second]
+        assert not window.follow()
+    finally:
+        run.kill()
+        run.communicate()
+    assert window.follow()
+    assert window.next_waiting() == window[first]
+    assert window[first] == WorklistRow(first[0])
+    window.mark_reviewed(second)
+    assert [row.status for row in read_rows(file, live=True)] == [RowStatus.WAITING] * 30
+
+
+def test_a_process_that_was_given_the_number_of_another_runs_nothing(file: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        mine, ours = owner().split("."), owner()
+        theirs = f"{mine[0]}.{other.pid}.{mine[2]}"
+        assert has_ended(ours) is False
+        assert has_ended(theirs, time.time()) is False
+        assert has_ended(theirs, time.time() - 3600) is True
+        assert has_ended(f"{mine[0]}.{mine[1]}.000000") is True
+        assert has_ended(f"ffffff.{other.pid}.{mine[2]}") is None
+        assert has_ended("") is None
+        other.communicate(b"\n")
+    assert has_ended(theirs, time.time()) is True
+
+
+def test_a_list_that_is_being_edited_is_read_when_it_is_whole(file: Path) -> None:
+    window = Worklist.load(file)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text[:200], encoding="utf-8")
+    assert not window.follow()
+    assert len(window) == 30
+    file.write_text(text.replace('"reviewed":false', '"reviewed":true', 1), encoding="utf-8")
+    assert window.follow()
+    assert [row.reviewed for row in window.rows].count(True) == 1

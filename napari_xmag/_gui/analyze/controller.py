@@ -137,10 +137,10 @@ class Controller:
             self.results.end_comparison(session)
             return True
         others = [item for item in session.saved if item.id != session.shown_id]
-        if not others or not session.shown_id:
+        own = next((item for item in session.saved if item.id == session.shown_id), None)
+        if not others or own is None:
             return False
         before = (item for item in others if item.id == session.shown_before)
-        own = next(item for item in session.saved if item.id == session.shown_id)
         self.keeper.compare(session, own, next(before, others[0]))
         return True
 
@@ -317,10 +317,9 @@ class Controller:
 
     # export
 
-    def export(self, folder: Path, origin: str) -> None:
-        """Write all exports of the current result and say where they are."""
-        session = self.state.current
-        if session is None or session.slide is None or session.result is None:
+    def export(self, session: SlideSession, folder: Path, origin: str) -> None:
+        """Write all exports of the result that is shown of a slide, and say where they are."""
+        if session not in self.state.sessions or session.slide is None or session.result is None:
             return
         path = session.path
         shown = self.results.look_of(session), self.mask_of(session)

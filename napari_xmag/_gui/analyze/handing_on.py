@@ -86,7 +86,7 @@ class HandingOn(QWidget):
     def _export(self, session: SlideSession, dialog: ExportDialog) -> None:
         settings = dialog.settings
         if settings is not None:
-            write = partial(self._control.export, origin=settings.origin)
+            write = partial(self._control.export, session, origin=settings.origin)
             self._into(session, settings.folder, (*NAMES, *SOMETIMES), write, self._ask_export)
 
     def _into(

@@ -9,10 +9,11 @@ from qtpy.QtCore import QTimer
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
 from napari_xmag._gui.shared.jobs import Jobs
-from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.shared.notices import tell_error, tell_warning
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import ResultError, XmagError
 from napari_xmag.review.history import ReviewHistory
+from napari_xmag.review.reopen import require_same_mpp, require_same_picture
 from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
 from napari_xmag.slide.tissue import TissueChoice
 
@@ -42,10 +43,13 @@ class Keeper:
         Carries a slide, the polygons that were drawn on it, and the part that was chosen.
     compared
         Carries a slide, a result to compare with, and what both results are called.
+    settled
+        Carries a slide of which another result was asked for, when that is shown or cannot be.
     """
 
     regions_found = Signal(SlideSession, tuple, str)
     compared = Signal(SlideSession, SlideResult, tuple)
+    settled = Signal(SlideSession)
 
     def __init__(
         self,
@@ -92,14 +96,16 @@ class Keeper:
         if not isinstance(event, tasks.Restored) or session not in self._state.sessions:
             return
         session.saved = event.saved
+        for error in event.damage:
+            tell_error(error)
         self.regions_found.emit(session, event.regions, event.view.tissue)
         result = event.result
         if result is None and session is self._state.current:
             self._state.class_name = ""  # what was chosen for the slide before is not its evidence
         if result is None or session.result is not None or session.progress is not None:
             return
-        if result.mpp != session.mpp:
-            return  # it was made with another pixel size, which was given by hand
+        if not _fits(session, result):
+            return
         if session is self._state.current:
             self._apply(event.view)
         self._show(session, result, event.id)
@@ -136,10 +142,13 @@ class Keeper:
             return
 
         def loaded(event: object) -> None:
-            if isinstance(event, SlideResult) and session.progress is None:
+            if not isinstance(event, SlideResult) or session.progress is not None:
+                return
+            if _fits(session, event):
                 self._show(session, event, result_id)
 
-        self._jobs.start(tasks.load_result(session.store, result_id), loaded)
+        ended = partial(self.settled.emit, session)
+        self._jobs.start(tasks.load_result(session.store, result_id), loaded, ended)
 
     def compare(self, session: SlideSession, own: SavedResult, other: SavedResult) -> None:
         """Load another result, to show what differs from it in the one that is shown."""
@@ -147,7 +156,9 @@ class Keeper:
             return
 
         def loaded(event: object) -> None:
-            if isinstance(event, SlideResult) and session.shown_id == own.id:
+            if not isinstance(event, SlideResult) or session.shown_id != own.id:
+                return
+            if _fits(session, event):
                 words = own.words_beside(other), other.words_beside(own)
                 self.compared.emit(session, event, words)
 
@@ -206,6 +217,20 @@ class Keeper:
             place,
             str(session.tissue),
         )
+
+
+def _fits(session: SlideSession, result: SlideResult) -> bool:
+    """Return whether a saved result may be shown over a slide; say why not."""
+    slide = session.slide
+    if slide is None or slide.mpp is None:
+        return False  # it is looked for again when the pixel size is given
+    try:
+        require_same_picture(result, slide)
+        require_same_mpp(result, slide)
+    except ResultError as error:
+        tell_warning(f"A saved result is not shown. {error}")
+        return False
+    return True
 
 
 def _is_worth_saving(session: SlideSession) -> bool:

@@ -1,5 +1,6 @@
 """What other widgets of the window ask of Analyze slide."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,9 +12,10 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.tasks import Analysis
-from napari_xmag._gui.reader import read_slides
+from napari_xmag._gui.reader import read_picture, read_slides
 from napari_xmag.errors import SlideOpenError
-from napari_xmag.files import real_path
+from napari_xmag.files import is_same_file
+from napari_xmag.layer_data import LayerData, plane_of, slide_key
 from napari_xmag.slide.base import BY_HAND
 
 if TYPE_CHECKING:
@@ -71,20 +73,29 @@ class Requests(QObject):
         Raises
         ------
         SlideOpenError
-            When it cannot be opened; that was told.
+            When it cannot be opened; that was told, and no slide is in sight then.
         """
         session = self._session(path, image)
         if session is None:
-            self._open(path)
+            try:
+                self._add(read_picture(path, image))
+            except SlideOpenError:
+                self._controller.slides.shown.show_none()
+                raise
             session = self._session(path, image)
         if session is not None:
             self._controller.choose_slide(session)
 
     def close_slide(self, path: Path, image: int) -> None:
-        """Take a slide out of the viewer, where it is in it; what was said of it is saved."""
+        """Take a slide out of the viewer, with its focal planes; what was said of it is saved."""
         session = self._session(path, image)
-        if session is not None and session.progress is None:
-            self._controller.viewer.layers.remove(session.layer)
+        if session is None or session.progress is not None:
+            return
+        layers = self._controller.viewer.layers
+        own = slide_key(session.layer)
+        planes = [layer for layer in layers if own is not None and plane_of(layer) == own]
+        for layer in (session.layer, *planes):
+            layers.remove(layer)
 
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map.
@@ -98,7 +109,8 @@ class Requests(QObject):
         session = self._session_of(path)
         if session is None:
             with suppress(SlideOpenError):  # it was told
-                self._open(path)
+                # of whatever kind: napari's reader leaves small TIFFs alone
+                self._add(read_slides(str(path)))
             session = self._session_of(path)
         if session is None:
             return
@@ -147,19 +159,18 @@ class Requests(QObject):
         if session.result is None or model is None or not _made_by(session, model):
             controller.analyze()
 
-    def _open(self, path: Path) -> None:
-        """Add a slide to the viewer, of whatever kind: napari's reader leaves small TIFFs alone."""
-        for data, arguments, kind in read_slides(str(path)):
+    def _add(self, layers: Iterable[LayerData]) -> None:
+        for data, arguments, kind in layers:
             self._controller.viewer.add_layer(Layer.create(data, arguments, kind))
 
     def _session(self, path: Path, image: int) -> SlideSession | None:
-        sessions = self._controller.state.sessions
-        return next((s for s in sessions if (s.path, s.image) == (path, image)), None)
+        return next((each for each in self._sessions_of(path) if each.image == image), None)
 
     def _session_of(self, path: Path) -> SlideSession | None:
-        sessions = self._controller.state.sessions
-        same = (s for s in sessions if real_path(s.path) == real_path(path))
-        return next(same, None)
+        return next(self._sessions_of(path), None)
+
+    def _sessions_of(self, path: Path) -> Iterator[SlideSession]:
+        return (s for s in self._controller.state.sessions if is_same_file(s.path, path))
 
 
 def _made_by(session: SlideSession, model: Any) -> bool:

@@ -21,6 +21,7 @@ from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.heatmap import MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.errors import ResultError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.accelerators import accelerator_possible
 from napari_xmag.review.evidence import Foremost, foremost
@@ -273,13 +274,17 @@ class Saved:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restored:
-    """What was saved of a slide: its results, the one that was shown last, and how."""
+    """What was saved of a slide: its results, the one that was shown last, and how.
+
+    Where that one is damaged, the newest whole one stands for it; ``damage`` says what is wrong.
+    """
 
     saved: tuple[SavedResult, ...]
     id: str
     result: SlideResult | None
     view: ViewState
     regions: tuple[NDArray[np.float64], ...]
+    damage: tuple[ResultError, ...] = ()
 
 
 def restore(store: ReviewStore) -> Generator[Waiting | Restored, None, None]:
@@ -289,11 +294,24 @@ def restore(store: ReviewStore) -> Generator[Waiting | Restored, None, None]:
         view, saved = store.view(), store.results()
         known = [item.id for item in saved]
         wanted = store.result_folder(view.result).name  # it may have been run again since
-        shown = wanted if wanted in known else next(iter(known), "")
-        result = store.load_result(shown) if shown else None
-        return Restored(saved, shown, result, view, store.regions())
+        known.sort(key=lambda name: name != wanted)
+        shown, result, damage = _first_whole(store, known)
+        return Restored(saved, shown, result, view, store.regions(), damage)
 
     yield (yield from awaited(read, "Loading saved results"))
+
+
+def _first_whole(
+    store: ReviewStore, ids: Sequence[str]
+) -> tuple[str, SlideResult | None, tuple[ResultError, ...]]:
+    """Load the first result that can be read; say what is wrong with those before it."""
+    damage: list[ResultError] = []
+    for name in ids:
+        try:
+            return name, store.load_result(name), tuple(damage)
+        except ResultError as error:
+            damage.append(error)
+    return "", None, tuple(damage)
 
 
 def keep_result(store: ReviewStore, result: SlideResult) -> Generator[Waiting | Saved, None, None]:

@@ -6,12 +6,7 @@ import napari
 from psygnal import EmissionInfo
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import (
-    QFrame,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.card_dialog import CardDialog
@@ -180,6 +175,7 @@ class AnalyzeWidget(Docked):
 
     def _wire_state(self) -> None:
         events = self.state.events
+        self.controller.keeper.settled.connect(lambda _: self._show_prediction())
         events.sessions.connect(self._follow_sessions)
         events.current.connect(self._show_all)
         for name in ("models", "model"):
@@ -283,6 +279,7 @@ class AnalyzeWidget(Docked):
 
     def _show_result(self) -> None:
         session = self.state.current
+        self.hover.say("", "")  # what it said was of another result
         result = session.result if session is not None else None
         self._show_prediction()
         self._fold_setup()

@@ -91,6 +91,14 @@ class ShownSlide:
         if other:
             self.changed.emit(layer)
 
+    def show_none(self) -> None:
+        """Hide all that belongs to slides, until one is chosen."""
+        self.layer = None
+        with self._quiet():
+            for each in self._viewer.layers:
+                _put_away(each)
+        self.changed.emit(None)
+
     def share_units(self) -> None:
         """Let all layers that belong to slides bear the units of the one in sight."""
         if self.layer is not None:
@@ -161,7 +169,7 @@ class ShownSlide:
                 for each in [each for each in layers if slide_key(each) == key]:
                     self._part(each)
         if layer is self.layer:
-            self._show_next()
+            self._show_next(layer)
 
     def _part(self, layer: Layer) -> None:
         """Let go of a removed slide's layer; what the user drew is hidden, never thrown away."""
@@ -170,9 +178,11 @@ class ShownSlide:
         elif layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
-    def _show_next(self) -> None:
+    def _show_next(self, removed: Layer) -> None:
         self.layer = None
-        left = next((each for each in reversed(self._viewer.layers) if _is_slide(each)), None)
+        slides = (each for each in reversed(self._viewer.layers) if _is_slide(each))
+        # where another dock put it away, no slide is to be in sight
+        left = None if removed.metadata[METADATA_KEY].get(_PUT_AWAY) else next(slides, None)
         if left is not None:
             self.show(left)
         else:
@@ -204,14 +214,16 @@ def _is_slide(layer: Layer) -> bool:
 def _arrange(layer: Layer, shown: SlideKey | None) -> None:
     """Show a layer that belongs to the slide in sight, unless the user hid it; hide it if not."""
     key = slide_key(layer)
-    if key is None:
-        return
-    ours = layer.metadata[METADATA_KEY]
-    if key == shown:
-        if ours.pop(_PUT_AWAY, False) or _is_slide(layer):
-            _set_visible(layer, True)
-    elif layer.visible:
-        ours[_PUT_AWAY] = True
+    if key is None or key != shown:
+        _put_away(layer)
+    elif layer.metadata[METADATA_KEY].pop(_PUT_AWAY, False) or _is_slide(layer):
+        _set_visible(layer, True)
+
+
+def _put_away(layer: Layer) -> None:
+    """Hide what belongs to a slide, until the slide is in sight again."""
+    if slide_key(layer) is not None and layer.visible:
+        layer.metadata[METADATA_KEY][_PUT_AWAY] = True
         _set_visible(layer, False)
 
 

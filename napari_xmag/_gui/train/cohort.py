@@ -13,6 +13,7 @@ from napari_xmag.cohort.cohort import write_cohort
 from napari_xmag.cohort.problems import CheckedSlide, Problem, copied_slides
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import GeometryError, XmagError
+from napari_xmag.files import is_same_file
 from napari_xmag.slide.mpp import typed_mpp
 
 _MOST_LEFT_OUT = 3
@@ -100,7 +101,7 @@ class CohortKeeper:
     def add(self, slide: Path, label: str, mpp: float | None = None) -> CohortRow:
         """Add a slide, or give its row the new label where it is there already."""
         rows = self._state.rows
-        place = next((i for i, row in enumerate(rows) if row.slide == slide), None)
+        place = next((i for i, row in enumerate(rows) if is_same_file(row.slide, slide)), None)
         if place is None:
             number = max((row.row for row in rows), default=1) + 1
             added = CohortRow(number, slide, label, mpp=mpp)

@@ -69,6 +69,7 @@ class Runner:
         self._note_stopped()
 
     def _next(self) -> None:
+        self.worklist.follow()  # another window may have taken the next slide
         row = self.worklist.next_waiting() if self.running else None
         analysis = self._analysis() if row is not None else None
         if row is None or analysis is None:

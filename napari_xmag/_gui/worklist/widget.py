@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import QModelIndex, QSize, Qt
+from qtpy.QtCore import QModelIndex, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -44,6 +44,8 @@ from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
 
 _SOURCES = "Slides, tables, projects and worklists (*);;Worklists (*.json)"
 _ROW_PX = 52
+_FOLLOW_MS = 3000
+"""So often the file of the list is looked at: another window may have written to it."""
 _WIDTHS = (130, 76, 90, 104, 92)
 """Of all columns but the last: name, status and prediction lie in sight in a dock of 320 px."""
 
@@ -79,6 +81,9 @@ class WorklistWidget(BesideAnalyze):
             napari_viewer, self.keys, self, lambda: len(self.worklist) > 0
         )
         self._show_counts()
+        self._clock = QTimer(self)
+        self._clock.timeout.connect(self.follow)
+        self._clock.start(_FOLLOW_MS)
 
     # layout
 
@@ -165,6 +170,13 @@ class WorklistWidget(BesideAnalyze):
                 tell("No new slides were found: all are already in the list.")
             self._rows_came(event)
 
+    def follow(self) -> None:
+        """Show what other windows and commands did to the list's file."""
+        before = set(self.worklist.rows)
+        known = {row.key for row in before}
+        if self.worklist.follow():
+            self._rows_came([row for row in self.worklist.rows if row.key not in known])
+
     def _rows_came(self, rows: Sequence[WorklistRow]) -> None:
         self.table.refresh()
         self._show_counts()
@@ -197,10 +209,10 @@ class WorklistWidget(BesideAnalyze):
         chosen = self._safely(lambda: self._choose_own_result(row))
         with suppress(SlideOpenError):  # it was told
             desk.show_slide(*row.picture)
-        if chosen and before is not None and before[:2] == row.picture:
-            desk.reload(*row.picture)
-        if before is not None and before[:2] != row.picture:
+        if before is not None and not row.shows(before[:2]):
             desk.close_slide(*before[:2])
+        elif chosen and before is not None:
+            desk.reload(*row.picture)
         self.view.selectRow(self.table.place_of(row.key))
         window = self.main_window()
         if window is not None:
@@ -208,7 +220,7 @@ class WorklistWidget(BesideAnalyze):
 
     def _choose_own_result(self, row: WorklistRow) -> None:
         """Of several images that show one picture, let each come with its own result."""
-        same = [other for other in self.worklist.rows if other.picture == row.picture]
+        same = [other for other in self.worklist.rows if other.shows(row.picture)]
         if row.result and len(same) > 1:
             ReviewStore(row.fingerprint).show_next(row.result)
 
@@ -226,9 +238,9 @@ class WorklistWidget(BesideAnalyze):
         desk = find_analyze(self.main_window())
         shown = desk.in_sight() if desk is not None else None
         current = self.current if self.current in self.worklist else None
-        if shown is None or (current is not None and current[:2] == shown):
+        if shown is None or (current is not None and self.worklist[current].shows(shown)):
             return current
-        return next((row.key for row in self.worklist.rows if row.picture == shown), None)
+        return next((row.key for row in self.worklist.rows if row.shows(shown)), None)
 
     def _review(self, key: RowKey, reviewed: bool) -> None:
         self._safely(lambda: self.worklist.mark_reviewed(key, reviewed))

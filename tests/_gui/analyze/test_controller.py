@@ -12,7 +12,7 @@ from tests._gui.window import Window
 pytestmark = pytest.mark.window
 
 
-def act(window: Window, folder: Path) -> None:
+def act(window: Window) -> None:
     """Ask for everything that a panel can ask for."""
     control = window.widget.controller
     control.analyze()
@@ -25,18 +25,16 @@ def act(window: Window, folder: Path) -> None:
     control.tissue.choose(TissueChoice.PAINTED)
     control.tissue.show()
     control.tissue.draw()
-    control.export(folder, "slide")
     window.widget.export_button.setEnabled(True)
     window.widget.export_button.click()
     window.widget.label.given.emit("benign")
 
 
-def test_without_a_slide_nothing_happens(window: Window, tmp_path: Path) -> None:
+def test_without_a_slide_nothing_happens(window: Window) -> None:
     notification_manager.records.clear()
-    act(window, tmp_path / "out")
+    act(window)
     assert len(window.viewer.layers) == 0
     assert notification_manager.records == []
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_slide_that_was_removed_meanwhile_is_no_error(
@@ -47,7 +45,8 @@ def test_a_slide_that_was_removed_meanwhile_is_no_error(
     panel = window.widget.strip
     window.viewer.layers.remove(session.layer)
     assert panel.patches == []
-    act(window, tmp_path / "out")
+    act(window)
+    window.widget.controller.export(session, tmp_path / "out", "slide")
     assert not (tmp_path / "out").exists()
 
 
@@ -57,7 +56,7 @@ def test_before_a_result_there_is_nothing_to_mark_or_export(
     session = window.open(aperio_slide)
     window.widget.controller.places.go_to(0)
     window.widget.controller.places.mark(0, Verdict.RIGHT)
-    window.widget.controller.export(tmp_path / "out", "slide")
+    window.widget.controller.export(window.session, tmp_path / "out", "slide")
     assert session.mark_layer is None
     assert session.reviews == ()
     assert not (tmp_path / "out").exists()

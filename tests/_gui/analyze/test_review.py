@@ -3,10 +3,12 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -19,6 +21,7 @@ from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ExportError
 from napari_xmag.geometry import Box
+from napari_xmag.review.store import ViewState
 from napari_xmag.review.verdicts import Verdict
 from napari_xmag.slide.tissue import TissueChoice, find_tissue
 from tests._gui.window import Window, colours_of
@@ -285,6 +288,49 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     kept.delete.click()
     window.wait(lambda: len(session.saved) == 1)
     window.wait(lambda: len(session.result.patches) == len(second.patches))
+
+
+def test_a_saved_result_of_another_picture_or_pixel_size_is_not_shown(
+    window: Window, pyramid_slide: Path
+) -> None:
+    session = window.open(pyramid_slide)
+    result = window.analyze().result
+    window.wait(lambda: session.shown_id)
+    shown, store = session.shown_id, session.store
+    wider = {**result.slide, "width": result.slide["width"] + 256}
+    coarser = {**result.slide, "mpp_x": 0.7, "mpp_y": 0.7}
+    for number, (slide, words) in enumerate(((wider, "another picture"), (coarser, "0.7 × 0.7"))):
+        model = {**result.model, "sha256": f"{number:064}"}
+        store.save_result(replace(result, slide=slide, model=model, created=f"{2090 + number}"))
+        session.shown_id = ""
+        store.save_view(ViewState())  # the newest is shown
+        notification_manager.records.clear()
+        window.widget.desk.reload(session.path, session.image)
+        window.wait(lambda: notification_manager.records)
+        (told,) = notification_manager.records
+        assert words in told.message
+        assert session.result is None
+    # Asked for by name it is refused, too, and the choice goes back to what is shown.
+    kept = window.widget.kept
+    window.widget.controller.keeper.choose(session, shown)
+    window.wait(lambda: session.shown_id == shown)
+    notification_manager.records.clear()
+    other = next(item.id for item in session.saved if item.id != shown)
+    kept.results.setCurrentIndex(kept.results.findData(other))
+    kept.results.activated.emit(kept.results.currentIndex())
+    window.wait(lambda: notification_manager.records and kept.results.currentData() == shown)
+    assert (session.shown_id, session.result.created) == (shown, result.created)
+
+    # A result that is damaged hides no other one.
+    damaged = store.result_folder(session.saved[0].id) / "tiles.csv"
+    damaged.write_text("cut", encoding="utf-8")
+    session.shown_id = ""
+    store.save_view(ViewState(result=session.saved[0].id))
+    for item in session.saved[1:]:
+        if item.id != shown:
+            store.delete_result(item.id)
+    window.widget.desk.reload(session.path, session.image)
+    window.wait(lambda: session.shown_id == shown)
 
 
 _KILLED = """

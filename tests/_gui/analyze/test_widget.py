@@ -325,7 +325,7 @@ def test_ticks_are_kept_and_exported(window: Window, aperio_slide: Path, tmp_pat
 
     verdicts = {first.card.patch: Verdict.RIGHT, second.card.patch: Verdict.WRONG}
     assert {patch: said.verdict for patch, said in session.said.items()} == verdicts
-    window.widget.controller.export(tmp_path / "out", "slide")
+    window.widget.controller.export(window.session, tmp_path / "out", "slide")
     window.wait((tmp_path / "out" / "review.csv").exists)
     said = by_patch(session.result, read_review(tmp_path / "out" / "review.csv"))
     assert {patch: review.verdict for patch, review in said.items()} == verdicts
@@ -358,7 +358,7 @@ def test_failed_export_is_told(window: Window, aperio_slide: Path, tmp_path: Pat
     window.analyze()
     notification_manager.records.clear()
     (tmp_path / "file").write_text("in the way")
-    window.widget.controller.export(tmp_path / "file" / "out", "slide")
+    window.widget.controller.export(window.session, tmp_path / "file" / "out", "slide")
     window.wait(lambda: notification_manager.records)
     assert notification_manager.records[-1].message.startswith("Expected ")
 

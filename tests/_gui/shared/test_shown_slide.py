@@ -53,6 +53,21 @@ def test_opening_shows_it_alone_and_fitted(two: Two) -> None:
     assert viewer.scene.camera.center[-2:] == pytest.approx((499.5, 499.5))
 
 
+def test_no_slide_is_in_sight_for_any_dock_until_one_is_chosen(two: Two) -> None:
+    viewer, shown, layers = two
+    other = ShownSlide(viewer)
+    heard: list[Layer | None] = []
+    shown.changed.connect(heard.append)
+    shown.show_none()
+    assert (in_sight(viewer), heard, shown.layer) == (set(), [None], None)
+    viewer.layers.remove(layers["b"])  # what was in sight before
+    assert in_sight(viewer) == set()
+    assert other.layer is None
+    layers["a"].visible = True
+    assert in_sight(viewer) == {layers["a"], layers["map"]}
+    assert shown.layer is other.layer is layers["a"]
+
+
 @pytest.mark.parametrize("way", ["show", "select", "select its map", "eye"])
 def test_choosing_brings_back_what_was_in_sight(two: Two, way: str) -> None:
     viewer, shown, layers = two

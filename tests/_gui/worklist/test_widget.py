@@ -29,6 +29,7 @@ from napari_xmag.review.worklist_file import read_rows
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from tests._gui.window import Window
 from tests.analyze.test_result import make_result
+from tests.qupath.projects import write_sections
 
 pytestmark = pytest.mark.window
 
@@ -212,6 +213,53 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
     window.type("R")
     assert all(row.reviewed for row in listed.worklist.rows)
     assert listed.worklist.retry_failed() == 1
+    caplog.clear()  # the traceback of the error holds the window
+
+
+def test_each_row_shows_its_own_picture_alone(
+    window: Window,
+    listed: WorklistWidget,
+    single_level_slide: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sizes = ((512, 600), (768, 400), (600, 640))
+    sections = write_sections(tmp_path / "sections.ome.tif", *sizes)
+    broken = tmp_path / "broken.svs"
+    broken.write_text("no slide")
+    found = [WorklistRow(sections, number) for number in (1, 2, 3)]
+    missing = [WorklistRow(broken), WorklistRow(sections, 7)]
+    listed.worklist.add([*found, *missing])
+    listed.table.refresh()
+    viewer, state = window.viewer, window.widget.state
+    for row, (width, height) in zip(found, sizes, strict=True):
+        listed.show_row(row)
+        (layer,) = viewer.layers
+        assert (layer.visible, layer.data[0].shape) == (True, (height, width, 3))
+        assert (window.session.path, window.session.image) == row.picture
+
+    # By a link it is the same slide: it is not opened again, and R is about its row.
+    link = tmp_path / "link.ome.tif"
+    link.symlink_to(sections)
+    listed.show_row(WorklistRow(link, 3))
+    (layer,) = viewer.layers
+    viewer.layers.clear()
+    viewer.open(link, plugin="napari-xmag")
+    assert (window.session.path, window.session.image) == (link, 1)
+    listed.current = None
+    window.type("R")
+    assert [row.key for row in listed.worklist.rows if row.reviewed] == [found[0].key]
+
+    # Of what cannot be opened nothing is shown, and no other slide in its place.
+    viewer.open(single_level_slide, plugin="napari-xmag")
+    for row in missing:
+        listed.show_row(row)
+        assert state.current is None
+        assert not any(layer.visible for layer in viewer.layers)
+        window.type("R")
+        assert listed.worklist[row.key].reviewed
+    viewer.layers[-1].visible = True
+    assert window.session.path == single_level_slide
     caplog.clear()  # the traceback of the error holds the window
 
 
