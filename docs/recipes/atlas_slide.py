@@ -79,6 +79,12 @@ class DeepZoom:
         mpp = pairs.get("openslide.mpp-x", "").replace(",", ".")
         self.mpp = float(mpp) if mpp else assumed_mpp
 
+    def start_at(self, steps):
+        """Take the level ``steps`` below the top for the finest one."""
+        self.top -= steps
+        self.width, self.height = -(-self.width >> steps), -(-self.height >> steps)
+        self.mpp *= 2**steps
+
     def region(self, steps, x, y, width, height):
         """Read a box of the level ``steps`` below the top, in its own pixels."""
         out = Image.new("RGB", (width, height), "white")

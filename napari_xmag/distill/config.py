@@ -45,6 +45,13 @@ class DataConfig(ConfigSection):
         description="Number of training fields for measuring the agreement with the teachers "
         "after each epoch (docs/distill.md); 0: not measured.",
     )
+    training_fields: int | None = Field(
+        default=None,
+        ge=1,
+        description="Learn from at most this many of the fields that are not held out, evenly "
+        "spread over the slides (for learning curves); none: all. The cached features are those "
+        "of all fields, so that runs of different numbers share them.",
+    )
     limit: int | None = Field(
         default=None, ge=1, description="Use at most this many fields (for trial runs)."
     )

@@ -247,7 +247,8 @@ def _loaders(
     processes: Processes,
 ) -> Generator[Progress, None, tuple[FieldLoader, FieldLoader]]:
     """Return the loaders of the fields to learn from and of the held-out ones."""
-    rows = np.setdiff1d(np.arange(len(pairs.records)), held)
+    others = np.setdiff1d(np.arange(len(pairs.records)), held)
+    rows = evenly_spaced(others, config.data.training_fields or len(others))
     size, seed = config.run.batch_size, config.run.seed
     if len(rows) < size:
         raise ConfigError(

@@ -22,7 +22,7 @@ from napari_xmag.fields.teacher_cache import cached_pairs
 from napari_xmag.filenames import RESULTS, RESULTS_TABLE
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
-from napari_xmag.nets.device import encode, encode_bag, pick_device
+from napari_xmag.nets.device import encode_both, pick_device
 from napari_xmag.nets.teacher import Teacher, load_teacher
 from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
@@ -115,10 +115,9 @@ def _agreement(
         tiles = np.ascontiguousarray(pairs.views[rows].transpose(0, 2, 3, 1))
         grid = pairs.targets[rows].astype(np.float32)
         grid = grid.reshape(len(rows), -1, grid.shape[-1])
-        embeddings = encode(source.student, tiles, source.batch).cpu().numpy()
-        parts = encode_bag(source.student, tiles, source.batch, "cells").cpu().numpy()
-        whole.append((embeddings, grid.mean(1)))
-        cells.append((cells_as_rows(parts), cells_as_rows(grid)))
+        embeddings, parts = encode_both(source.student, tiles, source.batch)
+        whole.append((embeddings.cpu().numpy(), grid.mean(1)))
+        cells.append((cells_as_rows(parts.cpu().numpy()), cells_as_rows(grid)))
     return Agreement(name, agreement(*whole), agreement(*cells))
 
 

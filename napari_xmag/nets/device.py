@@ -268,12 +268,32 @@ def encode_bag(
     return _encode(student, pixels, batch, _cells, shape)
 
 
+def encode_both(
+    student: Student, pixels: NDArray[np.uint8], batch: DeviceBatch | None = None
+) -> tuple[Tensor, Tensor]:
+    """Encode tiles once into their embeddings and their cells; see `encode`.
+
+    Returns
+    -------
+    Float32 (T, D) and (T, cells², D') on the device.
+    """
+    cells = student.spec.cells**2
+    width = student.dim + cells * student.cell_dim
+    encoded = _encode(student, pixels, batch, _both, (width,))
+    shape = (len(encoded), cells, student.cell_dim)
+    return encoded[:, : student.dim], encoded[:, student.dim :].reshape(shape)
+
+
 def _embedding(output: StudentOutput) -> Tensor:
     return output.embedding
 
 
 def _cells(output: StudentOutput) -> Tensor:
     return output.cells.flatten(2).transpose(1, 2)
+
+
+def _both(output: StudentOutput) -> Tensor:
+    return torch.cat([_embedding(output), _cells(output).flatten(1)], dim=1)
 
 
 def _encode(

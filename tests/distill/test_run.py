@@ -14,6 +14,7 @@ from napari_xmag.distill.config import DistillConfig, TeacherConfig
 from napari_xmag.distill.run import distill
 from napari_xmag.errors import ConfigError, ModelError
 from napari_xmag.fields.pairs import CachedPairs, Item, PairBatch
+from napari_xmag.fields.shards import read_index
 from napari_xmag.fields.views import FieldView
 from napari_xmag.learn.checkpoint import load_checkpoint
 from napari_xmag.learn.scalars import read_scalars
@@ -129,6 +130,34 @@ def test_held_out_fields_are_never_learned_from(
     finish(distill(changed(config, fit={"epochs": 1}, data=QUICK)))
     assert learned
     assert not learned & set(config.data.validation)
+
+
+def test_a_part_of_the_fields_is_learned_from_with_the_features_of_all(
+    config: DistillConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: set[int] = set()
+    original = CachedPairs.load
+
+    def watched(self: CachedPairs, items: Sequence[Item]) -> PairBatch:
+        if any(view != FieldView() for _, view in items):
+            learned.update(row for row, _ in items)
+        return original(self, items)
+
+    monkeypatch.setattr(CachedPairs, "load", watched)
+    few = changed(config, fit={"epochs": 1}, data={**QUICK, "training_fields": 8})
+    done = list(distill(few))[-1]
+    assert isinstance(done, RunFinished)
+    assert done.metrics["fields"] == len(learned) == 8
+    of_training = [
+        row
+        for row, record in enumerate(read_index(config.data.fields))
+        if record.slide not in config.data.validation
+    ]
+    assert learned < set(of_training)
+    assert {of_training[0], of_training[-1]} <= learned
+
+    again = list(distill(changed(config, fit={"epochs": 1}, data=QUICK), restart=True))
+    assert Stage.TEACHER not in {event.stage for event in again if isinstance(event, Progress)}
 
 
 def test_the_best_epoch_may_be_kept(config: DistillConfig) -> None:

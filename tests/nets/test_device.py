@@ -15,6 +15,7 @@ from napari_xmag.nets.device import (
     available_devices,
     encode,
     encode_bag,
+    encode_both,
     pick_device,
     pick_dtype,
     ready_on,
@@ -128,6 +129,16 @@ def test_reversed_views_are_encoded_too() -> None:
     forward = encode(student, pixels, DeviceBatch(CPU, 3, "float32"))
     backward = encode(student, pixels[::-1], DeviceBatch(CPU, 3, "float32"))
     torch.testing.assert_close(backward, forward.flip(0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "vit-cls"])
+def test_embeddings_and_cells_may_come_of_one_pass(name: str) -> None:
+    student = CASES[name].student().eval()
+    pixels = _pixels(5, student.spec.tile_px)
+    batch = DeviceBatch(CPU, 2, "float32")
+    whole, cells = encode_both(student, pixels, batch)
+    torch.testing.assert_close(whole, encode(student, pixels, batch))
+    torch.testing.assert_close(cells, encode_bag(student, pixels, batch, "cells"))
 
 
 def test_no_tiles_give_no_features() -> None:

@@ -1,5 +1,6 @@
 """A slide is rebuilt from Deep Zoom tiles, in the window that a coarser edition shows."""
 
+import argparse
 import contextlib
 import io
 import math
@@ -7,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import atlas_windows
 import numpy as np
 import pytest
 import tifffile
@@ -97,6 +99,30 @@ def test_an_edition_of_another_image_is_refused(scan: DeepZoom, tmp_path: Path) 
 
     with pytest.raises(SystemExit, match="does not show this image"):
         same_window(scan, edition(other, (0, 0, 1200, 1200), tmp_path / "edition.tiff"))
+
+
+def test_a_coarser_level_may_be_the_finest(
+    clone: Path, picture: Image.Image, tmp_path: Path
+) -> None:
+    (tmp_path / "case").symlink_to(clone)
+    commit = subprocess.check_output(["git", "-C", str(clone), "rev-parse", "HEAD"], text=True)
+    row = {"slide": "case__HE", "commit": commit[:12], "mpp": "0.25"}
+    row |= {"x": "512", "y": "256", "width": "1024", "height": "800"}
+    path = tmp_path / "case__HE.tiff"
+
+    atlas_windows.rebuild(row, argparse.Namespace(clones=tmp_path, mpp=0.5), path)
+
+    with contextlib.closing(open_slide(path)) as written:
+        assert written.mpp.x == pytest.approx(0.5, rel=1e-3)
+        level = written.levels[0]
+        assert (level.width, level.height) == (512, 400)
+        there = written.read(Box(0, 0, 512, 400), 0)
+    there_too = picture.crop((512, 256, 1536, 1056)).resize((512, 400), Image.Resampling.BOX)
+    assert np.abs(there - np.asarray(there_too, float)).mean() < 4
+
+    other = row | {"commit": "0" * 12}
+    with pytest.raises(SystemExit, match="expected commit 000000000000"):
+        atlas_windows.rebuild(other, argparse.Namespace(clones=tmp_path, mpp=0.5), path)
 
 
 def test_a_scan_without_pixel_size_has_none(clone: Path) -> None:
