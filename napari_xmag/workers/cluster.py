@@ -14,6 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _CONNECT_SECONDS = 20
+_LOST = object()
 
 
 def on_workers(
@@ -66,6 +67,7 @@ def _submit(
 ) -> Generator[tuple[Item, Result | BaseException] | None, None, None]:
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
     futures = {}
+    lost: list[Any] = []
     for item in items:
         future = client.submit(work, item, pure=False)
         futures[future.key] = item, future
@@ -76,24 +78,36 @@ def _submit(
                 future = ended.get(timeout=BEAT_SECONDS)
             except queue.Empty:
                 yield None
+                # The cluster does lost work again, but tells of the end of work only once.
+                while lost:
+                    ended.put(lost.pop())
+                continue
+            outcome = _outcome(future)
+            if outcome is _LOST:
+                lost.append(future)
                 continue
             # Its future is let go, so that the cluster forgets the result.
             item, _ = futures.pop(future.key)
-            yield item, _outcome(future)
+            yield item, outcome
     finally:
         client.cancel([future for _, future in futures.values()], force=True)
 
 
 def _outcome(future: Any) -> Any:
-    if future.status == "finished":
-        try:
-            return future.result()
-        # It died with the result, and so did those asked again.
-        except _dask().KilledWorker as error:
-            return error
+    """Return what came of it, or _LOST where a worker took the result with it when it died."""
+    if future.cancelled():
+        raise _unreachable("a broken connection")
     if future.status == "error":
         return future.exception()
-    raise _unreachable("a broken connection")
+    if future.status != "finished":
+        return _LOST
+    try:
+        return future.result(timeout=_CONNECT_SECONDS)
+    except TimeoutError:
+        return _LOST
+    # Those asked again died with it too.
+    except _dask().KilledWorker as error:
+        return error
 
 
 @contextmanager

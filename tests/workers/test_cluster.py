@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import dask
@@ -35,6 +36,45 @@ def test_errors_and_dead_workers_do_not_lose_the_rest(tmp_path: Path) -> None:
     assert [outcomes[number] for number in (0, 2, 4)] == [0, 1, 2]
     assert str(outcomes[1]) == "1 is odd"
     assert type(outcomes[6]).__name__ == "KilledWorker"
+
+
+def kept_until_asked(item: tuple[str, Path]) -> str:
+    """Work whose result the next item loses, and that waits for its sign when done again."""
+    name, folder = item
+    if name == "killer":
+        _wait_for(folder / "came")
+        if not (folder / "died").exists():
+            (folder / "died").touch()
+            os._exit(1)
+    elif (folder / "died").exists():
+        _wait_for(folder / "sign")
+    return name
+
+
+def _wait_for(path: Path) -> None:
+    waited = threading.Event()
+    while not path.exists():
+        waited.wait(0.05)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_result_that_dies_with_its_worker_is_made_again(tmp_path: Path) -> None:
+    items = [(name, tmp_path) for name in ("first", "second", "killer")]
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        ending = on_workers(kept_until_asked, items, workers=1)
+        named: dict[str, object] = {}
+        for ended in ending:
+            if ended is None:
+                # The window would stand still if the second were waited for.
+                (tmp_path / "sign").touch()
+                continue
+            if not named:
+                # By now the second is done too; the cluster is given time to see that it is lost.
+                (tmp_path / "came").touch()
+                _wait_for(tmp_path / "died")
+                threading.Event().wait(1)
+            named[ended[0][0]] = ended[1]
+    assert named == {"first": "first", "second": "second", "killer": "killer"}
 
 
 def test_a_scheduler_by_its_address() -> None:
