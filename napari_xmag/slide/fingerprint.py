@@ -66,10 +66,10 @@ def slide_fingerprint(path: Path, image: int = 1) -> str:
 
 def _series(path: Path) -> tuple[DicomSeries, ...]:
     """Return the slides of a DICOM path, numbered as opening it does; none of other paths."""
-    from pydicom.errors import InvalidDicomError
-
     if not path.is_dir() and not (may_be_dicom(path) and is_dicom(path)):
         return ()
+    from pydicom.errors import InvalidDicomError
+
     try:
         return numbered_series(path)
     except InvalidDicomError:  # a damaged index: opening it says so

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,12 +116,12 @@ class TissueMask:
         self, x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return the part of each place that is unreadable; see `grid_fractions`."""
-        if self.unreadable is None:
+        if self.unreadable is None or not self.unreadable.any():
             return np.zeros((len(y) - 1, len(x) - 1))
         return self._grid(_summed(self.unreadable), x, y)
 
     def _grid(
-        self, sums: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+        self, sums: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         x, y = x / self.scale_x, y / self.scale_y
         corners = _sum(sums, *np.meshgrid(x, y))
@@ -132,15 +133,18 @@ class TissueMask:
         return float(self.pixels.sum()) * self.scale_x * mpp.x * self.scale_y * mpp.y
 
     @cached_property
-    def _sums(self) -> NDArray[np.float64]:
+    def _sums(self) -> NDArray[np.int64]:
         return _summed(self.pixels)
 
 
-def _summed(pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _summed(pixels: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return how many pixels are True above and left of each corner, (H + 1, W + 1)."""
     height, width = pixels.shape
-    sums = np.zeros((height + 1, width + 1))
-    sums[1:, 1:] = pixels.cumsum(0, dtype=np.float64).cumsum(1)
+    sums = np.zeros((height + 1, width + 1), np.int64)
+    pixels.cumsum(1, out=sums[1:, 1:])
+    # row by row: down the columns, NumPy is ten times slower
+    for above, row in pairwise(sums):
+        row += above
     return sums
 
 
@@ -150,7 +154,7 @@ def _share(fractions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sum(
-    sums: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+    sums: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the pixels left of x and above y, in mask pixels, linear within a pixel."""
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
