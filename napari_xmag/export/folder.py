@@ -9,7 +9,7 @@ from napari_xmag.analyze.heatmap import OPACITY, HeatMapView
 from napari_xmag.analyze.kept_tissue import has_chosen_tissue
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ExportError, ResultError
-from napari_xmag.export.geojson import patch_features, write_geojson, write_qupath
+from napari_xmag.export.geojson import patches_json, write_geojson, write_qupath
 from napari_xmag.export.ome_tiff import write_heatmap_ome
 from napari_xmag.export.overlay import write_overlay
 from napari_xmag.export.result_folders import slide_of
@@ -119,7 +119,7 @@ def _write_tables(
     result.save(folder)
     if reviews:
         write_review(reviews, folder / REVIEW)
-    patches = patch_features(result, origin)
+    patches = patches_json(result, origin)
     write_geojson(result, folder / GEOJSON, origin, patches=patches)
     write_qupath(result, folder / QUPATH, origin, reviews, patches=patches)
 

@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def write_geojson(
     path: Path | str,
     origin: Origin | str = Origin.BOUNDS,
     *,
-    patches: Sequence[Feature] | None = None,
+    patches: str | None = None,
 ) -> None:
     """Write the patches alone, as plain GeoJSON that any program can read.
 
@@ -66,7 +66,7 @@ def write_geojson(
     origin
         Where (0, 0) lies; see `Origin`. The file states it.
     patches
-        As of `patch_features`, where they were made before.
+        As of `patches_json`, where it was made before.
 
     Raises
     ------
@@ -74,8 +74,7 @@ def write_geojson(
         When the file cannot be written.
     """
     origin = Origin(origin)
-    features = patch_features(result, origin) if patches is None else patches
-    text = _json(_collection(result, origin, features))
+    text = _collection(result, origin, patches_json(result, origin) if patches is None else patches)
     with whole_file(Path(path)) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -86,7 +85,7 @@ def write_qupath(
     origin: Origin | str = Origin.BOUNDS,
     reviews: Sequence[PlaceReview] = (),
     *,
-    patches: Sequence[Feature] | None = None,
+    patches: str | None = None,
 ) -> None:
     """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed places.
 
@@ -113,17 +112,20 @@ def write_qupath(
         *(_class_areas if result.is_shares else _hotspots)(result, origin),
         *_reviewed(result, origin, reviews),
     ]
-    features = [
-        *(patch_features(result, origin) if patches is None else patches),
-        *on_plane(marked, result_plane(result)),
-    ]
-    text = _json(_collection(result, origin, features))
+    patches = patches_json(result, origin) if patches is None else patches
+    text = _collection(result, origin, patches, _listed(on_plane(marked, result_plane(result))))
     with whole_file(Path(path)) as part:
         part.write_bytes(_gzip(text.encode("utf-8"), NOTICE))
 
 
-def _json(collection: Mapping[str, Any]) -> str:
-    return json_text(collection, finite=True, compact=True) + "\n"
+def patches_json(result: SlideResult, origin: Origin) -> str:
+    """Return the JSON of all patches, one after another: the longest part of both files."""
+    return _listed(patch_features(result, origin))
+
+
+def _listed(features: Sequence[Feature]) -> str:
+    """Return the JSON of features as it stands between the brackets of a list."""
+    return json_text(features, finite=True, compact=True)[1:-1]
 
 
 def _gzip(content: bytes, comment: str) -> bytes:
@@ -138,7 +140,14 @@ def _gzip(content: bytes, comment: str) -> bytes:
     return head + comment.encode("latin-1") + b"\0" + body + tail
 
 
-def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]) -> dict[str, Any]:
+def _collection(result: SlideResult, origin: Origin, *listed: str) -> str:
+    """Return the JSON of a collection of features, of which each part was made by `_listed`."""
+    empty = json_text(_heading(result, origin), finite=True, compact=True)
+    return f'{empty[:-1]},"features":[{",".join(filter(None, listed))}]}}\n'
+
+
+def _heading(result: SlideResult, origin: Origin) -> dict[str, Any]:
+    """Return what a collection says beside its features."""
     frame = result_frame(result.slide, origin)
     place = f"at level-0 pixel ({frame.x:g}, {frame.y:g}) of the file"
     return {
@@ -159,7 +168,6 @@ def _collection(result: SlideResult, origin: Origin, features: Sequence[Feature]
             "origin_x": frame.x,
             "origin_y": frame.y,
         },
-        "features": features,
     }
 
 

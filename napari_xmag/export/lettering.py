@@ -1,18 +1,24 @@
 """Words in pictures: the font that comes with matplotlib, lines that fit."""
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import ImageFont
 
 
+def font_folder() -> Path:
+    """Return where matplotlib keeps its fonts; importing all of it for them takes a while."""
+    package = find_spec("matplotlib")
+    assert package is not None  # we depend on it
+    assert package.origin is not None
+    return Path(package.origin).with_name("mpl-data") / "fonts" / "ttf"
+
+
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which matplotlib brings along: every machine draws the same page."""
-    # The data path, not the font manager: that one first reads every font of the machine.
-    from matplotlib import get_data_path
-
-    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    return ImageFont.truetype(font_folder() / "DejaVuSans.ttf", size)
 
 
 def width(words: str, size: int) -> float:

@@ -138,9 +138,11 @@ def _blended(
 ) -> NDArray[np.uint8]:
     """Lay colours over the picture where there are values; parts of the strongest, (H, W)."""
     paint = diverging_colors if look.view is HeatMapView.EVIDENCE else heat_colors
-    opacity = look.opacity * np.isfinite(parts)[..., None].astype(np.float32)
-    mixed = picture * (1 - opacity) + paint(np.nan_to_num(parts)) * opacity
-    return np.asarray(mixed.round().astype(np.uint8))
+    colored, opacity = np.isfinite(parts), np.float32(look.opacity)
+    blended = picture.copy()
+    mixed = picture[colored] * (1 - opacity) + paint(parts[colored]) * opacity
+    blended[colored] = mixed.round()
+    return blended
 
 
 def draw_scale_bar(image: Image.Image, bounds: Box, mpp: Mpp) -> None:

@@ -8,6 +8,7 @@ from unicodedata import category
 from xml.sax.saxutils import escape
 
 from napari_xmag.analyze.bars import Band
+from napari_xmag.export.lettering import font_folder
 from napari_xmag.figures import percent
 from napari_xmag.files import whole_file
 from napari_xmag.report.content import ReportContent, ShownPlace
@@ -73,13 +74,12 @@ def write_pdf(content: ReportContent, path: Path | str) -> None:
 
 def _register_fonts() -> None:
     """Take DejaVu Sans, which matplotlib brings along, as the overlay does."""
-    from matplotlib import get_data_path
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
     if _FONT in pdfmetrics.getRegisteredFontNames():
         return
-    folder = Path(get_data_path()) / "fonts" / "ttf"
+    folder = font_folder()
     pdfmetrics.registerFont(TTFont(_FONT, str(folder / "DejaVuSans.ttf")))
     pdfmetrics.registerFont(TTFont(_BOLD, str(folder / "DejaVuSans-Bold.ttf")))
     pdfmetrics.registerFontFamily(_FONT, _FONT, _BOLD, _FONT, _BOLD)

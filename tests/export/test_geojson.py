@@ -14,7 +14,7 @@ from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult
 from napari_xmag.analyze.heatmap import attention_rank
 from napari_xmag.export import write_geojson, write_qupath
-from napari_xmag.export.geojson import patch_features
+from napari_xmag.export.geojson import patches_json
 from napari_xmag.export.palette import heat_colors
 from napari_xmag.geometry import Box
 from napari_xmag.qupath.origin import Origin
@@ -48,7 +48,7 @@ def annotations(content: Any) -> list[Any]:
 
 def test_patches_that_were_made_before_give_the_same_files(tmp_path: Path) -> None:
     result = make_result()
-    made = patch_features(result, Origin.SLIDE)
+    made = patches_json(result, Origin.SLIDE)
     for write in (write_geojson, write_qupath):
         write(result, tmp_path / "anew", Origin.SLIDE)
         write(result, tmp_path / "made", Origin.SLIDE, patches=made)

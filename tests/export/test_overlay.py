@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -294,6 +295,11 @@ def test_picture_of_a_slide_of_one_level(single_level_slide: Path) -> None:
 def test_the_font_has_every_sign_that_we_write(sign: str) -> None:
     missing = bytes(lettering.font(24).getmask("\uffff"))
     assert bytes(lettering.font(24).getmask(sign)) != missing
+
+
+def test_fonts_are_found_where_matplotlib_says() -> None:
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    assert lettering.font_folder().samefile(folder)
 
 
 def test_long_names_are_shortened_in_the_middle() -> None:
