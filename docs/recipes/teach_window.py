@@ -15,6 +15,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -91,13 +92,16 @@ class Stopwatch:
 
     def serve(self, reached: Callable[[], object], least: float = 0.0) -> None:
         """Serve the window until something is true, and for some time at least."""
-        from qtpy.QtTest import QTest
+        from qtpy.QtCore import QEventLoop
+        from qtpy.QtWidgets import QApplication
 
+        # asleep between events, as a window is; vispy's QTest.qWait would be busy all the time
+        asleep = QEventLoop.ProcessEventsFlag.WaitForMoreEvents
         begun = time.perf_counter()
         while not reached() or time.perf_counter() - begun < least:
             if time.perf_counter() - begun > PATIENCE:
                 raise TimeoutError("the window did not get that far")
-            QTest.qWait(1)
+            QApplication.processEvents(asleep)
 
     @contextmanager
     def timed(self, action: str) -> Iterator[None]:
@@ -217,7 +221,11 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         os.environ["NAPARI_XMAG_HOME"] = folder
         slide = Path(folder) / "slide.tiff"
-        draw_slide(slide, args.rows, args.columns)
+        drawing = get_context("spawn").Process(
+            target=draw_slide, args=(slide, args.rows, args.columns)
+        )
+        drawing.start()  # in a process of its own: its memory does not count
+        drawing.join()
         from napari_xmag._gui.shared.torch_import import prepare_torch
 
         prepare_torch()

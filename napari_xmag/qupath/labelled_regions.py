@@ -49,18 +49,34 @@ class LabelledRegion:
         return len(shapely.get_parts(self.shape))
 
 
-def read_labelled_regions(
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFile:
+    """What a file annotates.
+
+    Attributes
+    ----------
+    regions
+        Of each class, in the order in which the classes first occur.
+    left_out
+        Which annotations were left out, and why, in words; empty for none.
+    """
+
+    regions: tuple[LabelledRegion, ...]
+    left_out: str = ""
+
+
+def read_labelled_file(
     path: str | os.PathLike[str],
     *,
     origin_x: float = 0.0,
     origin_y: float = 0.0,
     plane: int | None = 0,
-) -> tuple[LabelledRegion, ...]:
-    """Read the annotations of each class, in the order in which the classes first occur.
+) -> LabelledFile:
+    """Read the annotations of each class.
 
     Annotations without a class teach nothing; neither do those of starred classes (``Ignore*``),
     nor what this program itself left on the slide. Those that cannot be placed, or lie on another
-    focal plane or time point, are left out and named in a warning.
+    focal plane or time point, are left out, which is said and logged as a warning.
 
     Parameters
     ----------
@@ -78,9 +94,10 @@ def read_labelled_regions(
     classes, left_out = _sorted(read_annotations(path), plane)
     if not classes:
         raise _no_class(Path(path), left_out, plane)
-    if left_out:
-        _log.warning("%s: left out, %s", os.fspath(path), _counted(left_out))
-    return tuple(
+    words = _counted(left_out)
+    if words:
+        _log.warning("%s: left out, %s", os.fspath(path), words)
+    regions = tuple(
         LabelledRegion(
             name,
             next((item.color for item in items if item.color), class_color(name)),
@@ -90,17 +107,18 @@ def read_labelled_regions(
         )
         for name, items in classes.items()
     )
+    return LabelledFile(regions, words)
 
 
-def left_out_words(path: str | os.PathLike[str], plane: int = 0) -> str:
-    """Return which annotations `read_labelled_regions` names as left out; empty for none.
-
-    Raises
-    ------
-    TissueError
-        When the file cannot be read.
-    """
-    return _counted(_sorted(read_annotations(path), plane)[1])
+def read_labelled_regions(
+    path: str | os.PathLike[str],
+    *,
+    origin_x: float = 0.0,
+    origin_y: float = 0.0,
+    plane: int | None = 0,
+) -> tuple[LabelledRegion, ...]:
+    """Return the regions alone; see `read_labelled_file`."""
+    return read_labelled_file(path, origin_x=origin_x, origin_y=origin_y, plane=plane).regions
 
 
 def _sorted(

@@ -17,7 +17,7 @@ from napari_xmag.qupath.labelled_regions import (
     NO_LABEL,
     LabelledRegion,
     label_boxes,
-    read_labelled_regions,
+    read_labelled_file,
     unused_words,
 )
 from napari_xmag.qupath.planes import on_plane
@@ -42,9 +42,33 @@ class PolygonSettings:
     smooth: bool = False
 
 
-def read_examples(
-    path: Path, slide: PreparedSlide, frame: Box, plane: int = 0
-) -> tuple[Lesson, str]:
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedLesson:
+    """Annotations of a file as examples.
+
+    Attributes
+    ----------
+    lesson
+        Their classes and the examples.
+    left_out
+        Which annotations were not looked at, and why, in words; empty for none.
+    unused
+        Which of the others give no example, and why, likewise.
+    """
+
+    lesson: Lesson
+    left_out: str
+    unused: str
+
+    @property
+    def words(self) -> str:
+        """What was taken and what was not, for a person."""
+        taken = f"{len(self.lesson.examples)} examples were imported"
+        lost = "; ".join(filter(None, (self.left_out, self.unused)))
+        return f"{taken}; annotations left out: {lost}" if lost else taken
+
+
+def read_examples(path: Path, slide: PreparedSlide, frame: Box, plane: int = 0) -> AnnotatedLesson:
     """Take the annotations of a file as examples: each patch whose middle lies in one.
 
     Parameters
@@ -52,19 +76,15 @@ def read_examples(
     frame
         The level-0 box that QuPath shows of the slide.
     plane
-        The focal plane on which QuPath shows it, from 0; annotations on others are left out, which
-        a warning says.
-
-    Returns
-    -------
-    The lesson, and which of the annotations on this plane give no example, in words.
+        The focal plane on which QuPath shows it, from 0; annotations on others are left out.
 
     Raises
     ------
     TissueError
         When the file cannot be read, annotates no class, or none of it lies on the slide's tissue.
     """
-    regions = read_labelled_regions(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
+    found = read_labelled_file(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
+    regions = found.regions
     corners = slide.features.corners()
     labels = label_boxes(regions, corners)
     if (labels == NO_LABEL).all():
@@ -79,7 +99,8 @@ def read_examples(
         Example(slide.id, x, y, classes[label].name)
         for (x, y), label in zip(slide.centers[chosen].tolist(), labels[chosen], strict=True)
     )
-    return Lesson(classes, examples), _unused(regions, corners, labels)
+    unused = _unused(regions, corners, labels)
+    return AnnotatedLesson(Lesson(classes, examples), found.left_out, unused)
 
 
 def _unused(

@@ -15,6 +15,7 @@ from napari_xmag.nets.patch_classifier import NOT_TAUGHT, Classified
 from napari_xmag.spreadsheets import as_text
 from napari_xmag.teach.classifier import Taught, fit_examples
 from napari_xmag.teach.lesson import SlideId
+from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.steps import answer_of
@@ -103,10 +104,11 @@ def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> Iterator[NDArray[n
         rows = np.repeat(np.arange(len(examples)), counts[regions])
         again = examples.chosen(rows)
         try:
-            classifier = fit_examples(taught.request, again, taught.layout)
+            with one_thread():
+                classifier = fit_examples(taught.request, again, taught.layout)
+                classified = taught.layout.shown(classifier, prepared, classifier.at(patches))
         except TeachError:
             continue  # a draw that lacks all classes but one teaches nothing
-        classified = taught.layout.shown(classifier, prepared, classifier.at(patches))
         yield _shares(prepared, classified, len(taught.classes))
 
 

@@ -6,10 +6,7 @@ slides (`lay_out`); each click then costs a logistic regression on its few examp
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +21,11 @@ from napari_xmag.nets.patch_classifier import (
     mean_and_scale,
 )
 from napari_xmag.teach.lesson import SlideId
+from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.regions import compared, regions_of
 from napari_xmag.teach.session import TeachRequest, on_glass, require_one_encoder
 from napari_xmag.teach.settings import TeachSettings
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 _SAMPLE = 2048
 _MOST_COMPARED = 512
@@ -293,25 +288,11 @@ def fit(request: TeachRequest, layout: Layout | None = None) -> Taught:
     layout = layout or lay_out(request.slides, request.settings)
     examples = ExamplePatches.of(request)
     opened = request.slides[: request.opened]
-    with _one_thread():
+    with one_thread():
         classifier = fit_examples(request, examples, layout)
         maps = {slide.id: classifier.at(layout.patches[slide.id]) for slide in opened}
-    shown = {slide.id: layout.shown(classifier, slide, maps[slide.id]) for slide in opened}
+        shown = {slide.id: layout.shown(classifier, slide, maps[slide.id]) for slide in opened}
     return Taught(request, classifier, examples.classes, maps, shown, layout, examples)
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Hold BLAS to one thread: in so little work, several would mostly wait for one another."""
-    held: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
-    return held
-
-
-@cache
-def _blas() -> "ThreadpoolController":
-    import sklearn.linear_model  # noqa: F401 - only libraries that are loaded are found
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def fit_examples(
@@ -328,7 +309,7 @@ def fit_examples(
         raise _one_class(examples)
     points = examples.of_slides(request.slides, layout.coordinates).astype(np.float32)
     count = len(examples.classes)
-    with _one_thread():
+    with one_thread():
         weights, bias = _logistic(points, examples.labels, count, request.settings.strength)
     some = compared(examples.labels, _MOST_COMPARED)
     regions = regions_of(examples, request.slides)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import ConfigError, TeachError
 from napari_xmag.stats.folds import Fold, grouped_folds
 from napari_xmag.teach.classifier import ExamplePatches, Layout, Taught, fit_examples
+from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest
 from napari_xmag.teach.steps import answer_of
@@ -112,13 +113,14 @@ def _evaluated(
     for train, test in folds:
         chosen = np.zeros(len(examples), bool)
         chosen[train] = True
-        try:
-            classifier = fit_examples(request, examples.chosen(chosen), layout)
-        except TeachError:
-            return None
         judged = examples.chosen(test)
         bearing = {request.slides[number].id for number in judged.slides.tolist()}
-        found = {of: classifier.at(layout.patches[of]).probabilities for of in bearing}
+        try:
+            with one_thread():
+                classifier = fit_examples(request, examples.chosen(chosen), layout)
+                found = {of: classifier.at(layout.patches[of]).probabilities for of in bearing}
+        except TeachError:
+            return None
         said = judged.of_slides(request.slides, found).argmax(1)
         right[test] = said == judged.labels
         yield

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +28,17 @@ class MapGround:
 
     Attributes
     ----------
-    patch
-        int32 (H, W), which patch each pixel shows; -1 on glass and outside all patches.
+    patches
+        How many patches there are.
+    entry
+        int32 (H, W), which colour of a list each pixel shows: those of all patches and of glass,
+        and then the same again for pixels on diagonal lines, where what is unlike is hatched.
     scale_x, scale_y
         Level-0 pixels per pixel; the corner of the first lies on the corner of level 0.
     """
 
-    patch: NDArray[np.int32]
+    patches: int
+    entry: NDArray[np.int32]
     scale_x: float
     scale_y: float
 
@@ -50,19 +53,50 @@ class MapGround:
         mask
             The tissue.
         """
+        count = len(grid.rows)
         # exact: no slide has as many patches as float32 has whole numbers
-        numbers = heat_map(grid, np.arange(len(grid.rows), dtype=np.float32))
+        numbers = heat_map(grid, np.arange(count, dtype=np.float32))
         shown = on_tissue(numbers, mask, _MOST_PIXELS)
-        patch = np.nan_to_num(shown.pixels, nan=-1).astype(np.int32)
-        return cls(patch, shown.stride_x, shown.stride_y)
+        entry = np.nan_to_num(shown.pixels, nan=count).astype(np.int32)
+        entry[_lines(entry.shape)] += count + 1
+        return cls(count, entry, shown.stride_x, shown.stride_y)
 
-    @cached_property
-    def hatch(self) -> NDArray[np.bool_]:
-        """Diagonal lines, bool (H, W)."""
-        height, width = self.patch.shape
-        diagonal = np.arange(height)[:, None] + np.arange(width)[None, :]
-        lines: NDArray[np.bool_] = diagonal % _HATCH_PERIOD < _HATCH_WIDTH
-        return lines
+    @property
+    def patch(self) -> NDArray[np.int32]:
+        """Which patch each pixel shows, int32 (H, W); -1 on glass and outside all patches."""
+        patch = self.entry % (self.patches + 1)
+        patch[patch == self.patches] = -1
+        return patch
+
+    def painted(
+        self, colors: NDArray[np.uint8], on_lines: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """Return a picture, uint8 (H, W, 4), transparent on glass.
+
+        Parameters
+        ----------
+        colors
+            uint8 (P, 4), of the patches.
+        on_lines
+            The same for pixels on diagonal lines, where they differ.
+        """
+        glass = np.zeros((1, 4), np.uint8)
+        lined = colors if on_lines is None else on_lines
+        # a colour is one number: to look up four is many times slower
+        table = np.concatenate([colors, glass, lined, glass]).view(np.uint32)[:, 0]
+        picture = np.empty(self.entry.shape, np.uint32)
+        # in bands: meanwhile numpy keeps all other threads waiting
+        for top in range(0, len(picture), _BAND):
+            band = slice(top, top + _BAND)
+            picture[band] = table[self.entry[band]]
+        return picture.view(np.uint8).reshape(*picture.shape, 4)
+
+
+def _lines(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return diagonal lines, bool (H, W)."""
+    diagonal = np.arange(shape[0])[:, None] + np.arange(shape[1])[None, :]
+    lines: NDArray[np.bool_] = diagonal % _HATCH_PERIOD < _HATCH_WIDTH
+    return lines
 
 
 def class_picture(
@@ -87,18 +121,11 @@ def class_picture(
     count = probabilities.shape[1]
     surest = probabilities.max(1)
     strength = (surest - 1 / count) / (1 - 1 / count) if count > 1 else np.ones_like(surest)
-    table = np.zeros((len(surest) + 1, 4), np.uint8)
-    table[:-1, :3] = np.asarray(colors, np.uint8)[probabilities.argmax(1)]
-    table[:-1, 3] = (_FAINTEST + (255 - _FAINTEST) * strength.clip(0, 1)).round()
-    table[:-1][~classified.is_taught] = 0
-    unlike = np.append(~classified.is_taught, False)
-    picture = np.empty((*ground.patch.shape, 4), np.uint8)
-    for rows in _bands(len(picture)):
-        patch = ground.patch[rows]
-        picture[rows] = table[patch]
-        if unlike.any():
-            picture[rows][unlike[patch] & ground.hatch[rows]] = _HATCH
-    return picture
+    shown = _strong(np.asarray(colors, np.uint8)[probabilities.argmax(1)], strength)
+    shown[~classified.is_taught] = 0
+    hatched = shown.copy()
+    hatched[~classified.is_taught] = _HATCH
+    return ground.painted(shown, hatched)
 
 
 def likeness_picture(ground: MapGround, likeness: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -114,15 +141,10 @@ def likeness_picture(ground: MapGround, likeness: NDArray[np.float32]) -> NDArra
     uint8 (H, W, 4), transparent on glass.
     """
     strength = likeness.clip(0, 1)
-    table = np.zeros((len(likeness) + 1, 4), np.uint8)
-    table[:-1, :3] = heat_colors(strength)
-    table[:-1, 3] = (_FAINTEST + (255 - _FAINTEST) * strength).round()
-    picture = np.empty((*ground.patch.shape, 4), np.uint8)
-    for rows in _bands(len(picture)):
-        picture[rows] = table[ground.patch[rows]]
-    return picture
+    return ground.painted(_strong(heat_colors(strength), strength))
 
 
-def _bands(height: int) -> list[slice]:
-    """Return bands of rows: numpy keeps all other threads waiting while it looks colours up."""
-    return [slice(top, top + _BAND) for top in range(0, height, _BAND)]
+def _strong(colors: NDArray[np.uint8], strength: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return colours (P, 3) with an opacity, uint8 (P, 4), by their strength, 0 to 1."""
+    opacity = (_FAINTEST + (255 - _FAINTEST) * strength.clip(0, 1)).round().astype(np.uint8)
+    return np.concatenate([colors, opacity[:, None]], axis=1)

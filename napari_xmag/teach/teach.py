@@ -164,12 +164,13 @@ def teach_slide(
         aside = yield from encode_slide(slide, model, store, settings, mask, aside=True)
     prepared, frame = prepare_slide(features, mask, aside), slide_frame(slide, origin)
     z = shown_plane(slide) if plane is None else plane
-    lesson, unused = read_examples(annotations, prepared, frame, z)
+    read = read_examples(annotations, prepared, frame, z)
+    lesson = read.lesson
     new = _new_examples(lesson, session, prepared, annotations)
     session.open_slide(prepared)
     session.add_examples(replace(lesson, examples=new))
     known = len(lesson.examples) - len(new)
-    return TaughtSlide(prepared, len(new), frame, z, known, unused)
+    return TaughtSlide(prepared, len(new), frame, z, known, read.unused)
 
 
 def _new_examples(

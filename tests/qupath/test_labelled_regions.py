@@ -10,7 +10,7 @@ from napari_xmag.qupath.labelled_regions import (
     NO_LABEL,
     annotates_classes,
     label_boxes,
-    left_out_words,
+    read_labelled_file,
     read_labelled_regions,
     unused_words,
 )
@@ -86,8 +86,9 @@ def test_lines_are_left_out_and_told(tmp_path: Path) -> None:
     line = annotation({"type": "LineString", "coordinates": [[0, 0], [9, 9]]}, "Nerve")
     tumor = annotation(polygon(square(0, 0, 10)), "Tumor")
     path = write(tmp_path / "a.geojson", collection(line, tumor))
-    assert [each.class_name for each in read_labelled_regions(path)] == ["Tumor"]
-    assert left_out_words(path) == "1 without an area"
+    read = read_labelled_file(path)
+    assert [each.class_name for each in read.regions] == ["Tumor"]
+    assert read.left_out == "1 without an area"
     with pytest.raises(TissueError, match=r"1 without an area.*areas or points"):
         read_labelled_regions(write(tmp_path / "b.geojson", line))
 

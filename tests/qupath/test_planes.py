@@ -15,7 +15,7 @@ from napari_xmag.export.geojson import patch_features, write_qupath
 from napari_xmag.qupath.geojson_file import read_geojson
 from napari_xmag.qupath.labelled_regions import (
     annotates_classes,
-    left_out_words,
+    read_labelled_file,
     read_labelled_regions,
 )
 from napari_xmag.qupath.origin import Origin
@@ -76,10 +76,11 @@ def test_regions_of_the_plane_that_is_read(annotated: Path) -> None:
 def test_classes_of_the_plane_that_is_read(
     annotated: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert [each.class_name for each in read_labelled_regions(annotated, plane=1)] == ["Tumor"]
+    read = read_labelled_file(annotated, plane=1)
+    assert [each.class_name for each in read.regions] == ["Tumor"]
     away = "1 on focal plane z = 0, 1 at time point t = 2"
     assert f"left out, {away}" in caplog.text
-    assert left_out_words(annotated, 1) == away
+    assert read.left_out == away
     assert annotates_classes(annotated)
     assert len(read_labelled_regions(annotated, plane=None)) == 3
     with pytest.raises(TissueError, match="2 on focal plane z = 1"):

@@ -143,7 +143,7 @@ def test_teaching_and_analysing_give_one_map_and_encode_once(
         prepared = prepare_slide(features, mask)
         session.open_slide(prepared)
         file = folder / "annotations" / "one.geojson"
-        session.add_examples(read_examples(file, prepared, slide.bounds)[0])
+        session.add_examples(read_examples(file, prepared, slide.bounds).lesson)
         taught = fit(session.request())
     rows = features.where(result.columns, result.rows)
     shown = taught.maps[prepared.id].evidence[rows]
@@ -270,12 +270,14 @@ def test_examples_come_back_from_geojson(folder: Path, store: FeatureStore, tmp_
         encoder = open_model(folder / "tiny-encoder")
         prepared = prepare_slide(finished(encode_slide_of(slide, encoder, store, mask)), mask)
         frame = slide.bounds
-    lesson, unused = read_examples(folder / "annotations" / "one.geojson", prepared, frame)
+    read = read_examples(folder / "annotations" / "one.geojson", prepared, frame)
+    lesson = read.lesson
     write_annotations(example_features(lesson, prepared.id, frame), tmp_path / "points.geojson")
-    again, _ = read_examples(tmp_path / "points.geojson", prepared, frame)
+    again = read_examples(tmp_path / "points.geojson", prepared, frame).lesson
     assert set(again.examples) == set(lesson.examples)
     assert again.classes == lesson.classes
-    assert not unused
+    assert not read.unused
+    assert read.words == f"{len(lesson.examples)} examples were imported"
     with pytest.raises(TissueError, match="on the tissue"):
         read_examples(tmp_path / "points.geojson", prepared, frame.shifted(1e5, 0))
 
@@ -290,8 +292,8 @@ def test_the_map_is_polygons_of_its_classes(folder: Path, store: FeatureStore) -
     session = TeachSession()
     session.clear_classes()
     session.open_slide(prepared)
-    lesson, _ = read_examples(folder / "annotations" / "one.geojson", prepared, frame)
-    session.add_examples(lesson)
+    read = read_examples(folder / "annotations" / "one.geojson", prepared, frame)
+    session.add_examples(read.lesson)
     taught = fit(session.request())
     features = map_features(taught, prepared, frame)
     labels = taught.maps[prepared.id].labels

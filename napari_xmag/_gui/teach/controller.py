@@ -15,18 +15,14 @@ from napari_xmag._gui.shared.placing import drop_layer
 from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
-from napari_xmag._gui.teach.layers import (
-    UNDRAWN,
-    new_region,
-    show_examples,
-    show_taught_map,
-)
+from napari_xmag._gui.teach.layers import UNDRAWN, new_region, show_examples, show_taught_map
 from napari_xmag._gui.teach.newest import Newest
 from napari_xmag._gui.teach.saved import open_session
 from napari_xmag._gui.teach.slides import TeachSlides
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
 from napari_xmag.errors import XmagError
 from napari_xmag.slide.base import Slide
+from napari_xmag.teach.annotations import AnnotatedLesson
 from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate
 from napari_xmag.teach.lesson import Lesson, SlideId, TaughtClass
@@ -187,7 +183,7 @@ class TeachController:
         shown, tool = self.state.current, self.state.tool
         if shown is None or shown.id is None:
             return
-        slide, name = shown.id, self.state.class_name
+        slide, name, before = shown.id, self.state.class_name, self.state.lesson
         if tool is Tool.SIMILAR:
             self.find_similar(slide, patches[0])
         elif tool is Tool.ERASE:
@@ -198,7 +194,8 @@ class TeachController:
             self._try(lambda: self.session.erase(slide, patches))
         else:
             self.mark(slide, patches, name)
-        show_examples(self.viewer, shown, self.state.lesson)
+        if self.state.lesson is before:  # else the stroke has gone already
+            show_examples(self.viewer, shown, before)
 
     def _miss(self) -> None:
         tell("There is no tissue here. Click on tissue.")
@@ -384,7 +381,7 @@ class TeachController:
             return
 
         def done(event: object) -> None:
-            if isinstance(event, tasks.ImportedLesson):
+            if isinstance(event, AnnotatedLesson):
                 self._try(lambda: self.session.add_examples(event.lesson))
                 tell(f"{path.name}: {event.words}.")
 

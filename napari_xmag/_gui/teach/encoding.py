@@ -29,7 +29,7 @@ class Encoding:
 
     def __init__(self, jobs: Jobs, state: TeachState, ready: Callable[[TeachSlide], None]) -> None:
         self._jobs, self._state, self._ready = jobs, state, ready
-        self._store = FeatureStore.of_user()
+        self._store, self._recent = FeatureStore.of_user(), tasks.RecentlyEncoded()
         self._job: Job | None = None
         self._shown: TeachSlide | None = None
 
@@ -46,7 +46,7 @@ class Encoding:
         self._shown = shown
         shown.progress = EncodeProgress("Starting")
         self._job = self._jobs.start(
-            tasks.encode(shown.slide, model, self._store, finer=shown.wants_finer),
+            tasks.encode(shown.slide, model, self._store, self._recent, finer=shown.wants_finer),
             partial(self._hear, shown, model.name),
             partial(self._end, shown),
             partial(self._fail, shown),

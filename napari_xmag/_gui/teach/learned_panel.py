@@ -31,6 +31,7 @@ class AreaTable(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._shown: tuple[Sequence[ClassArea], Lesson] | None = None
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(10)
@@ -39,6 +40,9 @@ class AreaTable(QWidget):
 
     def show_areas(self, areas: Sequence[ClassArea], lesson: Lesson) -> None:
         """Show the areas of one slide; patches unlike every example have their own sentence."""
+        if (areas, lesson) == self._shown:
+            return
+        self._shown = areas, lesson
         clear(self._grid)
         colors = lesson.colors
         rows = [area for area in areas if area.class_name != NOT_TAUGHT]

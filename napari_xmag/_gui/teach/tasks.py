@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,14 +22,15 @@ from napari_xmag.errors import ModelError, TeachError, TissueError
 from napari_xmag.export.result_folders import free_name, result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
-from napari_xmag.geometry import Box
+from napari_xmag.geometry import Box, Mpp
 from napari_xmag.nets.stored import StoredModel
-from napari_xmag.qupath.labelled_regions import left_out_words
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
-from napari_xmag.slide.base import Slide
+from napari_xmag.slide.base import Slide, require_mpp
+from napari_xmag.slide.fingerprint import slide_fingerprint
 from napari_xmag.slide.tissue import find_tissue
 from napari_xmag.teach.annotations import (
+    AnnotatedLesson,
     example_features,
     map_features,
     read_examples,
@@ -37,8 +39,9 @@ from napari_xmag.teach.annotations import (
 from napari_xmag.teach.areas import ClassArea, area_steps, areas, write_areas
 from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate, estimate_steps
-from napari_xmag.teach.lesson import Lesson, SlideId
+from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.model_folder import save_taught_model
+from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
 from napari_xmag.teach.prepared import PreparedSlide, kept_slides, prepare_slide
 from napari_xmag.teach.session import TeachRequest
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
 
 SUGGESTIONS = 12
 SUGGESTION_PX = 224
+_RECENT = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +68,39 @@ class Encoded:
 
     prepared: PreparedSlide
     ground: MapGround
+
+
+@dataclass(frozen=True, slots=True)
+class _EncodedKey:
+    """All that decides what `encode` finds."""
+
+    slide: SlideId
+    mpp: Mpp
+    model: str
+    finer: bool
+
+    @classmethod
+    def of(cls, slide: Slide, model: "ModelEntry", *, finer: bool) -> "_EncodedKey":
+        image = slide.image.index
+        of = SlideId(slide_fingerprint(slide.path, image), image)
+        return cls(of, require_mpp(slide), model.info.sha256 if model.info else "", finer)
+
+
+class RecentlyEncoded:
+    """The slides that were encoded last: one that is opened again is mapped at once."""
+
+    def __init__(self) -> None:
+        self._slides: dict[_EncodedKey, Encoded] = {}
+
+    def find(self, key: _EncodedKey) -> Encoded | None:
+        """Return a slide, if it is among them."""
+        return self._slides.get(key)
+
+    def add(self, key: _EncodedKey, encoded: Encoded) -> None:
+        """Take in a slide, in place of the one that is there for longest."""
+        self._slides[key] = encoded
+        for oldest in list(self._slides)[:-_RECENT]:
+            del self._slides[oldest]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,20 +162,6 @@ class ExportedLesson:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ImportedLesson:
-    """Annotations of a file as examples, and which of them were left out, in words."""
-
-    lesson: Lesson
-    left_out: str
-
-    @property
-    def words(self) -> str:
-        """What was taken and what was not, for a person."""
-        taken = f"{len(self.lesson.examples)} examples were imported"
-        return f"{taken}; annotations left out: {self.left_out}" if self.left_out else taken
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class SimilarRequest:
     """A place to which all patches are compared."""
 
@@ -158,15 +181,32 @@ def survey() -> Generator[Encoders, None, None]:
 
 
 def encode(
-    slide: Slide, model: "ModelEntry", store: FeatureStore, *, finer: bool
+    slide: Slide,
+    model: "ModelEntry",
+    store: FeatureStore,
+    recent: RecentlyEncoded,
+    *,
+    finer: bool,
 ) -> Generator[AnalyzeEvent | Encoded, None, None]:
-    """Find the tissue of a slide and encode it, or take what the store has of it.
+    """Find the tissue of a slide and encode it, or take what is known of it.
 
     Parameters
     ----------
+    recent
+        What this window has encoded; the slide is added.
     finer
         Encode it once more, half a patch aside.
     """
+    key = yield from awaited(lambda: _EncodedKey.of(slide, model, finer=finer), "Looking it up")
+    if (encoded := recent.find(key)) is None:
+        encoded = yield from _encoded(slide, model, store, finer=finer)
+        recent.add(key, encoded)
+    yield encoded
+
+
+def _encoded(
+    slide: Slide, model: "ModelEntry", store: FeatureStore, *, finer: bool
+) -> Generator[AnalyzeEvent, None, Encoded]:
     mask = yield from awaited(lambda: find_tissue(slide), "Finding tissue")
     opened = yield from awaited(lambda: _opened(model), "Loading the encoder")
     features = yield from encode_slide(slide, opened, store, mask=mask)
@@ -174,11 +214,11 @@ def encode(
     if finer:
         aside = yield from encode_slide(slide, opened, store, mask=mask, aside=True)
 
-    def encoded() -> Encoded:
+    def measured() -> Encoded:
         prepared = prepare_slide(features, mask, aside)
         return Encoded(prepared, MapGround.of(prepared.map_grid, mask))
 
-    yield (yield from awaited(encoded, "Measuring the tissue"))
+    return (yield from awaited(measured, "Measuring the tissue"))
 
 
 def recall(
@@ -221,7 +261,8 @@ def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, N
     """Compare all patches with those of a place."""
     slides = [request.teach.slide(slide) for slide in request.grounds]
     layout = teacher.layout(request.teach)
-    found = find_similar(layout, slides, request.slide, request.patch)
+    with one_thread():
+        found = find_similar(layout, slides, request.slide, request.patch)
     yield Alike(
         {slide: likeness_picture(ground, found[slide]) for slide, ground in request.grounds.items()}
     )
@@ -233,7 +274,8 @@ def picture_suggestions(
     """Choose what is worth labelling next, and read its pictures."""
     from napari_xmag.slide.tiles import read_tiles
 
-    chosen = [each for each in suggest(taught, SUGGESTIONS) if each.slide in slides]
+    with one_thread():
+        chosen = [each for each in suggest(taught, SUGGESTIONS) if each.slide in slides]
     found: dict[int, SuggestedPatch] = {}
     for of, slide in slides.items():
         numbers = [number for number, each in enumerate(chosen) if each.slide == of]
@@ -311,16 +353,10 @@ def _names(slides: Mapping[SlideId, Slide]) -> dict[SlideId, tuple[str, str]]:
 
 def read_annotations(
     path: Path, slide: Slide, prepared: PreparedSlide
-) -> Generator[Waiting | ImportedLesson, None, None]:
+) -> Generator[Waiting | AnnotatedLesson, None, None]:
     """Take the annotations of a file as examples."""
     frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
-
-    def read() -> ImportedLesson:
-        lesson, unused = read_examples(path, prepared, frame, plane)
-        return ImportedLesson(
-            lesson, "; ".join(filter(None, (left_out_words(path, plane), unused)))
-        )
-
+    read = partial(read_examples, path, prepared, frame, plane)
     yield (yield from awaited(read, "Reading"))
 
 

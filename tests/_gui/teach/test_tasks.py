@@ -4,14 +4,21 @@ import csv
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from napari_xmag._gui.teach.tasks import ExportedLesson, export
+from napari_xmag._gui.teach import tasks
+from napari_xmag._gui.teach.tasks import Encoded, ExportedLesson, RecentlyEncoded, encode, export
+from napari_xmag.features.store import FeatureStore
+from napari_xmag.geometry import Mpp
+from napari_xmag.nets.stored import StoredModel
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.session import TeachSession
-from tests.slides import write_pyramid
+from napari_xmag.zoo import ModelEntry
+from tests.slides import draw_section, write_pyramid
 from tests.teach.slides import prepared_slide, show, slide_id, tissue_kinds
 
 
@@ -40,3 +47,29 @@ def test_slides_of_one_name_are_exported_each_to_its_own_files(tmp_path: Path) -
     with (tmp_path / "out" / "areas.csv").open() as stream:
         rows = [row["slide"] for row in csv.DictReader(stream)]
     assert list(dict.fromkeys(rows)) == ["case", "case-bbbbbbbb", "CASE.tif"]
+
+
+def test_a_slide_that_is_opened_again_is_not_encoded_again(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ModelEntry("tiny", Path(tiny), StoredModel.open(Path(tiny)).info)
+    store, recent = FeatureStore(tmp_path / "features"), RecentlyEncoded()
+    path = write_pyramid(tmp_path / "a.tiff", draw_section(1024, 768))
+
+    def encoded(of: Path, mpp: Mpp | None = None, **finer: bool) -> Encoded:
+        with open_slide(of, mpp=mpp) as slide:
+            *_, found = encode(slide, model, store, recent, **({"finer": False} | finer))
+        assert isinstance(found, Encoded)
+        return found
+
+    first = encoded(path)
+    found: list[Any] = []
+    plain = tasks.find_tissue
+    monkeypatch.setattr(tasks, "find_tissue", lambda slide: found.append(slide) or plain(slide))
+    assert encoded(path.rename(tmp_path / "renamed.tiff")) is first
+    assert not found
+    assert encoded(tmp_path / "renamed.tiff", finer=True).prepared.finer is not None
+    assert encoded(tmp_path / "renamed.tiff", mpp=Mpp(1.0, 1.0)) is not first
+    other = write_pyramid(tmp_path / "a.tiff", draw_section(1024, 768, seed=1))
+    assert encoded(other).prepared.id != first.prepared.id
+    assert len(found) == 3

@@ -1,0 +1,55 @@
+"""BLAS keeps to one thread while small things are computed, and not afterwards."""
+
+from collections.abc import Iterator
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from napari_xmag.nets.patch_classifier import Classified, PatchClassifier, PlacedPatches
+from napari_xmag.teach.areas import areas
+from napari_xmag.teach.classifier import fit
+from napari_xmag.teach.estimate import estimate
+from napari_xmag.teach.one_thread import one_thread
+from napari_xmag.teach.session import TeachSession
+from tests.teach.slides import prepared_slide, show, slide_id, tissue_kinds
+
+
+@pytest.fixture(autouse=True)
+def three_threads() -> Iterator[None]:
+    """Give BLAS three threads, whatever the machine has."""
+    with threadpool_limits(3, user_api="blas"):
+        yield
+
+
+def threads() -> set[int]:
+    """Return how many threads the BLAS libraries use now."""
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_all_threads_come_back_in_whatever_order_it_ends() -> None:
+    before, first, second = threads(), one_thread(), one_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert threads() == {1}
+    second.__exit__(None, None, None)
+    assert threads() == before != {1}
+
+
+def test_what_follows_a_click_keeps_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, slide = TeachSession(), prepared_slide(tissue_kinds())
+    session.open_slide(slide)
+    show(session, slide, tissue_kinds(), ("Tumor", "Other"))
+    seen: list[set[int]] = []
+    plain = PatchClassifier.at
+
+    def at(self: PatchClassifier, patches: PlacedPatches) -> Classified:
+        seen.append(threads())
+        return plain(self, patches)
+
+    monkeypatch.setattr(PatchClassifier, "at", at)
+    taught = fit(session.request())
+    estimate(taught)
+    areas(taught, slide_id())
+    assert len(seen) > 10
+    assert all(each == {1} for each in seen)
