@@ -3,6 +3,7 @@ from ._about import NOTICE as NOTICE
 from ._about import __version__ as __version__
 from .analyze import AnalyzeSettings as AnalyzeSettings
 from .analyze import HeatMapView as HeatMapView
+from .analyze import MapLook as MapLook
 from .analyze import SlideResult as SlideResult
 from .analyze import analyze_slide as analyze_slide
 from .analyze import heat_map as heat_map

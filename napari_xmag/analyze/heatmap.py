@@ -1,7 +1,7 @@
 """The heat map: one pixel for each patch of the grid, NaN where there is glass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol, overload
 
@@ -69,6 +69,10 @@ class MapLook:
     opacity: float = OPACITY
     threshold: float = 0.0
 
+    def of(self, result: SlideResult) -> "MapLook":
+        """Return the same look with the predicted class of a result where none is named."""
+        return replace(self, class_name=self.class_name or result.predicted or "")
+
     @property
     def words(self) -> str:
         """What the colours and their meaning do not tell; empty where there is nothing."""
@@ -80,6 +84,10 @@ class MapLook:
         if self.opacity != OPACITY:
             words.append(f"The map is shown at {100 * self.opacity:.0f} % opacity.")
         return " ".join(words)
+
+
+AS_MADE = MapLook()
+"""How a map looks that nobody has set otherwise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from napari_xmag.errors import ResultError, XmagError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_xmag.analyze.heatmap import MapLook
     from napari_xmag.analyze.result import SlideResult
     from napari_xmag.review.store import ViewState
 
@@ -199,17 +200,13 @@ def _write(args: argparse.Namespace, job: _Job) -> "Written":
 
     found = reopen(job.result, job.near)
     store = ReviewStore(str(found.result.slide["fingerprint"]))
-    shown = _shown(args, store.view(), found.result.classes)
     with open_slide(found.slide, image=found.image) as slide:
         require_same_picture(found.result, slide)
         content = report_content(
             slide,
             found.result,
             reviews_of(found, store),
-            view=shown.view,
-            class_name=shown.class_name,
-            opacity=shown.opacity,
-            threshold=shown.threshold,
+            look=_look(args, store.view(), found.result.classes),
             reviewer=reviewer() if args.reviewer is None else args.reviewer,
             mask=tissue_again(slide, found.result, store.regions()),
         )
@@ -219,13 +216,12 @@ def _write(args: argparse.Namespace, job: _Job) -> "Written":
     return found.result, next(iter(files.values())), content.maps.map
 
 
-def _shown(args: argparse.Namespace, saved: "ViewState", classes: "Sequence[str]") -> "ViewState":
+def _look(args: argparse.Namespace, saved: "ViewState", classes: "Sequence[str]") -> "MapLook":
     """Return how the map is shown: as asked for, else as it was reviewed last."""
-    from napari_xmag.analyze.heatmap import HeatMapView
+    from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 
     view = saved.view if args.view is None else HeatMapView[_VIEWS[args.view]]
     # the slide may have been reviewed with another model since
     known = saved.class_name if saved.class_name in classes else ""
-    return replace(
-        saved, view=view, class_name=known if args.class_name is None else args.class_name
-    )
+    class_name = known if args.class_name is None else args.class_name
+    return MapLook(view, class_name, saved.opacity, saved.threshold)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from napari_xmag.analyze.heatmap import OPACITY, HeatMapView
+from napari_xmag.analyze.heatmap import AS_MADE, MapLook
 from napari_xmag.analyze.kept_tissue import has_chosen_tissue
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ExportError, ResultError
@@ -44,11 +44,8 @@ def export_all(
     folder: Path | str,
     origin: Origin | str = Origin.BOUNDS,
     reviews: Sequence[PlaceReview] = (),
-    view: HeatMapView = HeatMapView.EVIDENCE,
-    class_name: str = "",
+    look: MapLook = AS_MADE,
     mask: TissueMask | None = None,
-    opacity: float = OPACITY,
-    threshold: float = 0.0,
 ) -> dict[str, Path]:
     """Write everything that this program says of a slide.
 
@@ -66,8 +63,8 @@ def export_all(
     reviews
         The last words on places of the slide. What the folder's ``review.csv`` holds of other
         places, or later words, stays; words that say nothing take back what was said before.
-    view, class_name, opacity, threshold
-        How the picture shows the map; see `MapLook`.
+    look
+        How the picture shows the map; an empty class stands for the predicted one.
     mask
         The tissue that was analyzed; see `map_picture`.
 
@@ -94,7 +91,7 @@ def export_all(
         # read the slide, which may take long, and Ctrl-C ends only what runs here.
         tables = aside.submit(_write_tables, result, part, Origin(origin), said or ())
         write_heatmap_ome(result, part / HEAT_MAP)
-        write_overlay(slide, result, part / OVERLAY, view, class_name, mask, opacity, threshold)
+        write_overlay(slide, result, part / OVERLAY, look, mask)
         tables.result()
     names = [*NAMES, *(name for name in SOMETIMES if (folder / name).exists())]
     return {name: folder / name for name in names}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_xmag.analyze.heatmap import OPACITY, HeatMapView, MapLook
+from napari_xmag.analyze.heatmap import AS_MADE, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.map_picture import draw_scale_bar, map_picture
 from napari_xmag.export.panel import panel
@@ -20,11 +20,8 @@ def write_overlay(
     slide: Slide,
     result: SlideResult,
     path: Path | str,
-    view: HeatMapView = HeatMapView.EVIDENCE,
-    class_name: str = "",
+    look: MapLook = AS_MADE,
     mask: TissueMask | None = None,
-    opacity: float = OPACITY,
-    threshold: float = 0.0,
 ) -> None:
     """Write ``overlay.png``: slide, heat map, legend, scale bar, prediction, flags and notice.
 
@@ -34,8 +31,8 @@ def write_overlay(
         The slide that was analyzed, still open.
     result
         Its result.
-    view, class_name, opacity, threshold
-        How the map is shown; see `MapLook`.
+    look
+        How the map is shown; an empty class stands for the predicted one.
     mask
         The tissue that was analyzed; see `map_picture`.
 
@@ -46,7 +43,7 @@ def write_overlay(
     ExportError
         When the file cannot be written.
     """
-    look = MapLook(view, class_name or result.predicted or "", opacity, threshold)
+    look = look.of(result)
     shown = map_picture(slide, result, look, mask=mask)
     image = Image.fromarray(shown.map)
     draw_scale_bar(image, slide.bounds, result.mpp)

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.analyze.bars import Band, band_words, class_bars
-from napari_xmag.analyze.heatmap import OPACITY, HeatMapView, MapLook, view_values
+from napari_xmag.analyze.heatmap import AS_MADE, HeatMapView, MapLook, view_values
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.report.model_card import CardExcerpt, card_excerpt
 from napari_xmag.report.pictures import MapPictures, map_pictures, place_picture
@@ -104,12 +104,9 @@ def report_content(
     result: SlideResult,
     reviews: Iterable[PlaceReview] = (),
     *,
-    view: HeatMapView = HeatMapView.EVIDENCE,
-    class_name: str = "",
+    look: MapLook = AS_MADE,
     reviewer: str = "",
     mask: TissueMask | None = None,
-    opacity: float = OPACITY,
-    threshold: float = 0.0,
 ) -> ReportContent:
     """Gather what a report says; reads the slide.
 
@@ -121,9 +118,9 @@ def report_content(
         Its result.
     reviews
         What was said of its places.
-    view, class_name, opacity, threshold
-        How the map is shown (see `MapLook`), and for which class the places speak; an empty class
-        stands for the predicted one.
+    look
+        How the map is shown, and for which class the places speak; an empty class stands for the
+        predicted one.
     reviewer
         Name on the report.
     mask
@@ -134,9 +131,8 @@ def report_content(
     TileReadError
         When the slide cannot be read any more; single places that cannot leave a gap.
     """
-    class_name = class_name or result.predicted or ""
-    look = MapLook(view, class_name, opacity, threshold)
-    shown = class_name if view is HeatMapView.EVIDENCE else ""
+    look = look.of(result)
+    shown = look.class_name if look.view is HeatMapView.EVIDENCE else ""
     chosen = foremost(result, shown) if len(result.patches) else None
     said = by_patch(result, [review for review in reviews if review.class_name == shown])
     patches = _patches(chosen, said)
@@ -153,7 +149,7 @@ def report_content(
         places=_places(slide, result, patches, said, shown),
         places_words=_places_words(chosen, len(patches)),
         facts=_facts(result),
-        areas=_areas(result, class_name),
+        areas=_areas(result, look.class_name),
         slide_facts=_slide_facts(result),
         model_facts=_model_facts(result),
         card=card_excerpt(result),

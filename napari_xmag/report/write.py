@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from napari_xmag.analyze.heatmap import OPACITY, HeatMapView
+from napari_xmag.analyze.heatmap import AS_MADE, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.filenames import REPORT_HTML, REPORT_PDF
 from napari_xmag.report.content import ReportContent, report_content
@@ -24,12 +24,9 @@ def write_report(
     reviews: Iterable[PlaceReview] = (),
     *,
     formats: Sequence[str] = tuple(FORMATS),
-    view: HeatMapView = HeatMapView.EVIDENCE,
-    class_name: str = "",
+    look: MapLook = AS_MADE,
     reviewer: str = "",
     mask: TissueMask | None = None,
-    opacity: float = OPACITY,
-    threshold: float = 0.0,
 ) -> dict[str, Path]:
     """Write ``report.html`` and ``report.pdf``.
 
@@ -45,8 +42,8 @@ def write_report(
         What was said of places of the slide.
     formats
         ``html``, ``pdf`` or both.
-    view, class_name, opacity, threshold
-        How the map is shown; see `MapLook`.
+    look
+        How the map is shown, and for which class the places speak; see `report_content`.
     reviewer
         Name on the report; empty for none.
     mask
@@ -63,17 +60,7 @@ def write_report(
     ExportError
         When a file cannot be written.
     """
-    content = report_content(
-        slide,
-        result,
-        reviews,
-        view=view,
-        class_name=class_name,
-        reviewer=reviewer,
-        mask=mask,
-        opacity=opacity,
-        threshold=threshold,
-    )
+    content = report_content(slide, result, reviews, look=look, reviewer=reviewer, mask=mask)
     return write_content(content, folder, formats)
 
 

@@ -9,14 +9,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from napari_xmag.errors import ExportError
 from napari_xmag.files import parse_json, whole_file
+from napari_xmag.locks import FileBusyError, surely_alone
 
 _log = logging.getLogger(__name__)
 
-_WAIT_SECONDS = 10.0
 _MOST_BYTES = 2**20
 
 Record = Mapping[str, Any]
@@ -83,9 +81,9 @@ class RecordLog:
         """Keep other processes out; the system lets go of the lock of a process that dies."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self._path}.lock", timeout=_WAIT_SECONDS):
+            with surely_alone(self._path):
                 yield
-        except Timeout as error:
+        except FileBusyError as error:
             raise _refusal(self._path, "another program that is writing to it", error) from error
         except ExportError:
             raise

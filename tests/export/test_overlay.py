@@ -153,8 +153,8 @@ def test_the_picture_shows_the_view_that_was_reviewed(
 ) -> None:
     shown_views = []
     for view in (HeatMapView.EVIDENCE, HeatMapView.RAW):
-        export_all(slide, result, tmp_path / view.name, view=view, class_name="orange")
-        write_overlay(slide, result, tmp_path / "same.png", view, "orange")
+        export_all(slide, result, tmp_path / view.name, look=MapLook(view, "orange"))
+        write_overlay(slide, result, tmp_path / "same.png", MapLook(view, "orange"))
         same = shown(tmp_path / "same.png")
         assert np.array_equal(shown(tmp_path / view.name / "overlay.png"), same)
         shown_views.append(same)
@@ -255,9 +255,9 @@ def test_tissue_that_was_painted_is_that_of_the_picture(slide: Slide) -> None:
 def test_views_look_different(
     slide: Slide, result: SlideResult, view: HeatMapView, tmp_path: Path
 ) -> None:
-    write_overlay(slide, result, tmp_path / "one.png", view)
+    write_overlay(slide, result, tmp_path / "one.png", MapLook(view))
     others = [other for other in HeatMapView if other is not view]
-    write_overlay(slide, result, tmp_path / "other.png", others[0])
+    write_overlay(slide, result, tmp_path / "other.png", MapLook(others[0]))
     assert not np.array_equal(shown(tmp_path / "one.png"), shown(tmp_path / "other.png"))
 
 
@@ -332,8 +332,10 @@ def test_pictures_hide_and_fade_what_the_window_does(
     off = np.abs(2 * over[~weak] - before[~weak]).max(axis=1) > 2
     assert off.mean() < 0.02
     assert before[~weak].any(axis=1).mean() > 0.1
-    write_overlay(slide, result, tmp_path / "a.png", HeatMapView.RANK)
-    write_overlay(slide, result, tmp_path / "b.png", HeatMapView.RANK, opacity=0.25, threshold=0.4)
+    write_overlay(slide, result, tmp_path / "a.png", MapLook(HeatMapView.RANK))
+    write_overlay(
+        slide, result, tmp_path / "b.png", MapLook(HeatMapView.RANK, opacity=0.25, threshold=0.4)
+    )
     assert (shown(tmp_path / "a.png") != shown(tmp_path / "b.png")).any()
     assert look.words == (
         "Patches below 40 % of the strongest colour are hidden. The map is shown at 25 % opacity."

@@ -14,7 +14,7 @@ from PIL import Image
 
 from napari_xmag import NOTICE
 from napari_xmag.analyze import Flag, FlagCode, SlideResult, analyze_slide
-from napari_xmag.analyze.heatmap import HeatMapView
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.export import export_all
 from napari_xmag.geometry import Box
 from napari_xmag.report.content import ReportContent, report_content
@@ -181,7 +181,9 @@ def test_what_was_said_elsewhere_is_shown_too(slide: Slide, result: SlideResult)
     assert len(it.places) == len(shown) + 1
     assert (it.places[-1].verdict, it.places[-1].comment) == ("wrong", "a fold")
     assert it.places[-1].said_by == "Dr. Ä, 2026-11-26"
-    attention = content(slide, result, reviews=[said(result, elsewhere)], view=HeatMapView.RAW)
+    attention = content(
+        slide, result, reviews=[said(result, elsewhere)], look=MapLook(HeatMapView.RAW)
+    )
     assert not any(place.comment for place in attention.places)  # it was said of another view
 
 

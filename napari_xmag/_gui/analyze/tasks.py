@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -353,7 +353,7 @@ def export(
     def written() -> Exported:
         said = () if store is None else tuple(store.last_said().values())
         look, mask = shown
-        files = export_all(slide, result, folder, origin, said, mask=mask, **asdict(look))
+        files = export_all(slide, result, folder, origin, said, look, mask)
         return Exported(files)
 
     yield (yield from awaited(written, "Exporting"))
@@ -382,7 +382,7 @@ def report(request: ReportRequest) -> Generator[Waiting | Exported, None, None]:
             request.result,
             request.folder,
             request.reviews,
-            **asdict(request.look),
+            look=request.look,
             reviewer=request.reviewer,
             mask=request.mask,
         )

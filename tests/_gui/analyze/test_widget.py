@@ -7,7 +7,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_xmag._gui.analyze.state import WindowState
-from napari_xmag.analyze.heatmap import HeatMapView, attention_rank
+from napari_xmag.analyze.heatmap import HeatMapView, MapLook, attention_rank
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.overlay import write_overlay
 from napari_xmag.review.evidence import foremost
@@ -349,7 +349,8 @@ def test_export_writes_all_files_and_says_where(
     again = SlideResult.load(tmp_path / "out")
     assert again.probabilities == session.result.probabilities
     # The picture shows what the window shows: ranks, not evidence.
-    write_overlay(session.slide, session.result, tmp_path / "ranks.png", HeatMapView.RANK)
+    look = MapLook(HeatMapView.RANK)
+    write_overlay(session.slide, session.result, tmp_path / "ranks.png", look)
     assert (tmp_path / "out" / "overlay.png").read_bytes() == (tmp_path / "ranks.png").read_bytes()
 
 
