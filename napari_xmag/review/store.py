@@ -46,8 +46,8 @@ class SavedResult:
     ----------
     id
         Names it for `ReviewStore.load_result`.
-    headline, model, tissue, created
-        What it says, of which model and tissue it is, and when it was made.
+    headline, model, tissue, created, sha256
+        What it says, of which model and tissue it is, when it was made; the model's digest.
     """
 
     id: str
@@ -55,11 +55,12 @@ class SavedResult:
     model: str
     tissue: str
     created: str
+    sha256: str = ""
 
     @property
     def words(self) -> str:
         """All of it in one line, for a list to choose from."""
-        return " · ".join((self.headline, self.model, self.tissue, self._when))
+        return " · ".join((self.model, self.tissue, self.headline, self._when))
 
     def words_beside(self, other: "SavedResult") -> str:
         """Return what tells it from another result of the slide, in one line."""
@@ -339,6 +340,7 @@ def _saved(folder: Path) -> SavedResult | None:
             f"{name} ({str(model['sha256'])[:12]})",
             str(data["tissue"]["words"]),
             str(data["created"]),
+            str(model["sha256"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
         _log.warning("The saved result in %s cannot be read: %s", folder, error)

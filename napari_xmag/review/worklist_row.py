@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cache
@@ -122,6 +122,28 @@ class WorklistRow:
         """Return whether it is this picture of a file, by whatever path that is named."""
         path, image = picture
         return self.image == image and is_same_file(self.slide, path)
+
+
+def telling_names(rows: Iterable[WorklistRow]) -> dict["RowKey", str]:
+    """Return what each slide is called; those of one name with the folders that tell them apart."""
+    called: dict[str, list[WorklistRow]] = {}
+    for row in rows:
+        called.setdefault(row.shown_name, []).append(row)
+    names: dict[RowKey, str] = {}
+    for name, same in called.items():
+        for row, folders in zip(same, _folders_apart(same), strict=True):
+            names[row.key] = "/".join((*folders, name))
+    return names
+
+
+def _folders_apart(rows: Sequence[WorklistRow]) -> list[tuple[str, ...]]:
+    """Return, for each, its last folders, as many as tell all of them apart; none where none do."""
+    folders = [row.slide.parent.parts for row in rows]
+    for depth in range(max(map(len, folders)) + 1):
+        ends = [parts[-depth:] if depth else () for parts in folders]
+        if len(set(ends)) == len(rows):
+            return ends
+    return [()] * len(rows)  # images of one slide
 
 
 def begun(row: WorklistRow) -> WorklistRow:

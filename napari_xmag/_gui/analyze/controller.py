@@ -41,6 +41,7 @@ class _Run:
     live: LiveScores | None = None
     planned: SlidePlanned | None = None
     outlines: bool = False
+    edits: int = 0
     finished: bool = False
 
 
@@ -76,6 +77,7 @@ class Controller:
     def close(self) -> None:
         """End all work and let go of viewer and files; for when the window goes away."""
         self.keeper.close()
+        self.tissue.close()
         self.slides.disconnect()
         self.jobs.stop_all()
         self.runs.clear()
@@ -177,7 +179,7 @@ class Controller:
         except XmagError as error:
             tell_error(error)
             return
-        run = _Run(session, session.result)
+        run = _Run(session, session.result, edits=session.edits)
         self.runs[session] = run
         session.outcome = ""
         if session.tissue_layer is not None:
@@ -278,11 +280,13 @@ class Controller:
     def _finish(self, run: _Run, result: SlideResult) -> None:
         run.finished = True
         session = run.session
+        session.edits_of_result = run.edits
         self.results.take(session, result, run.live.mask if run.live is not None else None)
         session.progress = None
         self.keeper.keep(session, result)
 
     def _show_saved(self, session: SlideSession, result: SlideResult, result_id: str) -> None:
+        session.edits_of_result = 0
         self.results.take(session, result)
         session.shown_id = result_id
 

@@ -11,6 +11,7 @@ from napari.utils.colormaps import Colormap
 from napari_xmag._gui.analyze.scores import PatchScores, Shown, shown_values
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
+from napari_xmag._gui.shared.shown_slide import put_out_of_sight
 from napari_xmag.analyze.heatmap import (
     HeatMap,
     HeatMapView,
@@ -101,6 +102,7 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
     place["translate"] = tuple(np.add(place["translate"], offset))
     if layer is not None and layer in viewer.layers and _has_size(layer, box):
         layer.translate = place["translate"]
+        layer.visible = True
         return
     drop_layer(viewer, layer)
     right, bottom = box.width / 2, box.height / 2
@@ -116,6 +118,12 @@ def mark_patch(viewer: ViewerModel, session: SlideSession, box: Box) -> None:
         **place,
     )
     add_quietly(viewer, session.mark_layer)
+
+
+def unmark_patch(session: SlideSession) -> None:
+    """Put the outline away: no patch is looked at."""
+    if session.mark_layer is not None:
+        put_out_of_sight(session.mark_layer)
 
 
 def _has_size(mark: Shapes, box: Box) -> bool:

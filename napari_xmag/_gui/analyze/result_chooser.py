@@ -9,9 +9,13 @@ from napari_xmag._gui.analyze.prediction_panel import PredictionPanel
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
+from napari_xmag.slide.tissue import TissueChoice
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
+
+
+_BY_HAND = (TissueChoice.REGIONS, TissueChoice.PAINTED)
 
 
 class ResultChooser(QWidget):
@@ -116,11 +120,12 @@ def stale_words(session: SlideSession | None, model: str, sha256: str) -> str:
     if session is None or result is None:
         return ""
     if sha256 and result.model["sha256"] != sha256:
-        return (
-            f"This result is from {result.model_words}. The selected model, “{model}”, has not "
-            "analyzed this slide yet."
-        )
+        known = any(item.sha256 == sha256 for item in session.saved)
+        more = "has a result in the list above." if known else "has not analyzed this slide yet."
+        return f"This result is from {result.model_words}. The selected model, “{model}”, {more}"
     choice = result.tissue.get("choice")
     if choice and choice != session.tissue:
         return f"This result covers {result.tissue_words}, not the area now selected under Tissue."
+    if choice in _BY_HAND and session.edits != session.edits_of_result:
+        return f"This result covers {result.tissue_words}, as it was before you changed it."
     return ""

@@ -8,7 +8,7 @@ from typing import Any
 from napari.components import ViewerModel
 
 from napari_xmag._gui.analyze import tasks
-from napari_xmag._gui.analyze.map_layer import show_map
+from napari_xmag._gui.analyze.map_layer import show_map, unmark_patch
 from napari_xmag._gui.analyze.places import Places
 from napari_xmag._gui.analyze.scores import PatchScores
 from napari_xmag._gui.analyze.state import Compared, PatchCard, SlideSession, WindowState
@@ -52,6 +52,7 @@ class Results:
         session.result, session.shown_id, session.compared = None, "", None
         session.cards, session.cards_for, session.foremost = None, None, None
         session.place = None
+        unmark_patch(session)
 
     def take(
         self, session: SlideSession, result: SlideResult | None, mask: TissueMask | None = None
@@ -150,6 +151,7 @@ class Results:
         if session.cards_for == wanted:
             return
         session.cards, session.foremost, session.place = None, None, None
+        unmark_patch(session)
         session.cards_for = wanted
         self._places.refresh(session)
         self._jobs.start(

@@ -20,6 +20,7 @@ from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 _KEEP_MS = 500
+_DONE = ("added", "changed", "removed")
 
 
 class TissueTools:
@@ -37,6 +38,12 @@ class TissueTools:
 
     def __init__(self, viewer: ViewerModel, state: WindowState, jobs: Jobs) -> None:
         self._viewer, self._state, self._jobs = viewer, state, jobs
+        self._unsaved: dict[SlideSession, Shapes] = {}
+
+    def close(self) -> None:
+        """Save the regions that are not saved yet."""
+        for session in list(self._unsaved):
+            self._keep(session)
 
     def choose(self, choice: TissueChoice) -> None:
         """Take a part of the slide for the next run; a painted mask needs one to paint on."""
@@ -108,7 +115,9 @@ class TissueTools:
         if polygons and session.regions_layer is None:
             layer = self._regions(session)
             # The core counts from the corner of the first pixel, napari from its centre.
+            edits = session.edits
             layer.add_polygons([polygon[:, ::-1] - 0.5 for polygon in polygons])
+            session.edits = edits
         if choice == TissueChoice.WHOLE or (polygons and choice == TissueChoice.REGIONS):
             session.tissue = TissueChoice(choice)
 
@@ -122,15 +131,19 @@ class TissueTools:
     def _drawn(self, session: SlideSession, event: Any) -> None:
         """Put the tool down when a region is closed, and save all regions in a moment."""
         layer = event.source
+        self._unsaved[session] = layer
+        if str(event.action) in _DONE:
+            session.edits += 1
         if str(event.action) == "added":
             QTimer.singleShot(0, partial(_put_down, layer))
         QTimer.singleShot(_KEEP_MS, partial(self._keep, session))
 
     def _keep(self, session: SlideSession) -> None:
-        if session.store is None or session.regions_layer is None:
+        layer = self._unsaved.pop(session, None)  # the slide may have left the viewer since
+        if session.store is None or layer is None:
             return
         try:
-            session.store.save_regions(tissue_layer.closed_shapes([session.regions_layer], session))
+            session.store.save_regions(tissue_layer.closed_shapes([layer], session))
         except XmagError as error:
             tell_error(error)
 
@@ -148,7 +161,12 @@ class TissueTools:
 
     def _add(self, session: SlideSession, slide: Slide, mask: TissueMask) -> None:
         layer = tissue_layer.show_tissue(self._viewer, session, slide, mask)
-        layer.events.paint.connect(lambda: setattr(session, "tissue", TissueChoice.PAINTED))
+        layer.events.paint.connect(partial(_painted, session))
+
+
+def _painted(session: SlideSession, *_: object) -> None:
+    session.tissue = TissueChoice.PAINTED
+    session.edits += 1
 
 
 def _put_down(layer: Shapes) -> None:

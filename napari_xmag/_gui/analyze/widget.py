@@ -200,6 +200,7 @@ class AnalyzeWidget(Docked):
             "slide_metadata": self._show_metadata,
             "problem": self._show_slide,
             "tissue": self._show_tissue,
+            "edits": self._show_edits,
             "progress": self._show_progress,
             "outcome": self._show_progress,
             "scores": self._show_map,
@@ -212,7 +213,7 @@ class AnalyzeWidget(Docked):
             "saved": self._show_prediction,
             "shown_id": self._show_prediction,
             "compared": self._show_compared,
-        }.get(info.signal.name, _nothing)()
+        }.get(info.signal.name, lambda: None)()
 
     def _show_all(self) -> None:
         session = self.state.current
@@ -292,6 +293,10 @@ class AnalyzeWidget(Docked):
     def _show_prediction(self) -> None:
         chosen = self.controller.entry_of(self.state.model)
         self.result.show_session(self.state.current, chosen)
+
+    def _show_edits(self) -> None:
+        if not self.kept.stale.text():  # else it is said: a brush tells of each step
+            self._show_prediction()
 
     def _show_compared(self) -> None:
         self._show_prediction()
@@ -391,7 +396,3 @@ def _section(title: str, panel: QWidget, *, folded: bool = False) -> Section:
     section = Section(title, folded=folded)
     section.add(panel)
     return section
-
-
-def _nothing() -> None:
-    """Answer a change that no panel shows."""

@@ -31,6 +31,14 @@ class Chooser(QComboBox):
         hint = super().minimumSizeHint()
         return QSize(min(hint.width(), _LEAST_WIDTH), hint.height())
 
+    def showPopup(self) -> None:
+        """Offer the choices whole, however narrow the dock is."""
+        view = self.view()
+        room = self.screen().availableGeometry().width() // 2
+        whole = view.sizeHintForColumn(0) + view.verticalScrollBar().sizeHint().width()
+        view.setMinimumWidth(max(self.width(), min(whole, room)))
+        super().showPopup()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the choice, shortened in the middle: slides often differ at both ends."""
         option = QStyleOptionComboBox()

@@ -203,6 +203,12 @@ class ShownSlide:
             self._busy = busy
 
 
+def put_out_of_sight(layer: Layer) -> None:
+    """Hide what was made for a slide; it stays hidden when the slide comes in sight again."""
+    layer.metadata[METADATA_KEY].pop(_PUT_AWAY, None)
+    _set_visible(layer, False)
+
+
 def _role(layer: Layer) -> str:
     return str(layer.metadata.get(METADATA_KEY, {}).get("role", ""))
 

@@ -104,8 +104,8 @@ class Runner:
             self.went_on.emit(f"{row.shown_name}: {event.done} of {event.total} tiles")
 
     def _fail(self, worklist: Worklist, key: RowKey, error: Exception) -> None:
-        words = error.found if isinstance(error, XmagError) else f"{type(error).__name__}: {error}"
-        self._note(worklist.fail, key, words)
+        words = str(error) if isinstance(error, XmagError) else f"{type(error).__name__}: {error}"
+        self._note(worklist.fail, key, " ".join(words.split()))
 
     def _note_stopped(self) -> None:
         """Let a slide wait again whose analysis ended without a result or an error."""

@@ -17,7 +17,7 @@ from napari_xmag._gui.shared.breakable import breakable
 from napari_xmag._gui.shared.section import ALARM
 from napari_xmag.figures import percent
 from napari_xmag.review.worklist import Worklist
-from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
+from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow, telling_names
 
 _COLUMNS = {
     "name": "Slide",
@@ -57,6 +57,7 @@ class WorklistTable(QAbstractTableModel):
     def __init__(self, worklist: Worklist) -> None:
         super().__init__()
         self.rows: tuple[WorklistRow, ...] = ()
+        self._names: dict[RowKey, str] = {}
         self._worklist = worklist
         self._icons: dict[RowKey, QIcon] = {}
         self._by, self._descending = "suspicion", True
@@ -74,6 +75,7 @@ class WorklistTable(QAbstractTableModel):
         held = self.persistentIndexList()
         keys = [self.rows[index.row()].key for index in held]
         self.rows = self._worklist.sorted(self._by, descending=self._descending)
+        self._names = telling_names(self.rows)
         places = {row.key: place for place, row in enumerate(self.rows)}
         for index, key in zip(held, keys, strict=True):
             place = places.get(key)
@@ -115,7 +117,7 @@ class WorklistTable(QAbstractTableModel):
     def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
         row, column = self.rows[index.row()], _KEYS[index.column()]
         if role == _Role.DisplayRole:
-            return _words(row, column)
+            return self._names[row.key] if column == "name" else _words(row, column)
         if role == _Role.ToolTipRole:
             return _tip(row, column)
         if role == _Role.DecorationRole and column == "name":
@@ -150,8 +152,6 @@ class NameDelegate(QStyledItemDelegate):
 
 
 def _words(row: WorklistRow, column: str) -> str:
-    if column == "name":
-        return row.shown_name
     if column == "suspicion":
         return "" if row.suspicion is None else percent(row.suspicion)
     if column == "flags":

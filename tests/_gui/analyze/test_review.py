@@ -243,6 +243,10 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
     assert "not the area now selected" in kept.stale.text()
     assert not panel.isEnabled()
     second = window.analyze().result
+    # No patch of this result is looked at: none is outlined.
+    assert (session.place, session.mark_layer.visible) == (None, False)
+    window.type("N")
+    assert session.mark_layer.visible
     window.wait(lambda: len(session.saved) == 2 and session.shown_id)
     assert panel.isEnabled()
     assert kept.stale.text() == ""
@@ -319,6 +323,7 @@ def test_a_saved_result_of_another_picture_or_pixel_size_is_not_shown(
     kept.results.setCurrentIndex(kept.results.findData(other))
     kept.results.activated.emit(kept.results.currentIndex())
     window.wait(lambda: notification_manager.records and kept.results.currentData() == shown)
+    assert "has not analyzed" not in kept.stale.text()
     assert (session.shown_id, session.result.created) == (shown, result.created)
 
     # A result that is damaged hides no other one.

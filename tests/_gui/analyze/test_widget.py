@@ -400,6 +400,18 @@ def test_shapes_limit_the_tiles(window: Window, aperio_slide: Path) -> None:
     assert center_x.max() < 2500 + 512
     assert center_y.min() > 800 - 512
 
+    # What is drawn afterwards is not what was analyzed.
+    stale, store = window.widget.kept.stale, session.store
+    assert stale.text() == ""
+    regions.data = [np.array([[900, 1600], [900, 2500], [2200, 2500], [2200, 1600]])]
+    assert "before you changed it" in stale.text()
+    # It is saved although the slide leaves at once, and lies there again when it comes back.
+    window.viewer.layers.remove(session.layer)
+    window.wait(lambda: store.regions() and store.regions()[0].min() == 900.5)
+    session = window.open(aperio_slide)
+    window.wait(lambda: session.result is not None)
+    assert session.regions_layer.data[0].min() == 900
+
 
 def test_no_shape_is_told_and_nothing_starts(window: Window, aperio_slide: Path) -> None:
     session = window.open(aperio_slide)
@@ -426,6 +438,9 @@ def test_hover_reads_a_tile(window: Window, aperio_slide: Path) -> None:
     for callback in window.viewer.mouse_move_callbacks:
         callback(window.viewer, AnalyzeEvent)
     assert "rank 100 %" in window.widget.hover.text()
+    # What it says goes with the result, though the mouse stays where it is.
+    window.widget.controller.results.take(session, session.result)
+    assert "Point at" in window.widget.hover.text()
 
     AnalyzeEvent.position = (0.0, 0.0)
     window.viewer.mouse_move_callbacks[-1](window.viewer, AnalyzeEvent)

@@ -182,7 +182,8 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
     counts = listed.worklist.counts()
     assert (counts[RowStatus.ABSTAINED], counts[RowStatus.FAILED]) == (2, 1)
     failed = next(row for row in listed.worklist.rows if row.status is RowStatus.FAILED)
-    assert (failed.slide, bool(failed.reason)) == (broken, True)
+    assert failed.slide == broken
+    assert failed.reason.startswith("Expected a whole slide that can be read, but found")
 
     window.type("W")
     window.wait(lambda: window.widget.state.current and window.session.cards)
@@ -371,6 +372,18 @@ def test_a_list_is_not_replaced_without_a_question(
         assert len(Worklist.load(path)) == expected
     widget.buttons["Save list …"].click()  # the file that it follows: nothing to ask
     assert answers == []
+    widget.shut_down()
+
+
+def test_slides_of_one_name_are_told_apart_by_their_folders(qtbot: QtBot) -> None:
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    places = ("a/2026/case.svs", "b/2026/case.svs", "b/2025/case.svs", "b/other.svs")
+    images = [WorklistRow(Path("c/one.svs"), name="Image", entry=entry) for entry in ("1", "2")]
+    widget.worklist = Worklist([*(WorklistRow(Path(place)) for place in places), *images])
+    widget.table.show_list(widget.worklist)
+    shown = {widget.table.index(row, 0).data() for row in range(len(widget.table.rows))}
+    assert shown == {*places[:3], "other.svs", "Image"}
     widget.shut_down()
 
 
