@@ -1,4 +1,4 @@
-"""Reading and encoding the tiles of a slide, side by side: few everywhere first, then the rest."""
+"""Reading and encoding the tiles of a slide, side by side."""
 
 import time
 from collections import deque
@@ -58,16 +58,27 @@ class TileEncoding:
         self._spoke = time.perf_counter()
 
     def events(
-        self, accumulator: ScoreAccumulator, info: ModelInfo
+        self, accumulator: ScoreAccumulator, info: ModelInfo, *, live: bool
     ) -> Generator[AnalyzeEvent, None, None]:
-        """Encode all tiles, or in a quick run as many as the answer needs."""
-        quick, grid = self._settings.quick, self._bag.tiles
-        order = spread_passes if quick else live_order
-        for places in order(grid.rows, grid.columns):
+        """Encode all tiles, or in a quick run as many as the answer needs.
+
+        Parameters
+        ----------
+        live
+            Begin with tiles from all over the slide.
+        """
+        quick = self._settings.quick
+        for places in self._passes(live=live):
             yield from self._pass(places, accumulator)
             if quick and has_settled(info, accumulator, self._bag.members):
                 break
         accumulator.stop(self._encoder.engine.lanes)
+
+    def _passes(self, *, live: bool) -> list[NDArray[np.int64]]:
+        grid = self._bag.tiles
+        if self._settings.quick:
+            return spread_passes(grid.rows, grid.columns)
+        return live_order(grid.rows, grid.columns) if live else [np.arange(len(grid.boxes))]
 
     def _pass(
         self, places: NDArray[np.int64], accumulator: ScoreAccumulator

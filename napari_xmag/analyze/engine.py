@@ -44,6 +44,8 @@ def analyze(
     settings: AnalyzeSettings | None = None,
     mask: TissueMask | None = None,
     store: FeatureStore | None = None,
+    *,
+    live: bool = True,
 ) -> Generator[AnalyzeEvent, None, None]:
     """Analyze a slide step by step.
 
@@ -62,6 +64,9 @@ def analyze(
         Where to look; found on the slide when None.
     store
         Where the features of patches are kept: those that are there are not encoded again.
+    live
+        Whether somebody watches the map: then tiles from all over the slide come first. In rows,
+        they are read in less time.
 
     Yields
     ------
@@ -82,7 +87,7 @@ def analyze(
         When the file was replaced or changed meanwhile.
     """
     require_mpp(slide)
-    return _Analysis(slide, model, settings or AnalyzeSettings(), mask, store).events()
+    return _Analysis(slide, model, settings or AnalyzeSettings(), mask, store, live=live).events()
 
 
 def analyze_slide(
@@ -101,7 +106,8 @@ def analyze_slide(
         Called with every event.
     """
     last: AnalyzeEvent = Waiting("starting")
-    with closing(analyze(slide, model, settings, mask, store)) as events:
+    live = listen is not None
+    with closing(analyze(slide, model, settings, mask, store, live=live)) as events:
         for last in events:
             if listen is not None:
                 listen(last)
@@ -164,12 +170,13 @@ class _Analysis:
         mask: TissueMask | None,
         store: FeatureStore | None,
         *,
+        live: bool = False,
         only_encodes: bool = False,
         aside: bool = False,
         key: FeatureKey | None = None,
     ) -> None:
         exact = settings.precision == EXACT
-        self._aside_grid, self._only_encodes = aside, only_encodes
+        self._aside_grid, self._only_encodes, self._live = aside, only_encodes, live
         self._keeper = FeatureKeeper(
             store, slide, model, exact=exact, strict=only_encodes, aside=aside, key=key
         )
@@ -257,7 +264,7 @@ class _Analysis:
         engine = encoder.engine
         self._keeper.begin(bag, engine.precision)
         encoding = TileEncoding(self._slide, self._settings, bag, encoder, self._keeper)
-        yield from encoding.events(accumulator, self._model.info)
+        yield from encoding.events(accumulator, self._model.info, live=self._live)
         return self._settings_used(
             mask,
             engine=engine.name,

@@ -87,7 +87,8 @@ class AnalyzeJob(SlideJob):
 
         mask = self.regions.mask(slide, within, origin)
         model = opened_model(self.model, self.model_sha256)
-        with closing(analyze(slide, model, self.settings, mask, self.store)) as events:
+        running = analyze(slide, model, self.settings, mask, self.store, live=False)
+        with closing(running) as events:
             for event in events:
                 if isinstance(event, SlideFinished):
                     result = recorded(event.result, within, wanted.request)

@@ -160,10 +160,20 @@ def test_order_of_encoding_changes_no_byte(
     }
     for name, order in orders.items():
         monkeypatch.setattr(encode_tiles, "live_order", order)
-        analyze_slide(section, model, GRAPH).save(tmp_path / name)
+        analyze_slide(section, model, GRAPH, listen=lambda _: None).save(tmp_path / name)
         tables.append((tmp_path / name / "tiles.csv").read_bytes())
     assert tables[0].count(b"\n") > 20
     assert tables[0] == tables[1] == tables[2]
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_tiles_come_from_all_over_where_somebody_watches(plain: PlainSlide, *, live: bool) -> None:
+    running = analyze(plain, orange_model(), EXACT, everything(plain), live=live)
+    done = (event for event in running if isinstance(event, TilesDone))
+    first = np.concatenate([event.indices for event in islice(done, 2)])
+    running.close()
+    assert len(first) > 1
+    assert (np.diff(first) > 8).all() if live else (np.diff(first) == 1).all()
 
 
 def test_result_says_where_it_comes_from(found: Found) -> None:
