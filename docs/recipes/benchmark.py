@@ -167,8 +167,8 @@ def _sample(args: argparse.Namespace, model: Any) -> Any:
 
 def graph_alone(args: argparse.Namespace) -> Figures:
     """Return tiles a second of the network in ONNX Runtime, one tile on each core."""
+    from napari_xmag.cores import usable_cores
     from napari_xmag.nets.engines.graph_engine import INPUT, OUTPUT
-    from napari_xmag.nets.engines.lanes import usable_cores
     from napari_xmag.nets.engines.open import graph_of
     from napari_xmag.nets.engines.runtime import open_session
 

@@ -265,7 +265,7 @@ def planned(path: Path, mpp: float, tile_px: int) -> Iterator[tuple[Any, Any]]:
 
 
 def _cores() -> int:
-    from napari_xmag.nets.engines.lanes import usable_cores
+    from napari_xmag.cores import usable_cores
 
     return usable_cores()
 

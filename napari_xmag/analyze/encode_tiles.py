@@ -17,8 +17,8 @@ from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.analyze.kept_features import FeatureKeeper
 from napari_xmag.analyze.quick import has_settled
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.cores import usable_cores
 from napari_xmag.nets.engines.base import Engine
-from napari_xmag.nets.engines.lanes import usable_cores
 from napari_xmag.nets.info import ModelInfo
 from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.slide.bag import Bag

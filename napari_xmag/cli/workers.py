@@ -58,7 +58,7 @@ def chosen(args: argparse.Namespace, slides: int) -> "Workers":
         When the options do not go together.
     """
     from napari_xmag.batch.run import Workers
-    from napari_xmag.nets.engines.lanes import usable_cores
+    from napari_xmag.cores import usable_cores
 
     _check(args)
     if args.scheduler is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.cores import in_threads
 from napari_xmag.errors import TileReadError, TissueError
 from napari_xmag.geometry import Box, Level
 from napari_xmag.slide.base import KnowsGaps, ShowsScanned, Slide
@@ -100,12 +101,16 @@ def read_overview(slide: Slide) -> Overview:
         scanned = _scanned(slide, box, across, down, level.index)
         return np.dstack([read_resampled(slide, box, across, down), scanned.astype(np.uint8)])
 
-    for rows, columns in _blocks(height, width, side):
-        place = columns.start, rows.start
+    def block(place: tuple[slice, slice]) -> None:
+        rows, columns = place
         size = columns.stop - columns.start, rows.stop - rows.start
-        read, lost = read_past_damage(part, *place, *size, _SMALLEST_PX, channels=4)
-        pixels[rows, columns], usable[rows, columns] = read[..., :3], read[..., 3] > 0
-        unreadable[rows, columns] = lost
+        read, lost = read_past_damage(
+            part, columns.start, rows.start, *size, _SMALLEST_PX, channels=4
+        )
+        pixels[place], usable[place] = read[..., :3], read[..., 3] > 0
+        unreadable[place] = lost
+
+    in_threads(block, _blocks(height, width, side))
     pixels[unreadable] = slide.background
     usable &= (extremes(pixels)[1] > BLACK) & _within_bounds(slide, height, width)
     return Overview(pixels, usable, scale_x, scale_y, unreadable)

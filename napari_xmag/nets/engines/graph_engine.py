@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.cores import usable_cores
 from napari_xmag.errors import ModelError
 from napari_xmag.memory import out_of_memory
 from napari_xmag.nets.engines.base import HeadScores, require_head
 from napari_xmag.nets.engines.head_graph import HeadGraph
-from napari_xmag.nets.engines.lanes import usable_cores
 from napari_xmag.nets.engines.runtime import open_session, runtime_errors
 
 _log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Several batches at once: the threads in which an engine runs."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,14 +19,6 @@ _Answer = TypeVar("_Answer")
 # A batch that takes longer than this delays Cancel.
 _LONGEST_BATCH_SECONDS = 0.4
 _CLOSING_SECONDS = 0.9
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use; OMP_NUM_THREADS limits them, as in PyTorch."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed is not None else os.cpu_count() or 1
-    stated = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(stated)) if stated.isdecimal() and int(stated) else cores
 
 
 class EngineLanes:

@@ -81,16 +81,34 @@ def _sizes(labels: NDArray[np.int32], number: int) -> NDArray[np.int64]:
 
 def shrunk(pixels: Mask, radius: int) -> Mask:
     """Take ``radius`` pixels off every edge; the picture's own border is none."""
-    from scipy.ndimage import minimum_filter
-
-    return np.asarray(minimum_filter(pixels, 2 * radius + 1, mode="nearest"))
+    return within_reach(pixels, radius, np.minimum)
 
 
 def grown(pixels: Mask, radius: int) -> Mask:
     """Add ``radius`` pixels to every edge."""
-    from scipy.ndimage import maximum_filter
+    return within_reach(pixels, radius, np.maximum)
 
-    return np.asarray(maximum_filter(pixels, 2 * radius + 1, mode="nearest"))
+
+def within_reach(values: NDArray[_Value], radius: int, pick: np.ufunc) -> NDArray[_Value]:
+    """Return what is picked of the values up to ``radius`` pixels across and down from each.
+
+    Shifting whole pictures is several times faster than SciPy's filters, for small radii.
+
+    Parameters
+    ----------
+    values
+        (H, W).
+    pick
+        ``np.maximum`` or ``np.minimum``.
+    """
+    for axis in (0, 1):
+        picked = values.copy()
+        for step in range(1, radius + 1):
+            for here, there in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
+                near, far = (here, there) if axis == 0 else (np.s_[:, here], np.s_[:, there])
+                pick(picked[near], values[far], out=picked[near])
+        values = picked
+    return values
 
 
 def coarse(plane: NDArray[_Value]) -> NDArray[_Value]:

@@ -1,14 +1,14 @@
 """How strongly each place of a slide is coloured, against the slide's own glass."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from napari_xmag.cores import in_threads
 from napari_xmag.slide.overview import Overview
-from napari_xmag.slide.tissue.areas import COARSE
+from napari_xmag.slide.tissue.areas import COARSE, within_reach
 from napari_xmag.slide.tissue.glass import Glass, planes_of, roughness
 
 Plane = NDArray[np.uint8]
@@ -53,7 +53,10 @@ def measure_staining(overview: Overview, glass: Glass) -> Staining:
     shape = height, width = overview.usable.shape
     saturation, darkness, rough = (np.empty(shape, np.uint8) for _ in range(3))
     coarse = np.empty((-(-height // COARSE), -(-width // COARSE), 3), np.uint8)
-    for rows, seen in _smoothed(overview.pixels):
+
+    def measure(start: int) -> None:
+        rows = slice(start, min(start + _ROWS, height))
+        seen = _smoothed(overview.pixels, rows)
         inner = slice(rows.start - seen.start, rows.stop - seen.start)
         planes = planes_of(seen.pixels)
         rough[rows] = roughness(planes)[inner]
@@ -65,9 +68,11 @@ def measure_staining(overview: Overview, glass: Glass) -> Staining:
         chroma = brightest - np.minimum(np.minimum(bare[0], bare[1]), bare[2])
         # In whole numbers, which is several times faster.
         colorful = chroma.astype(np.uint16) * 255 // np.maximum(brightest, _DARK)
-        colorful[colorful * _RIM < _largest(colorful, _RIM_RADIUS)] = 0
+        colorful[colorful * _RIM < within_reach(colorful, _RIM_RADIUS, np.maximum)] = 0
         saturation[rows] = colorful[inner]
         np.subtract(255, brightest[inner], out=darkness[rows])
+
+    in_threads(measure, range(0, height, _ROWS))
     return Staining(saturation, darkness, rough, coarse)
 
 
@@ -77,14 +82,11 @@ class _Band:
     pixels: NDArray[np.uint8]
 
 
-def _smoothed(pixels: NDArray[np.uint8]) -> Iterator[tuple[slice, _Band]]:
-    """Yield rows of a picture, and the smoothed picture of them and of the rows around them."""
-    height = len(pixels)
-    for start in range(0, height, _ROWS):
-        stop = min(start + _ROWS, height)
-        first, last = max(0, start - _MARGIN), min(height, stop + _MARGIN)
-        band = Image.fromarray(pixels[first:last]).filter(ImageFilter.BoxBlur(1))
-        yield slice(start, stop), _Band(first, np.asarray(band))
+def _smoothed(pixels: NDArray[np.uint8], rows: slice) -> _Band:
+    """Return rows of a picture and those around them, smoothed."""
+    first, last = max(0, rows.start - _MARGIN), min(len(pixels), rows.stop + _MARGIN)
+    band = Image.fromarray(pixels[first:last]).filter(ImageFilter.BoxBlur(1))
+    return _Band(first, np.asarray(band))
 
 
 def _without_glass(planes: list[Plane], glass: Glass, start: int, height: int) -> list[Plane]:
@@ -100,15 +102,3 @@ def _without_glass(planes: list[Plane], glass: Glass, start: int, height: int) -
         np.minimum(np.rint(plane * (255 / colors[..., i])), 255).astype(np.uint8)
         for i, plane in enumerate(planes)
     ]
-
-
-def _largest(values: NDArray[np.uint16], radius: int) -> NDArray[np.uint16]:
-    """Return the largest value up to ``radius`` pixels across and down from each."""
-    for axis in (0, 1):
-        largest = values.copy()
-        for step in range(1, radius + 1):
-            for here, there in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
-                near, far = (here, there) if axis == 0 else (np.s_[:, here], np.s_[:, there])
-                np.maximum(largest[near], values[far], out=largest[near])
-        values = largest
-    return values

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.nets.engines import lanes as lanes_module
 from napari_xmag.nets.engines.base import HeadScores
-from napari_xmag.nets.engines.lanes import EngineLanes, usable_cores
+from napari_xmag.nets.engines.lanes import EngineLanes
 
 
 @dataclass
@@ -104,12 +104,3 @@ def test_errors_come_out_of_the_future() -> None:
     with pytest.raises(ZeroDivisionError):
         future.result()
     lanes.close()
-
-
-def test_cores_are_limited_as_in_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    cores = usable_cores()
-    assert cores >= 1
-    for stated, expected in (("1", 1), ("999", cores), ("0", cores), ("all", cores), ("", cores)):
-        monkeypatch.setenv("OMP_NUM_THREADS", stated)
-        assert usable_cores() == expected
