@@ -42,33 +42,32 @@ class AnalyzeJob(SlideJob):
     out: Path
     store: "FeatureStore | None" = None
 
-    def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
+    def work(self, task: BatchTask, label: SlideLabel, slide: "Slide") -> Iterator[SlideEvent]:
         """Analyze one picture."""
         from napari_xmag.export.result_folders import ResultFolders, owner_name, result_name
         from napari_xmag.slide.fingerprint import slide_fingerprint
 
         target, place = task.target, task.place
-        with closing(target.open(label.image)) as slide:
-            plane = target.plane(slide)
-            within = self.regions.read(target, label.image, plane)
-            if words := self.give_mpp(slide):
-                yield SlideWarned(label, words)
-            number = slide.image.index
-            mark = slide_fingerprint(target.path, number)
-            origin = target.origin(slide, self.origin)
-            request = self._request(within, origin, target.entry)
-            if slide.image.focal_planes > 1:
-                request[PLANE] = plane
-            wanted = Wanted(mark, self.model_sha256, request)
-            name, whose = result_name(target.path, number), owner_name(mark, target.entry)
-            before = owner_name(mark, target.earlier) if target.earlier else ""
-            folders = ResultFolders(self.out)
-            own = place.own(name, {whose, before})
-            with folders.reserve(name, whose, place.number, before, own) as folder:
-                kept = None if self.anew else _own(wanted.find(folder, slide), folder, target.entry)
-                result = kept or (
-                    yield from self._analyzed(label, slide, within, origin, wanted, folder)
-                )
+        plane = target.plane(slide)
+        within = self.regions.read(target, label.image, plane)
+        if words := self.give_mpp(slide):
+            yield SlideWarned(label, words)
+        number = slide.image.index
+        mark = slide_fingerprint(target.path, number)
+        origin = target.origin(slide, self.origin)
+        request = self._request(within, origin, target.entry)
+        if slide.image.focal_planes > 1:
+            request[PLANE] = plane
+        wanted = Wanted(mark, self.model_sha256, request)
+        name, whose = result_name(target.path, number), owner_name(mark, target.entry)
+        before = owner_name(mark, target.earlier) if target.earlier else ""
+        folders = ResultFolders(self.out)
+        own = place.own(name, {whose, before})
+        with folders.reserve(name, whose, place.number, before, own) as folder:
+            kept = None if self.anew else _own(wanted.find(folder, slide), folder, target.entry)
+            result = kept or (
+                yield from self._analyzed(label, slide, within, origin, wanted, folder)
+            )
         notes = () if within is None else (within.words,)
         yield SlideDone(label, folder, result, notes, reused=kept is not None)
 

@@ -47,25 +47,24 @@ class FeaturesJob(SlideJob):
     model_sha256: str
     out: Path
 
-    def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
+    def work(self, task: BatchTask, label: SlideLabel, slide: "Slide") -> Iterator[SlideEvent]:
         """Encode one picture."""
         from napari_xmag.analyze.engine import encode_slide
 
         target = task.target
         store, model = FeatureStore(self.out), opened_model(self.model, self.model_sha256)
-        with closing(target.open(label.image)) as slide:
-            within = self.regions.read(target, label.image, target.plane(slide))
-            if words := self.give_mpp(slide):
-                yield SlideWarned(label, words)
-            origin = target.origin(slide, self.origin)
-            key = self._key(slide, model, within, origin)
-            folder = store.place(key)
-            if self.anew:
-                shutil.rmtree(folder, ignore_errors=True)
-            before = _written(folder)
-            mask = self.regions.mask(slide, within, origin)
-            encoding = encode_slide(slide, model, store, self.settings, mask, key=key)
-            features = yield from _moved(label, encoding)
+        within = self.regions.read(target, label.image, target.plane(slide))
+        if words := self.give_mpp(slide):
+            yield SlideWarned(label, words)
+        origin = target.origin(slide, self.origin)
+        key = self._key(slide, model, within, origin)
+        folder = store.place(key)
+        if self.anew:
+            shutil.rmtree(folder, ignore_errors=True)
+        before = _written(folder)
+        mask = self.regions.mask(slide, within, origin)
+        encoding = encode_slide(slide, model, store, self.settings, mask, key=key)
+        features = yield from _moved(label, encoding)
         yield _encoded(label, folder, features, within, reused=_written(folder) == before)
 
     def _key(

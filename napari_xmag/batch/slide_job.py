@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -78,16 +79,21 @@ class SlideJob(ABC):
 
     def __call__(self, task: BatchTask) -> Iterator[SlideEvent]:
         """Do the pictures of one file; say so, or why not."""
-        images = task.target.images(self.image)
-        for image in images:
-            if image not in task.leave_out:
-                slide = task.target.label(image)
-                yield SlideBegun(slide, tuple(images))
-                yield from self._told(task, slide, images)
+        with ExitStack() as opened:
+            first, images = task.target.first_of(self.image)
+            if first is not None:
+                opened.callback(first.close)
+            for image in images:
+                if image not in task.leave_out:
+                    label = task.target.label(image)
+                    yield SlideBegun(label, tuple(images))
+                    yield from self._told(task, label, images, first)
+                opened.close()
+                first = None
 
     @abstractmethod
-    def work(self, task: BatchTask, label: SlideLabel) -> Iterator[SlideEvent]:
-        """Do one picture."""
+    def work(self, task: BatchTask, label: SlideLabel, slide: "Slide") -> Iterator[SlideEvent]:
+        """Do one picture, which is open."""
 
     def give_mpp(self, slide: "Slide") -> str:
         """Give a slide the pixel size of the command as far as that is meant; say what is not."""
@@ -101,16 +107,21 @@ class SlideJob(ABC):
         return ""
 
     def _told(
-        self, task: BatchTask, slide: SlideLabel, images: Sequence[Image]
+        self,
+        task: BatchTask,
+        label: SlideLabel,
+        images: Sequence[Image],
+        opened: "Slide | None",
     ) -> Iterator[SlideEvent]:
         """Say if a slide fails: the next one must not suffer for it."""
         try:
             self.regions.require_each(images)
-            yield from self.work(task, slide)
+            with closing(opened or task.target.open(label.image)) as slide:
+                yield from self.work(task, label, slide)
         except Exception as error:  # noqa: BLE001 - whatever a damaged file or a full memory raises
-            ours = error if isinstance(error, XmagError) else _unexpected(slide.name, error)
+            ours = error if isinstance(error, XmagError) else _unexpected(label.name, error)
             _log.info("%s", ours.details(), exc_info=True)
-            yield SlideFailed(slide, ours)
+            yield SlideFailed(label, ours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,23 +63,35 @@ class Target:
         return SlideLabel(self.path, image, self.name, self.key, *place)
 
     def images(self, wanted: str | None) -> "Sequence[int | str | None]":
-        """Return the pictures of the file that are to be analyzed.
+        """Return the pictures of the file that are to be analyzed; see `first_of`."""
+        first, images = self.first_of(wanted)
+        if first is not None:
+            first.close()
+        return images
+
+    def first_of(self, wanted: str | None) -> "tuple[Slide | None, Sequence[int | str | None]]":
+        """Return the pictures of the file that are to be analyzed, and the first of them, open.
 
         Parameters
         ----------
         wanted
             The only one, of a file that holds several. An image of QuPath is one picture already.
+
+        Returns
+        -------
+        The slide is None where it need not be opened to tell, or cannot be.
         """
-        from napari_xmag.slide.open import list_images
+        from napari_xmag.slide.open import open_slide
 
         if self.shown is not None:
-            return [None]
+            return None, [None]
         if wanted is not None:
-            return [wanted]
+            return None, [wanted]
         try:
-            return [image.index for image in list_images(self.path)]
+            first = open_slide(self.path, image=1)
         except Exception:  # noqa: BLE001 - opening it again says what is wrong
-            return [None]
+            return None, [None]
+        return first, [image.index for image in first.images]
 
     def open(self, image: int | str | None) -> "Slide":
         """Open a picture of the file; of QuPath's, the one that it shows.

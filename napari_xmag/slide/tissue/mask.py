@@ -121,7 +121,7 @@ class TissueMask:
         return self._grid(_summed(self.unreadable), x, y)
 
     def _grid(
-        self, sums: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]
+        self, sums: NDArray[np.unsignedinteger], x: NDArray[np.float64], y: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         x, y = x / self.scale_x, y / self.scale_y
         corners = _sum(sums, *np.meshgrid(x, y))
@@ -133,15 +133,15 @@ class TissueMask:
         return float(self.pixels.sum()) * self.scale_x * mpp.x * self.scale_y * mpp.y
 
     @cached_property
-    def _sums(self) -> NDArray[np.int64]:
+    def _sums(self) -> NDArray[np.unsignedinteger]:
         return _summed(self.pixels)
 
 
-def _summed(pixels: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _summed(pixels: NDArray[np.bool_]) -> NDArray[np.unsignedinteger]:
     """Return how many pixels are True above and left of each corner, (H + 1, W + 1)."""
     height, width = pixels.shape
-    sums = np.zeros((height + 1, width + 1), np.int64)
-    pixels.cumsum(1, out=sums[1:, 1:])
+    sums = np.zeros((height + 1, width + 1), np.min_scalar_type(pixels.size))
+    pixels.cumsum(1, sums.dtype, out=sums[1:, 1:])
     # row by row: down the columns, NumPy is ten times slower
     for above, row in pairwise(sums):
         row += above
@@ -154,7 +154,7 @@ def _share(fractions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sum(
-    sums: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64]
+    sums: NDArray[np.unsignedinteger], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the pixels left of x and above y, in mask pixels, linear within a pixel."""
     height, width = sums.shape[0] - 1, sums.shape[1] - 1
