@@ -266,15 +266,14 @@ class SegmentReader:
                     yield place, pixels[y1 - y0 : y2 - y0, x1 - x0 : x2 - x0]
 
     def _segment(self, level: int, row: int, column: int) -> Pixels | None:
-        key = level, row, column
-        pixels = self._cache.get(key)
-        if pixels is None:
+        def decoded() -> Pixels | None:
             info = self.levels[level]
             pixels = self._load(info, row * info.columns + column)
             if pixels is not None:
                 _require_filled(info, row, column, pixels)
-                self._cache.put(key, pixels)
-        return pixels
+            return pixels
+
+        return self._cache.made((level, row, column), decoded)
 
     def _load(self, info: SegmentLevel, index: int) -> Pixels | None:
         """Decode one segment of all its colours, or return None where the file leaves it out."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ class ArrayCache:
         self._limit = limit
         self._bytes = 0
         self._arrays: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
+        self._making: dict[Hashable, threading.Event] = {}
         self._lock = threading.Lock()
 
     @property
@@ -31,10 +32,40 @@ class ArrayCache:
     def get(self, key: Hashable) -> NDArray[np.uint8] | None:
         """Return the array kept under ``key``, or None."""
         with self._lock:
-            array = self._arrays.get(key)
+            return self._found(key)
+
+    def made(
+        self, key: Hashable, make: Callable[[], NDArray[np.uint8] | None]
+    ) -> NDArray[np.uint8] | None:
+        """Return the array kept under ``key``, or make and keep it: one thread for all that ask.
+
+        What ``make`` raises reaches the thread that called it; the others try for themselves.
+        """
+        while True:
+            with self._lock:
+                array = self._found(key)
+                if array is not None:
+                    return array
+                other = self._making.get(key)
+                if other is None:
+                    mine = self._making[key] = threading.Event()
+                    break
+            other.wait()
+        try:
+            array = make()
             if array is not None:
-                self._arrays.move_to_end(key)
+                self.put(key, array)
             return array
+        finally:
+            with self._lock:
+                del self._making[key]
+            mine.set()
+
+    def _found(self, key: Hashable) -> NDArray[np.uint8] | None:
+        array = self._arrays.get(key)
+        if array is not None:
+            self._arrays.move_to_end(key)
+        return array
 
     def put(self, key: Hashable, array: NDArray[np.uint8]) -> None:
         """Keep an array, dropping the longest unused ones where room is needed."""
