@@ -132,6 +132,21 @@ class Stopwatch:
             if emitter is not None and hear in emitter.callbacks:
                 emitter.disconnect(hear)
 
+    def reopened(self, action: str, slide: Path) -> None:
+        """Open a slide, and wait until its map is drawn."""
+        mapped: list[object] = []
+
+        def hear(_: object) -> None:
+            if self.state.current is not None and self.state.current.map_layer and not mapped:
+                mapped.append(self.state.current.map_layer)
+                self.drawn = False
+
+        self.viewer.layers.events.inserted.connect(hear)
+        with self.timed(action):
+            self.viewer.open(slide, plugin="napari-xmag")
+            self.serve(lambda: mapped and self.drawn)
+        self.viewer.layers.events.inserted.disconnect(hear)
+
     def click(self, patch: int) -> None:
         """Click on a patch of the slide in sight."""
         from qtpy.QtCore import QPoint, Qt
@@ -179,11 +194,7 @@ def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
         watch.serve(lambda: not control.busy, pause)
     watch.viewer.layers.remove(state.current.layer)
     watch.serve(lambda: not state.slides, 1)
-    with watch.timed("open again, to its map"):
-        watch.viewer.open(slide, plugin="napari-xmag")
-        watch.serve(lambda: state.current is not None and state.current.map_layer)
-        watch.drawn = False
-        watch.serve(lambda: watch.drawn)
+    watch.reopened("open again, to its map", slide)
     watch.serve(lambda: not control.busy)
 
 

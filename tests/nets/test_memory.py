@@ -1,4 +1,4 @@
-"""Freed memory is kept: large arrays cost page faults once, not each time."""
+"""Freed memory is kept, so that large arrays cost page faults once; or it is given back."""
 
 import subprocess
 import sys
@@ -33,3 +33,34 @@ def test_large_arrays_are_mapped_once() -> None:
     assert agreed
     assert plain >= 20 * 16  # one fault for each page, of 2 MiB where the system gives huge ones
     assert kept < plain / 10
+
+
+_GIVEN_BACK = """
+import resource
+import numpy as np
+from napari_xmag.nets.memory import give_freed_memory_back, keep_freed_memory
+
+def taken():
+    with open("/proc/self/statm") as counts:
+        return int(counts.read().split()[1]) * resource.getpagesize() >> 20
+
+keep_freed_memory()
+first = taken()
+many = [np.ones(1 << 17) for _ in range(200)]  # 200 MiB, with something in use at the end
+last = np.ones(1 << 17)
+del many
+kept = taken()
+print(give_freed_memory_back(), kept - first, taken() - first)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is asked")
+def test_memory_between_what_is_in_use_is_given_back() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", _GIVEN_BACK], capture_output=True, text=True, check=True
+    ).stdout.split()
+    returned, kept, left = answer[0] == "True", int(answer[1]), int(answer[2])
+
+    assert returned
+    assert kept > 150
+    assert left < 20
