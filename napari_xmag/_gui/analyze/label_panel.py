@@ -40,12 +40,12 @@ class LabelPanel(QWidget):
         row.setSpacing(6)
         row.addWidget(QLabel("True diagnosis"))
         row.addWidget(self.label, 1)
-        row.addWidget(self.button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
         layout.addWidget(self.words)
         layout.addLayout(row)
+        layout.addWidget(self.button)
         self.show_result(None)
 
     def show_result(self, result: SlideResult | None) -> None:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_xmag._gui.shared.section import discard
+from napari_xmag._gui.shared.section import Words, discard
 from napari_xmag.analyze.result import SlideResult
 
 _STAGES = {
     "tissue": "finding tissue",
-    "model": "preparing the model",
+    "model": "model",
     "plan": "planning tiles",
     "first_tiles": "first tiles",
-    "read_wait": "waiting for tiles to be read",
+    "read_wait": "waiting for tiles",
     "encode": "encoding",
     "head": "attention",
     "total": "total",
@@ -38,11 +38,14 @@ class SlideMetadataPanel(QWidget):
         self._layout.removeWidget(self._table)
         discard(self._table)
         self._table = QWidget()
-        form = QFormLayout(self._table)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(3)
-        for name, words in self.rows.items():
-            form.addRow(_label(name), _value(words))
+        grid = QGridLayout(self._table)  # a form would cut what needs several lines
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setVerticalSpacing(3)
+        grid.setHorizontalSpacing(8)
+        grid.setColumnStretch(1, 1)
+        for row, (name, words) in enumerate(self.rows.items()):
+            grid.addWidget(_label(name), row, 0)
+            grid.addWidget(_value(name, words), row, 1)
         self._layout.addWidget(self._table)
 
 
@@ -52,12 +55,13 @@ def _label(text: str) -> QLabel:
     return label
 
 
-def _value(text: str) -> QLabel:
-    label = QLabel(text)
+def _value(name: str, text: str) -> QLabel:
+    # what is broken is not copied as it is written: of all values, only a file's name is that long
+    label = Words(text) if name == "File" else QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+    if name != "File":
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
 

@@ -44,7 +44,9 @@ class CanvasKey:
     @property
     def shown(self) -> str:
         """Return the key as people write it."""
-        return self.keys[0].replace("Control", "Ctrl").replace("-", "+", self.keys[0].count("-"))
+        if self.keys[0] == "-":
+            return "−"
+        return self.keys[0].replace("Control", "Ctrl").replace("Escape", "Esc").replace("-", "+")
 
 
 class CanvasKeys:

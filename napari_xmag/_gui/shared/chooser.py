@@ -81,3 +81,8 @@ class LabelBox(QComboBox):
         self.setLineEdit(self.line)
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setToolTip(tip)
+
+    def minimumSizeHint(self) -> QSize:
+        """Let the label be shortened, as in a `Chooser`."""
+        hint = super().minimumSizeHint()
+        return QSize(min(hint.width(), _LEAST_WIDTH), hint.height())

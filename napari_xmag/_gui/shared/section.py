@@ -7,6 +7,8 @@ from qtpy.QtGui import QColor, QFont, QIcon, QPalette
 from qtpy.QtWidgets import QLabel, QLayout, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from napari_xmag._gui.shared.breakable import breakable
+
 ACCENT = QColor("#1c9c86")
 """Fill of buttons and bars: white text on it and it on both themes keep their contrast."""
 
@@ -58,16 +60,32 @@ def clear(layout: QLayout) -> None:
             discard(widget)
 
 
+_LONGEST_WORD = 24
+"""Letters that fit into a line of the narrowest dock in any font."""
+
+
 class Words(QLabel):
-    """Wrapped text that hides when it is empty."""
+    """Wrapped text that hides when it is empty; a long name goes on in the next line."""
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(text)
+        super().__init__()
+        self.setText(text)
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)  # a new policy forgets that the text is wrapped
+        self.setSizePolicy(policy)
         if not text:  # and never shown here: what has no parent yet becomes a window for a moment
             self.hide()
+
+    def setText(self, text: str) -> None:
+        """Let long names be broken, which would make the panel wider than its dock."""
+        self._whole = text
+        super().setText(breakable(text, _LONGEST_WORD))
+
+    def text(self) -> str:
+        """Return the text without what lets it be broken."""
+        return self._whole
 
     def say(self, text: str) -> None:
         """Show a text; nothing where it is empty. By now the label must lie in its parent."""
@@ -93,10 +111,13 @@ class Section(QCollapsible):
         super().__init__(title)
         self._title = title
         self.setDuration(0)
+        # a narrow dock makes it higher than Qt's hint, which superqt lets be the most
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         layout = self.layout()
         if layout is not None:
             layout.setContentsMargins(0, 1, 0, 1)
             layout.setSpacing(2)
+            layout.setAlignment(_WHOLE_WIDTH)  # what is aligned gets no more than Qt's hint
         button = bold(self.toggleButton())
         button.setAccessibleName(title)
         button.setStyleSheet(_TITLE_STYLE)

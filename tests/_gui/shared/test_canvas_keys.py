@@ -64,6 +64,14 @@ def board(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Keyboard:
     return board
 
 
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("-", "−"), ("+", "+"), ("Control-Shift-Z", "Ctrl+Shift+Z"), ("Shift-W", "Shift+W")],
+)
+def test_keys_are_written_as_they_are_pressed(key: str, shown: str) -> None:
+    assert CanvasKey((key,), "", lambda: True).shown == shown
+
+
 def test_a_key_acts_before_those_of_a_slides_layer(board: Keyboard) -> None:
     keys = board.keys("desk", "2", "N")
     board.press("N")
