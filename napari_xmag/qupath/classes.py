@@ -1,6 +1,7 @@
 """Names and colours of QuPath's classes."""
 
 import colorsys
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ _OWN_NAME = re.compile(
 )
 """As we name annotations; one that somebody has renamed is theirs."""
 
-_STANDARD: dict[str, RGB] = {
+_QUPATHS: dict[str, RGB] = {
     "tumor": (200, 0, 0),
     "stroma": (150, 200, 150),
     "immune cells": (160, 90, 160),
@@ -29,13 +30,19 @@ _STANDARD: dict[str, RGB] = {
     "ignore*": (180, 180, 180),
     "positive": (200, 50, 50),
     "negative": (90, 90, 180),
-    # not QuPath's, but what nearly every slide model tells apart
+}
+
+_COMMON: dict[str, RGB] = {
     "tumour": (200, 0, 0),
     "malignant": (200, 0, 0),
     "cancer": (200, 0, 0),
     "benign": (80, 160, 80),
     "normal": (80, 160, 80),
 }
+"""Not QuPath's, but what nearly every slide model tells apart."""
+
+_TOLD_APART = 150.0
+_HUES = 12
 
 
 def class_names(classification: Any) -> tuple[str, ...]:
@@ -95,12 +102,40 @@ def is_ours(names: Sequence[str], name: str) -> bool:
 
 def class_color(name: str) -> RGB:
     """Return QuPath's colour of a class, or one of its own that stays the same for its name."""
-    known = _STANDARD.get(name.strip().casefold())
-    if known is not None:
-        return known
-    hue = zlib.crc32(name.strip().casefold().encode()) / 2**32
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.8)
+    plain = name.strip().casefold()
+    known = _QUPATHS.get(plain, _COMMON.get(plain))
+    return known if known is not None else _strong(_hue(plain))
+
+
+def distinct_color(name: str, others: Sequence[RGB]) -> RGB:
+    """Return the colour of a class beside others: QuPath's own, or one that is told from theirs.
+
+    It is `class_color` where that differs enough from the others, else the one that differs most.
+    """
+    own, plain = class_color(name), name.strip().casefold()
+
+    def apart(color: RGB) -> float:
+        return min((_difference(color, other) for other in others), default=_TOLD_APART)
+
+    if plain in _QUPATHS or apart(own) >= _TOLD_APART:
+        return own
+    return max((_strong(_hue(plain) + step / _HUES) for step in range(_HUES)), key=apart)
+
+
+def _hue(plain: str) -> float:
+    return zlib.crc32(plain.encode()) / 2**32
+
+
+def _strong(hue: float) -> RGB:
+    red, green, blue = colorsys.hsv_to_rgb(hue % 1, 0.75, 0.8)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _difference(one: RGB, two: RGB) -> float:
+    """Return about how different colours look (https://www.compuphase.com/cmetric.htm)."""
+    red, green, blue = (a - b for a, b in zip(one, two, strict=True))
+    mean = (one[0] + two[0]) / 2 / 256
+    return math.sqrt((2 + mean) * red**2 + 4 * green**2 + (3 - mean) * blue**2)
 
 
 def stated_color(classification: Any) -> RGB | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_xmag.errors import ResultError, TissueError
+from napari_xmag.qupath.classes import distinct_color
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.saved_lesson import load_lesson, save_change
@@ -222,8 +223,9 @@ class TeachSession:
         self._change(Lesson((), ()))
 
     def add_class(self, name: str) -> None:
-        """Add a class with QuPath's colour; see `Lesson.with_class`."""
-        self._change(self._lesson.with_class(TaughtClass.named(name)))
+        """Add a class, in a colour that is told from the others'; see `Lesson.with_class`."""
+        color = distinct_color(name, list(self._lesson.colors.values()))
+        self._change(self._lesson.with_class(TaughtClass(name, color)))
 
     def remove_class(self, name: str) -> None:
         """Remove a class and its examples; see `Lesson.without_class`."""

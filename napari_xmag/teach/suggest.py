@@ -47,8 +47,8 @@ def suggest(
 ) -> list[Suggestion]:
     """Return patches worth labelling, the best first: unsure ones that differ from one another.
 
-    Each is the one whose uncertainty, times its distance from all examples and from those chosen
-    before it, is largest.
+    Each is the one whose uncertainty, times the part of it that is tissue, times its distance from
+    all examples and from those chosen before it, is largest.
 
     Parameters
     ----------
@@ -93,7 +93,11 @@ class _Pool:
 
 def _pool(taught: Taught, among: Mapping[SlideId, NDArray[np.bool_]] | None) -> _Pool:
     slides = list(taught.maps)
-    unsure = [uncertainties(found) for found in taught.maps.values()]
+    # of an edge that is mostly glass nobody can say much
+    unsure = [
+        uncertainties(found) * taught.request.slide(of).tissue.astype(np.float32)
+        for of, found in taught.maps.items()
+    ]
     for number, values in enumerate(unsure):
         # their labels are known; a negative value keeps them out
         values[taught.examples.patches[taught.examples.slides == number]] = -1

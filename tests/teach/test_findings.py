@@ -1,6 +1,7 @@
 """What is said of a taught map: suggestions, likeness, how right it is, areas."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,18 @@ def test_suggestions_are_unsure_without_label_and_differ(session: TeachSession) 
         assert unsure[item.patch] > np.median(unsure)
     mine = set(taught.examples.patches.tolist())
     assert not mine & {item.patch for item in found if item.slide == slide_id()}
+
+
+def test_edges_of_the_tissue_are_suggested_last(session: TeachSession) -> None:
+    request = session.request()
+    edges = {}
+    slides = []
+    for slide in request.slides:
+        edge = np.arange(len(slide.features)) % 3 > 0
+        edges[slide.id] = edge
+        slides.append(replace(slide, tissue=np.where(edge, 0.02, 1.0)))
+    taught = fit(replace(request, slides=tuple(slides)))
+    assert not any(edges[item.slide][item.patch] for item in suggest(taught, 10))
 
 
 def test_what_is_not_taught_comes_first(session: TeachSession) -> None:

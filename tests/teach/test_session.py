@@ -164,6 +164,21 @@ def test_a_renamed_class_takes_its_examples_along(session: TeachSession) -> None
 
 def test_classes_have_the_colours_of_qupath(session: TeachSession) -> None:
     assert [kind.color for kind in session.lesson.classes] == [(200, 0, 0), (255, 200, 0)]
+    session.add_class("Necrosis")
+    session.add_class("Positive")  # near the red of Tumor, but QuPath's
+    assert [kind.color for kind in session.lesson.classes[2:]] == [(50, 50, 50), (200, 50, 50)]
+
+
+def test_no_two_classes_have_nearly_the_same_colour() -> None:
+    session = TeachSession()
+    for name in ("Fat", "Inflammation", "Fibrosis", "Glands", "Keratin", "Benign", "Normal"):
+        session.add_class(name)
+    colors = np.array([kind.color for kind in session.lesson.classes], float)
+    apart = np.linalg.norm(colors[:, None] - colors, axis=2)
+    assert apart[~np.eye(len(colors), dtype=bool)].min() > 60
+    again = TeachSession()
+    again.add_class("Fat")
+    assert again.lesson.colors["Fat"] == session.lesson.colors["Fat"]
 
 
 def test_slides_of_another_encoder_are_refused(session: TeachSession) -> None:

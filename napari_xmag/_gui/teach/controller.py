@@ -198,7 +198,7 @@ class TeachController:
             show_examples(self.viewer, shown, before)
 
     def _miss(self) -> None:
-        tell("There is no tissue here. Click on tissue.")
+        tell("No tissue was found here. Click where the slide is stained.")
 
     def draw_region(self) -> None:
         """Put a lasso into the hand; what it encloses becomes examples of the class in the hand."""
@@ -236,7 +236,7 @@ class TeachController:
     # classes
 
     def add_class(self, name: str) -> None:
-        """Add a class, in QuPath's colour, and take it into the hand."""
+        """Add a class and take it into the hand."""
         if self._try(lambda: self.session.add_class(name)):
             self.state.class_name = name.strip()
 
