@@ -11,7 +11,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.cohort.table import write_table
 from napari_xmag.errors import ResultError
-from napari_xmag.files import json_text, relative_path
+from napari_xmag.files import json_text, real_path, relative_path
 from napari_xmag.locks import alone
 from napari_xmag.review.worklist_file import (
     Stamp,
@@ -76,7 +76,8 @@ class Worklist:
         """
         path = Path(path)
         stamp = stamp_of(path)
-        found = cls(read_rows(path), path)
+        found = cls(path=path)
+        found._rows = {row.key: row for row in read_rows(path)}
         found._stamp, found._in_file = stamp, dict(found._rows)
         return found
 
@@ -198,7 +199,9 @@ class Worklist:
 
     def _take(self, rows: Iterable[WorklistRow]) -> None:
         images = {row.entry: row.key for row in self._rows.values() if row.entry}
-        for row in rows:
+        places = _Places(self)
+        for found in rows:
+            row = places.as_listed(found)
             marks = (mark for mark in (row.entry, *row.marks) if mark in images)
             key = images.get(next(marks, ""), row.key)
             listed = self._rows.get(key)
@@ -327,6 +330,25 @@ class Worklist:
         place = places.get(key, -1) if key is not None else -1
         wanted = place + step
         return shown[wanted] if 0 <= wanted < len(shown) else None
+
+
+class _Places:
+    """Finds slides of a list by where their paths lead: a relative path or a link is no other one.
+
+    Links are followed only where a path is not in the list, which may take long on a network.
+    """
+
+    def __init__(self, worklist: Worklist) -> None:
+        self._worklist = worklist
+        self._paths: dict[Path, Path] | None = None
+
+    def as_listed(self, row: WorklistRow) -> WorklistRow:
+        """Return a row with the path by which its file is in the list, if it is."""
+        if row.entry or row.key in self._worklist or not len(self._worklist):
+            return row
+        if self._paths is None:
+            self._paths = {real_path(path): path for path in {r.slide for r in self._worklist.rows}}
+        return replace(row, slide=self._paths.setdefault(real_path(row.slide), row.slide))
 
 
 def suspicion(result: SlideResult) -> float | None:

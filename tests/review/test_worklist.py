@@ -173,6 +173,27 @@ def test_a_thousand_rows_each_once(tmp_path: Path) -> None:
     assert found[0].key not in Worklist.load(tmp_path / "list.json")
 
 
+def test_a_slide_is_listed_once_by_whatever_path(
+    worklist: Worklist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "slides"
+    for each in (folder, tmp_path / "sub"):
+        each.mkdir()
+    slide = write_pyramid(folder / "x.tiff", draw_section(300, 300))
+    (tmp_path / "linked").symlink_to(folder)
+    monkeypatch.chdir(tmp_path / "sub")
+    first = worklist.add(worklist_rows([Path("../slides")]).rows)
+    worklist.finish(worklist.rows[-1].key, result(0.9), "id")
+    again = Worklist.load(tmp_path / "list.json")
+    (tmp_path / "table.csv").write_text("slide,mpp\nslides/x.tiff,0.5\n")
+    for sources in ([Path("../slides")], [tmp_path / "linked"], [tmp_path / "table.csv", slide]):
+        assert again.add(worklist_rows(sources).rows) == 0
+    assert (first, len(again)) == (1, 6)
+    assert (again.rows[-1].slide, again.rows[-1].result) == (slide, "id")
+    once = worklist_rows([tmp_path / "table.csv", Path("../sub/../slides")]).rows
+    assert [row.mpp for row in once] == [0.5]
+
+
 def test_slides_from_folders_tables_and_earlier_lists(worklist: Worklist, tmp_path: Path) -> None:
     folder = tmp_path / "slides"
     folder.mkdir()
