@@ -1,7 +1,7 @@
 """Where the slides of a worklist come from: folders, tables, projects of QuPath, other lists."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,10 +20,15 @@ from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
 from napari_xmag.review.worklist import Worklist
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
 from napari_xmag.slide.find import FoundSlides, find_slides
+from napari_xmag.slide.open import list_images
 
 _AT_ONCE = 4
 SLIDE_COLUMNS = ("slide", "path", "file", "filename", "image_path")
 """What the column of the slides may be called in a table."""
+
+
+_Named = tuple[Path, int | None, float | None]
+"""A file, the number of a picture of it (None for all), and its pixel size where it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,14 @@ class FoundRows:
 def worklist_rows(sources: Sequence[Path]) -> FoundRows:
     """Return the slides that files, folders, tables, projects and worklists name, each once.
 
-    Each image of a project is a row of its own, also where several show one picture.
+    Each picture of a file, and each image of a project, is a row of its own.
 
     Parameters
     ----------
     sources
         Slides, folders that are searched, CSV or Excel tables with a column of slides (and
-        ``mpp`` and ``image`` where there is one), ``project.qpproj`` of QuPath, and worklists,
-        which keep what became of each slide.
+        ``mpp`` and ``image`` where there is one; without a number, all pictures are meant),
+        ``project.qpproj`` of QuPath, and worklists, which keep what became of each slide.
 
     Raises
     ------
@@ -77,11 +82,11 @@ def worklist_rows(sources: Sequence[Path]) -> FoundRows:
         elif source.suffix.lower() == ".json" and source.is_file():
             rows += Worklist.load(source).rows
         elif is_table(source):
-            rows += _of_table(source)
+            rows += _each_picture(_of_table(source))
         else:
             places.append(source)
     searched = find_slides(places)
-    rows += [WorklistRow(slide.absolute()) for slide in searched.slides]
+    rows += _each_picture((slide.absolute(), None, None) for slide in searched.slides)
     named = tuple((row.name, row.reason) for row in unusable)
     if named and not rows:
         raise _none_usable(named)
@@ -97,7 +102,22 @@ def _none_usable(unusable: Sequence[tuple[str, str]]) -> ProjectError:
     )
 
 
-def _of_table(path: Path) -> Iterator[WorklistRow]:
+def _each_picture(named: Iterable[_Named]) -> list[WorklistRow]:
+    """Return a row for each picture of each file; several are opened at once."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [row for rows in pool.map(_pictures_of, named) for row in rows]
+
+
+def _pictures_of(named: _Named) -> list[WorklistRow]:
+    path, image, mpp = named
+    try:
+        numbers = [each.index for each in list_images(path)] if image is None else [image]
+    except XmagError:  # whoever analyses it says why
+        numbers = [1]
+    return [WorklistRow(path, number, mpp) for number in numbers]
+
+
+def _of_table(path: Path) -> Iterator[_Named]:
     lines = read_table(path, ())
     names = list(lines[0][1]) if lines else []
     column = next((name for name in SLIDE_COLUMNS if name in names), None)
@@ -112,8 +132,8 @@ def _of_table(path: Path) -> Iterator[WorklistRow]:
         if not is_missing(slide):
             place = (path.absolute().parent / Path(slide).expanduser()).absolute()
             mpp = _number(path, number, "mpp", cells.get("mpp", ""))
-            image = _number(path, number, "image", cells.get("image", "")) or 1
-            yield WorklistRow(place, int(image), mpp)
+            image = _number(path, number, "image", cells.get("image", ""))
+            yield place, None if image is None else int(image), mpp
 
 
 def _number(path: Path, row: int, column: str, text: str) -> float | None:

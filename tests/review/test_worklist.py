@@ -212,6 +212,21 @@ def test_slides_from_folders_tables_and_earlier_lists(worklist: Worklist, tmp_pa
     assert found.rows[2].status is RowStatus.FAILED
 
 
+def test_each_picture_of_a_file_is_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "day"
+    folder.mkdir()
+    sections = write_sections(folder / "sections.ome.tif", (512, 600), (768, 400), (600, 640))
+    (folder / "broken.svs").write_text("no slide")
+    rows = worklist_rows([folder]).rows
+    broken = (folder / "broken.svs", 1)
+    assert [row.key for row in rows] == [broken, *((sections, n) for n in (1, 2, 3))]
+    (tmp_path / "table.csv").write_text("slide,image\nday/sections.ome.tif,2\n")
+    assert [row.key for row in worklist_rows([tmp_path / "table.csv"]).rows] == [(sections, 2)]
+    (tmp_path / "table.csv").write_text("slide,mpp\nday/sections.ome.tif,0.3\n")
+    found = worklist_rows([tmp_path / "table.csv"]).rows
+    assert [(row.image, row.mpp) for row in found] == [(1, 0.3), (2, 0.3), (3, 0.3)]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("a,b\n1,2\n", "column of slides"), ("slide,mpp\nx.svs,-1\n", "mpp in row 2"),

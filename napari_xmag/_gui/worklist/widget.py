@@ -169,6 +169,8 @@ class WorklistWidget(BesideAnalyze):
             if len(self.worklist) == before:
                 tell("No new slides were found: all are already in the list.")
             self._rows_came(event)
+        else:
+            self._show_counts("Looking for slides …")
 
     def follow(self) -> None:
         """Show what other windows and commands did to the list's file."""
