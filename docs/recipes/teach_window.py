@@ -4,9 +4,10 @@
 usage: teach_window.py [--rows 120] [--columns 128] [--clicks 40] [--pause 1.0]
 
 Opens napari with Teach, encodes the slide with the bundled model, clicks with the mouse, asks for
-what is similar, and opens the slide again. Prints for each action how long it took until the map
-was repainted, the processor's seconds of all threads, and the longest time in which the window's
-own thread was busy without answering, as Markdown. Where a screen is missing, run it under Xvfb.
+what is similar, draws the window as it is, and opens the slide again. Prints for each action how
+long it took until the map was repainted, the processor's seconds of all threads, and the longest
+time in which the window's own thread was busy without answering, as Markdown. Where a screen is
+missing, run it under Xvfb.
 """
 
 import argparse
@@ -132,6 +133,13 @@ class Stopwatch:
             if emitter is not None and hear in emitter.callbacks:
                 emitter.disconnect(hear)
 
+    def drawn_again(self, action: str) -> None:
+        """Draw the window as it is: what each other action contains at least once."""
+        self.drawn = False
+        with self.timed(action):
+            self.canvas.native.update()
+            self.serve(lambda: self.drawn)
+
     def reopened(self, action: str, slide: Path) -> None:
         """Open a slide, and wait until its map is drawn."""
         mapped: list[object] = []
@@ -192,6 +200,8 @@ def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
     for patch in draw.integers(len(state.current.prepared.features), size=clicks // 2):
         watch.repainted("find similar", lambda patch=patch: watch.click(int(patch)))
         watch.serve(lambda: not control.busy, pause)
+    for _ in range(clicks // 2):
+        watch.drawn_again("draw the window again")
     watch.viewer.layers.remove(state.current.layer)
     watch.serve(lambda: not state.slides, 1)
     watch.reopened("open again, to its map", slide)

@@ -219,14 +219,15 @@ def lay_out(slides: Sequence[PreparedSlide], settings: TeachSettings) -> Layout:
             expected="a slide to teach on", found="none", hint="Open and encode a slide first."
         )
     require_one_encoder(slides)
-    space = fit_space([slide.features.features for slide in slides], settings)
     patches = {slide.id: slide.features for slide in slides}
     aside = {slide.id: slide.finer.aside for slide in slides if slide.finer is not None}
-    return Layout(
-        space,
-        {of: space.placed(each.features, each) for of, each in patches.items()},
-        {of: space.placed(each.features, each) for of, each in aside.items()},
-    )
+    with one_thread():
+        space = fit_space([slide.features.features for slide in slides], settings)
+        return Layout(
+            space,
+            {of: space.placed(each.features, each) for of, each in patches.items()},
+            {of: space.placed(each.features, each) for of, each in aside.items()},
+        )
 
 
 def fit_space(features: Sequence[NDArray[np.floating]], settings: TeachSettings) -> FeatureSpace:

@@ -121,12 +121,25 @@ class TeachSession:
         """Whether something was taken back."""
         return bool(self._undone)
 
+    @property
+    def on_glass(self) -> tuple[Example, ...]:
+        """Examples where their slide has no patch, as another encoder or version may find it."""
+        by_slide = self._lesson.by_slide
+        return tuple(
+            example
+            for prepared in self._known.values()
+            if (examples := tuple(by_slide.get(prepared.id, ())))
+            for example, patch in zip(examples, prepared.patches_of(examples), strict=True)
+            if patch < 0
+        )
+
     def request(self) -> TeachRequest:
-        """Return all that a fit needs."""
+        """Return all that a fit needs; examples `on_glass` are left out of it."""
         closed = (self._known[of] for of in self._lesson.slides if of in self._known)
         taught_by = tuple(slide for slide in closed if slide.id not in self._slides)
         slides = (*self.slides, *taught_by)
-        return TeachRequest(self._lesson, slides, len(self._slides), self._settings, self._number)
+        lesson = self._lesson.with_examples((), self.on_glass)
+        return TeachRequest(lesson, slides, len(self._slides), self._settings, self._number)
 
     def open_slide(self, prepared: PreparedSlide) -> None:
         """Take in a slide; another encoding of it takes the place of the first.

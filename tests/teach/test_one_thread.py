@@ -1,10 +1,12 @@
 """BLAS keeps to one thread while small things are computed, and not afterwards."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from napari_xmag.nets.label_spreading import LikenessGraph
 from napari_xmag.nets.patch_classifier import Classified, PatchClassifier, PlacedPatches
 from napari_xmag.teach.areas import areas
 from napari_xmag.teach.classifier import fit
@@ -36,19 +38,25 @@ def test_all_threads_come_back_in_whatever_order_it_ends() -> None:
     assert threads() == before != {1}
 
 
-def test_what_follows_a_click_keeps_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teaching_keeps_to_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     session, slide = TeachSession(), prepared_slide(tissue_kinds())
     session.open_slide(slide)
     show(session, slide, tissue_kinds(), ("Tumor", "Other"))
     seen: list[set[int]] = []
-    plain = PatchClassifier.at
+    plain, joined = PatchClassifier.at, LikenessGraph.of
 
     def at(self: PatchClassifier, patches: PlacedPatches) -> Classified:
         seen.append(threads())
         return plain(self, patches)
 
+    def of(cls: type[LikenessGraph], *given: Any) -> LikenessGraph | None:
+        seen.append(threads())
+        return joined(*given)
+
     monkeypatch.setattr(PatchClassifier, "at", at)
+    monkeypatch.setattr(LikenessGraph, "of", classmethod(of))
     taught = fit(session.request())
+    assert len(seen) == 2
     estimate(taught)
     areas(taught, slide_id())
     assert len(seen) > 10

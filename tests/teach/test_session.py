@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_xmag.errors import ConfigError, ExportError, ResultError
+from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.lesson import Example, Lesson, TaughtClass
 from napari_xmag.teach.saved_lesson import load_lesson, save_lesson
 from napari_xmag.teach.session import TeachSession
@@ -160,6 +161,18 @@ def test_a_renamed_class_takes_its_examples_along(session: TeachSession) -> None
     assert session.lesson.count("TUMOR") == 2
     with pytest.raises(ConfigError):
         session.change_class("TUMOR", TaughtClass("other", (9, 9, 9)))
+
+
+def test_examples_on_glass_take_no_part(session: TeachSession) -> None:
+    session.mark(slide_id(), [1, 2], "Tumor")
+    session.mark(slide_id(), [3], "Other")
+    lost = Example(slide_id(), 0.0, 0.0, "Other")
+    lesson = session.lesson.with_examples([lost, Example(slide_id("z"), 1, 2, "Tumor")])
+    session.add_examples(Lesson((), lesson.examples))
+    assert session.on_glass == (lost,)
+    assert lost in session.lesson.examples
+    taught = fit(session.request())
+    assert (len(taught.examples), taught.examples.elsewhere) == (3, 1)
 
 
 def test_classes_have_the_colours_of_qupath(session: TeachSession) -> None:

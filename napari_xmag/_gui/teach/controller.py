@@ -198,7 +198,7 @@ class TeachController:
             show_examples(self.viewer, shown, before)
 
     def _miss(self) -> None:
-        tell("No tissue was found here. Click where the slide is stained.")
+        tell("The program found no tissue here. Click where the slide is stained.")
 
     def draw_region(self) -> None:
         """Put a lasso into the hand; what it encloses becomes examples of the class in the hand."""
@@ -264,6 +264,7 @@ class TeachController:
     def _learn(self) -> None:
         self._likeness.drop()
         self.state.similar = False
+        self.state.on_glass = len(self.session.on_glass)
         self._answers.ask(tasks.AnswerRequest(self.session.request(), self._grounds()))
 
     def _grounds(self) -> dict[SlideId, MapGround]:

@@ -17,7 +17,7 @@ from napari_xmag._gui.teach.state import Tool
 from napari_xmag.analyze.engine import analyze_slide
 from napari_xmag.features.writer import FeatureWriter
 from napari_xmag.slide.open import open_slide
-from napari_xmag.teach.lesson import Lesson
+from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.saved_lesson import load_lesson, user_lesson
 from tests._gui.teach.conftest import BORDER, HEIGHT, RIM, Classroom, open_classroom
 
@@ -107,6 +107,25 @@ def test_a_click_on_glass_is_told(
     classroom.click(RIM / 2, HEIGHT / 2)
     assert counts(classroom.widget.state.lesson) == [0, 0]
     assert "no tissue" in told[0]
+
+
+def test_an_example_where_no_tissue_is_found_any_more_does_not_count(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    shown = classroom.open(two_tissues[0])
+    assert shown.id is not None
+    lost = Example(shown.id, RIM / 2, HEIGHT / 2, "Tumor")
+    classroom.widget.controller.session.add_examples(Lesson((), (lost,)))
+    classroom.settle()
+    words = classroom.widget.learned.words.text()
+    assert "none yet" in words
+    assert "1 example does not count: no tissue was found there" in words
+    classroom.click(BORDER // 2, 1000)
+    classroom.widget.controller.take_class(2)
+    classroom.click(BORDER + BORDER // 2, 1000)
+    classroom.settle()
+    assert "Learned from 2 examples" in classroom.widget.learned.words.text()
+    assert "1 example does not count" in classroom.widget.learned.words.text()
 
 
 def test_one_class_only_is_said(classroom: Classroom, two_tissues: Slides) -> None:
