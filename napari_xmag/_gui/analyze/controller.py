@@ -184,6 +184,8 @@ class Controller:
         session.outcome = ""
         if session.tissue_layer is not None:
             session.tissue_layer.visible = False  # its colour would tint the map
+        # what follows is review: its keys act, and a click paints nothing
+        self.slides.shown.take_tools_off(session.tissue_layer, session.regions_layer)
         session.progress = SlideProgress("Starting")
         self.results.forget(session)
         if session.map_layer is not None:

@@ -99,12 +99,13 @@ class Keeper:
         for error in event.damage:
             tell_error(error)
         self.regions_found.emit(session, event.regions, event.view.tissue)
+        busy = session.result is not None or session.progress is not None
         result = event.result
+        if not busy and result is not None and not _fits(session, result):
+            result = None
         if result is None and session is self._state.current:
             self._state.class_name = ""  # what was chosen for the slide before is not its evidence
-        if result is None or session.result is not None or session.progress is not None:
-            return
-        if not _fits(session, result):
+        if result is None or busy:
             return
         if session is self._state.current:
             self._apply(event.view)

@@ -112,6 +112,12 @@ class ShownSlide:
         if self.layer is not None:
             self._viewer.fit_to_view(layers=[self.layer])
 
+    def take_tools_off(self, *layers: Layer | None) -> None:
+        """Select the slide in sight where one of these layers is selected."""
+        active = self._viewer.layers.selection.active
+        if self.layer is not None and active is not None and active in layers:
+            self._viewer.layers.selection.active = self.layer
+
     def _select(self, layer: Layer) -> None:
         """Take the tools off the layers of other slides."""
         active = self._viewer.layers.selection.active

@@ -258,8 +258,12 @@ class WorklistWidget(BesideAnalyze):
         """Go through the waiting slides, or stop at once."""
         if self.runner.running:
             self.runner.pause()
-        elif self._desk().analysis() is None:
-            tell("Choose a model in Analyze slide first.")
+        elif self._analysis() is None:
+            self._desk()  # comes to the front, with what is missing
+            tell(
+                "In Analyze slide, choose a model and correct the settings. Where it was just "
+                "opened, press Run again in a moment."
+            )
         else:
             self.runner.worklist = self.worklist
             self.runner.start()

@@ -400,6 +400,9 @@ def test_shapes_limit_the_tiles(window: Window, aperio_slide: Path) -> None:
     assert center_x.max() < 2500 + 512
     assert center_y.min() > 800 - 512
 
+    window.type("N")  # the regions are not selected any more: the keys are those of the review
+    assert session.place == 0
+
     # What is drawn afterwards is not what was analyzed.
     stale, store = window.widget.kept.stale, session.store
     assert stale.text() == ""
