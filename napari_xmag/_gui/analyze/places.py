@@ -6,12 +6,12 @@ from napari.components import ViewerModel
 
 from napari_xmag._gui.analyze.map_layer import mark_patch
 from napari_xmag._gui.analyze.state import SlideSession, Spot, WindowState
-from napari_xmag._gui.shared.notices import tell_error
+from napari_xmag._gui.shared.notices import tell, tell_error
 from napari_xmag._gui.shared.placing import look_at
 from napari_xmag.errors import XmagError
 from napari_xmag.geometry import Box
 from napari_xmag.review.history import ReviewHistory
-from napari_xmag.review.verdicts import Verdict
+from napari_xmag.review.verdicts import PlaceReview, Verdict
 
 
 class Places:
@@ -97,7 +97,7 @@ class Places:
         history = session.history if session is not None else None
         if session is None or history is None or not history.can_undo:
             return False
-        self._say(session, ReviewHistory.undo)
+        self._take_back(session, "Undone", ReviewHistory.undo)
         return True
 
     def redo(self) -> bool:
@@ -106,8 +106,19 @@ class Places:
         history = session.history if session is not None else None
         if session is None or history is None or not history.can_redo:
             return False
-        self._say(session, ReviewHistory.redo)
+        self._take_back(session, "Redone", ReviewHistory.redo)
         return True
+
+    def _take_back(
+        self, session: SlideSession, done: str, step: Callable[[ReviewHistory], PlaceReview | None]
+    ) -> None:
+        """Change what was said; say so where the strip does not show it."""
+        changed: list[PlaceReview | None] = []
+        saved = self._say(session, lambda history: changed.append(step(history)))
+        review = changed[0] if saved and changed else None
+        if review is not None and review.class_name != session.cards_for:
+            of = f"as evidence for “{review.class_name}”" if review.class_name else "by attention"
+            tell(f"{done}: a mark or comment on a patch {of}, which is not shown now.")
 
     def refresh(self, session: SlideSession) -> None:
         """Find again what was said of the patches of the result that is shown."""

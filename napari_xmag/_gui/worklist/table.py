@@ -117,7 +117,7 @@ class WorklistTable(QAbstractTableModel):
     def data(self, index: _Index, role: int = _Role.DisplayRole) -> Any:
         row, column = self.rows[index.row()], _KEYS[index.column()]
         if role == _Role.DisplayRole:
-            return self._names[row.key] if column == "name" else _words(row, column)
+            return self._called(row) if column == "name" else _words(row, column)
         if role == _Role.ToolTipRole:
             return _tip(row, column)
         if role == _Role.DecorationRole and column == "name":
@@ -126,6 +126,10 @@ class WorklistTable(QAbstractTableModel):
             return Qt.CheckState.Checked if row.reviewed else Qt.CheckState.Unchecked
         failed = row.status is RowStatus.FAILED and column == "status"
         return ALARM if role == _Role.ForegroundRole and failed else None
+
+    def _called(self, row: WorklistRow) -> str:
+        """Return the name, ticked where the slide was reviewed: that column may be out of sight."""
+        return f"✓ {self._names[row.key]}" if row.reviewed else self._names[row.key]
 
     def setData(self, index: _Index, value: Any, role: int = _Role.EditRole) -> bool:
         if role != _Role.CheckStateRole or index.column() != REVIEWED:

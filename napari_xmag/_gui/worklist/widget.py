@@ -174,8 +174,7 @@ class WorklistWidget(BesideAnalyze):
 
     def follow(self) -> None:
         """Show what other windows and commands did to the list's file."""
-        before = set(self.worklist.rows)
-        known = {row.key for row in before}
+        known = {row.key for row in self.worklist.rows}
         if self.worklist.follow():
             self._rows_came([row for row in self.worklist.rows if row.key not in known])
 

@@ -72,6 +72,17 @@ def test_a_slide_is_reviewed_by_keys_alone(window: Window, aperio_slide: Path) -
     window.type("-", "-", "=")
     assert state.opacity == pytest.approx(before - 0.1)
     assert session.map_layer.opacity == pytest.approx(state.opacity)
+
+    # What is taken back out of sight is told.
+    notification_manager.records.clear()
+    window.type("Ctrl+Z", "Ctrl+Shift+Z")
+    assert notification_manager.records == []
+    window.widget.controller.show_evidence("malignant")
+    window.type("Ctrl+Z", "Ctrl+Shift+Z")
+    told = [each.message for each in notification_manager.records]
+    assert [words.partition(":")[0] for words in told] == ["Undone", "Redone"]
+    assert all("by attention" in words for words in told)
+    state.view = HeatMapView.RANK
     session.map_layer.opacity = 0.77  # by napari's own slider
     assert window.widget.map.opacity.value() == 77
     window.type("V")

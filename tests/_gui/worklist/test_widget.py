@@ -81,6 +81,8 @@ def test_a_tick_in_the_table_is_a_review(qtbot: QtBot) -> None:
     widget.table.setData(index, Qt.CheckState.Checked, Qt.ItemDataRole.CheckStateRole)
     assert [row.reviewed for row in widget.table.rows].count(True) == 1
     assert widget.table.rows[2].reviewed
+    names = [widget.table.index(row, 0).data() for row in range(5)]
+    assert [name.startswith("✓ ") for name in names] == [row == 2 for row in range(5)]
     assert "1 reviewed" in widget.words.text()
     widget.shut_down()
 
