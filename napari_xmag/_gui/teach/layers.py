@@ -99,13 +99,13 @@ def _mark(
         layer = _new_marks(shown, slide)
         shown.marks_layer = layer
         add_quietly(viewer, layer)
-    with layer.events.data.blocker():
+    with layer.events.blocker():  # drawn once, not for each of these
         layer.data = middles
-    layer.selected_data = set()
-    if len(middles):
-        rgb = np.array(colors, float) / 255
-        layer.border_color = np.hstack([rgb, np.ones((len(rgb), 1))])
-        layer.size = _patch_side(shown)
+        layer.selected_data = set()
+        if len(middles):
+            rgb = np.array(colors, float) / 255
+            layer.border_color = np.hstack([rgb, np.ones((len(rgb), 1))])
+            layer.size = _patch_side(shown)
     layer.refresh()
 
 

@@ -1,5 +1,6 @@
 """The work that threads do for Teach: generators that know neither widget nor viewer."""
 
+import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 SUGGESTIONS = 12
 SUGGESTION_PX = 224
 _RECENT = 4
+_REST_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,11 +254,20 @@ def answer(
     )
     measured = {slide: tuple(areas(taught, slide, intervals=False)) for slide in shown}
     yield Measured(measured)
+    yield from _rest()
     yield (yield from estimate_steps(taught))
     for slide in shown:
         found = yield from area_steps(taught, slide)
         measured = {**measured, slide: tuple(found)}
         yield Measured(measured)
+
+
+def _rest() -> Generator[None, None, None]:
+    """Let the window paint the map first, and leave off where the next click comes soon."""
+    until = time.monotonic() + _REST_SECONDS
+    while time.monotonic() < until:
+        time.sleep(_REST_SECONDS / 10)
+        yield
 
 
 def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, None]:
@@ -272,10 +283,11 @@ def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, N
 
 def picture_suggestions(
     taught: Taught, slides: Mapping[SlideId, Slide]
-) -> Generator[Waiting | tuple[SuggestedPatch, ...], None, None]:
+) -> Generator[Waiting | tuple[SuggestedPatch, ...] | None, None, None]:
     """Choose what is worth labelling next, and read its pictures."""
     from napari_xmag.slide.tiles import read_tiles
 
+    yield from _rest()
     with one_thread():
         chosen = [each for each in suggest(taught, SUGGESTIONS) if each.slide in slides]
     found: dict[int, SuggestedPatch] = {}
