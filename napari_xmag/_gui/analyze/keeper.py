@@ -43,12 +43,15 @@ class Keeper:
         Carries a slide, the polygons that were drawn on it, and the part that was chosen.
     compared
         Carries a slide, a result to compare with, and what both results are called.
+    kept
+        Carries a slide that was analyzed, and the id of its result, when that is saved.
     settled
         Carries a slide of which another result was asked for, when that is shown or cannot be.
     """
 
     regions_found = Signal(SlideSession, tuple, str)
     compared = Signal(SlideSession, SlideResult, tuple)
+    kept = Signal(SlideSession, str)
     settled = Signal(SlideSession)
 
     def __init__(
@@ -136,6 +139,7 @@ class Keeper:
             session.saved = event.saved
             if session.result is result:
                 session.shown_id = event.id
+            self.kept.emit(session, event.id)
 
     def choose(self, session: SlideSession, result_id: str) -> None:
         """Show one of the saved results."""

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.tasks import Analysis
 from napari_xmag._gui.reader import read_picture, read_slides
+from napari_xmag._gui.shared.neighbour import MadeResult
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.files import is_same_file
 from napari_xmag.layer_data import LayerData, plane_of, slide_key
@@ -36,6 +37,8 @@ class Requests(QObject):
         super().__init__()
         self._controller = controller
         self._waiting: SlideSession | None = None
+        self._made: dict[tuple[Path, int], MadeResult] = {}
+        controller.keeper.kept.connect(self._note_made)
 
     def predictions(self) -> dict[Path, str]:
         """Return the answer for each slide of the viewer that has one."""
@@ -96,6 +99,16 @@ class Requests(QObject):
         planes = [layer for layer in layers if own is not None and plane_of(layer) == own]
         for layer in (session.layer, *planes):
             layers.remove(layer)
+
+    def take_made(self) -> list[MadeResult]:
+        """Return what was analyzed here since this was asked last; of each slide the last one."""
+        made, self._made = list(self._made.values()), {}
+        return made
+
+    def _note_made(self, session: SlideSession, result_id: str) -> None:
+        if session.store is not None:
+            picture = session.path, session.image
+            self._made[picture] = MadeResult(picture, session.store.fingerprint, result_id)
 
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map.

@@ -1,6 +1,7 @@
 """The widgets of one window find each other by name, and lie behind each other as tabs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -22,6 +23,15 @@ _IN_MENU = "{} (XMAG)"
 
 ANALYZE, TEACH, TRAIN, WORKLIST = "Analyze slide", "Teach", "Train", "Worklist"
 """Names of the widgets, as in the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeResult:
+    """A result that was made in *Analyze slide*: of which picture, and where it is kept."""
+
+    picture: tuple[Path, int]
+    fingerprint: str
+    id: str
 
 
 class AnalyzeDesk(Protocol):
@@ -53,6 +63,9 @@ class AnalyzeDesk(Protocol):
 
     def reload(self, path: Path, image: int) -> None:
         """Show what is saved of a slide, where it is in the viewer, anew."""
+
+    def take_made(self) -> Sequence[MadeResult]:
+        """Return what was analyzed there since this was asked last."""
 
     def map_slide(self, path: Path, mpp: float | None) -> None:
         """Open a slide and let the chosen model draw its map."""

@@ -27,6 +27,7 @@ from napari_xmag._gui.shared.neighbour import (
     WORKLIST,
     AnalyzeDesk,
     BesideAnalyze,
+    MadeResult,
     find_analyze,
     open_analyze,
 )
@@ -173,10 +174,22 @@ class WorklistWidget(BesideAnalyze):
             self._show_counts("Looking for slides …")
 
     def follow(self) -> None:
-        """Show what other windows and commands did to the list's file."""
+        """Show what other windows did to the list's file, and what was analyzed beside it."""
+        desk = find_analyze(self.main_window())
+        for made in desk.take_made() if desk is not None else ():
+            self._safely(partial(self._take_in, made))
         known = {row.key for row in self.worklist.rows}
         if self.worklist.follow():
             self._rows_came([row for row in self.worklist.rows if row.key not in known])
+
+    def _take_in(self, made: MadeResult) -> None:
+        """Take in a result of a slide that has none yet: it failed, for instance, in the run."""
+        rows = (row for row in self.worklist.rows if row.shows(made.picture) and not row.entry)
+        row = next(rows, None)
+        if row is not None and row.status in (RowStatus.WAITING, RowStatus.FAILED):
+            result = ReviewStore(made.fingerprint).load_result(made.id)
+            self.worklist.finish(row.key, result, made.id)
+            self._rows_came([])
 
     def _rows_came(self, rows: Sequence[WorklistRow]) -> None:
         self.table.refresh()

@@ -281,6 +281,16 @@ def test_a_pixel_size_of_a_table_is_known_to_a_slide_that_is_open(
     assert window.session.mpp == Mpp(0.5, 0.5)
     assert window.session.layer.scale == pytest.approx((0.5, 0.5))
 
+    # What is analyzed by hand after the run failed is no failure any more.
+    (row,) = listed.worklist.rows
+    window.wait(lambda: not listed.runner.running)
+    listed.worklist.fail(row.key, "It was out of reach.")
+    listed.table.refresh()
+    session = window.analyze()
+    window.wait(lambda: listed.worklist[row.key].status is not RowStatus.FAILED)
+    taken = listed.worklist[row.key]
+    assert (taken.result, taken.headline) == (session.shown_id, session.result.headline)
+
 
 def test_a_run_goes_on_where_the_list_cannot_be_saved(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -357,6 +367,32 @@ def test_a_slide_waits_again_for_all_when_its_window_is_closed(
     slow_run.runner.close()
     slow_run.jobs.stop_all()
     assert [row.status for row in read_rows(path, live=True)] == [RowStatus.WAITING] * 3
+
+
+def test_what_another_window_analyzes_is_left_to_it(qtbot: QtBot, slow_run: SlowRun) -> None:
+    runner = slow_run.runner
+    other = Worklist.load(runner.worklist.path)
+    other.begin(other.rows[0].key)
+    slow_run.go_on.set()
+    runner.start()
+    qtbot.waitUntil(lambda: not runner.running and not slow_run.jobs.running)
+    assert [row.result for row in runner.worklist.rows] == ["", "1.svs", "2.svs"]
+    assert runner.worklist.rows[0].status is RowStatus.RUNNING
+
+
+def test_what_another_window_writes_is_shown(qtbot: QtBot, tmp_path: Path) -> None:
+    Worklist(rows(3)[2:]).save(tmp_path / "list.json")
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    widget.add_slides([tmp_path / "list.json"])
+    other = Worklist.load(tmp_path / "list.json")
+    other.retry_failed()
+    other.add([WorklistRow(tmp_path / "new.svs")])
+    other.begin(other.rows[1].key)
+    qtbot.waitUntil(lambda: len(widget.table.rows) == 2)  # without a word from anybody
+    assert widget.words.text() == "1 running · 1 waiting"
+    assert widget.buttons["Run"].isEnabled()
+    widget.shut_down()
 
 
 def test_a_list_is_not_replaced_without_a_question(
