@@ -263,6 +263,7 @@ class TeachController:
 
     def _learn(self) -> None:
         self._likeness.drop()
+        self._strip.drop()
         self.state.similar = False
         self.state.on_glass = len(self.session.on_glass)
         self._answers.ask(tasks.AnswerRequest(self.session.request(), self._grounds()))

@@ -54,8 +54,10 @@ if TYPE_CHECKING:
 
 SUGGESTIONS = 12
 SUGGESTION_PX = 224
+SUGGEST_AFTER, ESTIMATE_AFTER = 0.2, 0.8
+"""Seconds of rest after a map was found."""
+
 _RECENT = 4
-_REST_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -254,7 +256,7 @@ def answer(
     )
     measured = {slide: tuple(areas(taught, slide, intervals=False)) for slide in shown}
     yield Measured(measured)
-    yield from _rest()
+    yield from _rest(ESTIMATE_AFTER)
     yield (yield from estimate_steps(taught))
     for slide in shown:
         found = yield from area_steps(taught, slide)
@@ -262,11 +264,11 @@ def answer(
         yield Measured(measured)
 
 
-def _rest() -> Generator[None, None, None]:
+def _rest(seconds: float) -> Generator[None, None, None]:
     """Let the window paint the map first, and leave off where the next click comes soon."""
-    until = time.monotonic() + _REST_SECONDS
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
-        time.sleep(_REST_SECONDS / 10)
+        time.sleep(0.02)
         yield
 
 
@@ -287,7 +289,7 @@ def picture_suggestions(
     """Choose what is worth labelling next, and read its pictures."""
     from napari_xmag.slide.tiles import read_tiles
 
-    yield from _rest()
+    yield from _rest(SUGGEST_AFTER)
     with one_thread():
         chosen = [each for each in suggest(taught, SUGGESTIONS) if each.slide in slides]
     found: dict[int, SuggestedPatch] = {}

@@ -14,6 +14,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 from scipy.ndimage import gaussian_filter
 
+from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.state import TeachSlide
 from napari_xmag._gui.teach.widget import TeachWidget
 from tests._gui.window import PATIENCE
@@ -41,6 +42,13 @@ def draw_two_tissues(seed: int = 0) -> np.ndarray[Any, np.dtype[np.uint8]]:
         picture[HEIGHT - rows :, WIDTH - columns :] = 244
     picture += rng.normal(0, 2, picture.shape)
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all that follows a map begin at once: nobody goes on clicking."""
+    monkeypatch.setattr(tasks, "SUGGEST_AFTER", 0.0)
+    monkeypatch.setattr(tasks, "ESTIMATE_AFTER", 0.0)
 
 
 @pytest.fixture(scope="session")
