@@ -36,7 +36,7 @@ from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_p
 _log = logging.getLogger(__name__)
 
 # What is only said about a teacher changes none of its features.
-_SAID = {"title", "architecture", "mpp", "width", "gated", "sharing", "terms"}
+_SAID = {"title", "licence", "architecture", "mpp", "width", "gated", "sharing", "terms"}
 _VIEWS, _TARGETS, _ABOUT = "views.npy", "targets.npy", "about.json"
 _DONE, _SUMS = "done.bin", "sums.bin"
 """For each field whether it is made, and the checksum of what was."""

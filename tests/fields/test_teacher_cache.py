@@ -68,6 +68,7 @@ def test_what_is_said_of_a_teacher_changes_no_cache(tmp_path: Path) -> None:
     rows, (network, teacher) = records(tmp_path), mean_color()
     run(tmp_path, rows, teacher)
     teacher.spec = replace(teacher.spec, title="Mean", terms="other words", mpp=0.5)
+    teacher.spec = replace(teacher.spec, licence="Apache-2.0")
     run(tmp_path, rows, teacher)
     assert network.calls == 4
 
