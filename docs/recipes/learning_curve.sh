@@ -34,7 +34,8 @@ done
     echo "fields = '$fields'"
     echo "cache = '$fields-cache'"
     grep '^validation = ' "$recipe"
-    printf "[teacher]\nname = 'local-dir:%s'\nfeature = 'pooled'\n" "$teacher"
+    printf "[teacher]\nname = 'local-dir:%s'\n" "$teacher"
+    sed -n '/^\[teacher\]/,/^$/p' "$recipe" | grep -E '^(feature|licence) = '
     printf "[[encoders]]\nname = 'not distilled'\nstudent = '%s'\n" "$teacher"
     echo "mpp = 2.0"
     echo "tile_px = 256"
