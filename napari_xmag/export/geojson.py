@@ -2,7 +2,8 @@
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ _NO_AREAS = (
 )
 _CLASSES_IN_FULL, _MOST_CLASSES, _FEW_DIGITS = 5, 10, 3
 _HAS_COMMENT, _ANY_SYSTEM = 16, 255
+_AT_ONCE = 16
 
 Feature = dict[str, Any]
 
@@ -123,9 +125,15 @@ def patches_json(result: SlideResult, origin: Origin) -> str:
     return _listed(patch_features(result, origin))
 
 
-def _listed(features: Sequence[Feature]) -> str:
-    """Return the JSON of features as it stands between the brackets of a list."""
-    return json_text(features, finite=True, compact=True)[1:-1]
+def _listed(features: Iterable[Feature]) -> str:
+    """Return the JSON of features as it stands between the brackets of a list.
+
+    Few are made at once: Python's garbage collector would walk through ten thousands of them again
+    and again.
+    """
+    left = iter(features)
+    batches = iter(lambda: list(islice(left, _AT_ONCE)), [])
+    return ",".join(json_text(batch, finite=True, compact=True)[1:-1] for batch in batches)
 
 
 def _gzip(content: bytes, comment: str) -> bytes:
@@ -182,8 +190,8 @@ def _identity(result: SlideResult) -> str:
     return f"{result.slide['fingerprint']}/{result.model['sha256']}"
 
 
-def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
-    """Return the patches of a result as GeoJSON features, coloured and measured."""
+def patch_features(result: SlideResult, origin: Origin) -> Iterator[Feature]:
+    """Yield the patches of a result as GeoJSON features, coloured and measured."""
     table, frame, identity = result.patches, result_frame(result.slide, origin), _identity(result)
     rank = attention_rank(table.attention)
     colors = heat_colors(rank).tolist()
@@ -193,7 +201,7 @@ def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
         "Attention logit": _shortest(table.attention_logit),
         **_evidence(result),
     }
-    features = []
+    plane = result_plane(result)
     for index, (left, top, right, bottom) in enumerate(_shown_edges(table, frame)):
         column, row = int(table.column[index]), int(table.row[index])
         if left < right and top < bottom:
@@ -204,8 +212,7 @@ def patch_features(result: SlideResult, origin: Origin) -> list[Feature]:
                 colors[index],
                 {name: values[index] for name, values in columns.items()},
             )
-            features.append(feature)
-    return on_plane(features, result_plane(result))
+            yield from on_plane([feature], plane)
 
 
 def _evidence(result: SlideResult) -> dict[str, list[float]]:
