@@ -6,20 +6,22 @@
 # FIELDS: made by `napari-xmag distill prepare`. STARTS: folder with the timm folders
 # mobilenetv1_100_in1k (teacher and start), efficientnet_lite0 and efficientnet_lite2 (other starts,
 # made by lite_folder.py). A SETTING is such as fit.epochs=2. Arms that are there already are left
-# alone.
+# alone, and one that was broken off goes on.
 set -eu
-fields=$1 starts=$2 out=$3
+# In a setting, a relative folder would be one beside the recipe.
+recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
+mkdir -p "$3"
+fields=$(cd "$1" && pwd) starts=$(cd "$2" && pwd) out=$(cd "$3" && pwd)
 shift 3
-recipe=$(dirname "$0")/distill_demo.toml
-mkdir -p "$out"
 
 arm() {
     name=$1
     shift
     [ ! -e "$out/$name/config.json" ] || return 0
     echo "== $name"
-    napari-xmag distill run "$recipe" --set data.fields="$fields" --set data.cache="$out/cache" \
-        --set teacher.name="local-dir:$starts/mobilenetv1_100_in1k" --set run.out="$out/$name" "$@"
+    napari-xmag distill run "$recipe" --resume --set data.fields="$fields" \
+        --set data.cache="$out/cache" --set teacher.name="local-dir:$starts/mobilenetv1_100_in1k" \
+        --set run.out="$out/$name" "$@"
 }
 
 same="--set student.start=local-dir:$starts/mobilenetv1_100_in1k"

@@ -10,6 +10,7 @@
 # OUT/fields-NUMBER and OUT/agreement/results.md; the teacher's features lie in FIELDS-cache, for
 # all. Whatever was broken off goes on when the same command is given again.
 set -eu
+# In a setting, a relative folder would be one beside the recipe.
 recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
 mkdir -p "$3"
 fields=$(cd "$1" && pwd) teacher=$(cd "$2" && pwd)/mobilenetv1_100_in1k out=$(cd "$3" && pwd)

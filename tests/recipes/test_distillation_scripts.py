@@ -1,0 +1,98 @@
+"""The recipes in shell ask for what they say, wherever they are called from."""
+
+import os
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from napari_xmag.config import load_config
+from napari_xmag.distill.config import load_config as load_distillation
+from napari_xmag.evaluate.config import AgreementConfig
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no sh")
+
+RECIPES = Path(__file__).resolve().parents[2] / "docs" / "recipes"
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folders fields and starts, and in place of the program one that only notes its arguments."""
+    program = tmp_path / "bin" / "napari-xmag"
+    program.parent.mkdir()
+    note = tmp_path / "asked.txt"
+    program.write_text(f"#!/bin/sh\nfor word; do printf '%s\\t' \"$word\"; done >> {note}\n")
+    with program.open("a") as stream:
+        stream.write(f"echo >> {note}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    for name in ("mobilenetv1_100_in1k", "efficientnet_lite0", "efficientnet_lite2"):
+        (tmp_path / "starts" / name).mkdir(parents=True)
+    (tmp_path / "fields").mkdir()
+    return note
+
+
+def run(script: str, *words: str, folder: Path) -> None:
+    command = ["sh", str(RECIPES / script), "fields", "starts", "out", *words]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def commands(note: Path) -> list[list[str]]:
+    return [line.rstrip("\t").split("\t") for line in note.read_text().splitlines()]
+
+
+def settings(command: list[str]) -> list[str]:
+    return [word for flag, word in pairwise(command) if flag == "--set"]
+
+
+def test_a_learning_curve_takes_equal_steps_of_the_same_features(
+    asked: Path, tmp_path: Path
+) -> None:
+    run("learning_curve.sh", "4096", "512 2048", "run.seed=3", folder=tmp_path)
+    first, second, last = commands(asked)
+    for command, number, epochs in ((first, 512, 8), (second, 2048, 2)):
+        assert command[:2] == ["distill", "run"]
+        assert "--resume" in command
+        config = load_distillation(Path(command[2]), settings(command))
+        assert (config.data.training_fields, config.fit.epochs) == (number, epochs)
+        assert number % config.run.batch_size == 0
+        assert config.data.fields == tmp_path / "fields"
+        assert config.data.cache == tmp_path / "fields-cache"
+        assert config.run.out == tmp_path / "out" / f"fields-{number}"
+        assert config.run.seed == 3
+    assert last[:2] == ["evaluate", "agreement"]
+    measured = load_config(Path(last[2]), [], AgreementConfig, manual="docs/evaluate.md")
+    assert (measured.fields, measured.cache) == (config.data.fields, config.data.cache)
+    assert measured.validation == config.data.validation
+    assert measured.teacher == config.teacher
+    students = [Path(encoder.student or "") for encoder in measured.encoders]
+    start = tmp_path / "starts" / "mobilenetv1_100_in1k"
+    assert students == [start, *(tmp_path / "out" / f"fields-{n}" for n in (512, 2048))]
+    assert measured.encoders[0].layers == config.student.layers
+
+
+def test_what_is_distilled_already_is_left_alone(asked: Path, tmp_path: Path) -> None:
+    done = tmp_path / "out" / "fields-512"
+    done.mkdir(parents=True)
+    (done / "config.json").touch()
+    run("learning_curve.sh", "1024", "512 1024", folder=tmp_path)
+    outs = [s for c in commands(asked) for s in settings(c) if s.startswith("run.out=")]
+    assert outs == [f"run.out={tmp_path / 'out' / 'fields-1024'}"]
+
+
+def test_the_arms_of_the_ablation_differ_in_what_they_say(asked: Path, tmp_path: Path) -> None:
+    run("ablate_distillation.sh", "fit.epochs=2", folder=tmp_path)
+    asked_for = commands(asked)
+    assert all("--resume" in command for command in asked_for)
+    arms = {
+        config.run.out.name: config
+        for config in (load_distillation(Path(c[2]), settings(c)) for c in asked_for)
+    }
+    assert set(arms) == {"both", "global", "local", "both-lite0", "both-lite2"}
+    assert {arm.data.fields for arm in arms.values()} == {tmp_path / "fields"}
+    assert {arm.data.cache for arm in arms.values()} == {tmp_path / "out" / "cache"}
+    assert {arm.fit.epochs for arm in arms.values()} == {2}
+    assert arms["global"].loss.local_weight == 0 < arms["both"].loss.local_weight
+    assert arms["local"].loss.global_weight == 0 < arms["both"].loss.global_weight
+    assert arms["both-lite2"].student.start.endswith("efficientnet_lite2")
