@@ -209,7 +209,7 @@ def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
 
 
 def teach(watch: Stopwatch, clicks: int, pause: float) -> None:
-    """Click on tissue of each kind in turn, a moment apart."""
+    """Click on tissue of each kind in turn, a moment apart, then once nothing is left to do."""
     state, control = watch.state, watch.control
     features = state.current.prepared.features
     kinds = ((features.rows - 1) // BLOCK + (features.columns - 1) // BLOCK) % KINDS
@@ -223,7 +223,11 @@ def teach(watch: Stopwatch, clicks: int, pause: float) -> None:
         if number == 0:
             watch.click(patch)  # one class makes no map yet
         else:
-            action = "first map" if number == 1 else "click"
+            rested = number >= clicks * 2 // 3
+            if rested:
+                watch.serve(lambda: not control.busy)
+            action = "click once all is found out" if rested else "click"
+            action = "first map" if number == 1 else action
             watch.repainted(action, lambda patch=patch: watch.click(patch))
         watch.serve(lambda: True, pause)
     watch.serve(lambda: not control.busy)
