@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from napari_xmag._gui.shared.chooser import LabelBox
 from napari_xmag._gui.shared.section import Words
 from napari_xmag.analyze.result import SlideResult
+from napari_xmag.review.reopen import image_of
 from napari_xmag.review.verdicts import PlaceReview, Verdict
 
 
@@ -54,7 +55,7 @@ class LabelPanel(QWidget):
         self.label.clear()
         self.label.addItems(list(result.classes) if result is not None else [])
         self.label.setEditText((result.answer or "") if result is not None else "")
-        self.setEnabled(result is not None)
+        self.setEnabled(result is not None and image_of(result) == 1)
         self.show_reviews(())
 
     def show_reviews(self, reviews: Sequence[PlaceReview]) -> None:
@@ -62,4 +63,10 @@ class LabelPanel(QWidget):
         right = sum(said.verdict is Verdict.RIGHT for said in reviews)
         wrong = sum(said.verdict is Verdict.WRONG for said in reviews)
         marked = f" Patches you marked: {right} right and {wrong} wrong." if right + wrong else ""
-        self.words.say(f"Use this slide to train a model.{marked}")
+        image = image_of(self._result) if self._result is not None else 1
+        use = (
+            "Use this slide to train a model."
+            if image == 1
+            else f"Training reads only the first image of a file; this is image #{image}."
+        )
+        self.words.say(f"{use}{marked}")

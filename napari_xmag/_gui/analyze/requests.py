@@ -41,14 +41,17 @@ class Requests(QObject):
         controller.keeper.kept.connect(self._note_made)
 
     def predictions(self) -> dict[Path, str]:
-        """Return the answer for each slide of the viewer that has one."""
-        sessions = self._controller.state.sessions
+        """Return the answer for each slide of the viewer that has one; of a file, its first image.
+
+        Training, for which this is asked, reads no other one.
+        """
+        sessions = (s for s in self._controller.state.sessions if s.image == 1)
         known = {s.path: s.result.answer for s in sessions if s.result is not None}
         return {path: label for path, label in known.items() if label}
 
     def given_mpp(self, path: Path) -> float | None:
         """Return the pixel size that the user gave for a slide; None where its file states it."""
-        session = self._session_of(path)
+        session = self._session(path, 1)
         if session is None or session.slide is None or session.slide.mpp is None:
             return None
         return session.slide.mpp.x if session.slide.mpp_source in BY_HAND else None

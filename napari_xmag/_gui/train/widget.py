@@ -160,7 +160,7 @@ class TrainWidget(BesideAnalyze):
     def show_slides(self) -> None:
         """Offer the slides of the viewer, with what a model predicted for them."""
         paths = [slide_path(layer) for layer in slide_layers(self.viewer)]
-        slides = [path for path in paths if path is not None]
+        slides = list(dict.fromkeys(path for path in paths if path is not None))
         self.cohort.show_slides(slides, self.reviewer.predictions())
 
     def _show_places(self) -> None:
