@@ -73,6 +73,12 @@ class Requests(QObject):
         session = self._controller.state.current
         return None if session is None else (session.path, session.image)
 
+    def fingerprint_in_sight(self) -> str:
+        """Return the fingerprint of the slide in sight; empty while it is not known."""
+        session = self._controller.state.current
+        store = session.store if session is not None else None
+        return store.fingerprint if store is not None else ""
+
     def show_slide(self, path: Path, image: int) -> None:
         """Bring a picture of a slide in sight; it is opened where it is not open.
 

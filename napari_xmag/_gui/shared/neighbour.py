@@ -52,6 +52,9 @@ class AnalyzeDesk(Protocol):
     def in_sight(self) -> tuple[Path, int] | None:
         """Return the file and the picture of the slide in sight; None where there is none."""
 
+    def fingerprint_in_sight(self) -> str:
+        """Return the fingerprint of the slide in sight; empty while it is not known."""
+
     def show_slide(self, path: Path, image: int) -> None:
         """Bring a picture of a slide in sight; it is opened where it is not open."""
 

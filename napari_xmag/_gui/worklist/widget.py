@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import napari
@@ -252,9 +253,15 @@ class WorklistWidget(BesideAnalyze):
         desk = find_analyze(self.main_window())
         shown = desk.in_sight() if desk is not None else None
         current = self.current if self.current in self.worklist else None
-        if shown is None or (current is not None and self.worklist[current].shows(shown)):
+        if desk is None or shown is None:
             return current
-        return next((row.key for row in self.worklist.rows if row.shows(shown)), None)
+        if current is not None and self.worklist[current].shows(shown):
+            return current
+        mark, rows = desk.fingerprint_in_sight(), self.worklist.rows
+        by_path = (row.key for row in rows if row.shows(shown))
+        # a copy of it, or one of the files of a DICOM slide that is listed as a folder
+        by_content = (row.key for row in rows if mark and row.fingerprint == mark)
+        return next(chain(by_path, by_content), None)
 
     def _review(self, key: RowKey, reviewed: bool) -> None:
         self._safely(lambda: self.worklist.mark_reviewed(key, reviewed))

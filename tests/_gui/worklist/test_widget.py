@@ -1,5 +1,6 @@
 """A list of slides, analyzed in the background and reviewed with keys alone."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,6 +216,10 @@ def test_slides_are_analysed_paused_and_reviewed_by_keys(
     window.open(single_level_slide if one.path == pyramid_slide else pyramid_slide)
     window.type("R")
     assert all(row.reviewed for row in listed.worklist.rows)
+    copy = window.open(Path(shutil.copy(one.path, tmp_path / "copy.tiff")))
+    window.wait(lambda: copy.store is not None)
+    window.type("R")  # it is the same slide
+    assert [row.slide for row in listed.worklist.rows if not row.reviewed] == [one.path]
     assert listed.worklist.retry_failed() == 1
     caplog.clear()  # the traceback of the error holds the window
 
