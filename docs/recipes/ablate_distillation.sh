@@ -11,7 +11,9 @@ set -eu
 # In a setting, a relative folder would be one beside the recipe.
 recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
 mkdir -p "$3"
-fields=$(cd "$1" && pwd) starts=$(cd "$2" && pwd) out=$(cd "$3" && pwd)
+fields=$(cd "$1" && pwd)
+starts=$(cd "$2" && pwd)
+out=$(cd "$3" && pwd)
 shift 3
 
 arm() {

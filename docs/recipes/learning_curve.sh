@@ -13,7 +13,9 @@ set -eu
 # In a setting, a relative folder would be one beside the recipe.
 recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
 mkdir -p "$3"
-fields=$(cd "$1" && pwd) teacher=$(cd "$2" && pwd)/mobilenetv1_100_in1k out=$(cd "$3" && pwd)
+fields=$(cd "$1" && pwd)
+teacher=$(cd "$2" && pwd)/mobilenetv1_100_in1k
+out=$(cd "$3" && pwd)
 views=$4 numbers=$5
 shift 5
 settings=""

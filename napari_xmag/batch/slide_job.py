@@ -3,7 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -79,17 +79,13 @@ class SlideJob(ABC):
 
     def __call__(self, task: BatchTask) -> Iterator[SlideEvent]:
         """Do the pictures of one file; say so, or why not."""
-        with ExitStack() as opened:
-            first, images = task.target.first_of(self.image)
-            if first is not None:
-                opened.callback(first.close)
+        only, images = task.target.open_only(self.image)
+        with nullcontext() if only is None else closing(only):
             for image in images:
                 if image not in task.leave_out:
                     label = task.target.label(image)
                     yield SlideBegun(label, tuple(images))
-                    yield from self._told(task, label, images, first)
-                opened.close()
-                first = None
+                    yield from self._told(task, label, images, only)
 
     @abstractmethod
     def work(self, task: BatchTask, label: SlideLabel, slide: "Slide") -> Iterator[SlideEvent]:

@@ -63,14 +63,14 @@ class Target:
         return SlideLabel(self.path, image, self.name, self.key, *place)
 
     def images(self, wanted: str | None) -> "Sequence[int | str | None]":
-        """Return the pictures of the file that are to be analyzed; see `first_of`."""
-        first, images = self.first_of(wanted)
-        if first is not None:
-            first.close()
+        """Return the pictures of the file that are to be analyzed; see `open_only`."""
+        only, images = self.open_only(wanted)
+        if only is not None:
+            only.close()
         return images
 
-    def first_of(self, wanted: str | None) -> "tuple[Slide | None, Sequence[int | str | None]]":
-        """Return the pictures of the file that are to be analyzed, and the first of them, open.
+    def open_only(self, wanted: str | None) -> "tuple[Slide | None, Sequence[int | str | None]]":
+        """Return the pictures of the file that are to be analyzed; open, if it is only one.
 
         Parameters
         ----------
@@ -79,7 +79,8 @@ class Target:
 
         Returns
         -------
-        The slide is None where it need not be opened to tell, or cannot be.
+        The slide is None where there are several pictures, or where it need not or cannot be opened
+        to tell.
         """
         from napari_xmag.slide.open import open_slide
 
@@ -88,10 +89,14 @@ class Target:
         if wanted is not None:
             return None, [wanted]
         try:
-            first = open_slide(self.path, image=1)
+            slide = open_slide(self.path)
         except Exception:  # noqa: BLE001 - opening it again says what is wrong
             return None, [None]
-        return first, [image.index for image in first.images]
+        images = [image.index for image in slide.images]
+        if len(images) == 1:
+            return slide, images
+        slide.close()  # it tells of the others as if they were left out
+        return None, images
 
     def open(self, image: int | str | None) -> "Slide":
         """Open a picture of the file; of QuPath's, the one that it shows.

@@ -254,7 +254,8 @@ def _loaders(
         raise ConfigError(
             expected=f"at least one batch of {size} fields to learn from",
             found=f"{len(rows)} fields",
-            hint="Prepare more fields or lower run.batch_size.",
+            hint="Prepare more fields, raise data.training_fields where it is set, or lower "
+            "run.batch_size.",
         )
     if size % processes.world:
         raise ConfigError(

@@ -1,8 +1,9 @@
 """A picture of the whole slide, small enough to think about."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from napari_xmag.cores import in_threads
 from napari_xmag.errors import TileReadError, TissueError
 from napari_xmag.geometry import Box, Level
+from napari_xmag.memory import out_of_memory
 from napari_xmag.slide.base import KnowsGaps, ShowsScanned, Slide
 from napari_xmag.slide.damage import read_past_damage
 from napari_xmag.slide.resample import finer_level, read_resampled
@@ -101,19 +103,45 @@ def read_overview(slide: Slide) -> Overview:
         scanned = _scanned(slide, box, across, down, level.index)
         return np.dstack([read_resampled(slide, box, across, down), scanned.astype(np.uint8)])
 
-    def block(place: tuple[slice, slice]) -> None:
+    def block(place: tuple[slice, slice], read: Callable[..., NDArray[np.uint8]]) -> None:
         rows, columns = place
         size = columns.stop - columns.start, rows.stop - rows.start
-        read, lost = read_past_damage(
-            part, columns.start, rows.start, *size, _SMALLEST_PX, channels=4
+        seen, lost = read_past_damage(
+            read, columns.start, rows.start, *size, _SMALLEST_PX, channels=4
         )
-        pixels[place], usable[place] = read[..., :3], read[..., 3] > 0
+        pixels[place], usable[place] = seen[..., :3], seen[..., 3] > 0
         unreadable[place] = lost
 
-    in_threads(block, _blocks(height, width, side))
+    crowded: list[tuple[slice, slice]] = []
+
+    def among_others(place: tuple[slice, slice]) -> None:
+        try:
+            block(place, partial(_unless_full, part))
+        except MemoryError:
+            crowded.append(place)
+
+    in_threads(among_others, _blocks(height, width, side))
+    for place in crowded:  # alone, each has all the memory there is
+        block(place, part)
     pixels[unreadable] = slide.background
     usable &= (extremes(pixels)[1] > BLACK) & _within_bounds(slide, height, width)
     return Overview(pixels, usable, scale_x, scale_y, unreadable)
+
+
+def _unless_full(read: Callable[..., NDArray[np.uint8]], *box: int) -> NDArray[np.uint8]:
+    """Read, but do not call damaged what memory was too short for.
+
+    Raises
+    ------
+    MemoryError
+        When it was.
+    """
+    try:
+        return read(*box)
+    except TileReadError as error:
+        if out_of_memory(error):
+            raise MemoryError from error
+        raise
 
 
 def _require_bounded(slide: Slide, level: Level) -> None:

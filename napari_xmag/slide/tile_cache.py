@@ -8,6 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class _Made:
+    """What one thread makes, for those that wait for it."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.array: NDArray[np.uint8] | None = None
+
+
 class ArrayCache:
     """Least recently used arrays go first; safe for many threads.
 
@@ -21,7 +29,7 @@ class ArrayCache:
         self._limit = limit
         self._bytes = 0
         self._arrays: OrderedDict[Hashable, NDArray[np.uint8]] = OrderedDict()
-        self._making: dict[Hashable, threading.Event] = {}
+        self._making: dict[Hashable, _Made] = {}
         self._lock = threading.Lock()
 
     @property
@@ -39,7 +47,8 @@ class ArrayCache:
     ) -> NDArray[np.uint8] | None:
         """Return the array kept under ``key``, or make and keep it: one thread for all that ask.
 
-        What ``make`` raises reaches the thread that called it; the others try for themselves.
+        They have it even where it is too large to keep. What ``make`` raises reaches the thread
+        that called it; the others try for themselves.
         """
         while True:
             with self._lock:
@@ -48,18 +57,20 @@ class ArrayCache:
                     return array
                 other = self._making.get(key)
                 if other is None:
-                    mine = self._making[key] = threading.Event()
+                    mine = self._making[key] = _Made()
                     break
-            other.wait()
+            other.done.wait()
+            if other.array is not None:
+                return other.array
         try:
-            array = make()
+            array = mine.array = make()
             if array is not None:
                 self.put(key, array)
             return array
         finally:
             with self._lock:
                 del self._making[key]
-            mine.set()
+            mine.done.set()
 
     def _found(self, key: Hashable) -> NDArray[np.uint8] | None:
         array = self._arrays.get(key)

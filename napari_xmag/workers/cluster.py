@@ -2,6 +2,7 @@
 
 import logging
 import queue
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -68,6 +69,7 @@ def _submit(
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
     futures = {}
     lost: list[Any] = []
+    asked: Counter[Any] = Counter()
     for item in items:
         future = client.submit(work, item, pure=False)
         futures[future.key] = item, future
@@ -82,7 +84,8 @@ def _submit(
                 while lost:
                     ended.put(lost.pop())
                 continue
-            outcome = _outcome(future)
+            asked[future.key] += 1
+            outcome = _outcome(future, _CONNECT_SECONDS * asked[future.key])
             if outcome is _LOST:
                 lost.append(future)
                 continue
@@ -93,8 +96,12 @@ def _submit(
         client.cancel([future for _, future in futures.values()], force=True)
 
 
-def _outcome(future: Any) -> Any:
-    """Return what came of it, or _LOST where a worker took the result with it when it died."""
+def _outcome(future: Any, seconds: float) -> Any:
+    """Return what came of it, or _LOST where a worker took the result with it when it died.
+
+    So does one that does not arrive in time: nothing tells it apart from one that was lost just
+    now.
+    """
     if future.cancelled():
         raise _unreachable("a broken connection")
     if future.status == "error":
@@ -102,7 +109,7 @@ def _outcome(future: Any) -> Any:
     if future.status != "finished":
         return _LOST
     try:
-        return future.result(timeout=_CONNECT_SECONDS)
+        return future.result(timeout=seconds)
     except TimeoutError:
         return _LOST
     # Those asked again died with it too.

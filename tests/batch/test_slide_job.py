@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import tifffile
+from pydicom import Dataset
 
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.batch.events import SlideEvent, SlideFailed, SlideLabel, SlideWarned
+from napari_xmag.batch.events import SlideBegun, SlideEvent, SlideFailed, SlideLabel, SlideWarned
 from napari_xmag.batch.places import Place
 from napari_xmag.batch.regions import RegionsChoice
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
@@ -17,6 +18,7 @@ from napari_xmag.errors import TileReadError
 from napari_xmag.qupath.annotation_files import AnnotationFiles
 from napari_xmag.slide import open as opening
 from napari_xmag.slide.base import Slide
+from tests.dicom_slides import write_dicom
 from tests.slides import draw_section
 
 
@@ -74,7 +76,7 @@ def test_each_picture_is_opened_once_and_closed(tmp_path: Path, opened: list[int
     doing = job()
     task = BatchTask(Target(written(tmp_path / "a.ome.tif", 300, 320, 340)), Place())
     events = list(doing(task))
-    assert opened == [1, 2, 3]
+    assert opened == [None, 1, 2, 3]  # first, to count them
     assert [e.words for e in events if isinstance(e, SlideWarned)] == ["300", "340"]
     (failed,) = (e for e in events if isinstance(e, SlideFailed))
     assert (failed.slide.image, "the second" in str(failed.error)) == (2, True)
@@ -85,11 +87,31 @@ def test_what_is_left_out_or_not_wanted_is_not_done(tmp_path: Path, opened: list
     target = Target(written(tmp_path / "a.ome.tif", 300, 320, 340))
     without = [e for e in job()(BatchTask(target, Place(), frozenset({1, 2}))) if e]
     assert [e.words for e in without if isinstance(e, SlideWarned)] == ["340"]
-    assert opened == [1, 3]
+    assert opened == [None, 3]
     opened.clear()
     one = list(job("1")(BatchTask(target, Place())))
     assert [e.words for e in one if isinstance(e, SlideWarned)] == ["300"]
     assert opened == ["1"]
+
+
+def test_pictures_of_a_folder_keep_their_numbers(tmp_path: Path) -> None:
+    """The first series cannot be shown."""
+
+    def indexed(dataset: Dataset) -> None:
+        dataset.PhotometricInterpretation = "PALETTE COLOR"
+
+    for number in (1, 2, 3):
+        write_dicom(
+            tmp_path / f"{number}.dcm",
+            [draw_section(300 + 20 * number, 200)],
+            series=f"1.2.3.{number}",
+            container="ABC"[number - 1],
+            change=indexed if number == 1 else lambda dataset: None,
+        )
+    doing = job()
+    begun = [e for e in doing(BatchTask(Target(tmp_path), Place())) if isinstance(e, SlideBegun)]
+    assert [e.slide.image for e in begun] == [2, 3]
+    assert [slide.image.width for slide in doing.slides] == [340, 360]
 
 
 def test_a_slide_is_closed_where_the_listener_leaves(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """The picture of the whole slide: what was scanned, and what was not."""
 
+import threading
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from napari_xmag.errors import TissueError
+from napari_xmag.errors import TileReadError, TissueError
 from napari_xmag.geometry import Box
 from napari_xmag.slide import overview as overview_module
 from napari_xmag.slide.open import open_slide
@@ -97,6 +99,25 @@ def test_more_pixels_than_can_be_looked_at_are_refused_in_words(
         monkeypatch.setattr(overview_module, "MOST_SOURCE_PIXELS", held - 1)
         with pytest.raises(TissueError, match=r"20,480×20,480 pixels in sparse\.tif"):
             read_overview(slide)
+
+
+def test_what_memory_is_too_short_for_among_others_is_read_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_pyramid(tmp_path / "large.tif", draw_section(1200, 900), mpp=8.0, factors=(1,))
+
+    def crowded(*arguments: Any) -> Pixels:
+        if threading.current_thread() is not threading.main_thread():
+            raise TileReadError(expected="a tile", found="an error", hint="") from MemoryError()
+        return plain(*arguments)
+
+    with open_slide(path) as slide:
+        whole = read_overview(slide)
+        plain = overview_module.read_resampled
+        monkeypatch.setattr(overview_module, "read_resampled", crowded)
+        again = read_overview(slide)
+    np.testing.assert_array_equal(again.pixels, whole.pixels)
+    assert not again.unreadable.any()
 
 
 @pytest.mark.parametrize("mpp", [8.0, 10.0, 20.0])

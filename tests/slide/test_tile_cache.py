@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,6 +60,26 @@ def test_an_error_is_told_once_and_others_try_again(cache: ArrayCache) -> None:
         first()
     assert all(answer() is cache.get("tile") is not None for answer in others)
     assert maker.made == 2
+
+
+def test_what_is_too_large_to_keep_is_made_once_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, maker, waiting = ArrayCache(10), Maker(), threading.Barrier(4)
+
+    class Told(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waiting.wait(60)
+            return super().wait(timeout)
+
+    told = SimpleNamespace(Event=Told, Lock=threading.Lock)
+    monkeypatch.setattr("napari_xmag.slide.tile_cache.threading", told)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(small.made, "tile", maker)
+        assert maker.begun.wait(60)
+        others = [pool.submit(small.made, "tile", maker) for _ in range(3)]
+        waiting.wait(60)
+        maker.may.set()
+        assert all(future.result() is first.result() for future in others)
+    assert (maker.made, small.nbytes) == (1, 0)
 
 
 def test_nothing_is_kept_of_what_is_not_there(cache: ArrayCache) -> None:

@@ -3,6 +3,8 @@
 import os
 import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import dask
@@ -10,6 +12,7 @@ import distributed
 import pytest
 
 from napari_xmag.errors import ConfigError, DependencyError
+from napari_xmag.workers import cluster
 from napari_xmag.workers.cluster import on_workers
 
 
@@ -75,6 +78,38 @@ def test_a_result_that_dies_with_its_worker_is_made_again(tmp_path: Path) -> Non
                 threading.Event().wait(1)
             named[ended[0][0]] = ended[1]
     assert named == {"first": "first", "second": "second", "killer": "killer"}
+
+
+class Slow:
+    """A client of a cluster from which a result takes 50 seconds, or says to."""
+
+    key, status = "slow", "finished"
+
+    def submit(self, *_: object, pure: bool) -> "Slow":
+        return self
+
+    def add_done_callback(self, done: Callable[["Slow"], None]) -> None:
+        done(self)
+
+    def cancelled(self) -> bool:
+        return False
+
+    def result(self, timeout: float) -> str:
+        if timeout < 50:
+            raise TimeoutError
+        return "here"
+
+    def cancel(self, futures: Sequence[object], *, force: bool) -> None:
+        pass
+
+
+def test_a_result_that_is_long_under_way_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def client(*_: object) -> Iterator[Slow]:
+        yield Slow()
+
+    monkeypatch.setattr(cluster, "_client", client)
+    assert list(on_workers(abs, [-3])) == [None, None, (-3, "here")]
 
 
 def test_a_scheduler_by_its_address() -> None:

@@ -225,9 +225,15 @@ def tissue_again(
 
 
 def run(
-    request: AnalyzeRequest, shelf: ModelShelf
+    request: AnalyzeRequest, shelf: ModelShelf, *, live: bool = True
 ) -> Generator[ModelReady | AnalyzeEvent, None, None]:
-    """Open the model, find the tissue, analyze; the last event is ``Finished``."""
+    """Open the model, find the tissue, analyze; the last event is ``Finished``.
+
+    Parameters
+    ----------
+    live
+        Whether the map is shown as it grows.
+    """
     model = yield from awaited(lambda: shelf.open(request.model), "Opening the model")
     yield ModelReady(model)
     mask = None
@@ -236,7 +242,7 @@ def run(
         mask = yield from awaited(lambda: request.tissue.mask(request.slide), "Reading the mask")
     settings = replace(request.settings, tissue=TissueChoice.WHOLE if whole else TissueChoice.AUTO)
     store = FeatureStore.of_user()
-    events = analyze(request.slide, model, settings, mask=mask, store=store)
+    events = analyze(request.slide, model, settings, mask=mask, store=store, live=live)
     with closing(paced(events)) as calm:
         yield from calm
 

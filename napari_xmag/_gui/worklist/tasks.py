@@ -71,7 +71,7 @@ def analyse_row(
         tissue = tasks.TissueRequest(TissueChoice.AUTO)
         request = tasks.AnalyzeRequest(slide, analysis.model, analysis.settings, tissue)
         result = None
-        with closing(tasks.run(request, analysis.shelf)) as events:
+        with closing(tasks.run(request, analysis.shelf, live=False)) as events:
             for event in events:
                 if isinstance(event, SlideFinished):
                     result = event.result
