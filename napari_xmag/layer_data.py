@@ -35,6 +35,8 @@ _IN_STEP = "in step"
 
 SLIDE_ROLE = "slide"
 MAP_ROLE = "attention map"
+TAUGHT_MAP_ROLE = "taught map"
+MAP_ROLES = MAP_ROLE, TAUGHT_MAP_ROLE
 TISSUE_ROLE = "tissue"
 
 _TISSUE_COLOR = "#00a087"
@@ -249,6 +251,11 @@ def slide_path(layer: "Layer") -> Path | None:
     """
     ours = layer.metadata.get(METADATA_KEY, {})
     return Path(ours["path"]) if ours.get("role") == SLIDE_ROLE else None
+
+
+def layer_role(layer: "Layer") -> str:
+    """Return what a layer shows, such as `MAP_ROLE`; empty where it is not ours."""
+    return str(layer.metadata.get(METADATA_KEY, {}).get("role", ""))
 
 
 def slide_image(layer: "Layer") -> int:

@@ -18,6 +18,7 @@ from napari_xmag._gui.analyze.state import ANALYZING, SlideProgress, SlideSessio
 from napari_xmag._gui.analyze.tissue_tools import TissueTools
 from napari_xmag._gui.shared.collector import let_collect, spare_collector
 from napari_xmag._gui.shared.jobs import Job, Jobs
+from napari_xmag._gui.shared.maps import map_to_show, maps_in_sight
 from napari_xmag._gui.shared.notices import tell_error, tell_written
 from napari_xmag.analyze.events import SlideFinished, SlidePlanned, TilesDone, Waiting
 from napari_xmag.analyze.heatmap import HeatMapView
@@ -126,8 +127,9 @@ class Controller:
         if session is None:
             return False
         self.slides.shown.fit()
-        if session.map_layer is not None:
-            session.map_layer.visible = True
+        layer = map_to_show(self.viewer, session.layer)
+        if layer is not None and not maps_in_sight(self.viewer, session.layer):
+            layer.visible = True
         return True
 
     def compare_results(self) -> bool:

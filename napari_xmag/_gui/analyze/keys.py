@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_xmag._gui.shared.canvas_keys import Act, CanvasKey, Released
+from napari_xmag._gui.shared.maps import map_to_show, maps_in_sight
 from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag.analyze.heatmap import HeatMapView
 from napari_xmag.review.verdicts import Verdict
@@ -70,14 +71,16 @@ def _tick(control: "Controller", verdict: Verdict) -> Act:
 def toggle_map(control: "Controller") -> bool | Released:
     """Show or hide the map; what is returned does the opposite again."""
     session = control.state.current
-    layer = session.map_layer if session is not None else None
+    if session is None:
+        return False
+    seen = maps_in_sight(control.viewer, session.layer)
+    layer = seen[0] if seen else map_to_show(control.viewer, session.layer)
     if layer is None:
         return False
-    shown = not layer.visible
-    layer.visible = shown
+    layer.visible = not seen
 
     def back() -> None:
-        layer.visible = not shown
+        layer.visible = bool(seen)
 
     return back
 

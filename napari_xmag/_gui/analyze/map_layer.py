@@ -10,6 +10,7 @@ from napari.utils.colormaps import Colormap
 
 from napari_xmag._gui.analyze.scores import PatchScores, Shown, shown_values
 from napari_xmag._gui.analyze.state import SlideSession
+from napari_xmag._gui.shared.maps import add_map
 from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
 from napari_xmag._gui.shared.shown_slide import put_out_of_sight
 from napari_xmag.analyze.heatmap import (
@@ -57,7 +58,7 @@ def show_map(
         layer = Image(picture.pixels, contrast_limits=limits, **arguments | place)
         session.map_layer = layer
         _style(layer, look, shown)
-        add_quietly(viewer, layer)
+        add_map(viewer, layer)
         return
     if layer.data.shape == picture.pixels.shape:
         layer.data[...] = picture.pixels

@@ -6,6 +6,7 @@ from napari.components import ViewerModel
 
 from napari_xmag._gui.analyze.map_layer import mark_patch
 from napari_xmag._gui.analyze.state import SlideSession, Spot, WindowState
+from napari_xmag._gui.shared.maps import maps_in_sight
 from napari_xmag._gui.shared.notices import tell, tell_error
 from napari_xmag._gui.shared.placing import look_at
 from napari_xmag.errors import XmagError
@@ -41,8 +42,8 @@ class Places:
         box = self._box(session, place)
         mark_patch(self._viewer, session, box)
         look_at(self._viewer, session.layer, session.mpp, box)
-        if session.map_layer is not None:
-            session.map_layer.visible = False
+        for layer in maps_in_sight(self._viewer, session.layer):
+            layer.visible = False
         session.place = place
         return True
 

@@ -32,6 +32,7 @@ from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag._gui.shared.viewer_slides import FollowedSlides
 from napari_xmag.analyze.settings import AnalyzeSettings
+from napari_xmag.layer_data import MAP_ROLE
 
 
 class AnalyzeWidget(Docked):
@@ -43,7 +44,7 @@ class AnalyzeWidget(Docked):
         Given by napari.
     """
 
-    NAME = ANALYZE
+    NAME, MAP_ROLE = ANALYZE, MAP_ROLE
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)

@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Slot
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
 
 from napari_xmag._gui.shared.canvas_keys import CanvasKey
+from napari_xmag._gui.shared.maps import bring_back_all, forget_dock, register_dock
 from napari_xmag._gui.shared.wheel import guard_wheel
 
 _CLOSE_BUTTON = "QTitleBarCloseButton"  # as napari names it
@@ -56,22 +57,27 @@ class Docked(QWidget):
     ----------
     NAME
         The widget's name in the manifest, by which others find it.
+    MAP_ROLE
+        Role of the maps that it shows, in place of which those of another dock may come.
     keys
         What keys do while the canvas has the focus.
     """
 
     NAME: ClassVar[str] = ""
+    MAP_ROLE: ClassVar[str] = ""
     keys: Sequence[CanvasKey] = ()
 
     def __init__(self, viewer: "napari.viewer.Viewer") -> None:
         super().__init__()
         self.viewer = viewer
         self._closed = self._window_closes = False
+        register_dock(self)
 
     def shut_down(self) -> None:
         """End all work, once; the widget is of no use afterwards."""
         if not self._closed:
             self._closed = True
+            forget_dock(self)
             self.let_go()
 
     def let_go(self) -> None:
@@ -109,9 +115,16 @@ class Docked(QWidget):
         """Notice when the widget comes into a dock, and when it is taken out of it."""
         if event.type() == QEvent.Type.ParentChange:
             self._watch_parents()
+        elif event.type() == QEvent.Type.Show and not event.spontaneous():
+            QTimer.singleShot(0, self, self._bring_maps_back)  # in front only from then on
         elif event.type() == QEvent.Type.Polish:  # all that it holds is made by now
             guard_wheel(self)
         return super().event(event)
+
+    @Slot()
+    def _bring_maps_back(self) -> None:
+        if not self._closed:
+            bring_back_all(self)
 
     def _watch_parents(self) -> None:
         parent = self.parent()

@@ -8,11 +8,13 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
 from psygnal import Signal
 
+from napari_xmag._gui.shared.maps import leave_one_map, settle_maps
 from napari_xmag.layer_data import (
     METADATA_KEY,
     SlideKey,
     bear_units,
     layer_metadata,
+    layer_role,
     own_units,
     part_units,
     slide_key,
@@ -85,6 +87,7 @@ class ShownSlide:
         with self._quiet():
             for each in self._viewer.layers:
                 _arrange(each, slide_key(layer))
+            settle_maps(self._viewer, layer)
             self._select(layer)
         if fit and other:
             self.fit()
@@ -149,6 +152,7 @@ class ShownSlide:
             self.share_units()
             with self._quiet():
                 _arrange(layer, shown)
+                leave_one_map(self._viewer, layer)
 
     def _selected(self, event: Any) -> None:
         layer = event.value
@@ -163,6 +167,8 @@ class ShownSlide:
         layer = event.source
         if layer.visible and not self._busy and layer in self._viewer.layers:
             self._show_owner(layer)
+            with self._quiet():
+                leave_one_map(self._viewer, layer)
 
     def _removed(self, event: Any) -> None:
         layer = event.value
@@ -179,7 +185,7 @@ class ShownSlide:
 
     def _part(self, layer: Layer) -> None:
         """Let go of a removed slide's layer; what the user drew is hidden, never thrown away."""
-        if _role(layer) == DRAWN_ROLE:
+        if layer_role(layer) == DRAWN_ROLE:
             layer.visible = False
         elif layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
@@ -213,10 +219,6 @@ def put_out_of_sight(layer: Layer) -> None:
     """Hide what was made for a slide; it stays hidden when the slide comes in sight again."""
     layer.metadata[METADATA_KEY].pop(_PUT_AWAY, None)
     _set_visible(layer, False)
-
-
-def _role(layer: Layer) -> str:
-    return str(layer.metadata.get(METADATA_KEY, {}).get("role", ""))
 
 
 def _is_slide(layer: Layer) -> bool:

@@ -7,14 +7,15 @@ from napari.components import ViewerModel
 from napari.layers import Image, Points, Shapes
 from numpy.typing import NDArray
 
+from napari_xmag._gui.shared.maps import add_map, bring_back
 from napari_xmag._gui.shared.placing import add_quietly, drop_layer, placed
 from napari_xmag._gui.teach.state import TeachSlide
-from napari_xmag.layer_data import layer_metadata, slide_title
+from napari_xmag.layer_data import TAUGHT_MAP_ROLE, layer_metadata, slide_title
 from napari_xmag.qupath.classes import RGB
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.teach.lesson import Lesson
 
-TAUGHT_MAP_ROLE, EXAMPLES_ROLE, REGION_ROLE = "taught map", "examples", "taught region"
+EXAMPLES_ROLE, REGION_ROLE = "examples", "taught region"
 """Roles of the layers; see `napari_xmag.layer_data.layer_metadata`."""
 
 _REGION_COLOR = "#ffffff"
@@ -33,6 +34,7 @@ def show_taught_map(
     layer = shown.map_layer
     if layer is not None and layer in viewer.layers and layer.data.shape == picture.shape:
         layer.data = picture
+        bring_back(viewer, layer)
         return
     drop_layer(viewer, layer)
     mpp = require_mpp(slide)
@@ -50,7 +52,7 @@ def show_taught_map(
         ),
     )
     shown.map_layer = made
-    add_quietly(viewer, made)
+    add_map(viewer, made)
     if shown.marks_layer is not None and shown.marks_layer in viewer.layers:
         # the outlines of the examples must not be tinted by the map
         viewer.layers.move(viewer.layers.index(shown.marks_layer), len(viewer.layers))

@@ -24,6 +24,7 @@ from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState
 from napari_xmag._gui.teach.suggestion_strip import SuggestionStrip
 from napari_xmag.files import safe_name
 from napari_xmag.geometry import Box
+from napari_xmag.layer_data import TAUGHT_MAP_ROLE
 from napari_xmag.slide.base import require_mpp
 from napari_xmag.zoo import user_folder
 
@@ -42,7 +43,7 @@ class TeachWidget(BesideAnalyze):
         Given by napari.
     """
 
-    NAME = TEACH
+    NAME, MAP_ROLE = TEACH, TAUGHT_MAP_ROLE
 
     def __init__(self, napari_viewer: "napari.viewer.Viewer") -> None:
         super().__init__(napari_viewer)
