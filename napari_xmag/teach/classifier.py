@@ -6,7 +6,7 @@ slides (`lay_out`); each click then costs a logistic regression on its few examp
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.regions import compared, regions_of
-from napari_xmag.teach.session import TeachRequest, on_glass, require_one_encoder
+from napari_xmag.teach.session import TeachRequest, require_one_encoder
 from napari_xmag.teach.settings import TeachSettings
 
 _SAMPLE = 2048
@@ -116,6 +116,9 @@ class ExamplePatches:
         Names of the classes that have examples, in the order of the lesson.
     elsewhere
         How many examples lie on slides that are not at hand, and take no part.
+    on_glass
+        How many take no part because their slide has no patch there, as another encoder or
+        version may find it.
     """
 
     slides: NDArray[np.int64]
@@ -123,40 +126,44 @@ class ExamplePatches:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     elsewhere: int
+    on_glass: int
 
     @classmethod
     def of(cls, request: TeachRequest) -> "ExamplePatches":
-        """Find the patches of a request's examples; two in one patch count once, the later one.
-
-        Raises
-        ------
-        TissueError
-            When examples lie on glass.
-        """
+        """Find the patches of a request's examples; two in one patch count once, the later one."""
         found: dict[tuple[int, int], str] = {}
-        at_hand = 0
+        at_hand = on_glass = 0
+        by_slide = request.lesson.by_slide
         for number, slide in enumerate(request.slides):
-            examples = request.lesson.on(slide.id)
+            examples = tuple(by_slide.get(slide.id, ()))
             at_hand += len(examples)
             patches = slide.patches_of(examples)
-            if (patches < 0).any():
-                raise on_glass(slide.name, int((patches < 0).sum()))
+            on_glass += int((patches < 0).sum())
             for patch, example in zip(patches.tolist(), examples, strict=True):
-                found[number, patch] = example.class_name
+                if patch >= 0:
+                    found[number, patch] = example.class_name
         names = set(found.values())
         classes = tuple(name for name in request.lesson.class_names if name in names)
         places = np.array(list(found), np.int64).reshape(-1, 2)
         labels = np.array([classes.index(name) for name in found.values()], np.int64)
         elsewhere = len(request.lesson.examples) - at_hand
-        return cls(places[:, 0], places[:, 1], labels, classes, elsewhere)
+        return cls(places[:, 0], places[:, 1], labels, classes, elsewhere, on_glass)
+
+    @property
+    def on_glass_words(self) -> str:
+        """Say how many lie on glass; empty when none does."""
+        if not self.on_glass:
+            return ""
+        which = "1 example does" if self.on_glass == 1 else f"{self.on_glass} examples do"
+        return f"{which} not count: no tissue was found there."
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def chosen(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "ExamplePatches":
         """Return some of them."""
-        return ExamplePatches(
-            self.slides[rows], self.patches[rows], self.labels[rows], self.classes, self.elsewhere
+        return replace(
+            self, slides=self.slides[rows], patches=self.patches[rows], labels=self.labels[rows]
         )
 
     def of_slides(
@@ -281,8 +288,6 @@ def fit(request: TeachRequest, layout: Layout | None = None) -> Taught:
     ------
     TeachError
         When fewer than two classes have examples.
-    TissueError
-        When examples lie on glass.
     ResultError
         When the slides were encoded by different encoders.
     """
@@ -365,5 +370,5 @@ def _one_class(examples: ExamplePatches) -> TeachError:
     return TeachError(
         expected="examples of at least two classes",
         found=found,
-        hint="Mark a patch of another class as well.",
+        hint=f"Mark a patch of another class as well. {examples.on_glass_words}".rstrip(),
     )

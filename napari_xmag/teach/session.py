@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_xmag.errors import ResultError, TissueError
+from napari_xmag.errors import ResultError
 from napari_xmag.qupath.classes import distinct_color
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 from napari_xmag.teach.prepared import PreparedSlide
@@ -27,7 +27,7 @@ class TeachRequest:
     Attributes
     ----------
     lesson
-        Classes and examples, those of slides that are not open included.
+        Classes and examples, those on glass or on slides that are not open included.
     slides
         The open slides, and after them those that are closed but taught it.
     opened
@@ -121,25 +121,12 @@ class TeachSession:
         """Whether something was taken back."""
         return bool(self._undone)
 
-    @property
-    def on_glass(self) -> tuple[Example, ...]:
-        """Examples where their slide has no patch, as another encoder or version may find it."""
-        by_slide = self._lesson.by_slide
-        return tuple(
-            example
-            for prepared in self._known.values()
-            if (examples := tuple(by_slide.get(prepared.id, ())))
-            for example, patch in zip(examples, prepared.patches_of(examples), strict=True)
-            if patch < 0
-        )
-
     def request(self) -> TeachRequest:
-        """Return all that a fit needs; examples `on_glass` are left out of it."""
+        """Return all that a fit needs."""
         closed = (self._known[of] for of in self._lesson.slides if of in self._known)
         taught_by = tuple(slide for slide in closed if slide.id not in self._slides)
         slides = (*self.slides, *taught_by)
-        lesson = self._lesson.with_examples((), self.on_glass)
-        return TeachRequest(lesson, slides, len(self._slides), self._settings, self._number)
+        return TeachRequest(self._lesson, slides, len(self._slides), self._settings, self._number)
 
     def open_slide(self, prepared: PreparedSlide) -> None:
         """Take in a slide; another encoding of it takes the place of the first.
@@ -316,16 +303,6 @@ def require_one_encoder(slides: Sequence[PreparedSlide]) -> None:
             found="; ".join(encoders.values()),
             hint="Encode all slides with the same model.",
         )
-
-
-def on_glass(name: str, count: int) -> TissueError:
-    """Say that examples lie where there is no tissue."""
-    where = "an example" if count == 1 else f"{count} examples"
-    return TissueError(
-        expected=f"examples on the tissue of {name}",
-        found=f"{where} on glass",
-        hint="Choose a place on the tissue; if tissue was not found there, mend its outline.",
-    )
 
 
 def not_open(slide: SlideId) -> ResultError:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from napari_xmag.errors import ResultError, TeachError, TissueError
+from napari_xmag.errors import ResultError, TeachError
 from napari_xmag.nets.label_spreading import LikenessGraph
 from napari_xmag.nets.likeness import nearest
 from napari_xmag.nets.patch_classifier import (
@@ -253,11 +253,17 @@ def test_no_slide_and_two_encoders_are_refused() -> None:
         lay_out(slides, TeachSettings())
 
 
-def test_an_example_on_glass_is_refused() -> None:
+@pytest.mark.parametrize(("count", "words"), [(1, "1 example does"), (2, "2 examples do")])
+def test_examples_on_glass_are_passed_over_and_told(count: int, words: str) -> None:
     session = taught_session()
-    lesson = session.lesson.with_examples([Example(slide_id(), 0, 0, "Tumor")])
-    with pytest.raises(TissueError, match=r"a\.svs.*glass"):
-        fit(TeachRequest(lesson, session.slides, 1))
+    lost = [Example(slide_id(), number, 0, "Tumor") for number in range(count)]
+    plain = fit(TeachRequest(session.lesson, session.slides, 1))
+    taught = fit(TeachRequest(session.lesson.with_examples(lost), session.slides, 1))
+    assert (plain.examples.on_glass, taught.examples.on_glass) == (0, count)
+    np.testing.assert_array_equal(taught.examples.patches, plain.examples.patches)
+    np.testing.assert_array_equal(taught.classifier.weights, plain.classifier.weights)
+    with pytest.raises(TeachError, match=f"none yet.*{words} not count: no tissue"):
+        fit(TeachRequest(Lesson(examples=tuple(lost)), session.slides, 1))
 
 
 def test_neighbours_are_averaged_over_tissue_alone() -> None:

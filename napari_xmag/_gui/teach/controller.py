@@ -265,7 +265,6 @@ class TeachController:
         self._likeness.drop()
         self._strip.drop()
         self.state.similar = False
-        self.state.on_glass = len(self.session.on_glass)
         self._answers.ask(tasks.AnswerRequest(self.session.request(), self._grounds()))
 
     def _grounds(self) -> dict[SlideId, MapGround]:

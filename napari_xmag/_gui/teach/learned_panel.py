@@ -134,20 +134,13 @@ def share_words(area: ClassArea) -> str:
 def _words(state: TeachState) -> str:
     if state.similar:
         return "Strong red: similar to the patch that you clicked. Faint blue: dissimilar."
-    lost = _on_glass_words(state.on_glass)
     if state.taught is None:
-        return f"{state.problem}{lost}" if state.lesson.examples else _START
-    count = len(state.taught.examples)
-    away = state.taught.examples.elsewhere
-    more = f" {away} more are on slides that are not open." if away else ""
-    return f"Learned from {count} examples. Stronger colour means higher confidence.{more}{lost}"
-
-
-def _on_glass_words(count: int) -> str:
-    if not count:
-        return ""
-    which = "1 example does" if count == 1 else f"{count} examples do"
-    return f" {which} not count: no tissue was found there."
+        return state.problem if state.lesson.examples else _START
+    examples = state.taught.examples
+    learned = f"Learned from {len(examples)} examples. Stronger colour means higher confidence."
+    away = examples.elsewhere
+    more = f"{away} more are on slides that are not open." if away else ""
+    return " ".join(filter(None, (learned, more, examples.on_glass_words)))
 
 
 def _unlike_words(areas: Sequence[ClassArea]) -> str:

@@ -156,8 +156,6 @@ class TeachState:
         The last answer; None before there is one.
     problem
         Why there is no map, in words; empty when there is one.
-    on_glass
-        How many examples take no part: no tissue was found where they lie.
     estimate
         How right it is; None while that is being found.
     areas
@@ -181,7 +179,6 @@ class TeachState:
     opacity: float = 0.6
     taught: Taught | None = None
     problem: str = ""
-    on_glass: int = 0
     estimate: Estimate | None = None
     areas: Mapping[SlideId, tuple[ClassArea, ...]] = field(default_factory=dict)
     suggestions: tuple[SuggestedPatch, ...] = ()

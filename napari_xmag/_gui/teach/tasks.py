@@ -19,7 +19,7 @@ from napari_xmag._gui.teach.state import SuggestedPatch
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.batch.models import opened_model
-from napari_xmag.errors import ModelError, TeachError, TissueError
+from napari_xmag.errors import ModelError, TeachError
 from napari_xmag.export.result_folders import free_name, result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
@@ -244,7 +244,7 @@ def answer(
     """Learn from the examples: the maps first, then all that takes longer, in small steps."""
     try:
         taught = teacher.fit(request.teach)
-    except (TeachError, TissueError) as error:
+    except TeachError as error:
         yield NotYet(str(error))
         return
     colors = request.teach.lesson.colors

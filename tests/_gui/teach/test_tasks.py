@@ -16,6 +16,7 @@ from napari_xmag.geometry import Mpp
 from napari_xmag.nets.stored import StoredModel
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.classifier import fit
+from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.session import TeachSession
 from napari_xmag.zoo import ModelEntry
 from tests.slides import draw_section, write_pyramid
@@ -47,6 +48,23 @@ def test_slides_of_one_name_are_exported_each_to_its_own_files(tmp_path: Path) -
     with (tmp_path / "out" / "areas.csv").open() as stream:
         rows = [row["slide"] for row in csv.DictReader(stream)]
     assert list(dict.fromkeys(rows)) == ["case", "case-bbbbbbbb", "CASE.tif"]
+
+
+def test_examples_on_glass_are_exported_with_the_others(tmp_path: Path) -> None:
+    session = TeachSession()
+    slide = prepared_slide(tissue_kinds())
+    session.open_slide(slide)
+    show(session, slide, tissue_kinds(), ("Tumor", "Other"), 2)
+    session.add_examples(Lesson((), (Example(slide.id, 0.0, 0.0, "Tumor"),)))
+    path = write_pyramid(tmp_path / "case.tiff", np.full((512, 512, 3), 200, np.uint8))
+    with open_slide(path) as opened:
+        list(export(fit(session.request()), {slide.id: opened}, tmp_path / "out"))
+    features = json.loads((tmp_path / "out" / "case-examples.geojson").read_text())["features"]
+    counts = {
+        each["properties"]["classification"]["name"]: len(each["geometry"]["coordinates"])
+        for each in features
+    }
+    assert counts == {"Tumor": 3, "Other": 2}
 
 
 def test_a_slide_that_is_opened_again_is_not_encoded_again(
