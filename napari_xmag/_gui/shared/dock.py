@@ -71,6 +71,7 @@ class Docked(QWidget):
         super().__init__()
         self.viewer = viewer
         self._closed = self._window_closes = False
+        self._dock: QDockWidget | None = None
         register_dock(self)
 
     def shut_down(self) -> None:
@@ -115,11 +116,19 @@ class Docked(QWidget):
         """Notice when the widget comes into a dock, and when it is taken out of it."""
         if event.type() == QEvent.Type.ParentChange:
             self._watch_parents()
-        elif event.type() == QEvent.Type.Show and not event.spontaneous():
-            QTimer.singleShot(0, self, self._bring_maps_back)  # in front only from then on
         elif event.type() == QEvent.Type.Polish:  # all that it holds is made by now
             guard_wheel(self)
         return super().event(event)
+
+    def _follow_tabs(self, dock: QDockWidget) -> None:
+        if dock is not self._dock:
+            self._dock = dock
+            dock.visibilityChanged.connect(self._tab_changes)
+
+    @Slot(bool)
+    def _tab_changes(self, in_sight: bool) -> None:
+        if in_sight:  # in front only once Qt has laid out its tabs
+            QTimer.singleShot(0, self, self._bring_maps_back)
 
     @Slot()
     def _bring_maps_back(self) -> None:
@@ -136,6 +145,7 @@ class Docked(QWidget):
                 parent.installEventFilter(self)
             if isinstance(parent, QDockWidget):
                 self._guard(parent)
+                self._follow_tabs(parent)
             parent = parent.parent()
         if self.parent() is not None:
             self.parents_changed()

@@ -102,8 +102,14 @@ def _others(viewer: ViewerModel, layer: Layer) -> Iterator[Layer]:
 
 
 def _is_behind(viewer: ViewerModel, layer: Layer) -> bool:
-    roles = {dock.MAP_ROLE for dock in _docks if dock.viewer is viewer and dock.in_front()}
+    bare = _bare(viewer)
+    roles = {dock.MAP_ROLE for dock in _docks if _bare(dock.viewer) is bare and dock.in_front()}
     return bool(roles) and layer_role(layer) not in roles
+
+
+def _bare(viewer: ViewerModel) -> object:
+    """Return a viewer itself: napari hands each dock a wrapper of its own."""
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 def _is_map(layer: Layer) -> bool:

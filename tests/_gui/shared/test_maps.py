@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_xmag._gui.shared import maps
 from napari_xmag._gui.shared.shown_slide import ShownSlide
@@ -128,3 +129,12 @@ def test_maps_of_two_slides_have_nothing_to_do_with_each_other(
     maps.add_map(viewer, layer_of(B, MAP_ROLE))
     viewer.layers[0].visible = True
     assert seen(layers) == (False, True)
+
+
+def test_docks_know_one_viewer_by_wrappers_of_their_own(viewer: ViewerModel) -> None:
+    analyze = Dock(PublicOnlyProxy(viewer), MAP_ROLE)
+    analyze.front = True
+    both = layer_of(A, MAP_ROLE), layer_of(A, TAUGHT_MAP_ROLE)
+    for layer in both:
+        maps.add_map(PublicOnlyProxy(viewer), layer)
+    assert seen(both) == (True, False)
