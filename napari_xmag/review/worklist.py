@@ -28,6 +28,7 @@ from napari_xmag.review.worklist_row import (
     begun,
     brought_up,
     ended,
+    freed,
     row_json,
 )
 from napari_xmag.spreadsheets import as_text
@@ -59,6 +60,7 @@ class Worklist:
         self._rows: dict[RowKey, WorklistRow] = {}
         self.path = path
         self._lines: dict[WorklistRow, str] = {}
+        self._real: dict[Path, Path] = {}
         self._stamp: Stamp | None = None
         self._take(rows)
         self._in_file: dict[RowKey, WorklistRow] = {}
@@ -138,9 +140,7 @@ class Worklist:
         """Let slides wait again whose analysis ended with its program, for all that read them."""
         for rows in (self._rows, self._in_file):
             running = [row for row in rows.values() if row.status is RowStatus.RUNNING]
-            rows.update(
-                {row.key: ended(row, RowStatus.WAITING) for row in running if row.has_ended}
-            )
+            rows.update({row.key: freed(row) for row in running if row.has_ended})
 
     def _take_others_changes(self, path: Path) -> None:
         stamp = stamp_of(path)
@@ -229,6 +229,23 @@ class Worklist:
         """Return how many slides there are of each status."""
         found = Counter(row.status for row in self._rows.values())
         return {status: found[status] for status in RowStatus}
+
+    def showing(self, picture: tuple[Path, int]) -> tuple[WorklistRow, ...]:
+        """Return the rows that show a picture of a file, by whatever path it is named."""
+        path, image = picture
+        rows = [row for row in self._rows.values() if row.image == image]
+        same = [row for row in rows if row.slide == path]
+        if not same:
+            real = real_path(path)
+            same = [row for row in rows if self.real_slide(row) == real]
+        return tuple(same)
+
+    def real_slide(self, row: WorklistRow) -> Path:
+        """Return where the path of a slide leads, looked up once: a network takes its time."""
+        found = self._real.get(row.slide)
+        if found is None:
+            found = self._real[row.slide] = real_path(row.slide)
+        return found
 
     # a run through the list
 

@@ -23,6 +23,9 @@ KEPT = (
 )
 """What a list's file holds of a slide beside its path."""
 
+_under_way: set[tuple[object, ...]] = set()
+"""What this process analyzes now, by whatever file a list of it is read."""
+
 
 class RowStatus(StrEnum):
     """What became of a slide, in the order in which a list shows them."""
@@ -115,7 +118,9 @@ class WorklistRow:
 
     @property
     def has_ended(self) -> bool | None:
-        """Whether the program that analyzes it has ended; None where that is not known."""
+        """Whether its analysis, or the program that did it, has ended; None if not known."""
+        if self.runner == owner():
+            return _work_of(self) not in _under_way
         return has_ended(self.runner, self.began)
 
     def shows(self, picture: tuple[Path, int]) -> bool:
@@ -148,12 +153,27 @@ def _folders_apart(rows: Sequence[WorklistRow]) -> list[tuple[str, ...]]:
 
 def begun(row: WorklistRow) -> WorklistRow:
     """Return a row whose analysis begins in this process."""
-    return replace(row, status=RowStatus.RUNNING, reason="", runner=owner(), began=time.time())
+    row = replace(row, status=RowStatus.RUNNING, reason="", runner=owner(), began=time.time())
+    _under_way.add(_work_of(row))
+    return row
 
 
 def ended(row: WorklistRow, status: RowStatus, **outcome: Any) -> WorklistRow:
-    """Return a row whose analysis has ended, with what came of it."""
+    """Return a row whose analysis has ended here, with what came of it."""
+    _under_way.discard(_work_of(row))
     return replace(row, status=status, runner="", began=None, **outcome)
+
+
+def freed(row: WorklistRow) -> WorklistRow:
+    """Return a row that waits, where it is said to be analyzed and nobody does it for its list."""
+    if row.status is not RowStatus.RUNNING:
+        return row
+    return replace(row, status=RowStatus.WAITING, runner="", began=None)
+
+
+def _work_of(row: WorklistRow) -> tuple[object, ...]:
+    """Return what tells an analysis of this process from others; lists may lie in any folder."""
+    return row.slide.name, row.image, row.entry, row.began
 
 
 def brought_up(listed: WorklistRow, found: WorklistRow) -> WorklistRow:
@@ -231,7 +251,7 @@ def _as_it_runs(row: WorklistRow, *, live: bool) -> WorklistRow:
     stopped = row.has_ended
     if stopped is None:
         stopped = not live
-    return ended(row, RowStatus.WAITING) if stopped else row
+    return freed(row) if stopped else row
 
 
 @cache

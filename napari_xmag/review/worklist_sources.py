@@ -18,7 +18,7 @@ from napari_xmag.qupath.project import (
 )
 from napari_xmag.qupath.server import QuPathImage, find_origin, open_shown
 from napari_xmag.review.worklist import Worklist
-from napari_xmag.review.worklist_row import RowStatus, WorklistRow
+from napari_xmag.review.worklist_row import RowStatus, WorklistRow, freed
 from napari_xmag.slide.find import FoundSlides, find_slides
 from napari_xmag.slide.open import list_images
 
@@ -80,7 +80,8 @@ def worklist_rows(sources: Sequence[Path]) -> FoundRows:
             rows += found
             unusable += failed
         elif source.suffix.lower() == ".json" and source.is_file():
-            rows += Worklist.load(source).rows
+            # what is being analyzed for that list is not for the one that is made here
+            rows += map(freed, Worklist.load(source).rows)
         elif is_table(source):
             rows += _each_picture(_of_table(source))
         else:

@@ -104,6 +104,26 @@ def test_everything_is_there_again_and_what_ran_waits(worklist: Worklist, tmp_pa
             if row.status is RowStatus.WAITING] == ["d.svs", "e.svs"]  # fmt: skip
 
 
+def test_what_ran_waits_in_other_lists_when_the_run_has_ended(
+    worklist: Worklist, tmp_path: Path
+) -> None:
+    row = worklist.rows[0]
+    worklist.begin(row.key)
+    first = tmp_path / "list.json"
+    # the run of another list is not that of the list into which its slides are taken
+    taken = worklist_rows([first]).rows
+    assert {found.status for found in taken} == {RowStatus.WAITING}
+    assert Worklist.load(first)[row.key].status is RowStatus.RUNNING
+
+    worklist.save(tmp_path / "other.json")  # the first file is not written any more
+    seen = Worklist.load(first)
+    assert seen[row.key].status is RowStatus.RUNNING
+    worklist.finish(row.key, result(0.2), "id")
+    assert Worklist.load(first)[row.key] == row
+    assert seen.follow()
+    assert seen[row.key] == row
+
+
 def test_the_list_may_move_with_its_slides(worklist: Worklist, tmp_path: Path) -> None:
     folder = tmp_path / "case"
     folder.mkdir()
