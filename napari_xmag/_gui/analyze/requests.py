@@ -68,6 +68,11 @@ class Requests(QObject):
         settings = replace(state.settings, device=state.device)
         return Analysis(state.model, settings, controller.shelf)
 
+    def model_digest(self) -> str:
+        """Return the digest of the model that is chosen now; empty while that is not known."""
+        entry = self._controller.entry_of(self._controller.state.model)
+        return entry.info.sha256 if entry is not None and entry.info is not None else ""
+
     def in_sight(self) -> tuple[Path, int] | None:
         """Return the file and the picture of the slide in sight; None where there is none."""
         session = self._controller.state.current

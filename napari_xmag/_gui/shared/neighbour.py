@@ -49,6 +49,9 @@ class AnalyzeDesk(Protocol):
     def analysis(self) -> "Analysis | None":
         """Return how slides are to be analyzed now; None while that is not known, or wrong."""
 
+    def model_digest(self) -> str:
+        """Return the digest of the model that is chosen now; empty while that is not known."""
+
     def in_sight(self) -> tuple[Path, int] | None:
         """Return the file and the picture of the slide in sight; None where there is none."""
 

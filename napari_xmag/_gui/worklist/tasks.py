@@ -17,6 +17,7 @@ from napari_xmag.errors import XmagError
 from napari_xmag.geometry import Mpp
 from napari_xmag.result_keys import with_entry
 from napari_xmag.review.store import ReviewStore
+from napari_xmag.review.worklist import Worklist
 from napari_xmag.review.worklist_row import RowKey, WorklistRow
 from napari_xmag.review.worklist_sources import worklist_rows
 from napari_xmag.slide.base import Slide
@@ -51,8 +52,16 @@ def find_rows(
     yield (yield from awaited(lambda: worklist_rows(sources).rows, "Looking for slides"))
 
 
-def thumbnails(rows: Sequence[WorklistRow]) -> Generator[Thumbnail | Waiting, None, None]:
-    """Read a small picture of each slide; one that cannot be read has none."""
+def thumbnails(
+    rows: Sequence[WorklistRow], worklist: Worklist
+) -> Generator[Thumbnail | Waiting, None, None]:
+    """Read a small picture of each slide; one that cannot be read has none.
+
+    Where its path leads is looked up for the list, too: the window need not wait for that.
+    """
+    for row in rows:
+        worklist.real_slide(row)
+        yield Waiting("Looking up paths")
     for row in rows:
         try:
             with closing(open_slide(row.slide, image=row.image)) as slide:
@@ -82,6 +91,12 @@ def analyse_row(
                 result = replace(result, settings=with_entry(result.settings, row.entry))
             store = ReviewStore(str(result.slide["fingerprint"]))
             yield RowAnalysed(result, store.save_result(result))
+
+
+def is_as_run(result: SlideResult, model: str) -> bool:
+    """Return whether `analyse_row` would make such a result, with the model of this digest."""
+    of_all_tissue = result.tissue.get("choice") == TissueChoice.AUTO
+    return of_all_tissue and result.model["sha256"] == model
 
 
 def _opened(row: WorklistRow) -> Slide:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import napari
@@ -153,7 +152,7 @@ class WorklistWidget(BesideAnalyze):
         if len(self.worklist) == 0 and len(sources) == len(lists) == 1:
             self._load(lists[0])
             return
-        self.jobs.start(tasks.find_rows(sources), self._found)
+        self.jobs.start(tasks.find_rows(sources), self._found, self._show_counts)
 
     def _load(self, path: Path) -> None:
         try:
@@ -177,25 +176,28 @@ class WorklistWidget(BesideAnalyze):
     def follow(self) -> None:
         """Show what other windows did to the list's file, and what was analyzed beside it."""
         desk = find_analyze(self.main_window())
-        for made in desk.take_made() if desk is not None else ():
-            self._safely(partial(self._take_in, made))
+        if desk is not None:
+            for made in desk.take_made():
+                self._safely(partial(self._take_in, desk, made))
         known = {row.key for row in self.worklist.rows}
         if self.worklist.follow():
             self._rows_came([row for row in self.worklist.rows if row.key not in known])
 
-    def _take_in(self, made: MadeResult) -> None:
-        """Take in a result of a slide that has none yet: it failed, for instance, in the run."""
-        rows = (row for row in self.worklist.rows if row.shows(made.picture) and not row.entry)
+    def _take_in(self, desk: AnalyzeDesk, made: MadeResult) -> None:
+        """Take in a result of a slide that failed, or that waits, where the run would make it."""
+        rows = (row for row in self.worklist.showing(made.picture) if not row.entry)
         row = next(rows, None)
-        if row is not None and row.status in (RowStatus.WAITING, RowStatus.FAILED):
-            result = ReviewStore(made.fingerprint).load_result(made.id)
+        if row is None or row.status not in (RowStatus.WAITING, RowStatus.FAILED):
+            return
+        result = ReviewStore(made.fingerprint).load_result(made.id)
+        if row.status is RowStatus.FAILED or tasks.is_as_run(result, desk.model_digest()):
             self.worklist.finish(row.key, result, made.id)
             self._rows_came([])
 
     def _rows_came(self, rows: Sequence[WorklistRow]) -> None:
         self.table.refresh()
         self._show_counts()
-        self.jobs.start(tasks.thumbnails(rows), self._pictured)
+        self.jobs.start(tasks.thumbnails(rows, self.worklist), self._pictured)
 
     def _pictured(self, event: object) -> None:
         if isinstance(event, tasks.Thumbnail):
@@ -235,8 +237,14 @@ class WorklistWidget(BesideAnalyze):
 
     def _choose_own_result(self, row: WorklistRow) -> None:
         """Of several images that show one picture, let each come with its own result."""
-        same = [other for other in self.worklist.rows if other.shows(row.picture)]
-        if row.result and len(same) > 1:
+        if not row.result:
+            return
+        same = (
+            other.picture == row.picture
+            or (other.fingerprint == row.fingerprint and other.shows(row.picture))
+            for other in self.worklist.rows
+        )
+        if sum(same) > 1:
             ReviewStore(row.fingerprint).show_next(row.result)
 
     def toggle_reviewed(self) -> bool:
@@ -257,11 +265,13 @@ class WorklistWidget(BesideAnalyze):
             return current
         if current is not None and self.worklist[current].shows(shown):
             return current
-        mark, rows = desk.fingerprint_in_sight(), self.worklist.rows
-        by_path = (row.key for row in rows if row.shows(shown))
+        by_path = next(iter(self.worklist.showing(shown)), None)
+        if by_path is not None:
+            return by_path.key
         # a copy of it, or one of the files of a DICOM slide that is listed as a folder
-        by_content = (row.key for row in rows if mark and row.fingerprint == mark)
-        return next(chain(by_path, by_content), None)
+        mark = desk.fingerprint_in_sight()
+        same = (row.key for row in self.worklist.rows if mark and row.fingerprint == mark)
+        return next(same, None)
 
     def _review(self, key: RowKey, reviewed: bool) -> None:
         self._safely(lambda: self.worklist.mark_reviewed(key, reviewed))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
+import numpy as np
 import pytest
 from napari.components import ViewerModel
 from pytestqt.qtbot import QtBot
@@ -19,8 +20,10 @@ from napari_xmag._gui.worklist import tasks
 from napari_xmag._gui.worklist.runner import Runner
 from napari_xmag._gui.worklist.table import REVIEWED
 from napari_xmag._gui.worklist.widget import WorklistWidget
+from napari_xmag.analyze.events import Waiting
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.errors import ExportError
+from napari_xmag.errors import CohortError, ExportError
+from napari_xmag.files import real_path
 from napari_xmag.geometry import Mpp
 from napari_xmag.result_keys import with_entry
 from napari_xmag.review.store import ReviewStore
@@ -28,6 +31,7 @@ from napari_xmag.review.verdicts import Verdict
 from napari_xmag.review.worklist import Worklist
 from napari_xmag.review.worklist_file import read_rows
 from napari_xmag.review.worklist_row import RowStatus, WorklistRow
+from napari_xmag.slide.tissue import TissueChoice
 from tests._gui.window import Window
 from tests.analyze.test_result import make_result
 from tests.qupath.projects import write_sections
@@ -295,6 +299,85 @@ def test_a_pixel_size_of_a_table_is_known_to_a_slide_that_is_open(
     window.wait(lambda: listed.worklist[row.key].status is not RowStatus.FAILED)
     taken = listed.worklist[row.key]
     assert (taken.result, taken.headline) == (session.shown_id, session.result.headline)
+
+
+def test_a_slide_that_waits_takes_only_what_the_run_would_make(
+    window: Window, listed: WorklistWidget, pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = window.open(pyramid_slide)
+    window.wait(lambda: session.store is not None)
+    listed.worklist.add([WorklistRow(pyramid_slide)])
+    (key,) = (row.key for row in listed.worklist.rows)
+    height, width = session.layer.data[0].shape[:2]
+    window.widget.controller.tissue.draw()
+    corners = ((0.3, 0.3), (0.3, 0.6), (0.6, 0.6), (0.6, 0.3))
+    session.regions_layer.add_polygons([np.array(corners) * (height, width)])
+    window.analyze()
+    window.wait(lambda: session.shown_id)
+    listed.follow()
+    assert listed.worklist[key].status is RowStatus.WAITING  # a part is not the slide
+
+    window.widget.controller.tissue.choose(TissueChoice.AUTO)
+    desk = window.widget.desk
+    with monkeypatch.context() as other:
+        other.setattr(type(desk), "model_digest", lambda _: "another model")
+        window.analyze()
+        window.wait(lambda: session.shown_id)
+        listed.follow()
+        assert listed.worklist[key].status is RowStatus.WAITING
+    window.analyze()
+    window.wait(lambda: session.shown_id)
+    listed.follow()
+    assert listed.worklist[key].result == session.shown_id
+
+
+def test_words_of_a_search_go_when_it_fails(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> Iterator[object]:
+        yield Waiting("Looking for slides")
+        raise CohortError(expected="a table", found="none", hint="Choose another file.")
+
+    told: list[Exception] = []
+    monkeypatch.setattr("napari_xmag._gui.worklist.widget.tell_error", told.append)
+    monkeypatch.setattr(tasks, "find_rows", failing)
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    before = widget.words.text()
+    widget.add_slides([tmp_path])
+    qtbot.waitUntil(lambda: bool(told) and not widget.jobs.running)
+    assert widget.words.text() == before
+    widget.shut_down()
+
+
+def test_paths_of_a_long_list_are_followed_once(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    monkeypatch.setattr("napari_xmag._gui.worklist.widget.open_analyze", lambda *_: desk)
+    widget = WorklistWidget(ViewerModel())
+    qtbot.addWidget(widget)
+    link = tmp_path / "link.svs"
+    link.symlink_to(tmp_path / "7.svs")
+    found = [WorklistRow(tmp_path / f"{n}.svs", fingerprint=f"{n}", result="1") for n in range(50)]
+    widget.worklist = Worklist(found)
+    widget.table.show_list(widget.worklist)
+    followed: list[Path] = []
+
+    def follow(path: Path) -> Path:
+        followed.append(path)
+        return real_path(path)
+
+    for module in ("review.worklist", "files"):
+        monkeypatch.setattr(f"napari_xmag.{module}.real_path", follow)
+    widget.step(1)
+    widget.step(1)
+    assert len(followed) <= 4
+    assert [row.slide.name for row in widget.worklist.showing((link, 1))] == ["7.svs"]
+    followed.clear()
+    assert widget.worklist.showing((tmp_path / "elsewhere.svs", 1)) == ()
+    assert followed == [tmp_path / "elsewhere.svs"]
+    widget.shut_down()
 
 
 def test_a_run_goes_on_where_the_list_cannot_be_saved(
