@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
+from threading import BoundedSemaphore
 from threading import Event as Flag
 from typing import Any, TypeVar
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal, Slot
+from qtpy.QtCore import QCoreApplication, QObject, QThread, QThreadPool, Signal, Slot
 from superqt.utils import GeneratorWorker
 
 from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
@@ -22,6 +24,13 @@ _T = TypeVar("_T")
 
 REPAINT_SECONDS = 0.25
 """The window hears of new tiles at most this often."""
+
+THREADS = max(32, QThread.idealThreadCount())
+"""For all windows; most jobs wait for a disk, and those that compute wait for their turn."""
+
+_POOL = "napari-xmag jobs"
+
+_turns = BoundedSemaphore(max(1, QThread.idealThreadCount()))
 
 
 class _Worker(GeneratorWorker[Any, None, None]):
@@ -36,6 +45,15 @@ class _Worker(GeneratorWorker[Any, None, None]):
         self._events = events
         self.over = Flag()
 
+    def start(self) -> None:
+        """Begin in a thread of the jobs' own.
+
+        Qt's common pool has a thread for each core: two slow disks would hold up all other work.
+        """
+        self._worker_set.add(self)  # kept alive until its last signal was heard
+        self._finished.connect(self._set_discard)
+        _threads().start(self)
+
     def run(self) -> None:
         try:
             super().run()
@@ -49,6 +67,26 @@ class _Worker(GeneratorWorker[Any, None, None]):
                     return
                 self.yielded.emit(event)
                 del event  # what was handed over must not be kept alive here
+
+
+def _threads() -> QThreadPool:
+    """Return the pool of all jobs; it lives as long as the application."""
+    app = QCoreApplication.instance()
+    assert app is not None  # a window runs jobs, and there is none without
+    pool = app.findChild(QThreadPool, _POOL)
+    if pool is None:
+        pool = QThreadPool(app)
+        pool.setObjectName(_POOL)
+        pool.setMaxThreadCount(THREADS)
+        app.aboutToQuit.connect(partial(_end_all, pool))
+    return pool
+
+
+def _end_all(pool: QThreadPool) -> None:
+    """End what no window has ended, before the objects go to which it speaks."""
+    for worker in tuple(_Worker._worker_set):
+        worker.quit()
+    pool.waitForDone()
 
 
 def _each(events: Generator[object, None, Any]) -> Generator[object, None, None]:
@@ -86,7 +124,7 @@ class Job(QObject):
         self.stopping = False
 
     def start(self) -> None:
-        """Begin in a thread of Qt's pool."""
+        """Begin in a thread."""
         self._worker.start()
 
     def stop(self) -> None:
@@ -180,16 +218,30 @@ def _nothing() -> None:
     """End without a word."""
 
 
+def in_turn(work: Generator[Any, None, _T]) -> Generator[Any, None, _T]:
+    """Encode a slide as soon as fewer are being encoded than the machine has cores.
+
+    Until then heartbeats are yielded.
+    """
+    with closing(work):
+        while not _turns.acquire(timeout=BEAT_SECONDS):
+            yield Waiting("Waiting for other slides")
+        try:
+            return (yield from work)
+        finally:
+            _turns.release()
+
+
 def paced(
     events: Generator[AnalyzeEvent, None, None], seconds: float = REPAINT_SECONDS
 ) -> Generator[AnalyzeEvent, None, None]:
-    """Pass events on, but join the tiles that come within ``seconds`` of one another.
+    """Analyze `in_turn`, but join the tiles that come within ``seconds`` of one another.
 
     A fast GPU finishes far more batches than a window can paint, and Qt's queue has no bound.
     """
     gathered: list[TilesDone] = []
     last = -seconds
-    with closing(events) as open_events:
+    with closing(in_turn(events)) as open_events:
         for event in open_events:
             if isinstance(event, TilesDone):
                 gathered.append(event)

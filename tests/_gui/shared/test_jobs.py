@@ -2,13 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QThreadPool
 
-from napari_xmag._gui.shared.jobs import Jobs, join_tiles, paced
+from napari_xmag._gui.shared import jobs as module
+from napari_xmag._gui.shared.jobs import Jobs, in_turn, join_tiles, paced
 from napari_xmag.analyze.events import AnalyzeEvent, TilesDone, Waiting
 from tests._gui.window import PATIENCE
 
@@ -89,6 +91,53 @@ def test_stop_all_waits_for_the_threads_and_is_silent(qtbot: QtBot) -> None:
     qtbot.wait(50)
     assert len(heard) == said
     assert not ended
+
+
+def test_work_that_waits_for_a_slow_disk_holds_up_no_other(qtbot: QtBot) -> None:
+    disk = threading.Event()
+    slow = [Work() for _ in range(QThreadPool.globalInstance().maxThreadCount() + 2)]
+
+    def read(work: Work) -> Iterator[int]:
+        disk.wait()
+        yield from work()
+
+    jobs, ended = Jobs(pytest.fail), []
+    try:
+        for work in slow:
+            jobs.start(read(work), lambda _: None)
+        jobs.start(Work()(), lambda _: None, lambda: ended.append(True))
+        qtbot.waitUntil(lambda: bool(ended), timeout=PATIENCE)
+        assert len(jobs.running) == len(slow)
+    finally:
+        disk.set()
+    qtbot.waitUntil(lambda: not jobs.running, timeout=PATIENCE)
+    assert all(work.closed_in is not None for work in slow)
+
+
+def test_no_more_slides_are_encoded_at_once_than_there_are_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_turns", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.001)
+
+    def encoding(name: str) -> Generator[str, None, str]:
+        yield name
+        return f"features of {name}"
+
+    def told(work: Generator[str, None, str]) -> Generator[str, None, None]:
+        yield (yield from in_turn(work))
+
+    first, second, third = told(encoding("a")), told(encoding("b")), paced(encoding("c"))
+    assert next(first) == "a"
+    assert isinstance(next(second), Waiting)
+    assert isinstance(next(third), Waiting)
+    second.close()  # one that is cancelled while it waits takes no turn
+    assert next(first) == "features of a"
+    assert next(third) == "c"
+    fourth = told(encoding("d"))
+    assert isinstance(next(fourth), Waiting)
+    third.close()  # one that is cancelled under way gives its turn back
+    assert next(fourth) == "d"
 
 
 def tiles(*indices: int) -> TilesDone:
