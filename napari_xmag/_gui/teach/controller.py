@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -21,12 +21,10 @@ from napari_xmag._gui.teach.saved import open_session
 from napari_xmag._gui.teach.slides import TeachSlides
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
 from napari_xmag.errors import XmagError
-from napari_xmag.slide.base import Slide
 from napari_xmag.teach.annotations import AnnotatedLesson
 from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate
 from napari_xmag.teach.lesson import Lesson, SlideId, TaughtClass
-from napari_xmag.teach.picture import MapGround
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
@@ -53,9 +51,12 @@ class TeachController:
         self._answers: Newest[tasks.AnswerRequest] = Newest(
             self.jobs, lambda asked: tasks.answer(teacher, asked), self._hear, tell_error
         )
+        self._judged: Newest[tasks.Measured] = Newest(
+            self.jobs, tasks.judge, self._hear_judged, tell_error
+        )
         self._strip: Newest[Taught] = Newest(
             self.jobs,
-            lambda taught: tasks.picture_suggestions(taught, self._open_files()),
+            lambda taught: tasks.picture_suggestions(taught, state.files),
             self._hear_suggestions,
             tell_error,
         )
@@ -81,7 +82,11 @@ class TeachController:
     @property
     def busy(self) -> bool:
         """Whether something is still being found out."""
-        return self._answers.busy or self._strip.busy or self._likeness.busy or self.encoding.busy
+        return self.encoding.busy or any(newest.busy for newest in self._newest)
+
+    @property
+    def _newest(self) -> tuple[Newest[Any], ...]:
+        return self._answers, self._judged, self._strip, self._likeness
 
     def _surveyed(self, found: tasks.Encoders) -> None:
         self.state.models = found.models
@@ -93,6 +98,8 @@ class TeachController:
         self._mouse.disconnect()
         self.slides.disconnect()
         self.session.lesson_changed.disconnect(self._lesson_changed)
+        for newest in self._newest:
+            newest.drop()
         self.jobs.stop_all()
         self.slides.close()
 
@@ -262,24 +269,10 @@ class TeachController:
         self._learn()
 
     def _learn(self) -> None:
-        self._likeness.drop()
-        self._strip.drop()
+        for newest in self._newest:
+            newest.drop()
         self.state.similar = False
-        self._answers.ask(tasks.AnswerRequest(self.session.request(), self._grounds()))
-
-    def _grounds(self) -> dict[SlideId, MapGround]:
-        return {
-            shown.id: shown.ground
-            for shown in self.state.slides
-            if shown.id is not None and shown.ground is not None
-        }
-
-    def _open_files(self) -> dict[SlideId, Slide]:
-        return {
-            shown.id: shown.slide
-            for shown in self.state.slides
-            if shown.id is not None and shown.slide is not None
-        }
+        self._answers.ask(tasks.AnswerRequest(self.session.request(), self.state.grounds))
 
     def _hear(self, event: object) -> None:
         state = self.state
@@ -287,17 +280,21 @@ class TeachController:
             state.taught, state.problem, state.estimate = event.taught, "", None
             if not state.similar:
                 self._paint(event.pictures)
-            self._strip.ask(event.taught)
+            self._strip.ask(event.taught, tasks.SUGGEST_AFTER)
         elif isinstance(event, tasks.NotYet):
             self._nothing_learned(event.words)
         elif isinstance(event, tasks.Measured):
             state.areas = event.areas
+            self._judged.ask(event, tasks.ESTIMATE_AFTER)
+
+    def _hear_judged(self, event: object) -> None:
+        if isinstance(event, tasks.Measured):
+            self.state.areas = event.areas
         elif isinstance(event, Estimate):
-            state.estimate = event
+            self.state.estimate = event
 
     def _nothing_learned(self, words: str) -> None:
         state = self.state
-        self._strip.drop()
         state.taught, state.problem, state.areas = None, words, {}
         state.estimate, state.suggestions = None, ()
         # an answer may come after the user asked what looks alike: that map stays
@@ -330,7 +327,7 @@ class TeachController:
 
     def find_similar(self, slide: SlideId, patch: int) -> None:
         """Colour all patches of all open slides by how like a place they are."""
-        request = tasks.SimilarRequest(self.session.request(), slide, patch, self._grounds())
+        request = tasks.SimilarRequest(self.session.request(), slide, patch, self.state.grounds)
         self.state.similar = True
         self._likeness.ask(request)
 
@@ -373,7 +370,7 @@ class TeachController:
             if isinstance(event, tasks.ExportedLesson):
                 tell(f"{len(event.files)} files were saved in {folder}")
 
-        self.jobs.start(tasks.export(self.state.taught, self._open_files(), folder), done)
+        self.jobs.start(tasks.export(self.state.taught, self.state.files, folder), done)
 
     def read_annotations(self, path: Path) -> None:
         """Take QuPath's annotations of the slide in sight as examples."""

@@ -185,6 +185,24 @@ class TeachState:
     similar: bool = False
 
     @property
+    def grounds(self) -> dict[SlideId, MapGround]:
+        """Where maps are shown: on each slide that is encoded."""
+        return {
+            shown.id: shown.ground
+            for shown in self.slides
+            if shown.id is not None and shown.ground is not None
+        }
+
+    @property
+    def files(self) -> dict[SlideId, Slide]:
+        """Each slide that is open."""
+        return {
+            shown.id: shown.slide
+            for shown in self.slides
+            if shown.id is not None and shown.slide is not None
+        }
+
+    @property
     def model_entry(self) -> "ModelEntry | None":
         """What is known of the chosen model."""
         return next((entry for entry in self.models if entry.name == self.model), None)

@@ -1,6 +1,5 @@
 """The work that threads do for Teach: generators that know neither widget nor viewer."""
 
-import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag._gui.shared.jobs import awaited
+from napari_xmag._gui.shared.jobs import awaited, in_turn
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.teach.state import SuggestedPatch
 from napari_xmag.analyze.engine import encode_slide
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
 SUGGESTIONS = 12
 SUGGESTION_PX = 224
 SUGGEST_AFTER, ESTIMATE_AFTER = 0.2, 0.8
-"""Seconds of rest after a map was found."""
+"""Seconds of rest after a map was found: the window paints it first, and a next click may come."""
 
 _RECENT = 4
 
@@ -142,6 +141,7 @@ class NotYet:
 class Measured:
     """Areas of each open slide."""
 
+    taught: Taught
     areas: Mapping[SlideId, tuple[ClassArea, ...]]
 
 
@@ -204,7 +204,7 @@ def encode(
     """
     key = yield from awaited(lambda: _EncodedKey.of(slide, model, finer=finer), "Looking it up")
     if (encoded := recent.find(key)) is None:
-        encoded = yield from _encoded(slide, model, store, finer=finer)
+        encoded = yield from in_turn(_encoded(slide, model, store, finer=finer))
         recent.add(key, encoded)
     yield encoded
 
@@ -240,8 +240,8 @@ def recall(
 
 def answer(
     teacher: Learner, request: AnswerRequest
-) -> Generator[Mapped | NotYet | Measured | Estimate | None, None, None]:
-    """Learn from the examples: the maps first, then all that takes longer, in small steps."""
+) -> Generator[Mapped | NotYet | Measured, None, None]:
+    """Learn from the examples: the maps first, then the areas, without intervals."""
     try:
         taught = teacher.fit(request.teach)
     except TeachError as error:
@@ -255,21 +255,16 @@ def answer(
         {slide: class_picture(request.grounds[slide], shown[slide], chosen) for slide in shown},
     )
     measured = {slide: tuple(areas(taught, slide, intervals=False)) for slide in shown}
-    yield Measured(measured)
-    yield from _rest(ESTIMATE_AFTER)
+    yield Measured(taught, measured)
+
+
+def judge(measured: Measured) -> Generator[Measured | Estimate | None, None, None]:
+    """Find how sure the areas are and how right the map is, in small steps."""
+    taught, known = measured.taught, dict(measured.areas)
     yield (yield from estimate_steps(taught))
-    for slide in shown:
-        found = yield from area_steps(taught, slide)
-        measured = {**measured, slide: tuple(found)}
-        yield Measured(measured)
-
-
-def _rest(seconds: float) -> Generator[None, None, None]:
-    """Let the window paint the map first, and leave off where the next click comes soon."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        time.sleep(0.02)
-        yield
+    for slide in measured.areas:
+        known[slide] = tuple((yield from area_steps(taught, slide)))
+        yield Measured(taught, dict(known))
 
 
 def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, None]:
@@ -289,7 +284,6 @@ def picture_suggestions(
     """Choose what is worth labelling next, and read its pictures."""
     from napari_xmag.slide.tiles import read_tiles
 
-    yield from _rest(SUGGEST_AFTER)
     with one_thread():
         chosen = [each for each in suggest(taught, SUGGESTIONS) if each.slide in slides]
     found: dict[int, SuggestedPatch] = {}
