@@ -12,6 +12,9 @@ ENTRY = "entry"
 PLANE = "plane"
 """Within it: on which focal plane QuPath shows the slide, from 0; missing where there is one."""
 
+DRAWN = "drawn"
+"""A digest of the regions, or of the painted mask, that a window's user made for the result."""
+
 
 def requested_plane(settings: Mapping[str, Any]) -> int | None:
     """Return on which focal plane QuPath shows the slide of a result; None where none is stated."""
@@ -27,6 +30,16 @@ def entry_of(settings: Mapping[str, Any]) -> str:
 def with_entry(settings: Mapping[str, Any], entry: str) -> dict[str, Any]:
     """Return settings that say which image of QuPath their result is of."""
     return {**settings, REQUESTED: {**_requested(settings), ENTRY: entry}}
+
+
+def drawn_digest(settings: Mapping[str, Any]) -> str:
+    """Return the digest of what was drawn or painted for a result; empty where it is not known."""
+    return str(settings.get(DRAWN) or "")
+
+
+def with_drawn(settings: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    """Return settings that say what was drawn or painted for their result."""
+    return {**settings, DRAWN: digest}
 
 
 def _requested(settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -42,7 +42,6 @@ class _Run:
     live: LiveScores | None = None
     planned: SlidePlanned | None = None
     outlines: bool = False
-    edits: int = 0
     finished: bool = False
 
 
@@ -181,7 +180,7 @@ class Controller:
         except XmagError as error:
             tell_error(error)
             return
-        run = _Run(session, session.result, edits=session.edits)
+        run = _Run(session, session.result)
         self.runs[session] = run
         session.outcome = ""
         if session.tissue_layer is not None:
@@ -284,13 +283,11 @@ class Controller:
     def _finish(self, run: _Run, result: SlideResult) -> None:
         run.finished = True
         session = run.session
-        session.edits_of_result = run.edits
         self.results.take(session, result, run.live.mask if run.live is not None else None)
         session.progress = None
         self.keeper.keep(session, result)
 
     def _show_saved(self, session: SlideSession, result: SlideResult, result_id: str) -> None:
-        session.edits_of_result = 0
         self.results.take(session, result)
         session.shown_id = result_id
 

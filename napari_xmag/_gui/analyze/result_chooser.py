@@ -9,13 +9,18 @@ from napari_xmag._gui.analyze.prediction_panel import PredictionPanel
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import Words
+from napari_xmag.analyze.result import SlideResult
+from napari_xmag.result_keys import drawn_digest
 from napari_xmag.slide.tissue import TissueChoice
 
 if TYPE_CHECKING:
     from napari_xmag.zoo import ModelEntry
 
 
-_BY_HAND = (TissueChoice.REGIONS, TissueChoice.PAINTED)
+_NOW = {
+    TissueChoice.REGIONS: "the regions as they are drawn now",
+    TissueChoice.PAINTED: "the tissue as it is painted now",
+}
 
 
 class ResultChooser(QWidget):
@@ -126,6 +131,15 @@ def stale_words(session: SlideSession | None, model: str, sha256: str) -> str:
     choice = result.tissue.get("choice")
     if choice and choice != session.tissue:
         return f"This result covers {result.tissue_words}, not the area now selected under Tissue."
-    if choice in _BY_HAND and session.edits != session.edits_of_result:
-        return f"This result covers {result.tissue_words}, as it was before you changed it."
+    return _drawn_words(session, result) if choice in _NOW else ""
+
+
+def _drawn_words(session: SlideSession, result: SlideResult) -> str:
+    """Return why a result is not of what is drawn or painted now; empty where it is."""
+    choice = TissueChoice(result.tissue["choice"])
+    made_of, now = drawn_digest(result.settings), _NOW[choice]
+    if not made_of:
+        return f"This result covers {result.tissue_words}, perhaps not {now}."
+    if made_of != session.drawn.get(choice, ""):
+        return f"This result covers {result.tissue_words}, not {now}."
     return ""

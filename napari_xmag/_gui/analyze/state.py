@@ -134,9 +134,8 @@ class SlideSession:
         Why it cannot be analyzed, in words; empty when it can.
     tissue
         Which part is analyzed.
-    edits, edits_of_result
-        How often regions or painted tissue were changed since the slide was opened, and before the
-        shown result was made of them.
+    drawn
+        Digests of the regions and of the painted mask, as they are now.
     progress
         None when no run is under way.
     outcome
@@ -180,8 +179,7 @@ class SlideSession:
     slide_metadata: Mapping[str, Any] | None = None
     problem: str = ""
     tissue: TissueChoice = TissueChoice.AUTO
-    edits: int = 0
-    edits_of_result: int = 0
+    drawn: Mapping[TissueChoice, str] = field(default_factory=dict)
     progress: SlideProgress | None = None
     outcome: str = ""
     scores: PatchScores | None = None

@@ -12,32 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.state import PatchCard
+from napari_xmag._gui.analyze.tissue_request import TissueRequest
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag.analyze import tissue_used
 from napari_xmag.analyze.encoder import open_ahead
 from napari_xmag.analyze.engine import analyze
-from napari_xmag.analyze.events import AnalyzeEvent, Waiting
+from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, Waiting
 from napari_xmag.analyze.heatmap import MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import ResultError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.nets.accelerators import accelerator_possible
+from napari_xmag.result_keys import with_drawn
 from napari_xmag.review.evidence import Foremost, foremost
 from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
 from napari_xmag.review.verdicts import PlaceReview
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.beside import pictures_beside
 from napari_xmag.slide.small_picture import small_picture
-from napari_xmag.slide.tissue import (
-    TissueChoice,
-    TissueMask,
-    find_tissue,
-    painted,
-    tissue_in_polygons,
-    whole_slide,
-)
+from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 if TYPE_CHECKING:
     from napari_xmag.nets.stored import StoredModel
@@ -68,35 +63,6 @@ class Exported:
     """Files by name, all written."""
 
     files: Mapping[str, Path]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TissueRequest:
-    """Which part of a slide to analyze, read from the widgets once.
-
-    Attributes
-    ----------
-    choice
-        What was chosen.
-    pixels
-        bool (H, W), for a painted mask.
-    polygons
-        Each (N, 2) as x, y in level-0 pixels, for shapes.
-    """
-
-    choice: TissueChoice
-    pixels: NDArray[np.bool_] | None = None
-    polygons: tuple[NDArray[np.float64], ...] = ()
-
-    def mask(self, slide: Slide) -> TissueMask:
-        """Find or make the mask; reads the slide."""
-        if self.choice is TissueChoice.WHOLE:
-            return whole_slide(slide)
-        if self.choice is TissueChoice.REGIONS:
-            return tissue_in_polygons(slide, list(self.polygons))
-        if self.choice is TissueChoice.PAINTED and self.pixels is not None:
-            return painted(slide, self.pixels)
-        return find_tissue(slide)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,7 +210,12 @@ def run(
     store = FeatureStore.of_user()
     events = analyze(request.slide, model, settings, mask=mask, store=store, live=live)
     with closing(paced(events)) as calm:
-        yield from calm
+        for event in calm:
+            if isinstance(event, SlideFinished) and mask is not None:
+                settings_used = with_drawn(event.result.settings, request.tissue.digest)
+                yield SlideFinished(replace(event.result, settings=settings_used))
+            else:
+                yield event
 
 
 def picture_strip(

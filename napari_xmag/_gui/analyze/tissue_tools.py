@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 
 from napari_xmag._gui.analyze import tasks, tissue_layer
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
+from napari_xmag._gui.analyze.tissue_request import TissueRequest
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag._gui.shared.placing import selection_kept
@@ -20,7 +21,6 @@ from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 _KEEP_MS = 500
-_DONE = ("added", "changed", "removed")
 
 
 class TissueTools:
@@ -39,9 +39,11 @@ class TissueTools:
     def __init__(self, viewer: ViewerModel, state: WindowState, jobs: Jobs) -> None:
         self._viewer, self._state, self._jobs = viewer, state, jobs
         self._unsaved: dict[SlideSession, Shapes] = {}
+        self._repainted: set[SlideSession] = set()
 
     def close(self) -> None:
         """Save the regions that are not saved yet."""
+        self._repainted.clear()
         for session in list(self._unsaved):
             self._keep(session)
 
@@ -50,9 +52,11 @@ class TissueTools:
         session = self._state.current
         if session is None:
             return
+        if choice is TissueChoice.REGIONS:
+            self._note_regions(session)  # those of a layer of the user's may have changed since
         session.tissue = choice
         if choice is TissueChoice.PAINTED and session.tissue_layer is None:
-            self._outline(session, tasks.TissueRequest(TissueChoice.AUTO))
+            self._outline(session, TissueRequest(TissueChoice.AUTO))
 
     def show(self) -> None:
         """Show the chosen part as a layer to repaint; a painted one is never thrown away."""
@@ -88,7 +92,7 @@ class TissueTools:
         self._viewer.layers.selection.active = own
         own.mode = "add_polygon"
 
-    def request(self, session: SlideSession) -> tasks.TissueRequest:
+    def request(self, session: SlideSession) -> TissueRequest:
         """Return what a run shall take, read from the layers.
 
         Raises
@@ -99,14 +103,14 @@ class TissueTools:
         choice = session.tissue
         if choice is TissueChoice.REGIONS:
             polygons = tissue_layer.polygons_of(self._viewer, session)
-            return tasks.TissueRequest(choice, polygons=polygons)
+            return _noted(session, TissueRequest(choice, polygons=polygons))
         if choice is TissueChoice.PAINTED and session.tissue_layer is not None:
             # A copy: the user may go on painting while the run reads it.
             pixels = tissue_layer.painted_pixels(session.tissue_layer)
-            return tasks.TissueRequest(choice, pixels=pixels)
+            return _noted(session, TissueRequest(choice, pixels=pixels))
         if choice is TissueChoice.PAINTED:
-            return tasks.TissueRequest(TissueChoice.AUTO)
-        return tasks.TissueRequest(choice)
+            return TissueRequest(TissueChoice.AUTO)
+        return TissueRequest(choice)
 
     def put_back(
         self, session: SlideSession, polygons: Sequence[NDArray[np.float64]], choice: str
@@ -115,9 +119,8 @@ class TissueTools:
         if polygons and session.regions_layer is None:
             layer = self._regions(session)
             # The core counts from the corner of the first pixel, napari from its centre.
-            edits = session.edits
             layer.add_polygons([polygon[:, ::-1] - 0.5 for polygon in polygons])
-            session.edits = edits
+            self._note_regions(session)
         if choice == TissueChoice.WHOLE or (polygons and choice == TissueChoice.REGIONS):
             session.tissue = TissueChoice(choice)
 
@@ -132,22 +135,29 @@ class TissueTools:
         """Put the tool down when a region is closed, and save all regions in a moment."""
         layer = event.source
         self._unsaved[session] = layer
-        if str(event.action) in _DONE:
-            session.edits += 1
         if str(event.action) == "added":
             QTimer.singleShot(0, partial(_put_down, layer))
         QTimer.singleShot(_KEEP_MS, partial(self._keep, session))
 
     def _keep(self, session: SlideSession) -> None:
-        layer = self._unsaved.pop(session, None)  # the slide may have left the viewer since
-        if session.store is None or layer is None:
+        layer = self._unsaved.pop(session, None)
+        if layer is None:
+            return
+        if session.layer in self._viewer.layers:  # the slide may have left it since
+            self._note_regions(session)
+        if session.store is None:
             return
         try:
             session.store.save_regions(tissue_layer.closed_shapes([layer], session))
         except XmagError as error:
             tell_error(error)
 
-    def _outline(self, session: SlideSession, request: tasks.TissueRequest) -> None:
+    def _note_regions(self, session: SlideSession) -> None:
+        layers = tissue_layer.regions_layers(self._viewer, session)
+        polygons = tissue_layer.closed_shapes(layers, session)
+        _noted(session, TissueRequest(TissueChoice.REGIONS, polygons=polygons))
+
+    def _outline(self, session: SlideSession, request: TissueRequest) -> None:
         if session.slide is None or session.mpp is None:
             return
         self._jobs.start(tasks.outline(session.slide, request), partial(self._outlined, session))
@@ -162,11 +172,32 @@ class TissueTools:
     def _add(self, session: SlideSession, slide: Slide, mask: TissueMask) -> None:
         layer = tissue_layer.show_tissue(self._viewer, session, slide, mask)
         layer.events.paint.connect(partial(_painted, session))
+        layer.events.paint.connect(partial(self._repaint, session))
+        layer.events.set_data.connect(partial(self._repaint, session))  # to undo is no painting
+        self._repaint(session)
+
+    def _repaint(self, session: SlideSession, *_: object) -> None:
+        """Note what is painted, in a moment: a brush tells of each step."""
+        if session not in self._repainted:
+            self._repainted.add(session)
+            QTimer.singleShot(_KEEP_MS, partial(self._note_painted, session))
+
+    def _note_painted(self, session: SlideSession) -> None:
+        layer = session.tissue_layer
+        if session in self._repainted and layer is not None:
+            pixels = tissue_layer.painted_pixels(layer)
+            _noted(session, TissueRequest(TissueChoice.PAINTED, pixels=pixels))
+        self._repainted.discard(session)
+
+
+def _noted(session: SlideSession, request: TissueRequest) -> TissueRequest:
+    """Note which regions, or which painted mask, there are now."""
+    session.drawn = {**session.drawn, request.choice: request.digest}
+    return request
 
 
 def _painted(session: SlideSession, *_: object) -> None:
     session.tissue = TissueChoice.PAINTED
-    session.edits += 1
 
 
 def _put_down(layer: Shapes) -> None:

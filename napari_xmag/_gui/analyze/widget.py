@@ -201,7 +201,7 @@ class AnalyzeWidget(Docked):
             "slide_metadata": self._show_metadata,
             "problem": self._show_slide,
             "tissue": self._show_tissue,
-            "edits": self._show_edits,
+            "drawn": self._show_prediction,
             "progress": self._show_progress,
             "outcome": self._show_progress,
             "scores": self._show_map,
@@ -294,10 +294,6 @@ class AnalyzeWidget(Docked):
     def _show_prediction(self) -> None:
         chosen = self.controller.entry_of(self.state.model)
         self.result.show_session(self.state.current, chosen)
-
-    def _show_edits(self) -> None:
-        if not self.kept.stale.text():  # else it is said: a brush tells of each step
-            self._show_prediction()
 
     def _show_compared(self) -> None:
         self._show_prediction()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.tasks import Analysis
+from napari_xmag._gui.analyze.tissue_request import TissueRequest
 from napari_xmag._gui.shared.jobs import awaited
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, Waiting
 from napari_xmag.analyze.result import SlideResult
@@ -77,7 +78,7 @@ def analyse_row(
     """Analyze a slide of the list as the window does, and save its result."""
     slide = yield from awaited(lambda: _opened(row), "Opening the slide")
     with closing(slide):
-        tissue = tasks.TissueRequest(TissueChoice.AUTO)
+        tissue = TissueRequest(TissueChoice.AUTO)
         request = tasks.AnalyzeRequest(slide, analysis.model, analysis.settings, tissue)
         result = None
         with closing(tasks.run(request, analysis.shelf, live=False)) as events:

@@ -403,17 +403,58 @@ def test_shapes_limit_the_tiles(window: Window, aperio_slide: Path) -> None:
     window.type("N")  # the regions are not selected any more: the keys are those of the review
     assert session.place == 0
 
-    # What is drawn afterwards is not what was analyzed.
+    # What is drawn afterwards is not what was analyzed; also when the slide comes back.
     stale, store = window.widget.kept.stale, session.store
     assert stale.text() == ""
+    window.wait(lambda: session.shown_id)
     regions.data = [np.array([[900, 1600], [900, 2500], [2200, 2500], [2200, 1600]])]
-    assert "before you changed it" in stale.text()
     # It is saved although the slide leaves at once, and lies there again when it comes back.
     window.viewer.layers.remove(session.layer)
     window.wait(lambda: store.regions() and store.regions()[0].min() == 900.5)
     session = window.open(aperio_slide)
     window.wait(lambda: session.result is not None)
     assert session.regions_layer.data[0].min() == 900
+    assert "not the regions as they are drawn now" in stale.text()
+
+
+def test_a_result_is_grey_only_where_it_is_not_of_what_is_drawn(
+    window: Window, pyramid_slide: Path
+) -> None:
+    session = window.open(pyramid_slide)
+    controller, stale = window.widget.controller, window.widget.kept.stale
+    window.analyze()
+    window.wait(lambda: session.shown_id)
+    whole = session.shown_id
+    controller.tissue.draw()
+    drawn = session.regions_layer
+    corners = np.array([[300, 400], [300, 2600], [1800, 2600], [1800, 400]])
+    drawn.add_polygons([corners])
+    window.analyze()
+    window.wait(lambda: session.shown_id)
+    part = session.shown_id
+    for name in (whole, part):
+        controller.keeper.choose(session, name)
+        window.wait(lambda name=name: session.shown_id == name)
+    assert stale.text() == ""  # the regions are the same
+
+    drawn.data = [corners + 100]
+    window.wait(lambda: "not the regions as they are drawn now" in stale.text())
+    drawn.data = [corners]
+    window.wait(lambda: stale.text() == "")
+
+    controller.tissue.choose(TissueChoice.PAINTED)
+    window.wait(lambda: session.tissue_layer is not None)
+    session.tissue_layer.paint((5, 5), 1)
+    controller.tissue.choose(TissueChoice.REGIONS)
+    assert stale.text() == ""
+    controller.tissue.choose(TissueChoice.PAINTED)
+    window.analyze()
+    assert stale.text() == ""
+    session.tissue_layer.visible = True
+    session.tissue_layer.paint((50, 50), int(not session.tissue_layer.data[50, 50]))
+    window.wait(lambda: "not the tissue as it is painted now" in stale.text())
+    session.tissue_layer.undo()
+    window.wait(lambda: stale.text() == "")
 
 
 def test_no_shape_is_told_and_nothing_starts(window: Window, aperio_slide: Path) -> None:
