@@ -287,7 +287,9 @@ class Controller:
         session.progress = None
         self.keeper.keep(session, result)
 
-    def _show_saved(self, session: SlideSession, result: SlideResult, result_id: str) -> None:
+    def _show_saved(
+        self, session: SlideSession, result: SlideResult | None, result_id: str
+    ) -> None:
         self.results.take(session, result)
         session.shown_id = result_id
 

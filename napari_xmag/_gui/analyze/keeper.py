@@ -1,6 +1,6 @@
 """What happens to a slide is saved as it happens, and comes back when the slide is opened again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from psygnal import Signal
@@ -35,7 +35,8 @@ class Keeper:
     jobs
         Does the reading and writing in threads.
     show
-        Called with a slide, its result and the result's id when a saved result is to be shown.
+        Called with a slide, its result and the result's id when a saved result is to be shown;
+        with None when the one that is shown is no longer saved.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class Keeper:
         self,
         state: WindowState,
         jobs: Jobs,
-        show: Callable[[SlideSession, SlideResult, str], None],
+        show: Callable[[SlideSession, SlideResult | None, str], None],
     ) -> None:
         self._state, self._jobs, self._show = state, jobs, show
         self._unsaved: SlideSession | None = None
@@ -106,6 +107,8 @@ class Keeper:
         result = event.result
         if not busy and result is not None and not _fits(session, result):
             result = None
+            others = [item.id for item in event.saved if item.id != event.id]
+            self._show_first(session, others)
         if result is None and session is self._state.current:
             self._state.class_name = ""  # what was chosen for the slide before is not its evidence
         if result is None or busy:
@@ -170,7 +173,7 @@ class Keeper:
         self._jobs.start(tasks.load_result(session.store, other.id), loaded)
 
     def delete(self, session: SlideSession, result_id: str) -> None:
-        """Remove a saved result; the newest of the others is shown in its place."""
+        """Remove a saved result; the newest of the others that fits is shown in its place."""
         if session.store is None:
             return
 
@@ -178,10 +181,31 @@ class Keeper:
             if not isinstance(event, tasks.Saved):
                 return
             session.saved = event.saved
-            if session.shown_id == result_id and event.saved:
-                self.choose(session, event.saved[0].id)
+            if session.shown_id == result_id:
+                self._show(session, None, "")
+                self._show_first(session, [item.id for item in event.saved])
 
         self._jobs.start(tasks.delete_result(session.store, result_id), deleted)
+
+    def _show_first(self, session: SlideSession, ids: Sequence[str]) -> None:
+        """Show the first of some saved results that can be read and fits, if there is one."""
+        if session.store is None or session.mpp is None or not ids:
+            return
+
+        def loaded(event: object) -> None:
+            busy = session.result is not None or session.progress is not None
+            if busy or not isinstance(event, SlideResult):
+                return
+            if _fits(session, event, quiet=True):
+                self._show(session, event, ids[0])
+            else:
+                self._show_first(session, ids[1:])
+
+        def failed(error: Exception) -> None:
+            tell_error(error)
+            self._show_first(session, ids[1:])
+
+        self._jobs.start(tasks.load_result(session.store, ids[0]), loaded, fail=failed)
 
     # views
 
@@ -224,8 +248,8 @@ class Keeper:
         )
 
 
-def _fits(session: SlideSession, result: SlideResult) -> bool:
-    """Return whether a saved result may be shown over a slide; say why not."""
+def _fits(session: SlideSession, result: SlideResult, *, quiet: bool = False) -> bool:
+    """Return whether a saved result may be shown over a slide; say why not, unless quiet."""
     slide = session.slide
     if slide is None or slide.mpp is None:
         return False  # it is looked for again when the pixel size is given
@@ -233,7 +257,8 @@ def _fits(session: SlideSession, result: SlideResult) -> bool:
         require_same_picture(result, slide)
         require_same_mpp(result, slide)
     except ResultError as error:
-        tell_warning(f"A saved result is not shown. {error}")
+        if not quiet:
+            tell_warning(f"A saved result is not shown. {error}")
         return False
     return True
 

@@ -302,7 +302,7 @@ def test_results_live_side_by_side(window: Window, pyramid_slide: Path) -> None:
 
     kept.delete.click()
     window.wait(lambda: len(session.saved) == 1)
-    window.wait(lambda: len(session.result.patches) == len(second.patches))
+    window.wait(lambda: session.result and len(session.result.patches) == len(second.patches))
 
 
 def test_a_saved_result_of_another_picture_or_pixel_size_is_not_shown(
@@ -347,6 +347,30 @@ def test_a_saved_result_of_another_picture_or_pixel_size_is_not_shown(
             store.delete_result(item.id)
     window.widget.desk.reload(session.path, session.image)
     window.wait(lambda: session.shown_id == shown)
+
+
+def test_only_a_result_of_this_pixel_size_takes_the_place_of_another(
+    window: Window, no_mpp_slide: Path
+) -> None:
+    session, controller = window.open(no_mpp_slide), window.widget.controller
+    made = {}
+    for mpp in (0.5, 0.4):
+        controller.set_pixel_size(mpp)
+        window.wait(lambda mpp=mpp: session.mpp and session.mpp.x == mpp and session.store)
+        window.wait(lambda: not controller.jobs.running)
+        window.analyze()
+        window.wait(lambda: session.shown_id)
+        made[mpp] = session.shown_id
+    # The newest one does not fit: the other one comes.
+    controller.set_pixel_size(0.5)
+    window.wait(lambda: session.shown_id == made[0.5])
+    assert session.result.mpp.x == 0.5
+    # The last that fits is deleted: none is shown, and nothing of it stays.
+    controller.keeper.delete(session, made[0.5])
+    window.wait(lambda: [item.id for item in session.saved] == [made[0.4]])
+    window.wait(lambda: not controller.jobs.running)
+    assert (session.result, session.shown_id, session.scores) == (None, "", None)
+    assert session.map_layer not in window.viewer.layers
 
 
 _KILLED = """
