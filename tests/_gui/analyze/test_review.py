@@ -324,11 +324,10 @@ def test_a_saved_result_of_another_picture_or_pixel_size_is_not_shown(
         window.wait(lambda: notification_manager.records)
         (told,) = notification_manager.records
         assert words in told.message
-        assert session.result is None
+        window.wait(lambda: session.shown_id == shown)  # the newest that fits
+        assert session.result.created == result.created
     # Asked for by name it is refused, too, and the choice goes back to what is shown.
     kept = window.widget.kept
-    window.widget.controller.keeper.choose(session, shown)
-    window.wait(lambda: session.shown_id == shown)
     notification_manager.records.clear()
     other = next(item.id for item in session.saved if item.id != shown)
     kept.results.setCurrentIndex(kept.results.findData(other))
