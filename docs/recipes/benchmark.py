@@ -85,7 +85,8 @@ def _jobs(args: argparse.Namespace, place: Path) -> dict[str, list[str]]:
     for engine in args.engines:
         jobs[f"whole analysis, {engine}"] = [*own, "--part", "analysis", "--engine", engine]
     command = [sys.executable, "-m", "napari_xmag.cli", "analyze", str(args.slide), *model]
-    command += ["--kept-features", "0"]  # a second round would not encode
+    # a second round would neither analyze nor encode
+    command += ["--force", "--kept-features", "0"]
     for engine in args.engines:
         options = ["--device", args.device, "--engine", engine, "--out", str(place / engine)]
         jobs[f"whole command, {engine}"] = [*command, *options]
