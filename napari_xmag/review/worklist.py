@@ -364,7 +364,8 @@ class _Places:
         if row.entry or row.key in self._worklist or not len(self._worklist):
             return row
         if self._paths is None:
-            self._paths = {real_path(path): path for path in {r.slide for r in self._worklist.rows}}
+            listed = self._worklist
+            self._paths = {listed.real_slide(each): each.slide for each in listed.rows}
         return replace(row, slide=self._paths.setdefault(real_path(row.slide), row.slide))
 
 

@@ -1,6 +1,6 @@
 """One map of a slide at a time: through two, neither can be read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 from weakref import WeakSet
 
@@ -44,16 +44,16 @@ def forget_dock(dock: MapDock) -> None:
 
 def add_map(viewer: ViewerModel, layer: Layer) -> None:
     """Add a map in place of another one of its slide, or behind it where the dock is."""
-    if _is_behind(viewer, layer) and any(_others(viewer, layer)):
+    if _is_behind(viewer, layer) and map_to_show(viewer, layer) is not None:
         _cover(layer)
     add_quietly(viewer, layer)
 
 
 def bring_back(viewer: ViewerModel, layer: Layer | None) -> None:
     """Show a map again of which another one took the place, unless that one's dock is in front."""
-    if layer is None or layer not in viewer.layers or _is_behind(viewer, layer):
+    if layer is None or not _is_covered(layer) or layer not in viewer.layers:
         return
-    if _is_covered(layer) and _has_slide_in_sight(viewer, layer):
+    if _has_slide_in_sight(viewer, layer) and not _is_behind(viewer, layer):
         layer.visible = True
 
 
@@ -69,8 +69,8 @@ def leave_one_map(viewer: ViewerModel, layer: Layer) -> None:
     if not _is_map(layer) or not layer.visible:
         return
     layer.metadata[METADATA_KEY].pop(_COVERED, None)
-    for each in _others(viewer, layer):
-        if each.visible:
+    for each in maps_in_sight(viewer, layer):
+        if each is not layer:
             _cover(each)
 
 
@@ -95,10 +95,6 @@ def maps_in_sight(viewer: ViewerModel, slide: Layer) -> list[Layer]:
 def _foremost(viewer: ViewerModel, maps: Sequence[Layer]) -> Layer:
     ahead = [each for each in maps if not _is_behind(viewer, each)]
     return (ahead or maps)[-1]
-
-
-def _others(viewer: ViewerModel, layer: Layer) -> Iterator[Layer]:
-    return (each for each in viewer.layers if each is not layer and _is_map_of(each, layer))
 
 
 def _is_behind(viewer: ViewerModel, layer: Layer) -> bool:
