@@ -4,7 +4,7 @@ from napari.layers import Layer
 
 from napari_xmag._gui.shared.notices import tell
 from napari_xmag.layer_data import METADATA_KEY, slide_image, slide_path
-from napari_xmag.slide.color import srgb_transform
+from napari_xmag.slide.colors.profile import srgb_transform
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.pyramid import dask_pyramid
 

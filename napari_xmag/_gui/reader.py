@@ -12,13 +12,13 @@ from napari_xmag.errors import SlideOpenError
 from napari_xmag.filenames import HEAT_MAP, RESULT
 from napari_xmag.layer_data import LayerData, join_units, slide_layer_data
 from napari_xmag.slide.base import NoteCode, Slide, SlideImage
-from napari_xmag.slide.dicom_header import DICOM_SUFFIXES
+from napari_xmag.slide.dicom.header import DICOM_SUFFIXES
 from napari_xmag.slide.find import SLIDE_SUFFIXES, TIFF_SUFFIXES, is_slide, is_whole_slide_dicom
 from napari_xmag.slide.guard.tiff_checks import require_plausible
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.segments import DECODE_ERRORS
-from napari_xmag.slide.tiff_pictures import slide_pictures
+from napari_xmag.slide.tiff.pictures import slide_pictures
 
 PathOrPaths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 

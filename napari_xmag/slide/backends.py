@@ -7,12 +7,12 @@ from typing import cast
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.dicom import DIRECTORY
-from napari_xmag.slide.dicom_header import is_dicom
-from napari_xmag.slide.dicom_slide import DicomSlide
+from napari_xmag.slide.dicom.header import is_dicom
+from napari_xmag.slide.dicom.instances import DIRECTORY
+from napari_xmag.slide.dicom.slide import DicomSlide
 from napari_xmag.slide.find import TIFF_SUFFIXES
 from napari_xmag.slide.openslide import OpenSlideSlide
-from napari_xmag.slide.tiff import TiffSlide
+from napari_xmag.slide.tiff.slide import TiffSlide
 
 _log = logging.getLogger(__name__)
 

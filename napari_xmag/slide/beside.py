@@ -21,7 +21,7 @@ from napari_xmag.slide.backends import opens_as_dicom
 from napari_xmag.slide.guard.gate import require_harmless
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.segments import DECODE_ERRORS, over_background
-from napari_xmag.slide.tiff_pages import ASIDE, page_name
+from napari_xmag.slide.tiff.pages import ASIDE, page_name
 
 _log = logging.getLogger(__name__)
 

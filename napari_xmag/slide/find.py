@@ -9,13 +9,13 @@ from pathlib import Path
 import tifffile
 
 from napari_xmag.files import real_path
-from napari_xmag.slide.dicom_header import (
+from napari_xmag.slide.dicom.header import (
     DICOM_SUFFIXES,
     is_dicom,
     may_be_dicom,
     read_dicom_header,
 )
-from napari_xmag.slide.dicom_series import dicom_series
+from napari_xmag.slide.dicom.series import dicom_series
 
 TIFF_SUFFIXES = (
     *(".tif", ".tiff", ".btf", ".tf2", ".tf8"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.files import real_path
-from napari_xmag.slide.dicom_header import is_dicom, may_be_dicom
-from napari_xmag.slide.dicom_images import numbered_series, plane_of
-from napari_xmag.slide.dicom_series import DicomSeries
+from napari_xmag.slide.dicom.header import is_dicom, may_be_dicom
+from napari_xmag.slide.dicom.images import numbered_series, plane_of
+from napari_xmag.slide.dicom.series import DicomSeries
 from napari_xmag.slide.segments import DECODE_ERRORS
 
 _WHOLE = 4 * 2**20

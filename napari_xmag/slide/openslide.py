@@ -16,10 +16,10 @@ from napari_xmag.errors import SlideOpenError
 from napari_xmag.files import real_path
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import MppSource, Slide, SlideImage
+from napari_xmag.slide.colors.light import scanner_light
 from napari_xmag.slide.guard.limits import size_problem
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.images import choose_image, image_notes
-from napari_xmag.slide.light import scanner_light
 from napari_xmag.slide.mpp import (
     StatedMpp,
     find_conflict,

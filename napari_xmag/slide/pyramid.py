@@ -13,7 +13,7 @@ from PIL import Image
 from napari_xmag.errors import TileReadError
 from napari_xmag.geometry import Level
 from napari_xmag.slide.base import KnowsGaps, Slide
-from napari_xmag.slide.color import ColorTransform
+from napari_xmag.slide.colors.profile import ColorTransform
 from napari_xmag.slide.damage import hatch, read_past_damage
 from napari_xmag.slide.resample import read_resampled
 from napari_xmag.slide.tile_cache import ArrayCache
@@ -44,7 +44,8 @@ def dask_pyramid(slide: Slide, color: ColorTransform | None = None) -> list[da.A
     Parameters
     ----------
     color
-        Applied to all pixels, for instance from :func:`napari_xmag.slide.color.srgb_transform`.
+        Applied to all pixels, for instance from
+        :func:`napari_xmag.slide.colors.profile.srgb_transform`.
 
     Returns
     -------

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.slide.colors.stored import StoredColor
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.plain_samples import PlainSamples
-from napari_xmag.slide.stored_color import StoredColor
 from napari_xmag.slide.tile_cache import ArrayCache
 
 CACHE_BYTES = 128 * 2**20

@@ -160,7 +160,7 @@ def test_the_hot_tile_lies_on_the_square(
 
 def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Box]]:
     """Record every read of a slide as (level, box)."""
-    from napari_xmag.slide.tiff import TiffSlide
+    from napari_xmag.slide.tiff.slide import TiffSlide
 
     reads: list[tuple[int, Box]] = []
     original = TiffSlide.read

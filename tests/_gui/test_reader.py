@@ -158,7 +158,7 @@ def test_a_broken_slide_says_why(tmp_path: Path) -> None:
 def test_opening_reads_no_pixels_of_a_single_level_slide(
     single_level_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_xmag.slide.tiff import TiffSlide
+    from napari_xmag.slide.tiff.slide import TiffSlide
 
     def read(*_: object) -> None:
         pytest.fail("pixels were read while opening")

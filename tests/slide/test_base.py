@@ -10,7 +10,7 @@ from napari_xmag.geometry import Box
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.openslide import OpenSlideSlide
 from napari_xmag.slide.picture import PictureSlide
-from napari_xmag.slide.tiff import TiffSlide
+from napari_xmag.slide.tiff.slide import TiffSlide
 from tests.slides import draw_section
 
 SOME = Box(1000, 800, 64, 64)

@@ -202,7 +202,7 @@ def test_an_index_lists_slides_in_other_folders(
         for name in ("1.2.3", "1.2.4")
     ]
     write_header(tmp_path / "DICOMDIR", kind="")
-    monkeypatch.setattr("napari_xmag.slide.dicom.listed_files", lambda _: files)
+    monkeypatch.setattr("napari_xmag.slide.dicom.instances.listed_files", lambda _: files)
     marks = [slide_fingerprint(file) for file in files]
     assert marks[0] != marks[1]
     for path in (tmp_path, tmp_path / "DICOMDIR"):

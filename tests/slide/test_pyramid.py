@@ -128,7 +128,7 @@ def test_real_slides(real_slides: Path, name: str) -> None:
 def test_reading_loads_neither_torch_nor_a_window() -> None:
     code = (
         "import sys; import napari_xmag.slide.open, napari_xmag.slide.pyramid, "
-        "napari_xmag.slide.tiles, napari_xmag.slide.color, napari_xmag.slide.metadata; "
+        "napari_xmag.slide.tiles, napari_xmag.slide.colors.profile, napari_xmag.slide.metadata; "
         "print(sorted({'torch', 'napari', 'qtpy', 'timm', 'skimage'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

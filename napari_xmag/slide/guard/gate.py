@@ -8,7 +8,7 @@ from napari_xmag.slide.backends import opens_as_dicom
 from napari_xmag.slide.guard.child import require_survivable
 from napari_xmag.slide.guard.tiff_checks import doubts, require_plausible
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
-from napari_xmag.slide.leica import require_described_pages
+from napari_xmag.slide.tiff.leica import require_described_pages
 
 
 def require_harmless(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""DICOM whole slides: their files, which of them belong together, and how they are read."""
