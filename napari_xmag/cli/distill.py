@@ -165,8 +165,10 @@ def _run(args: argparse.Namespace) -> int:
     from napari_xmag.distill.config import load_config
     from napari_xmag.distill.run import distill
     from napari_xmag.learn.distributed import join, leave
+    from napari_xmag.nets.memory import keep_freed_memory_of_threads
     from napari_xmag.progress.heartbeat import finish
 
+    keep_freed_memory_of_threads()
     config = load_config(args.config, args.settings)
     processes = join()
     try:

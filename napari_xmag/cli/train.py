@@ -103,10 +103,12 @@ def _add_short_forms(parser: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the model is written, 2 when the table has problems."""
     from napari_xmag.cli.progress import follow, show
+    from napari_xmag.nets.memory import keep_freed_memory_of_threads
     from napari_xmag.progress.heartbeat import finish
     from napari_xmag.train.report.card import read_notes
     from napari_xmag.train.run import train
 
+    keep_freed_memory_of_threads()
     # The first of the processes that torchrun started speaks for all.
     first = os.environ.get("RANK", "0") == "0"
     opening = qupath_cohort.opening(args, args.override_mpp)

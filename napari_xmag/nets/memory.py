@@ -8,7 +8,7 @@ import sys
 _log = logging.getLogger(__name__)
 
 # Numbers and meanings of glibc's mallopt(3).
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _KEPT = 1 << 30  # bytes
 
 
@@ -24,14 +24,33 @@ def keep_freed_memory() -> bool:
     -------
     Whether the C library agreed.
     """
+    agreed = _set(_MMAP_THRESHOLD, _KEPT) and _set(_TRIM_THRESHOLD, _KEPT)
+    _log.debug("Freed memory is %s", "kept" if agreed else "not kept")
+    return agreed
+
+
+@functools.cache
+def keep_freed_memory_of_threads() -> bool:
+    """Do as `keep_freed_memory`, for arrays of more than 64 MB in other threads too.
+
+    glibc gives each thread memory of its own, in pieces of at most 64 MB: what is larger, such as
+    the activations of a training step, is mapped anew whatever is kept, a third of the step's time
+    (docs/results.md). Call it in a process that learns before other threads begin; those that are
+    there keep their own memory.
+
+    Returns
+    -------
+    Whether the C library agreed.
+    """
+    return _set(_ARENA_MAX, 1) and keep_freed_memory()
+
+
+def _set(name: int, value: int) -> bool:
+    """Set one of mallopt's numbers; return whether that could be done."""
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    agreed = bool(mallopt(_MMAP_THRESHOLD, _KEPT) and mallopt(_TRIM_THRESHOLD, _KEPT))
-    _log.debug("Freed memory is %s", "kept" if agreed else "not kept")
-    return agreed
+    return bool(mallopt is not None and mallopt(name, value))
 
 
 def give_freed_memory_back() -> bool:

@@ -35,6 +35,42 @@ def test_large_arrays_are_mapped_once() -> None:
     assert kept < plain / 10
 
 
+_IN_THREADS = """
+import resource
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from napari_xmag.nets import memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        np.ones(12 << 20)  # 96 MiB: more than a thread's own memory can hold
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def in_thread():
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(faults).result()
+        return pool.submit(faults).result()
+
+if {learning}:
+    assert memory.keep_freed_memory_of_threads()
+else:
+    memory.keep_freed_memory()
+print(in_thread(), in_thread())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is asked")
+def test_what_threads_free_is_kept_where_a_process_learns() -> None:
+    def faults(*, learning: bool) -> list[int]:
+        script = _IN_THREADS.format(learning=learning)
+        command = [sys.executable, "-c", script]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        return [int(number) for number in answer.stdout.split()]
+
+    assert max(faults(learning=True)) < min(faults(learning=False)) / 10
+
+
 _GIVEN_BACK = """
 import resource
 import numpy as np

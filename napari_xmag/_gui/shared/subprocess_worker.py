@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import ConfigError
+from napari_xmag.nets.memory import keep_freed_memory_of_threads
 from napari_xmag.progress.heartbeat import BEAT_SECONDS
 
 T = TypeVar("T")
@@ -137,6 +138,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what libraries print must not come between
     work, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent
     unwanted = Event()
+    keep_freed_memory_of_threads()  # it may learn, and no other thread has begun
     Thread(target=_await_end, args=(sys.stdin.buffer, unwanted), daemon=True).start()
     over = _Over()
     try:
