@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from napari_xmag.memory import out_of_memory
 from napari_xmag.slide.base import KnowsGaps, ShowsScanned, Slide
 from napari_xmag.slide.damage import read_past_damage
 from napari_xmag.slide.resample import finer_level, read_resampled
+
+Place = tuple[slice, slice]
+"""Rows and columns of the overview."""
 
 OVERVIEW_MPP = 8.0
 # A slide of more pixels than this, over 5 × 4 cm, is seen at coarser ones: memory stays bounded.
@@ -85,47 +89,80 @@ def read_overview(slide: Slide) -> Overview:
     TissueError
         When far too many pixels would have to be read for it.
     """
-    width, height = overview_size(slide)
-    base = slide.levels[0]
-    scale_x, scale_y = base.width / width, base.height / height
-    pixels = np.empty((height, width, 3), np.uint8)
-    usable, unreadable = np.zeros((height, width), bool), np.zeros((height, width), bool)
-    level = finer_level(slide.levels, min(scale_x, scale_y))
-    _require_bounded(slide, level)
-    side = max(16, int(_SOURCE_PX * level.downsample / max(scale_x, scale_y)))
+    drawing = _Drawing.of(slide)
+    crowded: list[Place] = []
 
-    def part(x: int, y: int, across: int, down: int) -> NDArray[np.uint8]:
-        box = Box(x * scale_x, y * scale_y, across * scale_x, down * scale_y)
-        if isinstance(slide, KnowsGaps) and slide.is_empty(box, level.index):
-            return np.array((*slide.background, 0), np.uint8) + np.zeros(
-                (down, across, 1), np.uint8
-            )
-        scanned = _scanned(slide, box, across, down, level.index)
-        return np.dstack([read_resampled(slide, box, across, down), scanned.astype(np.uint8)])
-
-    def block(place: tuple[slice, slice], read: Callable[..., NDArray[np.uint8]]) -> None:
-        rows, columns = place
-        size = columns.stop - columns.start, rows.stop - rows.start
-        seen, lost = read_past_damage(
-            read, columns.start, rows.start, *size, _SMALLEST_PX, channels=4
-        )
-        pixels[place], usable[place] = seen[..., :3], seen[..., 3] > 0
-        unreadable[place] = lost
-
-    crowded: list[tuple[slice, slice]] = []
-
-    def among_others(place: tuple[slice, slice]) -> None:
+    def among_others(place: Place) -> None:
         try:
-            block(place, partial(_unless_full, part))
+            drawing.draw(place, partial(_unless_full, drawing.read))
         except MemoryError:
             crowded.append(place)
 
-    in_threads(among_others, _blocks(height, width, side))
+    in_threads(among_others, drawing.places())
     for place in crowded:  # alone, each has all the memory there is
-        block(place, part)
-    pixels[unreadable] = slide.background
-    usable &= (extremes(pixels)[1] > BLACK) & _within_bounds(slide, height, width)
-    return Overview(pixels, usable, scale_x, scale_y, unreadable)
+        drawing.draw(place, drawing.read)
+    return drawing.done()
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """An overview in the making, drawn in blocks that threads share; see `Overview`."""
+
+    slide: Slide
+    level: Level
+    scale_x: float
+    scale_y: float
+    pixels: NDArray[np.uint8]
+    usable: NDArray[np.bool_]
+    unreadable: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, slide: Slide) -> Self:
+        """Return an empty one, or refuse a slide of which far too much would have to be read."""
+        width, height = overview_size(slide)
+        base = slide.levels[0]
+        scale_x, scale_y = base.width / width, base.height / height
+        level = finer_level(slide.levels, min(scale_x, scale_y))
+        _require_bounded(slide, level)
+        usable, unreadable = (np.zeros((height, width), bool) for _ in range(2))
+        pixels = np.empty((height, width, 3), np.uint8)
+        return cls(slide, level, scale_x, scale_y, pixels, usable, unreadable)
+
+    def places(self) -> Iterator[Place]:
+        """Yield the blocks, as rows and columns."""
+        height, width = self.usable.shape
+        side = max(16, int(_SOURCE_PX * self.level.downsample / max(self.scale_x, self.scale_y)))
+        for top in range(0, height, side):
+            for left in range(0, width, side):
+                yield slice(top, min(top + side, height)), slice(left, min(left + side, width))
+
+    def read(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """Return uint8 (height, width, 4): colours, and 1 where something was scanned."""
+        slide, level = self.slide, self.level.index
+        scale_x, scale_y = self.scale_x, self.scale_y
+        box = Box(x * scale_x, y * scale_y, width * scale_x, height * scale_y)
+        if isinstance(slide, KnowsGaps) and slide.is_empty(box, level):
+            glass = np.array((*slide.background, 0), np.uint8)
+            return glass + np.zeros((height, width, 1), np.uint8)
+        scanned = _scanned(slide, box, width, height, level)
+        return np.dstack([read_resampled(slide, box, width, height), scanned.astype(np.uint8)])
+
+    def draw(self, place: Place, read: Callable[..., NDArray[np.uint8]]) -> None:
+        """Fill a block with what ``read`` returns of it, past what is damaged."""
+        rows, columns = place
+        x, y, width, height = (
+            columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start,
+        )  # fmt: skip
+        seen, lost = read_past_damage(read, x, y, width, height, _SMALLEST_PX, channels=4)
+        self.pixels[place], self.usable[place] = seen[..., :3], seen[..., 3] > 0
+        self.unreadable[place] = lost
+
+    def done(self) -> Overview:
+        """Return the overview, once all blocks are drawn."""
+        self.pixels[self.unreadable] = self.slide.background
+        inside = _within_bounds(self.slide, *self.usable.shape)
+        usable = self.usable & (extremes(self.pixels)[1] > BLACK) & inside
+        return Overview(self.pixels, usable, self.scale_x, self.scale_y, self.unreadable)
 
 
 def _unless_full(read: Callable[..., NDArray[np.uint8]], *box: int) -> NDArray[np.uint8]:
@@ -153,15 +190,6 @@ def _require_bounded(slide: Slide, level: Level) -> None:
             found=f"{level.width:,}×{level.height:,} pixels in {slide.path.name}",
             hint="Convert the slide to a pyramidal TIFF (for instance with QuPath or vips).",
         )
-
-
-def _blocks(height: int, width: int, side: int) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            yield (
-                slice(top, min(top + side, height)),
-                slice(left, min(left + side, width)),
-            )
 
 
 def _scanned(slide: Slide, box: Box, width: int, height: int, level: int) -> NDArray[np.bool_]:
