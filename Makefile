@@ -1,5 +1,5 @@
 # napari-xmag. Two commands do everything on a fresh machine:
-#   make demo              analyse the built-in sample slide, and say where the results lie
+#   make demo              analyze the built-in sample slide, and say where the results lie
 #   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
 #   make test              run all tests (WORKERS=0 in one process)
 # For developers: make check (lint, types, tests), make fuzz, make faults, make lint, make docs, make setup, make clean.

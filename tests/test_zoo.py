@@ -232,7 +232,7 @@ def test_plain_timm_folder_is_told_from_a_slide_model(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     del config["xmag"]
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="a network, but no slide model"):
+    with pytest.raises(ModelError, match="a network, but not a slide model"):
         check_model(folder)
 
 

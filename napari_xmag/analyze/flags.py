@@ -197,8 +197,8 @@ def coarse_flags(slide: float, model: float) -> list[Flag]:
     if slide < COARSE * model:
         return []
     words = (
-        f"The slide has {slide:.3g} µm per pixel, the model sees {model:.3g}: its tiles are "
-        "magnified and lack detail. Analyze the slide at its full resolution."
+        f"The slide has {slide:.3g} µm per pixel, the model expects {model:.3g}: its tiles "
+        "are magnified and lack detail. Analyze a scan at full resolution."
     )
     code = FlagCode.TOO_COARSE if slide >= TOO_COARSE * model else FlagCode.COARSE_SLIDE
     return [Flag(code, words)]

@@ -60,7 +60,7 @@ def load_tissue(path: Path, choice: str | None, size: tuple[float, float]) -> Ti
     try:
         with Image.open(path) as image:
             if image.mode != "L" or image.width * image.height > _MOST_PIXELS:
-                raise ValueError(f"a picture of {image.width}×{image.height} pixels, {image.mode}")
+                raise ValueError(f"an image of {image.width}×{image.height} pixels, {image.mode}")
             pixels = np.asarray(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         _log.warning("%s cannot be read; whole patches have colour: %s", path, error)

@@ -90,7 +90,7 @@ class AnalyzeSettings:
         Field(
             title="Engine",
             description="What runs the network. Automatic: the faster one for this device. Graph: "
-            "an optimised graph for processors, created on first use. PyTorch: always available. "
+            "an optimized graph for processors, created on first use. PyTorch: always available. "
             "Compiled: PyTorch compiled for this GPU, which takes about a minute; worthwhile for "
             "large networks and many slides.",
             json_schema_extra={

@@ -55,9 +55,9 @@ class RegionsChoice:
         """
         if self.path is not None and self.path.is_file() and len(images) > 1:
             raise TissueError(
-                expected=f"regions of one picture in {self.path.name}",
-                found=f"a slide file of {len(images)} pictures",
-                hint="Name the picture with --image, or give a folder of regions in which those of "
+                expected=f"regions of one image in {self.path.name}",
+                found=f"a slide file of {len(images)} images",
+                hint="Name the image with --image, or give a folder of regions in which those of "
                 "the second are called <slide name>#2.geojson.",
             )
 

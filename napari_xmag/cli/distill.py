@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 def _add_prepare(steps: Any) -> None:
     parser = steps.add_parser(
         "prepare",
-        help="sample tissue fields of slides and large pictures",
+        help="sample tissue fields of slides and large images",
         description="Sample tissue fields at an exact pixel size into tar shards (webdataset "
         "layout) with an index. After an interruption, run it again: finished slides are kept.",
     )
@@ -41,7 +41,7 @@ def _add_prepare(steps: Any) -> None:
         nargs="+",
         type=Path,
         metavar="SLIDE|FOLDER|TABLE",
-        help="slides; folders of large pictures; tables tile[,mpp][,case] of such pictures "
+        help="slides; folders of large images; tables tile[,mpp][,case] of such images "
         "(CSV or .xlsx)",
     )
     parser.add_argument(
@@ -51,14 +51,14 @@ def _add_prepare(steps: Any) -> None:
         "--tiles-mpp",
         type=mpp_option,
         metavar="MPP",
-        help="µm per pixel of the pictures (never guessed)",
+        help="µm per pixel of the images (never guessed)",
     )
     parser.add_argument(
         "--case",
         metavar="REGEX",
         help="regular expression that finds the case in a name (its first group, or the whole "
         "match); the fields of a case are held out together; default: each slide and each "
-        "subfolder of pictures is a case",
+        "subfolder of images is a case",
     )
     _add_sampling(parser)
     parser.add_argument(

@@ -14,7 +14,7 @@ _DESCRIPTIONS = {
     "slides": "Evaluate encoders on labelled slides: an attention head on frozen features, "
     "cross-validated by patient or trained at one institution and tested at another.",
     "agreement": "Measure how much of a teacher's features students retain, on held-out cases.",
-    "robustness": "Compare features of pictures with those of the same pictures under changes of "
+    "robustness": "Compare features of images with those of the same images under changes of "
     "stain, focus, compression and brightness.",
     "teach": "Measure how accuracy grows with the number of clicks, using simulated users on "
     "composed slides.",

@@ -133,7 +133,7 @@ def require_no_choice(image: str | None, targets: "Iterable[Target]") -> None:
     if image is not None and any(target.shown is not None for target in targets):
         raise ConfigError(
             expected="--image with slide files only",
-            found="images of QuPath, each of which is one picture of its file",
+            found="images of QuPath, each of which is one image of its file",
             hint="Leave out --image, or name the slide file itself.",
         )
 

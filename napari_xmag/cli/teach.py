@@ -92,14 +92,14 @@ def add_parser(subparsers: Any) -> None:
         help="write the map of each of these slides as outlines for QuPath",
     )
     parser.add_argument(
-        "--smooth", action="store_true", help="round the steps between patches of outlines off"
+        "--smooth", action="store_true", help="round off the stair-step edges of the outlines"
     )
     parser.add_argument(
         "--min-area",
         type=_area,
         default=0.0,
         metavar="µm²",
-        help="leave outlines of smaller places out",
+        help="leave out areas smaller than this",
     )
     parser.add_argument(
         "--finer",
@@ -153,7 +153,7 @@ def _require_use(args: argparse.Namespace) -> None:
         )
     if (args.smooth or args.min_area) and args.outlines is None:
         raise ConfigError(
-            expected="--outlines beside --smooth and --min-area",
+            expected="--outlines together with --smooth or --min-area",
             found="none",
             hint="Name a folder for the outlines, or leave out these options.",
         )
@@ -162,7 +162,7 @@ def _require_use(args: argparse.Namespace) -> None:
 def _area(text: str) -> float:
     value = float(text)
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no area in µm²")
+        raise argparse.ArgumentTypeError(f"{text} is not an area in µm²")
     return value
 
 
@@ -298,8 +298,8 @@ class _Lessons:
                 self._add(target, image, annotations)
         if not self.names:
             raise TeachError(
-                expected="a slide whose annotations can teach",
-                found=f"none of {len(self._files.failed)}",
+                expected="at least one slide with usable annotations",
+                found=f"none among {len(self._files.failed)} slides",
                 hint="Each is named above with the reason.",
             )
 
@@ -334,7 +334,10 @@ class _Lessons:
                 line.clear()
                 print(f"{name}: {_counted(taught)}")
                 if taught.unused:
-                    print(f"{name}: without an example: {taught.unused}", file=sys.stderr)
+                    print(
+                        f"{name}: annotations that gave no example: {taught.unused}",
+                        file=sys.stderr,
+                    )
             finally:
                 line.clear()
 
@@ -349,7 +352,7 @@ class _Lessons:
 
 def _counted(taught: "TaughtSlide") -> str:
     words = f"{taught.examples} patches are examples"
-    return f"{words}; {taught.known} more were, of an image read before" if taught.known else words
+    return f"{words}; {taught.known} more came from an earlier image" if taught.known else words
 
 
 def _facts(model: "StoredModel") -> str:

@@ -113,7 +113,7 @@ def read_cohort(
             unread.append(Problem(line, "no slide", "Fill it in or delete the row"))
             continue
         if "\0" in cells["slide"]:
-            unread.append(Problem(line, "a slide that no file can be called", "Correct the path"))
+            unread.append(Problem(line, "a slide with an impossible file name", "Correct the path"))
             continue
         row, wrong = _row(line, cells, path.parent)
         rows.append(row)

@@ -129,7 +129,9 @@ def _require_small(path: Path) -> None:
     except (OSError, ValueError, BadZipFile, NotImplementedError) as error:
         raise _unreadable(path, error) from error
     if size > _MOST_BYTES:
-        raise _unreadable(path, ValueError(f"{size:,} bytes, where {_MOST_BYTES:,} are the most"))
+        raise _unreadable(
+            path, ValueError(f"{size:,} bytes, more than the limit of {_MOST_BYTES:,}")
+        )
 
 
 def _require_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ def import_student(
     """Write the student of a DINOv2-layout checkpoint as a student folder.
 
     The published XMAG student (``AI4PATH/XMAG``) is a DINOv2 ViT-B/14 without registers that sees
-    224 px at 2 µm/px (5x) with ImageNet's normalisation; its feature is the class token (Su et al.
+    224 px at 2 µm/px (5x) with ImageNet's normalization; its feature is the class token (Su et al.
     2025, arXiv 2509.23097). Prefixes and heads of the checkpoint are dropped, and positions of
     another grid (518 px) are resampled as DINOv2 does.
 

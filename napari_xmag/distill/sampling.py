@@ -41,7 +41,7 @@ class PrepareConfig(BaseModel):
         description="Side of a field: 4 times the student's tile (1024, or 896).",
     )
     per_slide: int = Field(
-        default=200, ge=1, description="Largest number of fields per slide or picture."
+        default=200, ge=1, description="Largest number of fields per slide or image."
     )
     stride: float = Field(
         default=1.0,
@@ -62,7 +62,7 @@ class PrepareConfig(BaseModel):
         default=None,
         description="Regular expression that finds the case in a name: its first group, or the "
         "whole match. The fields of a case are held out together. None: each slide and each "
-        "subfolder of pictures is a case.",
+        "subfolder of images is a case.",
     )
 
     @field_validator("case")

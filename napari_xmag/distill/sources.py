@@ -117,7 +117,7 @@ def _of_pictures(group: tuple[FieldSource, ...]) -> Part:
     first, last = group[0], group[-1]
     key = f"{plain(first.path.stem)}-{_hash(' '.join(source.key for source in group))}"
     words = first.name if first is last else f"{first.name} … {last.name}"
-    return Part(key, f"{len(group)} pictures ({words})", group)
+    return Part(key, f"{len(group)} images ({words})", group)
 
 
 def _hash(text: str) -> str:
@@ -139,7 +139,7 @@ def _in_folder(folder: Path, mpp: float | None, case: str | None) -> Iterator[Fi
     files = [path for path in sorted(folder.rglob("*")) if not path.name.startswith(".")]
     if slides := [path.name for path in files if path.suffix.lower() in _ONLY_SLIDES]:
         raise ConfigError(
-            expected=f"pictures in the folder {folder}",
+            expected=f"images in the folder {folder}",
             found=f"slides, such as {slides[0]}",
             hint=f"Give the slides themselves: {folder}/*{Path(slides[0]).suffix}",
         )
@@ -160,7 +160,7 @@ def _in_table(table: Path, mpp: float | None, case: str | None) -> Iterator[Fiel
         raise _nothing(table)
     if lacking := [str(number) for number, cells in lines if is_missing(cells["tile"])]:
         raise CohortError(
-            expected=f"the name of a picture in each row of {table.name}",
+            expected=f"the name of an image in each row of {table.name}",
             found=f"none in {'row' if len(lacking) == 1 else 'rows'} {', '.join(lacking[:10])}",
             hint="Fill in the column tile, or delete these rows.",
         )
@@ -202,7 +202,7 @@ def _require_mpp(sources: Sequence[FieldSource]) -> None:
     if lacking:
         more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
         raise MppMissingError(
-            expected="the pixel size (µm per pixel) of every picture",
+            expected="the pixel size (µm per pixel) of every image",
             found=f"none for {', '.join(lacking[:3])}{more}",
             hint="Set --tiles-mpp, or fill in the column mpp of a table. Name whole slides in "
             "TIFF format one by one (FOLDER/*.tif).",
@@ -211,7 +211,7 @@ def _require_mpp(sources: Sequence[FieldSource]) -> None:
 
 def _nothing(place: Path) -> ConfigError:
     return ConfigError(
-        expected=f"pictures in {place}",
+        expected=f"images in {place}",
         found="none",
-        hint="Give slides, a folder of pictures, or a table with a column tile.",
+        hint="Give slides, a folder of images, or a table with a column tile.",
     )

@@ -39,7 +39,7 @@ class Probed:
 
 
 def linear_probe(training: Training, test: Features, settings: ProbeConfig, seed: int) -> Probed:
-    """Logistic regression on standardised features; C from folds inside the training rows.
+    """Logistic regression on standardized features; C from folds inside the training rows.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _fit_path(
 
 
 def _reduction(features: Features) -> Any:
-    """Standardise, and turn fewer rows than dimensions into as many coordinates.
+    """Standardize, and turn fewer rows than dimensions into as many coordinates.
 
     The turn changes nothing: what L2-regularised logistic regression finds lies in the span of
     its rows. It is only faster.

@@ -31,7 +31,7 @@ class FrozenEncoder(nn.Module):
     Attributes
     ----------
     spec
-        Its mpp and tile_px; the teacher normalises by itself.
+        Its mpp and tile_px; the teacher normalizes by itself.
     dim
         Length of its feature.
     """

@@ -204,12 +204,12 @@ def _copy_notes(copies: Indices, labels: Indices, split: NDArray[np.str_]) -> tu
     contrary = len(np.unique(np.stack([copies, labels]), axis=1).T) - len(np.unique(copies))
     if across:
         notes.append(
-            f"Identical pictures in train and test: {across}. The performance is overestimated."
+            f"Identical images in train and test: {across}. The performance is overestimated."
         )
     elif twice:
-        notes.append(f"Pictures identical to another: {twice}. Copies are kept in one fold.")
+        notes.append(f"Images identical to another: {twice}. Copies are kept in one fold.")
     if contrary:
-        notes.append(f"Identical pictures with different labels: {contrary}.")
+        notes.append(f"Identical images with different labels: {contrary}.")
     return tuple(notes)
 
 
@@ -320,7 +320,7 @@ def scale_notes(table: LabelledPatches, encoders: Mapping[str, Mapping[str, Any]
     largest = max(tile.mpp for tile in table.tiles)
     factors = {name: largest / facts["mpp"] for name, facts in encoders.items()}
     return [
-        f"{name} sees these pictures magnified {factor:.1f} times "
+        f"{name} sees these images magnified {factor:.1f} times "
         f"({largest:g} µm/px resampled to {encoders[name]['mpp']:g}), without additional detail."
         for name, factor in factors.items()
         if factor > _ENLARGED
@@ -335,7 +335,7 @@ def _context_notes(table: LabelledPatches, encoders: Mapping[str, Mapping[str, A
     for name, facts in encoders.items():
         looking.setdefault(facts["mpp"] * facts["tile_px"], []).append(name)
     return [
-        f"Tiles of {tile:.0f} µm ({', '.join(names)}): these pictures have {sides} and are "
+        f"Tiles of {tile:.0f} µm ({', '.join(names)}): these images have {sides} and are "
         "extended by reflection, so the context that a slide gives is missing."
         for tile, names in looking.items()
         if table.sides_um[0] < tile / _ENLARGED

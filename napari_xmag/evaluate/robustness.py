@@ -125,7 +125,7 @@ def _entries(
                 encoder=encoder,
                 shift=shift.name,
                 stability=float(cosines.diagonal().mean()),
-                recognised=float((codes[cosines.argmax(1)] == codes).mean()),
+                recognized=float((codes[cosines.argmax(1)] == codes).mean()),
                 auc=interval(samples[number], level),
                 change=interval(samples[number] - samples[0], level),
                 original=interval(samples[0], level),

@@ -19,7 +19,7 @@ class ShiftEntry:
     ----------
     stability
         Mean centred cosine of changed and original features, at most 1.
-    recognised
+    recognized
         Share of changed pictures whose nearest original is their own (or an exact copy of it).
     auc, change
         Of the linear probe on changed pictures, and how far it lies above that on the originals.
@@ -30,7 +30,7 @@ class ShiftEntry:
     encoder: str
     shift: str
     stability: float
-    recognised: float
+    recognized: float
     auc: Interval
     change: Interval
     original: Interval
@@ -76,7 +76,7 @@ class RobustnessTask:
 
 _PANELS: tuple[tuple[str, Callable[[ShiftEntry], float]], ...] = (
     ("Feature stability (centred cosine)", lambda entry: entry.stability),
-    ("Original retrieved (top 1)", lambda entry: entry.recognised),
+    ("Original retrieved (top 1)", lambda entry: entry.recognized),
     ("Change in AUC", lambda entry: entry.change.value),
 )
 
@@ -84,12 +84,12 @@ _PANELS: tuple[tuple[str, Callable[[ShiftEntry], float]], ...] = (
 def task_tables(task: RobustnessTask) -> str:
     """Return a task as Markdown: stability, and what a probe loses, with means over shifts."""
     intro = (
-        f"{task.rows} pictures, altered as by another laboratory or scanner. "
+        f"{task.rows} images, altered as by another laboratory or scanner. "
         f"Linear probe trained on the originals: {task.division}"
     )
     alike = _table(
         task,
-        lambda entry: f"{entry.stability:.3f} / {100 * entry.recognised:.0f} %",
+        lambda entry: f"{entry.stability:.3f} / {100 * entry.recognized:.0f} %",
         lambda name: (
             f"{task.mean(name, _PANELS[0][1]):.3f} / {100 * task.mean(name, _PANELS[1][1]):.0f} %"
         ),
@@ -108,7 +108,7 @@ def task_tables(task: RobustnessTask) -> str:
         [
             f"## {task.name}",
             intro,
-            "Feature stability (centred cosine) / share of pictures whose nearest original is "
+            "Feature stability (centred cosine) / share of images whose nearest original is "
             "their own:",
             alike,
             f"Change in the AUC of the probe, with its CI. AUC on the originals: {originals}.",

@@ -15,7 +15,7 @@ class PatchTask(ConfigSection):
 
     name: TaskName = Field(description="Name in tables and of files.")
     tiles: AnchoredPath = Field(
-        description="Folder with a folder of pictures for each class, or a table (CSV or .xlsx) "
+        description="Folder with a folder of images for each class, or a table (CSV or .xlsx) "
         "tile,label[,group][,split][,mpp]."
     )
     test: AnchoredPath | None = Field(
@@ -36,15 +36,15 @@ class PatchTask(ConfigSection):
     field_um: float | None = Field(
         default=None,
         gt=0,
-        description="Side in µm of the field at the centre of each picture that is looked at: the "
-        "same for pictures of several sizes. None: the whole picture.",
+        description="Side in µm of the field at the centre of each image that is looked at: the "
+        "same for images of several sizes. None: the whole image.",
     )
     shots: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(),
-        description="With test tiles: also train on so few tiles of each class, drawn at random.",
+        description="With test tiles: also train on only this many tiles of each class, at random.",
     )
     draws: int = Field(
-        default=10, ge=1, description="How often such a few tiles are drawn; figures are means."
+        default=10, ge=1, description="How many times these few tiles are drawn; figures are means."
     )
     group: str | None = Field(
         default=None,
@@ -54,7 +54,7 @@ class PatchTask(ConfigSection):
     folds: Folds = Field(default=5, description="Number of folds, if there are no test tiles.")
     crops: Literal["grid", "center"] = Field(
         default="grid",
-        description="For pictures larger than a tile: average the features of a grid of tiles, or "
+        description="For images larger than a tile: average the features of a grid of tiles, or "
         "use one tile at the centre.",
     )
     limit: int | None = Field(

@@ -16,7 +16,9 @@ class ComposedSource(ConfigSection):
         description="Written by docs/recipes/compose_slides.py: slides and truth.json."
     )
     slides: int = Field(
-        default=12, ge=3, description="Most slides that are used; those with two classes count."
+        default=12,
+        ge=3,
+        description="Largest number of slides used; only those with two classes count.",
     )
 
 
@@ -24,9 +26,13 @@ class TeachVariant(ConfigSection):
     """One way of fitting; what is left out is as the product has it."""
 
     name: str = Field(min_length=1, description="Name in tables.")
-    context: bool = Field(default=True, description="Let neighbours count.")
-    by_slide: bool = Field(default=False, description="Standardise each slide by itself.")
-    spreading: bool = Field(default=True, description="Let classes spread to what looks alike.")
+    context: bool = Field(
+        default=True, description="Add the mean of the neighbouring patches to each patch."
+    )
+    by_slide: bool = Field(default=False, description="Standardize each slide separately.")
+    spreading: bool = Field(
+        default=True, description="Let classes spread to patches that look alike."
+    )
     components: int = Field(default=64, ge=1, description="Principal components.")
 
 
@@ -45,15 +51,17 @@ class TeachConfig(EvaluateConfig):
             TeachVariant(name="by slide", by_slide=True),
         ),
         min_length=1,
-        description="Ways of fitting; encoders after the first are asked the first way only.",
+        description="Ways of fitting; for encoders after the first, only the first way is used.",
     )
     clicks: tuple[int, ...] = Field(
         default=(1, 3, 5, 10, 20, 50), min_length=1, description="Examples of each class."
     )
     suggested_clicks: int = Field(
-        default=20, ge=1, description="Most examples of each class that suggestions choose."
+        default=20,
+        ge=1,
+        description="Largest number of examples of each class chosen by suggestions.",
     )
-    seeds: int = Field(default=3, ge=1, description="Repetitions, each with other clicks.")
+    seeds: int = Field(default=3, ge=1, description="Repetitions, each with different clicks.")
     carried_clicks: int = Field(
         default=20, ge=1, description="Examples of each class on each of two slides, carried over."
     )

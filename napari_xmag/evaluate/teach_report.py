@@ -241,7 +241,7 @@ def _interval(values: Sequence[float]) -> tuple[float, float, float]:
 def _markdown(content: Mapping[str, Any]) -> str:
     parts = [f"# Teaching by clicks\n\n{NOTICE}"]
     lines = content["clicks"]
-    heads = ("source", "encoder", "fit", "judged", "clicks chosen", "clicks a class", "AUC")
+    heads = ("source", "encoder", "fit", "judged", "clicks chosen", "clicks per class", "AUC")
     cells = [
         (
             *(line["source"], line["encoder"], line["variant"], line["mode"], line["strategy"]),
@@ -260,14 +260,16 @@ def _markdown(content: Mapping[str, Any]) -> str:
         )
         for line in content["estimate"]
     ]
-    columns = ("judged", "encoder", "clicks a class", "said", "bias", "mean error", "covered")
-    parts.append("## Our own estimate\n\n" + table(columns, own))
+    columns = ("judged", "encoder", "clicks per class", "said", "bias", "mean error", "covered")
+    parts.append("## Estimate shown to the user\n\n" + table(columns, own))
     lifted = [
         (line["source"], line["encoder"], str(line["clicks"]), _words(line["lift"], "+.3f"))
         for line in content["lift"]
     ]
-    titles = ("taught on, carried to", "encoder", "clicks a class there", "AUC rises by")
-    parts.append("## Carried\n\n" + (table(titles, lifted) if lifted else "One source only."))
+    titles = ("taught on, carried to", "encoder", "clicks per class there", "AUC rises by")
+    parts.append(
+        "## Carried to other slides\n\n" + (table(titles, lifted) if lifted else "One source only.")
+    )
     unseen = [
         (
             *(line["source"], line["encoder"], line["variant"], line["unseen"]),
@@ -275,7 +277,7 @@ def _markdown(content: Mapping[str, Any]) -> str:
         )
         for line in content["not_taught"]
     ]
-    columns = ("source", "encoder", "fit", "unseen class", "clicks a class", "hit", "false alarm")
+    columns = ("source", "encoder", "fit", "unseen class", "clicks per class", "hit", "false alarm")
     parts.append("## Not taught\n\n" + (table(columns, unseen) if unseen else "No third class."))
     return "\n\n".join(parts) + "\n"
 

@@ -93,9 +93,9 @@ def _in_folder(folder: Path, task: "PatchTask") -> list[LabelledTile]:
     ]
     if not tiles:
         raise CohortError(
-            expected=f"a folder of pictures for each class in {folder}",
-            found="no pictures",
-            hint="Lay them out as FOLDER/CLASS/picture.png, or name a table (CSV or .xlsx).",
+            expected=f"a folder of images for each class in {folder}",
+            found="no images",
+            hint="Lay them out as FOLDER/CLASS/image.png, or name a table (CSV or .xlsx).",
         )
     return tiles
 
@@ -225,7 +225,7 @@ def centered(pixels: NDArray[np.uint8], tile: LabelledTile) -> NDArray[np.uint8]
     side, shorter = round(tile.field_um / tile.mpp), min(pixels.shape[:2])
     if side > shorter:
         raise TileReadError(
-            expected=f"pictures of at least {tile.field_um:g} µm",
+            expected=f"images of at least {tile.field_um:g} µm",
             found=f"{shorter * tile.mpp:.1f} µm in {tile.path.name}",
             hint="Make field_um smaller.",
         )

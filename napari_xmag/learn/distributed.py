@@ -133,7 +133,7 @@ class SyncedBatchNorm1d(nn.BatchNorm1d):
     """
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Normalise (N, C)."""
+        """Normalize (N, C)."""
         world = distributed.get_world_size() if distributed.is_initialized() else 1
         if world == 1 or not self.training:
             return super().forward(rows)

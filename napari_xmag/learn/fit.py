@@ -40,7 +40,7 @@ class _Best:
 
 
 class Fit:
-    """A task with its optimiser, schedule and moving average.
+    """A task with its optimizer, schedule and moving average.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Fit:
 
     @property
     def steps(self) -> int:
-        """Steps of the optimiser in all epochs."""
+        """Steps of the optimizer in all epochs."""
         return self._train_step.steps
 
     @property
@@ -105,7 +105,7 @@ class Fit:
         return self._train_step.scaled
 
     def step(self, *batches: Any) -> dict[str, float]:
-        """Take one optimiser step on batches and return the scalars of the task's last output.
+        """Take one optimizer step on batches and return the scalars of the task's last output.
 
         Raises
         ------

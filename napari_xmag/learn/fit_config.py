@@ -1,4 +1,4 @@
-"""How the optimiser learns: its settings and its schedule, without torch."""
+"""How the optimizer learns: its settings and its schedule, without torch."""
 
 import math
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FitConfig(BaseModel):
-    """How the optimiser learns."""
+    """How the optimizer learns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

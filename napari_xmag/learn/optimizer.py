@@ -1,4 +1,4 @@
-"""The optimiser's parts: groups of parameters, its memory as tensors, scaled losses."""
+"""The optimizer's parts: groups of parameters, its memory as tensors, scaled losses."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,20 +30,20 @@ def parameter_groups(
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what an optimiser remembers of each parameter, as ``number.name``."""
+    """Return what an optimizer remembers of each parameter, as ``number.name``."""
     state = optimizer.state_dict()["state"]
     return {f"{number}.{name}": v for number, some in state.items() for name, v in some.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Undo `optimizer_tensors`, for an optimiser of the same parameters."""
+    """Undo `optimizer_tensors`, for an optimizer of the same parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for whole, value in tensors.items():
         number, _, name = whole.partition(".")
         like = parameters[int(number)]
         if value.shape == like.shape:
-            # In the parameter's own memory layout, as the optimiser had made it.
+            # In the parameter's own memory layout, as the optimizer had made it.
             value = torch.empty_like(like).copy_(value)
         state.setdefault(int(number), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]

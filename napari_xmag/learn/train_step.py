@@ -21,7 +21,7 @@ from napari_xmag.memory import out_of_memory
 
 
 class TrainStep:
-    """A task, its optimiser, schedule and moving average; see `napari_xmag.learn.fit.Fit`.
+    """A task, its optimizer, schedule and moving average; see `napari_xmag.learn.fit.Fit`.
 
     Parameters
     ----------

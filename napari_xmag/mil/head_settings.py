@@ -28,7 +28,7 @@ class HeadSettings:
     seed
         Seed of order and new weights.
     fit
-        Epochs, learning rate, and what else the optimiser needs.
+        Epochs, learning rate, and what else the optimizer needs.
     """
 
     hidden: int = 128

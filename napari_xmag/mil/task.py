@@ -74,7 +74,7 @@ class HeadTask(nn.Module):
     Parameters
     ----------
     head
-        Learns, on standardised features.
+        Learns, on standardized features.
     mean, std
         Float (D,) over the training tiles; `folded` moves them into the head's own weights.
     weights
@@ -198,7 +198,7 @@ class HeadTask(nn.Module):
 
     @torch.no_grad()
     def folded(self) -> AttentionHead:
-        """Return a head that gives the same from features that are not standardised."""
+        """Return a head that gives the same from features that are not standardized."""
         head = self.head
         result = AttentionHead(head.dim, head.hidden, head.classes).to(self.mean.device)
         result.load_state_dict(head.state_dict())

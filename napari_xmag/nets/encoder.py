@@ -131,7 +131,7 @@ def _spec(section: Mapping[str, Any] | None, folder: Path) -> StudentSpec:
 def timm_spec(
     folder: Path, *, mpp: float | None = None, tile_px: int | None = None, layers: int = 1
 ) -> StudentSpec:
-    """Return the tiles a plain timm folder takes: its own normalisation, the given sizes.
+    """Return the tiles a plain timm folder takes: its own normalization, the given sizes.
 
     Raises
     ------

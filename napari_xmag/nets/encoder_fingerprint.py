@@ -19,7 +19,7 @@ def encoder_fingerprint(encoder: nn.Module, *rules: object) -> str:
         What else decides how it is read out.
     """
     digest = hashlib.sha256()
-    # the normalisation is not in the state
+    # the normalization is not in the state
     for name, tensor in sorted({**encoder.state_dict(), **dict(encoder.named_buffers())}.items()):
         value = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

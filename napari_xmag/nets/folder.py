@@ -92,7 +92,7 @@ def read_folder(folder: Path, *, verify: bool = True) -> FolderContent:
     if not isinstance(xmag, dict):
         raise _refused(
             folder,
-            f"a {CONFIG} without its xmag section: a network, but no slide model",
+            f"a {CONFIG} without its xmag section: a network, but not a slide model",
             "Make a slide model of it with napari-xmag train.",
         )
     if xmag.get("format") != FORMAT:

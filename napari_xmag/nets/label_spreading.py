@@ -32,7 +32,7 @@ class LikenessGraph:
     nodes
         float32 (M, K), coordinates of the patches that make the graph.
     factor
-        float32 (M, M), lower Cholesky factor of I - 0.99 S, S being the normalised weights.
+        float32 (M, M), lower Cholesky factor of I - 0.99 S, S being the normalized weights.
     node_of
         int64 (P,), the node that each patch looks most like.
     """

@@ -93,17 +93,17 @@ class PlacedPatches:
 class FeatureSpace:
     """How features become the coordinates in which patches are compared.
 
-    Features are standardised, turned into their first principal components, and joined by the mean
+    Features are standardized, turned into their first principal components, and joined by the mean
     of the components over the patch and its neighbours.
 
     Attributes
     ----------
     mean, scale
-        float32 (D,), by which features are standardised.
+        float32 (D,), by which features are standardized.
     basis
         float32 (D, K), principal components.
     by_slide
-        Whether each slide is standardised by its own mean and scale instead: stains differ.
+        Whether each slide is standardized by its own mean and scale instead: stains differ.
     context
         Whether the neighbourhood counts: in the coordinates, and once more in the map.
     spreading
@@ -140,7 +140,7 @@ class FeatureSpace:
         features
             Float (P, D), of all patches of a slide.
         places
-            Where they lie; without them they are some patches of a slide, standardised like all,
+            Where they lie; without them they are some patches of a slide, standardized like all,
             and each stands for its neighbourhood.
         """
         mean, scale = self.mean, self.scale

@@ -36,7 +36,7 @@ class StudentSpec:
     tile_px
         Side of a tile in pixels.
     mean, std
-        Normalisation of RGB in 0..1, done inside the student.
+        Normalization of RGB in 0..1, done inside the student.
     cells
         Side of the grid of cells into which the token grid is averaged, exactly.
     embedding
@@ -192,7 +192,7 @@ def recorded_args(backbone: nn.Module, given: Mapping[str, Any]) -> dict[str, An
 class Student(nn.Module):
     """A timm backbone read out as one embedding and a grid of cells for each tile.
 
-    Normalisation happens inside, so what goes in is the tile as it was read. Transformers (with or
+    Normalization happens inside, so what goes in is the tile as it was read. Transformers (with or
     without a class token and registers), convolutional networks and hierarchical transformers
     serve alike: the tokens or feature maps of their last layers are averaged in equal blocks to
     ``spec.cells`` a side (the local mapping of XMAG, Su et al. 2025, arXiv 2509.23097).
@@ -262,7 +262,7 @@ class Student(nn.Module):
         pixels
             (B, 3, tile_px, tile_px) RGB: uint8 in 0..255, or float in 0..1.
         """
-        layers = self._layers(self._normalised(pixels))
+        layers = self._layers(self._normalized(pixels))
         embeddings = [self._embedding(layer) for layer in layers]
         # Transformers made for average pooling keep their last norm here.
         norm = getattr(self.backbone, "fc_norm", None)
@@ -274,7 +274,7 @@ class Student(nn.Module):
         ]
         return StudentOutput(torch.cat(embeddings, 1), torch.cat(cells, 1))
 
-    def _normalised(self, pixels: Tensor) -> Tensor:
+    def _normalized(self, pixels: Tensor) -> Tensor:
         byte = pixels.dtype == torch.uint8
         scale = self.scale / 255 if byte else self.scale
         return torch.addcmul(self.shift, pixels.to(self.scale.dtype), scale)

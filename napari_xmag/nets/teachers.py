@@ -58,7 +58,7 @@ class TeacherSpec:
         Side in pixels at which the teacher sees a tile, or None to feed the tile as it is cut
         (right for a convolutional teacher; a ViT wants its own size).
     mean, std
-        Normalisation of RGB in 0…1; None: the network's own.
+        Normalization of RGB in 0…1; None: the network's own.
     licence
         As stated by its authors; copied into the student's card.
     arguments
@@ -116,10 +116,10 @@ class TeacherSpec:
 
 
 def _recipe(
-    title: str, source: str, width: int, normalisation: tuple[Triple, Triple], **more: Any
+    title: str, source: str, width: int, normalization: tuple[Triple, Triple], **more: Any
 ) -> TeacherSpec:
     """All of these see tiles of 224 px at 0.5 µm/px."""
-    mean, std = normalisation
+    mean, std = normalization
     return TeacherSpec(
         f"hf-hub:{source}",
         title=title,

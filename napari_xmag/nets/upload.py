@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def upload(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Return tiles on a device, as the bytes that were read: the network normalises them there.
+    """Return tiles on a device, as the bytes that were read: the network normalizes them there.
 
     On CUDA they are copied from pinned memory in the stream of the calling thread, which does not
     wait: another thread's stream computes meanwhile.

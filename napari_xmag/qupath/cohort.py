@@ -93,9 +93,9 @@ def _given_mpp(image: QuPathImage, *, any_mpp: bool) -> float | None:
         find_origin(image, slide)
         if slide.image.index != 1:
             raise ProjectError(
-                expected=f"the first picture of {image.path.name}, which training reads",
+                expected=f"the first image of {image.path.name}, which training reads",
                 found=f"number {slide.image.index}",
-                hint="Save the picture as a file of its own, and add that to the project.",
+                hint="Save the image as a file of its own, and add that to the project.",
             )
         if slide.mpp is None and not any_mpp:
             raise ProjectError(

@@ -43,9 +43,9 @@ def picture_number(
     if meant in fitting:
         return meant.index
     raise ProjectError(
-        expected=f"one picture of {size[0]}×{size[1]} pixels in {path.name}",
+        expected=f"one image of {size[0]}×{size[1]} pixels in {path.name}",
         found=f"{len(fitting)} that it could be",
-        hint="Analyze the slide itself instead, where each of its pictures is named.",
+        hint="Analyze the slide itself instead, where each of its images is named.",
     )
 
 

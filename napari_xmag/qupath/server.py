@@ -101,7 +101,7 @@ class QuPathImage:
         if self.problem:
             raise ProjectError(
                 expected=f"{self.path.name} as its scanner wrote it",
-                found=f"a picture that was {self.problem}",
+                found=f"an image that was {self.problem}",
                 hint="Add the file itself to the project, and use that.",
             )
 
@@ -209,7 +209,7 @@ def _side(stated: Any) -> int:
     except (TypeError, ValueError):
         side = math.nan
     if not math.isfinite(side) or side < 0:
-        raise ValueError(f"it shows a picture {stated} pixels wide or high")
+        raise ValueError(f"it shows an image {stated} pixels wide or high")
     return int(side)
 
 
@@ -298,7 +298,7 @@ def _other_picture(image: QuPathImage, slide: Slide) -> ProjectError:
         )
     sizes = {whole} if not image.crop else {whole, scanned}
     return ProjectError(
-        expected=f"a picture of {' or '.join(sorted(sizes))} pixels, as in {name}",
+        expected=f"an image of {' or '.join(sorted(sizes))} pixels, as in {name}",
         found=f"that QuPath shows {shown}{series}",
         hint="Open the slide itself in QuPath, not its overview or another file of that name.",
     )

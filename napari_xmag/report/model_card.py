@@ -49,7 +49,7 @@ def read_card(text: str, demonstration: bool = False) -> CardExcerpt:
     Parameters
     ----------
     text
-        Markdown, as this program writes it; of others, what can be recognised.
+        Markdown, as this program writes it; of others, what can be recognized.
     """
     sections = _sections(text)
     limits = [_plain(body) for name, body in sections.items() if _LIMITS.search(name)]

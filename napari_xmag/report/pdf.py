@@ -30,8 +30,8 @@ _COMMENT = 300
 
 _UNKNOWN = "\ufffd"
 _UNKNOWN_WORDS = (
-    f"{_UNKNOWN} stands for characters that the font of this document does not have, as of Chinese "
-    "or Japanese. The report as HTML shows them."
+    f"{_UNKNOWN} stands for a character that the font of this document lacks, such as a Chinese "
+    "one. The HTML report shows it."
 )
 
 _PADDING = 6.0  # of a frame of reportlab, on each side

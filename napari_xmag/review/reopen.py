@@ -111,7 +111,7 @@ def require_same_picture(result: SlideResult, slide: Slide) -> None:
     if None not in made and made != size:
         raise ResultError(
             expected=f"a result of {slide.path.name}, {size[0]} × {size[1]} px",
-            found=f"one of another picture of the file, {made[0]} × {made[1]} px",
+            found=f"one of another image of the file, {made[0]} × {made[1]} px",
             hint="Analyze the slide again.",
         )
 

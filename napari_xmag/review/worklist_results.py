@@ -80,7 +80,7 @@ class _Rows:
         self._images: dict[str, dict[str, WorklistRow]] = {}
         self._filled: set[RowKey] = set()
         for row in worklist.rows:
-            with suppress(OSError):  # whoever analyses it says that it cannot be read
+            with suppress(OSError):  # whoever analyzes it says that it cannot be read
                 mark = slide_fingerprint(row.slide, row.image)
                 if row.entry:
                     self._images.setdefault(mark, {})[row.entry] = row

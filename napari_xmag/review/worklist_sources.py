@@ -113,7 +113,7 @@ def _pictures_of(named: _Named) -> list[WorklistRow]:
     path, image, mpp = named
     try:
         numbers = [each.index for each in list_images(path)] if image is None else [image]
-    except XmagError:  # whoever analyses it says why
+    except XmagError:  # whoever analyzes it says why
         numbers = [1]
     return [WorklistRow(path, number, mpp) for number in numbers]
 

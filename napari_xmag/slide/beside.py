@@ -88,7 +88,7 @@ def _of_dicom(folder: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:
             if flavor and one and header.Rows * header.Columns <= _MOST_PIXELS:
                 yield flavor, np.asarray(pixel_array(file, index=0), np.uint8)
         except (InvalidDicomError, *DECODE_ERRORS) as error:
-            _log.debug("%s is no picture beside a slide: %s", file, error)
+            _log.debug("%s is not an image beside a slide: %s", file, error)
 
 
 def _of_tiff(path: Path) -> dict[str, NDArray[np.uint8]]:

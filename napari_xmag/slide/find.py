@@ -178,7 +178,7 @@ class _Search:
         """Return the folder where DICOM is all there is, else the first file of each slide."""
         series = dicom_series(files)
         used = {file for one in series for file in one.files}
-        self.skipped += [Skipped(p, "DICOM, but no whole slide") for p in files if p not in used]
+        self.skipped += [Skipped(p, "DICOM, but not a whole slide") for p in files if p not in used]
         if alone and series:
             return [folder]
         return [one.files[0] for one in series]

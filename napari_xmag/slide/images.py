@@ -46,7 +46,7 @@ def choose_image(
         return found[0]
     ways = "the number" if found or text.isdecimal() else "the number or the name"
     raise SlideOpenError(
-        expected=f"{'one' if found else 'the'} picture {wanted!r} in {path.name}",
+        expected=f"{'one' if found else 'the'} image {wanted!r} in {path.name}",
         found=", ".join(f"#{i.index} {i.name} ({i.width}×{i.height})" for i in found or images),
         hint=f"Give {ways} of one of them.",
     )
@@ -162,9 +162,9 @@ def damage_note(
     if levels:
         words.append("1 coarse level" if levels == 1 else f"{levels} coarse levels")
     if not complete:
-        words.append("the end of its list of pictures")
+        words.append("the end of its list of images")
     if not described:
-        words.append("what it says of its pictures, such as their pixel size")
+        words.append("what it says of its images, such as their pixel size")
     if not words and not incomplete:
         return ()
     cause = (

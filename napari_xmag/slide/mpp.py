@@ -189,7 +189,7 @@ def aperio_conflict(text: str, width: int, height: int) -> str:
         ratio = wide / width
         if ratio >= _SHRUNK and abs(high / height / ratio - 1) <= _ALIKE:
             return (
-                f"The Aperio header was written for {wide}×{high} pixels, but the picture has "
+                f"The Aperio header was written for {wide}×{high} pixels, but the image has "
                 f"{width}×{height}: the pixel size may be that of the larger one."
             )
     return ""
@@ -233,8 +233,8 @@ def find_conflict(statements: Sequence[StatedMpp], objective_power: float | None
             )
     if statements and not 1 / _SQUARE <= statements[0].mpp.x / statements[0].mpp.y <= _SQUARE:
         words.append(
-            f"The {statements[0].where} says {describe(statements[0].mpp)}, but the pixels of "
-            "scanners are square."
+            f"The {statements[0].where} says {describe(statements[0].mpp)}, but scanners "
+            "have square pixels."
         )
     if statements and objective_power:
         expected = OBJECTIVE_MPP / objective_power

@@ -53,7 +53,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 def _no_picture(path: Path, error: Exception) -> TileReadError:
     return TileReadError(
-        expected=f"a picture in {path.name}",
+        expected=f"an image in {path.name}",
         found=str(error),
         hint="Replace it or leave it out.",
         causes=[error],

@@ -84,5 +84,5 @@ def _exactly(file: FileIO, place: int, count: int) -> bytes:
             break
         data += more
     if data is None or len(data) != count:
-        raise OSError("the file ends within the picture")
+        raise OSError("the file ends within the image")
     return data

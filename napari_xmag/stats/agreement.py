@@ -12,7 +12,7 @@ _PENALTY = 0.1
 def agreement(training: Features, testing: Features) -> float:
     """Return how well a linear map predicts the teacher's features in other slides.
 
-    A ridge regression from the encoder's standardised features to the teacher's is fitted on one
+    A ridge regression from the encoder's standardized features to the teacher's is fitted on one
     set of places. Returned is the mean cosine, over the places of the other set, of what it
     predicts and what the teacher says, both without the teacher's mean of the first set: 1 when
     the encoder knows all that the teacher says, 0 when it knows nothing of it.

@@ -1,6 +1,6 @@
 """From examples to a map: fits a classifier and lets it look at all patches of the slides.
 
-Needs no torch. Features are standardised and turned into principal components once for a set of
+Needs no torch. Features are standardized and turned into principal components once for a set of
 slides (`lay_out`); each click then costs a logistic regression on its few examples.
 """
 
@@ -238,7 +238,7 @@ def lay_out(slides: Sequence[PreparedSlide], settings: TeachSettings) -> Layout:
 
 
 def fit_space(features: Sequence[NDArray[np.floating]], settings: TeachSettings) -> FeatureSpace:
-    """Find standardisation and principal components of slides, each counting alike.
+    """Find standardization and principal components of slides, each counting alike.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was taught as a model folder: it appears among the models, and analyses slides."""
+"""What was taught as a model folder: it appears among the models, and analyzes slides."""
 
 import logging
 import shutil

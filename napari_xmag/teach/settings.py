@@ -14,7 +14,7 @@ class TeachSettings:
     components
         Principal components of the features that are used.
     by_slide
-        Standardise the features of each slide by itself, not all by the same numbers.
+        Standardize the features of each slide by itself, not all by the same numbers.
     spreading
         Let classes spread to patches of a slide by way of others that look alike.
     strength

@@ -130,7 +130,7 @@ def find_similar(
 ) -> Mapping[SlideId, NDArray[np.float32]]:
     """Return how like a patch all places of the maps of slides are, float32 from -1 to 1.
 
-    The cosine of their standardised features; needs no class and no example.
+    The cosine of their standardized features; needs no class and no example.
 
     Parameters
     ----------

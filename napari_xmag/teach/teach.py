@@ -114,7 +114,9 @@ def teach(
             with closing(steps):
                 taught_slide = finish(steps)
             if taught_slide.unused:
-                _log.warning("%s: without an example: %s", file.name, taught_slide.unused)
+                _log.warning(
+                    "%s: annotations that gave no example: %s", file.name, taught_slide.unused
+                )
     taught = fit(session.request())
     return save_taught_model(taught, model, Path(folder), replace=replace)
 

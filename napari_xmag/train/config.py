@@ -121,8 +121,8 @@ class EndToEndConfig(_Section):
         default=FitConfig(
             epochs=10, lr=2e-4, weight_decay=0.05, warmup=0.2, ema_decay=0.99, patience=4
         ),
-        title="Optimiser",
-        description="Epochs, learning rate of the head, and the other settings of the optimiser.",
+        title="Optimizer",
+        description="Epochs, learning rate of the head, and the other settings of the optimizer.",
     )
     head_epochs: int = Field(
         default=20,
@@ -356,7 +356,7 @@ class TrainConfig(_Section):
     fit: FitConfig = Field(
         default=DEFAULT_HEAD.fit,
         title="Training of the head",
-        description="Epochs, learning rate, and the other settings of the optimiser.",
+        description="Epochs, learning rate, and the other settings of the optimizer.",
     )
     regions: RegionsConfig = Field(
         default=RegionsConfig(),

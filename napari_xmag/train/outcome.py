@@ -91,8 +91,8 @@ def _region_words(learned: Learned) -> tuple[str, ...]:
     known = [bags.classes[number] for number in {*chain(*training)} if number >= 0]
     if len(known) == 1:
         words.append(
-            f"All regions of the training slides are {known[0]}: nothing was learned from them, "
-            "which takes regions of another class, too"
+            f"All regions of the training slides are {known[0]}: nothing was learned from them. "
+            "Learning needs regions of another class as well"
         )
     return tuple(words)
 

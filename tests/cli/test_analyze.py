@@ -185,7 +185,7 @@ def test_a_picture_that_is_not_there(
 ) -> None:
     common = ["--image", "2", "--model", tiny, "--out", str(tmp_path / "out")]
     assert main(["analyze", str(pyramid_slide), *common]) == 1
-    assert "the picture '2'" in capsys.readouterr().err
+    assert "the image '2'" in capsys.readouterr().err
 
 
 def test_whatever_a_reader_raises_the_next_slide_is_analyzed(

@@ -360,7 +360,7 @@ def test_no_picture_is_chosen_of_an_image_of_qupath(
     path = write_project(tmp_path / "project.qpproj", entry(1, server(pyramid_slide)))
     options = ["--model", tiny, "--out", str(tmp_path / "out"), "--image", "2"]
     assert main([command, str(path), *options]) == 2
-    assert "one picture of its file" in capsys.readouterr().err
+    assert "one image of its file" in capsys.readouterr().err
 
 
 def test_an_image_that_qupath_shows_is_checked_first(

@@ -106,7 +106,7 @@ def test_train_and_test_folders_with_copies_across_are_reported(
     content = run(config(colored_tiles, tiny_encoder, test=test, group=None), tmp_path / "out")
     (task,) = content["tasks"]
     assert task["rows"] == 12
-    assert "Identical pictures in train and test: 12" in task["notes"][0]
+    assert "Identical images in train and test: 12" in task["notes"][0]
 
 
 def test_copies_share_a_fold_and_contrary_ones_are_told(
@@ -117,8 +117,8 @@ def test_copies_share_a_fold_and_contrary_ones_are_told(
     shutil.copy(folder / "pink" / "pi0_0.png", folder / "purple" / "pu0_99.png")
     content = run(config(folder, tiny_encoder, folds=3), tmp_path / "out")
     assert content["tasks"][0]["notes"][:2] == [
-        "Pictures identical to another: 1. Copies are kept in one fold.",
-        "Identical pictures with different labels: 1.",
+        "Images identical to another: 1. Copies are kept in one fold.",
+        "Identical images with different labels: 1.",
     ]
     with (tmp_path / "out" / "colors-predictions.csv").open(newline="") as stream:
         rows = {row["tile"]: row for row in csv.DictReader(stream)}
@@ -218,7 +218,7 @@ def test_few_shots_at_another_institution(
     assert [sum(line["run"] == str(draw) for line in linear) for draw in range(3)] == [20] * 3
     by_draw = [[line["probability_pink"] for line in linear if line["run"] == d] for d in "012"]
     assert by_draw[0] != by_draw[1] != by_draw[2]
-    context = "Tiles of 256 µm (network): these pictures have 60 µm"
+    context = "Tiles of 256 µm (network): these images have 60 µm"
     assert any(note.startswith(context) for note in few["notes"])
     assert any(note.startswith("Saturated") for note in everything["notes"])
     with pytest.raises(ConfigError, match="25 tiles of pink"):

@@ -52,10 +52,10 @@ def test_hardly_changed_pictures_are_known_again_and_blurred_ones_less(
     slight, blurred = task["entries"]
     assert (slight["shift"], blurred["shift"]) == ("stain 0.001", "blur 40 µm")
     assert slight["stability"] > 0.99
-    assert slight["recognised"] > 0.9
+    assert slight["recognized"] > 0.9
     assert abs(slight["change"]["value"]) < 0.02
     assert blurred["stability"] < slight["stability"]
-    assert blurred["recognised"] < 0.9
+    assert blurred["recognized"] < 0.9
     assert slight["original"]["value"] > 0.95
     words = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert "| blur 40 µm |" in words

@@ -133,7 +133,7 @@ def test_the_field_at_the_centre_is_looked_at() -> None:
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CohortError, match="no pictures"):
+    with pytest.raises(CohortError, match="no images"):
         labelled_tiles(task(tmp_path), seed=0)
 
 

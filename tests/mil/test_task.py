@@ -1,4 +1,4 @@
-"""The loss, and the folding of the standardisation, against known values."""
+"""The loss, and the folding of the standardization, against known values."""
 
 import numpy as np
 import pytest

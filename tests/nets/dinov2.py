@@ -43,7 +43,7 @@ def checkpoint(
 
 
 def features(state: dict[str, Tensor], images: Tensor) -> Tensor:
-    """Return the normalised tokens (B, 1 + registers + N, WIDTH) of images."""
+    """Return the normalized tokens (B, 1 + registers + N, WIDTH) of images."""
     width = state["cls_token"].shape[-1]
     patches = functional.conv2d(
         images, state["patch_embed.proj.weight"], state["patch_embed.proj.bias"], stride=PATCH

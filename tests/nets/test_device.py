@@ -87,7 +87,7 @@ def test_other_errors_are_not_mistaken_for_memory() -> None:
     assert batch.size == 2
 
 
-def test_a_real_allocation_failure_is_recognised() -> None:
+def test_a_real_allocation_failure_is_recognized() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**58, dtype=torch.uint8)
     assert out_of_memory(caught.value)

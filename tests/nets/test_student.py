@@ -1,4 +1,4 @@
-"""Any timm backbone as a student: sizes, exact cells, normalisation, where it comes from."""
+"""Any timm backbone as a student: sizes, exact cells, normalization, where it comes from."""
 
 import json
 import shutil

@@ -82,7 +82,7 @@ def main() -> int:
     print("a warning of some library", flush=True)
     if mode == "refuse":
         print("Loading", file=sys.stderr)
-        print("napari-xmag analyze: Expected a picture of 9×9, but found 8×8.", file=sys.stderr)
+        print("napari-xmag analyze: Expected an image of 9×9, but found 8×8.", file=sys.stderr)
         return 1
     if mode == "crash":
         return 3

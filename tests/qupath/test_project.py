@@ -264,7 +264,7 @@ def test_a_picture_that_training_would_not_read_is_listed(tmp_path: Path) -> Non
     path = write_project(tmp_path / "project.qpproj", *entries)
     cohort = read_project_cohort(path, label_key="label", patient_key="patient")
     found = {problem.row: problem.words for problem in cohort.left_out}
-    assert "expected the first picture of two.ome.tiff" in found[1]
+    assert "expected the first image of two.ome.tiff" in found[1]
     assert 2 not in found
     assert "500×400" in found[3]
     assert [row.row for row in cohort.rows] == [2]

@@ -284,7 +284,7 @@ def test_choice_of_model(played: dict[str, Any], scenarios: Scenarios) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("refuse", "Expected a picture of 9×9, but found 8×8."),
+        ("refuse", "Expected an image of 9×9, but found 8×8."),
         ("crash", "code 3"),
         ("fail", "found a cat"),
         ("nothing", "without a result"),

@@ -123,8 +123,8 @@ def test_the_origin_by_size(
 @pytest.mark.parametrize(
     ("size", "args", "words"),
     [
-        ((256, 213), ["--series", "0"], "a picture of 2000×1500 or 6000×5000 pixels"),
-        ((256, 213), ["--no-crop"], "a picture of 6000×5000 pixels"),
+        ((256, 213), ["--series", "0"], "an image of 2000×1500 or 6000×5000 pixels"),
+        ((256, 213), ["--no-crop"], "an image of 6000×5000 pixels"),
         ((2000, 1500), ["--no-crop"], "6000×5000 .* --no-crop shows, but found .* scanned part"),
     ],
 )

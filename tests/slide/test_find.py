@@ -178,7 +178,7 @@ def test_dicom_of_other_kinds_is_named(tmp_path: Path) -> None:
     write_header(tmp_path / "slide" / "1.dcm")
     found = find_slides([tmp_path])
     assert names(found, tmp_path) == ["slide"]
-    assert reasons(found, tmp_path) == {"ct/IM0001": "DICOM, but no whole slide"}
+    assert reasons(found, tmp_path) == {"ct/IM0001": "DICOM, but not a whole slide"}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

@@ -379,7 +379,7 @@ def test_channels_of_a_qptiff_are_refused(tmp_path: Path) -> None:
                 description="<PerkinElmer-QPI-ImageDescription><ImageType>FullResolution"
                 "</ImageType></PerkinElmer-QPI-ImageDescription>",
             )  # fmt: skip
-    with pytest.raises(SlideOpenError, match="4 grey pictures of one size"):
+    with pytest.raises(SlideOpenError, match="4 grey images of one size"):
         open_slide(path)
 
 

@@ -23,7 +23,7 @@ def test_an_encoder_that_knows_all_agrees_and_one_that_knows_nothing_does_not() 
 
 
 def test_the_cosine_is_that_of_deviations_from_the_training_mean() -> None:
-    # One feature x, standardised to ±1; teacher (10 + x, 0): predicted along the first axis.
+    # One feature x, standardized to ±1; teacher (10 + x, 0): predicted along the first axis.
     x = np.array([[-1.0], [1.0]] * 50)
     training = (x, np.concatenate([10 + x, np.zeros_like(x)], 1))
     # 0° twice, 90°, 180°: the mean of 1, 1, 0 and −1.

@@ -1,4 +1,4 @@
-"""From annotated slides to a model that analyses others, by Python and by the command line."""
+"""From annotated slides to a model that analyzes others, by Python and by the command line."""
 
 import csv
 import json
@@ -418,7 +418,7 @@ def test_unusable_images_of_a_project_are_named_and_the_others_teach(
         assert {row["slide"] for row in csv.DictReader(stream)} == {"biopsy 17"}
     none = write_project(tmp_path / "none.qpproj", *bad)
     assert main(["teach", str(none), *asked]) == 1
-    assert "none of 8" in capsys.readouterr().err
+    assert "none among 8 slides" in capsys.readouterr().err
 
 
 def test_each_picture_of_a_file_has_annotations_of_its_own(tmp_path: Path) -> None:

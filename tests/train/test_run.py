@@ -1,4 +1,4 @@
-"""A whole training in small: a table of slides to a model in the zoo that analyses them."""
+"""A whole training in small: a table of slides to a model in the zoo that analyzes them."""
 
 import csv
 import json

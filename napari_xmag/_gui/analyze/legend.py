@@ -72,7 +72,7 @@ def difference_words(
         f"Difference A − B: {title}",
         f"−{top} more in B",
         f"more in A +{top}",
-        f"What A shows less what B shows of each patch, {unit}, only where both have a patch.",
+        f"For each patch, its value in A minus its value in B, {unit}; only where both have one.",
         (f"A: {compared.own_words}", f"B: {compared.words}"),
     )
 

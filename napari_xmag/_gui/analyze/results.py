@@ -115,7 +115,7 @@ class Results:
         scores, state = PatchScores.of(other), self._state
         name = self.class_of(session)
         if state.view is HeatMapView.EVIDENCE and name not in scores.classes:
-            tell(f"The other result, {words[1]}, does not know the class “{name}”.")
+            tell(f"The other result, {words[1]}, has no class “{name}”.")
             return
         session.compared = Compared(scores, *words)
         self.paint(session)

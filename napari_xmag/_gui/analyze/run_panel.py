@@ -1,4 +1,4 @@
-"""The button that analyses, and how far it is."""
+"""The button that analyzes, and how far it is."""
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget

@@ -36,7 +36,7 @@ from napari_xmag.layer_data import MAP_ROLE
 
 
 class AnalyzeWidget(Docked):
-    """Analyses slides of a viewer and shows what came of it.
+    """Analyzes slides of a viewer and shows what came of it.
 
     Parameters
     ----------

@@ -143,4 +143,4 @@ def _words(state: TeachState) -> str:
         return "Patches worth labelling appear here once there is a map."
     if not state.suggestions:
         return "Looking for the most informative patches …"
-    return "Point at a picture and press a class number to label it."
+    return "Point at an image and press a class number to label it."

@@ -15,7 +15,7 @@ from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow
 
 
 class Runner:
-    """Analyses the waiting slides of a list, until it is paused or none waits.
+    """Analyzes the waiting slides of a list, until it is paused or none waits.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Runner:
         self._under_way = self.worklist, row.key
         self._note(self.worklist.begin, row.key)
         self.changed.emit(row.key)
-        work = tasks.analyse_row(row, analysis)
+        work = tasks.analyze_row(row, analysis)
         self._job = self._jobs.start(
             work,
             partial(self._hear, row),
@@ -98,7 +98,7 @@ class Runner:
             self._saves = False
 
     def _hear(self, row: WorklistRow, event: object) -> None:
-        if isinstance(event, tasks.RowAnalysed):
+        if isinstance(event, tasks.RowAnalyzed):
             self._note(self.worklist.finish, row.key, event.result, event.id)
         elif isinstance(event, TilesDone):
             self.went_on.emit(f"{row.shown_name}: {event.done} of {event.total} tiles")

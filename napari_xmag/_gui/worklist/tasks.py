@@ -39,7 +39,7 @@ class Thumbnail:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RowAnalysed:
+class RowAnalyzed:
     """A slide of the list is analyzed, and its result saved under ``id``."""
 
     result: SlideResult
@@ -68,13 +68,13 @@ def thumbnails(
             with closing(open_slide(row.slide, image=row.image)) as slide:
                 pixels = small_picture(slide, THUMBNAIL_PX)
         except XmagError:
-            pixels = None  # whoever analyses it says why
+            pixels = None  # whoever analyzes it says why
         yield Waiting("Reading thumbnails") if pixels is None else Thumbnail(row.key, pixels)
 
 
-def analyse_row(
+def analyze_row(
     row: WorklistRow, analysis: Analysis
-) -> Generator[AnalyzeEvent | tasks.ModelReady | RowAnalysed, None, None]:
+) -> Generator[AnalyzeEvent | tasks.ModelReady | RowAnalyzed, None, None]:
     """Analyze a slide of the list as the window does, and save its result."""
     slide = yield from awaited(lambda: _opened(row), "Opening the slide")
     with closing(slide):
@@ -91,11 +91,11 @@ def analyse_row(
             if row.entry:  # results of several images that show one picture are all kept
                 result = replace(result, settings=with_entry(result.settings, row.entry))
             store = ReviewStore(str(result.slide["fingerprint"]))
-            yield RowAnalysed(result, store.save_result(result))
+            yield RowAnalyzed(result, store.save_result(result))
 
 
 def is_as_run(result: SlideResult, model: str) -> bool:
-    """Return whether `analyse_row` would make such a result, with the model of this digest."""
+    """Return whether `analyze_row` would make such a result, with the model of this digest."""
     of_all_tissue = result.tissue.get("choice") == TissueChoice.AUTO
     return of_all_tissue and result.model["sha256"] == model
 

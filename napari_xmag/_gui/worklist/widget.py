@@ -290,8 +290,8 @@ class WorklistWidget(BesideAnalyze):
         elif self._analysis() is None:
             self._desk()  # comes to the front, with what is missing
             tell(
-                "In Analyze slide, choose a model and correct the settings. Where it was just "
-                "opened, press Run again in a moment."
+                "In Analyze slide, choose a model and correct the settings. If the panel has only "
+                "just opened, press Run again in a moment."
             )
         else:
             self.runner.worklist = self.worklist

@@ -11,7 +11,7 @@ from napari_xmag.errors import ModelError
 _Head = TypeVar("_Head")
 
 EngineName = Literal["torch", "graph", "compiled"]
-"""PyTorch, on any device; the network as a graph that is optimised for the CPU; or PyTorch with the
+"""PyTorch, on any device; the network as a graph that is optimized for the CPU; or PyTorch with the
 network compiled for its device, which takes long and pays for large networks and many slides."""
 
 EngineChoice = Literal["auto", EngineName]

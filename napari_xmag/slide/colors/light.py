@@ -75,7 +75,7 @@ def _channel_light(channel: Element) -> str:
     name, fluor = channel.get("Name") or "", (channel.get("Fluor") or "").strip()
     pairs = ((contrast, _CONTRASTS), (illumination, _ILLUMINATIONS), (mode, _MODES))
     if other := next((stated for stated, others in pairs if stated in others), ""):
-        return f"a picture in other light ({other})"
+        return f"an image in other light ({other})"
     if dye := _FLUOROPHORE.search(fluor) or _FLUOROPHORE.search(name):
         return f"fluorescence ({dye[0]})"
     if illumination == "transmitted" or "brightfield" in (contrast, mode):
@@ -185,7 +185,7 @@ def _path_light(path: Any) -> str:
     if _DICOM_BRIGHTFIELD in codes:
         return ""
     other = next((_DICOM_LIGHT[code] for code in sorted(codes) if code in _DICOM_LIGHT), "")
-    return f"a picture in other light ({other})" if other else ""
+    return f"an image in other light ({other})" if other else ""
 
 
 def scanner_light(properties: Mapping[str, str]) -> str:

@@ -93,7 +93,7 @@ class DicomLevel:
     def problem(self) -> str:
         """Why the level cannot be read; empty when it can."""
         if min(*self.first.size, *self.first.tile) < 1:
-            return "a picture that does not state its size"
+            return "an image that does not state its size"
         if absurd := size_problem(*self.first.size, *self.first.tile):
             return absurd
         frames = max(part.number("NumberOfFrames", 1) for part in self.instances)

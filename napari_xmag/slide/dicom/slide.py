@@ -165,7 +165,7 @@ def _incomplete(levels: Iterable[DicomLevel]) -> str:
 def _left_out_notes(finest: Iterable[DicomLevel]) -> tuple[SlideNote, ...]:
     """Name the pictures that cannot be shown."""
     words = (
-        "A picture of {0}×{1} pixels beside this one is left out, because it cannot be shown. "
+        "An image of {0}×{1} pixels beside this one is left out, because it cannot be shown. "
         "Found in it: {problem}."
     )
     return _problem_notes(finest, NoteCode.PICTURE_LEFT_OUT, words)

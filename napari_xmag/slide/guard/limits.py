@@ -23,11 +23,11 @@ def size_problem(width: int, height: int, tile_width: int = 0, tile_height: int 
         Of its tiles in pixels; 0 where it has none.
     """
     if min(width, height) < 1:
-        return f"a picture of {width}×{height} pixels"
+        return f"an image of {width}×{height} pixels"
     if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
         return (
-            f"a picture of {width:,}×{height:,} pixels, where {LONGEST_SIDE:,} a side and "
-            f"{MOST_PIXELS:,} in all are the most"
+            f"an image of {width:,}×{height:,} pixels (the limit is {LONGEST_SIDE:,} a side and "
+            f"{MOST_PIXELS:,} in all)"
         )
     if not tile_width and not tile_height:
         return ""
@@ -35,5 +35,5 @@ def size_problem(width: int, height: int, tile_width: int = 0, tile_height: int 
         return f"tiles of {tile_width:,}×{tile_height:,} pixels"
     segments = -(-width // tile_width) * -(-height // tile_height)
     if segments > MOST_SEGMENTS:
-        return f"{segments:,} tiles, where {MOST_SEGMENTS:,} are the most"
+        return f"{segments:,} tiles (the limit is {MOST_SEGMENTS:,})"
     return ""

@@ -39,7 +39,7 @@ def require_plausible(path: Path, walk: TiffWalk) -> None:
 def doubts(walk: TiffWalk) -> str:
     """Return what is odd about a TIFF, though it may be readable; empty for nothing."""
     if not walk.complete:
-        return "its list of pictures is cut off"
+        return "its list of images is cut off"
     every = (*walk.directories, *walk.below)
     return next((words for one in every for words in _doubts(one, walk)), "")
 
@@ -67,16 +67,16 @@ def _problem(directory: Directory) -> str:
 def _doubts(directory: Directory, walk: TiffWalk) -> Iterator[str]:
     entries = directory.entries
     if not {_WIDTH, _LENGTH} <= entries.keys():
-        yield "a directory that describes no picture"
+        yield "a directory that describes no image"
     if any(entry.end > walk.size for entry in entries.values()):
         yield "values beyond the end of the file"
     if not all(entry.known for entry in entries.values()):
         yield "values of an unknown type"
     offsets, counts = _tables(directory)
     if not directory.count(offsets):
-        yield "a picture without data"
+        yield "an image without data"
     elif not directory.count(offsets) == directory.count(counts) == _segments(directory):
-        yield "another number of tiles than the picture needs"
+        yield "another number of tiles than the image needs"
     lengths = entries.get(counts)
     if lengths is not None and max(lengths.values, default=0) > walk.size:
         yield "tiles longer than the file"

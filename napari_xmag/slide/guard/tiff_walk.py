@@ -250,7 +250,7 @@ class _Chain:
 
 def _endless(path: Path, found: str) -> SlideOpenError:
     return SlideOpenError(
-        expected="a TIFF whose list of pictures comes to an end",
+        expected="a TIFF whose list of images comes to an end",
         found=f"{found} in {path.name}",
         hint="The file is damaged: copy it again from its source.",
     )

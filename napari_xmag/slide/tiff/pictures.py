@@ -57,11 +57,11 @@ def slide_pictures(file: tifffile.TiffFile, path: Path, pages: int) -> SlidePict
     found = _all_pictures(file, path, pages)
     usable = [picture for picture in found if not picture.problem]
     if not usable:
-        raise _refuse(path, found[0].problem if found else "no picture")
+        raise _refuse(path, found[0].problem if found else "no image")
     # Grey beside colour is a mask or another channel of the same place.
     colored = [picture for picture in usable if int(picture.page.photometric) > 1]
     if not colored and _is_stack(usable):
-        raise _refuse(path, f"{len(usable)} grey pictures of one size")
+        raise _refuse(path, f"{len(usable)} grey images of one size")
     named = _without_asides(colored or usable)
     largest = max(named, key=lambda picture: picture.area)
     kept = [picture for picture in named if not _is_small_unknown(picture, largest)]
@@ -95,22 +95,22 @@ def _is_among(picture: TiffPicture, pictures: Iterable[TiffPicture]) -> bool:
 
 def _left_out(picture: TiffPicture, beside_color: bool) -> SlideNote:
     if picture.problem:
-        reason = f"it is no brightfield picture, but {picture.problem}"
+        reason = f"it is not a brightfield image, but {picture.problem}"
     elif beside_color and int(picture.page.photometric) <= 1:
-        reason = "it is grey beside others in colour, as masks are"
+        reason = "it is grey, while others are in colour: probably a mask"
     else:
-        reason = "it is small, and not stored or scanned like the others, as labels and overviews"
+        reason = "it is small, and not stored or scanned like the others: a label or an overview"
     width, height = picture.page.imagewidth, picture.page.imagelength
-    words = f"A picture of {width}×{height} pixels in the file is left out: {reason}."
+    words = f"An image of {width}×{height} pixels in the file is left out: {reason}."
     return SlideNote(NoteCode.PICTURE_LEFT_OUT, words)
 
 
 def _refuse(path: Path, found: str) -> SlideOpenError:
     return SlideOpenError(
-        expected="a brightfield picture: RGB with 8 or 16 bits a colour, with or without "
+        expected="a brightfield image: RGB with 8 or 16 bits a colour, with or without "
         "transparency, or grey with 8 bits",
         found=f"{found} in {path.name}",
-        hint="Fluorescence and other multi-channel pictures cannot be analyzed; "
+        hint="Fluorescence and other multi-channel images cannot be analyzed; "
         "export the stained slide as RGB.",
     )
 

@@ -57,7 +57,7 @@ _Decode = Callable[[bytes, int], Samples]
 def color_problem(page: Any) -> str:
     """Return why the colours of a page cannot become 8-bit RGB, or an empty text."""
     if int(page.photometric) not in _MODELS:
-        return f"a picture of another kind of colour ({page.photometric!s})"
+        return f"an image of another kind of colour ({page.photometric!s})"
     if page.dtype not in (np.uint8, np.uint16):
         return f"pixels of type {page.dtype}"
     grey = int(page.photometric) in (0, 1)

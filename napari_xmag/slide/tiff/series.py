@@ -29,7 +29,7 @@ from napari_xmag.slide.tiff.undescribed import UNDESCRIBED, with_undescribed
 
 _log = logging.getLogger(__name__)
 
-_ELSEWHERE = "a picture that is missing, or lies in another file"
+_ELSEWHERE = "an image that is missing, or lies in another file"
 _AXES = {"C": "channels", "T": "time points"}
 # Axes that only say that there are several pictures.
 _UNNAMED_AXES = frozenset("QIRP")
@@ -166,7 +166,7 @@ def _scn_pictures(file: tifffile.TiffFile, series: Sequence[Any]) -> Iterator[Ti
             source = image.findtext(".//{*}illuminationSource", "brightfield")
             picture.objective = _float(image.findtext(".//{*}objective"))
             if source != "brightfield":
-                picture.problem = f"a picture in {source} light"
+                picture.problem = f"an image in {source} light"
             if _is_macro(collection, image, picture.objective):
                 picture.name = "macro"
             stated = _scn_mpp(image)
@@ -283,7 +283,7 @@ def _series_problem(series: Any, sizes: dict[str, int], leading: list[str], ligh
     if others == ["C"] and sizes["C"] == 3 and samples == 1:
         return light or ("" if series.dtype == np.uint8 else f"3 channels of type {series.dtype}")
     if others:
-        return ", ".join(f"{sizes[axis]} {_AXES.get(axis, 'pictures')}" for axis in others)
+        return ", ".join(f"{sizes[axis]} {_AXES.get(axis, 'images')}" for axis in others)
     stacked = len(series.pages) != int(np.prod([sizes[axis] for axis in leading]))
     if stacked and leading:
         return "several planes of which only the first is described"

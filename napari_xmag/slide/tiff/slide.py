@@ -113,7 +113,7 @@ class TiffSlide(SegmentSlide):
                     return  # what cannot be read elsewhere is damaged
         self.close()
         raise SlideOpenError(
-            expected="a picture that can be decoded",
+            expected="an image that can be decoded",
             found=f"a compression in {self.path.name} that cannot ({errors[0]})",
             hint="Convert the file, for instance with QuPath or vips.",
             causes=errors,

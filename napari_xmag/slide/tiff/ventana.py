@@ -25,7 +25,7 @@ _UNKNOWN = (
 )
 _OVERLAP = (
     "OpenSlide cannot read this kind of BIF. It is shown as it is stored: neighbouring tiles "
-    "repeat up to {most} pixels of tissue at their edges, and distances and places are up to "
+    "repeat up to {most} pixels of tissue at their edges, and distances and positions are up to "
     "{share:.2g} % off."
 )
 

@@ -383,10 +383,10 @@ def test_paths_of_a_long_list_are_followed_once(
 def test_a_run_goes_on_where_the_list_cannot_be_saved(
     qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def analyse(row: WorklistRow, _: object) -> Iterator[object]:
-        yield tasks.RowAnalysed(make_result(), row.slide.name)
+    def analyze(row: WorklistRow, _: object) -> Iterator[object]:
+        yield tasks.RowAnalyzed(make_result(), row.slide.name)
 
-    monkeypatch.setattr(tasks, "analyse_row", analyse)
+    monkeypatch.setattr(tasks, "analyze_row", analyze)
     told: list[Exception] = []
     jobs = Jobs(told.append)
     runner = Runner(jobs, lambda: Analysis("tiny", AnalyzeSettings(), ModelShelf()), told.append)
@@ -412,17 +412,17 @@ def slow_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowRu
     now: set[str] = set()
     go_on = Event()
 
-    def analyse(row: WorklistRow, _: object) -> Iterator[object]:
+    def analyze(row: WorklistRow, _: object) -> Iterator[object]:
         now.add(row.slide.name)
         at_once.append(len(now))
         try:
             while not go_on.wait(0.01):
                 yield None
-            yield tasks.RowAnalysed(make_result(), row.slide.name)
+            yield tasks.RowAnalyzed(make_result(), row.slide.name)
         finally:
             now.discard(row.slide.name)
 
-    monkeypatch.setattr(tasks, "analyse_row", analyse)
+    monkeypatch.setattr(tasks, "analyze_row", analyze)
     Worklist(WorklistRow(tmp_path / f"{number}.svs") for number in range(3)).save(
         tmp_path / "list.json"
     )
