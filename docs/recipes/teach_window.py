@@ -4,10 +4,10 @@
 usage: teach_window.py [--rows 120] [--columns 128] [--clicks 40] [--pause 1.0]
 
 Opens napari with Teach, encodes the slide with the bundled model, clicks with the mouse, asks for
-what is similar, draws the window as it is, and opens the slide again. Prints for each action how
-long it took until the map was repainted, the processor's seconds of all threads, and the longest
-time in which the window's own thread was busy without answering, as Markdown. Where a screen is
-missing, run it under Xvfb.
+what is similar, draws the window as it is, and opens the slide again: in this session, and in a
+process of its own, as on the next day. Prints for each action how long it took until the map was
+repainted, the processor's seconds of all threads, and the longest time in which the window's own
+thread was busy without answering, as Markdown. Where a screen is missing, run it under Xvfb.
 """
 
 import argparse
@@ -155,6 +155,17 @@ class Stopwatch:
             self.serve(lambda: mapped and self.drawn)
         self.viewer.layers.events.inserted.disconnect(hear)
 
+    def opened_anew(self, slide: Path) -> None:
+        """Open a slide that another session encoded, and tell the slide's own drawing apart."""
+        with self.timed("open in a new session: the slide"):
+            self.viewer.open(slide, plugin="napari-xmag")
+            self.drawn = False
+            self.serve(lambda: self.drawn)
+        with self.timed("open in a new session: from slide to map"):
+            self.serve(lambda: self.state.current and self.state.current.map_layer)
+            self.drawn = False
+            self.serve(lambda: self.drawn)
+
     def click(self, patch: int) -> None:
         """Click on a patch of the slide in sight."""
         from qtpy.QtCore import QPoint, Qt
@@ -233,6 +244,17 @@ def teach(watch: Stopwatch, clicks: int, pause: float) -> None:
     watch.serve(lambda: not control.busy)
 
 
+def next_day(slide: Path) -> dict[str, list[tuple[float, float, float]]]:
+    """Start the program anew, open Teach and then the slide; return how long it took."""
+    watch = Stopwatch()
+    watch.serve(lambda: watch.state.model and not watch.control.jobs.running, 2)
+    watch.opened_anew(slide)
+    watch.serve(lambda: not watch.control.busy)
+    watch.teach.shut_down()
+    watch.viewer.close()
+    return watch.rows
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -256,12 +278,14 @@ def main() -> None:
         prepare_torch()
         watch = Stopwatch()
         drive(watch, slide, args.clicks, args.pause)
-        watch.report()
-        kept = sum(f.stat().st_size for f in (Path(folder) / "features").rglob("*") if f.is_file())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"\n{kept / 1e6:.0f} MB of features on disk, {peak:.2f} GB of memory at most")
         watch.teach.shut_down()
         watch.viewer.close()
+        with get_context("spawn").Pool(1) as fresh:
+            watch.rows |= fresh.apply(next_day, (slide,))
+        watch.report()
+        kept = sum(f.stat().st_size for f in (Path(folder) / "features").rglob("*") if f.is_file())
+        print(f"\n{kept / 1e6:.0f} MB of features on disk, {peak:.2f} GB of memory at most")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from napari_xmag.evaluate.composed import ComposedSlide
-from napari_xmag.teach.classifier import Layout, Taught, fit
+from napari_xmag.teach.classifier import Taught, fit
+from napari_xmag.teach.layout import Layout
 from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 from napari_xmag.teach.session import TeachRequest
 from napari_xmag.teach.settings import TeachSettings

@@ -24,8 +24,8 @@ from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.info import Granularity
 from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, Steps, run_steps, run_with_progress
-from napari_xmag.teach.classifier import lay_out
 from napari_xmag.teach.estimate import estimate
+from napari_xmag.teach.layout import lay_out
 from napari_xmag.teach.settings import TeachSettings
 
 MEAN_COLOR = "mean colour"

@@ -1,5 +1,6 @@
 """Features of a slide's patches as they lie on disk; docs/features.md describes the layout."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ class PatchFeatures:
     unreadable
         Patches that have no features because their tile could not be read, by (column, row), and
         the reason.
+    mark
+        Hash of all features and places as they are kept; empty for a part of them.
     """
 
     features: NDArray[np.float16]
@@ -63,6 +66,7 @@ class PatchFeatures:
     names: tuple[str, str]
     mpp: tuple[float, float]
     unreadable: Mapping[Place, str] = field(default_factory=dict)
+    mark: str = ""
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -136,6 +140,7 @@ class PatchFeatures:
             columns=self.columns[rows],
             rows=self.rows[rows],
             unreadable={},
+            mark="",
         )
 
     @classmethod
@@ -205,6 +210,11 @@ def about_json(kept: PatchFeatures, sha256: Mapping[str, str]) -> dict[str, Any]
     }
 
 
+def mark_of(sha256: Mapping[str, str]) -> str:
+    """Return `PatchFeatures.mark`, by the SHA-256 of both files."""
+    return hashlib.sha256(f"{sha256[FEATURES]} {sha256[PLACES]}".encode()).hexdigest()
+
+
 def mapped(folder: Path) -> NDArray[np.float16]:
     """Return the features in a folder without reading them."""
     features: NDArray[np.float16] = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
@@ -260,6 +270,7 @@ def _from_about(
         (str(slide["name"]), str(encoder["name"])),
         (float(slide["mpp_x"]), float(slide["mpp_y"])),
         unreadable,
+        mark_of(about["sha256"]),
     )
 
 

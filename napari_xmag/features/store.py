@@ -7,8 +7,12 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from napari_xmag.errors import ResultError
+from napari_xmag.features.beside import Arrays, find_beside, keep_beside
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import EXACT, PatchFeatures, stated_slide
 from napari_xmag.features.writer import FeatureWriter, told_plainly
@@ -133,6 +137,27 @@ class FeatureStore:
         return FeatureWriter(
             self.place(key), key, patches, precision=precision, names=names, mpp=mpp
         )
+
+    def keep_beside(self, kept: PatchFeatures, name: str, of: str, arrays: Arrays) -> None:
+        """Keep what was found out about a slide's patches, as long as these are kept.
+
+        Parameters
+        ----------
+        name
+            Of the file, in the folder of the features; replaced where it is there.
+        of
+            What else it was made of.
+        """
+        if kept.mark and keep_beside(self.place(kept.key), name, f"{kept.mark} {of}", arrays):
+            self.make_room(keep=kept.key)
+
+    def find_beside(
+        self, kept: PatchFeatures, name: str, of: str
+    ) -> dict[str, NDArray[Any]] | None:
+        """Return what is kept of these very patches and of nothing else; see `keep_beside`."""
+        if not kept.mark:
+            return None
+        return find_beside(self.place(kept.key), name, f"{kept.mark} {of}")
 
     def make_room(self, keep: FeatureKey | None = None) -> None:
         """Remove what was not used for longest until the rest is within the limit.

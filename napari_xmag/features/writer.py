@@ -19,6 +19,7 @@ from napari_xmag.features.patch_features import (
     Place,
     about_json,
     mapped,
+    mark_of,
 )
 from napari_xmag.files import write_json
 from napari_xmag.leftovers import part_of, remove
@@ -121,7 +122,7 @@ class FeatureWriter:
                 take_place(self._part, self.folder)
         finally:
             self.discard()
-        return replace(kept, features=mapped(self.folder))
+        return replace(kept, features=mapped(self.folder), mark=mark_of(sha256))
 
     def discard(self) -> None:
         """Leave nothing behind of what was not finished."""

@@ -2,14 +2,13 @@
 
 How a window uses it::
 
-    # of napari_xmag.analyze.engine
-    features = yield from encode_slide(slide, model, store, mask=mask)
+    ready = kept_slide(slide, model, store) or (yield from encoded_slide(slide, model, store))
     session = TeachSession(lesson_file)        # what was saved is there again
     session.lesson_changed.connect(...)        # after each mark, undo, redo, change of classes
-    session.open_slide(prepare_slide(features, mask))     # `PatchFeatures`, from the store
+    session.open_slide(ready.prepared)         # with `PatchFeatures`, from the store
     session.mark(slide.id, patches, "Tumor")   # int indices; `PreparedSlide.patch_at(x, y)`
     request = session.request()                # frozen: hand it to a worker, the newest wins
-    taught = teacher.fit(request)              # one `Learner` a session; TeachError in words
+    taught = teacher.fit(request)              # one `Learner(store)` a session; TeachError in words
     taught.maps[slide.id].labels               # int64 (P,); -1 is not taught: stays uncoloured
 
 All but `Learner.fit`, `estimate` and `areas` with intervals is quick. `suggest(taught)` is what is

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import ConfigError, TeachError
 from napari_xmag.stats.folds import Fold, grouped_folds
-from napari_xmag.teach.classifier import ExamplePatches, Layout, Taught, fit_examples
+from napari_xmag.teach.classifier import ExamplePatches, Taught, fit_examples
+from napari_xmag.teach.layout import Layout
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest

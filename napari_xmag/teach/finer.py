@@ -1,12 +1,12 @@
 """A map of half the patch's side: the tiles are encoded once more, half a patch aside."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.analyze.heatmap import GridLike
 from napari_xmag.features.patch_features import PatchFeatures
-from napari_xmag.geometry import Box
 from napari_xmag.nets.patch_classifier import Classified
 from napari_xmag.slide.tissue import TissueMask
 
@@ -66,17 +66,16 @@ class FinerGrid:
         rows, columns = np.nonzero((first >= 0) | (second >= 0))
         width, height = patches.stride_x / 2, patches.stride_y / 2
         left, top = patches.origin_x, patches.origin_y
-        tissue = mask.fractions(
-            [
-                Box(left + x * width, top + y * height, width, height)
-                for x, y in zip(columns.tolist(), rows.tolist(), strict=True)
-            ]
-        )
-        some = tissue > 0
-        rows, columns = rows[some], columns[some]
         grid = width, height, left, top
         of = first[rows, columns], second[rows, columns]
-        return cls(aside, columns, rows, shape, *grid, *of, tissue[some])
+        whole = cls(aside, columns, rows, shape, *grid, *of, np.ones(len(rows)))
+        return whole._where_is(tissue_of(whole, mask))
+
+    def _where_is(self, tissue: NDArray[np.float64]) -> "FinerGrid":
+        """Return the quarters with tissue, which is known of all."""
+        some = tissue > 0
+        parts = {name: getattr(self, name)[some] for name in ("columns", "rows", "first", "second")}
+        return replace(self, **parts, tissue=tissue[some])
 
     def joined(
         self, of_first: NDArray[np.float32], of_second: NDArray[np.float32]
@@ -102,3 +101,12 @@ class FinerGrid:
             self.joined(of_first.probabilities, of_second.probabilities),
             self.joined(of_first.distance, of_second.distance),
         )
+
+
+def tissue_of(grid: GridLike, mask: TissueMask) -> NDArray[np.float64]:
+    """Return which part of each place of a grid is tissue, float64 (P,)."""
+    rows, columns = grid.shape
+    x = grid.origin_x + np.arange(columns + 1.0) * grid.stride_x
+    y = grid.origin_y + np.arange(rows + 1.0) * grid.stride_y
+    found: NDArray[np.float64] = mask.grid_fractions(x, y)[grid.rows, grid.columns]
+    return found

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from napari_xmag.features.patch_features import PatchFeatures
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.geometry import Box, Mpp
+from napari_xmag.geometry import Mpp
 from napari_xmag.slide.tissue import TissueMask
-from napari_xmag.teach.finer import FinerGrid
+from napari_xmag.teach.finer import FinerGrid, tissue_of
 from napari_xmag.teach.lesson import Example, SlideId
 
 
@@ -137,9 +137,5 @@ def prepare_slide(
     aside
         The patches of the grid half a patch aside, for a finer map.
     """
-    boxes = [
-        Box(left, top, right - left, bottom - top)
-        for left, top, right, bottom in features.corners().tolist()
-    ]
     finer = FinerGrid.of(features, aside, mask) if aside is not None else None
-    return PreparedSlide(features, mask.fractions(boxes), finer)
+    return PreparedSlide(features, tissue_of(features, mask), finer)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.nets.likeness import cosines, nearest
 from napari_xmag.nets.patch_classifier import Classified
-from napari_xmag.teach.classifier import Layout, Taught
+from napari_xmag.teach.classifier import Taught
+from napari_xmag.teach.layout import Layout
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.prepared import PreparedSlide
 

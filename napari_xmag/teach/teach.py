@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import TeachError
@@ -21,12 +20,12 @@ from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.tissue import find_tissue
 from napari_xmag.teach.annotations import read_examples
 from napari_xmag.teach.classifier import fit
+from napari_xmag.teach.encode import encoded_slide, kept_slide
 from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.model_folder import save_taught_model
-from napari_xmag.teach.prepared import PreparedSlide, prepare_slide
+from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.settings import TeachSettings
 
@@ -159,12 +158,10 @@ def teach_slide(
         When the annotations contradict examples that the session has of this slide, as of another
         image of it; then nothing is added.
     """
-    mask = find_tissue(slide)
-    features = yield from encode_slide(slide, model, store, settings, mask)
-    aside = None
-    if finer:
-        aside = yield from encode_slide(slide, model, store, settings, mask, aside=True)
-    prepared, frame = prepare_slide(features, mask, aside), slide_frame(slide, origin)
+    ready = kept_slide(slide, model, store, settings, finer=finer)
+    if ready is None:
+        ready = yield from encoded_slide(slide, model, store, settings, finer=finer)
+    prepared, frame = ready.prepared, slide_frame(slide, origin)
     z = shown_plane(slide) if plane is None else plane
     read = read_examples(annotations, prepared, frame, z)
     lesson = read.lesson

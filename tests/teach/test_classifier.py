@@ -18,7 +18,8 @@ from napari_xmag.nets.patch_classifier import (
     mean_and_scale,
     neighbourhood_means,
 )
-from napari_xmag.teach.classifier import Learner, fit, fit_space, lay_out
+from napari_xmag.teach.classifier import Learner, fit
+from napari_xmag.teach.layout import fit_space, lay_out
 from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.regions import regions_of
 from napari_xmag.teach.session import TeachRequest, TeachSession

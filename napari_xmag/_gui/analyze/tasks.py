@@ -1,9 +1,8 @@
 """The work that threads do for the window: generators that know neither widget nor viewer."""
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.state import PatchCard
 from napari_xmag._gui.analyze.tissue_request import TissueRequest
+from napari_xmag._gui.shared.import_ahead import import_ahead
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag.analyze import tissue_used
@@ -115,21 +115,9 @@ def survey() -> Generator[Surveyed, None, None]:
     yield Surveyed(tuple(list_models()), _devices())
 
 
-_IMPORTED_LATE = (
-    "OpenGL.arrays.nones",  # the first drawing
-    "distributed",  # the first pixels of a dask array
-    "pandas",  # the first shapes
-    "scipy.ndimage",
-    "skimage.filters",
-)
-"""What others import when it is first needed, which would hold up the window's thread then."""
-
-
 def preload(shelf: ModelShelf, name: str) -> Generator[ModelReady, None, None]:
     """Load a model before it is asked for, and what napari will import at the first slide."""
-    for module in _IMPORTED_LATE:
-        with suppress(ImportError):  # who needs it in earnest says so
-            import_module(module)
+    import_ahead()
     model = shelf.open(name)
     open_ahead(model, AnalyzeSettings())
     yield ModelReady(model)

@@ -21,6 +21,7 @@ from napari_xmag._gui.teach.saved import open_session
 from napari_xmag._gui.teach.slides import TeachSlides
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
 from napari_xmag.errors import XmagError
+from napari_xmag.features.store import FeatureStore
 from napari_xmag.teach.annotations import AnnotatedLesson
 from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate
@@ -45,14 +46,14 @@ class TeachController:
         self.viewer, self.state = viewer, state
         self.jobs = Jobs(tell_error)
         self.session = open_session()
-        self._teacher = Learner()
+        self._teacher = Learner(FeatureStore.of_user())
         self.encoding = Encoding(self.jobs, state, self._ready)
         teacher = self._teacher
         self._answers: Newest[tasks.AnswerRequest] = Newest(
             self.jobs, lambda asked: tasks.answer(teacher, asked), self._hear, tell_error
         )
         self._judged: Newest[tasks.Measured] = Newest(
-            self.jobs, tasks.judge, self._hear_judged, tell_error
+            self.jobs, lambda asked: tasks.judge(teacher, asked), self._hear_judged, tell_error
         )
         self._strip: Newest[Taught] = Newest(
             self.jobs,
@@ -131,10 +132,12 @@ class TeachController:
             tell_error(error)
             return
         show_examples(self.viewer, shown, self.state.lesson)
-        self._learn()
         if self.session.missing:
+            # first, or the map would be another one a moment later
             work = tasks.recall(self.session.missing, shown.prepared)
-            self.jobs.start(work, self._recalled)
+            self.jobs.start(work, self._recalled, self._learn)
+        else:
+            self._learn()
 
     def _recalled(self, event: object) -> None:
         """Let the examples of slides that are not open teach, too."""
@@ -142,8 +145,6 @@ class TeachController:
             return
         for prepared in event.slides:
             self._try(partial(self.session.know_slide, prepared))
-        if event.slides:
-            self._learn()
 
     def _dropped(self, shown: TeachSlide) -> None:
         self.encoding.drop(shown)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag._gui.shared.import_ahead import import_ahead
 from napari_xmag._gui.shared.jobs import awaited, in_turn
 from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.teach.state import SuggestedPatch
-from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
 from napari_xmag.batch.models import opened_model
 from napari_xmag.errors import ModelError, TeachError
@@ -29,7 +29,6 @@ from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.fingerprint import slide_fingerprint
-from napari_xmag.slide.tissue import find_tissue
 from napari_xmag.teach.annotations import (
     AnnotatedLesson,
     example_features,
@@ -39,12 +38,13 @@ from napari_xmag.teach.annotations import (
 )
 from napari_xmag.teach.areas import ClassArea, area_steps, areas, write_areas
 from napari_xmag.teach.classifier import Learner, Taught
+from napari_xmag.teach.encode import ReadySlide, encoded_slide, kept_slide
 from napari_xmag.teach.estimate import Estimate, estimate_steps
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
-from napari_xmag.teach.prepared import PreparedSlide, kept_slides, prepare_slide
+from napari_xmag.teach.prepared import PreparedSlide, kept_slides
 from napari_xmag.teach.session import TeachRequest
 from napari_xmag.teach.suggest import find_similar, suggest
 
@@ -72,6 +72,11 @@ class Encoded:
 
     prepared: PreparedSlide
     ground: MapGround
+
+    @classmethod
+    def of(cls, ready: ReadySlide) -> "Encoded":
+        """Lay the patches over the tissue."""
+        return cls(ready.prepared, MapGround.of(ready.prepared.map_grid, ready.mask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,7 @@ def survey() -> Generator[Encoders, None, None]:
     for module in ("sklearn.linear_model", "sklearn.utils.extmath"):
         import_module(module)  # the first click must not wait for it
     yield Encoders(tuple(entry for entry in list_models() if not entry.problem))
+    import_ahead()
 
 
 def encode(
@@ -202,27 +208,31 @@ def encode(
     finer
         Encode it once more, half a patch aside.
     """
-    key = yield from awaited(lambda: _EncodedKey.of(slide, model, finer=finer), "Looking it up")
-    if (encoded := recent.find(key)) is None:
+
+    def known() -> tuple[_EncodedKey, Encoded | None]:
+        key = _EncodedKey.of(slide, model, finer=finer)
+        if (found := recent.find(key)) is not None:
+            return key, found
+        kept = kept_slide(slide, _opened(model), store, finer=finer)
+        return key, Encoded.of(kept) if kept is not None else None
+
+    key, encoded = yield from awaited(known, "Looking it up")
+    if encoded is None:
         encoded = yield from in_turn(_encoded(slide, model, store, finer=finer))
-        recent.add(key, encoded)
+    recent.add(key, encoded)
     yield encoded
 
 
 def _encoded(
     slide: Slide, model: "ModelEntry", store: FeatureStore, *, finer: bool
 ) -> Generator[AnalyzeEvent, None, Encoded]:
-    mask = yield from awaited(lambda: find_tissue(slide), "Finding tissue")
-    opened = yield from awaited(lambda: _opened(model), "Loading the encoder")
-    features = yield from encode_slide(slide, opened, store, mask=mask)
-    aside = None
-    if finer:
-        aside = yield from encode_slide(slide, opened, store, mask=mask, aside=True)
+    opened = _opened(model)
+    prepare_torch()  # an engine may want PyTorch, which must not meet OpenGL unprepared
+    ready = yield from encoded_slide(slide, opened, store, finer=finer)
 
     def measured() -> Encoded:
         give_freed_memory_back()
-        prepared = prepare_slide(features, mask, aside)
-        return Encoded(prepared, MapGround.of(prepared.map_grid, mask))
+        return Encoded.of(ready)
 
     return (yield from awaited(measured, "Measuring the tissue"))
 
@@ -258,13 +268,19 @@ def answer(
     yield Measured(taught, measured)
 
 
-def judge(measured: Measured) -> Generator[Measured | Estimate | None, None, None]:
-    """Find how sure the areas are and how right the map is, in small steps."""
+def judge(
+    teacher: Learner, measured: Measured
+) -> Generator[Measured | Estimate | None, None, None]:
+    """Find how sure the areas are and how right the map is, in small steps.
+
+    Nobody waits for it: what the next session would have to find out again is kept meanwhile.
+    """
     taught, known = measured.taught, dict(measured.areas)
     yield (yield from estimate_steps(taught))
     for slide in measured.areas:
         known[slide] = tuple((yield from area_steps(taught, slide)))
         yield Measured(taught, dict(known))
+    teacher.keep()
 
 
 def alike(teacher: Learner, request: SimilarRequest) -> Generator[Alike, None, None]:
@@ -304,7 +320,6 @@ def picture_suggestions(
 
 def _opened(model: "ModelEntry") -> StoredModel:
     """Open a model once for all slides, so that its engine is kept from one to the next."""
-    prepare_torch()  # an engine may want PyTorch, which must not meet OpenGL unprepared
     if model.info is None:
         raise ModelError(
             expected=f"the model {model.name}", found=model.problem, hint="Choose another one."

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.tasks import Encoded, ExportedLesson, RecentlyEncoded, encode, export
+from napari_xmag.analyze import engine
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Mpp
 from napari_xmag.nets.stored import StoredModel
@@ -82,12 +82,16 @@ def test_a_slide_that_is_opened_again_is_not_encoded_again(
 
     first = encoded(path)
     found: list[Any] = []
-    plain = tasks.find_tissue
-    monkeypatch.setattr(tasks, "find_tissue", lambda slide: found.append(slide) or plain(slide))
+    plain = engine.find_tissue
+    monkeypatch.setattr(engine, "find_tissue", lambda slide: found.append(slide) or plain(slide))
     assert encoded(path.rename(tmp_path / "renamed.tiff")) is first
     assert not found
     assert encoded(tmp_path / "renamed.tiff", finer=True).prepared.finer is not None
     assert encoded(tmp_path / "renamed.tiff", mpp=Mpp(1.0, 1.0)) is not first
     other = write_pyramid(tmp_path / "a.tiff", draw_section(1024, 768, seed=1))
-    assert encoded(other).prepared.id != first.prepared.id
+    kept = encoded(other)
+    assert kept.prepared.id != first.prepared.id
+    assert len(found) == 3
+    recent = RecentlyEncoded()  # as in another session
+    assert encoded(other).prepared.features.mark == kept.prepared.features.mark
     assert len(found) == 3
