@@ -1,5 +1,6 @@
 """The heat map over the slide as one picture that explains itself."""
 
+import zlib
 from pathlib import Path
 
 from PIL import Image
@@ -51,7 +52,9 @@ def write_overlay(
     words = panel(result, look, ends, max(image.height, _LEAST_HEIGHT))
     page = _page(image, words)
     with whole_file(Path(path)) as part:
-        page.save(part, format="PNG")
+        # Pictures of tissue hardly repeat: to search them for repetitions takes most of an export
+        # and saves a few percent.
+        page.save(part, format="PNG", compress_type=zlib.Z_RLE)
 
 
 def _page(image: Image.Image, words: Image.Image) -> Image.Image:

@@ -33,8 +33,10 @@ SAMPLE_WORDS = "napari-xmag sample: a picture of scikit-image, mirrored and stai
 EXAMPLE_WORDS = "napari-xmag example, made by the computer"
 """What the files of the slides that the program makes say of themselves."""
 
+GLASS = 243
+"""Grey of the glass around the tissue."""
+
 _WIDTH, _HEIGHT, _TILE = 12288, 8192, 512
-_GLASS = 243.0
 _STEP = 4  # between the levels of the pyramid
 _LEVELS = 3
 _PICTURE = 512  # side of the source picture
@@ -90,7 +92,7 @@ def _write(path: Path) -> None:
         _write_level(writer, 0, _finest_tiles(pictures, coarse), (_HEIGHT, _WIDTH, 3))
         for level in range(1, _LEVELS):
             _write_level(writer, level, _tiles(coarse), coarse.shape)
-            coarse = _shrink(coarse)
+            coarse = block_means(coarse, _STEP)
 
 
 def _write_level(
@@ -117,7 +119,7 @@ def _finest_tiles(pictures: _Pixels, coarse: _Pixels) -> Iterator[_Pixels]:
     """Yield the finest tiles row by row; fill ``coarse`` with the next level on the way."""
     for top in range(0, _HEIGHT, _TILE):
         strip = _paint(pictures, top)
-        coarse[top // _STEP : (top + _TILE) // _STEP] = _shrink(strip)
+        coarse[top // _STEP : (top + _TILE) // _STEP] = block_means(strip, _STEP)
         yield from _tiles(strip)
 
 
@@ -128,11 +130,23 @@ def _tiles(pixels: _Pixels) -> Iterator[_Pixels]:
             yield pixels[y : y + _TILE, x : x + _TILE]
 
 
-def _shrink(pixels: _Pixels) -> _Pixels:
-    """Return the means of blocks of ``_STEP`` × ``_STEP`` pixels."""
-    height, width, channels = pixels.shape
-    blocks = pixels.reshape(height // _STEP, _STEP, width // _STEP, _STEP, channels)
-    means: _Pixels = np.round(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+def block_means(pixels: _Pixels, side: int) -> _Pixels:
+    """Return the means of blocks of pixels, as the coarse levels show them.
+
+    Parameters
+    ----------
+    pixels
+        uint8 (..., H, W, 3); H and W are multiples of ``side``.
+    side
+        Of a block, 16 at most.
+    """
+    rows = pixels[..., ::side, :, :].astype(np.uint16)
+    for offset in range(1, side):
+        rows += pixels[..., offset::side, :, :]
+    sums = rows[..., ::side, :].copy()
+    for offset in range(1, side):
+        sums += rows[..., offset::side, :]
+    means: _Pixels = np.round(sums / np.float32(side * side)).astype(np.uint8)
     return means
 
 
@@ -160,7 +174,7 @@ def stained_pictures() -> _Pixels:
 def _stained(haematoxylin: _Floats, eosin: _Floats) -> _Pixels:
     # scikit-image measures optical density in units of ln(1e6).
     amounts = np.stack([haematoxylin, eosin], axis=-1) * math.log(1e6)
-    picture: _Pixels = np.round(_GLASS * np.exp(-amounts @ _STAINS)).astype(np.uint8)
+    picture: _Pixels = np.round(GLASS * np.exp(-amounts @ _STAINS)).astype(np.uint8)
     return picture
 
 
@@ -169,15 +183,43 @@ def _paint(pictures: _Pixels, top: int) -> _Pixels:
     y = np.arange(top, top + _TILE)[:, None]
     x = np.arange(_WIDTH)[None, :]
     # Bent, because a plain mirror repeats exactly and every tile would get the same score.
-    row = y + np.rint(170 * np.sin(x / 490) + 90 * np.sin(y / 310)).astype(int)
-    column = x + np.rint(150 * np.sin(y / 430 + 2)).astype(int)
+    row = y + np.rint(170 * np.sin(x / 490) + 90 * np.sin(y / 310)).astype(np.int32)
+    column = x + np.rint(150 * np.sin(y / 430 + 2)).astype(np.int32)
     wave = np.sin(x / 1500).astype(np.float32) * np.sin(y / 1100).astype(np.float32)
-    shade = ((wave + 1) * (_SHADES / 2 - 0.01)).astype(np.uint8)
-    period = 2 * _PICTURE
-    strip: _Pixels = pictures[shade, row % period, column % period]
+    shade = ((wave + 1) * (_SHADES / 2 - 0.01)).astype(np.int32)
     outline = _is_tissue(x[:, ::_STEP], y[::_STEP])  # coarse, for speed
-    strip[~outline.repeat(_STEP, 0).repeat(_STEP, 1)] = round(_GLASS)
-    return strip
+    tissue = outline.repeat(_STEP, 0).repeat(_STEP, 1)
+    return laid_on_glass(pictures, (shade, row, column), tissue)
+
+
+def laid_on_glass(
+    pictures: _Pixels,
+    places: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.integer]],
+    tissue: NDArray[np.bool_],
+) -> _Pixels:
+    """Return pixels of repeated pictures where there is tissue, and glass around them.
+
+    Parameters
+    ----------
+    pictures
+        uint8 (S, H, W, 3), as of `stained_pictures`.
+    places
+        Which picture, row and column each pixel shows, integers that broadcast to (h, w); rows and
+        columns go on without end.
+    tissue
+        (h, w).
+
+    Returns
+    -------
+    uint8 (h, w, 3).
+    """
+    count, height, width, _ = pictures.shape
+    picture, row, column = places
+    place = (picture * height + row % height) * width + column % width
+    # Glass is one more colour: to take it is faster than to overwrite.
+    colors = np.append(pictures.reshape(-1, 3), np.full((1, 3), GLASS, np.uint8), 0)
+    pixels: _Pixels = colors.take(np.where(tissue, place, count * height * width), axis=0)
+    return pixels
 
 
 def _is_tissue(x: NDArray[np.int_], y: NDArray[np.int_]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import COHORT
 from napari_xmag.files import whole_file
-from napari_xmag.slide.sample import EXAMPLE_WORDS, stained_pictures
+from napari_xmag.slide.sample import EXAMPLE_WORDS, block_means, laid_on_glass, stained_pictures
 
 COHORT_MPP = 1.0
 """µm per pixel of the slides."""
@@ -26,7 +26,6 @@ LABELS = ("even", "crowded")
 
 _FEWEST = 4
 _WIDTH, _HEIGHT, _TILE, _STEP = 3072, 2048, 256, 4
-_GLASS = 243
 _CROWDING = 1.7  # how much closer nuclei stand in a spot
 _SPOTS = (2, 4)
 _RADIUS = (230.0, 420.0)  # of a spot, in pixels
@@ -100,11 +99,7 @@ def _name(folder: Path, number: int) -> SampleSlide:
 
 def _pictures() -> _Pixels:
     """Return the pictures at ``COHORT_MPP``, from pale to dark nuclei: (S, H, W, 3)."""
-    fine = stained_pictures()
-    shades, height, width, _ = fine.shape
-    blocks = fine.reshape(shades, height // 2, 2, width // 2, 2, 3)
-    coarse: _Pixels = np.round(blocks.mean((2, 4), dtype=np.float32)).astype(np.uint8)
-    return coarse
+    return block_means(stained_pictures(), 2)
 
 
 def _paint(pictures: _Pixels, label: str, draw: np.random.Generator) -> _Pixels:
@@ -117,13 +112,12 @@ def _paint(pictures: _Pixels, label: str, draw: np.random.Generator) -> _Pixels:
     closer = np.where(spots, np.float32(_CROWDING), np.float32(1))
     row = closer * (y + 85 * np.sin(x / 245 + waves[0]) + 45 * np.sin(y / 155 + waves[1]))
     column = closer * (x + 75 * np.sin(y / 215 + waves[2]))
-    shades, height, width, _ = pictures.shape
+    shades = len(pictures)
     # The stain of a slide is its own, so that darkness alone tells little.
     base = shades * (draw.uniform(0.15, 0.5) + 0.12 * np.sin(x / 700 + waves[3]))
-    shade = np.minimum(base + 0.35 * shades * spots, shades - 1).astype(np.intp)
-    pixels: _Pixels = pictures[shade, row.astype(np.intp) % height, column.astype(np.intp) % width]
-    pixels[~tissue] = _GLASS
-    return pixels
+    shade = np.minimum(base + 0.35 * shades * spots, shades - 1).astype(np.int32)
+    places = shade, row.astype(np.int32), column.astype(np.int32)
+    return laid_on_glass(pictures, places, tissue)
 
 
 def _fine(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -156,10 +150,8 @@ def _spots(
 def _write(path: Path, pixels: _Pixels) -> None:
     import tifffile
 
-    blocks = pixels.reshape(_HEIGHT // _STEP, _STEP, _WIDTH // _STEP, _STEP, 3)
-    coarse = np.round(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
     with tifffile.TiffWriter(path) as writer:
-        for level, levels_pixels in enumerate((pixels, coarse)):
+        for level, levels_pixels in enumerate((pixels, block_means(pixels, _STEP))):
             mpp = COHORT_MPP * _STEP**level
             writer.write(
                 levels_pixels,

@@ -7,7 +7,13 @@ import pytest
 
 from napari_xmag.geometry import Box
 from napari_xmag.slide.open import open_slide
-from napari_xmag.slide.sample import SAMPLE_MPP, sample_slide, samples_folder
+from napari_xmag.slide.sample import (
+    SAMPLE_MPP,
+    block_means,
+    laid_on_glass,
+    sample_slide,
+    samples_folder,
+)
 
 
 def test_it_is_a_pyramid_with_its_pixel_size(sample: Path) -> None:
@@ -62,3 +68,23 @@ def test_the_cache_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert samples_folder().is_relative_to(tmp_path)
     monkeypatch.delenv("NAPARI_XMAG_HOME")
     assert not samples_folder().is_relative_to(tmp_path)
+
+
+def test_coarse_levels_are_means_rounded_to_even() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype=np.uint8)
+    pixels[0, :4, :4] = 255
+    for side in (2, 4, 16):
+        blocks = pixels.reshape(2, 64 // side, side, 96 // side, side, 3)
+        expected = np.round(blocks.mean((2, 4), dtype=np.float64)).astype(np.uint8)
+        np.testing.assert_array_equal(block_means(pixels, side), expected)
+
+
+def test_pictures_repeat_without_end_and_glass_lies_around() -> None:
+    pictures = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
+    row, column = np.array([[-1], [0], [5]]), np.array([[-3, 2, 9]])
+    shade = np.array([[0, 1, 1]])
+    tissue = np.array([[True, True, False], [True, False, True], [False, True, True]])
+    laid = laid_on_glass(pictures, (shade, row, column), tissue)
+    for y, x in np.ndindex(3, 3):
+        inside = pictures[shade[0, x], row[y, 0] % 3, column[0, x] % 4]
+        assert laid[y, x].tolist() == (inside.tolist() if tissue[y, x] else [243] * 3)
