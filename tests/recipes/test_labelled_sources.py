@@ -1,0 +1,112 @@
+"""A student learns the labelled pictures of all sources but the one that judges it."""
+
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import labelled_sources
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_xmag.nets.encoder import load_encoder, save_encoder
+from tests.nets.students import CASES
+
+COLORS = {"pink": (225, 160, 190), "purple": (120, 80, 160)}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tasks of two sources, of pictures in two colours, and one test picture a class."""
+    folder = tmp_path_factory.mktemp("sources")
+    draw = np.random.default_rng(0)
+    for source in ("one", "two", "test"):
+        for label, color in COLORS.items():
+            (folder / source / label).mkdir(parents=True)
+            for number in range(20):
+                pixels = draw.normal(color, 12, (64, 64, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / source / label / f"{number}.png")
+    tasks = (("a", "one", 'test = "test"'), ("b", "two", "folds = 2"), ("c", "two", "folds = 3"))
+    text = "[bootstrap]\nreplicates = 50\n[probe]\nmethods = ['linear']\nstrengths = [0.01]\n"
+    text += "[[encoders]]\nname = 'replaced'\nmodel = 'none'\n"
+    for name, place, more in tasks:
+        text += f"[[tasks]]\nname = '{name}'\ntiles = '{place}'\nmpp = 2.0\n{more}\n"
+    path = folder / "tasks.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random student."""
+    folder = tmp_path_factory.mktemp("encoder") / "tiny"
+    save_encoder(CASES["vit-cls"].student(), folder, licence="BSD-3-Clause", origin={})
+    return folder
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["labelled_sources.py", *map(str, words)])
+    labelled_sources.main()
+
+
+def test_each_source_judges_what_learned_from_the_others(
+    config: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: dict[str, list[int]] = {}
+    teach = labelled_sources.teach
+
+    def noted(seen: list[list[object]], out: Path, args: object) -> None:
+        learned[out.parent.name] = [len(pictures) for pictures in seen]
+        teach(seen, out, args)
+
+    monkeypatch.setattr(labelled_sources, "teach", noted)
+    words = (
+        config,
+        tmp_path,
+        "--tasks",
+        "a",
+        "b",
+        "c",
+        "--encoder",
+        encoder,
+        "--epochs",
+        1,
+        "--limit",
+        17,
+        "--rate",
+        1e-2,
+    )
+    run(monkeypatch, *words)
+    # b and c are of one source: neither is learned for the other; test pictures never are
+    assert learned == {"without-a": [34, 34], "without-b-c": [34]}
+    lines = (tmp_path / "results.md").read_text(encoding="utf-8").splitlines()[2:]
+    assert [line.split(" | ")[0].strip("| ") for line in lines] == ["a", "b", "c"]
+    states = [
+        load_encoder(place).student.state_dict()
+        for place in (encoder, *(tmp_path / name / "student" for name in learned))
+    ]
+    for one, other in combinations(states, 2):
+        assert any(not torch.equal(one[name], other[name]) for name in one)
+    learned.clear()
+    run(monkeypatch, *words)  # nothing is taught again
+    assert not learned
+
+
+def test_heads_learn_their_own_task_and_begin_without_moving_the_encoder() -> None:
+    task = labelled_sources.Sources(CASES["mobilenet"].student(), [2, 3]).train()
+    kept = [b.clone() for n, b in task.student.named_buffers() if "running" in n]
+    pixels = torch.randint(0, 256, (4, 3, 128, 128), dtype=torch.uint8)
+    labels, tasks = torch.tensor([0, 1, 2, 0]), torch.tensor([0, 0, 1, 1])
+    loss = task((pixels, labels, tasks))["loss"]
+    assert loss.item() == pytest.approx((np.log(2) + np.log(3)) / 2)
+    loss.backward()
+    assert all(not p.grad.any() for p in task.student.parameters() if p.grad is not None)
+    assert kept
+    now = [b for n, b in task.student.named_buffers() if "running" in n]
+    assert all(torch.equal(a, b) for a, b in zip(kept, now, strict=True))
+    with torch.no_grad():
+        task.heads[1].bias[:] = torch.tensor([1.0, 0.0, -1.0])
+        chances = torch.tensor([1.0, 0.0, -1.0]).softmax(0)
+        expected = -(2 * np.log(0.5) + chances[2].log() + chances[0].log()) / 4
+        assert task((pixels, labels, tasks))["loss"].item() == pytest.approx(expected.item())
