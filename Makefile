@@ -2,7 +2,7 @@
 #   make demo              analyze the built-in sample slide, and say where the results lie
 #   make demo SLIDE=path   the same on your slide (MPP=0.25 where the file states no pixel size)
 #   make test              run all tests (WORKERS=0 in one process)
-# For developers: make check (lint, types, tests), make fuzz, make faults, make lint, make docs, make setup, make clean.
+# For developers, make: check (lint, types, tests), fuzz, faults, results, lint, docs, setup, clean.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,7 +26,7 @@ WINDOW :=
 STAY := --stay
 endif
 
-.PHONY: help setup demo test fuzz faults lint check docs clean
+.PHONY: help setup demo test fuzz faults results lint check docs clean
 help:
 	@sed -n 's/^# \{0,1\}//; 1,5p' Makefile
 
@@ -51,6 +51,10 @@ fuzz: setup
 # Runs killed at 40 moments, full disks, 200 slides in one run, 50 windows; a smaller part is tested.
 faults: setup
 	XMAG_FAULTS=40 $(WINDOW) $(BIN)/python -m pytest -s tests/faults
+
+# The tables of docs/results.md, six hours on two cores; PARTS="probes shifts" makes some.
+results: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/recipes/all_results.sh $(PARTS)
 
 lint: setup
 	$(BIN)/ruff check

@@ -5,8 +5,9 @@
 #
 # FIELDS: made by `napari-xmag distill prepare`. STARTS: folder with the timm folders
 # mobilenetv1_100_in1k (teacher and start), efficientnet_lite0 and efficientnet_lite2 (other starts,
-# made by lite_folder.py). A SETTING is such as fit.epochs=2. Arms that are there already are left
-# alone, and one that was broken off goes on.
+# made by lite_folder.py; without one, its arm is left out). A SETTING is such as fit.epochs=2. The
+# teacher's features lie in FIELDS-cache, as for learning_curve.sh. Arms that are there already are
+# left alone, and one that was broken off goes on.
 set -eu
 # In a setting, a relative folder would be one beside the recipe.
 recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
@@ -22,13 +23,11 @@ arm() {
     [ ! -e "$out/$name/config.json" ] || return 0
     echo "== $name"
     napari-xmag distill run "$recipe" --resume --set data.fields="$fields" \
-        --set data.cache="$out/cache" --set teacher.name="local-dir:$starts/mobilenetv1_100_in1k" \
+        --set data.cache="$fields-cache" --set teacher.name="local-dir:$starts/mobilenetv1_100_in1k" \
         --set run.out="$out/$name" "$@"
 }
 
 same="--set student.start=local-dir:$starts/mobilenetv1_100_in1k"
-small="--set student.start=local-dir:$starts/efficientnet_lite0"
-large="--set student.start=local-dir:$starts/efficientnet_lite2"
 settings=""
 for setting in "$@"; do settings="$settings --set $setting"; done
 # shellcheck disable=SC2086  # settings are words
@@ -36,6 +35,8 @@ for setting in "$@"; do settings="$settings --set $setting"; done
     arm both $same $settings
     arm global $same --set loss.local_weight=0 $settings
     arm local $same --set loss.global_weight=0 $settings
-    arm both-lite0 $small $settings
-    arm both-lite2 $large $settings
+    for size in 0 2; do
+        start="$starts/efficientnet_lite$size"
+        [ ! -d "$start" ] || arm "both-lite$size" --set student.start="local-dir:$start" $settings
+    done
 }

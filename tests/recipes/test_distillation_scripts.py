@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from napari_xmag.config import load_config
 from napari_xmag.distill.config import load_config as load_distillation
 from napari_xmag.evaluate.config import AgreementConfig
+from tests.recipes.noting import commands, note_programs, settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no sh")
 
@@ -19,31 +19,15 @@ RECIPES = Path(__file__).resolve().parents[2] / "docs" / "recipes"
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folders fields and starts, and in place of the program one that only notes its arguments."""
-    program = tmp_path / "bin" / "napari-xmag"
-    program.parent.mkdir()
-    note = tmp_path / "asked.txt"
-    program.write_text(f"#!/bin/sh\nfor word; do printf '%s\\t' \"$word\"; done >> {note}\n")
-    with program.open("a") as stream:
-        stream.write(f"echo >> {note}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     for name in ("mobilenetv1_100_in1k", "efficientnet_lite0", "efficientnet_lite2"):
         (tmp_path / "starts" / name).mkdir(parents=True)
     (tmp_path / "fields").mkdir()
-    return note
+    return note_programs(tmp_path, monkeypatch, "napari-xmag")
 
 
 def run(script: str, *words: str, folder: Path) -> None:
     command = ["sh", str(RECIPES / script), "fields", "starts", "out", *words]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-
-def commands(note: Path) -> list[list[str]]:
-    return [line.rstrip("\t").split("\t") for line in note.read_text().splitlines()]
-
-
-def settings(command: list[str]) -> list[str]:
-    return [word for flag, word in pairwise(command) if flag == "--set"]
 
 
 def test_a_learning_curve_takes_equal_steps_of_the_same_features(
@@ -52,17 +36,17 @@ def test_a_learning_curve_takes_equal_steps_of_the_same_features(
     run("learning_curve.sh", "4096", "512 2048", "run.seed=3", folder=tmp_path)
     first, second, last = commands(asked)
     for command, number, epochs in ((first, 512, 8), (second, 2048, 2)):
-        assert command[:2] == ["distill", "run"]
+        assert command[1:3] == ["distill", "run"]
         assert "--resume" in command
-        config = load_distillation(Path(command[2]), settings(command))
+        config = load_distillation(Path(command[3]), settings(command))
         assert (config.data.training_fields, config.fit.epochs) == (number, epochs)
         assert number % config.run.batch_size == 0
         assert config.data.fields == tmp_path / "fields"
         assert config.data.cache == tmp_path / "fields-cache"
         assert config.run.out == tmp_path / "out" / f"fields-{number}"
         assert config.run.seed == 3
-    assert last[:2] == ["evaluate", "agreement"]
-    measured = load_config(Path(last[2]), [], AgreementConfig, manual="docs/evaluate.md")
+    assert last[1:3] == ["evaluate", "agreement"]
+    measured = load_config(Path(last[3]), [], AgreementConfig, manual="docs/evaluate.md")
     assert (measured.fields, measured.cache) == (config.data.fields, config.data.cache)
     assert measured.validation == config.data.validation
     assert measured.teacher == config.teacher
@@ -87,12 +71,21 @@ def test_the_arms_of_the_ablation_differ_in_what_they_say(asked: Path, tmp_path:
     assert all("--resume" in command for command in asked_for)
     arms = {
         config.run.out.name: config
-        for config in (load_distillation(Path(c[2]), settings(c)) for c in asked_for)
+        for config in (load_distillation(Path(c[3]), settings(c)) for c in asked_for)
     }
     assert set(arms) == {"both", "global", "local", "both-lite0", "both-lite2"}
     assert {arm.data.fields for arm in arms.values()} == {tmp_path / "fields"}
-    assert {arm.data.cache for arm in arms.values()} == {tmp_path / "out" / "cache"}
+    # the teacher's features are those of the learning curve
+    assert {arm.data.cache for arm in arms.values()} == {tmp_path / "fields-cache"}
     assert {arm.fit.epochs for arm in arms.values()} == {2}
     assert arms["global"].loss.local_weight == 0 < arms["both"].loss.local_weight
     assert arms["local"].loss.global_weight == 0 < arms["both"].loss.global_weight
     assert arms["both-lite2"].student.start.endswith("efficientnet_lite2")
+
+
+def test_arms_without_their_start_are_left_out(asked: Path, tmp_path: Path) -> None:
+    (tmp_path / "starts" / "efficientnet_lite2").rmdir()
+    run("ablate_distillation.sh", folder=tmp_path)
+    outs = [Path(s.partition("=")[2]).name for c in commands(asked) for s in settings(c)[-3:]]
+    assert "both-lite0" in outs
+    assert "both-lite2" not in outs

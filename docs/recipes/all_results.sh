@@ -1,0 +1,171 @@
+#!/bin/sh
+# Make the tables of docs/results.md anew, in two lanes of one core each.
+#
+# usage: all_results.sh [PART …]     (parts in a row; without any, all of them in two lanes)
+#
+# work/ beside this file holds what is not part of the repository:
+#   work/data    tiles/, slides/, atlas/, teachers/
+#   work/clones  clones of the Pathology Atlas cases in atlas_fields.csv and work/data/atlas/cohort.csv
+#   work/starts  the timm folders mobilenetv1_100_in1k and efficientnet_lite0 (lite_folder.py)
+# Figures and logs go to work/results/PART. A part that has ended is marked by work/results/PART.done,
+# which says its CPU time, and is not run again; one that was broken off goes on where it was.
+set -eu
+cd "$(dirname "$0")"
+data=work/data
+tiles=$data/tiles
+start=$data/teachers/mobilenetv1_100_in1k
+six="glas osteosarcoma oral_400x lc25000_colon lc25000_lung"
+
+fields() {
+    python atlas_windows.py work/clones atlas_fields.csv work/slides
+    for number in 80 32; do
+        napari-xmag distill prepare work/slides/*.tiff --out "work/fields-$number" \
+            --per-slide "$number" --stride 0.5 --min-tissue 0.5 --case '^(.+?)__'
+    done
+}
+
+agreement() {
+    napari-xmag evaluate agreement evaluate_agreement.toml --set fields=work/fields-80 \
+        --set cache=work/fields-80-cache --out work/results/agreement
+}
+
+probes() {
+    napari-xmag evaluate probe evaluate_patches.toml --out work/results/probes
+}
+
+losses() {
+    sh ablate_distillation.sh work/fields-80 work/starts work/students fit.epochs=2
+    for name in both global local both-lite0; do
+        student="work/students/$name"
+        napari-xmag evaluate agreement evaluate_agreement.toml --set fields=work/fields-80 \
+            --set cache=work/fields-80-cache --set "encoders.2.student=$student" \
+            --out "work/results/losses/$name-agreement"
+        napari-xmag evaluate probe evaluate_patches.toml --set "encoders.3.student=$student" \
+            --out "work/results/losses/$name-probes"
+    done
+}
+
+more_fields() {
+    sh learning_curve.sh work/fields-32 work/starts work/results/curve 2048 "256 512 1024"
+    sh learning_curve.sh work/fields-32 work/starts work/results/curve-local 10656 1184 \
+        loss.local_weight=2
+}
+
+labelled_sources() {
+    # shellcheck disable=SC2086  # names of tasks
+    python labelled_sources.py evaluate_patches.toml work/results/labelled-sources \
+        --tasks $six --epochs 3
+}
+
+shifts() {
+    napari-xmag evaluate robustness evaluate_robustness.toml --out work/results/shifts
+}
+
+atlas() {
+    python atlas_cohort.py work/clones $data/atlas/cohort.csv work/atlas
+    napari-xmag evaluate slides evaluate_slides.toml --out work/results/atlas
+}
+
+pairs() {
+    set -- $data/slides/CMU-1-Small-Region.svs $data/slides/dicom-cmu-1-small-region
+    for slide in work/atlas/*.tiff; do
+        set -- "$@" "$slide" "$data/atlas/$(basename "$slide")"
+    done
+    python compare_scans.py "$@"
+}
+
+compare() { # OUT, then options: slides composed of fields, several ways of training
+    out=$1
+    shift
+    python compare_training.py "work/results/$out" --glas $tiles/glas --oral $tiles/oral_400x \
+        --osteosarcoma $tiles/osteosarcoma_10x --start $start "$@"
+}
+
+ways() {
+    glas="--sources glas --train 16 --validation 8 --test 20 --islands 12 14"
+    bone="--sources osteosarcoma --same-cases --train 24 --validation 8 --test 20 --islands 5 8"
+    # shellcheck disable=SC2086  # options are words
+    for options in "$glas" "$bone"; do
+        compare ways $options --seeds 0 --ways rgb start tiles frozen end-to-end
+        compare ways $options --seeds 1 2 --ways tiles frozen
+    done
+}
+
+regions() {
+    ways="--ways frozen regions regions-end-to-end"
+    sizes="--train 16 --validation 6 --test 12"
+    glas="--sources glas --islands 7 9 $sizes"
+    bone="--sources osteosarcoma --same-cases --islands 5 8 $sizes"
+    oral="--sources oral --islands 7 9 --malignant 2 4 $sizes"
+    # shellcheck disable=SC2086  # options are words
+    {
+        compare regions $glas --seeds 0 1 2 $ways
+        compare regions $glas --seeds 0 --ways start-regions start-regions-end-to-end
+        compare regions $bone --seeds 0 $ways
+        compare regions $oral --seeds 0 1 2 $ways
+        compare regions-quarter $glas --seeds 0 1 2 --regions 0.25 --ways regions
+    }
+}
+
+small_areas() {
+    python fine_map.py work/results/ways --glas $tiles/glas \
+        --osteosarcoma $tiles/osteosarcoma_10x --same-cases --ways tiles frozen
+}
+
+clicks() {
+    compose="python compose_slides.py --train 8 --validation 0 --test 8 --seed 1"
+    islands="--islands 12 16 --malignant 6 8"
+    # shellcheck disable=SC2086  # options are words
+    {
+        $compose $tiles/glas work/glas $islands
+        $compose $tiles/oral_400x work/oral --source oral $islands
+        $compose $tiles/osteosarcoma_10x work/osteosarcoma --source osteosarcoma --islands 14 16 \
+            --malignant 5 6 --non-viable 4 --same-cases
+    }
+    napari-xmag evaluate teach evaluate_teach.toml --out work/results/clicks
+}
+
+tissue() {
+    python tissue_report.py $data --assume-mpp 1.0 --sheet work/results/tissue.png
+}
+
+speed() {
+    slide=work/data/slides/lung-squamous-cell-carcinoma__HE3.tiff
+    napari-xmag evaluate speed evaluate_speed.toml --set "slides=['$slide']" \
+        --out work/results/speed
+}
+
+damaged() {
+    (cd ../.. && python -m tests.fuzz.campaign --count 5000 --seed 7)
+}
+
+if [ "${1:-}" = --only ]; then
+    "$2"
+    times >"work/results/$2.done" # of this shell, then of what it ran: user, system
+    exit
+fi
+
+lane() {
+    failed=0
+    for part in "$@"; do
+        [ ! -e "work/results/$part.done" ] || continue
+        echo "$(date +%H:%M) $part"
+        sh all_results.sh --only "$part" >"work/results/$part.log" 2>&1 ||
+            { failed=1 && echo "$part failed: see work/results/$part.log" >&2; }
+    done
+    return $failed
+}
+
+mkdir -p work/results
+[ -e work/student ] || ln -s ../../../models/xmag-mobilenet-glas-demo work/student
+export OMP_NUM_THREADS=1
+if [ $# -gt 0 ]; then
+    lane "$@"
+    exit
+fi
+lane fields agreement probes losses more_fields labelled_sources shifts atlas pairs &
+first=$!
+code=0
+lane ways regions small_areas clicks damaged tissue speed || code=1
+wait $first || code=1
+exit $code

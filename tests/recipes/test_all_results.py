@@ -1,0 +1,124 @@
+"""The script that makes all tables anew names commands and settings that exist."""
+
+import argparse
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from napari_xmag.cli import build_parser, evaluate
+from napari_xmag.distill.config import load_config
+from tests.processes import ROOT
+from tests.recipes.noting import commands, note_programs, settings
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no sh")
+
+DOCS = ROOT / "docs"
+SIX_HOURS = 360
+
+
+@pytest.fixture
+def recipes(tmp_path: Path) -> Path:
+    """A copy of the recipes, and empty folders where the data would be."""
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    folder = tmp_path / "docs" / "recipes"
+    shutil.copytree(DOCS / "recipes", folder, ignore=shutil.ignore_patterns("work", "__pycache__"))
+    starts = ("starts/mobilenetv1_100_in1k", "starts/efficientnet_lite0")
+    for name in ("fields-80", "fields-32", "atlas", *starts):
+        (folder / "work" / name).mkdir(parents=True)
+    (folder / "work" / "atlas" / "case__HE.tiff").touch()
+    return folder
+
+
+def run(recipes: Path, *parts: str) -> int:
+    command = ["sh", str(recipes / "all_results.sh"), *parts]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def done(recipes: Path) -> set[str]:
+    return {path.stem for path in (recipes / "work" / "results").glob("*.done")}
+
+
+def minutes() -> dict[str, int]:
+    """Return the parts that the page lists, with their minutes."""
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \| \w[^|]* \|$", page, re.MULTILINE)
+    return {part: int(number) for part, number in rows}
+
+
+def require_parsed(command: list[str], recipes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program that is named read its arguments, and the settings that they name."""
+    monkeypatch.chdir(recipes)
+    if command[0] == "python":
+        require_script_parses(command[1:], monkeypatch)
+        return
+    args = build_parser().parse_args(command[1:])
+    if command[1] == "evaluate":
+        evaluate._events(args, Path("out")).close()
+    elif command[1:3] == ["distill", "run"]:
+        load_config(Path(command[3]), settings(command))
+
+
+class UnderstoodError(Exception):
+    """All arguments were."""
+
+
+def require_script_parses(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    understand = argparse.ArgumentParser.parse_args
+
+    def parse(parser: argparse.ArgumentParser) -> None:
+        understand(parser)
+        raise UnderstoodError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, "parse_args", parse)
+        if words[0] == "-m":
+            words = words[1:]
+            main = import_module(words[0]).main
+        else:
+            main = runpy.run_path(words[0])["main"]
+        patched.setattr(sys, "argv", words)
+        with pytest.raises(UnderstoodError):
+            main()
+
+
+def test_each_command_is_understood_and_done_once(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python")
+    assert run(recipes) == 0
+    assert done(recipes) == set(minutes())
+    asked = commands(note)
+    for command in {tuple(command) for command in asked}:
+        require_parsed(list(command), recipes, monkeypatch)
+    learned = [c for c in asked if c[1:3] == ["distill", "run"]]
+    assert len(learned) == 4 + 4  # losses and a second network; numbers of fields, and a longer one
+    assert run(recipes) == 0
+    assert commands(note) == asked
+
+
+def test_a_part_that_fails_is_said_and_tried_again(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python", refused="*robustness*")
+    assert run(recipes, "shifts", "tissue") == 1
+    assert done(recipes) == {"tissue"}
+    note_programs(tmp_path, monkeypatch, "napari-xmag", "python")
+    assert run(recipes, "shifts", "tissue") == 0
+    assert done(recipes) == {"shifts", "tissue"}
+    assert [command[1] for command in commands(note)] == ["tissue_report.py", "evaluate"]
+
+
+def test_the_page_reckons_six_hours_at_most() -> None:
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    (together,) = re.findall(r"^\| together \| +\| (\d+) \|", page, re.MULTILINE)
+    assert sum(minutes().values()) == int(together)
+    script = (DOCS / "recipes" / "all_results.sh").read_text(encoding="utf-8")
+    lanes = re.findall(r"^lane ([a-z_ ]+)", script, re.MULTILINE)
+    assert len(lanes) == 2
+    assert max(sum(minutes()[part] for part in lane.split()) for lane in lanes) <= SIX_HOURS
