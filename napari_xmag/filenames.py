@@ -42,6 +42,9 @@ TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 CHECKPOINT = "checkpoint.safetensors"
 
+# Of a folder that is kept: features, a graph, a teacher's features.
+ABOUT = "about.json"
+
 # Of sampled fields.
 INDEX = "index.csv"
 PREPARED = "prepare.json"

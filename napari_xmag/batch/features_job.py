@@ -18,8 +18,9 @@ from napari_xmag.batch.models import opened_model
 from napari_xmag.batch.regions import outlines_mark
 from napari_xmag.batch.slide_job import BatchTask, SlideJob
 from napari_xmag.features.key import FeatureKey
-from napari_xmag.features.patch_features import ABOUT, PatchFeatures
+from napari_xmag.features.patch_features import PatchFeatures
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.filenames import ABOUT
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.events import AnalyzeEvent

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.features.key import FeatureKey
+from napari_xmag.filenames import ABOUT
 from napari_xmag.files import parse_json
 from napari_xmag.nets.folder import file_sha256
 
 FORMAT, VERSION = "napari-xmag patch features", 1
-FEATURES, PLACES, ABOUT = "features.npy", "places.npy", "about.json"
+FEATURES, PLACES = "features.npy", "places.npy"
 
 EXACT = "float32"
 """The precision in which every device gives nearly the same features."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from napari_xmag.errors import ExportError
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import (
-    ABOUT,
     FEATURES,
     PLACES,
     PatchFeatures,
@@ -21,6 +20,7 @@ from napari_xmag.features.patch_features import (
     mapped,
     mark_of,
 )
+from napari_xmag.filenames import ABOUT
 from napari_xmag.files import write_json
 from napari_xmag.leftovers import part_of, remove
 from napari_xmag.nets.folder import file_sha256

@@ -26,6 +26,7 @@ from napari_xmag.fields.pairs import (
 )
 from napari_xmag.fields.shards import FieldRecord
 from napari_xmag.fields.store import FieldStore, prefetch
+from napari_xmag.filenames import ABOUT
 from napari_xmag.files import said_plainly
 from napari_xmag.learn.distributed import Processes, await_all, gather, share
 from napari_xmag.nets.student import StudentSpec
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 # What is only said about a teacher changes none of its features.
 _SAID = {"title", "licence", "architecture", "mpp", "width", "gated", "sharing", "terms"}
-_VIEWS, _TARGETS, _ABOUT = "views.npy", "targets.npy", "about.json"
+_VIEWS, _TARGETS = "views.npy", "targets.npy"
 _DONE, _SUMS = "done.bin", "sums.bin"
 """For each field whether it is made, and the checksum of what was."""
 _PART = ".part"
@@ -93,7 +94,7 @@ def cached_pairs(
         if processes.first and not folder.exists():
             about = {"teacher": asdict(teacher.spec), "fields": len(records)}
             with said_plainly(folder):
-                (partial / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+                (partial / ABOUT).write_text(json.dumps(about), encoding="utf-8")
                 partial.replace(folder)
         yield from await_all(processes, Stage.TEACHER)
     return CachedPairs(

@@ -12,9 +12,10 @@ import pytest
 from napari_xmag.errors import ExportError, ResultError
 from napari_xmag.features import writer as writer_module
 from napari_xmag.features.key import FeatureKey
-from napari_xmag.features.patch_features import ABOUT, FEATURES, PLACES, PatchFeatures
+from napari_xmag.features.patch_features import FEATURES, PLACES, PatchFeatures
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.features.writer import FeatureWriter
+from napari_xmag.filenames import ABOUT
 from napari_xmag.geometry import Box
 from napari_xmag.slide.tiles import TileGrid
 

@@ -26,8 +26,9 @@ from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import XmagError
 from napari_xmag.export.geojson import write_geojson, write_qupath
 from napari_xmag.export.result_folders import ResultFolders
-from napari_xmag.features.patch_features import ABOUT, PatchFeatures
+from napari_xmag.features.patch_features import PatchFeatures
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.filenames import ABOUT
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.qupath.project import read_project

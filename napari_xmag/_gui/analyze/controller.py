@@ -14,7 +14,7 @@ from napari_xmag._gui.analyze.places import Places
 from napari_xmag._gui.analyze.results import Results
 from napari_xmag._gui.analyze.scores import LiveScores
 from napari_xmag._gui.analyze.slides import Slides
-from napari_xmag._gui.analyze.state import ANALYZING, SlideProgress, SlideSession, WindowState
+from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, WindowState
 from napari_xmag._gui.analyze.tissue_tools import TissueTools
 from napari_xmag._gui.shared.collector import let_collect, spare_collector
 from napari_xmag._gui.shared.jobs import Job, Jobs
@@ -247,7 +247,7 @@ class Controller:
         elif isinstance(event, SlidePlanned):
             run.live = LiveScores(event, run.classes, is_shares=run.is_shares)
             run.planned = event
-            session.progress = SlideProgress(ANALYZING, total=event.tiles)
+            session.progress = SlideProgress(total=event.tiles)
         elif isinstance(event, TilesDone):
             self._take_tiles(run, event)
         elif isinstance(event, SlideFinished):
@@ -269,7 +269,7 @@ class Controller:
         session = run.session
         self._uncover(run)
         session.progress = SlideProgress(
-            ANALYZING,
+            "",
             event.done,
             event.total,
             event.tiles_per_second,

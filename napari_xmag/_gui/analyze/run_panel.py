@@ -3,7 +3,7 @@
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_xmag._gui.analyze.state import ANALYZING, SlideProgress
+from napari_xmag._gui.analyze.state import SlideProgress
 from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold
 from napari_xmag.progress.words import duration
 
@@ -43,7 +43,7 @@ class RunPanel(QWidget):
         if progress is None:
             self.words.say(outcome)
             return
-        reading = progress.done > 0 or progress.stage == ANALYZING
+        reading = progress.done > 0 or not progress.stage
         self.bar.setRange(0, progress.total if reading else 0)  # 0 to 0 moves to and fro
         self.bar.setValue(progress.done)
         self.words.say(in_words(progress))
@@ -70,7 +70,7 @@ def in_words(progress: SlideProgress) -> str:
     """Return one line, for instance "312 of 1250 tiles · 58 tiles/s · 16 s left"."""
     if progress.total == 0:
         return f"{progress.stage[:1].upper()}{progress.stage[1:]} …"
-    if progress.done == 0 and progress.stage != ANALYZING:
+    if progress.done == 0 and progress.stage:
         return f"{progress.total} tiles planned · {progress.stage} …"
     parts = [f"{progress.done} of {progress.total} tiles"]
     if progress.tiles_per_second > 0:

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Shapes
 
 
-ANALYZING = "Analyzing"
-"""The stage in which tiles are read and encoded."""
-
-
 @dataclass(frozen=True, slots=True)
 class SlideProgress:
     """How far a run is.
@@ -38,7 +34,7 @@ class SlideProgress:
     Attributes
     ----------
     stage
-        In words.
+        What is waited for, in words; empty while tiles are read and encoded.
     done, total
         Tiles; both 0 before they are planned.
     tiles_per_second, seconds_left
@@ -47,7 +43,7 @@ class SlideProgress:
         Tiles that could not be read.
     """
 
-    stage: str
+    stage: str = ""
     done: int = 0
     total: int = 0
     tiles_per_second: float = 0.0

@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from napari_xmag.errors import GraphError
+from napari_xmag.filenames import ABOUT
 from napari_xmag.files import parse_json, whole_folder, write_json
 from napari_xmag.folders import cache_folder
 from napari_xmag.nets.folder import file_sha256
@@ -20,7 +21,7 @@ from napari_xmag.nets.info import Granularity
 
 _log = logging.getLogger(__name__)
 
-_GRAPH, _ABOUT = "graph.onnx", "about.json"
+_GRAPH = "graph.onnx"
 # Goes up whenever graphs are made in another way.
 _FORMAT = 1
 # What can change a graph, or what it gives.
@@ -76,7 +77,7 @@ def kept_graph(name: str) -> Path | None:
 def _about(folder: Path) -> dict[str, Any] | None:
     """Return what is known of a graph; None where there is none, or not all of it."""
     try:
-        about: Any = parse_json((folder / _ABOUT).read_text(encoding="utf-8"))
+        about: Any = parse_json((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(about, dict):
@@ -106,9 +107,9 @@ def keep_graph(name: str, write: Callable[[Path], None]) -> Path:
         with whole_folder(folder) as part:
             write(part / _GRAPH)
             about = {"sha256": file_sha256(part / _GRAPH), "made_with": facts}
-            write_json(part / _ABOUT, about)
+            write_json(part / ABOUT, about)
     except GraphError as error:
-        write_json(folder / _ABOUT, {"refused": error.found, "made_with": facts})
+        write_json(folder / ABOUT, {"refused": error.found, "made_with": facts})
         raise
     _forget_oldest(keep=folder)
     return folder / _GRAPH

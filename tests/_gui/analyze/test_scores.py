@@ -113,15 +113,15 @@ def test_a_difference_is_taken_where_both_have_a_patch() -> None:
             "40 tiles planned · loading PyTorch and the model …",
         ),
         (
-            SlideProgress("Analyzing", 312, 1250, 58.2, 16.1),
+            SlideProgress("", 312, 1250, 58.2, 16.1),
             "312 of 1250 tiles · 58 tiles/s · 16 s left",
         ),
         (
-            SlideProgress("Analyzing", 5, 9000, 4.31, 2087),
+            SlideProgress("", 5, 9000, 4.31, 2087),
             "5 of 9000 tiles · 4.3 tiles/s · 35 min left",
         ),
         (
-            SlideProgress("Analyzing", 9, 10, 3, 1, 2),
+            SlideProgress("", 9, 10, 3, 1, 2),
             "9 of 10 tiles · 3.0 tiles/s · 1 s left · 2 unreadable",
         ),
     ],
