@@ -277,7 +277,7 @@ def slide_key(layer: "Layer") -> SlideKey | None:
     return SlideKey(Path(ours["path"]), int(ours.get("image", 1))) if "path" in ours else None
 
 
-def plane_of(layer: "Layer") -> SlideKey | None:
+def slide_of_plane(layer: "Layer") -> SlideKey | None:
     """Return the slide of which a layer shows another focal plane; None for all other layers."""
     ours = layer.metadata.get(METADATA_KEY, {})
     return SlideKey(Path(ours["path"]), int(ours[_PLANE_OF])) if _PLANE_OF in ours else None

@@ -14,7 +14,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]#!~$]")
 _FENCE = re.compile(r"\s*(```|~~~)")
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """Return words of a table or a file name so that no reader of Markdown or HTML obeys them."""
     return _SPECIAL.sub(r"\\\g<0>", printable(text)).replace("&", "&amp;").replace("<", "&lt;")
 

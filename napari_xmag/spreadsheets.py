@@ -47,7 +47,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     return [dict(zip(names, row, strict=False)) for row in rows if len(row) == len(names)]
 
 
-def read_header(path: Path) -> list[str]:
+def read_columns(path: Path) -> list[str]:
     """Return the columns of a table; none where there is no such file."""
     return next(iter(_cells(path)), [])
 

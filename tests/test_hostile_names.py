@@ -18,7 +18,7 @@ from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.table import read_table
 from napari_xmag.errors import CohortError, ConfigError, ResultError
 from napari_xmag.learn.scalars import ScalarLog
-from napari_xmag.markdown import plain, table
+from napari_xmag.markdown import escaped, table
 from napari_xmag.review.worklist import Worklist
 from napari_xmag.review.worklist_row import RowStatus
 from napari_xmag.train.report.predictions import predict, read_predictions, write_predictions
@@ -47,7 +47,7 @@ def test_labels_that_cannot_be_shown_are_told_by_row(
 
 def test_names_in_markdown_are_words() -> None:
     name = "a|b\n# Heading <script>alert(1)</script> [x](http://y) **bold** `code` & ![i](j)"
-    line = table(["slide"], [[plain(name)]]).splitlines()
+    line = table(["slide"], [[escaped(name)]]).splitlines()
     assert len(line) == 3
     assert "<script" not in line[2]
     # Every mark that means something stands behind a backslash.

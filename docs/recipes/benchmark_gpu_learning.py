@@ -144,7 +144,7 @@ def _save_backbone(name: str, folder: Path, side: int) -> None:
 
 
 def _distilled(network: str, args: argparse.Namespace) -> Figures:
-    from napari_xmag.distill.config import load_config
+    from napari_xmag.distill.config import load_distill_config
     from napari_xmag.distill.run import distill
     from napari_xmag.progress.events import EpochDone, Progress
 
@@ -165,7 +165,7 @@ def _distilled(network: str, args: argparse.Namespace) -> Figures:
     (home / "config.toml").write_text(text)
     rates: dict[str, list[float]] = {"prepare (fields)": [prepared]}
     epochs: list[float] = []
-    for event in distill(load_config(home / "config.toml")):
+    for event in distill(load_distill_config(home / "config.toml")):
         if isinstance(event, Progress) and event.per_second:
             rates.setdefault(f"{event.stage} ({event.unit})", []).append(event.per_second)
         elif isinstance(event, EpochDone):

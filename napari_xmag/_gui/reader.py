@@ -74,7 +74,7 @@ def read_slides(path: PathOrPaths) -> list[LayerData]:
     return [layer for item in _each(path) for layer in _read(Path(item))]
 
 
-def read_picture(path: Path, image: int) -> list[LayerData]:
+def image_layers(path: Path, image: int) -> list[LayerData]:
     """Open one picture of a slide file as a lazy layer, and its focal planes as hidden ones.
 
     Parameters

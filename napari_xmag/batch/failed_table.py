@@ -8,7 +8,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.batch.named import FILE, PROJECT, HeardSlides, NamedSlide
 from napari_xmag.errors import ConfigError
 from napari_xmag.filenames import FAILED_TABLE
-from napari_xmag.spreadsheets import read_csv, read_header, write_csv
+from napari_xmag.spreadsheets import read_columns, read_csv, write_csv
 
 _COLUMNS = ("slide", "image", "reason", "when", "notice")
 
@@ -74,7 +74,7 @@ def require_own(path: Path, columns: Iterable[str]) -> None:
     ConfigError
         When there is one.
     """
-    if path.exists() and not set(columns) <= set(read_header(path)):
+    if path.exists() and not set(columns) <= set(read_columns(path)):
         raise ConfigError(
             expected=f"{path.name} in {path.parent} to be a table of this program",
             found="another one, which would be overwritten",

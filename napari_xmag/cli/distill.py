@@ -162,14 +162,14 @@ def _prepare(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from napari_xmag.cli.progress import follow
-    from napari_xmag.distill.config import load_config
+    from napari_xmag.distill.config import load_distill_config
     from napari_xmag.distill.run import distill
     from napari_xmag.learn.distributed import join, leave
     from napari_xmag.nets.memory import keep_freed_memory_of_threads
     from napari_xmag.progress.heartbeat import finish
 
     keep_freed_memory_of_threads()
-    config = load_config(args.config, args.settings)
+    config = load_distill_config(args.config, args.settings)
     processes = join()
     try:
         events = distill(config, resume=args.resume, restart=args.restart, processes=processes)

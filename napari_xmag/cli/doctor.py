@@ -72,7 +72,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Print all findings; return 1 when one needs attention."""
-    return show(examine())
+    return show(findings())
 
 
 def show(findings: Iterable[Finding]) -> int:
@@ -88,7 +88,7 @@ def show(findings: Iterable[Finding]) -> int:
     return 1 if wrong else 0
 
 
-def examine() -> Iterator[Finding]:
+def findings() -> Iterator[Finding]:
     """Yield what there is to say about this installation."""
     yield Finding("napari-xmag", f"{__version__} in {files('napari_xmag')}")
     yield Finding("python", f"{platform.python_version()} on {platform.platform()}")

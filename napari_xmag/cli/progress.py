@@ -16,7 +16,7 @@ from napari_xmag.progress.events import (
     SlideLeftOut,
     Stage,
 )
-from napari_xmag.progress.words import describe, plan_lines
+from napari_xmag.progress.words import describe_progress, plan_lines
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def show(events: Generator[T | Progress, None, R]) -> Generator[T, None, R]:
             while True:
                 event = next(events)
                 if isinstance(event, Progress):
-                    line.say(describe(event), event.share)
+                    line.say(describe_progress(event), event.share)
                 else:
                     line.clear()
                     yield event

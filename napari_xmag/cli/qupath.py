@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _findings(named: Path | None) -> Iterator[Finding]:
     from napari_xmag.errors import ExportError
-    from napari_xmag.qupath.install import examine, require_folders
+    from napari_xmag.qupath.install import installed_scripts, require_folders
 
     try:
         folders = require_folders(named)
     except ExportError as error:
         yield Finding("QuPath", error.found, error.hint)
         return
-    for found in examine(folders):
+    for found in installed_scripts(folders):
         again = f'napari-xmag qupath install "{found.folder}"'
         for fault in found.faults:
             yield Finding("QuPath", f"{found.folder}: {fault}", again)

@@ -19,7 +19,7 @@ from napari_xmag.files import is_same_file, real_path
 from napari_xmag.geometry import Mpp
 from napari_xmag.nets.info import name_problem
 from napari_xmag.slide.base import MppSource
-from napari_xmag.slide.mpp import AGREEMENT, agree, describe, plausible
+from napari_xmag.slide.mpp import AGREEMENT, agree, describe_mpp, plausible
 
 if TYPE_CHECKING:
     from napari_xmag.slide.base import Slide
@@ -218,7 +218,9 @@ def _mpp_problems(row: CohortRow, slide: "Slide") -> list[Problem]:
         return []
     if agree(stated, Mpp(row.mpp, row.mpp)):
         return []
-    words = f"mpp {row.mpp:g}, but {row.slide.name} states {describe(stated)} ({slide.mpp_source})"
+    words = (
+        f"mpp {row.mpp:g}, but {row.slide.name} states {describe_mpp(stated)} ({slide.mpp_source})"
+    )
     hint = f"Empty the cell, or correct it to within {AGREEMENT:.0%}"
     return [Problem.of(row, words, hint)]
 

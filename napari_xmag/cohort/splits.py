@@ -10,7 +10,7 @@ import numpy as np
 from napari_xmag.cohort.rows import TEST, TRAIN, VALIDATION, CohortRow
 from napari_xmag.errors import CohortError, ConfigError
 from napari_xmag.files import real_path
-from napari_xmag.stats.folds import Indices, group_codes, grouped_folds, joined
+from napari_xmag.stats.folds import Indices, group_codes, grouped_folds, linked_groups
 
 Whole = Literal["patient", "site"]
 """What is never divided between training and test."""
@@ -192,7 +192,7 @@ def _groups(rows: Sequence[CohortRow], by: Whole) -> Indices:
             hint="Fill in the column site, or divide by patient.",
         )
     # a patient seen at two sites ties them together
-    return joined(group_codes([row.site for row in rows]), patients)
+    return linked_groups(group_codes([row.site for row in rows]), patients)
 
 
 def _require_undivided(rows: Sequence[CohortRow]) -> None:

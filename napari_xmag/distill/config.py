@@ -205,7 +205,7 @@ class DistillConfig(ConfigSection):
         return (self.teacher, *self.more_teachers)
 
 
-def load_config(path: Path, settings: Sequence[str] = ()) -> DistillConfig:
+def load_distill_config(path: Path, settings: Sequence[str] = ()) -> DistillConfig:
     """Read a TOML file; ``settings`` such as ``fit.epochs=3`` win over it.
 
     Raises

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from napari_xmag.export.lettering import font, shortened
+from napari_xmag.export.lettering import cut_to_width, font
 from napari_xmag.files import whole_file
 
 Pixels = NDArray[np.uint8]
@@ -91,10 +91,10 @@ def _draw(
     sheet = Image.new("RGB", (_WIDTH, height + _GAP), _PAPER)
     pen = ImageDraw.Draw(sheet)
     most = _WIDTH - 2 * _GAP
-    pen.text((_GAP, _GAP), shortened(title, _TITLE, most), _INK, font(_TITLE))
+    pen.text((_GAP, _GAP), cut_to_width(title, _TITLE, most), _INK, font(_TITLE))
     top = 2 * _GAP + _TITLE
     for heading, thumbs in sections:
-        words = shortened(heading, _HEADING, most)
+        words = cut_to_width(heading, _HEADING, most)
         pen.text((_GAP, top + _GAP), words, _INK, font(_HEADING))
         top += _HEADING + 3 * _GAP
         for number, (thumb, reason) in enumerate(thumbs):

@@ -45,7 +45,7 @@ class FieldSource:
     @property
     def key(self) -> str:
         """Name for files made of it: none but letters, digits, _ and -, and no other source's."""
-        return f"{plain(self.path.stem)}-{_hash(str(real_path(self.path)))}"
+        return f"{shard_name(self.path.stem)}-{_hash(str(real_path(self.path)))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ def is_picture(source: FieldSource) -> bool:
     return source.mpp is not None
 
 
-def plain(name: str) -> str:
+def shard_name(name: str) -> str:
     """Return a name that is whole in the webdataset layout, where a key ends at the first dot."""
     return re.sub(r"[^\w-]+", "_", name)
 
 
 def _of_pictures(group: tuple[FieldSource, ...]) -> Part:
     first, last = group[0], group[-1]
-    key = f"{plain(first.path.stem)}-{_hash(' '.join(source.key for source in group))}"
+    key = f"{shard_name(first.path.stem)}-{_hash(' '.join(source.key for source in group))}"
     words = first.name if first is last else f"{first.name} … {last.name}"
     return Part(key, f"{len(group)} images ({words})", group)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.evaluate.config import ComparisonConfig
-from napari_xmag.evaluate.report import EncoderFigures, TaskReport, write_predictions
+from napari_xmag.evaluate.report import EncoderFigures, TaskReport, write_probabilities
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, Steps, run_steps
 from napari_xmag.stats.folds import Indices, bootstrap_units, group_codes
@@ -166,4 +166,4 @@ def write_outcomes(path: Path, rows: Rows, outcomes: Sequence[Outcome]) -> None:
             strict=True,
         )
     )
-    write_predictions(path, rows.unit, rows.classes, lines)
+    write_probabilities(path, rows.unit, rows.classes, lines)

@@ -22,7 +22,7 @@ from napari_xmag.nets.folder import file_sha256
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
-from napari_xmag.slide.picture import read_picture
+from napari_xmag.slide.picture import read_image_file
 
 _log = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def _cut_file(
     crops: Literal["grid", "center"],
     shift: Shift | None,
 ) -> NDArray[np.uint8]:
-    pixels = centered(read_picture(tile.path), tile)
+    pixels = centered(read_image_file(tile.path), tile)
     if shift is not None:
         pixels = shift(pixels, tile.mpp)
     return cut(at_scale(pixels, tile.mpp / spec.mpp), spec.tile_px, crops)

@@ -28,7 +28,7 @@ from napari_xmag.stats.folds import (
     fold_numbers,
     group_codes,
     grouped_folds,
-    joined,
+    linked_groups,
 )
 
 T = TypeVar("T")
@@ -176,7 +176,7 @@ def patch_table(task: PatchTask, seed: int) -> Generator[Progress, None, Labelle
     classes = tuple(sorted({tile.label for tile in tiles}))
     labels = np.array([classes.index(tile.label) for tile in tiles], np.intp)
     copies = group_codes(hashes)
-    groups = joined(group_codes([tile.group for tile in tiles]), copies)
+    groups = linked_groups(group_codes([tile.group for tile in tiles]), copies)
     split = np.array([tile.split for tile in tiles])
     if split.any():
         folds = [(np.flatnonzero(split == "train"), np.flatnonzero(split == "test"))]

@@ -141,7 +141,7 @@ def _cell(value: Interval, sign: str) -> str:
     return f"{value.value:{sign}.3f} ({ends if np.isfinite(value.low) else 'no CI'})"
 
 
-def write_predictions(
+def write_probabilities(
     path: Path, unit: str, classes: Sequence[str], lines: Iterable[Sequence[Any]]
 ) -> None:
     """Write probabilities row by row as CSV.

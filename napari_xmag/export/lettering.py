@@ -26,7 +26,7 @@ def width(words: str, size: int) -> float:
     return font(size).getlength(words)
 
 
-def wrapped(words: str, size: int, most: float) -> list[str]:
+def wrap_to_width(words: str, size: int, most: float) -> list[str]:
     """Break words into lines of at most ``most`` pixels; a longer word is shortened."""
     lines: list[str] = []
     for word in words.split():
@@ -34,11 +34,11 @@ def wrapped(words: str, size: int, most: float) -> list[str]:
         if lines and width(longer, size) <= most:
             lines[-1] = longer
         else:
-            lines.append(shortened(word, size, most))
+            lines.append(cut_to_width(word, size, most))
     return lines
 
 
-def shortened(words: str, size: int, most: float) -> str:
+def cut_to_width(words: str, size: int, most: float) -> str:
     """Cut words in the middle so that they fit ``most`` pixels."""
     short, keep = words, len(words)
     while width(short, size) > most and keep > 2:

@@ -16,7 +16,7 @@ from napari_xmag.export.palette import diverging_colors, evidence_scale, heat_co
 from napari_xmag.export.panel import INK
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.damage import read_picture
+from napari_xmag.slide.damage import picture_of_box
 from napari_xmag.slide.resample import finer_level
 from napari_xmag.slide.tissue import TissueMask
 
@@ -113,7 +113,7 @@ def slide_picture(slide: Slide, longest: int = LONGEST) -> NDArray[np.uint8]:
             corner = bounds.x + left * step_x, bounds.y + top * step_y
             box = Box(*corner, columns * step_x, rows * step_y)
             lost = unreadable[top : top + side, left : left + side]
-            block[:], lost[:] = read_picture(slide, box, columns, rows)
+            block[:], lost[:] = picture_of_box(slide, box, columns, rows)
     if unreadable.all():
         raise TileReadError(
             expected="a slide of which something can be read",

@@ -7,7 +7,7 @@ from napari_xmag._about import NOTICE
 from napari_xmag.analyze.bars import Band, band_words, class_bars
 from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.export.lettering import font, shortened, width, wrapped
+from napari_xmag.export.lettering import cut_to_width, font, width, wrap_to_width
 from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.figures import percent
 
@@ -92,12 +92,12 @@ class _Column:
     def text(
         self, words: str, size: int = 15, color: tuple[int, int, int] = INK, indent: int = 0
     ) -> None:
-        for line in wrapped(words, size, PANEL_WIDTH - indent):
+        for line in wrap_to_width(words, size, PANEL_WIDTH - indent):
             self._draw.text((indent, self.y), line, color, font(size))
             self.y += round(size * 1.35)
 
     def ends(self, left: str, right: str, size: int, color: tuple[int, int, int]) -> None:
-        left = shortened(left, size, PANEL_WIDTH - width(right, size) - 12)
+        left = cut_to_width(left, size, PANEL_WIDTH - width(right, size) - 12)
         self._draw.text((0, self.y), left, color, font(size))
         self._draw.text((PANEL_WIDTH, self.y), right, color, font(size), anchor="ra")
         self.y += round(size * 1.5)
@@ -131,7 +131,7 @@ class _Column:
 
 
 def _heading(column: _Column, result: SlideResult) -> None:
-    column.text(shortened(str(result.slide["path"]), 21, PANEL_WIDTH), 21)
+    column.text(cut_to_width(str(result.slide["path"]), 21, PANEL_WIDTH), 21)
     column.text(f"Model: {result.model_words}", 14, _FAINT)
     column.text(f"Analyzed: {result.tissue_words}", 14, _FAINT)
     column.gap(20)

@@ -32,7 +32,7 @@ from napari_xmag.learn.distributed import Processes, await_all, gather, share
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teacher import Teacher
 from napari_xmag.progress.events import Progress, Stage
-from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress, step_thread
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _checked(place: Path, partial: Path, shapes: _Shapes) -> Generator[Progress,
     Whether all is there; otherwise it lies in ``partial``, as far as it is good.
     """
     meter = ProgressMeter(Stage.TEACHER, 0, "fields", item="checking what is kept")
-    with one_thread() as thread:
+    with step_thread() as thread:
         bad = yield from run_with_progress(lambda: _damaged(place, shapes), meter, thread)
     if bad is None or len(bad):
         count = "All" if bad is None else str(len(bad))
@@ -231,7 +231,7 @@ def _fill(
         require_size(field, spec, store.records[row].mpp)
         return row, field, student_view(field, spec.tile_px)
 
-    with _Rows(folder) as rows, one_thread() as thread:
+    with _Rows(folder) as rows, step_thread() as thread:
         loaded = prefetch(own.tolist(), load, threads)
         for _ in range(len(own)):
             yield from run_with_progress(

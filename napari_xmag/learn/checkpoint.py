@@ -74,13 +74,13 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
 
 
-def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def flattened(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return all tensors under ``part/name``."""
     return {f"{part}/{name}": value for part, some in parts.items() for name, value in some.items()}
 
 
 def parted(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Undo `joined`."""
+    """Undo `flattened`."""
     parts: dict[str, dict[str, Tensor]] = {}
     for whole, value in tensors.items():
         part, _, name = whole.partition("/")

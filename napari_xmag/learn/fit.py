@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from napari_xmag.errors import ConfigError
 from napari_xmag.learn.checkpoint import (
-    joined,
+    flattened,
     load_checkpoint,
     parted,
     require_same_settings,
@@ -22,7 +22,7 @@ from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.learn.train_step import TrainStep
 from napari_xmag.progress.events import EpochDone, Progress, Stage
-from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress, step_thread
 
 __all__ = ["Batches", "Evaluate", "Fit", "FitConfig"]
 
@@ -175,7 +175,7 @@ class Fit:
         facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
         each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
         meter, first = ProgressMeter(stage, each * epochs, count[1]), 0
-        with one_thread() as thread:
+        with step_thread() as thread:
             if resume and checkpoint:
                 taking_up = partial(self._go_on, checkpoint, facts)
                 first = yield from run_with_progress(taking_up, meter, thread)
@@ -286,7 +286,7 @@ class Fit:
         tensors, facts = self._train_step.state()
         best = self._best and {"value": self._best.value, "epoch": self._best.epoch}
         if self._best and self._best.epoch != epoch:
-            tensors |= joined({"best": self._best.state})
+            tensors |= flattened({"best": self._best.state})
         save_checkpoint(
             path, tensors, {**facts, "epoch": epoch, "best": best, "settings": settings}
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_xmag.errors import ConfigError
-from napari_xmag.learn.checkpoint import joined, parted
+from napari_xmag.learn.checkpoint import flattened, parted
 from napari_xmag.learn.distributed import Processes, average_gradients, start_alike
 from napari_xmag.learn.fit_config import FitConfig, warmup_cosine
 from napari_xmag.learn.optimizer import (
@@ -122,7 +122,7 @@ class TrainStep:
             "average": self.average.state_dict(),
             "optimizer": optimizer_tensors(self._optimizer),
         }
-        return joined(parts), {"step": self._step, "scaler": self._scaler.state_dict()}
+        return flattened(parts), {"step": self._step, "scaler": self._scaler.state_dict()}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Undo `state`, for the same task and settings."""

@@ -21,7 +21,7 @@ from napari_xmag.files import file_crc, whole_file
 from napari_xmag.geometry import Box
 from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.progress.events import Progress, Stage
-from napari_xmag.progress.heartbeat import ProgressMeter, one_thread, run_with_progress
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress, step_thread
 
 if TYPE_CHECKING:
     from napari_xmag.slide.bag import Bag
@@ -86,7 +86,7 @@ def slide_features(
     """
     encoding = _Encoding(path, mpp, encoder, min_tissue)
     meter = ProgressMeter(Stage.ENCODING, 0, "tiles", item=path.name)
-    with one_thread() as thread:
+    with step_thread() as thread:
         if cache is None:
             return (yield from encoding.run(meter, thread))
         spec, precision = encoder.student.spec, str(encoder.batch.dtype)

@@ -10,12 +10,12 @@ from napari_xmag._about import NOTICE
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json
-from napari_xmag.markdown import plain, table, wrapped
+from napari_xmag.markdown import escaped, table, wrapped
 from napari_xmag.nets import folder as _folder
 from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.decision import describe_decision
 from napari_xmag.nets.model import ModelInfo, SlideModel
-from napari_xmag.nets.stored_tensors import read_header
+from napari_xmag.nets.stored_tensors import read_tensor_headers
 from napari_xmag.nets.student import BUILD_ERRORS, Student, StudentSpec, build_backbone
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _require_fitting(folder: Path) -> None:
     except BUILD_ERRORS as error:
         raise _unfitting(folder, f"a network that timm cannot build ({error})", error) from error
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in read_header(folder / WEIGHTS).items()}
+    found = {name: tensor.shape for name, tensor in read_tensor_headers(folder / WEIGHTS).items()}
     differing = sorted(
         name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
     )
@@ -144,7 +144,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
     """Return the model card: the facts from the model itself, then the given sections."""
     info, spec = model.info, model.student.spec
     facts = {
-        "Classes": ", ".join(map(plain, info.classes)),
+        "Classes": ", ".join(map(escaped, info.classes)),
         "Tiles": f"{spec.tile_px}×{spec.tile_px} px at {spec.mpp:g} µm/px "
         f"({spec.tile_px * spec.mpp:g} µm a side)",
         "Student": f"{model.student.architecture}, {model.student.dim}-d ({spec.embedding}), "
@@ -156,18 +156,18 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         "Training range": "none"
         if info.training_range is None
         else f"{info.training_range.slides} slides, limit {info.training_range.limit:.3g}",
-        "Licence": plain(info.licence),
+        "Licence": escaped(info.licence),
     }
     parts = [
         f"---\n{_card_data(info).to_yaml()}\n---",
-        f"# {plain(info.display_name)}",
+        f"# {escaped(info.display_name)}",
         f"**{NOTICE}**",
         *(
             ["This is a **demonstration model**: it only shows how the program works."]
             if info.demonstration
             else []
         ),
-        *([plain(info.description)] if info.description else []),
+        *([escaped(info.description)] if info.description else []),
         table(("", ""), list(facts.items())),
         *(f"## {title}\n\n{text.strip()}" for title, text in sections.items()),
         "## Use\n\n```\n"

@@ -21,13 +21,13 @@ from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json, unfinished_folder
 from napari_xmag.nets.decision import EVEN
 from napari_xmag.nets.folder_checks import (
-    require_head,
+    require_head_tensors,
     require_network,
     require_readout,
     stated_colors,
 )
 from napari_xmag.nets.info import ModelInfo, TrainingRange
-from napari_xmag.nets.stored_tensors import read_header, require_finite
+from napari_xmag.nets.stored_tensors import read_tensor_headers, require_finite
 from napari_xmag.replacing import take_place
 
 FORMAT = 1
@@ -107,7 +107,7 @@ def read_folder(folder: Path, *, verify: bool = True) -> FolderContent:
         require_readout(xmag)
         head, arrays = _read_head(folder, verify=verify)
         info = _info(xmag, arrays, sha256)
-        require_head(xmag, head, arrays)
+        require_head_tensors(xmag, head, arrays)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, ModelError):
             raise
@@ -276,7 +276,7 @@ def _read_head(folder: Path, *, verify: bool) -> tuple[Arrays, Arrays]:
 
     for name in (HEAD, WEIGHTS):
         try:
-            tensors = read_header(folder / name)
+            tensors = read_tensor_headers(folder / name)
             if verify and name == WEIGHTS:
                 require_finite(folder / name, tensors)
         except (OSError, ValueError) as error:

@@ -85,7 +85,7 @@ def require_readout(xmag: Mapping[str, Any]) -> None:
         raise ValueError(f"classes {_short(xmag['classes'])}")
 
 
-def require_head(xmag: Mapping[str, Any], head: Arrays, range_of: Arrays) -> None:
+def require_head_tensors(xmag: Mapping[str, Any], head: Arrays, range_of: Arrays) -> None:
     """Check the tensors of the head and of the training range against what is stated.
 
     Raises

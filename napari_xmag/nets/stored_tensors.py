@@ -47,7 +47,7 @@ class StoredTensor:
     end: int
 
 
-def read_header(path: Path) -> dict[str, StoredTensor]:
+def read_tensor_headers(path: Path) -> dict[str, StoredTensor]:
     """Return the tensors of a file by name.
 
     Raises

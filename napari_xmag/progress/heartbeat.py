@@ -83,7 +83,7 @@ class ProgressMeter:
         return max(self._told + BEAT_SECONDS - time.monotonic(), 0.0)
 
 
-def one_thread() -> ThreadPoolExecutor:
+def step_thread() -> ThreadPoolExecutor:
     """Return the thread in which many steps in a row run; see `run_with_progress`.
 
     It computes with as many cores as the caller's thread: torch gives a new thread those that the
@@ -106,7 +106,7 @@ def run_with_progress(
     Parameters
     ----------
     thread
-        From `one_thread`, for many steps; one of its own when None.
+        From `step_thread`, for many steps; one of its own when None.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def run_steps(
 def _own_unless(
     thread: ThreadPoolExecutor | None,
 ) -> AbstractContextManager[ThreadPoolExecutor]:
-    return one_thread() if thread is None else nullcontext(thread)
+    return step_thread() if thread is None else nullcontext(thread)
 
 
 def over_items(

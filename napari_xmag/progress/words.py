@@ -3,7 +3,7 @@
 from napari_xmag.progress.events import Progress, RunPlan
 
 
-def describe(progress: Progress) -> str:
+def describe_progress(progress: Progress) -> str:
     """Return one line: stage, fold, item, epoch, how much is done, how fast, how long it takes."""
     fold = f"Fold {progress.fold} of {progress.folds}: " if progress.fold else ""
     if progress.total == 0:

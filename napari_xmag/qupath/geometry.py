@@ -49,7 +49,7 @@ def read_geometry(item: Any) -> BaseGeometry:
         return shapely.MultiPolygon()
     kind = item["type"]
     if kind == "GeometryCollection":
-        return joined([read_geometry(part) for part in item["geometries"]])
+        return union([read_geometry(part) for part in item["geometries"]])
     if kind in _LINES:
         return shapely.MultiPolygon()
     if kind in _POINTS:
@@ -58,7 +58,7 @@ def read_geometry(item: Any) -> BaseGeometry:
     if kind not in _AREAS:
         raise ValueError(f"a geometry of the kind {kind!r}")
     parts = [item["coordinates"]] if kind == "Polygon" else item["coordinates"]
-    area = joined([_polygon(rings) for rings in parts if rings and rings[0]])
+    area = union([_polygon(rings) for rings in parts if rings and rings[0]])
     return _ellipse(area) if item.get("isEllipse") else area
 
 
@@ -81,7 +81,7 @@ def _polygon(rings: Any) -> BaseGeometry:
         raise PlaceError(HOLE)
     # Ring by ring: of a hole that touches the outline, repaired at once, the area would be kept.
     shell, *cut = map(_mended, (outline, *holes))
-    return _areas(shell.difference(joined(cut))) if cut else shell
+    return _areas(shell.difference(union(cut))) if cut else shell
 
 
 def _area(ring: Corners) -> float:
@@ -97,10 +97,10 @@ def _mended(ring: Corners) -> BaseGeometry:
 def _areas(shape: BaseGeometry) -> BaseGeometry:
     """Drop the lines and points that are left where an outline crosses itself."""
     parts = [part for part in shapely.get_parts(shape) if part.area > 0]
-    return joined(parts) if parts else shapely.MultiPolygon()
+    return union(parts) if parts else shapely.MultiPolygon()
 
 
-def joined(shapes: Sequence[BaseGeometry] | NDArray[np.object_]) -> BaseGeometry:
+def union(shapes: Sequence[BaseGeometry] | NDArray[np.object_]) -> BaseGeometry:
     """Return shapes together as one valid shape; what two cover counts once.
 
     Areas that lie apart stay as they are: to join the thousands that a pixel classifier draws takes

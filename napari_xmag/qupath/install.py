@@ -181,7 +181,7 @@ class Installed:
     faults: tuple[str, ...]
 
 
-def examine(folders: Sequence[Path]) -> Iterator[Installed]:
+def installed_scripts(folders: Sequence[Path]) -> Iterator[Installed]:
     """Look at all scripts in each user folder, and try their command."""
     for folder in folders:
         scripts = script_folder(folder.absolute())

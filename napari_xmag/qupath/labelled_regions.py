@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.errors import TissueError
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, read_annotations
 from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
-from napari_xmag.qupath.geometry import joined
+from napari_xmag.qupath.geometry import union
 from napari_xmag.qupath.regions import elsewhere, elsewhere_hint, is_elsewhere
 
 _log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def read_labelled_file(
             name,
             next((item.color for item in items if item.color), class_color(name)),
             shapely.transform(
-                joined([item.shape for item in items]), lambda at: np.add(at, [origin_x, origin_y])
+                union([item.shape for item in items]), lambda at: np.add(at, [origin_x, origin_y])
             ),
         )
         for name, items in classes.items()
@@ -194,7 +194,7 @@ def label_boxes(
     for index, region in enumerate(regions):
         parts = shapely.get_parts(region.shape)
         is_point = shapely.get_type_id(parts) == shapely.GeometryType.POINT
-        area = joined(parts[~is_point])
+        area = union(parts[~is_point])
         shapely.prepare(area)
         meant = np.asarray(shapely.covers(area, centers))
         meant[tree.query(parts[is_point], predicate="intersects")[1]] = True

@@ -21,7 +21,7 @@ from napari_xmag.qupath.annotations import (
     read_annotations,
 )
 from napari_xmag.qupath.classes import UNCLASSIFIED, class_names, class_words, is_ignored, is_ours
-from napari_xmag.qupath.geometry import HOLE, NOWHERE, TOO_FEW, Corners, joined, polygons, seamed
+from napari_xmag.qupath.geometry import HOLE, NOWHERE, TOO_FEW, Corners, polygons, seamed, union
 from napari_xmag.qupath.origin import Origin, result_frame, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
@@ -70,7 +70,7 @@ class Regions:
     @property
     def shape(self) -> BaseGeometry:
         """All regions together, in the file's pixels; what two cover counts once."""
-        return joined([item.shape for item in self.annotations])
+        return union([item.shape for item in self.annotations])
 
     @property
     def words(self) -> str:

@@ -16,7 +16,7 @@ from napari_xmag.geometry import Mpp
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.series import picture_number
 from napari_xmag.slide.base import MppSource, Slide
-from napari_xmag.slide.mpp import agree, describe
+from napari_xmag.slide.mpp import agree, describe_mpp
 from napari_xmag.slide.open import list_images, open_slide
 
 # Wrapped pictures whose pixels lie where those of the file do.
@@ -314,5 +314,5 @@ def _take_mpp(image: QuPathImage, slide: Slide) -> None:
     if slide.mpp is None:
         slide.mpp, slide.mpp_source = image.mpp, MppSource.USER
     elif not agree(image.mpp, slide.mpp):
-        words = f"QuPath says {describe(image.mpp)}, the slide {describe(slide.mpp)}."
+        words = f"QuPath says {describe_mpp(image.mpp)}, the slide {describe_mpp(slide.mpp)}."
         slide.mpp_conflict = f"{slide.mpp_conflict} {words}".strip()

@@ -15,7 +15,7 @@ from napari_xmag.export.palette import diverging_colors, heat_colors
 from napari_xmag.export.panel import INK, MEANINGS
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.damage import read_picture
+from napari_xmag.slide.damage import picture_of_box
 from napari_xmag.slide.tissue import TissueMask
 
 _MAP_PX = 1100
@@ -104,7 +104,7 @@ def place_picture(slide: Slide, patch: Box, mpp: Mpp) -> bytes:
     x, y = patch.center
     box = Box(x - side / mpp.x / 2, y - side / mpp.y / 2, side / mpp.x, side / mpp.y)
     pixels = round(side / _PLACE_MPP)
-    read, unreadable = read_picture(slide, box, pixels, pixels)
+    read, unreadable = picture_of_box(slide, box, pixels, pixels)
     if unreadable.all():
         return b""
     picture = Image.fromarray(read)

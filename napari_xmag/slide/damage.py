@@ -63,7 +63,7 @@ def read_past_damage(
     return np.concatenate(pixels, axis), np.concatenate(unreadable, axis)
 
 
-def read_picture(slide: Slide, box: Box, width: int, height: int) -> tuple[Pixels, Mask]:
+def picture_of_box(slide: Slide, box: Box, width: int, height: int) -> tuple[Pixels, Mask]:
     """Read a box as a picture of a given size, past what is damaged.
 
     Parameters

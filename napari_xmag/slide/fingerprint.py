@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.files import real_path
 from napari_xmag.slide.dicom.header import is_dicom, may_be_dicom
-from napari_xmag.slide.dicom.images import numbered_series, plane_of
+from napari_xmag.slide.dicom.images import numbered_series, plane_by_number
 from napari_xmag.slide.dicom.series import DicomSeries
 from napari_xmag.slide.segments import DECODE_ERRORS
 
@@ -81,7 +81,7 @@ def _plane(
 ) -> tuple[DicomSeries, int, Sequence[Path]] | None:
     """Return the slide of a focal plane, the plane's number and its files; None without it."""
     try:
-        found = plane_of(series, image) if series else None
+        found = plane_by_number(series, image) if series else None
     except (SlideOpenError, *DECODE_ERRORS):
         return None
     if found is None:

@@ -3,7 +3,7 @@
 from napari_xmag.errors import ExportError
 from napari_xmag.geometry import Mpp
 from napari_xmag.slide.base import BY_HAND, MppSource, Slide
-from napari_xmag.slide.mpp import agree, describe
+from napari_xmag.slide.mpp import agree, describe_mpp
 from napari_xmag.slide.mpp_store import remember_mpp
 
 
@@ -11,8 +11,8 @@ def take_mpp(slide: Slide, given: Mpp) -> None:
     """Take a given pixel size, whatever the slide states; a conflict with that is noted."""
     if states_mpp(slide) and slide.mpp is not None and not agree(given, slide.mpp):
         slide.mpp_conflict = (
-            f"{describe(given).capitalize()} was entered by hand, but the file's "
-            f"{slide.mpp_source} says {describe(slide.mpp)}. {slide.mpp_conflict}"
+            f"{describe_mpp(given).capitalize()} was entered by hand, but the file's "
+            f"{slide.mpp_source} says {describe_mpp(slide.mpp)}. {slide.mpp_conflict}"
         ).strip()
     slide.mpp, slide.mpp_source = given, MppSource.USER
 
@@ -34,7 +34,8 @@ def fill_mpp(slide: Slide, given: Mpp) -> str:
         return _remember(slide, given)
     if agree(slide.mpp, given):
         return ""
-    return f"The file states {describe(slide.mpp)}, which is used instead of {describe(given)}."
+    stated = describe_mpp(slide.mpp)
+    return f"The file states {stated}, which is used instead of {describe_mpp(given)}."
 
 
 def override_mpp(slide: Slide, given: Mpp) -> str:

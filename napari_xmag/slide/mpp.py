@@ -61,7 +61,7 @@ def agree(one: Mpp, other: Mpp) -> bool:
     return all(1 / (1 + AGREEMENT) <= ratio <= 1 + AGREEMENT for ratio in ratios)
 
 
-def describe(mpp: Mpp) -> str:
+def describe_mpp(mpp: Mpp) -> str:
     """Return the pixel size in words."""
     if agree(mpp, Mpp(mpp.y, mpp.x)):
         return f"{mpp.x:.4g} µm per pixel"
@@ -228,12 +228,12 @@ def find_conflict(statements: Sequence[StatedMpp], objective_power: float | None
         first = statements[0]
         if not agree(first.mpp, other.mpp):
             words.append(
-                f"The {first.where} says {describe(first.mpp)}, "
-                f"the {other.where} says {describe(other.mpp)}."
+                f"The {first.where} says {describe_mpp(first.mpp)}, "
+                f"the {other.where} says {describe_mpp(other.mpp)}."
             )
     if statements and not 1 / _SQUARE <= statements[0].mpp.x / statements[0].mpp.y <= _SQUARE:
         words.append(
-            f"The {statements[0].where} says {describe(statements[0].mpp)}, but scanners "
+            f"The {statements[0].where} says {describe_mpp(statements[0].mpp)}, but scanners "
             "have square pixels."
         )
     if statements and objective_power:
@@ -241,7 +241,7 @@ def find_conflict(statements: Sequence[StatedMpp], objective_power: float | None
         ratio = statements[0].mpp.mean / expected
         if not 1 / OBJECTIVE_FACTOR <= ratio <= OBJECTIVE_FACTOR:
             words.append(
-                f"The {statements[0].where} says {describe(statements[0].mpp)}, but the file "
+                f"The {statements[0].where} says {describe_mpp(statements[0].mpp)}, but the file "
                 f"names a {objective_power:g}x objective (usually about {expected:.2g} µm per "
                 "pixel)."
             )

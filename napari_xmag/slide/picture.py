@@ -17,7 +17,7 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_image_file(path: Path) -> NDArray[np.uint8]:
     """Read a picture as uint8 (H, W, 3), transparency laid on white.
 
     Raises
@@ -85,7 +85,7 @@ class PictureSlide(Slide):
     def __init__(self, path: Path, mpp: float) -> None:
         self.path = path
         self.mpp: Mpp | None = Mpp(mpp, mpp)
-        self._pixels = read_picture(path)
+        self._pixels = read_image_file(path)
         height, width = self._pixels.shape[:2]
         self.levels: tuple[Level, ...] = (Level(0, width, height, 1.0, 1.0),)
         self.bounds = Box(0, 0, width, height)

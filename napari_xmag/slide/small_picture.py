@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.damage import read_picture
+from napari_xmag.slide.damage import picture_of_box
 
 _MOST_SOURCE_PX = 2**24
 
@@ -26,5 +26,5 @@ def small_picture(slide: Slide, longest: int) -> NDArray[np.uint8] | None:
         return None
     part = min(1.0, longest / max(bounds.width, bounds.height))
     width, height = (max(1, round(part * side)) for side in (bounds.width, bounds.height))
-    pixels, unreadable = read_picture(slide, bounds, width, height)
+    pixels, unreadable = picture_of_box(slide, bounds, width, height)
     return None if unreadable.all() else pixels

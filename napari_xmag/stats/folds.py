@@ -21,7 +21,7 @@ def group_codes(groups: Sequence[str] | NDArray[np.generic]) -> Indices:
     return np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.intp)
 
 
-def joined(groups: Indices, copies: Indices) -> Indices:
+def linked_groups(groups: Indices, copies: Indices) -> Indices:
     """Join groups that share a row: int (N,), equal for rows linked by group or by copy.
 
     Parameters

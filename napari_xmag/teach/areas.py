@@ -17,7 +17,7 @@ from napari_xmag.teach.classifier import Taught, fit_examples
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.prepared import PreparedSlide
-from napari_xmag.teach.regions import regions_of
+from napari_xmag.teach.regions import example_regions
 from napari_xmag.teach.steps import answer_of
 
 _REPLICATES = 20
@@ -95,7 +95,7 @@ def _shares(prepared: PreparedSlide, classified: Classified, classes: int) -> ND
 
 def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> Iterator[NDArray[np.float64]]:
     """Yield the shares by classifiers that were taught by examples drawn again."""
-    examples, regions = taught.examples, regions_of(taught.examples, taught.request.slides)
+    examples, regions = taught.examples, example_regions(taught.examples, taught.request.slides)
     patches = taught.layout.patches[prepared.id]
     draw = np.random.default_rng(0)
     names = np.unique(regions)

@@ -20,7 +20,7 @@ from napari_xmag.teach.layout import Layout, lay_out
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.prepared import PreparedSlide
-from napari_xmag.teach.regions import compared, regions_of
+from napari_xmag.teach.regions import compared, example_regions
 from napari_xmag.teach.session import TeachRequest
 from napari_xmag.teach.settings import TeachSettings
 
@@ -230,7 +230,7 @@ def fit_examples(
     with one_thread():
         weights, bias = _logistic(points, examples.labels, count, request.settings.strength)
     some = compared(examples.labels, _MOST_COMPARED)
-    regions = regions_of(examples, request.slides)
+    regions = example_regions(examples, request.slides)
     least = _least_likeness(points[some], regions[some], request.settings.reach)
     labels = examples.labels[some]
     return PatchClassifier(layout.space, weights, bias, points[some], labels, least)

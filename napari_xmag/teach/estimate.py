@@ -11,7 +11,7 @@ from napari_xmag.stats.folds import Fold, grouped_folds
 from napari_xmag.teach.classifier import ExamplePatches, Taught, fit_examples
 from napari_xmag.teach.layout import Layout
 from napari_xmag.teach.one_thread import one_thread
-from napari_xmag.teach.regions import regions_of
+from napari_xmag.teach.regions import example_regions
 from napari_xmag.teach.session import TeachRequest
 from napari_xmag.teach.steps import answer_of
 
@@ -64,7 +64,7 @@ def estimate_steps(taught: Taught) -> Generator[None, None, Estimate]:
     Nothing, after each classifier, so that one can leave off.
     """
     examples, request = taught.examples, taught.request
-    regions = regions_of(examples, request.slides)
+    regions = example_regions(examples, request.slides)
     counts = _regions_of_each(examples.labels, regions, len(examples.classes))
     folds = _slide_folds(examples, regions)
     where = "slides" if folds else "regions"

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 _APART_PATCHES = 3.5
 
 
-def regions_of(examples: "ExamplePatches", slides: "Sequence[PreparedSlide]") -> NDArray[np.int64]:
+def example_regions(
+    examples: "ExamplePatches", slides: "Sequence[PreparedSlide]"
+) -> NDArray[np.int64]:
     """Return int64 (N,): equal for examples that hang together, nearer than about four patches.
 
     Parameters

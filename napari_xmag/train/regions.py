@@ -10,7 +10,7 @@ from napari_xmag.cohort.labels import class_key
 from napari_xmag.cohort.problems import Problem
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import CohortError, ConfigError, TissueError
-from napari_xmag.qupath.geometry import joined
+from napari_xmag.qupath.geometry import union
 from napari_xmag.qupath.labelled_regions import (
     LabelledRegion,
     label_boxes,
@@ -149,7 +149,7 @@ class RegionClasses:
             assert number is not None
             together.setdefault(number, []).append(region)
         merged = [
-            replace(some[0], shape=joined([region.shape for region in some]))
+            replace(some[0], shape=union([region.shape for region in some]))
             for some in together.values()
         ]
         numbers = np.array([*together, -1])  # the last one for boxes of no class

@@ -47,10 +47,10 @@ from napari_xmag.progress.events import (
 )
 from napari_xmag.progress.heartbeat import (
     ProgressMeter,
-    one_thread,
     over_items,
     run_steps,
     run_with_progress,
+    step_thread,
 )
 from napari_xmag.qupath.origin import Origin
 from napari_xmag.train.config import TrainConfig
@@ -335,7 +335,7 @@ def _finish(
     learned: Learned, out: Path, job: _Job, seconds: int
 ) -> Generator[Progress, None, dict[str, Any]]:
     """Evaluate the model, write its folder and the report; return the figures."""
-    with one_thread() as thread:
+    with step_thread() as thread:
         report = yield from evaluate_learned(learned, job.config, thread)
         meter = ProgressMeter(Stage.WRITING, 0)
         saving = partial(save_learned, learned, report, out, job.config, job.encoder, job.notes)

@@ -586,11 +586,11 @@ def test_doctor_looks_at_each_script(tmp_path: Path, capsys: Captured) -> None:
     "command", [["C:/Users/Jörg/python.exe", "-m", "x"], ["/a'b/$c/µ\\u0041/𝒳 python", "it's"]]
 )
 def test_any_path_survives_the_script(command: list[str], tmp_path: Path) -> None:
-    from napari_xmag.qupath.install import examine
+    from napari_xmag.qupath.install import installed_scripts
 
     script = install(tmp_path, command)[0]
     assert script.read_bytes().isascii()
-    (found,) = examine([tmp_path])
+    (found,) = installed_scripts([tmp_path])
     assert found.command == tuple(command)
     assert (len(found.faults), found.faults[0].endswith("does not start")) == (1, True)
 

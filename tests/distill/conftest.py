@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_xmag.distill.config import DistillConfig, load_config
+from napari_xmag.distill.config import DistillConfig, load_distill_config
 from napari_xmag.distill.prepare import PrepareConfig, prepare
 from napari_xmag.progress.heartbeat import finish
 from tests.distill.tiny import save_tiny
@@ -49,4 +49,4 @@ def config(fields: Path, pyramid_slide: Path, tmp_path: Path) -> DistillConfig:
         licence = "CC-TEST"
     """
     (tmp_path / "config.toml").write_text(text)
-    return load_config(tmp_path / "config.toml")
+    return load_distill_config(tmp_path / "config.toml")

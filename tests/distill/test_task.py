@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_xmag.distill.config import LossConfig, load_config
+from napari_xmag.distill.config import LossConfig, load_distill_config
 from napari_xmag.distill.losses import global_loss, local_loss
 from napari_xmag.distill.task import DistillTask
 from napari_xmag.fields.pairs import CachedPairs, PairBatch
@@ -94,7 +94,7 @@ def test_configuration_with_several_teachers(tmp_path: Path) -> None:
         out = "out"
     """
     (tmp_path / "c.toml").write_text(text)
-    first, second = load_config(tmp_path / "c.toml").teachers
+    first, second = load_distill_config(tmp_path / "c.toml").teachers
     assert (first.weight, second.weight) == (2, 1)
     assert first.spec().name == f"local-dir:{tmp_path.resolve() / 'weights'}"
     assert (first.spec().feature, first.spec().licence, first.spec().tile_px) == ("cls", "MIT", 224)

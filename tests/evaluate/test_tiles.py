@@ -10,7 +10,7 @@ from PIL import Image
 from napari_xmag.errors import CohortError, TileReadError
 from napari_xmag.evaluate.tasks import PatchTask
 from napari_xmag.evaluate.tiles import LabelledTile, at_scale, centered, cut, labelled_tiles
-from napari_xmag.slide.picture import read_picture
+from napari_xmag.slide.picture import read_image_file
 from tests.tables import FORMS
 
 
@@ -146,14 +146,14 @@ def test_limit_takes_as_many_of_each_class(folder: Path) -> None:
 def test_transparency_becomes_white_never_black(tmp_path: Path) -> None:
     path = tmp_path / "clear.png"
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(path)
-    assert (read_picture(path) == 255).all()
+    assert (read_image_file(path) == 255).all()
 
 
 def test_a_broken_picture_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_bytes(b"no picture")
     with pytest.raises(TileReadError, match=r"broken\.png"):
-        read_picture(path)
+        read_image_file(path)
 
 
 def test_scaling_keeps_field_and_averages_fine_stripes() -> None:

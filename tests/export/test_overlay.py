@@ -303,11 +303,13 @@ def test_fonts_are_found_where_matplotlib_says() -> None:
 
 
 def test_long_names_are_shortened_in_the_middle() -> None:
-    short = lettering.shortened("a-very-long-slide-name-indeed_0001.svs", 16, 150)
+    short = lettering.cut_to_width("a-very-long-slide-name-indeed_0001.svs", 16, 150)
     assert lettering.width(short, 16) <= 150
     assert short.startswith("a-very")
     assert short.endswith("1.svs")
-    assert all(lettering.width(line, 16) <= 90 for line in lettering.wrapped("words " * 9, 16, 90))
+    assert all(
+        lettering.width(line, 16) <= 90 for line in lettering.wrap_to_width("words " * 9, 16, 90)
+    )
 
 
 def test_pictures_hide_and_fade_what_the_window_does(

@@ -8,7 +8,7 @@ import torch
 
 from napari_xmag.errors import ConfigError, ExportError, ModelError
 from napari_xmag.learn.checkpoint import (
-    joined,
+    flattened,
     load_checkpoint,
     parted,
     require_same_settings,
@@ -28,7 +28,7 @@ def test_tensors_and_facts_come_back(tmp_path: Path) -> None:
 
 def test_parts_are_joined_and_parted() -> None:
     parts = {"task": {"a/b": torch.ones(1)}, "average": {"a": torch.zeros(2)}}
-    whole = joined(parts)
+    whole = flattened(parts)
     assert sorted(whole) == ["average/a", "task/a/b"]
     assert parted(whole) == parts
 

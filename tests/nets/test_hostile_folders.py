@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from napari_xmag.cli import main
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.info import ModelInfo
-from napari_xmag.nets.stored_tensors import read_header
+from napari_xmag.nets.stored_tensors import read_tensor_headers
 from napari_xmag.zoo import check_model, load_model, open_model, save_model
 from tests.nets.students import tiny_model
 
@@ -186,7 +186,7 @@ def test_weights_of_another_network_are_not_complete(
 
 def test_headers_are_read_as_safetensors_reads_them(saved: Path) -> None:
     arrays = load_file(saved / "model.safetensors")
-    header = read_header(saved / "model.safetensors")
+    header = read_tensor_headers(saved / "model.safetensors")
     assert {name: tensor.shape for name, tensor in header.items()} == {
         name: array.shape for name, array in arrays.items()
     }

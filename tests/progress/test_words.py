@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from napari_xmag.progress.events import Progress, RunPlan, Stage
-from napari_xmag.progress.words import describe, duration, plan_lines
+from napari_xmag.progress.words import describe_progress, duration, plan_lines
 
 LEFT = "80\N{NO-BREAK SPACE}s\N{NO-BREAK SPACE}left"
 PLAN = RunPlan(
@@ -33,9 +33,9 @@ def encoding(item: str, done: int, number: int = 1, **more: float) -> Progress:
 def test_tiles_of_a_slide_are_a_part_of_all_slides() -> None:
     first, second = encoding("a.svs", 5, per_second=8.0), encoding("b.svs", 10, 2, per_second=35.2)
     assert first.share == pytest.approx(0.25 / 4)
-    assert describe(first) == "Encoding: 1 of 4, a.svs · 5 of 20 tiles · 8.0 tiles/s"
+    assert describe_progress(first) == "Encoding: 1 of 4, a.svs · 5 of 20 tiles · 8.0 tiles/s"
     assert second.share == pytest.approx(1.5 / 4)
-    assert describe(second).endswith("· 10 of 20 tiles · 35 tiles/s")
+    assert describe_progress(second).endswith("· 10 of 20 tiles · 35 tiles/s")
 
 
 @pytest.mark.parametrize(
@@ -43,25 +43,28 @@ def test_tiles_of_a_slide_are_a_part_of_all_slides() -> None:
 )
 def test_a_slide_may_have_any_name(name: str) -> None:
     told = replace(encoding(name, 3), fold=2, folds=5)
-    assert describe(told) == f"Fold 2 of 5: Encoding: 1 of 4, {name} · 3 of 20 tiles"
-    assert describe(replace(told, fold=0, folds=0)) == f"Encoding: 1 of 4, {name} · 3 of 20 tiles"
+    assert describe_progress(told) == f"Fold 2 of 5: Encoding: 1 of 4, {name} · 3 of 20 tiles"
+    assert (
+        describe_progress(replace(told, fold=0, folds=0))
+        == f"Encoding: 1 of 4, {name} · 3 of 20 tiles"
+    )
 
 
 def test_epoch_rate_and_rest_are_told() -> None:
     told = Progress(Stage.HEAD, 12, 160, "slides", 1.84, 80.4, epoch=3, epochs=40)
     assert told.share == pytest.approx(12 / 160)
-    assert describe(told) == (
+    assert describe_progress(told) == (
         f"Training the head · epoch 3 of 40 · 12 of 160 slides · 1.8 slides/s · {LEFT}"
     )
-    assert LEFT not in describe(replace(told, done=160))
+    assert LEFT not in describe_progress(replace(told, done=160))
 
 
 def test_what_nobody_knows_is_not_told() -> None:
     begun = Progress(Stage.LOADING)
-    assert (begun.share, describe(begun)) == (None, "Loading the encoder …")
+    assert (begun.share, describe_progress(begun)) == (None, "Loading the encoder …")
     planning = Progress(Stage.PLANNING, 3, 4)
-    assert (planning.share, describe(planning)) == (0.75, "Measuring a few slides")
-    assert describe(Progress(Stage.ENCODING, item="a.svs")) == "Encoding: a.svs …"
+    assert (planning.share, describe_progress(planning)) == (0.75, "Measuring a few slides")
+    assert describe_progress(Progress(Stage.ENCODING, item="a.svs")) == "Encoding: a.svs …"
 
 
 @pytest.mark.parametrize("stage", Stage)

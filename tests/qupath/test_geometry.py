@@ -9,13 +9,13 @@ from napari_xmag.geometry import Box
 from napari_xmag.qupath.geometry import (
     PlaceError,
     geometry_json,
-    joined,
     points,
     polygons,
     read_geometry,
     seamed,
     shown_box,
     shown_shape,
+    union,
 )
 from tests.qupath.shapes import polygon, square
 
@@ -143,14 +143,12 @@ def test_areas_that_lie_apart_are_not_joined_anew(monkeypatch: pytest.MonkeyPatc
     squares = [shapely.box(x, 0, x + 1, 1) for x in range(0, 40, 2)]
     together = shapely.union_all(squares)
     overlapping = [*squares, shapely.box(0.5, 0, 1.5, 1)]
-    assert joined(overlapping).area == pytest.approx(20.5)
-    assert joined([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)]).equals(
-        shapely.box(0, 0, 2, 1)
-    )
-    assert joined([shapely.MultiPoint([(0, 0), (1, 1)]), shapely.Point(0, 0)]).area == 0
-    assert joined([]).is_empty
+    assert union(overlapping).area == pytest.approx(20.5)
+    assert union([shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)]).equals(shapely.box(0, 0, 2, 1))
+    assert union([shapely.MultiPoint([(0, 0), (1, 1)]), shapely.Point(0, 0)]).area == 0
+    assert union([]).is_empty
     monkeypatch.delattr(shapely, "union_all")
-    assert joined(squares).equals(together)
-    assert joined([shapely.MultiPolygon(squares[1:]), squares[0]]).equals(together)
+    assert union(squares).equals(together)
+    assert union([shapely.MultiPolygon(squares[1:]), squares[0]]).equals(together)
     many = {"type": "MultiPolygon", "coordinates": [[square(x, 0, 1)] for x in range(0, 40, 2)]}
     assert read_geometry(many).equals(together)

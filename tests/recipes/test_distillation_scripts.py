@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_xmag.config import load_config
-from napari_xmag.distill.config import load_config as load_distillation
+from napari_xmag.distill.config import load_distill_config as load_distillation
 from napari_xmag.evaluate.config import AgreementConfig
 from tests.recipes.noting import commands, note_programs, settings
 

@@ -12,7 +12,7 @@ import tifffile
 from napari_xmag.errors import SlideOpenError, TileReadError
 from napari_xmag.geometry import Box
 from napari_xmag.slide.base import NoteCode, Slide
-from napari_xmag.slide.damage import read_picture
+from napari_xmag.slide.damage import picture_of_box
 from napari_xmag.slide.guard.tiff_walk import walk_tiff
 from napari_xmag.slide.handles import HandlePool
 from napari_xmag.slide.open import open_slide
@@ -206,9 +206,9 @@ def test_a_small_picture_of_a_cut_slide_shows_what_is_left(whole: Path, half: Pa
     """What lists and reports show: the readable half as it is, the other one hatched."""
     with open_slide(half) as cut, open_slide(whole) as slide:
         box = Box(0, 0, 2560, 2048)
-        seen, unreadable = read_picture(cut, box, 80, 64)
-        complete, nothing = read_picture(slide, box, 80, 64)
-        _, all_lost = read_picture(cut, Box(0, 1536, 512, 256), 64, 32)
+        seen, unreadable = picture_of_box(cut, box, 80, 64)
+        complete, nothing = picture_of_box(slide, box, 80, 64)
+        _, all_lost = picture_of_box(cut, Box(0, 1536, 512, 256), 64, 32)
     assert not nothing.any()
     assert unreadable[48:].all()
     assert not unreadable[:16].any()

@@ -10,7 +10,7 @@ from napari_xmag.stats.folds import (
     group_codes,
     grouped_folds,
     inner_folds,
-    joined,
+    linked_groups,
 )
 
 GROUPS = np.repeat(np.arange(12), 5)
@@ -72,7 +72,7 @@ def test_no_inner_folds_for_a_class_of_one_row() -> None:
 
 def test_copies_join_groups() -> None:
     # rows 1 and 2 are the same picture in groups 0 and 1; group 2 stands alone
-    groups = joined(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 3]))
+    groups = linked_groups(np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 2, 3]))
     assert len(set(groups[:4])) == 1
     assert groups[4] != groups[0]
 

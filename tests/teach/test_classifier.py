@@ -21,7 +21,7 @@ from napari_xmag.nets.patch_classifier import (
 from napari_xmag.teach.classifier import Learner, fit
 from napari_xmag.teach.layout import fit_space, lay_out
 from napari_xmag.teach.lesson import Example, Lesson
-from napari_xmag.teach.regions import regions_of
+from napari_xmag.teach.regions import example_regions
 from napari_xmag.teach.session import TeachRequest, TeachSession
 from napari_xmag.teach.settings import TeachSettings
 from tests.teach.slides import kinds_of, prepared_slide, show, slide_id, tissue_kinds
@@ -165,7 +165,7 @@ def test_a_map_is_half_the_regression_and_half_what_spreads() -> None:
 def test_what_counts_as_like_is_learned_from_examples_of_other_regions() -> None:
     request = taught_session().request()
     taught = fit(request)
-    points, regions = taught.classifier.examples, regions_of(taught.examples, request.slides)
+    points, regions = taught.classifier.examples, example_regions(taught.examples, request.slides)
     alike = np.exp((cosine_similarity(points) - 1) / 0.2)
     logs = np.array([np.log(alike[i, regions != regions[i]].sum()) for i in range(len(points))])
     least = np.exp(logs.mean() - request.settings.reach * logs.std())

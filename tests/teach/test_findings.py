@@ -11,7 +11,7 @@ from napari_xmag.nets.patch_classifier import NOT_TAUGHT
 from napari_xmag.teach.areas import areas, write_areas
 from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.estimate import estimate
-from napari_xmag.teach.regions import regions_of
+from napari_xmag.teach.regions import example_regions
 from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.suggest import find_similar, suggest, uncertainties
 from tests.teach.slides import (
@@ -109,7 +109,7 @@ def test_regions_hang_together_by_nearness(session: TeachSession) -> None:
     for place in ((2, 2), (5, 2), (8, 3), (20, 20), (22, 22), (30, 5)):
         alone.mark(slide.id, [index[place]], "Tumor" if place[0] < 15 else "Other")
     taught = fit(alone.request())
-    regions = regions_of(taught.examples, taught.request.slides)
+    regions = example_regions(taught.examples, taught.request.slides)
     assert [len(np.unique(regions[:3])), len(np.unique(regions[3:5]))] == [1, 1]
     assert len(np.unique(regions)) == 3
 

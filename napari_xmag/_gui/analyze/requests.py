@@ -12,11 +12,11 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.analyze.tasks import Analysis
-from napari_xmag._gui.reader import read_picture, read_slides
+from napari_xmag._gui.reader import image_layers, read_slides
 from napari_xmag._gui.shared.neighbour import MadeResult
 from napari_xmag.errors import SlideOpenError
 from napari_xmag.files import is_same_file
-from napari_xmag.layer_data import LayerData, plane_of, slide_key
+from napari_xmag.layer_data import LayerData, slide_key, slide_of_plane
 from napari_xmag.slide.base import BY_HAND
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Requests(QObject):
         session = self._session(path, image)
         if session is None:
             try:
-                self._add(read_picture(path, image))
+                self._add(image_layers(path, image))
             except SlideOpenError:
                 self._controller.slides.shown.show_none()
                 raise
@@ -110,7 +110,7 @@ class Requests(QObject):
             return
         layers = self._controller.viewer.layers
         own = slide_key(session.layer)
-        planes = [layer for layer in layers if own is not None and plane_of(layer) == own]
+        planes = [layer for layer in layers if own is not None and slide_of_plane(layer) == own]
         for layer in (session.layer, *planes):
             layers.remove(layer)
 

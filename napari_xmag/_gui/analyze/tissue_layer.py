@@ -58,7 +58,7 @@ def new_regions(viewer: ViewerModel, session: SlideSession) -> Shapes:
     return layer
 
 
-def is_ours(layer: Layer, role: str) -> bool:
+def has_role(layer: Layer, role: str) -> bool:
     """Say whether the window made this layer for that purpose."""
     return bool(layer.metadata.get(METADATA_KEY, {}).get("role") == role)
 
@@ -73,8 +73,8 @@ def regions_layers(viewer: ViewerModel, session: SlideSession) -> list[Shapes]:
         for layer in viewer.layers
         if isinstance(layer, Shapes)
         and layer.visible
-        and not is_ours(layer, "marked patch")
-        and not is_ours(layer, "regions")
+        and not has_role(layer, "marked patch")
+        and not has_role(layer, "regions")
     ]
 
 

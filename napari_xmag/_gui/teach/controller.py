@@ -17,7 +17,7 @@ from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
 from napari_xmag._gui.teach.layers import UNDRAWN, new_region, show_examples, show_taught_map
 from napari_xmag._gui.teach.newest import Newest
-from napari_xmag._gui.teach.saved import open_session
+from napari_xmag._gui.teach.saved import reopen_session
 from napari_xmag._gui.teach.slides import TeachSlides
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
 from napari_xmag.errors import XmagError
@@ -45,7 +45,7 @@ class TeachController:
     def __init__(self, viewer: ViewerModel, state: TeachState) -> None:
         self.viewer, self.state = viewer, state
         self.jobs = Jobs(tell_error)
-        self.session = open_session()
+        self.session = reopen_session()
         self._teacher = Learner(FeatureStore.of_user())
         self.encoding = Encoding(self.jobs, state, self._ready)
         teacher = self._teacher

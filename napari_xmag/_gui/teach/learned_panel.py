@@ -56,7 +56,7 @@ class AreaTable(QWidget):
             self._grid.addWidget(square, number, 0)
             self._grid.addWidget(QLabel(area.class_name), number, 1)
             self._grid.addWidget(_right(f"{area.mm2:.2f} mm²"), number, 2)
-            share = _right(share_words(area))
+            share = _right(area_words(area))
             share.setToolTip(
                 "The share of the tissue, with a 95 % interval from resampling your examples."
             )
@@ -123,7 +123,7 @@ class LearnedPanel(QWidget):
         self.estimate.say(_estimate_words(state, shown))
 
 
-def share_words(area: ClassArea) -> str:
+def area_words(area: ClassArea) -> str:
     """Return the share of the tissue with its interval, once that is known."""
     share = f"{100 * area.share:.0f} %"
     if area.low == area.high:

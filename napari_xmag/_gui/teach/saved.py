@@ -6,7 +6,7 @@ from napari_xmag.teach.saved_lesson import user_lesson
 from napari_xmag.teach.session import TeachSession
 
 
-def open_session() -> TeachSession:
+def reopen_session() -> TeachSession:
     """Take up what was taught last; a damaged file is put aside and told, never overwritten."""
     path = user_lesson()
     try:

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 
 from napari_xmag._gui.shared.section import ACCENT, ALARM, BUTTON_STYLE, Words, bold, clear
 from napari_xmag.progress.events import Progress, RunPlan
-from napari_xmag.progress.words import describe, plan_lines
+from napari_xmag.progress.words import describe_progress, plan_lines
 
 _MOST = 1000  # steps of the bar; Qt's own range ends at 2**31
 
@@ -88,7 +88,7 @@ class TrainRunPanel(QWidget):
         share = progress.share
         self.bar.setRange(0, 0 if share is None else _MOST)  # 0 to 0 moves to and fro
         self.bar.setValue(round(_MOST * (share or 0)))
-        self.words.say(describe(progress))
+        self.words.say(describe_progress(progress))
 
     def allow(self, why_not: str, why_no_resume: str) -> None:
         """Let the buttons be pressed, or say why they cannot."""

@@ -72,7 +72,7 @@ def focal_planes(
     return tuple(found)
 
 
-def plane_of(
+def plane_by_number(
     series: Sequence[DicomSeries], number: int
 ) -> tuple[DicomSeries, int, DicomLevel] | None:
     """Return the slide, the plane from 0, and the finest level of a plane by its number.

@@ -28,7 +28,7 @@ def card_sections(
     splits = report.splits
     return {
         "Training data": _slides_table(rows),
-        "Performance": f"{tables.ONLY_TEST}\n\n{tables.figures(splits)}",
+        "Performance": f"{tables.ONLY_TEST}\n\n{tables.figures_table(splits)}",
         **({"Patches in regions": tables.patches(report.patches)} if report.patches else {}),
         "Sensitivity and specificity": tables.rates(splits),
         "Confusion matrix": tables.confusion(splits, report.classes),

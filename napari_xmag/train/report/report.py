@@ -64,7 +64,7 @@ def sections(
     shown = {path.stem: f"![{path.stem}]({PLOTS}/{path.name})" for path in pictures}
     parts = [
         "## Performance",
-        tables.figures(splits),
+        tables.figures_table(splits),
         shown.get("roc", ""),
         "## Sensitivity and specificity",
         tables.rates(splits),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from napari_xmag.markdown import plain, table
+from napari_xmag.markdown import escaped, table
 from napari_xmag.stats.metrics import Interval, mean, standard_deviation
 from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
 from napari_xmag.train.report.patches import PATCH_REPLICATES, PatchReport
@@ -66,7 +66,7 @@ def with_interval(value: Interval) -> str:
     return number(value.value) + ends
 
 
-def figures(splits: Splits, what: str = "split") -> str:
+def figures_table(splits: Splits, what: str = "split") -> str:
     """Return the table of figures with their intervals, and a line on how these came about."""
     names = ("auc", "balanced_accuracy", "accuracy")
     rows = [
@@ -88,7 +88,7 @@ def rates(splits: Splits) -> str:
     rows = [
         [
             name,
-            plain(label),
+            escaped(label),
             split.counts[label],
             with_interval(split.sensitivity[label]),
             with_interval(split.specificity[label]),
@@ -105,11 +105,11 @@ def rates(splits: Splits) -> str:
 def confusion(splits: Splits, classes: Sequence[str]) -> str:
     """Return a table of counts for each split."""
     rows = [
-        [name, plain(label), *counts]
+        [name, escaped(label), *counts]
         for name, split in splits.items()
         for label, counts in zip(classes, split.confusion, strict=True)
     ]
-    heading = ["split", "true class", *(f"predicted {plain(label)}" for label in classes)]
+    heading = ["split", "true class", *(f"predicted {escaped(label)}" for label in classes)]
     return table(heading, rows)
 
 
@@ -131,10 +131,10 @@ def slides(predictions: Sequence[SlidePrediction]) -> str:
     ordered = sorted(predictions, key=lambda item: (item.correct, item.split, item.slide.name))
     rows = [
         [
-            plain(item.slide.name),
+            escaped(item.slide.name),
             item.split,
-            plain(item.label),
-            plain(item.predicted),
+            escaped(item.label),
+            escaped(item.predicted),
             " / ".join(f"{value:.3f}" for value in item.probabilities),
             "correct" if item.correct else "**error**",
         ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_xmag._gui.analyze.tissue_layer import is_ours
+from napari_xmag._gui.analyze.tissue_layer import has_role
 from napari_xmag.analyze import engine
 from napari_xmag.layer_data import TISSUE_ROLE
 from napari_xmag.nets.engines.open import graph_of
@@ -33,7 +33,7 @@ def test_tissue_and_plan_are_shown_while_pytorch_loads(
     window.press()
     window.wait(lambda: session.tissue_layer is not None)
 
-    assert is_ours(session.tissue_layer, TISSUE_ROLE)
+    assert has_role(session.tissue_layer, TISSUE_ROLE)
     assert session.tissue_layer.visible
     assert session.tissue_layer.data.any()
     assert window.viewer.layers.selection.active is session.layer
