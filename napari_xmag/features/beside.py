@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import ExportError
-from napari_xmag.features.patch_features import ABOUT
+from napari_xmag.filenames import ABOUT
 from napari_xmag.files import whole_file
 
 _log = logging.getLogger(__name__)
