@@ -19,16 +19,23 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+if TYPE_CHECKING:
+    from qtpy.QtCore import QPoint
+
 MPP, PATCH = 2.0, 64
 KINDS = 4
 BLOCK = 16
 TICK_MS = 5
+HOLD = 0.06
+"""Seconds for which a finger holds the button: what napari does as it is pressed is another row."""
+
 PATIENCE = 600.0
 
 
@@ -166,10 +173,30 @@ class Stopwatch:
             self.drawn = False
             self.serve(lambda: self.drawn)
 
+    def clicked(self, action: str, patch: int) -> None:
+        """Click on a patch, and wait until the map that it changes is drawn."""
+        place = self.place_of(patch)
+        with self.timed("press the button"):
+            self._mouse("mousePress", place)
+            self.serve(lambda: True, HOLD)
+        self.repainted(action, lambda: self._mouse("mouseRelease", place))
+
     def click(self, patch: int) -> None:
         """Click on a patch of the slide in sight."""
-        from qtpy.QtCore import QPoint, Qt
+        place = self.place_of(patch)
+        self._mouse("mousePress", place)
+        self.serve(lambda: True, HOLD)
+        self._mouse("mouseRelease", place)
+
+    def _mouse(self, does: str, place: "QPoint") -> None:
+        from qtpy.QtCore import Qt
         from qtpy.QtTest import QTest
+
+        getattr(QTest, does)(self.canvas.native, Qt.MouseButton.LeftButton, pos=place)
+
+    def place_of(self, patch: int) -> "QPoint":
+        """Return where a patch of the slide in sight lies in the window."""
+        from qtpy.QtCore import QPoint
 
         shown = self.state.current
         x, y = shown.prepared.centers[patch]
@@ -177,8 +204,7 @@ class Stopwatch:
         camera, native = self.viewer.scene.camera, self.canvas.native
         across = (world[1] - camera.center[2]) * camera.zoom + native.width() / 2
         down = (world[0] - camera.center[1]) * camera.zoom + native.height() / 2
-        place = QPoint(round(across), round(down))
-        QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=place)
+        return QPoint(round(across), round(down))
 
     def report(self) -> None:
         """Print the table."""
@@ -209,7 +235,7 @@ def drive(watch: Stopwatch, slide: Path, clicks: int, pause: float) -> None:
     state.tool = Tool.SIMILAR
     draw = np.random.default_rng(1)
     for patch in draw.integers(len(state.current.prepared.features), size=clicks // 2):
-        watch.repainted("find similar", lambda patch=patch: watch.click(int(patch)))
+        watch.clicked("find similar", int(patch))
         watch.serve(lambda: not control.busy, pause)
     for _ in range(clicks // 2):
         watch.drawn_again("draw the window again")
@@ -239,7 +265,7 @@ def teach(watch: Stopwatch, clicks: int, pause: float) -> None:
                 watch.serve(lambda: not control.busy)
             action = "click once all is found out" if rested else "click"
             action = "first map" if number == 1 else action
-            watch.repainted(action, lambda patch=patch: watch.click(patch))
+            watch.clicked(action, patch)
         watch.serve(lambda: True, pause)
     watch.serve(lambda: not control.busy)
 
@@ -273,9 +299,6 @@ def main() -> None:
         )
         drawing.start()  # in a process of its own: its memory does not count
         drawing.join()
-        from napari_xmag._gui.shared.torch_import import prepare_torch
-
-        prepare_torch()
         watch = Stopwatch()
         drive(watch, slide, args.clicks, args.pause)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

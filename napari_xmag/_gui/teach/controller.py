@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.components import ViewerModel
 from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell, tell_error
@@ -64,6 +65,9 @@ class TeachController:
         self._likeness: Newest[tasks.SimilarRequest] = Newest(
             self.jobs, lambda asked: tasks.alike(teacher, asked), self._hear_alike, tell_error
         )
+        self._marks = QTimer()
+        self._marks.setSingleShot(True)
+        self._marks.timeout.connect(self._show_marks)
         self._mouse = SlideMouse(viewer, state, self._touch, self._done, self._miss)
         self.slides = TeachSlides(viewer, state, self.jobs)
         self._wire()
@@ -83,7 +87,8 @@ class TeachController:
     @property
     def busy(self) -> bool:
         """Whether something is still being found out."""
-        return self.encoding.busy or any(newest.busy for newest in self._newest)
+        waits = self.encoding.busy or self._marks.isActive()
+        return waits or any(newest.busy for newest in self._newest)
 
     @property
     def _newest(self) -> tuple[Newest[Any], ...]:
@@ -97,6 +102,7 @@ class TeachController:
     def close(self) -> None:
         """End all work and let go of viewer and files; for when the window goes away."""
         self._mouse.disconnect()
+        self._marks.stop()
         self.slides.disconnect()
         self.session.lesson_changed.disconnect(self._lesson_changed)
         for newest in self._newest:
@@ -265,9 +271,13 @@ class TeachController:
         state.lesson = lesson
         if state.class_name not in lesson.class_names:
             state.class_name = lesson.class_names[0] if lesson.classes else ""
-        for shown in state.slides:
-            show_examples(self.viewer, shown, lesson)
         self._learn()
+        self._marks.start()
+
+    def _show_marks(self) -> None:
+        """Show the examples, in a turn of its own: a click must not hold the window up for long."""
+        for shown in self.state.slides:
+            show_examples(self.viewer, shown, self.state.lesson)
 
     def _learn(self) -> None:
         for newest in self._newest:

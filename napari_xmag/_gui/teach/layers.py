@@ -103,11 +103,13 @@ def _mark(
         add_quietly(viewer, layer)
     with layer.events.blocker():  # drawn once, not for each of these
         layer.data = middles
-        layer.selected_data = set()
+        if layer.selected_data:
+            layer.selected_data = set()
         if len(middles):
             rgb = np.array(colors, float) / 255
             layer.border_color = np.hstack([rgb, np.ones((len(rgb), 1))])
-            layer.size = _patch_side(shown)
+            if not (layer.size == _patch_side(shown)).all():  # another encoder, another patch
+                layer.size = _patch_side(shown)
     layer.refresh()
 
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag._gui.shared.engine_ahead import engine_ahead
 from napari_xmag._gui.shared.import_ahead import import_ahead
 from napari_xmag._gui.shared.jobs import awaited, in_turn
-from napari_xmag._gui.shared.torch_import import prepare_torch
 from napari_xmag._gui.teach.state import SuggestedPatch
+from napari_xmag.analyze.encoder import engine_settings
 from napari_xmag.analyze.events import AnalyzeEvent, Waiting
+from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.batch.models import opened_model
 from napari_xmag.errors import ModelError, TeachError
 from napari_xmag.export.result_folders import free_name, result_name
@@ -227,7 +229,7 @@ def _encoded(
     slide: Slide, model: "ModelEntry", store: FeatureStore, *, finer: bool
 ) -> Generator[AnalyzeEvent, None, Encoded]:
     opened = _opened(model)
-    prepare_torch()  # an engine may want PyTorch, which must not meet OpenGL unprepared
+    yield from engine_ahead(opened, engine_settings(AnalyzeSettings()))
     ready = yield from encoded_slide(slide, opened, store, finer=finer)
 
     def measured() -> Encoded:

@@ -117,6 +117,17 @@ def needs_torch(networks: Networks, settings: EngineSettings) -> bool:
         return True
 
 
+def lacks_graph(networks: Networks, settings: EngineSettings) -> bool:
+    """Return whether to open the engine means to convert the network to a graph first."""
+    if not _graph_suits(settings):
+        return False
+    try:
+        require_runtime()
+        return kept_graph(graph_name(networks.fingerprint(), networks.granularity)) is None
+    except (ModelError, ExportError):  # it cannot be converted, or not run here
+        return False
+
+
 def _open(networks: Networks, settings: EngineSettings) -> Engine:
     if not _graph_suits(settings):
         return _open_torch(networks, settings)

@@ -135,7 +135,10 @@ class Classroom:
 
 @pytest.fixture
 def classroom(
-    make_napari_viewer: Callable[..., Viewer], qtbot: QtBot, models: Path
+    make_napari_viewer: Callable[..., Viewer],
+    qtbot: QtBot,
+    models: Path,
+    graphs_of_children: None,
 ) -> Iterator[Classroom]:
     """A shown viewer with the widget docked, and the small model."""
     viewer = make_napari_viewer(show=True)

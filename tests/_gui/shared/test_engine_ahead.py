@@ -1,0 +1,70 @@
+"""A network is converted beside the window, not in it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from napari_xmag._gui.shared import engine_ahead as module
+from napari_xmag._gui.shared.engine_ahead import engine_ahead
+from napari_xmag.analyze.events import Waiting
+from napari_xmag.errors import GraphError
+from napari_xmag.nets.engines import convert, graph_cache
+from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
+from napari_xmag.nets.engines.open import EngineSettings, lacks_graph, open_engine
+from napari_xmag.nets.stored import StoredModel
+
+GRAPH = EngineSettings(engine="graph", device="cpu", batch_size=1)
+
+
+@pytest.fixture
+def model(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoredModel:
+    """A model of which no graph is kept, in this process and in children."""
+    monkeypatch.setattr(graph_cache, "graphs_folder", lambda: tmp_path / "xmag-home" / "graphs")
+    return StoredModel.open(Path(tiny))
+
+
+def test_a_child_converts_and_this_process_finds_the_graph(
+    model: StoredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("converted here")
+
+    monkeypatch.setattr(convert, "convert", never)
+    assert lacks_graph(model, GRAPH)
+    events = list(engine_ahead(model, GRAPH))
+    assert {type(event) for event in events} <= {Waiting}
+    assert not lacks_graph(model, GRAPH)
+    assert open_engine(model, GRAPH).name == "graph"
+    monkeypatch.setattr(module, "in_child", never)
+    assert list(engine_ahead(model, GRAPH)) == []
+
+
+def test_a_network_that_cannot_be_converted_is_not_tried_again(
+    model: StoredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise GraphError(expected="a graph", found="none", hint="")
+
+    name = graph_name(model.fingerprint(), model.granularity)
+    with pytest.raises(GraphError):
+        keep_graph(name, refuse)
+    with pytest.raises(GraphError):
+        kept_graph(name)
+    monkeypatch.setattr(module, "in_child", refuse)
+    assert not lacks_graph(model, GRAPH)
+    assert list(engine_ahead(model, GRAPH)) == []
+
+
+def test_a_child_that_ends_without_a_word_is_passed_over(
+    model: StoredModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "make_graph", _dies)
+    with caplog.at_level("INFO"):
+        list(engine_ahead(model, GRAPH))
+    assert "stopped early" in caplog.text
+    assert lacks_graph(model, GRAPH)
+
+
+def _dies(_: Path) -> None:
+    os._exit(3)
