@@ -14,10 +14,7 @@ _IMPORTED_LATE = (
 
 
 def import_ahead() -> None:
-    """Import them, and read the definitions of all units, which a layer's scale is checked by."""
+    """Import them; units are left to the window's thread, for pint reads them in one at a time."""
     for module in _IMPORTED_LATE:
         with suppress(ImportError):  # who needs it in earnest says so
             import_module(module)
-    from napari.utils.transforms import Affine
-
-    Affine(units=("um", "um"))
