@@ -242,6 +242,7 @@ def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str
     words = ", ".join(f"{name} {percent(share)}" for share, name in shares)
     count, seconds = result.tiles_read, result.seconds["total"]
     tiles = "1 tile" if count == 1 else f"{count} tiles"
+    took = f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
     lines = [
         name,
         f"  prediction  {result.headline}{f' ({result.rule})' if result.rule else ''}",
@@ -251,7 +252,7 @@ def summary(name: str, result: "SlideResult", folder: Path, notes: "Sequence[str
         f"  model       {result.model_words}",
         f"  tissue      {result.tissue_words}",
         *(f"  {note}" for note in notes),
-        f"  analyzed    {tiles} in {duration(seconds)}, {count / seconds:.3g} tiles/s",
+        f"  analyzed    {tiles} in {took}, {count / seconds:.3g} tiles/s",
         f"  written to  {folder}",
     ]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.nets.decision import EVEN
+from napari_xmag.stats.metrics import Interval, wilson
 
 _HOTTEST = 20.0
 _FEWEST = 5
@@ -23,6 +24,11 @@ class ReliabilityBin:
     confidence: float
     accuracy: float
     slides: int
+    patients: int
+
+    def accuracy_interval(self, level: float) -> Interval:
+        """Return the accuracy with its Wilson interval; slides of one patient count as one."""
+        return wilson(self.accuracy, self.patients, level)
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -93,7 +99,9 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(expit((low[widest] + high[widest]) / 2))
 
 
-def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[ReliabilityBin, ...]:
+def reliability(
+    probabilities: ArrayLike, labels: ArrayLike, patients: ArrayLike
+) -> tuple[ReliabilityBin, ...]:
     """Return how often the most probable class is the true one, in ten bins of its probability.
 
     Bins without a slide are left out.
@@ -104,8 +112,10 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Reliabilit
         Float (N, C).
     labels
         Int (N,).
+    patients
+        Int (N,), equal for slides of one patient.
     """
-    values = np.asarray(probabilities, np.float64)
+    values, owners = np.asarray(probabilities, np.float64), np.asarray(patients)
     confidence, right = values.max(-1), values.argmax(-1) == np.asarray(labels)
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     return tuple(
@@ -113,6 +123,7 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Reliabilit
             float(confidence[bins == number].mean()),
             float(right[bins == number].mean()),
             int((bins == number).sum()),
+            len(np.unique(owners[bins == number])),
         )
         for number in np.unique(bins)
     )

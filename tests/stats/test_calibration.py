@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import binomtest
 
 from napari_xmag.stats.calibration import (
     ReliabilityBin,
@@ -57,10 +58,19 @@ def test_chance_chooses_no_threshold() -> None:
 
 def test_reliability_by_hand() -> None:
     probabilities = [[0.95, 0.05], [0.08, 0.92], [0.97, 0.03], [0.6, 0.4], [1.0, 0.0]]
-    bins = reliability(probabilities, [0, 1, 1, 0, 0])
+    bins = reliability(probabilities, [0, 1, 1, 0, 0], [0, 1, 1, 2, 3])
     assert bins == (
-        ReliabilityBin(0.6, 1.0, 1),
-        ReliabilityBin(pytest.approx((0.95 + 0.92 + 0.97 + 1) / 4), 3 / 4, 4),
+        ReliabilityBin(0.6, 1.0, 1, 1),
+        ReliabilityBin(pytest.approx((0.95 + 0.92 + 0.97 + 1) / 4), 3 / 4, 4, 3),
     )
     assert calibration_error(bins) == pytest.approx((0.4 + 4 * (0.96 - 0.75)) / 5)
     assert np.isnan(calibration_error(()))
+
+
+def test_slides_of_one_patient_count_as_one_for_the_interval_of_a_bin() -> None:
+    """Of three patients with four slides each, two are right: 2 of 3, not 8 of 12."""
+    labels, patients = [0] * 8 + [1] * 4, np.repeat([5, 3, 8], 4)
+    (found,) = reliability([[0.95, 0.05]] * 12, labels, patients)
+    share = found.accuracy_interval(0.95)
+    expected = binomtest(2, 3).proportion_ci(0.95, method="wilson")
+    assert (share.low, share.high) == pytest.approx((expected.low, expected.high))

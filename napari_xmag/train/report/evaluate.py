@@ -243,7 +243,7 @@ def _split(
         truth, chances, units, replicates=REPLICATES, seed=seed, predicted=calls
     )
     sensitivity, specificity = _rates(truth, calls, patients, classes)
-    before, after = reliability(raw, truth), reliability(chances, truth)
+    before, after = (reliability(values, truth, patients) for values in (raw, chances))
     return SplitReport(
         slides=len(items),
         patients=len(np.unique(patients)),

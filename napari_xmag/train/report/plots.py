@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_xmag.plotting import COLORS, GREY, new_figure, save_figure
 from napari_xmag.stats.calibration import ReliabilityBin
-from napari_xmag.stats.metrics import wilson
 from napari_xmag.train.report.evaluate import LEVEL, SplitReport
 
 _PANEL = 3.9
@@ -111,7 +110,7 @@ def _reliability(panel: Any, bins: Sequence[ReliabilityBin], label: str, color: 
     """Draw points that grow with their number of slides, and how sure each share is."""
     x = [item.confidence for item in bins]
     y = [item.accuracy for item in bins]
-    ends = [wilson(item.accuracy, item.slides, LEVEL) for item in bins]
+    ends = [item.accuracy_interval(LEVEL) for item in bins]
     panel.vlines(x, [end.low for end in ends], [end.high for end in ends], color=color, alpha=0.35)
     total = sum(item.slides for item in bins)
     sizes = [25 + 150 * item.slides / total for item in bins]
