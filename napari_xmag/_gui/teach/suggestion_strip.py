@@ -1,10 +1,12 @@
 """Places that are worth labelling next, side by side: a digit labels one."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QIcon, QKeyEvent
 from qtpy.QtWidgets import (
+    QGridLayout,
     QHBoxLayout,
     QPushButton,
     QScrollArea,
@@ -17,10 +19,11 @@ from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, Words, discard
 from napari_xmag._gui.teach.class_panel import swatch
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachState
-from napari_xmag.teach.lesson import Lesson, TaughtClass
+from napari_xmag.teach.lesson import TaughtClass
 
 _SIDE = 96
-_MOST_BUTTONS = 4
+_IN_ROW, _ROW = 4, 22
+"""Buttons of classes below a picture, side by side, and the height of such a row."""
 
 
 class _Picture(QPushButton):
@@ -37,53 +40,71 @@ class _Picture(QPushButton):
 
 
 class SuggestionButton(QWidget):
-    """One place: its picture, and a button for each class."""
+    """One place: its picture, and a button for each class; shows one place after another.
 
-    clicked = Signal()
-    labelled = Signal(int)
+    Parameters
+    ----------
+    classes
+        Whose buttons it has, in the order of their numbers.
+    icons
+        Their colours.
+    """
 
-    def __init__(self, suggested: SuggestedPatch, lesson: Lesson) -> None:
+    clicked = Signal(object)
+    labelled = Signal(object, int)
+
+    def __init__(self, classes: Sequence[TaughtClass], icons: Sequence[QIcon]) -> None:
         super().__init__()
-        self.suggested = suggested
+        self.suggested: SuggestedPatch | None = None
         self.picture = _Picture()
         self.picture.setFixedSize(_SIDE + 6, _SIDE + 6)
         self.picture.setIconSize(QSize(_SIDE, _SIDE))
-        self.picture.setIcon(icon_of(suggested.pixels))
-        self.picture.setText("" if suggested.pixels is not None else "unreadable")
         self.picture.setStyleSheet(
             "QPushButton { border: 2px solid transparent; padding: 1px; }"
             f"QPushButton:hover, QPushButton:focus {{ border-color: {ACCENT.name()}; }}"
         )
-        why = (
-            "The classifier is unsure here."
-            if suggested.is_taught
-            else ("Unlike any of your examples.")
-        )
-        self.picture.setToolTip(f"{why} Press a class number to label it, or click to go there.")
-        self.picture.setAccessibleName(f"Worth labelling: {why}")
-        self.picture.clicked.connect(self.clicked)
-        self.picture.labelled.connect(self.labelled)
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        for number, kind in enumerate(lesson.classes[:_MOST_BUTTONS], 1):
-            row.addWidget(self._class_button(number, kind))
-        row.addStretch()
+        self.picture.clicked.connect(self._click)
+        self.picture.labelled.connect(self._label)
+        self.classes: list[QToolButton] = []
+        grid = QGridLayout()
+        grid.setSpacing(2)
+        for number, (kind, icon) in enumerate(zip(classes, icons, strict=True)):
+            self.classes.append(self._class_button(number + 1, kind, icon))
+            grid.addWidget(self.classes[-1], *divmod(number, _IN_ROW))
+        grid.setColumnStretch(_IN_ROW, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.picture)
-        layout.addLayout(row)
+        layout.addLayout(grid)
+        layout.addStretch()
 
-    def _class_button(self, number: int, kind: TaughtClass) -> QToolButton:
+    def show_patch(self, suggested: SuggestedPatch) -> None:
+        """Show a place, and why it is worth labelling."""
+        self.suggested = suggested
+        self.picture.setIcon(icon_of(suggested.pixels))
+        self.picture.setText("" if suggested.pixels is not None else "unreadable")
+        unsure, unlike = "The classifier is unsure here.", "Unlike any of your examples."
+        why = unsure if suggested.is_taught else unlike
+        self.picture.setToolTip(f"{why} Press a class number to label it, or click to go there.")
+        self.picture.setAccessibleName(f"Worth labelling: {why}")
+
+    def _class_button(self, number: int, kind: TaughtClass, icon: QIcon) -> QToolButton:
         button = QToolButton()
-        button.setIcon(swatch(kind.color, 10))
+        button.setIcon(icon)
         button.setText(str(number))
         button.setToolTip(f"This is {kind.name}.")
         button.setAccessibleName(f"Label as {kind.name}")
-        button.setFixedSize(23, 20)
+        button.setFixedSize(23, _ROW - 2)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
-        button.clicked.connect(partial(self.labelled.emit, number))
+        button.clicked.connect(partial(self._label, number))
         return button
+
+    def _click(self) -> None:
+        self.clicked.emit(self.suggested)
+
+    def _label(self, number: int) -> None:
+        self.labelled.emit(self.suggested, number)
 
 
 class SuggestionStrip(QWidget):
@@ -96,6 +117,7 @@ class SuggestionStrip(QWidget):
         super().__init__()
         self.buttons: list[SuggestionButton] = []
         self._shown: tuple[SuggestedPatch, ...] | None = None
+        self._classes: tuple[TaughtClass, ...] = ()
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(6)
@@ -107,7 +129,6 @@ class SuggestionStrip(QWidget):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         self._scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setFixedHeight(_SIDE + 52)
         self.words = Words()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -118,24 +139,35 @@ class SuggestionStrip(QWidget):
     def show_state(self, state: TeachState) -> None:
         """Show what is worth labelling now; the keyboard stays on the first of them."""
         self.words.say(_words(state))
-        if state.suggestions is self._shown:
+        classes = state.lesson.classes
+        if state.suggestions is self._shown and classes == self._classes:
             return
-        self._shown = state.suggestions
         had_focus = any(button.picture.hasFocus() for button in self.buttons)
-        for button in self.buttons:
-            self._row.removeWidget(button)
-            discard(button)
-        self.buttons = [SuggestionButton(each, state.lesson) for each in state.suggestions]
-        for place, button in enumerate(self.buttons):
-            button.clicked.connect(partial(self.clicked.emit, button.suggested))
-            button.labelled.connect(partial(self._label, button.suggested))
-            self._row.insertWidget(place, button)
+        self._have(len(state.suggestions), classes)
+        self._shown = state.suggestions
+        for button, suggested in zip(self.buttons, state.suggestions, strict=True):
+            button.show_patch(suggested)
         self._scroll.setVisible(bool(self.buttons))
         if had_focus and self.buttons:
             self.buttons[0].picture.setFocus()
 
-    def _label(self, suggested: SuggestedPatch, number: int) -> None:
-        self.labelled.emit(suggested, number)
+    def _have(self, count: int, classes: tuple[TaughtClass, ...]) -> None:
+        """Have so many places side by side; those that are there are used again."""
+        left = count if classes == self._classes else 0
+        for button in self.buttons[left:]:
+            self._row.removeWidget(button)
+            discard(button)
+        del self.buttons[left:]
+        self._classes = classes
+        icons = [swatch(kind.color, 10) for kind in classes]
+        while len(self.buttons) < count:
+            button = SuggestionButton(classes, icons)
+            button.clicked.connect(self.clicked)
+            button.labelled.connect(self.labelled)
+            self._row.insertWidget(len(self.buttons), button)
+            self.buttons.append(button)
+        rows = max(1, -(-len(classes) // _IN_ROW))
+        self._scroll.setFixedHeight(_SIDE + 30 + rows * _ROW)
 
 
 def _words(state: TeachState) -> str:

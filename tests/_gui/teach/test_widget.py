@@ -212,15 +212,41 @@ def test_a_suggestion_is_labelled_by_a_digit(classroom: Classroom, two_tissues: 
     classroom.teach()
     button = classroom.widget.strip.buttons[0]
     suggested = button.suggested
+    assert suggested is not None
     button.picture.setFocus()
     classroom.bot.keyClick(button.picture, Qt.Key.Key_2)
     assert counts(classroom.widget.state.lesson) == [3, 4]
     session = classroom.widget.controller.session
     assert session.class_of(suggested.slide, suggested.patch) == "Other"
     classroom.settle()
-    patches = [each.suggested.patch for each in classroom.widget.strip.buttons]
+    patches = [each.patch for each in classroom.widget.state.suggestions]
     assert patches
     assert suggested.patch not in patches
+
+
+def test_each_class_has_a_button_below_each_suggestion(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    classroom.open(two_tissues[0])
+    classroom.teach()
+    strip, control = classroom.widget.strip, classroom.widget.controller
+    low = strip.height()
+    kept = list(strip.buttons)
+    for number in range(3, 7):
+        control.add_class(f"Kind {number}")
+    classroom.settle()
+    names = [each.accessibleName() for each in strip.buttons[0].classes]
+    assert names == [f"Label as {name}" for name in classroom.widget.state.lesson.class_names]
+    assert not set(kept) & set(strip.buttons)
+    classroom.wait(lambda: strip.height() > low)  # two rows of buttons
+    button = strip.buttons[0]
+    suggested = button.suggested
+    assert suggested is not None
+    classroom.bot.mouseClick(button.classes[5], Qt.MouseButton.LeftButton)
+    assert control.session.class_of(suggested.slide, suggested.patch) == "Kind 6"
+    classroom.settle()
+    assert button in strip.buttons  # shows another place
+    assert suggested not in [each.suggested for each in strip.buttons]
 
 
 def test_find_similar_needs_no_class(classroom: Classroom, two_tissues: Slides) -> None:
