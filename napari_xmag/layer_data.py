@@ -50,7 +50,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 def slide_layer_data(slide: Slide) -> LayerData:
     """Return a slide as a multiscale image in µm, read only where it is looked at.
 
-    Of a file with several pictures, each is called by its number: ``case #2``. Without mpp the
+    Of a file with several images, each is called by its number: ``case #2``. Without mpp the
     layer is in pixels until :func:`calibrate` is called.
     """
     arguments = {
@@ -151,7 +151,7 @@ def tissue_layer_data(slide: Slide, mask: TissueMask) -> LayerData:
 
 
 def slide_title(slide: Slide) -> str:
-    """Return what a slide is called: its file's name; one of several pictures has its number."""
+    """Return what a slide is called: its file's name; one of several images has its number."""
     if slide.image.plane_of:
         return f"{slide.path.name} {slide.image.name}"
     if len(slide.images) == 1:

@@ -1,4 +1,4 @@
-"""From the scores of all tiles to the result: attention, evidence, prediction, flags."""
+"""From the scores of all patches to the result: attention, evidence, prediction, flags."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ def build_result(
 def _pooled(
     info: ModelInfo, bag: Bag, accumulator: ScoreAccumulator
 ) -> tuple[PatchTable, NDArray[np.float64]]:
-    """Turn the scores of all tiles into attention, evidence and logits, as the head would."""
+    """Turn the scores of all patches into attention, evidence and logits, as the head would."""
     if not accumulator.scores:
         return PatchTable.empty(accumulator.classes), np.empty(0)
     found = accumulator.in_order(bag.members)

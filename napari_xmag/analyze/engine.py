@@ -70,8 +70,8 @@ def analyze(
 
     Yields
     ------
-    `Waiting` at least four times a second, `Planned`, `TilesDone` for each batch, and at last
-    `Finished` with the result. Closing the generator cancels within a second.
+    `Waiting` at least four times a second, `SlidePlanned`, `TilesDone` for each batch, and at
+    last `SlideFinished` with the result. Closing the generator cancels within a second.
 
     Raises
     ------

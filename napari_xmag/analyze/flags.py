@@ -210,12 +210,12 @@ def note_flags(notes: Iterable[SlideNote]) -> list[Flag]:
 
 
 def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:
-    """Say when all tiles got nearly the same attention: such a map points at nothing.
+    """Say when all patches got nearly the same attention: such a map points at nothing.
 
     Parameters
     ----------
     attention
-        (T,), sums to 1.
+        (P,), sums to 1.
     """
     if len(attention) < 2:
         return []

@@ -23,7 +23,7 @@ class HeatMapView(StrEnum):
 
 
 class GridLike(OnGrid, Protocol):
-    """Where tiles lie on a slide; a ``TileGrid`` and a ``SlideResult`` both are one."""
+    """Where patches lie on a slide; a ``TileGrid`` and a ``SlideResult`` both are one."""
 
     @property
     def stride_x(self) -> float:
@@ -92,12 +92,12 @@ AS_MADE = MapLook()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
-    """A picture of tile values and its place on the slide.
+    """A picture of patch values and its place on the slide.
 
     Attributes
     ----------
     pixels
-        float32 (H, W), NaN where no tile was read.
+        float32 (H, W), NaN where no patch was read.
     stride_x, stride_y
         Level-0 pixels covered by one heat map pixel.
     origin_x, origin_y
@@ -203,7 +203,7 @@ def heat_map(
     grid
         A result, or any grid of patches.
     values
-        A view of the result (see `view_values`), or any values of the patches, (T,), NaN for
+        A view of the result (see `view_values`), or any values of the patches, (P,), NaN for
         patches that have none (yet).
     class_name
         Class for the view ``EVIDENCE``; the predicted one when empty.
@@ -233,7 +233,7 @@ def fill_between(grid: GridLike, values: NDArray[np.floating]) -> NDArray[np.flo
     grid
         Where the T patches lie.
     values
-        (T,), NaN for patches that have none yet.
+        (P,), NaN for patches that have none yet.
     """
     known = np.isfinite(values)
     if known.all() or not known.any():
@@ -252,7 +252,7 @@ def fill_between(grid: GridLike, values: NDArray[np.floating]) -> NDArray[np.flo
 
 
 def attention_rank(attention: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return the share of the other tiles that get less attention, 0 to 1, float32 (T,).
+    """Return the share of the other patches that get less attention, 0 to 1, float32 (P,).
 
     NaN stays NaN and ties share a rank. Logits give the same ranks as the attention itself, so that
     a live map and the final one look the same.
@@ -271,21 +271,21 @@ def attention_rank(attention: NDArray[np.floating]) -> NDArray[np.float32]:
 def view_values(
     result: SlideResult, view: HeatMapView, class_name: str = ""
 ) -> NDArray[np.float32]:
-    """Return the value of each tile in one view.
+    """Return the value of each patch in one view.
 
     Parameters
     ----------
     result
         A finished analysis.
     view
-        ``RANK`` and ``RAW`` show attention, ``EVIDENCE`` the part that each tile adds to a class's
+        ``RANK`` and ``RAW`` show attention, ``EVIDENCE`` the part that each patch adds to a class's
         logit.
     class_name
         Class for ``EVIDENCE``; the predicted one when empty.
 
     Returns
     -------
-    float32 (T,).
+    float32 (P,).
 
     Raises
     ------

@@ -197,12 +197,12 @@ class SlideResult:
 
     @property
     def columns(self) -> NDArray[np.int64]:
-        """Grid column of each patch, (T,)."""
+        """Grid column of each patch, (P,)."""
         return self.patches.column
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Grid row of each patch, (T,)."""
+        """Grid row of each patch, (P,)."""
         return self.patches.row
 
     @property
@@ -268,7 +268,7 @@ class SlideResult:
             require_document(data)
             patches = read_tiles_csv(folder / PATCHES, data["classes"])
             if len(patches) != data["tiles"]:
-                raise ValueError(f"{len(patches)} of {data['tiles']} tiles in tiles.csv")
+                raise ValueError(f"{len(patches)} of {data['tiles']} patches in tiles.csv")
             require_on_grid(patches, (data["grid"]["rows"], data["grid"]["columns"]))
             return _with_tissue(_from_json(data, patches), folder)
         except (OSError, KeyError, TypeError, ValueError) as error:

@@ -33,7 +33,6 @@ class AnalyzeSettings:
     engine
         ``"torch"``, ``"graph"`` or ``"compiled"``; ``"auto"`` takes the graph on a CPU that
         computes in float32, else torch.
-
     quick
         Stop when the tiles that were seen, spread evenly over the tissue, settle the answer; see
         `napari_xmag.analyze.quick`.

@@ -32,15 +32,15 @@ class PatchTable:
     Attributes
     ----------
     x, y, width, height
-        float64 (T,), box in level-0 pixels.
+        float64 (P,), box in level-0 pixels.
     column, row
-        int64 (T,), place in the grid.
+        int64 (P,), place in the grid.
     attention_logit
-        float32 (T,).
+        float32 (P,).
     attention
-        float32 (T,), softmax of the logits; sums to 1.
+        float32 (P,), softmax of the logits; sums to 1.
     evidence
-        float32 (T, C), attention times the patch's score for each class; sums to the class logits.
+        float32 (P, C), attention times the patch's score for each class; sums to the class logits.
     """
 
     x: NDArray[np.float64]
@@ -80,7 +80,7 @@ class PatchTable:
         return f"<{type(self).__name__}: {len(self)} patches>"
 
     def columns_by_name(self, classes: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-        """Return one array (T,) for each column of ``tiles.csv``, in its order.
+        """Return one array (P,) for each column of ``tiles.csv``, in its order.
 
         Parameters
         ----------

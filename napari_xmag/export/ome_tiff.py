@@ -57,10 +57,10 @@ def write_heatmap_ome(result: SlideResult, path: Path | str) -> None:
 
 
 def _channels(result: SlideResult) -> dict[str, HeatMap]:
-    tiles = result.patches
-    values = {"attention_rank": attention_rank(tiles.attention), "attention": tiles.attention}
+    patches = result.patches
+    values = {"attention_rank": attention_rank(patches.attention), "attention": patches.attention}
     for index, name in enumerate(result.classes):
-        values[f"{_EVIDENCE}{name}"] = tiles.evidence[:, index]
+        values[f"{_EVIDENCE}{name}"] = patches.evidence[:, index]
     return {name: heat_map(result, channel) for name, channel in values.items()}
 
 
@@ -108,8 +108,8 @@ def _metadata(result: SlideResult, names: list[str], placed: HeatMap) -> dict[st
         "Name": f"{result.slide['path']} attention and evidence",
         "Description": (
             f"{NOTICE} Heat map of {result.slide['path']} by {result.model['name']}. One pixel for "
-            "each place of the tile grid, NaN where there is glass. The plane position is the "
-            "centre of the first pixel, in µm from the centre of the slide's first level-0 pixel."
+            "each patch of the grid, NaN where there is glass. The plane position is the centre of "
+            "the first pixel, in µm from the centre of the slide's first level-0 pixel."
         ),
         "PhysicalSizeX": size_x,
         "PhysicalSizeXUnit": "µm",

@@ -1,4 +1,4 @@
-"""All tile features of a slide, computed once and kept."""
+"""All patch features of a slide, computed once and kept."""
 
 import hashlib
 import logging

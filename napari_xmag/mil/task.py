@@ -76,7 +76,7 @@ class HeadTask(nn.Module):
     head
         Learns, on standardized features.
     mean, std
-        Float (D,) over the training tiles; `folded` moves them into the head's own weights.
+        Float (D,) over the training patches; `folded` moves them into the head's own weights.
     weights
         Float (C,), weight of each class in the loss.
     label_smoothing

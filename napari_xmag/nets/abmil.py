@@ -1,4 +1,4 @@
-"""Gated-attention multiple instance learning whose class logits are sums of tile evidence."""
+"""Gated-attention multiple instance learning whose class logits are sums of patch evidence."""
 
 from typing import NamedTuple, cast
 
@@ -8,24 +8,24 @@ from torch import Tensor, nn
 from napari_xmag.errors import ModelError
 
 _CHUNK = 4096
-"""Tiles scored at once: keeps the hidden activations of a 100,000-tile slide at some megabytes."""
+"""Patches scored at once: hidden activations take a few megabytes, however large the slide."""
 
 
 class HeadOutput(NamedTuple):
-    """What the head says of one slide of T tiles and C classes.
+    """What the head says of one slide of P patches and C classes.
 
     Attributes
     ----------
     attention_logit
-        Float (T,), before the softmax over tiles.
+        Float (P,), before the softmax over patches.
     patch_evidence
-        Float (T, C), class scores of each tile for itself, not weighted.
+        Float (P, C), class scores of each patch for itself, not weighted.
     attention
-        Float32 (T,), positive, sums to 1.
+        Float32 (P,), positive, sums to 1.
     evidence
-        Float32 (T, C): attention times tile evidence.
+        Float32 (P, C): attention times patch evidence.
     logits
-        Float32 (C,): the sum of the evidence over tiles, and nothing else.
+        Float32 (C,): the sum of the evidence over patches, and nothing else.
     """
 
     attention_logit: Tensor
@@ -39,14 +39,14 @@ class AttentionHead(nn.Module):
     """Gated-attention ABMIL (Ilse, Tomczak, Welling 2018, arXiv 1802.04712) with class evidence.
 
     Ilse et al. classify the attention-weighted mean of the features. The classifier is linear, so
-    it may as well act on each tile before the mean is taken: a slide's class logit is then exactly
-    the sum of what its tiles contribute, and a map of these contributions cannot disagree with the
-    number. The class bias is part of every tile's score (the attention sums to 1).
+    it may as well act on each patch before the mean is taken: a slide's class logit is then exactly
+    the sum of what its patches contribute, and a map of these contributions cannot disagree with
+    the number. The class bias is part of every patch's score (the attention sums to 1).
 
     Parameters
     ----------
     dim
-        Length of a tile's feature vector.
+        Length of a patch's feature vector.
     hidden
         Width of the gated attention.
     classes
@@ -67,7 +67,7 @@ class AttentionHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.value = nn.Linear(dim, hidden)
         self.gate = nn.Linear(dim, hidden)
-        # No bias: the softmax over tiles would swallow it.
+        # No bias: the softmax over patches would swallow it.
         self.attend = nn.Linear(hidden, 1, bias=False)
         self.score = nn.Linear(dim, classes)
 
@@ -77,7 +77,7 @@ class AttentionHead(nn.Module):
         Parameters
         ----------
         features
-            Float (T, dim), all tiles of the slide, T ≥ 1.
+            Float (P, dim), all patches of the slide, P ≥ 1.
         """
         attention_logit, patch_evidence = self.patch_scores(features)
         return HeadOutput(
@@ -85,11 +85,11 @@ class AttentionHead(nn.Module):
         )
 
     def patch_scores(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Score tiles, each for itself: any part of a slide gives what the whole gives.
+        """Score patches, each for itself: any part of a slide gives what the whole gives.
 
         Returns
         -------
-        Attention logits (T,) and tile evidence (T, C).
+        Attention logits (P,) and patch evidence (P, C).
         """
         parts = [self._score(chunk) for chunk in torch.split(features, _CHUNK)]
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
@@ -97,24 +97,24 @@ class AttentionHead(nn.Module):
     def pool(
         self, attention_logit: Tensor, patch_evidence: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Bring the scores of all tiles together.
+        """Bring the scores of all patches together.
 
         Returns
         -------
-        Attention (T,), evidence (T, C) and logits (C,), in float32.
+        Attention (P,), evidence (P, C) and logits (C,), in float32.
 
         Raises
         ------
         ModelError
-            When there are no tiles.
+            When there are no patches.
         """
         if len(attention_logit) == 0:
             raise ModelError(
-                expected="at least one tile to classify",
+                expected="at least one patch to classify",
                 found="none",
                 hint="Check the tissue of the slide.",
             )
-        # Half precision would round the weights of thousands of tiles; torch.softmax takes the
+        # Half precision would round the weights of thousands of patches; torch.softmax takes the
         # largest logit off first, so no logit overflows.
         attention = torch.softmax(attention_logit.float(), dim=0)
         evidence = attention.unsqueeze(1) * patch_evidence.float()

@@ -50,15 +50,15 @@ _MIN_SLIDES = 3
 class TrainingRange:
     """How far a slide's mean feature may lie from those of the training slides.
 
-    The distance of a slide with T tiles is the root mean square, over the dimensions, of
-    ``(slide mean - mean) / sqrt(between² + within² / T)``: about 1 for a slide like the training
-    slides, whether it has twenty tiles or twenty thousand.
+    The distance of a slide with P patches is the root mean square, over the dimensions, of
+    ``(slide mean - mean) / sqrt(between² + within² / P)``: about 1 for a slide like the training
+    slides, whether it has twenty patches or twenty thousand.
 
     Parameters
     ----------
     mean, between, within
         Float32 (D,): mean over slides of the slides' mean features, standard deviation between
-        slides, and between the tiles of one slide.
+        slides, and between the patches of one slide.
     limit
         Largest distance that counts as in range.
     slides
@@ -76,7 +76,7 @@ class TrainingRange:
 
     @classmethod
     def fit(cls, features: Sequence[ArrayLike]) -> "TrainingRange":
-        """Fit the range on the tile features (T, D) of each training slide.
+        """Fit the range on the patch features (P, D) of each training slide.
 
         Every slide is measured against a range fitted without it, and the limit is set so that at
         most 2 % of slides like these would be flagged by chance (a conformal quantile of the
@@ -126,14 +126,14 @@ class TrainingRange:
         )
 
     def distance(self, features: ArrayLike) -> float:
-        """Return the distance of a slide with these tile features (T, D)."""
+        """Return the distance of a slide with these patch features (P, D)."""
         values = np.asarray(features)
         return self.distance_from_mean(values.mean(0, dtype=np.float64), len(values))
 
-    def distance_from_mean(self, mean: ArrayLike, tiles: int) -> float:
-        """Return the distance of a slide with this mean feature (D,) over so many tiles."""
+    def distance_from_mean(self, mean: ArrayLike, patches: int) -> float:
+        """Return the distance of a slide with this mean feature (D,) over so many patches."""
         variance = (
-            self.between.astype(np.float64) ** 2 + self.within.astype(np.float64) ** 2 / tiles
+            self.between.astype(np.float64) ** 2 + self.within.astype(np.float64) ** 2 / patches
         )
         # A dimension that never moved in training still counts, on the scale of float32 noise.
         variance = np.maximum(variance, np.finfo(np.float32).eps)

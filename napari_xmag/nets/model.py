@@ -18,7 +18,7 @@ class SlideModel(nn.Module):
     student
         Encodes tiles.
     head
-        Weighs and sums the evidence of the tiles.
+        Weighs and sums the evidence of the patches.
     info
         Classes, mpp, calibration and origin.
 

@@ -63,9 +63,9 @@ class SlideNote:
 
 @dataclass(frozen=True, slots=True)
 class SlideImage:
-    """One picture of a file that holds several: a section, a scanned region, a scene, a series.
+    """One image of a file that holds several: a section, a scanned region, a scene, a series.
 
-    Macro, label, thumbnail and overview pictures are never among them.
+    Macro, label, thumbnail and overview images are never among them.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class SlideImage:
     plane
         Number of the one that is read, from 1; 0 for the middle one.
     plane_of
-        Of a focal plane that is an image of its own: the index of its picture; else 0.
+        Of a focal plane that is an image of its own: the index of its image; else 0.
     """
 
     index: int
@@ -117,13 +117,13 @@ class Slide(Protocol):
         Words that say which sources disagree about mpp (also: the user's value against the
         file's); empty when none do.
     images
-        All pictures of the file, most often one.
+        All images of the file, most often one.
     planes
-        The focal planes that those pictures do not show, as further images that can be opened.
+        The focal planes that those images do not show, as further images that can be opened.
     image
         The one that this slide is.
     notes
-        What must be said of the slide: pictures, focal planes or levels that are not shown, and
+        What must be said of the slide: images, focal planes or levels that are not shown, and
         damage.
     levels
         Finest first; ``levels[0].downsample`` is 1.
@@ -134,7 +134,7 @@ class Slide(Protocol):
     background
         RGB on which transparent pixels are composited (white where the file names none).
     properties
-        What the file says of itself, as text; never a label picture.
+        What the file says of itself, as text; never a label image.
     icc_profile
         Embedded profile, or None.
     """

@@ -15,7 +15,7 @@ from napari_xmag.slide.mpp_store import remembered_mpp
 
 
 def list_images(path: str | os.PathLike[str]) -> tuple[SlideImage, ...]:
-    """Return the pictures of a file or DICOM folder that are slides, most often one.
+    """Return the images of a file or DICOM folder that are slides, most often one.
 
     Raises
     ------
@@ -41,14 +41,14 @@ def open_slide(
         in ``mpp_conflict``. Without it the file's value is taken, then the one remembered for
         this slide; it is never guessed.
     image
-        Number (from 1) or name of the picture, where the file holds several; see
+        Number (from 1) or name of the image, where the file holds several; see
         :func:`list_images`. Without it the first is opened, and ``notes`` name the others.
 
     Raises
     ------
     SlideOpenError
         When no backend reads it (``causes`` holds the reason of each), or when it has no such
-        picture.
+        image.
     GeometryError
         When the given mpp is not a positive number.
     """

@@ -25,9 +25,9 @@ class PatchScores:
     classes
         Names of the C classes.
     attention
-        float32 (T,), sums to 1 over the patches known so far; NaN for the others.
+        float32 (P,), sums to 1 over the patches known so far; NaN for the others.
     evidence
-        float32 (T, C), what each patch adds to each class's logit.
+        float32 (P, C), what each patch adds to each class's logit.
     final
         Whether the last patch is in.
     is_shares
@@ -55,7 +55,7 @@ class PatchScores:
 
     @cached_property
     def rank(self) -> NDArray[np.float32]:
-        """Share of patches with less attention, 0 to 1, (T,)."""
+        """Share of patches with less attention, 0 to 1, (P,)."""
         return attention_rank(self.attention)
 
     @cached_property
@@ -71,7 +71,7 @@ class PatchScores:
         return patches
 
     def values(self, view: HeatMapView, class_name: str) -> NDArray[np.float32]:
-        """Return what a view shows of each patch, (T,)."""
+        """Return what a view shows of each patch, (P,)."""
         if view is HeatMapView.RANK:
             return self.rank
         if view is HeatMapView.RAW:
@@ -107,7 +107,7 @@ class Shown:
     Attributes
     ----------
     values
-        float32 (T,), NaN where there is none.
+        float32 (P,), NaN where there is none.
     low, high
         Values at both ends of the colours.
     diverging

@@ -181,7 +181,7 @@ def tissue_again(
 def run(
     request: AnalyzeRequest, shelf: ModelShelf, *, live: bool = True
 ) -> Generator[ModelReady | AnalyzeEvent, None, None]:
-    """Open the model, find the tissue, analyze; the last event is ``Finished``.
+    """Open the model, find the tissue, analyze; the last event is `SlideFinished`.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def survey() -> Generator[tuple["ModelEntry", ...], None, None]:
 
 
 def run(request: TrainRequest) -> Generator["Waiting | RunEvent", None, None]:
-    """Train in a process of its own; the last event is ``Finished``."""
+    """Train in a process of its own; the last event is `RunFinished`."""
     return in_child(trained, request, stage=Stage.LOADING.words)
 
 
