@@ -76,8 +76,8 @@ def test_order_of_tiles_does_not_matter() -> None:
     torch.testing.assert_close(shuffled.attention, straight.attention[order])
 
 
-def test_no_tiles_is_an_error_in_words() -> None:
-    with pytest.raises(ModelError, match="at least one tile"):
+def test_no_patches_is_an_error_in_words() -> None:
+    with pytest.raises(ModelError, match="at least one patch"):
         _head().pool(torch.empty(0), torch.empty(0, 3))
 
 
