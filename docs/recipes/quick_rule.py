@@ -23,7 +23,7 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.nets.decision import predict_class
 from napari_xmag.nets.info import ModelInfo
 from napari_xmag.nets.pooling import pool_scores
-from napari_xmag.slide.spread import spread_passes
+from napari_xmag.slide.reading_order import spread_passes
 
 
 @dataclass(frozen=True)

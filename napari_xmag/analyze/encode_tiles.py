@@ -23,7 +23,7 @@ from napari_xmag.nets.info import ModelInfo
 from napari_xmag.progress.heartbeat import BEAT_SECONDS
 from napari_xmag.slide.bag import Bag
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.spread import live_order, spread_passes
+from napari_xmag.slide.reading_order import live_order, spread_passes
 from napari_xmag.slide.tiles import Tile, read_tiles, tiles_ahead
 
 _MOST_READERS = 16

@@ -18,9 +18,9 @@ from napari_xmag.analyze.table import PatchTable, read_tiles_csv, write_patches
 from napari_xmag.analyze.tissue_used import describe_tissue, is_tissue_of
 from napari_xmag.errors import ResultError, shortened
 from napari_xmag.extras import import_extra
-from napari_xmag.figures import percent
 from napari_xmag.filenames import PATCHES, RESULT, TISSUE
 from napari_xmag.files import parse_json, whole_file
+from napari_xmag.formatting import percent
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.nets.decision import (
     EVEN,

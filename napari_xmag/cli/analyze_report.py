@@ -13,7 +13,7 @@ from napari_xmag.cli.limited import ran_out
 from napari_xmag.cli.progress_line import ProgressLine
 from napari_xmag.cli.slides import words_of_skipped
 from napari_xmag.errors import XmagError
-from napari_xmag.figures import percent
+from napari_xmag.formatting import percent
 from napari_xmag.memory import out_of_memory
 from napari_xmag.progress.words import duration
 

@@ -9,7 +9,7 @@ from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import cut_to_width, font, width, wrap_to_width
 from napari_xmag.export.palette import diverging_colors, heat_colors
-from napari_xmag.figures import percent
+from napari_xmag.formatting import percent
 
 PANEL_WIDTH = 400
 INK = (31, 35, 40)

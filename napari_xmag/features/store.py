@@ -16,8 +16,8 @@ from napari_xmag.features.beside import Arrays, find_beside, keep_beside
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.features.patch_features import EXACT, PatchFeatures, stated_slide
 from napari_xmag.features.writer import FeatureWriter, told_plainly
+from napari_xmag.folder_limits import bytes_of, note_count, surely_fits
 from napari_xmag.folders import cache_folder
-from napari_xmag.room import bytes_of, note_count, surely_fits
 from napari_xmag.slide.tiles import TileGrid
 
 _log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_xmag.blur import blurred
 from napari_xmag.fields.view_config import ViewConfig
-from napari_xmag.focus import blurred
 from napari_xmag.stain import change_stains, draw_stain_changes
 
 # Factors, and for the hue a turn.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG, WEIGHTS
 from napari_xmag.files import parse_json
-from napari_xmag.nets import layouts
+from napari_xmag.nets import checkpoint_layouts
 from napari_xmag.nets.student import build_backbone
 from napari_xmag.nets.teachers import FeatureRule, TeacherSpec
 from napari_xmag.nets.weights import hub_folder, require_safetensors
@@ -126,9 +126,9 @@ def _network(spec: TeacherSpec) -> nn.Module:
 
 
 def _from_transformers(folder: Path, config: dict[str, Any], tile_px: int) -> nn.Module:
-    state = layouts.from_transformers(layouts.read_state(folder / WEIGHTS))
-    shape = layouts.shape_of(state, heads=config.get("num_attention_heads"))
-    network = layouts.build_vit(state, shape, tile_px, offset=0)
+    state = checkpoint_layouts.from_transformers(checkpoint_layouts.read_state(folder / WEIGHTS))
+    shape = checkpoint_layouts.shape_of(state, heads=config.get("num_attention_heads"))
+    network = checkpoint_layouts.build_vit(state, shape, tile_px, offset=0)
     for module in network.modules():
         if isinstance(module, nn.LayerNorm):
             module.eps = config.get("layer_norm_eps", module.eps)

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_xmag.figures import percent
 from napari_xmag.files import whole_file
+from napari_xmag.formatting import percent
 from napari_xmag.report.content import ReportContent
 from napari_xmag.report.templates import templates
 

@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 
 from napari_xmag.analyze.bars import Band
 from napari_xmag.export.lettering import font_folder
-from napari_xmag.figures import percent
 from napari_xmag.files import whole_file
+from napari_xmag.formatting import percent
 from napari_xmag.report.content import ReportContent, ShownPlace
 
 if TYPE_CHECKING:

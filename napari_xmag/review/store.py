@@ -17,13 +17,13 @@ from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import GeometryError, ResultError
 from napari_xmag.filenames import RESULT
 from napari_xmag.files import parse_json, whole_folder, write_json
+from napari_xmag.folder_limits import bytes_of, note_count, surely_fits
 from napari_xmag.folders import data_folder
 from napari_xmag.geometry import Box
 from napari_xmag.leftovers import part_of, remove, remove_leftovers
 from napari_xmag.result_keys import entry_of
 from napari_xmag.review.log import Record, RecordLog
 from napari_xmag.review.verdicts import PlaceKey, PlaceReview, Verdict
-from napari_xmag.room import bytes_of, note_count, surely_fits
 
 _log = logging.getLogger(__name__)
 

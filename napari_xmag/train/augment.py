@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_xmag.focus import blurred
+from napari_xmag.blur import blurred
 from napari_xmag.stain import change_stains, draw_stain_changes
 from napari_xmag.train.config import AugmentConfig
 

@@ -17,7 +17,7 @@ from napari_xmag import NOTICE
 from napari_xmag.analyze import SlideResult
 from napari_xmag.cli import CANCELLED, main
 from napari_xmag.export.folder import NAMES
-from napari_xmag.figures import percent
+from napari_xmag.formatting import percent
 from napari_xmag.slide import open as slide_open
 from napari_xmag.slide.base import Slide
 from tests.slides import draw_section, write_leica, write_pyramid

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Section, Words, bold, discard, text_color
 from napari_xmag.analyze.bars import Band, band_words, class_bars
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.figures import percent
+from napari_xmag.formatting import percent
 
 _BAR_PX = 8
 _MARK_PX = 4  # how far the mark of the threshold stands out of the bar

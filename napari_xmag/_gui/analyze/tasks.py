@@ -29,8 +29,8 @@ from napari_xmag.result_keys import with_drawn
 from napari_xmag.review.evidence import Foremost, foremost
 from napari_xmag.review.store import ReviewStore, SavedResult, ViewState
 from napari_xmag.review.verdicts import PlaceReview
+from napari_xmag.slide.associated_images import read_associated_images
 from napari_xmag.slide.base import Slide
-from napari_xmag.slide.beside import pictures_beside
 from napari_xmag.slide.small_picture import small_picture
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
@@ -159,7 +159,7 @@ class Beside:
 
 def label_and_macro(path: Path) -> Generator[Waiting | Beside, None, None]:
     """Read label and macro picture."""
-    yield Beside((yield from awaited(lambda: pictures_beside(path), "Reading the label")))
+    yield Beside((yield from awaited(lambda: read_associated_images(path), "Reading the label")))
 
 
 def outline(slide: Slide, request: TissueRequest) -> Generator[Waiting | TissueMask, None, None]:

@@ -12,10 +12,10 @@ from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.card_dialog import CardDialog
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
 from napari_xmag._gui.analyze.controller import Controller
-from napari_xmag._gui.analyze.handing_on import HandingOn
 from napari_xmag._gui.analyze.keys import KeysDialog, review_keys
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
+from napari_xmag._gui.analyze.output_panel import OutputPanel
 from napari_xmag._gui.analyze.overview import OverviewController
 from napari_xmag._gui.analyze.overview_panel import OverviewPanel
 from napari_xmag._gui.analyze.patch_strip import PatchStrip
@@ -64,7 +64,7 @@ class AnalyzeWidget(Docked):
         self.hover = HoverLine()
         self.overview = OverviewPanel()
         self.controller = Controller(napari_viewer, self.state)
-        self.hand_on = HandingOn(self.controller)
+        self.hand_on = OutputPanel(self.controller)
         self.sight = OverviewController(napari_viewer, self.controller.jobs, self.overview)
         self.export_button = self.hand_on.export_button
         self._lay_out()

@@ -24,8 +24,8 @@ from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.section import ALARM, Words, bold, clear
 from napari_xmag._gui.train.confusion import ConfusionMatrix
 from napari_xmag.cohort.rows import TEST, TRAIN
-from napari_xmag.figures import percent
 from napari_xmag.filenames import REPORT
+from napari_xmag.formatting import percent
 
 if TYPE_CHECKING:
     from napari_xmag.train.report.predictions import SlidePrediction

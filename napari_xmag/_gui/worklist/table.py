@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QStyledItemDelegate
 
 from napari_xmag._gui.shared.breakable import breakable
 from napari_xmag._gui.shared.section import ALARM
-from napari_xmag.figures import percent
+from napari_xmag.formatting import percent
 from napari_xmag.review.worklist import Worklist
 from napari_xmag.review.worklist_row import RowKey, RowStatus, WorklistRow, telling_names
 

@@ -6,9 +6,9 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_xmag.slide import beside
+from napari_xmag.slide import associated_images
 from tests._gui.window import Window
-from tests.slide.test_beside import write_with_label
+from tests.slide.test_associated_images import write_with_label
 
 pytestmark = pytest.mark.window
 
@@ -59,9 +59,11 @@ def test_label_and_macro_are_read_on_request_only(
     window: Window, tmp_path: Path, pyramid_slide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = []
-    require_harmless = beside.require_harmless
+    require_harmless = associated_images.require_harmless
     monkeypatch.setattr(
-        beside, "require_harmless", lambda path: read.append(path) or require_harmless(path)
+        associated_images,
+        "require_harmless",
+        lambda path: read.append(path) or require_harmless(path),
     )
     level = "Aperio Image Library v11.2.1\n1200x900 JPEG/RGB Q=95|AppMag = 20|MPP = 0.5"
     path = write_with_label(

@@ -12,7 +12,7 @@ from napari_xmag.analyze import HeatMapView, SlideFinished, SlidePlanned, TilesD
 from napari_xmag.analyze.heatmap import hide_below
 from napari_xmag.errors import ConfigError
 from napari_xmag.export.palette import map_limits
-from napari_xmag.figures import percent
+from napari_xmag.formatting import percent
 from napari_xmag.slide.open import open_slide
 from tests.nets.students import tiny_model
 

@@ -32,7 +32,7 @@ _OF_THE_SLIDE = ("thumbnail", "overview", "preview")
 """What only shows the slide once more."""
 
 
-def pictures_beside(path: Path) -> dict[str, NDArray[np.uint8]]:
+def read_associated_images(path: Path) -> dict[str, NDArray[np.uint8]]:
     """Return the pictures beside the slides of a file by name, most often "label" and "macro".
 
     Parameters

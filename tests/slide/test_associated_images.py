@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_xmag.slide.beside import pictures_beside
+from napari_xmag.slide.associated_images import read_associated_images
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.small_picture import small_picture
 from tests.slides import TILE, draw_section, shrink
@@ -57,20 +57,22 @@ def write_with_label(path: Path, level: str, aside: str) -> Path:
     ids=["aperio", "plain"],
 )
 def test_label_and_macro_are_found(tmp_path: Path, level: str, aside: str) -> None:
-    found = pictures_beside(write_with_label(tmp_path / "slide.svs", level, aside))
+    found = read_associated_images(write_with_label(tmp_path / "slide.svs", level, aside))
     assert found.keys() == {"label", "macro"}
     np.testing.assert_array_equal(found["label"], plain(LABEL, 90, 80))
     np.testing.assert_array_equal(found["macro"], plain(MACRO, 200, 80))
 
 
 def test_a_slide_without_them_has_none(pyramid_slide: Path, bounds_slide: Path) -> None:
-    assert pictures_beside(pyramid_slide) == {}
-    assert pictures_beside(bounds_slide).keys() <= {"label", "macro"}
+    assert read_associated_images(pyramid_slide) == {}
+    assert read_associated_images(bounds_slide).keys() <= {"label", "macro"}
 
 
 def test_label_and_macro_of_real_slides(real_slides: Path) -> None:
-    assert {"label", "macro"} >= pictures_beside(real_slides / "dicom-cmu-1-small-region").keys()
-    assert "thumbnail" not in pictures_beside(real_slides / "CMU-1-Small-Region.svs")
+    assert {"label", "macro"} >= read_associated_images(
+        real_slides / "dicom-cmu-1-small-region"
+    ).keys()
+    assert "thumbnail" not in read_associated_images(real_slides / "CMU-1-Small-Region.svs")
 
 
 def test_a_small_picture_shows_the_scanned_part(

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_xmag.slide.spread import live_order, spread_passes
+from napari_xmag.slide.reading_order import live_order, spread_passes
 
 Places = tuple[NDArray[np.int64], NDArray[np.int64]]
 

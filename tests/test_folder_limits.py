@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from napari_xmag.room import bytes_of, note_count, surely_fits
+from napari_xmag.folder_limits import bytes_of, note_count, surely_fits
 
 
 def item(folder: Path, name: str, size: int) -> Path:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.layouts import build_vit, plain_names, read_state, shape_of
+from napari_xmag.nets.checkpoint_layouts import build_vit, plain_names, read_state, shape_of
 from tests.nets.dinov2 import GRID, checkpoint, features
 
 

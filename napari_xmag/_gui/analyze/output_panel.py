@@ -21,7 +21,7 @@ from napari_xmag.filenames import REPORT_HTML, REPORT_PDF
 from napari_xmag.review.store import remember_reviewer, reviewer
 
 
-class HandingOn(QWidget):
+class OutputPanel(QWidget):
     """The buttons below the panel: *Export*, *Report* and *Review layout*.
 
     Parameters
