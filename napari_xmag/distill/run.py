@@ -5,6 +5,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +40,8 @@ from napari_xmag.nets.device import pick_device
 from napari_xmag.nets.encoder import save_encoder
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.nets.teacher import load_teacher
-from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished
+from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished, Stage
+from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 
 _GPU_THREADS = 8
 
@@ -51,7 +53,7 @@ def distill(
     restart: bool = False,
     processes: Processes | None = None,
 ) -> Generator[RunEvent, None, None]:
-    """Run a distillation; the last event is Finished with the student's folder.
+    """Run a distillation; the last event is RunFinished with the student's folder.
 
     Parameters
     ----------
@@ -75,7 +77,9 @@ def distill(
     begun = time.monotonic()
     processes = processes or Processes()
     _open_records(config, processes, resume=resume, restart=restart)
-    records = read_index(config.data.fields)[: config.data.limit]
+    reading = partial(read_index, config.data.fields)
+    everything = yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
+    records = everything[: config.data.limit]
     made = yield from _prepared(config, records, processes)
     scalars: Mapping[str, float] = {}
     with ExitStack() as closing:

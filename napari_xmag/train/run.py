@@ -1,13 +1,13 @@
 """From a table of labelled slides to a slide model: features once, the head, then end to end."""
 
 import logging
-import shutil
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import torch
@@ -154,9 +154,8 @@ def train(
         job = yield from run_with_progress(partial(making, processes), meter)
         if not (resume and (out / CONFIG).exists()):
             yield RunPlanned((yield from _plan(divisions, job, out)))
-        yield from _divisions(divisions, out, job)
-        if cache is None and processes.first:
-            shutil.rmtree(job.cache, ignore_errors=True)
+        emptied = job.cache if cache is None and processes.first else None
+        yield from _then_empty(_divisions(divisions, out, job), emptied)
     finally:
         if processes.world > 1:
             leave()
@@ -191,6 +190,23 @@ def _plan(
     student, config = job.encoder.student, job.config
     planning = make_plan(divisions[0], student, config, job.device, job.cache, out, len(divisions))
     return (yield from planning)
+
+
+def _then_empty(
+    events: Generator[RunEvent, None, None], cache: Path | None
+) -> Generator[RunEvent, None, None]:
+    """Remove the cache before the end of the run is told: it may take long, on a network drive."""
+    ended = []
+    with closing(events):
+        for event in events:
+            if isinstance(event, RunFinished):
+                ended.append(event)
+            else:
+                yield event
+    if cache is not None:
+        removing = partial(rmtree, cache, ignore_errors=True)
+        yield from run_with_progress(removing, ProgressMeter(Stage.WRITING, 0))
+    yield from ended
 
 
 def _divisions(

@@ -41,6 +41,7 @@ SLOW = (
     "napari_xmag.train.report.plots.plot_splits",
     "napari_xmag.train.report.kfold.read_predictions",
     "napari_xmag.train.report.kfold.write_predictions",
+    "napari_xmag.train.run.rmtree",
 )
 
 
