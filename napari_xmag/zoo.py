@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from napari_xmag.errors import ModelError
 from napari_xmag.folders import data_folder
-from napari_xmag.nets import folder as _folder
+from napari_xmag.nets.folders import folder as _folder
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.nets.info import ModelInfo
-from napari_xmag.nets.stored import StoredModel
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +89,7 @@ def check_model(folder: Path | str) -> ModelInfo:
     ModelError
         With the reason why it does not.
     """
-    from napari_xmag.nets.build import load_folder
+    from napari_xmag.nets.folders.build import load_folder
 
     return load_folder(Path(folder)).info
 
@@ -137,7 +137,7 @@ def load_model(
     ModelError
         When it is unknown, missing, altered or unsafe.
     """
-    from napari_xmag.nets.build import load_folder
+    from napari_xmag.nets.folders.build import load_folder
 
     return load_folder(find_model(name_or_folder)).to(device).eval()
 
@@ -187,7 +187,7 @@ def save_model(
     ModelError
         When the folder exists, cannot be written, or would not load again as the same model.
     """
-    from napari_xmag.nets.build import write_folder
+    from napari_xmag.nets.folders.build import write_folder
 
     _folder.check_name(model.info.name)
     with _folder.replacing(Path(folder), replace=replace) as fresh:

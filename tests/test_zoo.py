@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from napari_xmag import NOTICE, zoo
 from napari_xmag.cli import models as command
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.build import model_card
+from napari_xmag.nets.folders.build import model_card
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student
 from napari_xmag.zoo import (

@@ -103,7 +103,7 @@ def folder_of(network: str, out: Path) -> Path:
 
 
 def _random_model(network: str) -> Any:
-    from napari_xmag.nets.abmil import AttentionHead
+    from napari_xmag.nets.heads.abmil import AttentionHead
     from napari_xmag.nets.info import ModelInfo
     from napari_xmag.nets.model import SlideModel
     from napari_xmag.nets.student import StudentSpec, build_student
@@ -129,7 +129,7 @@ def encoding(args: argparse.Namespace) -> Figures:
 
 def _encoding(network: str, args: argparse.Namespace) -> Figures:
     from napari_xmag.nets.engines.open import EngineSettings, open_engine
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
 
     model = StoredModel.open(folder_of(network, args.out))
     tiles = tiles_of(args.slide, model.info.mpp, model.info.tile_px, _SAMPLE)
@@ -214,7 +214,7 @@ def _fed(engine: Any, tiles: Any, model: Any, seconds: float) -> float:
 def _differences(model: Any, tiles: Any, device: str) -> Figures:
     """Return how far features, logits and answer of these tiles lie from float32 on the CPU."""
     from napari_xmag.nets.engines.open import EngineSettings, open_engine
-    from napari_xmag.nets.pooling import pool_scores
+    from napari_xmag.nets.heads.pooling import pool_scores
 
     exact = open_engine(model, EngineSettings("torch", "cpu", 8, "float32"))
     tissue = np.ones((len(tiles), model.cells**2), bool)
@@ -334,7 +334,7 @@ def _worker(
     ready: Any,
     out: Any,
 ) -> None:
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
 
     model = StoredModel.open(folder)
     _analyze(slide, model, device, place / f"warm-{number}")

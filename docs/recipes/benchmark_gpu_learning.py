@@ -49,7 +49,7 @@ def _training(network: str, args: argparse.Namespace) -> Figures:
     from napari_xmag.mil.head_training import new_head
     from napari_xmag.mil.task import HeadTask
     from napari_xmag.nets.device import autocast, ready_on
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
     from napari_xmag.train.config import TrainConfig
     from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag
     from napari_xmag.train.end_to_end_stage import training_chunk

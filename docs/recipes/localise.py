@@ -27,8 +27,8 @@ from sklearn.metrics import roc_auc_score
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures, slide_features
 from napari_xmag.mil.tile_encoder import TileEncoder
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import pick_device, ready_on
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student

@@ -21,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 from napari_xmag.analyze.quick import LEAST_TILES, Margin, answer_margin
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.nets.decision import predict_class
+from napari_xmag.nets.heads.pooling import pool_scores
 from napari_xmag.nets.info import ModelInfo
-from napari_xmag.nets.pooling import pool_scores
 from napari_xmag.slide.reading_order import spread_passes
 
 

@@ -16,9 +16,9 @@ from napari_xmag.analyze.table import PatchTable
 from napari_xmag.analyze.tissue_shares import tissue_shares
 from napari_xmag.analyze.tissue_used import tissue_used
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.heads.patch_classifier import PatchClassifier
+from napari_xmag.nets.heads.pooling import pool_scores
 from napari_xmag.nets.info import ModelInfo
-from napari_xmag.nets.patch_classifier import PatchClassifier
-from napari_xmag.nets.pooling import pool_scores
 from napari_xmag.slide.bag import Bag
 from napari_xmag.slide.base import Slide, require_mpp
 from napari_xmag.slide.metadata import slide_metadata

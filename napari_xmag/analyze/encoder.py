@@ -13,7 +13,7 @@ from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.nets.engines.base import HeadScores, PatchHead
 from napari_xmag.nets.engines.lanes import EngineLanes
 from napari_xmag.nets.engines.open import EngineSettings, Networks, needs_torch, open_engine
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.slide.tiles import Tile
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.nets.decision import CLOSE_ODDS, EVEN
+from napari_xmag.nets.heads.pooling import pool_scores
 from napari_xmag.nets.info import ModelInfo
-from napari_xmag.nets.pooling import pool_scores
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.accumulator import ScoreAccumulator

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.patch_classifier import PatchClassifier
+from napari_xmag.nets.heads.patch_classifier import PatchClassifier
 from napari_xmag.slide.tiles import TileGrid
 from napari_xmag.slide.tissue import TissueMask
 

@@ -24,7 +24,7 @@ from napari_xmag.filenames import ABOUT
 
 if TYPE_CHECKING:
     from napari_xmag.analyze.events import AnalyzeEvent
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
     from napari_xmag.qupath.origin import Origin
     from napari_xmag.qupath.regions import Regions
     from napari_xmag.slide.base import Slide

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_xmag.errors import ModelError
 
 if TYPE_CHECKING:
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
 
 
 def opened_model(folder: Path, sha256: str) -> "StoredModel":
@@ -31,6 +31,6 @@ def opened_model(folder: Path, sha256: str) -> "StoredModel":
 @lru_cache(maxsize=1)
 def _opened(folder: Path, _sha256: str) -> "StoredModel":
     """Open a model; another hash than last time opens it anew."""
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
 
     return StoredModel.open(folder)

@@ -185,7 +185,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _teachers() -> int:
     from napari_xmag.cli.columns import columns
-    from napari_xmag.nets.teachers import TEACHERS
+    from napari_xmag.nets.teachers.known import TEACHERS
 
     rows = [("name", "feature", "tile", "mpp", "login", "licence", "share students?")]
     for name, spec in TEACHERS.items():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_xmag.analyze.settings import AnalyzeSettings
     from napari_xmag.batch.targets import Target
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
 
 
 def add_slides(parser: argparse.ArgumentParser) -> None:

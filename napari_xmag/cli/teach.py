@@ -18,7 +18,7 @@ from napari_xmag.errors import ConfigError, TeachError, XmagError
 
 if TYPE_CHECKING:
     from napari_xmag.batch.targets import Target
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
     from napari_xmag.qupath.annotation_files import AnnotationFiles
     from napari_xmag.teach.annotations import PolygonSettings
     from napari_xmag.teach.classifier import Taught
@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     0 when the model is saved, 1 when images of a project or slides in a folder were left out that
     could not be read (they are named).
     """
-    from napari_xmag.nets.folder import check_name
+    from napari_xmag.nets.folders.folder import check_name
     from napari_xmag.teach.annotations import PolygonSettings
     from napari_xmag.teach.classifier import fit
     from napari_xmag.teach.model_folder import save_taught_model

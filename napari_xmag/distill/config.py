@@ -12,7 +12,7 @@ from napari_xmag.fields.view_config import ViewConfig
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.nets.info import LearningPrecision
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teacher_config import TeacherConfig
+from napari_xmag.nets.teachers.config import TeacherConfig
 
 
 class DataConfig(ConfigSection):

@@ -5,7 +5,7 @@ from pathlib import Path
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.checkpoint_layouts import build_vit, plain_names, read_state, shape_of
 from napari_xmag.nets.encoder import save_encoder
-from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.folders.folder import file_sha256
 from napari_xmag.nets.student import Student, StudentSpec
 
 _OFFSET = 0.1

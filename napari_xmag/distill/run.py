@@ -39,7 +39,7 @@ from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.nets.device import pick_device
 from napari_xmag.nets.encoder import save_encoder
 from napari_xmag.nets.student import Student, StudentSpec, build_student
-from napari_xmag.nets.teacher import load_teacher
+from napari_xmag.nets.teachers.teacher import load_teacher
 from napari_xmag.progress.events import EpochDone, Progress, RunEvent, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 

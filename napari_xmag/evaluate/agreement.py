@@ -23,7 +23,7 @@ from napari_xmag.filenames import RESULTS, RESULTS_TABLE
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
 from napari_xmag.nets.device import encode_both, pick_device
-from napari_xmag.nets.teacher import Teacher, load_teacher
+from napari_xmag.nets.teachers.teacher import Teacher, load_teacher
 from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.stats.agreement import agreement, cells_as_rows

@@ -9,7 +9,7 @@ from napari_xmag.evaluate.tasks import PatchTask, SlideTask
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
 from napari_xmag.nets.info import Granularity, Precision
-from napari_xmag.nets.teacher_config import TeacherConfig
+from napari_xmag.nets.teachers.config import TeacherConfig
 
 MANUAL = "docs/evaluate.md"
 

@@ -13,8 +13,8 @@ from napari_xmag.evaluate.config import EncoderConfig, MachineConfig
 from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.student import Student, StudentOutput, StudentSpec, build_student
-from napari_xmag.nets.teacher import Teacher, load_teacher, untrained_teacher
-from napari_xmag.nets.teachers import TEACHERS
+from napari_xmag.nets.teachers.known import TEACHERS
+from napari_xmag.nets.teachers.teacher import Teacher, load_teacher, untrained_teacher
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 

@@ -18,7 +18,7 @@ from napari_xmag.evaluate.shifts import Shift
 from napari_xmag.evaluate.tiles import LabelledTile, at_scale, centered, cut
 from napari_xmag.files import whole_file
 from napari_xmag.nets.device import encode
-from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.folders.folder import file_sha256
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress

@@ -17,8 +17,8 @@ from napari_xmag.evaluate.encoders import TileSource, load_source
 from napari_xmag.evaluate.plots import plot_times
 from napari_xmag.evaluate.times import SlideTimes, StageTime, Way, write_times
 from napari_xmag.filenames import TIMES
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import encode
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.progress.events import Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress
 from napari_xmag.slide.open import open_slide

@@ -17,7 +17,7 @@ from napari_xmag.analyze.table import PatchTable
 from napari_xmag.export.palette import heat_colors
 from napari_xmag.files import json_text, whole_file
 from napari_xmag.geometry import Box
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.qupath.class_polygons import class_polygons
 from napari_xmag.qupath.classes import XMAG, class_color
 from napari_xmag.qupath.features import (

@@ -16,7 +16,7 @@ from napari_xmag.errors import ResultError, shortened
 from napari_xmag.features.key import FeatureKey
 from napari_xmag.filenames import ABOUT
 from napari_xmag.files import parse_json
-from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.folders.folder import file_sha256
 
 FORMAT, VERSION = "napari-xmag patch features", 1
 FEATURES, PLACES = "features.npy", "places.npy"

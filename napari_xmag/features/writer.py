@@ -23,7 +23,7 @@ from napari_xmag.features.patch_features import (
 from napari_xmag.filenames import ABOUT
 from napari_xmag.files import write_json
 from napari_xmag.leftovers import part_of, remove
-from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.folders.folder import file_sha256
 from napari_xmag.replacing import take_place
 from napari_xmag.slide.tiles import TileGrid
 

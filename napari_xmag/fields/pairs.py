@@ -16,7 +16,7 @@ from napari_xmag.fields.store import FieldStore
 from napari_xmag.fields.views import FieldView
 from napari_xmag.nets.device import autocast
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teacher import Teacher, field_features
+from napari_xmag.nets.teachers.teacher import Teacher, field_features
 
 Item = tuple[int, FieldView]
 """A field by its row, and one view of it."""

@@ -30,7 +30,7 @@ from napari_xmag.filenames import ABOUT
 from napari_xmag.files import said_plainly
 from napari_xmag.learn.distributed import Processes, await_all, gather, share
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teacher import Teacher
+from napari_xmag.nets.teachers.teacher import Teacher
 from napari_xmag.progress.events import Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress, step_thread
 

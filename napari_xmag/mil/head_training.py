@@ -20,8 +20,8 @@ from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures
 from napari_xmag.mil.head_settings import HeadSettings
 from napari_xmag.mil.task import HeadBatch, HeadTask, SlideBag
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import autocast
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.progress.events import RunEvent, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, Steps, finish, run_with_progress
 from napari_xmag.stats.metrics import slide_metrics

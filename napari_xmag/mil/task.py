@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 
 Scores = tuple[Tensor, Tensor]
 """Attention logits (P,) and evidence (P, C) of patches."""

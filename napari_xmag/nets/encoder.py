@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG, WEIGHTS
 from napari_xmag.files import parse_json
-from napari_xmag.nets.folder import file_sha256, replacing
+from napari_xmag.nets.folders.folder import file_sha256, replacing
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 
 SECTION = "xmag_student"

@@ -3,7 +3,7 @@
 from torch import nn
 
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import ModelInfo, TrainingRange
 from napari_xmag.nets.student import Student
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_xmag._about import NOTICE
 from napari_xmag.errors import TeachError
 from napari_xmag.files import whole_file
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT, Classified
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT, Classified
 from napari_xmag.spreadsheets import as_text
 from napari_xmag.teach.classifier import Taught, fit_examples
 from napari_xmag.teach.lesson import SlideId

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.errors import TeachError
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.nets.likeness import cosines, kernel
-from napari_xmag.nets.patch_classifier import Classified, PatchClassifier
+from napari_xmag.nets.heads.likeness import cosines, kernel
+from napari_xmag.nets.heads.patch_classifier import Classified, PatchClassifier
 from napari_xmag.teach.kept_layout import keep_layout, kept_layout
 from napari_xmag.teach.layout import Layout, lay_out
 from napari_xmag.teach.lesson import SlideId

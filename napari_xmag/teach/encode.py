@@ -11,7 +11,7 @@ from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.patch_features import EXACT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.features.tissue import keep_tissue, kept_tissue
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask
 from napari_xmag.teach.prepared import PreparedSlide, prepare_slide

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.analyze.heatmap import GridLike
 from napari_xmag.features.patch_features import PatchFeatures
-from napari_xmag.nets.patch_classifier import Classified
+from napari_xmag.nets.heads.patch_classifier import Classified
 from napari_xmag.slide.tissue import TissueMask
 
 

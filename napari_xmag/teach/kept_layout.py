@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from napari_xmag.features.patch_features import PatchFeatures
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.nets.label_spreading import LikenessGraph
-from napari_xmag.nets.patch_classifier import FeatureSpace, PlacedPatches, Ties
+from napari_xmag.nets.heads.label_spreading import LikenessGraph
+from napari_xmag.nets.heads.patch_classifier import FeatureSpace, PlacedPatches, Ties
 from napari_xmag.teach.layout import Layout
 from napari_xmag.teach.prepared import PreparedSlide
 from napari_xmag.teach.settings import TeachSettings

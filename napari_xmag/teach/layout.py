@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.errors import TeachError
-from napari_xmag.nets.patch_classifier import (
+from napari_xmag.nets.heads.patch_classifier import (
     Classified,
     FeatureSpace,
     PatchClassifier,

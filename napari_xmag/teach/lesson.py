@@ -4,7 +4,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
 from napari_xmag.errors import ConfigError
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.qupath.classes import RGB, class_color
 
 

@@ -11,10 +11,10 @@ from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json
 from napari_xmag.markdown import table, wrapped
-from napari_xmag.nets import folder as _folder
+from napari_xmag.nets.folders import folder as _folder
+from napari_xmag.nets.folders.stored import StoredModel
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.nets.info import ModelInfo, TrainingRange
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
-from napari_xmag.nets.stored import StoredModel
 from napari_xmag.teach.classifier import Taught
 from napari_xmag.teach.estimate import Estimate, estimate
 

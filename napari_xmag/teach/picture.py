@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from napari_xmag.analyze.heatmap import GridLike, heat_map, on_tissue
 from napari_xmag.export.palette import heat_colors
-from napari_xmag.nets.patch_classifier import Classified
+from napari_xmag.nets.heads.patch_classifier import Classified
 from napari_xmag.qupath.classes import RGB
 from napari_xmag.slide.tissue import TissueMask
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.likeness import cosines, nearest
-from napari_xmag.nets.patch_classifier import Classified
+from napari_xmag.nets.heads.likeness import cosines, nearest
+from napari_xmag.nets.heads.patch_classifier import Classified
 from napari_xmag.teach.classifier import Taught
 from napari_xmag.teach.layout import Layout
 from napari_xmag.teach.lesson import SlideId

@@ -13,7 +13,7 @@ from napari_xmag.errors import TeachError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.files import composed
 from napari_xmag.geometry import Box
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.qupath.annotation_files import AnnotatedSlide, AnnotationFiles
 from napari_xmag.qupath.origin import Origin, slide_frame

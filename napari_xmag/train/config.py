@@ -20,7 +20,7 @@ from pydantic import (
 
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
-from napari_xmag.nets.folder import check_name
+from napari_xmag.nets.folders.folder import check_name
 from napari_xmag.nets.info import DEVICE_NAMES, PRECISION_NAMES, Granularity, Precision
 
 BASIC: dict[str, Any] = {"basic": True}

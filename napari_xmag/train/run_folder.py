@@ -15,7 +15,7 @@ from napari_xmag.filenames import COHORT, CONFIG, VERSIONS
 from napari_xmag.files import parse_json, real_path, relative_path, write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.folders.folder import file_sha256
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.record import read_metrics
 

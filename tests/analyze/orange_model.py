@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity, ModelInfo, TrainingRange
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student, StudentSpec

@@ -23,9 +23,9 @@ from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished
 from napari_xmag.errors import ConfigError, ModelError, MppMissingError
 from napari_xmag.geometry import Box
 from napari_xmag.nets.engines.base import EngineChoice
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
-from napari_xmag.nets.stored import StoredModel
 from napari_xmag.slide.base import MppSource, Slide
 from napari_xmag.zoo import load_model, save_model
 from tests.analyze.conftest import Found

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_xmag.analyze import AnalyzeSettings, FlagCode, analyze_slide
 from napari_xmag.analyze.quick import LEAST_TILES, STANDARD_ERRORS, answer_margin
-from napari_xmag.nets.pooling import pool_scores
+from napari_xmag.nets.heads.pooling import pool_scores
 from napari_xmag.slide.reading_order import spread_passes
 from tests.analyze.orange_model import orange_model
 from tests.analyze.slides import PlainSlide, everything

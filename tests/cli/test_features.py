@@ -10,7 +10,7 @@ import torch
 
 from napari_xmag.cli import main
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.nets.build import load_folder
+from napari_xmag.nets.folders.build import load_folder
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tiles import read_tile
 from tests.slides import draw_section, write_pyramid

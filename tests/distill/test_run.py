@@ -20,7 +20,7 @@ from napari_xmag.learn.checkpoint import load_checkpoint
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.nets.encoder import load_encoder, timm_spec
 from napari_xmag.nets.student import Student
-from napari_xmag.nets.teacher import TeacherSpec, load_teacher
+from napari_xmag.nets.teachers.teacher import TeacherSpec, load_teacher
 from napari_xmag.progress.events import EpochDone, Progress, RunFinished, Stage
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.report.card import origin_sections

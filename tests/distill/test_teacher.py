@@ -3,7 +3,7 @@
 import timm
 import torch
 
-from napari_xmag.nets.teacher import Teacher, TeacherSpec
+from napari_xmag.nets.teachers.teacher import Teacher, TeacherSpec
 
 PIXELS = torch.randint(0, 255, (2, 3, 96, 96), dtype=torch.uint8)
 

@@ -12,7 +12,7 @@ from napari_xmag.fields.shards import FieldRecord, write_shard
 from napari_xmag.fields.teacher_cache import cached_pairs
 from napari_xmag.geometry import Box
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teacher import Teacher, TeacherSpec
+from napari_xmag.nets.teachers.teacher import Teacher, TeacherSpec
 from napari_xmag.progress.heartbeat import finish
 
 SPEC = StudentSpec(mpp=2.0, tile_px=32)

@@ -13,7 +13,7 @@ from napari_xmag.fields.store import FieldStore
 from napari_xmag.fields.view_config import ViewConfig
 from napari_xmag.fields.views import FieldView
 from napari_xmag.nets.student import StudentSpec
-from napari_xmag.nets.teacher import field_features
+from napari_xmag.nets.teachers.teacher import field_features
 from tests.fields.colors import SPEC, field, mean_color, records, run
 
 CPU = torch.device("cpu")

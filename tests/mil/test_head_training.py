@@ -11,7 +11,7 @@ import torch
 from napari_xmag.cohort.rows import TRAIN, CohortRow
 from napari_xmag.mil.features import SlideFeatures
 from napari_xmag.mil.head_training import Bags, new_head, patch_weights, train_head
-from napari_xmag.nets.abmil import HeadOutput
+from napari_xmag.nets.heads.abmil import HeadOutput
 from napari_xmag.progress.events import EpochDone
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.config import EndToEndConfig, TrainConfig

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_xmag.mil.task import HeadBatch, HeadTask, SlideBag
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 
 
 def test_folded_head_gives_the_same_on_raw_features() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import ModelInfo, TrainingRange
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student, StudentSpec, build_student

@@ -14,7 +14,7 @@ from PIL import Image
 from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.geometry import Box
 from napari_xmag.mil.features import SlideFeatures
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.qupath.labelled_regions import read_labelled_regions
 from napari_xmag.slide.open import open_slide
 

@@ -10,9 +10,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from napari_xmag.errors import ResultError, TeachError
-from napari_xmag.nets.label_spreading import LikenessGraph
-from napari_xmag.nets.likeness import nearest
-from napari_xmag.nets.patch_classifier import (
+from napari_xmag.nets.heads.label_spreading import LikenessGraph
+from napari_xmag.nets.heads.likeness import nearest
+from napari_xmag.nets.heads.patch_classifier import (
     FeatureSpace,
     PlacedPatches,
     mean_and_scale,

@@ -12,7 +12,7 @@ from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import ConfigError
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import find_tissue, whole_slide

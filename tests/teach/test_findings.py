@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.teach.areas import areas, write_areas
 from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.estimate import estimate

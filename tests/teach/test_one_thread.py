@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from napari_xmag.nets.label_spreading import LikenessGraph
-from napari_xmag.nets.patch_classifier import Classified, PatchClassifier, PlacedPatches
+from napari_xmag.nets.heads.label_spreading import LikenessGraph
+from napari_xmag.nets.heads.patch_classifier import Classified, PatchClassifier, PlacedPatches
 from napari_xmag.teach.areas import areas
 from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.estimate import estimate

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.patch_classifier import Classified
+from napari_xmag.nets.heads.patch_classifier import Classified
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
 

@@ -22,8 +22,8 @@ from napari_xmag.errors import ModelError, TeachError, TissueError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import HEAD
 from napari_xmag.geometry import Box
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.qupath.annotation_files import AnnotationFiles
 from napari_xmag.slide.open import open_slide
 from napari_xmag.slide.tissue import find_tissue
@@ -42,8 +42,8 @@ from napari_xmag.teach.teach import teach
 from napari_xmag.zoo import list_models, load_model, open_model, save_model, user_folder
 from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
+from tests.nets.folders.test_hostile_folders import pinned
 from tests.nets.students import tiny_model
-from tests.nets.test_hostile_folders import pinned
 from tests.qupath.projects import entry, server, unusable_images, write_project, write_sections
 from tests.qupath.rings import outline_rings
 from tests.qupath.shapes import annotation, polygon, square, write

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_xmag.mil.task import HeadTask
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import DeviceBatch
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.train.end_to_end import BagBatch, EndToEndTask, TileBag

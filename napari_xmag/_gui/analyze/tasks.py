@@ -35,7 +35,7 @@ from napari_xmag.slide.small_picture import small_picture
 from napari_xmag.slide.tissue import TissueChoice, TissueMask
 
 if TYPE_CHECKING:
-    from napari_xmag.nets.stored import StoredModel
+    from napari_xmag.nets.folders.stored import StoredModel
     from napari_xmag.zoo import ModelEntry
 
 

@@ -10,7 +10,7 @@ from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import XmagError
 from napari_xmag.nets.accelerators import accelerator_possible
 from napari_xmag.nets.engines.open import EngineSettings, graph_of, lacks_graph, needs_torch
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 
 _log = logging.getLogger(__name__)
 

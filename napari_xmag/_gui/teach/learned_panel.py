@@ -18,7 +18,7 @@ from superqt.utils import qthrottled
 from napari_xmag._gui.shared.section import Words, bold, clear
 from napari_xmag._gui.teach.class_panel import swatch
 from napari_xmag._gui.teach.state import TeachSlide, TeachState
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.teach.areas import ClassArea
 from napari_xmag.teach.lesson import Lesson
 

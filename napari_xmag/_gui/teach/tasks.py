@@ -25,8 +25,8 @@ from napari_xmag.export.result_folders import free_name, result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
 from napari_xmag.geometry import Box, Mpp
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.nets.memory import give_freed_memory_back
-from napari_xmag.nets.stored import StoredModel
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide, require_mpp

@@ -16,7 +16,7 @@ from napari_xmag.errors import GraphError
 from napari_xmag.filenames import ABOUT
 from napari_xmag.files import parse_json, whole_folder, write_json
 from napari_xmag.folders import cache_folder
-from napari_xmag.nets.folder import file_sha256
+from napari_xmag.nets.folders.folder import file_sha256
 from napari_xmag.nets.info import Granularity
 
 _log = logging.getLogger(__name__)

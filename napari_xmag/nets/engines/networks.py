@@ -9,9 +9,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_xmag.errors import GraphError
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.encoder_fingerprint import encoder_fingerprint
 from napari_xmag.nets.engines.convert import require_same
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.model import SlideModel
 from napari_xmag.nets.student import Student

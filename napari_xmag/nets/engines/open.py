@@ -17,11 +17,11 @@ from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_gr
 from napari_xmag.nets.engines.graph_engine import GraphEngine
 from napari_xmag.nets.engines.head_graph import HeadGraph
 from napari_xmag.nets.engines.runtime import require_runtime
+from napari_xmag.nets.heads.patch_classifier import PatchClassifier
 from napari_xmag.nets.info import Granularity, Precision
-from napari_xmag.nets.patch_classifier import PatchClassifier
 
 if TYPE_CHECKING:
-    from napari_xmag.nets.abmil import AttentionHead
+    from napari_xmag.nets.heads.abmil import AttentionHead
     from napari_xmag.nets.student import Student
 
 _log = logging.getLogger(__name__)

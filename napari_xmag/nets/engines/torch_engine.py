@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import DeviceBatch, encode_bag, ready_on
 from napari_xmag.nets.engines.base import EngineName, HeadScores, require_head
 from napari_xmag.nets.engines.card_threads import CardThreads
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student
 

@@ -12,7 +12,7 @@ from napari_xmag.errors import GraphError
 from napari_xmag.nets.engines import convert, graph_cache
 from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
 from napari_xmag.nets.engines.open import EngineSettings, lacks_graph, open_engine
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 
 GRAPH = EngineSettings(engine="graph", device="cpu", batch_size=1)
 

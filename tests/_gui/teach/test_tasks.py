@@ -13,7 +13,7 @@ from napari_xmag._gui.teach.tasks import Encoded, ExportedLesson, RecentlyEncode
 from napari_xmag.analyze import engine
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Mpp
-from napari_xmag.nets.stored import StoredModel
+from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.lesson import Example, Lesson

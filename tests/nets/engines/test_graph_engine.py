@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from napari_xmag.errors import GraphError, ModelError
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.device import DeviceBatch, encode_bag
 from napari_xmag.nets.engines.convert import convert, require_same
 from napari_xmag.nets.engines.graph_cache import graph_name, keep_graph, kept_graph
 from napari_xmag.nets.engines.graph_engine import GraphEngine
 from napari_xmag.nets.engines.head_graph import HeadGraph
 from napari_xmag.nets.engines.networks import LiveNetworks
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity
 from napari_xmag.nets.student import Student, StudentSpec, build_student
 from napari_xmag.zoo import load_model

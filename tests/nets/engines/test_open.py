@@ -16,15 +16,15 @@ import pytest
 import torch
 
 from napari_xmag.errors import ConfigError, GraphError
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.engines import graph_cache
 from napari_xmag.nets.engines import open as open_module
 from napari_xmag.nets.engines.convert import convert
 from napari_xmag.nets.engines.graph_cache import graph_name, kept_graph
 from napari_xmag.nets.engines.networks import LiveNetworks
 from napari_xmag.nets.engines.open import EngineSettings, graph_of, open_engine
+from napari_xmag.nets.folders.stored import StoredModel
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.info import Granularity
-from napari_xmag.nets.stored import StoredModel
 from napari_xmag.nets.student import Student
 from napari_xmag.zoo import save_model
 from tests.nets.engines.test_graph_engine import pixels

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.abmil import AttentionHead
+from napari_xmag.nets.heads.abmil import AttentionHead
 
 
 def _head(classes: int = 3) -> AttentionHead:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.geometry import OnGrid
+from napari_xmag.nets.heads.label_spreading import LikenessGraph
+from napari_xmag.nets.heads.likeness import directions, likeness
 from napari_xmag.nets.info import softmax
-from napari_xmag.nets.label_spreading import LikenessGraph
-from napari_xmag.nets.likeness import directions, likeness
 
 NOT_TAUGHT = "Not taught"
 """The class of patches that are unlike every example."""

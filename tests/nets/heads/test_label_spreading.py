@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import laplacian
 from sklearn.neighbors import NearestNeighbors
 
-from napari_xmag.nets.label_spreading import LikenessGraph
+from napari_xmag.nets.heads.label_spreading import LikenessGraph
 
 CLASSES = np.arange(2)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.geometry import OnGrid
-from napari_xmag.nets.likeness import cosines, kernel
+from napari_xmag.nets.heads.likeness import cosines, kernel
 
 _MOST_NODES = 2000
 _MOST_NEIGHBOURS = 50

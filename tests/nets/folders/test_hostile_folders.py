@@ -15,8 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 from napari_xmag.cli import main
 from napari_xmag.errors import ModelError
+from napari_xmag.nets.folders.tensors import read_tensor_headers
 from napari_xmag.nets.info import ModelInfo
-from napari_xmag.nets.stored_tensors import read_tensor_headers
 from napari_xmag.zoo import check_model, load_model, open_model, save_model
 from tests.nets.students import tiny_model
 

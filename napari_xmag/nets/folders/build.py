@@ -11,11 +11,11 @@ from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json
 from napari_xmag.markdown import escaped, table, wrapped
-from napari_xmag.nets import folder as _folder
-from napari_xmag.nets.abmil import AttentionHead
 from napari_xmag.nets.decision import describe_decision
+from napari_xmag.nets.folders import folder as _folder
+from napari_xmag.nets.folders.tensors import read_tensor_headers
+from napari_xmag.nets.heads.abmil import AttentionHead
 from napari_xmag.nets.model import ModelInfo, SlideModel
-from napari_xmag.nets.stored_tensors import read_tensor_headers
 from napari_xmag.nets.student import BUILD_ERRORS, Student, StudentSpec, build_backbone
 
 if TYPE_CHECKING:

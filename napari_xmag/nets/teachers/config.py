@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from napari_xmag.config import AnchoredPath, ConfigSection, NetworkSource
-from napari_xmag.nets.teachers import TeacherSpec, teacher_spec
+from napari_xmag.nets.teachers.known import TeacherSpec, teacher_spec
 
 
 class TeacherConfig(ConfigSection):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from napari_xmag.errors import ModelError
 from napari_xmag.nets.engines.base import Engine
-from napari_xmag.nets.folder import Arrays, FolderContent, read_folder
+from napari_xmag.nets.folders.folder import Arrays, FolderContent, read_folder
+from napari_xmag.nets.heads.patch_classifier import PatchClassifier
 from napari_xmag.nets.info import Granularity, ModelInfo
-from napari_xmag.nets.patch_classifier import PatchClassifier
 
 if TYPE_CHECKING:
-    from napari_xmag.nets.abmil import AttentionHead
+    from napari_xmag.nets.heads.abmil import AttentionHead
     from napari_xmag.nets.model import SlideModel
     from napari_xmag.nets.student import Student
 
@@ -86,7 +86,7 @@ class StoredModel:
         """Return the student, on the CPU; see `model`."""
         if self.classifier is None:
             return self.model.student
-        from napari_xmag.nets.build import load_student
+        from napari_xmag.nets.folders.build import load_student
 
         return load_student(self.content.folder)
 
@@ -103,7 +103,7 @@ class StoredModel:
         ModelError
             When the weights do not fit the description, or the folder holds another model by now.
         """
-        from napari_xmag.nets.build import load_folder
+        from napari_xmag.nets.folders.build import load_folder
 
         model = load_folder(self.content.folder)
         if model.info.sha256 != self.info.sha256:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.nets.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 
 PATCH_CLASSIFIER = "patch_classifier"
 """The kind of a head that examples taught; one without a kind is gated attention."""

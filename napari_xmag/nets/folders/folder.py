@@ -20,14 +20,14 @@ from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CARD, CONFIG, HEAD, WEIGHTS
 from napari_xmag.files import parse_json, unfinished_folder
 from napari_xmag.nets.decision import EVEN
-from napari_xmag.nets.folder_checks import (
+from napari_xmag.nets.folders.checks import (
     require_head_tensors,
     require_network,
     require_readout,
     stated_colors,
 )
+from napari_xmag.nets.folders.tensors import read_tensor_headers, require_finite
 from napari_xmag.nets.info import ModelInfo, TrainingRange
-from napari_xmag.nets.stored_tensors import read_tensor_headers, require_finite
 from napari_xmag.replacing import take_place
 
 FORMAT = 1

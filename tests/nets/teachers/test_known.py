@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.teacher import Teacher, load_teacher
-from napari_xmag.nets.teachers import TEACHERS, Sharing, TeacherSpec, teacher_spec
+from napari_xmag.nets.teachers.known import TEACHERS, Sharing, TeacherSpec, teacher_spec
+from napari_xmag.nets.teachers.teacher import Teacher, load_teacher
 
 REGISTERS = {
     "uni2-h": 8,

@@ -12,7 +12,7 @@ from napari_xmag.filenames import CONFIG, WEIGHTS
 from napari_xmag.files import parse_json
 from napari_xmag.nets import checkpoint_layouts
 from napari_xmag.nets.student import build_backbone
-from napari_xmag.nets.teachers import FeatureRule, TeacherSpec
+from napari_xmag.nets.teachers.known import FeatureRule, TeacherSpec
 from napari_xmag.nets.weights import hub_folder, require_safetensors
 
 __all__ = ["FeatureRule", "Teacher", "TeacherSpec", "field_features", "load_teacher"]

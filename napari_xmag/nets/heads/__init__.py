@@ -1,0 +1,1 @@
+"""Heads: how the features of all patches of a slide become its answer, and its map."""
