@@ -43,7 +43,7 @@ STEPS = {
     "model": Step("Model folder", "zoo", 6, 1),
     "prepare": Step("Slides", "distill/sources", 0, 2),
     "fields": Step("Tissue fields", "distill/prepare", 1, 2),
-    "teacher": Step("Teacher, 16 × 20x", "nets/teachers/teacher", 2, 2),
+    "teacher": Step("Teacher, 16 × 20x", "nets/teachers", 2, 2),
     "small": Step("Student, 1 × 5x", "nets/student", 2, 2, 1),
     "loss": Step("Global, local loss", "distill/losses", 3, 2),
     "loop": Step("Training loop", "learn/fit", 4, 2),
