@@ -84,7 +84,8 @@ def show(findings: Iterable[Finding]) -> int:
         if finding.hint:
             print(f"    {'':{wide}}  -> {finding.hint}")
     wrong = sum(finding.is_wrong for finding in findings)
-    print("All is well." if not wrong else f"{wrong} of {len(findings)} need attention.")
+    verb = "needs" if wrong == 1 else "need"
+    print(f"{wrong} of {len(findings)} {verb} attention." if wrong else "All is well.")
     return 1 if wrong else 0
 
 

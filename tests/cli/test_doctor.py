@@ -1,5 +1,6 @@
 """`napari-xmag doctor` in good and in bad days."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_missing_package(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> N
     said = capsys.readouterr().out
     assert "!!  unheard-of" in said
     assert "-> pip install unheard-of" in said
+    assert re.search(r"^1 of \d+ needs attention\.$", said, re.MULTILINE)
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
