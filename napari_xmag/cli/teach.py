@@ -107,6 +107,11 @@ def add_parser(subparsers: Any) -> None:
         help="encode these slides again, shifted by half a patch: areas and outlines then have "
         "twice the resolution",
     )
+    parser.add_argument(
+        "--beyond-tissue",
+        action="store_true",
+        help="let annotations that lie wholly where no tissue is found teach as well, such as fat",
+    )
     parser.set_defaults(run=run)
 
 
@@ -321,6 +326,7 @@ class _Lessons:
                 origin=origin,
                 plane=target.plane(slide),
                 finer=args.finer,
+                beyond_tissue=args.beyond_tissue,
             )
             try:
                 with closing(steps):

@@ -98,8 +98,14 @@ class PatchFeatures:
 
     def corners(self) -> NDArray[np.float64]:
         """Return left, top, right, bottom of each patch in level-0 pixels, float (P, 4)."""
-        left = self.origin_x + self.columns * self.stride_x
-        top = self.origin_y + self.rows * self.stride_y
+        return self.corners_at(self.columns, self.rows)
+
+    def corners_at(
+        self, columns: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Return the same of any places of the grid, whether there is a patch or not."""
+        left = self.origin_x + columns * self.stride_x
+        top = self.origin_y + rows * self.stride_y
         return np.stack([left, top, left + self.stride_x, top + self.stride_y], axis=1)
 
     @cached_property

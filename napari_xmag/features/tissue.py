@@ -16,13 +16,17 @@ _log = logging.getLogger(__name__)
 TISSUE = "tissue.npz"
 
 
-def keep_tissue(store: FeatureStore, kept: PatchFeatures, mask: TissueMask, least: float) -> None:
+def keep_tissue(
+    store: FeatureStore, kept: PatchFeatures, mask: TissueMask, least: float, *, grown: bool = False
+) -> None:
     """Keep the tissue that the patches of a slide, all of them, were planned on.
 
     Parameters
     ----------
     least
         The part of a patch that was to be tissue.
+    grown
+        Whether there are patches beyond what was found, which a person showed.
     """
     arrays: dict[str, NDArray[Any]] = {
         "shape": np.array(mask.pixels.shape),
@@ -35,15 +39,24 @@ def keep_tissue(store: FeatureStore, kept: PatchFeatures, mask: TissueMask, leas
         arrays["findings"] = np.array([*glass, *shares])
     if mask.unreadable is not None:
         arrays["unreadable"] = np.packbits(mask.unreadable)
-    store.keep_beside(kept, TISSUE, _rule(least), arrays)
+    store.keep_beside(kept, TISSUE, _rule(least, grown=grown), arrays)
 
 
-def kept_tissue(store: FeatureStore, kept: PatchFeatures, least: float) -> TissueMask | None:
+def kept_tissue(
+    store: FeatureStore, kept: PatchFeatures, least: float, *, grown: bool = False
+) -> TissueMask | None:
     """Return the tissue that these patches were planned on, as `keep_tissue` got it.
 
     None where it is not known: other patches were kept since, or by another rule.
+
+    Parameters
+    ----------
+    grown
+        Take it also with what a person showed.
     """
-    arrays = store.find_beside(kept, TISSUE, _rule(least))
+    arrays = store.find_beside(kept, TISSUE, _rule(least, grown=False))
+    if arrays is None and grown:
+        arrays = store.find_beside(kept, TISSUE, _rule(least, grown=True))
     if arrays is None:
         return None
     try:
@@ -70,5 +83,5 @@ def _mask(arrays: dict[str, NDArray[Any]]) -> TissueMask:
     return TissueMask(unpacked("pixels"), scale_x, scale_y, choice, findings, lost)
 
 
-def _rule(least: float) -> str:
-    return f"at least {least!r}"
+def _rule(least: float, *, grown: bool) -> str:
+    return f"at least {least!r}{', and what was shown' if grown else ''}"

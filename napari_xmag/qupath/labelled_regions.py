@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -202,6 +202,26 @@ def label_boxes(
         claims += meant
     labels[claims > 1] = NO_LABEL
     return labels
+
+
+def parts_apart(
+    regions: Sequence[LabelledRegion], corners: NDArray[np.float64]
+) -> tuple[LabelledRegion, ...]:
+    """Return the areas and points that touch none of these boxes, by class.
+
+    Parameters
+    ----------
+    corners
+        Float (N, 4), boxes as for `label_boxes`.
+    """
+    boxes = shapely.STRtree(np.asarray(shapely.box(*corners.T)))
+    found = []
+    for region in regions:
+        parts = shapely.get_parts(region.shape)
+        apart = parts[~_among(boxes.query(parts, predicate="intersects")[0], parts)]
+        if len(apart):
+            found.append(replace(region, shape=shapely.GeometryCollection([*apart])))
+    return tuple(found)
 
 
 def unused_words(

@@ -17,6 +17,7 @@ from napari_xmag.qupath.labelled_regions import (
     NO_LABEL,
     LabelledRegion,
     label_boxes,
+    parts_apart,
     read_labelled_file,
     unused_words,
 )
@@ -101,6 +102,29 @@ def read_examples(path: Path, slide: PreparedSlide, frame: Box, plane: int = 0) 
     )
     unused = _unused(regions, corners, labels)
     return AnnotatedLesson(Lesson(classes, examples), found.left_out, unused)
+
+
+def places_beyond_tissue(
+    path: Path, slide: PreparedSlide, frame: Box, plane: int = 0
+) -> NDArray[np.float64]:
+    """Return what `read_examples` would take if there were tissue, float (N, 2): x, y on level 0.
+
+    Those are the middles of places without a patch that the areas and points of a file name which
+    touch no patch. An area that touches one teaches what of it is tissue.
+
+    Raises
+    ------
+    TissueError
+        When the file cannot be read, or annotates no class.
+    """
+    found = read_labelled_file(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
+    beyond = parts_apart(found.regions, slide.features.corners())
+    if not beyond:
+        return np.zeros((0, 2))
+    corners = slide.free_corners()
+    chosen = corners[label_boxes(beyond, corners) != NO_LABEL]
+    places: NDArray[np.float64] = (chosen[:, :2] + chosen[:, 2:]) / 2
+    return places
 
 
 def _unused(

@@ -39,23 +39,31 @@ def kept_slide(
     settings: AnalyzeSettings | None = None,
     *,
     finer: bool = False,
+    grown: bool = False,
 ) -> ReadySlide | None:
     """Return a slide that was made ready before, in whatever session; None where one has to.
 
     Neither is its tissue looked for, nor is an engine opened. See `encoded_slide`.
+
+    Parameters
+    ----------
+    grown
+        Take it also with what `napari_xmag.teach.grow.grown_slide` has added.
     """
     settings = settings or AnalyzeSettings()
     found: list[PatchFeatures] = []
-    mask: TissueMask | None = None
+    masks: list[TissueMask] = []
     for aside in (False, True) if finer else (False,):
         exact = settings.precision == EXACT
         kept = FeatureKeeper(store, slide, model, exact=exact, aside=aside).find()
-        mask = kept_tissue(store, kept, settings.min_tissue) if kept is not None else None
-        if kept is None or mask is None:
+        if kept is None:
+            return None
+        mask = kept_tissue(store, kept, settings.min_tissue, grown=grown and not aside)
+        if mask is None:
             return None
         found.append(kept)
-    assert mask is not None
-    return ReadySlide.of(found[0], mask, found[1] if finer else None)
+        masks.append(mask)
+    return ReadySlide.of(found[0], masks[0], found[1] if finer else None)
 
 
 def encoded_slide(

@@ -89,22 +89,65 @@ class PreparedSlide:
         outline
             float (N, 2) as x, y in level-0 pixels; it may cross itself.
         """
-        from shapely import Polygon, contains_xy, make_valid
+        return np.flatnonzero(_inside(outline, self.centers)).astype(np.int64)
 
-        if len(outline) < 3:
-            return np.zeros(0, np.int64)
-        x, y = self.centers.T
-        return np.flatnonzero(contains_xy(make_valid(Polygon(outline)), x, y)).astype(np.int64)
+    def free_cells(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return where on the grid there is no patch, though some of these places lie there.
+
+        Parameters
+        ----------
+        places
+            float (N, 2) as x, y in level-0 pixels.
+
+        Returns
+        -------
+        int64 (M, 2), column and row of each, once.
+        """
+        column, row, inside = self._cells_at(*places.reshape(-1, 2).T)
+        grid = self.features
+        free = inside.copy()
+        free[inside] = grid.index[row[inside], column[inside]] < 0
+        cells = np.stack([column[free], row[free]], axis=1)
+        lost = {*grid.unreadable}  # has been tried
+        kept = [cell for cell in np.unique(cells, axis=0).tolist() if tuple(cell) not in lost]
+        return np.array(kept, np.int64).reshape(-1, 2)
+
+    def free_inside(self, outline: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the middles of places without a patch that lie in an outline, float (N, 2)."""
+        corners = self.free_corners()
+        middles = (corners[:, :2] + corners[:, 2:]) / 2
+        found: NDArray[np.float64] = middles[_inside(outline, middles)]
+        return found
+
+    def free_corners(self) -> NDArray[np.float64]:
+        """Return left, top, right, bottom of each place of the grid without a patch, (N, 4)."""
+        rows, columns = np.nonzero(self.features.index < 0)
+        return self.features.corners_at(columns, rows)
 
     def _index_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
+        column, row, inside = self._cells_at(x, y)
+        found = np.full(len(x), -1, np.int64)
+        found[inside] = self.features.index[row[inside], column[inside]]
+        return found
+
+    def _cells_at(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """Return column and row of places, and whether these are on the grid."""
         grid = self.features
         column = np.floor((x - grid.origin_x) / grid.stride_x).astype(np.int64)
         row = np.floor((y - grid.origin_y) / grid.stride_y).astype(np.int64)
         rows, columns = grid.shape
-        inside = (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
-        found = np.full(len(x), -1, np.int64)
-        found[inside] = grid.index[row[inside], column[inside]]
-        return found
+        return column, row, (column >= 0) & (row >= 0) & (column < columns) & (row < rows)
+
+
+def _inside(outline: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.bool_]:
+    from shapely import Polygon, contains_xy, make_valid
+
+    if len(outline) < 3:
+        return np.zeros(len(places), np.bool_)
+    x, y = places.T
+    return np.asarray(contains_xy(make_valid(Polygon(outline)), x, y))
 
 
 def kept_slides(

@@ -20,9 +20,10 @@ from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.open import open_slide
-from napari_xmag.teach.annotations import read_examples
+from napari_xmag.teach.annotations import places_beyond_tissue, read_examples
 from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.encode import encoded_slide, kept_slide
+from napari_xmag.teach.grow import grown_slide
 from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.prepared import PreparedSlide
@@ -70,6 +71,7 @@ def teach(
     store: FeatureStore | None = None,
     settings: TeachSettings | None = None,
     replace: bool = False,
+    beyond_tissue: bool = False,
 ) -> StoredModel:
     """Teach a classifier by the annotations of slides and save it as a model.
 
@@ -86,6 +88,8 @@ def teach(
         The model whose encoder is used; the default model when None.
     store
         Where features are kept; the user's own when None.
+    beyond_tissue
+        Let annotations teach, too, that lie wholly where no tissue is found.
 
     Returns
     -------
@@ -109,7 +113,10 @@ def teach(
     files = annotation_files(slides, examples)
     for path, file in files.items():
         with open_slide(path) as slide:
-            steps = teach_slide(session, slide, model, store or FeatureStore.of_user(), file)
+            steps = teach_slide(
+                *(session, slide, model, store or FeatureStore.of_user(), file),
+                beyond_tissue=beyond_tissue,
+            )
             with closing(steps):
                 taught_slide = finish(steps)
             if taught_slide.unused:
@@ -131,6 +138,7 @@ def teach_slide(
     plane: int | None = None,
     settings: AnalyzeSettings | None = None,
     finer: bool = False,
+    beyond_tissue: bool = False,
 ) -> Generator[AnalyzeEvent, None, TaughtSlide]:
     """Encode a slide and add its annotations to a session.
 
@@ -143,6 +151,8 @@ def teach_slide(
         when None.
     finer
         Encode the slide once more, half a patch aside, for a map of half the patches' side.
+    beyond_tissue
+        Let annotations teach, too, that lie wholly where no tissue is found, as fat may.
 
     Yields
     ------
@@ -161,8 +171,11 @@ def teach_slide(
     ready = kept_slide(slide, model, store, settings, finer=finer)
     if ready is None:
         ready = yield from encoded_slide(slide, model, store, settings, finer=finer)
-    prepared, frame = ready.prepared, slide_frame(slide, origin)
-    z = shown_plane(slide) if plane is None else plane
+    frame, z = slide_frame(slide, origin), shown_plane(slide) if plane is None else plane
+    if beyond_tissue:
+        places = places_beyond_tissue(annotations, ready.prepared, frame, z)
+        ready = yield from grown_slide(slide, model, store, settings, ready, places)
+    prepared = ready.prepared
     read = read_examples(annotations, prepared, frame, z)
     lesson = read.lesson
     new = _new_examples(lesson, session, prepared, annotations)

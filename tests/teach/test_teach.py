@@ -38,7 +38,7 @@ from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.prepared import prepare_slide
 from napari_xmag.teach.session import TeachSession
-from napari_xmag.teach.teach import teach
+from napari_xmag.teach.teach import TaughtSlide, teach, teach_slide
 from napari_xmag.zoo import list_models, load_model, open_model, save_model, user_folder
 from tests.analyze.orange_model import orange_tissue
 from tests.analyze.test_kept_features import finished, unreadable
@@ -156,6 +156,39 @@ def encode_slide_of(slide, encoder, store, mask):  # type: ignore[no-untyped-def
     from napari_xmag.analyze.engine import encode_slide
 
     return encode_slide(slide, encoder, store, FAST, mask)
+
+
+def test_annotations_beyond_the_tissue_teach_when_asked_for(
+    folder: Path, store: FeatureStore, tmp_path: Path
+) -> None:
+    """A class of glass alone, beside areas that touch the tissue."""
+    encoder = open_model(folder / "tiny-encoder")
+    wide = Box(1020, 420, 560, 660)
+    for name, glass in (("near", Box(10, 10, 270, 270)), ("far", Box(9000, 10, 270, 270))):
+        shown = [rectangle(wide, "Orange"), rectangle(Box(620, 520, 330, 560), "Pink")]
+        features = [*shown, rectangle(glass, "Fat")]
+        text = json.dumps({"type": "FeatureCollection", "features": features})
+        (tmp_path / f"{name}.geojson").write_text(text)
+
+    def taught(name: str, beyond: bool) -> TaughtSlide:
+        session = TeachSession()
+        session.clear_classes()
+        of = session, encoder, store, tmp_path / f"{name}.geojson"
+        with closing(open_slide(folder / "one.scn")) as slide:
+            steps = teach_slide(of[0], slide, *of[1:], settings=FAST, beyond_tissue=beyond)
+            done: TaughtSlide = finished(steps)  # type: ignore[assignment, arg-type]
+        return done
+
+    plain = taught("near", beyond=False)
+    assert "Fat (1 of 1 areas and points on glass" in plain.unused
+    more = taught("near", beyond=True)
+    assert more.unused == ""
+    added = len(more.prepared.features) - len(plain.prepared.features)
+    assert added == more.examples - plain.examples >= 4
+    beside = taught("far", beyond=True)  # not on the slide at all
+    assert "Fat (1 of 1 areas and points on glass" in beside.unused
+    assert beside.examples == plain.examples
+    assert len(taught("near", beyond=False).prepared.features) == len(plain.prepared.features)
 
 
 def test_the_folder_states_what_was_taught_and_stands_alone(
@@ -474,7 +507,7 @@ def test_images_of_one_slide_teach_once_and_may_not_contradict_each_other(
     said = capsys.readouterr()
     first, new, known = (
         int(number)
-        for pattern in (r"L: (\d+) patches", r"R: (\d+) patches", r"; (\d+) more were")
+        for pattern in (r"L: (\d+) patches", r"R: (\d+) patches", r"; (\d+) more came")
         for number in re.findall(pattern, said.out)
     )
     assert min(first, new, known) > 0

@@ -16,8 +16,9 @@ from napari_xmag._gui.shared.placing import drop_layer
 from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
-from napari_xmag._gui.teach.layers import UNDRAWN, new_region, show_examples, show_taught_map
+from napari_xmag._gui.teach.layers import UNDRAWN, show_examples, show_taught_map
 from napari_xmag._gui.teach.newest import Newest
+from napari_xmag._gui.teach.region_drawing import RegionDrawing
 from napari_xmag._gui.teach.saved import reopen_session
 from napari_xmag._gui.teach.slides import TeachSlides
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachSlide, TeachState, Tool
@@ -69,6 +70,7 @@ class TeachController:
         self._marks.setSingleShot(True)
         self._marks.timeout.connect(self._show_marks)
         self._mouse = SlideMouse(viewer, state, self._touch, self._done, self._miss)
+        self._regions = RegionDrawing(viewer, state, self.mark, self._encode_more, self._miss)
         self.slides = TeachSlides(viewer, state, self.jobs)
         self._wire()
 
@@ -212,28 +214,17 @@ class TeachController:
             show_examples(self.viewer, shown, before)
 
     def _miss(self) -> None:
-        tell("The program found no tissue here. Click where the slide is stained.")
+        tell("The program found no tissue here. To teach it all the same, draw a region around it.")
 
     def draw_region(self) -> None:
         """Put a lasso into the hand; what it encloses becomes examples of the class in the hand."""
-        shown = self.state.current
-        if shown is None or shown.prepared is None:
-            return
-        layer = new_region(self.viewer, shown)
-        layer.events.data.connect(lambda event: self._region_drawn(shown, event))
+        self._regions.draw()
 
-    def _region_drawn(self, shown: TeachSlide, event: object) -> None:
-        layer = shown.region_layer
-        if layer is None or str(getattr(event, "action", "")) != "added" or not len(layer.data):
-            return
-        outline = np.asarray(layer.data[-1], float)[:, -2:][:, ::-1] + 0.5
-        self.viewer.layers.selection.active = shown.layer
-        drop_layer(self.viewer, layer)
-        inside = shown.prepared.patches_inside(outline) if shown.prepared is not None else ()
-        if shown.id is not None and len(inside):
-            self.mark(shown.id, list(inside), self.state.class_name)
-        else:
-            self._miss()
+    def _encode_more(self, shown: TeachSlide, examples: Lesson) -> None:
+        """Take examples where no tissue was found, and encode their places."""
+        if self._try(lambda: self.session.add_examples(examples)):
+            shown.wants_more = True
+            self.encoding.go_on()
 
     def undo(self) -> None:
         """Take back the last change of examples or classes."""

@@ -5,7 +5,7 @@ from functools import partial
 
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.notices import tell_error
-from napari_xmag._gui.teach import tasks
+from napari_xmag._gui.teach.encode_task import Encoded, RecentlyEncoded, encode
 from napari_xmag._gui.teach.state import EncodeProgress, TeachSlide, TeachState
 from napari_xmag.analyze.events import TilesDone, Waiting
 from napari_xmag.errors import XmagError
@@ -29,7 +29,7 @@ class Encoding:
 
     def __init__(self, jobs: Jobs, state: TeachState, ready: Callable[[TeachSlide], None]) -> None:
         self._jobs, self._state, self._ready = jobs, state, ready
-        self._store, self._recent = FeatureStore.of_user(), tasks.RecentlyEncoded()
+        self._store, self._recent = FeatureStore.of_user(), RecentlyEncoded()
         self._job: Job | None = None
         self._shown: TeachSlide | None = None
 
@@ -45,8 +45,10 @@ class Encoding:
             return
         self._shown = shown
         shown.progress = EncodeProgress("Starting")
+        lesson, shown.wants_more = self._state.lesson, False
+        finer = shown.wants_finer
         self._job = self._jobs.start(
-            tasks.encode(shown.slide, model, self._store, self._recent, finer=shown.wants_finer),
+            encode(shown.slide, model, self._store, self._recent, lesson, finer=finer),
             partial(self._hear, shown, model.name),
             partial(self._end, shown),
             partial(self._fail, shown),
@@ -78,7 +80,7 @@ class Encoding:
             shown.progress = EncodeProgress("Encoding", event.done, event.total)
         elif isinstance(event, Waiting):
             shown.progress = EncodeProgress(event.stage, event.done, event.total)
-        elif isinstance(event, tasks.Encoded) and model == self._state.model:
+        elif isinstance(event, Encoded) and model == self._state.model:
             shown.ground, shown.prepared = event.ground, event.prepared
             self._ready(shown)
 

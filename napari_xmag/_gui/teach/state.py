@@ -93,6 +93,8 @@ class TeachSlide:
         None when it is not being encoded.
     wants_finer
         Whether its map shall be of quarters of patches.
+    wants_more
+        Whether it bears examples where nothing is encoded yet, but shall be.
     problem
         Why it cannot be taught on, in words; empty when it can.
     map_layer, marks_layer, region_layer
@@ -110,6 +112,7 @@ class TeachSlide:
     ground: MapGround | None = None
     progress: EncodeProgress | None = None
     wants_finer: bool = False
+    wants_more: bool = False
     problem: str = ""
     map_layer: "Image | None" = None
     marks_layer: "Points | None" = None
@@ -128,7 +131,7 @@ class TeachSlide:
     def is_ready(self) -> bool:
         """Whether it is encoded as it shall be."""
         is_finer = self.prepared is not None and self.prepared.finer is not None
-        return self.prepared is not None and is_finer == self.wants_finer
+        return self.prepared is not None and is_finer == self.wants_finer and not self.wants_more
 
 
 @evented(connect_child_events=False)

@@ -12,25 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag._gui.shared.engine_ahead import engine_ahead
 from napari_xmag._gui.shared.import_ahead import import_ahead
-from napari_xmag._gui.shared.jobs import awaited, in_turn
+from napari_xmag._gui.shared.jobs import awaited
+from napari_xmag._gui.teach.encode_task import opened_encoder
 from napari_xmag._gui.teach.state import SuggestedPatch
-from napari_xmag.analyze.encoder import engine_settings
-from napari_xmag.analyze.events import AnalyzeEvent, Waiting
-from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.batch.models import opened_model
-from napari_xmag.errors import ModelError, TeachError
+from napari_xmag.analyze.events import Waiting
+from napari_xmag.errors import TeachError
 from napari_xmag.export.result_folders import free_name, result_name
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.filenames import AREAS, CLASS_OUTLINES, EXAMPLES
-from napari_xmag.geometry import Box, Mpp
-from napari_xmag.nets.folders.stored import StoredModel
-from napari_xmag.nets.memory import give_freed_memory_back
+from napari_xmag.geometry import Box
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
-from napari_xmag.slide.base import Slide, require_mpp
-from napari_xmag.slide.fingerprint import slide_fingerprint
+from napari_xmag.slide.base import Slide
 from napari_xmag.teach.annotations import (
     AnnotatedLesson,
     example_features,
@@ -40,7 +34,6 @@ from napari_xmag.teach.annotations import (
 )
 from napari_xmag.teach.areas import ClassArea, area_steps, areas, write_areas
 from napari_xmag.teach.classifier import Learner, Taught
-from napari_xmag.teach.encode import ReadySlide, encoded_slide, kept_slide
 from napari_xmag.teach.estimate import Estimate, estimate_steps
 from napari_xmag.teach.lesson import SlideId
 from napari_xmag.teach.model_folder import save_taught_model
@@ -58,60 +51,12 @@ SUGGESTION_PX = 224
 SUGGEST_AFTER, ESTIMATE_AFTER = 0.2, 0.8
 """Seconds of rest after a map was found: the window paints it first, and a next click may come."""
 
-_RECENT = 4
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoders:
     """The models of this machine that can be used."""
 
     models: tuple["ModelEntry", ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """A slide can be taught on."""
-
-    prepared: PreparedSlide
-    ground: MapGround
-
-    @classmethod
-    def of(cls, ready: ReadySlide) -> "Encoded":
-        """Lay the patches over the tissue."""
-        return cls(ready.prepared, MapGround.of(ready.prepared.map_grid, ready.mask))
-
-
-@dataclass(frozen=True, slots=True)
-class _EncodedKey:
-    """All that decides what `encode` finds."""
-
-    slide: SlideId
-    mpp: Mpp
-    model: str
-    finer: bool
-
-    @classmethod
-    def of(cls, slide: Slide, model: "ModelEntry", *, finer: bool) -> "_EncodedKey":
-        image = slide.image.index
-        of = SlideId(slide_fingerprint(slide.path, image), image)
-        return cls(of, require_mpp(slide), model.info.sha256 if model.info else "", finer)
-
-
-class RecentlyEncoded:
-    """The slides that were encoded last: one that is opened again is mapped at once."""
-
-    def __init__(self) -> None:
-        self._slides: dict[_EncodedKey, Encoded] = {}
-
-    def find(self, key: _EncodedKey) -> Encoded | None:
-        """Return a slide, if it is among them."""
-        return self._slides.get(key)
-
-    def add(self, key: _EncodedKey, encoded: Encoded) -> None:
-        """Take in a slide, in place of the one that is there for longest."""
-        self._slides[key] = encoded
-        for oldest in list(self._slides)[:-_RECENT]:
-            del self._slides[oldest]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,52 +136,6 @@ def survey() -> Generator[Encoders, None, None]:
         import_module(module)  # the first click must not wait for it
     yield Encoders(tuple(entry for entry in list_models() if not entry.problem))
     import_ahead()
-
-
-def encode(
-    slide: Slide,
-    model: "ModelEntry",
-    store: FeatureStore,
-    recent: RecentlyEncoded,
-    *,
-    finer: bool,
-) -> Generator[AnalyzeEvent | Encoded, None, None]:
-    """Find the tissue of a slide and encode it, or take what is known of it.
-
-    Parameters
-    ----------
-    recent
-        What this window has encoded; the slide is added.
-    finer
-        Encode it once more, half a patch aside.
-    """
-
-    def known() -> tuple[_EncodedKey, Encoded | None]:
-        key = _EncodedKey.of(slide, model, finer=finer)
-        if (found := recent.find(key)) is not None:
-            return key, found
-        kept = kept_slide(slide, _opened(model), store, finer=finer)
-        return key, Encoded.of(kept) if kept is not None else None
-
-    key, encoded = yield from awaited(known, "Looking it up")
-    if encoded is None:
-        encoded = yield from in_turn(_encoded(slide, model, store, finer=finer))
-    recent.add(key, encoded)
-    yield encoded
-
-
-def _encoded(
-    slide: Slide, model: "ModelEntry", store: FeatureStore, *, finer: bool
-) -> Generator[AnalyzeEvent, None, Encoded]:
-    opened = _opened(model)
-    yield from engine_ahead(opened, engine_settings(AnalyzeSettings()))
-    ready = yield from encoded_slide(slide, opened, store, finer=finer)
-
-    def measured() -> Encoded:
-        give_freed_memory_back()
-        return Encoded.of(ready)
-
-    return (yield from awaited(measured, "Measuring the tissue"))
 
 
 def recall(
@@ -320,15 +219,6 @@ def picture_suggestions(
     yield tuple(found[number] for number in sorted(found))
 
 
-def _opened(model: "ModelEntry") -> StoredModel:
-    """Open a model once for all slides, so that its engine is kept from one to the next."""
-    if model.info is None:
-        raise ModelError(
-            expected=f"the model {model.name}", found=model.problem, hint="Choose another one."
-        )
-    return opened_model(model.folder, model.info.sha256)
-
-
 def save_model(
     taught: Taught, encoder: "ModelEntry", folder: Path, *, replace: bool
 ) -> Generator[Waiting | SavedModel, None, None]:
@@ -336,7 +226,7 @@ def save_model(
     from napari_xmag.zoo import list_models
 
     def saved() -> SavedModel:
-        save_taught_model(taught, _opened(encoder), folder, replace=replace)
+        save_taught_model(taught, opened_encoder(encoder), folder, replace=replace)
         (entry,) = [each for each in list_models(verify=False) if each.name == folder.name]
         return SavedModel(entry)
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_xmag._gui.teach.tasks import Encoded, ExportedLesson, RecentlyEncoded, encode, export
+from napari_xmag._gui.teach.encode_task import Encoded, RecentlyEncoded, encode
+from napari_xmag._gui.teach.tasks import ExportedLesson, export
 from napari_xmag.analyze import engine
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Mpp
@@ -76,7 +77,7 @@ def test_a_slide_that_is_opened_again_is_not_encoded_again(
 
     def encoded(of: Path, mpp: Mpp | None = None, **finer: bool) -> Encoded:
         with open_slide(of, mpp=mpp) as slide:
-            *_, found = encode(slide, model, store, recent, **({"finer": False} | finer))
+            *_, found = encode(slide, model, store, recent, Lesson(), **({"finer": False} | finer))
         assert isinstance(found, Encoded)
         return found
 

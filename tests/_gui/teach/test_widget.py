@@ -13,8 +13,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
 
 from napari_xmag._gui.analyze.tasks import ModelShelf
+from napari_xmag._gui.teach.encode_task import RecentlyEncoded
 from napari_xmag._gui.teach.state import Tool
 from napari_xmag.analyze.engine import analyze_slide
+from napari_xmag.features.store import FeatureStore, user_store_folder
 from napari_xmag.features.writer import FeatureWriter
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.lesson import Example, Lesson
@@ -181,6 +183,43 @@ def test_a_region_makes_all_its_patches_examples(classroom: Classroom, two_tissu
     inside = ((middles > 500) & (middles < 1200)).all(1).sum()
     assert counts(classroom.widget.state.lesson) == [inside, 0]
     assert shown.region_layer is None
+
+
+def test_a_region_without_tissue_is_encoded_and_counts_today_and_tomorrow(
+    classroom: Classroom, two_tissues: Slides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_xmag._gui.teach.region_drawing.tell", told.append)
+    shown = classroom.open(two_tissues[0])
+    control, state = classroom.widget.controller, classroom.widget.state
+    assert shown.prepared is not None
+    before = len(shown.prepared.features)
+    glass = RIM / 2, HEIGHT / 2
+    assert shown.prepared.patch_at(*glass) is None
+    classroom.click(BORDER // 2, 1000)
+    control.take_class(2)
+    classroom.widget.classes.region.click()
+    assert shown.region_layer is not None
+    corners = np.array([[900, 20], [900, 240], [1150, 240], [1150, 20.0]])
+    shown.region_layer.add(corners, shape_type="polygon")
+    shown_there = counts(state.lesson)[1]
+    assert shown_there > 0
+    assert counts(load_lesson(user_lesson())) == [1, shown_there]
+    classroom.wait(lambda: len(shown.prepared.features) > before)
+    classroom.settle()
+    assert f"{shown_there} patch" in told[0]
+    assert "does not count" not in classroom.widget.learned.words.text()
+    assert f"Learned from {1 + shown_there} examples" in classroom.widget.learned.words.text()
+    assert map_color(classroom, *glass)[:3] == state.lesson.classes[1].color
+    # where the features were removed meanwhile, the examples have their places encoded again
+    control.encoding._recent = RecentlyEncoded()
+    FeatureStore(user_store_folder(), 0).make_room()
+    classroom.viewer.layers.remove(shown.layer)
+    classroom.wait(lambda: not state.slides)
+    again = classroom.open(two_tissues[0])
+    assert again.prepared is not None
+    assert len(again.prepared.features) == before + shown_there
+    classroom.settle()
 
 
 def test_a_finer_map_is_made_when_asked_for(classroom: Classroom, two_tissues: Slides) -> None:

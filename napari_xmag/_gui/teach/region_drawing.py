@@ -1,0 +1,72 @@
+"""Draws a region around examples, also where no tissue was found."""
+
+from collections.abc import Callable
+
+import numpy as np
+from napari.components import ViewerModel
+from numpy.typing import NDArray
+
+from napari_xmag._gui.shared.notices import tell
+from napari_xmag._gui.shared.placing import drop_layer
+from napari_xmag._gui.teach.layers import new_region
+from napari_xmag._gui.teach.state import TeachSlide, TeachState
+from napari_xmag.teach.lesson import Example, Lesson, SlideId
+
+
+class RegionDrawing:
+    """A lasso on the slide in sight.
+
+    Parameters
+    ----------
+    viewer, state
+        Of the window.
+    mark
+        Gets the slide, the patches in a region, and the class in the hand.
+    more
+        Gets the slide and examples where no tissue was found: its whole region lies there.
+    miss
+        Called where a region encloses nothing of the slide.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        state: TeachState,
+        mark: Callable[[SlideId, list[int], str], None],
+        more: Callable[[TeachSlide, Lesson], None],
+        miss: Callable[[], None],
+    ) -> None:
+        self._viewer, self._state = viewer, state
+        self._mark, self._more, self._miss = mark, more, miss
+
+    def draw(self) -> None:
+        """Put the lasso into the hand."""
+        shown = self._state.current
+        if shown is None or shown.prepared is None:
+            return
+        layer = new_region(self._viewer, shown)
+        layer.events.data.connect(lambda event: self._drawn(shown, event))
+
+    def _drawn(self, shown: TeachSlide, event: object) -> None:
+        layer, prepared = shown.region_layer, shown.prepared
+        if layer is None or str(getattr(event, "action", "")) != "added" or not len(layer.data):
+            return
+        outline = np.asarray(layer.data[-1], float)[:, -2:][:, ::-1] + 0.5
+        self._viewer.layers.selection.active = shown.layer
+        drop_layer(self._viewer, layer)
+        if prepared is None:
+            return
+        inside = prepared.patches_inside(outline)
+        if len(inside):
+            self._mark(prepared.id, inside.tolist(), self._state.class_name)
+        else:
+            self._beyond(shown, prepared.id, prepared.free_inside(outline))
+
+    def _beyond(self, shown: TeachSlide, of: SlideId, places: NDArray[np.float64]) -> None:
+        name = self._state.class_name
+        if not len(places) or not name:
+            self._miss()
+            return
+        count = "1 patch" if len(places) == 1 else f"{len(places)} patches"
+        tell(f"No tissue was found there: {count} will be encoded and count as tissue.")
+        self._more(shown, Lesson((), tuple(Example(of, x, y, name) for x, y in places.tolist())))
