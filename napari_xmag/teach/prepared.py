@@ -87,9 +87,14 @@ class PreparedSlide:
         Parameters
         ----------
         outline
-            float (N, 2) as x, y in level-0 pixels; it may cross itself.
+            float (N, 2) as x, y in level-0 pixels; it may cross itself. One that holds no middle
+            of any place, as it is small, means the patch in which its own middle lies.
         """
-        return np.flatnonzero(_inside(outline, self.centers)).astype(np.int64)
+        inside = np.flatnonzero(_inside(outline, self.centers)).astype(np.int64)
+        if len(inside) or not len(outline) or len(self.free_inside(outline)):
+            return inside
+        own = self.patch_at(*outline.mean(0).tolist())
+        return np.array([] if own is None else [own], np.int64)
 
     def free_cells(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return where on the grid there is no patch, though some of these places lie there.
@@ -113,11 +118,19 @@ class PreparedSlide:
         return np.array(kept, np.int64).reshape(-1, 2)
 
     def free_inside(self, outline: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the middles of places without a patch that lie in an outline, float (N, 2)."""
+        """Return the middles of places without a patch that lie in an outline, float (N, 2).
+
+        As for `patches_inside`, a small outline means the place in which it lies.
+        """
         corners = self.free_corners()
         middles = (corners[:, :2] + corners[:, 2:]) / 2
         found: NDArray[np.float64] = middles[_inside(outline, middles)]
-        return found
+        if len(found) or not len(outline) or _inside(outline, self.centers).any():
+            return found
+        x, y = outline.mean(0)
+        left, top, right, bottom = corners.T
+        own: NDArray[np.float64] = middles[(left <= x) & (x < right) & (top <= y) & (y < bottom)]
+        return own
 
     def free_corners(self) -> NDArray[np.float64]:
         """Return left, top, right, bottom of each place of the grid without a patch, (N, 4)."""

@@ -371,3 +371,16 @@ def test_a_lesson_that_could_not_be_read_again_is_not_written(
     with pytest.raises(ExportError):
         save_lesson(replace(session.lesson, classes=session.lesson.classes * 2), saved)
     assert saved.read_bytes() == was
+
+
+def test_a_small_outline_means_the_place_in_which_it_lies() -> None:
+    slide = prepared_slide(tissue_kinds())
+    x, y = slide.centers[30] + (40, 50)
+    small = np.array([(-9.0, -9), (9, -9), (9, 9), (-9, 9)])
+    assert slide.patches_inside(small + np.array([x, y])).tolist() == [30]
+    assert slide.free_inside(small + np.array([x, y])).tolist() == []
+    glass = slide.centers[3] - (0, STRIDE_Y)  # the top row is glass
+    assert slide.patches_inside(small + glass + 40).tolist() == []
+    np.testing.assert_allclose(slide.free_inside(small + glass + 40), [glass])
+    assert len(slide.patches_inside(small - 900)) == 0
+    assert len(slide.free_inside(small - 900)) == 0

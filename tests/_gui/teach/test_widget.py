@@ -200,7 +200,7 @@ def test_a_region_without_tissue_is_encoded_and_counts_today_and_tomorrow(
     control.take_class(2)
     classroom.widget.classes.region.click()
     assert shown.region_layer is not None
-    corners = np.array([[900, 20], [900, 240], [1150, 240], [1150, 20.0]])
+    corners = np.array([[600, 5], [600, 250], [1400, 250], [1400, 5.0]])
     shown.region_layer.add(corners, shape_type="polygon")
     shown_there = counts(state.lesson)[1]
     assert shown_there > 0
