@@ -89,7 +89,7 @@ def write_qupath(
     *,
     patches: str | None = None,
 ) -> None:
-    """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed places.
+    """Write ``qupath.geojson.gz``: coloured patches, hotspots and reviewed patches.
 
     Of a model that examples taught, the areas of its classes take the place of hotspots; it has
     neither where its result abstains.
