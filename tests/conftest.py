@@ -75,6 +75,12 @@ def _shared_graphs(session_graphs: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(graph_cache, "graphs_folder", lambda: session_graphs)
 
 
+@pytest.fixture
+def blank_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write plots with nothing in them: to draw those of a small training takes longer than it."""
+    monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Folder of a small model of random weights: 64-px tiles at 2 µm/px."""

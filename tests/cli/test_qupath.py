@@ -23,6 +23,8 @@ from tests.qupath.projects import entry, server, write_project, write_sections
 from tests.qupath.shapes import annotation, collection, polygon, square, write
 from tests.train.cohorts import tiny_encoder, write_slides
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 Captured = pytest.CaptureFixture[str]
 
 

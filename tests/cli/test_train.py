@@ -10,6 +10,8 @@ from napari_xmag.cli import train as command
 from napari_xmag.errors import ConfigError
 from napari_xmag.train.config import TrainConfig
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 
 def config_of(*arguments: str) -> TrainConfig:
     parser = ArgumentParser()

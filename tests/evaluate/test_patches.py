@@ -19,6 +19,8 @@ from napari_xmag.evaluate.patches import evaluate_patches
 from napari_xmag.progress.events import Progress, RunFinished
 from tests.listener import Gate
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 
 def config(tiles: Path, *encoders: Path, **task: Any) -> PatchConfig:
     return PatchConfig.model_validate(

@@ -16,6 +16,8 @@ from tests.listener import Listener
 from tests.slides import draw_section, write_pyramid
 from tests.tables import FORMS
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:

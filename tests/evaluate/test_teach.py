@@ -30,6 +30,8 @@ from tests.nets.students import tiny_model
 from tests.slides import GLASS, write_pyramid
 from tests.teach.slides import kinds_of, prepared_slide, tissue_kinds
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 PINK = np.array((222, 160, 194), np.int16)
 
 

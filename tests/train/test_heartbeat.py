@@ -11,6 +11,8 @@ from napari_xmag.train.run import train
 from tests.listener import Listener
 from tests.train.cohorts import WHOLE
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 SLOW = (
     "napari_xmag.cohort.cohort.read_table",
     "napari_xmag.cohort.problems._looked_at",

@@ -19,6 +19,8 @@ from napari_xmag.train.run import train
 from tests.processes import torchrun
 from tests.train.cohorts import WHOLE, WHOLE_TOML, tiny_encoder
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 _FILES = ("model/model.safetensors", "model/head.safetensors", "scalars.csv", "predictions.csv")
 
 

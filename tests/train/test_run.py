@@ -36,6 +36,8 @@ from tests.qupath.shapes import annotation, collection, polygon, write
 from tests.slides import draw_section, write_pyramid
 from tests.train.cohorts import HEAD, WHOLE
 
+pytestmark = pytest.mark.usefixtures("blank_plots")
+
 
 def test_from_a_table_to_a_model(table: Path, encoder: Encoder, tmp_path: Path) -> None:
     cohort, out = read_cohort(table), tmp_path / "run"

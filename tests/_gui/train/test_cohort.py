@@ -16,7 +16,7 @@ from napari_xmag.cohort.rows import CohortRow
 from tests._gui.desk import Desk
 from tests.qupath.shapes import annotation, collection, polygon, square, write
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.usefixtures("blank_plots")]
 
 
 def cell(desk: Desk, place: int, column: str, role: Qt.ItemDataRole) -> object:

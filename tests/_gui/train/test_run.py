@@ -11,7 +11,7 @@ from napari_xmag.zoo import check_model
 from tests._gui.desk import QUICK, Desk, heard
 from tests.slides import write_pyramid
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.usefixtures("blank_plots")]
 
 
 def test_train_cancel_resume_and_finish(

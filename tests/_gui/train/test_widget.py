@@ -21,7 +21,7 @@ from napari_xmag.zoo import list_models
 from tests._gui.desk import QUICK, Desk
 from tests._gui.window import PATIENCE, Window
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.usefixtures("blank_plots")]
 
 
 @pytest.fixture(scope="session")
