@@ -8,10 +8,14 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from napari import Viewer
 from napari.components import ViewerModel
+from npe2 import PluginManifest
+from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
+from vispy.visuals.text import text
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.widget import AnalyzeWidget
@@ -40,6 +44,26 @@ def freezes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls = {name: partial(noted.append, name) for name in ("freeze", "unfreeze")}
     monkeypatch.setattr(collector, "gc", SimpleNamespace(**calls))
     return noted
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_and_drawn_once() -> Iterator[None]:
+    """Read the manifests of plugins and draw each letter once: every window does both anew."""
+    manifests = list(PluginManifest.discover())
+    letters: dict[tuple[bytes, tuple[int, ...], float], NDArray[np.float32]] = {}
+    draw = text._calc_distance_field
+
+    def drawn(pixels: NDArray[np.float32], width: int, height: int, high: float) -> None:
+        key = pixels.tobytes(), pixels.shape, high
+        if key not in letters:
+            draw(pixels, width, height, high)
+            letters[key] = pixels.copy()
+        pixels[:] = letters[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda *_, **__: iter(manifests))
+        patch.setattr(text, "_calc_distance_field", drawn)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -74,8 +98,8 @@ def window(
     go_on.set()
     monkeypatch.setattr(tasks, "analyze", paused(tasks.analyze, go_on))
     opened = Window(viewer, widget, qtbot, go_on)
-    opened.wait(lambda: widget.state.model)
-    widget.controller.choose_model("tiny")
+    widget.controller.choose_model("tiny")  # before the bundled one is loaded
+    opened.wait(lambda: widget.state.models)
     widget.state.view = HeatMapView.RANK  # weights at random speak for no class
     yield opened
     go_on.set()
