@@ -142,7 +142,7 @@ def classroom(
 ) -> Iterator[Classroom]:
     """A shown viewer with the widget docked, and the small model."""
     viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1400, 900)
+    viewer.window.resize(1000, 640)
     made = open_classroom(viewer, qtbot)
     yield made
     made.widget.shut_down()
