@@ -45,6 +45,7 @@ from napari_xmag.mil.features import slide_features
 from napari_xmag.mil.head_training import Bags, train_head
 from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.encoder import load_encoder, timm_spec
+from napari_xmag.nets.memory import keep_freed_memory_of_threads
 from napari_xmag.nets.student import StudentOutput, StudentSpec
 from napari_xmag.progress.events import EpochDone
 from napari_xmag.progress.heartbeat import finish
@@ -95,6 +96,7 @@ class MeanColor(nn.Module):
 def main() -> None:
     """Do what is not done yet, and write the table."""
     args = arguments()
+    keep_freed_memory_of_threads()
     for source in args.sources:
         for seed in args.seeds:
             folder = args.out / f"{source}-{seed}"

@@ -8,8 +8,8 @@ CONFIG.toml names patch tasks as for `napari-xmag evaluate probe`; those of one 
 are of one source. Each source is left out in turn: the student (that of the bundled model) learns
 all other tasks at once, --limit pictures of each class and no test pictures, with a linear head for
 each that is thrown away. Heads begin at zero, batch norms keep their statistics, and the encoder
-learns at the small --rate. Writes OUT/without-TASKS/student, which is not taught again, probes of
-these tasks before and after, and OUT/results.md.
+learns at the small --rate. OUT/without-TASKS gets student, which is not taught again, and probes of
+these tasks before and after; OUT/results.md the table.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from napari_xmag.learn.fit import Fit
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.markdown import table
 from napari_xmag.nets.encoder import load_encoder, save_encoder
+from napari_xmag.nets.memory import keep_freed_memory_of_threads
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.slide.picture import read_picture
 from napari_xmag.zoo import find_model
@@ -69,6 +70,7 @@ class Sources(nn.Module):
 def main() -> None:
     """Leave out each source in turn, and write the table."""
     args = arguments()
+    keep_freed_memory_of_threads()
     config = load_config(args.config, [], PatchConfig, manual=MANUAL)
     tasks = [t.model_copy(update={"shots": ()}) for t in config.tasks if t.name in args.tasks]
     spec = load_encoder(args.encoder).student.spec
@@ -109,7 +111,6 @@ def pictures_of(task, spec, args):
 
 def teach(seen, out: Path, args) -> None:
     """Let the encoder learn all tasks at once, and write it."""
-    torch.manual_seed(args.seed)
     encoder = load_encoder(args.encoder)
     task = Sources(encoder.student, [len({label for _, label in pictures}) for pictures in seen])
     settings = FitConfig(epochs=args.epochs, lr=HEAD_RATE, ema_decay=0.99)
