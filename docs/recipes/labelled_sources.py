@@ -33,7 +33,7 @@ from napari_xmag.markdown import table
 from napari_xmag.nets.encoder import load_encoder, save_encoder
 from napari_xmag.nets.memory import keep_freed_memory_of_threads
 from napari_xmag.progress.heartbeat import finish
-from napari_xmag.slide.picture import read_picture
+from napari_xmag.slide.picture import read_image_file
 from napari_xmag.zoo import find_model
 
 BATCH, HEAD_RATE, VIEWS = 32, 1e-3, ViewConfig(scanner_shift=0.3)
@@ -104,7 +104,7 @@ def pictures_of(task, spec, args):
     alone = {"test": None, "test_mpp": None, "limit": args.limit}
     found = labelled_tiles(task.model_copy(update=alone), args.seed)
     classes = sorted({tile.label for tile in found})
-    scaled = (at_scale(centered(read_picture(t.path), t), t.mpp / spec.mpp) for t in found)
+    scaled = (at_scale(centered(read_image_file(t.path), t), t.mpp / spec.mpp) for t in found)
     tiles = [cut(pixels, spec.tile_px, "grid") for pixels in scaled]
     return [(k, classes.index(tile.label)) for k, tile in zip(tiles, found, strict=True)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_xmag.cli import build_parser, evaluate
-from napari_xmag.distill.config import load_config
+from napari_xmag.distill.config import load_distill_config
 from tests.processes import ROOT
 from tests.recipes.noting import commands, note_programs, settings
 
@@ -61,7 +61,7 @@ def require_parsed(command: list[str], recipes: Path, monkeypatch: pytest.Monkey
     if command[1] == "evaluate":
         evaluate._events(args, Path("out")).close()
     elif command[1:3] == ["distill", "run"]:
-        load_config(Path(command[3]), settings(command))
+        load_distill_config(Path(command[3]), settings(command))
 
 
 class UnderstoodError(Exception):
