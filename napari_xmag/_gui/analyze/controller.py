@@ -15,7 +15,7 @@ from napari_xmag._gui.analyze.results import Results
 from napari_xmag._gui.analyze.scores import LiveScores
 from napari_xmag._gui.analyze.slides import Slides
 from napari_xmag._gui.analyze.state import SlideProgress, SlideSession, WindowState
-from napari_xmag._gui.analyze.tissue_tools import TissueTools
+from napari_xmag._gui.analyze.tissue.tools import TissueTools
 from napari_xmag._gui.shared.collector import let_collect, spare_collector
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.maps import map_to_show, maps_in_sight

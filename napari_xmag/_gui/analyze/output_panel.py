@@ -9,8 +9,8 @@ from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QWidget
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.controller import Controller
-from napari_xmag._gui.analyze.export_dialog import ExportDialog
-from napari_xmag._gui.analyze.report_dialog import ReportDialog, ReportSettings
+from napari_xmag._gui.analyze.dialogs.export import ExportDialog
+from napari_xmag._gui.analyze.dialogs.report import ReportDialog, ReportSettings
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.notices import tell_error, tell_written
 from napari_xmag.errors import XmagError

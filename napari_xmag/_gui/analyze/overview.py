@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from superqt.utils import qthrottled
 
 from napari_xmag._gui.analyze import tasks
-from napari_xmag._gui.analyze.label_dialog import LabelDialog
+from napari_xmag._gui.analyze.dialogs.label import LabelDialog
 from napari_xmag._gui.analyze.overview_panel import OverviewPanel, ShownPart
 from napari_xmag._gui.analyze.state import SlideSession
 from napari_xmag._gui.shared.jobs import Jobs

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze.state import PatchCard
-from napari_xmag._gui.analyze.tissue_request import TissueRequest
+from napari_xmag._gui.analyze.tissue.request import TissueRequest
 from napari_xmag._gui.shared.import_ahead import import_ahead
 from napari_xmag._gui.shared.jobs import awaited, paced
 from napari_xmag._gui.shared.torch_import import prepare_torch

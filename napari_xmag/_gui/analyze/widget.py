@@ -9,9 +9,9 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_xmag._about import NOTICE
-from napari_xmag._gui.analyze.card_dialog import CardDialog
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
 from napari_xmag._gui.analyze.controller import Controller
+from napari_xmag._gui.analyze.dialogs.card import CardDialog
 from napari_xmag._gui.analyze.keys import KeysDialog, review_keys
 from napari_xmag._gui.analyze.label_panel import LabelPanel
 from napari_xmag._gui.analyze.map_panel import HoverLine, MapPanel, hover_words
@@ -24,7 +24,7 @@ from napari_xmag._gui.analyze.result_chooser import ResultPanel
 from napari_xmag._gui.analyze.run_panel import RunPanel
 from napari_xmag._gui.analyze.slide_metadata_panel import SlideMetadataPanel
 from napari_xmag._gui.analyze.state import SlideSession, Spot, WindowState
-from napari_xmag._gui.analyze.tissue_panel import TissuePanel
+from napari_xmag._gui.analyze.tissue.panel import TissuePanel
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
 from napari_xmag._gui.shared.dock import Docked, NapariDocks
 from napari_xmag._gui.shared.forms import SettingsForm

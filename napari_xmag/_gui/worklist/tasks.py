@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.tasks import Analysis
-from napari_xmag._gui.analyze.tissue_request import TissueRequest
+from napari_xmag._gui.analyze.tissue.request import TissueRequest
 from napari_xmag._gui.shared.jobs import awaited
 from napari_xmag.analyze.events import AnalyzeEvent, SlideFinished, Waiting
 from napari_xmag.analyze.result import SlideResult

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_xmag._gui.analyze.tissue_layer import has_role
+from napari_xmag._gui.analyze.tissue.layer import has_role
 from napari_xmag.analyze import engine
 from napari_xmag.layer_data import TISSUE_ROLE
 from napari_xmag.nets.engines.open import graph_of

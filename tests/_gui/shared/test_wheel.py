@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledSlider
 
-from napari_xmag._gui.analyze.export_dialog import ExportDialog
+from napari_xmag._gui.analyze.dialogs.export import ExportDialog
 from napari_xmag._gui.shared.wheel import guard_wheel
 from napari_xmag._gui.train.widget import TrainWidget
 from tests._gui.desk import Desk

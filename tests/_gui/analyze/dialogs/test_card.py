@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_xmag._gui.analyze.card_dialog import CardDialog
+from napari_xmag._gui.analyze.dialogs.card import CardDialog
 from napari_xmag.zoo import ModelEntry
 
 pytestmark = pytest.mark.window

@@ -10,9 +10,10 @@ from napari.layers import Shapes
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from napari_xmag._gui.analyze import tasks, tissue_layer
+from napari_xmag._gui.analyze import tasks
 from napari_xmag._gui.analyze.state import SlideSession, WindowState
-from napari_xmag._gui.analyze.tissue_request import TissueRequest
+from napari_xmag._gui.analyze.tissue import layer as tissue_layer
+from napari_xmag._gui.analyze.tissue.request import TissueRequest
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell_error
 from napari_xmag._gui.shared.placing import selection_kept

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from napari_xmag._gui.analyze.export_dialog import ExportDialog, ExportSettings
+from napari_xmag._gui.analyze.dialogs.export import ExportDialog, ExportSettings
 from napari_xmag.export import Origin
 
 pytestmark = pytest.mark.window
