@@ -111,7 +111,7 @@ def encode(
         kept = kept_slide(slide, opened_encoder(model), store, finer=finer, grown=True)
         return key, Encoded.of(kept) if kept is not None else None
 
-    key, encoded = yield from awaited(known, "Looking it up")
+    key, encoded = yield from awaited(known, "Looking for kept features")
     if encoded is None:
         encoded = yield from in_turn(_encoded(slide, model, store, finer=finer))
     shown = [(each.x, each.y) for each in lesson.on(encoded.prepared.id)]
