@@ -239,7 +239,7 @@ def test_plain_timm_folder_is_told_from_a_slide_model(folder: Path) -> None:
 def test_saving_leaves_nothing_behind_when_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_xmag.nets import folder as folder_module
+    from napari_xmag.nets.folders import folder as folder_module
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
