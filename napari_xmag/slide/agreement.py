@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,8 +157,10 @@ def _shrunk(pixels: NDArray[np.uint8], wide: int, high: int) -> Floats:
     """Return the mean of what lies under each coarse pixel, (high, wide, 3)."""
     rows = np.linspace(0, pixels.shape[0], high + 1).astype(int)
     columns = np.linspace(0, pixels.shape[1], wide + 1).astype(int)
-    sums = np.add.reduceat(pixels.astype(np.float64), rows[:-1], axis=0)
-    sums = np.add.reduceat(sums, columns[:-1], axis=1)
+    # Whole rows first, without a copy of all pixels as wider numbers.
+    flat = pixels.reshape(len(pixels), -1)
+    lines = [flat[top:end].sum(axis=0, dtype=np.int64) for top, end in pairwise(rows)]
+    sums = np.add.reduceat(np.reshape(lines, (high, -1, 3)), columns[:-1], axis=1)
     return np.asarray(sums / np.outer(np.diff(rows), np.diff(columns))[..., None])
 
 

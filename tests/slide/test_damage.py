@@ -27,12 +27,11 @@ BAD = Box(512, 256, 256, 256)
 GOOD = Box(1024, 512, 256, 256)
 
 
-@pytest.fixture(params=["jpeg", "adobe_deflate"])
-def damaged(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(scope="module", params=["jpeg", "adobe_deflate"])
+def damaged(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A slide whose tile at (512, 256) of level 0 holds rubbish; by OpenSlide and directly."""
-    path = write_pyramid(
-        tmp_path / "damaged.tiff", draw_section(2560, 2048), compression=request.param
-    )
+    path = tmp_path_factory.mktemp("damaged") / "damaged.tiff"
+    write_pyramid(path, draw_section(2560, 2048), compression=request.param)
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         index = 1 * 10 + 2
@@ -169,8 +168,9 @@ def test_the_missing_part_is_hatched_on_every_level_of_the_viewer(half: Path) ->
         seen = np.asarray(level)
         scale = 2048 / seen.shape[0]
         middle = seen.shape[0] // 2
-        stripes = {tuple(color) for color in seen[middle + 1 :].reshape(-1, 3).tolist()}
-        assert stripes == {(120,) * 3, (200,) * 3}
+        stripes = seen[middle + 1 :]
+        assert np.unique(stripes).tolist() == [120, 200]
+        assert (stripes == stripes[..., :1]).all()
         above = expected[:1024].mean()
         assert abs(seen[:middle].mean() - above) < 1, f"at 1:{scale:g}"
 

@@ -176,7 +176,7 @@ def write_padded(path: Path, factors: Sequence[int], stated: bool, ome: bool = F
 
 def place_of(picture: Pixels) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of the blue mark, in pixels."""
-    y, x = np.nonzero(np.abs(picture.astype(int) - BLUE).sum(2) < 120)
+    y, x = np.nonzero(np.abs(picture.astype(np.int16) - BLUE).sum(2) < 120)
     assert len(x), "no mark"
     return x.min(), y.min(), x.max() + 1, y.max() + 1
 

@@ -98,16 +98,28 @@ def _seen_as_ycbcr(components: Pixels, labelled_ycbcr: bool) -> bool | None:
 
 def _blocks(components: Pixels) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the mean components (N, 3) of blocks, and which of them hold no edge."""
-    blocks = _cut(components, _BLOCK)
-    means = np.asarray(blocks.mean(axis=(1, 3))).reshape(-1, 3)
-    return means, (blocks.std(axis=(1, 3)) <= _SMOOTH).all(axis=2).ravel()
+    sums = _sums(components, _BLOCK)
+    squares = _sums(np.square(components, dtype=np.uint32), _BLOCK)
+    count = _BLOCK**2
+    variances = (squares - np.square(sums) / count) / count
+    return _means(sums, _BLOCK), (variances <= _SMOOTH**2).all(axis=2).ravel()
 
 
-def _cut(components: Pixels, size: int) -> Floats:
-    """Return whole blocks, (rows, size, columns, size, 3)."""
+def _means(sums: NDArray[np.uint32], size: int) -> Floats:
+    return (sums / np.float32(size**2)).astype(np.float32).reshape(-1, 3)
+
+
+def _sums(components: NDArray[np.unsignedinteger], size: int) -> NDArray[np.uint32]:
+    """Return the sums over whole blocks, (rows, columns, 3)."""
     rows, columns = components.shape[0] // size, components.shape[1] // size
-    whole = components[: rows * size, : columns * size, :3]
-    return whole.reshape(rows, size, columns, size, 3).astype(np.float32)
+    # One row, then one column, of all blocks at a time: many times faster than all axes at once.
+    down = np.zeros((rows, columns * size, 3), np.uint32)
+    for offset in range(size):
+        down += components[offset : rows * size : size, : columns * size, :3]
+    sums = np.zeros((rows, columns, 3), np.uint32)
+    for offset in range(size):
+        sums += down[:, offset::size]
+    return sums
 
 
 def _beyond(colors: Floats) -> float:
@@ -120,7 +132,7 @@ def _beyond(colors: Floats) -> float:
 
 
 def _colors_allow_ycbcr(pictures: Sequence[Pixels]) -> bool:
-    quads = [_cut(components, _QUAD).mean(axis=(1, 3)).reshape(-1, 3) for components in pictures]
+    quads = [_means(_sums(components, _QUAD), _QUAD) for components in pictures]
     return _beyond(np.concatenate(quads)) <= _QUADS_BEYOND
 
 
