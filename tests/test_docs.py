@@ -51,6 +51,14 @@ def test_the_page_of_settings_is_that_of_the_settings() -> None:
     assert made["page"]() == written, "run: python docs/make_settings.py"
 
 
+def test_the_page_of_recipes_names_all_of_them() -> None:
+    recipes = ROOT / "docs" / "recipes"
+    page = (recipes / "README.md").read_text(encoding="utf-8")
+    kinds = {".py", ".sh", ".toml", ".json", ".csv"}
+    files = {path.name for path in recipes.iterdir() if path.suffix in kinds}
+    assert set(re.findall(r"`([\w.]+)`", page)) == files
+
+
 @pytest.mark.parametrize("page", PAGES, ids=names)
 def test_what_a_page_imports_is_there(page: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
