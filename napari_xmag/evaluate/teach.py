@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.evaluate.bounds import bounds
 from napari_xmag.evaluate.clicks import (
     Classroom,
     Clicks,
@@ -85,12 +86,27 @@ def evaluate_teach(
         if number == 0:
             carrying = partial(_carry, slides, name, config, figures)
             yield from run_with_progress(carrying, ProgressMeter(Stage.PROBING, 0))
+        if config.bounds:
+            yield from _bounds(slides, name, figures)
     yield from run_with_progress(
         partial(write_figures, figures, config.model_dump(mode="json"), out),
         ProgressMeter(Stage.WRITING, 0),
     )
     yield RunFinished(out, {"rows": len(figures.clicks)})
     return figures
+
+
+def _bounds(slides: Slides, encoder: str, figures: TeachFigures) -> Generator[Progress, None, None]:
+    """Add what probes reach that see more than any clicks show."""
+    for source, some in slides.items():
+
+        def probed(source: str = source, some: list[ComposedSlide] = some) -> Steps[None]:
+            for row in bounds(source, encoder, some):
+                figures.bounds.append(row)
+                yield 1
+
+        meter = ProgressMeter(Stage.PROBING, 0, "probes", item=f"{encoder}, {source}")
+        yield from run_steps(probed(), meter)
 
 
 def _encoders(config: TeachConfig) -> list[EncoderConfig | None]:

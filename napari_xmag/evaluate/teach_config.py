@@ -62,6 +62,10 @@ class TeachConfig(EvaluateConfig):
         description="Largest number of examples of each class chosen by suggestions.",
     )
     seeds: int = Field(default=3, ge=1, description="Repetitions, each with different clicks.")
+    bounds: bool = Field(
+        default=False,
+        description="Measure, too, what probes reach that see the classes of all other islands.",
+    )
     carried_clicks: int = Field(
         default=20, ge=1, description="Examples of each class on each of two slides, carried over."
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_xmag._about import NOTICE
 from napari_xmag.analyze.provenance import program_versions
+from napari_xmag.evaluate.bounds import BoundRow, bound_table
 from napari_xmag.filenames import RESULTS, RESULTS_TABLE
 from napari_xmag.files import whole_file, write_json
 from napari_xmag.markdown import table
@@ -97,6 +98,7 @@ class TeachFigures:
 
     clicks: list[ClickRow] = field(default_factory=list)
     not_taught: list[NotTaughtRow] = field(default_factory=list)
+    bounds: list[BoundRow] = field(default_factory=list)
 
     def add(
         self,
@@ -141,6 +143,7 @@ def write_figures(figures: TeachFigures, config: Mapping[str, Any], out: Path) -
         "estimate": estimate_table(figures.clicks),
         "lift": lift_table(figures.clicks),
         "not_taught": not_taught_table(figures.not_taught),
+        "bounds": bound_table(figures.bounds),
     }
     write_json(out / RESULTS, content)
     with whole_file(out / RESULTS_TABLE) as part:
@@ -279,7 +282,22 @@ def _markdown(content: Mapping[str, Any]) -> str:
     ]
     columns = ("source", "encoder", "fit", "unseen class", "clicks per class", "hit", "false alarm")
     parts.append("## Not taught\n\n" + (table(columns, unseen) if unseen else "No third class."))
+    if content["bounds"]:
+        parts.append(_bounds(content["bounds"]))
     return "\n\n".join(parts) + "\n"
+
+
+def _bounds(lines: Sequence[Mapping[str, Any]]) -> str:
+    cells = [
+        (
+            *(line["source"], line["encoder"], line["question"]),
+            *(f"{line[name]:.3f}" for name in ("auc", "balanced_accuracy")),
+            "" if line["hit"] is None else f"{line['hit']:.0%}",
+        )
+        for line in lines
+    ]
+    heads = ("source", "encoder", "judged", "AUC", "balanced accuracy", "hit at 10 % false alarms")
+    return "## What probes reach that see all other islands\n\n" + table(heads, cells)
 
 
 def _words(figure: Sequence[float], form: str = ".3f") -> str:

@@ -12,6 +12,7 @@ import pytest
 from napari_xmag.cli import main
 from napari_xmag.config import checked
 from napari_xmag.errors import CohortError, ConfigError
+from napari_xmag.evaluate import bounds
 from napari_xmag.evaluate.clicks import random_clicks, suggested_clicks, touched_islands
 from napari_xmag.evaluate.composed import ComposedSlide
 from napari_xmag.evaluate.teach import _Setting, evaluate_teach
@@ -87,8 +88,12 @@ def config(composed: Path, **changes: Any) -> TeachConfig:
     return checked(TeachConfig, values | changes)
 
 
-def test_colours_that_differ_are_told_apart_by_their_mean(composed: Path, tmp_path: Path) -> None:
-    for _ in evaluate_teach(config(composed), tmp_path):
+def test_colours_that_differ_are_told_apart_by_their_mean(
+    composed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "COMPONENTS", (8,))
+    monkeypatch.setattr(bounds, "STRENGTHS", (0.03,))
+    for _ in evaluate_teach(config(composed, bounds=True), tmp_path):
         pass
     with (tmp_path / CLICKS).open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -107,7 +112,12 @@ def test_colours_that_differ_are_told_apart_by_their_mean(composed: Path, tmp_pa
     content = json.loads((tmp_path / "results.json").read_text())
     assert len(content["lift"]) == 2
     assert content["kind"] == "teach"
-    assert "mean colour" in (tmp_path / "results.md").read_text()
+    report = (tmp_path / "results.md").read_text()
+    assert "mean colour" in report
+    asked = {(line["source"], line["question"]) for line in content["bounds"]}
+    assert asked >= {("made", "within"), ("made", "across"), ("again", "within")}
+    assert min(b["auc"] for b in content["bounds"] if b["encoder"] == "mean colour") > 0.99
+    assert "What probes reach" in report
 
 
 def test_a_folder_without_truth_is_refused(composed: Path, tmp_path: Path) -> None:
