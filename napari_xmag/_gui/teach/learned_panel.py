@@ -140,7 +140,9 @@ def _words(state: TeachState) -> str:
     learned = f"Learned from {len(examples)} examples. Stronger colour means higher confidence."
     away = examples.elsewhere
     more = f"{away} more are on slides that are not open." if away else ""
-    return " ".join(filter(None, (learned, more, examples.on_glass_words)))
+    encoding = any(shown.progress is not None for shown in state.slides)
+    lost = "" if encoding else examples.on_glass_words  # what lies there may be encoded just now
+    return " ".join(filter(None, (learned, more, lost)))
 
 
 def _unlike_words(areas: Sequence[ClassArea]) -> str:

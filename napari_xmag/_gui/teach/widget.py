@@ -143,7 +143,8 @@ class TeachWidget(BesideAnalyze):
             return
         if info.signal.name in ("progress", "problem", "prepared", "slide"):
             self._show_progress()
-        if info.signal.name in ("prepared", "wants_finer"):
+        ended = info.signal.name == "progress" and shown.progress is None
+        if ended or info.signal.name in ("prepared", "wants_finer"):
             self._show_learned()
 
     # showing
