@@ -333,14 +333,21 @@ def over_background(
     rgba: Pixels, background: tuple[int, int, int], premultiplied: bool = False
 ) -> Pixels:
     """Composite RGBA (H, W, 4) on a colour and return RGB (H, W, 3)."""
-    alpha = rgba[..., 3:]
+    alpha, colors = rgba[..., 3], rgba[..., :3]
     if alpha.size == 0 or alpha.min() == 255:
-        return rgba[..., :3]
-    opacity = alpha.astype(np.float32) / 255
-    colour = rgba[..., :3].astype(np.float32)
+        return colors
+    # Nearly all pixels are opaque or clear: few have to be mixed.
+    clear = alpha == 0
+    if premultiplied:
+        clear &= (colors[..., 0] | colors[..., 1] | colors[..., 2]) == 0
+    rgb = np.where(clear[..., None], np.asarray(background, np.uint8), colors)
+    mixed = (alpha < 255) & ~clear
+    opacity = alpha[mixed][:, None].astype(np.float32) / 255
+    color = colors[mixed].astype(np.float32)
     paper = np.asarray(background, np.float32) * (1 - opacity)
-    blended = (colour if premultiplied else colour * opacity) + paper
-    return np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+    blended = (color if premultiplied else color * opacity) + paper
+    rgb[mixed] = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+    return rgb
 
 
 def grid_size(width: int, height: int, segment_width: int, segment_height: int) -> tuple[int, int]:
