@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _PLAIN = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
-def together(*arguments: str, processes: int = 2) -> None:
-    """Run Python with these arguments in several processes that find each other."""
+def together(*arguments: str, processes: int = 2) -> str:
+    """Run Python in several processes that find each other; return what they printed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -21,10 +21,14 @@ def together(*arguments: str, processes: int = 2) -> None:
             [sys.executable, *arguments],
             env=_PLAIN | meeting | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for rank in range(processes)
     ]
-    assert [process.wait() for process in running] == [0] * processes
+    said = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0] * processes
+    return "".join(said)
 
 
 def torchrun(*arguments: str, processes: int = 2) -> str:

@@ -16,7 +16,7 @@ from napari_xmag.nets.encoder import Encoder
 from napari_xmag.progress.events import EpochDone, RunFinished, Stage
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.run import train
-from tests.processes import torchrun
+from tests.processes import together
 from tests.train.cohorts import WHOLE, WHOLE_TOML, tiny_encoder
 
 pytestmark = pytest.mark.usefixtures("blank_plots")
@@ -99,8 +99,8 @@ def test_two_processes_learn_what_one_learns(
     without_dropout = WHOLE.model_copy(update={"dropout": 0.0})
     finish(train(read_cohort(table), encoder, tmp_path / "one", without_dropout))
     command = [*_command(table, tmp_path, tmp_path / "two"), "--set", "dropout=0.0"]
-    done = torchrun("-m", "napari_xmag.cli", *command)
-    assert done.count("end-to-end: epoch 3/3") == 1  # only the first speaks
+    said = together("-m", "napari_xmag.cli", *command)
+    assert said.count("end-to-end: epoch 3/3") == 1  # only the first speaks
     losses = []
     for out in (tmp_path / "one", tmp_path / "two"):
         losses.append([row["train_loss"] for row in read_scalars(out)])
