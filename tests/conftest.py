@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +38,16 @@ def _makes_something_once(module: Path) -> bool:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Shared:
     """Distribute the tests over the workers."""
     return _Shared(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Import all modules without the collector, which would walk through them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish() -> None:
