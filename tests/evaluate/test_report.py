@@ -7,6 +7,7 @@ from PIL import Image
 
 from napari_xmag.evaluate import plots
 from napari_xmag.evaluate.report import EncoderFigures, TaskReport, task_table, write_evaluation
+from napari_xmag.evaluate.robustness_report import RobustnessTask, ShiftEntry, plot_robustness
 from napari_xmag.stats.metrics import FIGURES, Interval
 
 NAN = float("nan")
@@ -45,6 +46,21 @@ def test_what_cannot_be_had_is_none_in_words_and_null_in_json(tmp_path: Path) ->
 
 def test_picture_is_drawn(tmp_path: Path) -> None:
     plots.plot_tasks([report(0.9, 0.85)], tmp_path)
-    with Image.open(tmp_path / "glas.png") as picture:
+    require_drawn(tmp_path / "glas.png")
+
+
+def test_picture_of_robustness_is_drawn(tmp_path: Path) -> None:
+    figures = Interval(0.9, 0.85, 0.95), Interval(-0.05, -0.1, 0.0), Interval(0.95, 0.9, 0.97)
+    entries = [
+        ShiftEntry(name, shift, 0.8, 0.7, *figures)
+        for name in ("teacher", "student")
+        for shift in ("stain 0.1", "blur 2 µm")
+    ]
+    plot_robustness(RobustnessTask("glas", 9, "", entries), tmp_path / "glas.png")
+    require_drawn(tmp_path / "glas.png")
+
+
+def require_drawn(path: Path) -> None:
+    with Image.open(path) as picture:
         assert picture.width > 1000
         assert len(picture.convert("RGB").getcolors(2**24) or ()) > 20
