@@ -46,12 +46,15 @@ class _Over:
 
 
 def in_child(
-    work: Callable[..., Iterator[T]], *arguments: object, stage: str
+    work: Callable[..., Iterator[T]],
+    *arguments: object,
+    stage: str,
+    patience: float = _SECONDS_TO_END,
 ) -> Generator[T | Waiting, None, None]:
     """Yield what the generator ``work(*arguments)`` yields in a process of its own.
 
-    Closing this generator closes that one; when it does not end within seconds, its process is
-    ended, so it must leave whole files at any moment.
+    Closing this generator closes that one; when it does not end in time, its process is ended, so
+    it must leave whole files at any moment.
 
     Parameters
     ----------
@@ -59,11 +62,15 @@ def in_child(
         A function of a module; it and its arguments are pickled, and so is what it yields.
     stage
         What the heartbeats say until the first event comes.
+    patience
+        How many seconds it has to end; 0 for work that never looks whether it shall.
 
     Raises
     ------
     ConfigError
         When the process ended without a word, as when memory ran out.
+    OSError
+        When there can be no further process.
     Exception
         What the generator raised.
     """
@@ -80,8 +87,9 @@ def in_child(
         child.stdin.write(pickle.dumps((work, arguments)))
         child.stdin.flush()
         yield from _heard(said, Waiting(stage))
+        patience = _SECONDS_TO_END  # it is over, and ends by itself
     finally:
-        _end(child)
+        _end(child, patience)
         reader.join()
         child.stdout.close()
 
@@ -120,13 +128,13 @@ def _listen(stream: IO[bytes], said: "queue.Queue[_Said | _Over]") -> None:
         )
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _end(child: "subprocess.Popen[bytes]", patience: float) -> None:
     """Tell the child to end, by closing what it reads; wait, and end it if need be."""
     assert child.stdin is not None
     with suppress(OSError):  # it may be gone already
         child.stdin.close()
     try:
-        child.wait(_SECONDS_TO_END)
+        child.wait(patience)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
@@ -139,7 +147,7 @@ def serve() -> None:
     work, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent
     unwanted = Event()
     keep_freed_memory_of_threads()  # it may learn, and no other thread has begun
-    Thread(target=_await_end, args=(sys.stdin.buffer, unwanted), daemon=True).start()
+    Thread(target=_await_end, args=(sys.stdin.fileno(), unwanted), daemon=True).start()
     over = _Over()
     try:
         with closing(work(*arguments)) as events:
@@ -152,9 +160,11 @@ def serve() -> None:
     _say(answers, over)
 
 
-def _await_end(stream: IO[bytes], unwanted: Event) -> None:
+def _await_end(pipe: int, unwanted: Event) -> None:
     """Wait until the window closes this pipe: it wants an end, or has ended itself."""
-    stream.read()
+    # not by `sys.stdin`: Python dies at its end where another thread still reads from that
+    while os.read(pipe, 1):
+        pass
     unwanted.set()
 
 

@@ -1,11 +1,17 @@
 """A network is converted beside the window, not in it."""
 
+import errno
 import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from napari_xmag._gui.shared import engine_ahead as module
+from napari_xmag._gui.shared import subprocess_worker
 from napari_xmag._gui.shared.engine_ahead import engine_ahead
 from napari_xmag.analyze.events import Waiting
 from napari_xmag.errors import GraphError
@@ -56,15 +62,49 @@ def test_a_network_that_cannot_be_converted_is_not_tried_again(
     assert list(engine_ahead(model, GRAPH)) == []
 
 
-def test_a_child_that_ends_without_a_word_is_passed_over(
-    model: StoredModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [("dies", "stopped early"), ("memory", "MemoryError"), ("no process", "Cannot allocate")],
+)
+def test_a_child_that_gives_no_graph_is_passed_over(
+    model: StoredModel,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    problem: str,
+    words: str,
 ) -> None:
-    monkeypatch.setattr(module, "make_graph", _dies)
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(module, "make_graph", _dies if problem == "dies" else _lacks_memory)
+    if problem == "no process":
+        monkeypatch.setattr(subprocess, "Popen", refuse)
     with caplog.at_level("INFO"):
         list(engine_ahead(model, GRAPH))
-    assert "stopped early" in caplog.text
+    assert words in caplog.text
     assert lacks_graph(model, GRAPH)
 
 
 def _dies(_: Path) -> None:
     os._exit(3)
+
+
+def _lacks_memory(_: Path) -> Iterator[Path]:
+    raise MemoryError
+    yield
+
+
+def test_a_conversion_that_is_not_wanted_any_more_ends_at_once(
+    model: StoredModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It never looks whether it shall end; nobody waits for it."""
+    monkeypatch.setattr(subprocess_worker, "_SECONDS_TO_END", 300.0)
+    monkeypatch.setattr(module, "make_graph", _never_ends)
+    with closing(engine_ahead(model, GRAPH)) as events:
+        next(events)
+    assert lacks_graph(model, GRAPH)
+
+
+def _never_ends(_: Path) -> Iterator[Path]:
+    threading.Event().wait()
+    yield Path()

@@ -1,10 +1,12 @@
 """A generator in a process of its own: heard, ended, and its errors told."""
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,10 @@ def counted(number: int) -> Iterator[tuple[int, int]]:
     for index in range(number):
         os.write(1, b"a word of a library")  # must not come between
         yield index, os.getpid()
+
+
+def silent(number: int) -> Iterator[int]:
+    yield number
 
 
 def endless(note: Path) -> Iterator[int]:
@@ -56,6 +62,23 @@ def test_everything_comes_in_order_from_another_process() -> None:
     numbers, processes = zip(*events_of(counted, 5), strict=True)  # type: ignore[arg-type]
     assert numbers == (0, 1, 2, 3, 4)
     assert set(processes) != {os.getpid()}
+
+
+def test_the_process_ends_well_and_silently(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            children.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    for _ in range(2):
+        assert events_of(silent, 1) == [1]
+    assert [child.returncode for child in children] == [0, 0]
+    assert capfd.readouterr().err == ""
 
 
 def test_heartbeats_say_the_stage_until_something_comes() -> None:
