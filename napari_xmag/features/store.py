@@ -23,7 +23,7 @@ from napari_xmag.slide.tiles import TileGrid
 _log = logging.getLogger(__name__)
 
 DEFAULT_BYTES = 20 * 2**30
-"""What the user's own store may take: some four hundred large slides."""
+"""What the user's own store may take: some three hundred large slides."""
 
 
 def user_store_folder() -> Path:
