@@ -16,8 +16,6 @@ from napari_xmag.evaluate.config import MANUAL, RobustnessConfig
 from napari_xmag.evaluate.robustness import centred_cosines, evaluate_robustness
 from napari_xmag.progress.events import RunFinished
 
-pytestmark = pytest.mark.usefixtures("blank_plots")
-
 SHIFTS = {"stain": [0.001], "blur": [40.0], "jpeg": [], "brightness": [], "contrast": []}
 
 
