@@ -1,7 +1,7 @@
 """Features of a slide's patches as they lie on disk; docs/features.md describes the layout."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -149,6 +149,19 @@ class PatchFeatures:
             unreadable={},
             mark="",
         )
+
+    def without(self, places: Collection[Place]) -> "PatchFeatures":
+        """Return these features without some patches, by (column, row).
+
+        What is kept beside them is found again for the same places left out.
+        """
+        if not places:
+            return self
+        cells = zip(self.columns.tolist(), self.rows.tolist(), strict=True)
+        rows = np.flatnonzero([cell not in places for cell in cells])
+        words = f"{self.mark} without {sorted(places)}"
+        mark = hashlib.sha256(words.encode()).hexdigest() if self.mark else ""
+        return replace(self.part(rows), unreadable=self.unreadable, mark=mark)
 
     @classmethod
     def load(cls, folder: Path) -> "PatchFeatures":

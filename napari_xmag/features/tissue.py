@@ -1,13 +1,13 @@
 """The tissue of a slide beside the features of the patches that were planned on it."""
 
 import logging
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.features.patch_features import PatchFeatures
+from napari_xmag.features.patch_features import PatchFeatures, Place
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.slide.tissue import TissueChoice, TissueFindings, TissueMask
 
@@ -16,18 +16,34 @@ _log = logging.getLogger(__name__)
 TISSUE = "tissue.npz"
 
 
-def keep_tissue(
-    store: FeatureStore, kept: PatchFeatures, mask: TissueMask, least: float, *, grown: bool = False
-) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptTissue:
+    """What the patches of a slide were planned on.
+
+    Attributes
+    ----------
+    mask
+        The tissue that was found.
+    grown
+        Column and row of each patch beyond it, which a person showed.
+    other
+        Of each patch that is kept as well, though nobody showed it.
+    """
+
+    mask: TissueMask
+    grown: frozenset[Place] = frozenset()
+    other: frozenset[Place] = frozenset()
+
+
+def keep_tissue(store: FeatureStore, kept: PatchFeatures, tissue: KeptTissue, least: float) -> None:
     """Keep the tissue that the patches of a slide, all of them, were planned on.
 
     Parameters
     ----------
     least
         The part of a patch that was to be tissue.
-    grown
-        Whether there are patches beyond what was found, which a person showed.
     """
+    mask = tissue.mask
     arrays: dict[str, NDArray[Any]] = {
         "shape": np.array(mask.pixels.shape),
         "scales": np.array([mask.scale_x, mask.scale_y]),
@@ -39,31 +55,53 @@ def keep_tissue(
         arrays["findings"] = np.array([*glass, *shares])
     if mask.unreadable is not None:
         arrays["unreadable"] = np.packbits(mask.unreadable)
-    store.keep_beside(kept, TISSUE, _rule(least, grown=grown), arrays)
+    if tissue.grown:
+        for name in ("grown", "other"):
+            cells = sorted(getattr(tissue, name))
+            arrays[name] = np.array(cells, np.int64).reshape(-1, 2)
+    store.keep_beside(kept, TISSUE, _rule(least, grown=bool(tissue.grown)), arrays)
 
 
-def kept_tissue(
-    store: FeatureStore, kept: PatchFeatures, least: float, *, grown: bool = False
-) -> TissueMask | None:
+def kept_tissue(store: FeatureStore, kept: PatchFeatures, least: float) -> KeptTissue | None:
     """Return the tissue that these patches were planned on, as `keep_tissue` got it.
 
     None where it is not known: other patches were kept since, or by another rule.
-
-    Parameters
-    ----------
-    grown
-        Take it also with what a person showed.
     """
     arrays = store.find_beside(kept, TISSUE, _rule(least, grown=False))
-    if arrays is None and grown:
+    if arrays is None:
         arrays = store.find_beside(kept, TISSUE, _rule(least, grown=True))
     if arrays is None:
         return None
     try:
-        return _mask(arrays)
+        grown, other = (_cells(arrays, name, kept) for name in ("grown", "other"))
+        return KeptTissue(_mask(arrays), grown, other)
     except (KeyError, ValueError, TypeError) as error:
         _log.warning("The kept tissue of %s is found anew: %s", kept.names[0], error)
         return None
+
+
+def with_patches(mask: TissueMask, grid: PatchFeatures, places: frozenset[Place]) -> TissueMask:
+    """Return a mask with some patches added: all pixels whose middles lie in them.
+
+    Parameters
+    ----------
+    places
+        Column and row of each on the grid.
+    """
+    if not places:
+        return mask
+    pixels = mask.pixels.copy()
+    cells = np.array(sorted(places), np.int64)
+    for left, top, right, bottom in grid.corners_at(*cells.T).tolist():
+        rows = slice(_middle(top, mask.scale_y), _middle(bottom, mask.scale_y))
+        columns = slice(_middle(left, mask.scale_x), _middle(right, mask.scale_x))
+        pixels[rows, columns] = True
+    return replace(mask, pixels=pixels)
+
+
+def _middle(edge: float, scale: float) -> int:
+    """Return the first pixel whose middle lies beyond an edge."""
+    return max(0, int(np.ceil(edge / scale - 0.5 - 1e-6)))
 
 
 def _mask(arrays: dict[str, NDArray[Any]]) -> TissueMask:
@@ -83,5 +121,14 @@ def _mask(arrays: dict[str, NDArray[Any]]) -> TissueMask:
     return TissueMask(unpacked("pixels"), scale_x, scale_y, choice, findings, lost)
 
 
+def _cells(arrays: dict[str, NDArray[Any]], name: str, kept: PatchFeatures) -> frozenset[Place]:
+    cells = arrays.get(name, np.zeros((0, 2), np.int64)).astype(np.int64)
+    rows = kept.where(*cells.T)
+    if rows is None or (rows < 0).any():
+        raise ValueError("places that are no patches")
+    return frozenset((column, row) for column, row in cells.tolist())
+
+
 def _rule(least: float, *, grown: bool) -> str:
-    return f"at least {least!r}{', and what was shown' if grown else ''}"
+    # told apart, as earlier versions would take all patches for tissue that was found
+    return f"at least {least!r}{', beside places that were shown' if grown else ''}"

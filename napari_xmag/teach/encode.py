@@ -2,7 +2,10 @@
 
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent, SlidePlanned
@@ -10,7 +13,7 @@ from napari_xmag.analyze.kept_features import FeatureKeeper
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.patch_features import EXACT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.features.tissue import keep_tissue, kept_tissue
+from napari_xmag.features.tissue import KeptTissue, keep_tissue, kept_tissue, with_patches
 from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask
@@ -19,17 +22,48 @@ from napari_xmag.teach.prepared import PreparedSlide, prepare_slide
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadySlide:
-    """A slide that can be taught on, and its tissue."""
+    """A slide that can be taught on, and its tissue.
+
+    Attributes
+    ----------
+    prepared
+        Its patches.
+    mask
+        Its tissue: what was found, and the patches that a person showed beyond.
+    found
+        The tissue that was found.
+    """
 
     prepared: PreparedSlide
     mask: TissueMask
+    found: TissueMask
 
     @classmethod
     def of(
-        cls, features: PatchFeatures, mask: TissueMask, aside: PatchFeatures | None
+        cls, features: PatchFeatures, tissue: KeptTissue, aside: PatchFeatures | None
     ) -> "ReadySlide":
         """Measure the tissue of each patch; see `prepare_slide`."""
-        return cls(prepare_slide(features, mask, aside), mask)
+        features = features.without(tissue.other)
+        mask = with_patches(tissue.mask, features, tissue.grown)
+        # measured on a copy, whose sums go with it: they are many times as large as the mask
+        prepared = prepare_slide(features, replace(mask), aside, tissue.grown)
+        return cls(prepared, mask, tissue.mask)
+
+    def only_with(self, places: NDArray[np.float64]) -> "ReadySlide":
+        """Leave out the patches beyond the tissue found in which none of these places lies.
+
+        Parameters
+        ----------
+        places
+            float (N, 2), x and y in level-0 pixels.
+        """
+        whole = self.prepared
+        grown = whole.grown & whole.cells_beyond(places)
+        if grown == whole.grown:
+            return self
+        aside = whole.finer.aside if whole.finer is not None else None
+        some = whole.features.without(whole.grown - grown)
+        return ReadySlide.of(some, KeptTissue(self.found, grown), aside)
 
 
 def kept_slide(
@@ -39,31 +73,26 @@ def kept_slide(
     settings: AnalyzeSettings | None = None,
     *,
     finer: bool = False,
-    grown: bool = False,
 ) -> ReadySlide | None:
     """Return a slide that was made ready before, in whatever session; None where one has to.
 
-    Neither is its tissue looked for, nor is an engine opened. See `encoded_slide`.
-
-    Parameters
-    ----------
-    grown
-        Take it also with what `napari_xmag.teach.grow.grown_slide` has added.
+    Neither is its tissue looked for, nor is an engine opened. See `encoded_slide`. What
+    `napari_xmag.teach.grow.grown_slide` has ever added is there, too; see `ReadySlide.only_with`.
     """
     settings = settings or AnalyzeSettings()
     found: list[PatchFeatures] = []
-    masks: list[TissueMask] = []
+    tissues: list[KeptTissue] = []
     for aside in (False, True) if finer else (False,):
         exact = settings.precision == EXACT
         kept = FeatureKeeper(store, slide, model, exact=exact, aside=aside).find()
         if kept is None:
             return None
-        mask = kept_tissue(store, kept, settings.min_tissue, grown=grown and not aside)
-        if mask is None:
+        tissue = kept_tissue(store, kept, settings.min_tissue)
+        if tissue is None or tissue.mask.method is not settings.tissue:
             return None
         found.append(kept)
-        masks.append(mask)
-    return ReadySlide.of(found[0], masks[0], found[1] if finer else None)
+        tissues.append(tissue)
+    return ReadySlide.of(found[0], tissues[0], found[1] if finer else None)
 
 
 def encoded_slide(
@@ -98,10 +127,10 @@ def encoded_slide(
     for aside in (False, True) if finer else (False,):
         steps = encode_slide(slide, model, store, settings, mask, aside=aside)
         features, mask = yield from _with_tissue(steps)
-        keep_tissue(store, features, mask, settings.min_tissue)
+        keep_tissue(store, features, KeptTissue(mask), settings.min_tissue)
         found.append(features)
     assert mask is not None
-    return ReadySlide.of(found[0], mask, found[1] if finer else None)
+    return ReadySlide.of(found[0], KeptTissue(mask), found[1] if finer else None)
 
 
 def _with_tissue(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent
 from napari_xmag.analyze.settings import AnalyzeSettings
-from napari_xmag.features.patch_features import EXACT, PatchFeatures
+from napari_xmag.errors import TissueError
+from napari_xmag.features.patch_features import EXACT, PatchFeatures, Place
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.features.tissue import keep_tissue
+from napari_xmag.features.tissue import KeptTissue, keep_tissue
 from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tiles import TileGrid
@@ -36,7 +37,7 @@ def grown_slide(
 ) -> Generator[AnalyzeEvent, None, ReadySlide]:
     """Encode the patches of some places as well and keep them with the others.
 
-    They count as tissue from then on, in this session and the next.
+    What cannot be read is noted, so that nobody tries again.
 
     Parameters
     ----------
@@ -52,8 +53,6 @@ def grown_slide(
 
     Raises
     ------
-    TissueError
-        When none of the places can be read.
     ExportError
         When the store cannot be written.
     """
@@ -62,17 +61,52 @@ def grown_slide(
     cells = ready.prepared.free_cells(places)
     if not len(cells):
         return ready
+    held = store.find(patches.key, exact=settings.precision == EXACT)
+    if held is None or not _places(patches) <= _places(held):
+        held = patches
+    held = yield from _with_cells(slide, model, store, settings, held, cells)
+    found = _places(held).intersection(map(tuple, cells.tolist()))
+    tissue = KeptTissue(ready.found, ready.prepared.grown | found)
+    tissue = replace(tissue, other=_places(held) - _places(patches) - found)
+    keep_tissue(store, held, tissue, settings.min_tissue)
+    store.make_room(keep=held.key)
+    return ReadySlide.of(held, tissue, finer.aside if finer is not None else None)
+
+
+def _with_cells(
+    slide: Slide,
+    model: StoredModel,
+    store: FeatureStore,
+    settings: AnalyzeSettings,
+    held: PatchFeatures,
+    cells: NDArray[np.int64],
+) -> Generator[AnalyzeEvent, None, PatchFeatures]:
+    """Encode what the store lacks of some patches, and keep it with the others."""
+    known = _places(held).union(held.unreadable)
+    cells = np.array([cell for cell in cells.tolist() if tuple(cell) not in known], np.int64)
+    if not len(cells):
+        return held
     with TemporaryDirectory(prefix="xmag-") as folder:
         alone = FeatureStore(Path(folder))
-        mask = _within(slide, patches, cells)
+        mask = _within(slide, held, cells)
         few = replace(settings, min_tissue=_LEAST)
-        found = yield from encode_slide(slide, model, alone, few, mask)
-        joined = _join(store, patches, found)
+        try:
+            found = yield from encode_slide(slide, model, alone, few, mask)
+        except TissueError as error:
+            found = _lost(held, cells, error)
+        joined = _join(store, held, found)
         del found  # its file goes with the folder
-    whole = replace(ready.mask, pixels=ready.mask.pixels | _covered(ready.mask, patches, cells))
-    keep_tissue(store, joined, whole, settings.min_tissue, grown=True)
-    store.make_room(keep=joined.key)
-    return ReadySlide.of(joined, whole, finer.aside if finer is not None else None)
+    return joined
+
+
+def _places(patches: PatchFeatures) -> frozenset[Place]:
+    return frozenset(zip(patches.columns.tolist(), patches.rows.tolist(), strict=True))
+
+
+def _lost(grid: PatchFeatures, cells: NDArray[np.int64], error: TissueError) -> PatchFeatures:
+    """Return features of no patch at all: none of these can be read."""
+    reasons = dict.fromkeys(map(tuple, cells.tolist()), error.found)
+    return replace(grid.part(np.array([], np.int64)), unreadable=reasons)
 
 
 def _within(slide: Slide, grid: PatchFeatures, cells: NDArray[np.int64]) -> TissueMask:
@@ -87,16 +121,6 @@ def _within(slide: Slide, grid: PatchFeatures, cells: NDArray[np.int64]) -> Tiss
         columns = slice(_up(left / scale_x), int(right / scale_x + 1e-6))
         pixels[rows, columns] = True
     return TissueMask(pixels, scale_x, scale_y, TissueChoice.AUTO)
-
-
-def _covered(mask: TissueMask, grid: PatchFeatures, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return the pixels of a mask whose middles lie in these patches, bool (H, W)."""
-    covered = np.zeros_like(mask.pixels)
-    for left, top, right, bottom in grid.corners_at(*cells.T).tolist():
-        rows = slice(_up(top / mask.scale_y - 0.5), _up(bottom / mask.scale_y - 0.5))
-        columns = slice(_up(left / mask.scale_x - 0.5), _up(right / mask.scale_x - 0.5))
-        covered[rows, columns] = True
-    return covered
 
 
 def _up(value: float) -> int:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_xmag.errors import ConfigError
 from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.qupath.classes import RGB, class_color
@@ -113,6 +116,11 @@ class Lesson:
     def on(self, slide: SlideId) -> tuple[Example, ...]:
         """Return the examples on a slide."""
         return tuple(example for example in self.examples if example.slide == slide)
+
+    def places_on(self, slide: SlideId) -> NDArray[np.float64]:
+        """Return where the examples on a slide lie, float (N, 2): x and y in level-0 pixels."""
+        places = [(example.x, example.y) for example in self.on(slide)]
+        return np.array(places, float).reshape(-1, 2)
 
     def with_examples(self, added: Iterable[Example], removed: Iterable[Example] = ()) -> "Lesson":
         """Return the lesson with some examples more and some less."""

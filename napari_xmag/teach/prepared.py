@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_xmag.features.patch_features import PatchFeatures
+from napari_xmag.features.patch_features import PatchFeatures, Place
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.geometry import Mpp
+from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.tissue import TissueMask
 from napari_xmag.teach.finer import FinerGrid, tissue_of
 from napari_xmag.teach.lesson import Example, SlideId
@@ -27,11 +27,17 @@ class PreparedSlide:
         float64 (P,), which part of each patch is tissue, 0 to 1.
     finer
         The quarters of its patches, where they were encoded once more.
+    extent
+        What of the grid the slide fills; all of it when None.
+    grown
+        Column and row of each patch that lies where no tissue was found: a person showed it.
     """
 
     features: PatchFeatures
     tissue: NDArray[np.float64]
     finer: FinerGrid | None = None
+    extent: Box | None = None
+    grown: frozenset[Place] = frozenset()
 
     @property
     def id(self) -> SlideId:
@@ -97,7 +103,7 @@ class PreparedSlide:
         return np.array([] if own is None else [own], np.int64)
 
     def free_cells(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return where on the grid there is no patch, though some of these places lie there.
+        """Return where on the grid a patch could be, and is not, though some of these lie there.
 
         Parameters
         ----------
@@ -109,13 +115,20 @@ class PreparedSlide:
         int64 (M, 2), column and row of each, once.
         """
         column, row, inside = self._cells_at(*places.reshape(-1, 2).T)
-        grid = self.features
         free = inside.copy()
-        free[inside] = grid.index[row[inside], column[inside]] < 0
-        cells = np.stack([column[free], row[free]], axis=1)
-        lost = {*grid.unreadable}  # has been tried
-        kept = [cell for cell in np.unique(cells, axis=0).tolist() if tuple(cell) not in lost]
-        return np.array(kept, np.int64).reshape(-1, 2)
+        free[inside] = self._free[row[inside], column[inside]]
+        return np.unique(np.stack([column[free], row[free]], axis=1), axis=0)
+
+    def cells_beyond(self, places: NDArray[np.float64]) -> frozenset[Place]:
+        """Return where on the grid no tissue was found, though some of these places lie there.
+
+        Whether there is a patch, as a person showed it, or could be one.
+        """
+        column, row, _ = self._cells_at(*places.reshape(-1, 2).T)
+        free = ((column, row) for column, row in self.free_cells(places).tolist())
+        return frozenset(free) | self.grown.intersection(
+            zip(column.tolist(), row.tolist(), strict=True)
+        )
 
     def free_inside(self, outline: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the middles of places without a patch that lie in an outline, float (N, 2).
@@ -133,9 +146,24 @@ class PreparedSlide:
         return own
 
     def free_corners(self) -> NDArray[np.float64]:
-        """Return left, top, right, bottom of each place of the grid without a patch, (N, 4)."""
-        rows, columns = np.nonzero(self.features.index < 0)
+        """Return left, top, right, bottom of each place that could be a patch, (N, 4)."""
+        rows, columns = np.nonzero(self._free)
         return self.features.corners_at(columns, rows)
+
+    @cached_property
+    def _free(self) -> NDArray[np.bool_]:
+        """Where on the grid there is no patch, though its middle is on the slide and readable."""
+        grid = self.features
+        free: NDArray[np.bool_] = grid.index < 0
+        for column, row in grid.unreadable:
+            free[row, column] = False
+        if self.extent is not None:
+            rows, columns = grid.shape
+            x = grid.origin_x + (np.arange(columns) + 0.5) * grid.stride_x
+            y = grid.origin_y + (np.arange(rows) + 0.5) * grid.stride_y
+            free &= ((y >= self.extent.y) & (y < self.extent.bottom))[:, None]
+            free &= (x >= self.extent.x) & (x < self.extent.right)
+        return free
 
     def _index_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
         column, row, inside = self._cells_at(x, y)
@@ -182,7 +210,10 @@ def kept_slides(
 
 
 def prepare_slide(
-    features: PatchFeatures, mask: TissueMask, aside: PatchFeatures | None = None
+    features: PatchFeatures,
+    mask: TissueMask,
+    aside: PatchFeatures | None = None,
+    grown: frozenset[Place] = frozenset(),
 ) -> PreparedSlide:
     """Measure how much of each patch is tissue.
 
@@ -192,6 +223,10 @@ def prepare_slide(
         The tissue on which the patches were planned.
     aside
         The patches of the grid half a patch aside, for a finer map.
+    grown
+        Those of the patches that a person showed; the mask holds them.
     """
     finer = FinerGrid.of(features, aside, mask) if aside is not None else None
-    return PreparedSlide(features, tissue_of(features, mask), finer)
+    height, width = mask.pixels.shape
+    extent = Box(0, 0, width * mask.scale_x, height * mask.scale_y)
+    return PreparedSlide(features, tissue_of(features, mask), finer, extent, grown)

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from napari_xmag.analyze.events import AnalyzeEvent
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import TeachError
@@ -168,13 +170,15 @@ def teach_slide(
         When the annotations contradict examples that the session has of this slide, as of another
         image of it; then nothing is added.
     """
-    ready = kept_slide(slide, model, store, settings, finer=finer)
-    if ready is None:
-        ready = yield from encoded_slide(slide, model, store, settings, finer=finer)
+    whole = kept_slide(slide, model, store, settings, finer=finer)
+    if whole is None:
+        whole = yield from encoded_slide(slide, model, store, settings, finer=finer)
+    ready = whole.only_with(np.zeros((0, 2)))
     frame, z = slide_frame(slide, origin), shown_plane(slide) if plane is None else plane
     if beyond_tissue:
         places = places_beyond_tissue(annotations, ready.prepared, frame, z)
-        ready = yield from grown_slide(slide, model, store, settings, ready, places)
+        whole = yield from grown_slide(slide, model, store, settings, whole, places)
+        ready = whole.only_with(places)
     prepared = ready.prepared
     read = read_examples(annotations, prepared, frame, z)
     lesson = read.lesson

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_xmag.features.store import FeatureStore
-from napari_xmag.features.tissue import TISSUE, keep_tissue, kept_tissue
+from napari_xmag.features.tissue import TISSUE, KeptTissue, keep_tissue, kept_tissue
 from napari_xmag.slide.tissue import TissueChoice, TissueFindings, TissueMask
 from tests.features.test_store import keep, key
 
@@ -24,9 +24,13 @@ def test_a_mask_comes_back_as_it_was(
     )
     store = FeatureStore(tmp_path)
     kept = keep(store, key())
-    keep_tissue(store, kept, mask, 0.2)
-    found = kept_tissue(store, kept, 0.2)
-    assert found is not None
+    places = [*zip(kept.columns.tolist(), kept.rows.tolist(), strict=True)]
+    grown = frozenset(places[:2] if damaged else ())
+    keep_tissue(store, kept, KeptTissue(mask, grown), 0.2)
+    tissue = kept_tissue(store, kept, 0.2)
+    assert tissue is not None
+    assert tissue.grown == grown
+    found = tissue.mask
     np.testing.assert_array_equal(found.pixels, pixels)
     assert (found.scale_x, found.scale_y, found.method) == (31.7, 32.1, TissueChoice.AUTO)
     assert found.findings == findings

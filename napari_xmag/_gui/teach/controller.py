@@ -70,7 +70,7 @@ class TeachController:
         self._marks.setSingleShot(True)
         self._marks.timeout.connect(self._show_marks)
         self._mouse = SlideMouse(viewer, state, self._touch, self._done, self._miss)
-        self._regions = RegionDrawing(viewer, state, self.mark, self._encode_more, self._miss)
+        self._regions = RegionDrawing(viewer, state, self.mark, self._add)
         self.slides = TeachSlides(viewer, state, self.jobs)
         self._wire()
 
@@ -220,11 +220,9 @@ class TeachController:
         """Put a lasso into the hand; what it encloses becomes examples of the class in the hand."""
         self._regions.draw()
 
-    def _encode_more(self, shown: TeachSlide, examples: Lesson) -> None:
-        """Take examples where no tissue was found, and encode their places."""
-        if self._try(lambda: self.session.add_examples(examples)):
-            shown.wants_more = True
-            self.encoding.go_on()
+    def _add(self, examples: Lesson) -> None:
+        """Take examples where no tissue was found; their places are encoded."""
+        self._try(lambda: self.session.add_examples(examples))
 
     def undo(self) -> None:
         """Take back the last change of examples or classes."""
@@ -259,11 +257,12 @@ class TeachController:
 
     def _lesson_changed(self, lesson: Lesson) -> None:
         state = self.state
-        state.lesson = lesson
+        before, state.lesson = state.lesson, lesson
         if state.class_name not in lesson.class_names:
             state.class_name = lesson.class_names[0] if lesson.classes else ""
         self._learn()
         self._marks.start()
+        self.encoding.follow(before, lesson)
 
     def _show_marks(self) -> None:
         """Show the examples, in a turn of its own: a click must not hold the window up for long."""

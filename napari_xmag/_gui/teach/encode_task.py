@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_xmag.analyze.encoder import engine_settings
 from napari_xmag.analyze.events import AnalyzeEvent
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.batch.models import opened_model
-from napari_xmag.errors import ModelError
+from napari_xmag.errors import ModelError, XmagError
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.geometry import Mpp
 from napari_xmag.nets.folders.stored import StoredModel
@@ -48,6 +49,13 @@ class Encoded:
     def prepared(self) -> PreparedSlide:
         """Its patches."""
         return self.ready.prepared
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NotGrown:
+    """Examples where no tissue was found could not be encoded; the slide comes without them."""
+
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def encode(
     lesson: Lesson,
     *,
     finer: bool,
-) -> Generator[AnalyzeEvent | Encoded, None, None]:
+) -> Generator[AnalyzeEvent | Encoded | NotGrown, None, None]:
     """Find the tissue of a slide and encode it, or take what is known of it.
 
     Parameters
@@ -99,7 +107,8 @@ def encode(
     recent
         What this window has encoded; the slide is added.
     lesson
-        Of its examples, those that lie where no tissue was found are encoded, too.
+        Of its examples, those that lie where no tissue was found are encoded, too; of what was
+        ever encoded there, the rest is left out.
     finer
         Encode it once more, half a patch aside.
     """
@@ -108,18 +117,25 @@ def encode(
         key = _EncodedKey.of(slide, model, finer=finer)
         if (found := recent.find(key)) is not None:
             return key, found
-        kept = kept_slide(slide, opened_encoder(model), store, finer=finer, grown=True)
+        kept = kept_slide(slide, opened_encoder(model), store, finer=finer)
         return key, Encoded.of(kept) if kept is not None else None
 
     key, encoded = yield from awaited(known, "Looking for kept features")
     if encoded is None:
         encoded = yield from in_turn(_encoded(slide, model, store, finer=finer))
-    shown = [(each.x, each.y) for each in lesson.on(encoded.prepared.id)]
-    places = np.array(shown, float).reshape(-1, 2)
+    places = lesson.places_on(encoded.prepared.id)
     if len(encoded.prepared.free_cells(places)):
-        encoded = yield from in_turn(_grown(slide, model, store, encoded.ready, places))
+        try:
+            encoded = yield from in_turn(_grown(slide, model, store, encoded.ready, places))
+        except (XmagError, OSError, MemoryError) as error:
+            yield NotGrown(error)  # what was encoded before can be taught on all the same
     recent.add(key, encoded)
-    yield encoded
+    yield (yield from awaited(partial(_only_with, encoded, places), "Measuring the tissue"))
+
+
+def _only_with(encoded: Encoded, places: NDArray[np.float64]) -> Encoded:
+    ready = encoded.ready.only_with(places)
+    return encoded if ready is encoded.ready else Encoded.of(ready)
 
 
 def _encoded(

@@ -5,11 +5,13 @@ from functools import partial
 
 from napari_xmag._gui.shared.jobs import Job, Jobs
 from napari_xmag._gui.shared.notices import tell_error
-from napari_xmag._gui.teach.encode_task import Encoded, RecentlyEncoded, encode
+from napari_xmag._gui.teach.encode_task import Encoded, NotGrown, RecentlyEncoded, encode
 from napari_xmag._gui.teach.state import EncodeProgress, TeachSlide, TeachState
 from napari_xmag.analyze.events import TilesDone, Waiting
 from napari_xmag.errors import XmagError
+from napari_xmag.features.patch_features import Place
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.teach.lesson import Lesson
 
 CANCELLED = "Cancelled. Press Encode to continue."
 
@@ -54,10 +56,18 @@ class Encoding:
             partial(self._fail, shown),
         )
 
+    def follow(self, before: Lesson, now: Lesson) -> None:
+        """Encode what a change shows beyond the tissue; leave out what is shown there no more."""
+        for shown in self._state.slides:
+            if shown is self._shown or _beyond(shown, before) != _beyond(shown, now):
+                shown.wants_more = True
+        self.go_on()
+
     def cancel(self) -> None:
         """Stop the slide that is being encoded, within a moment; what was done is kept."""
         if self._job is not None and self._shown is not None:
             self._shown.progress = EncodeProgress("Cancelling")
+            self._shown.wants_more = False
             _give_up(self._shown, CANCELLED)
             self._job.stop()
 
@@ -80,6 +90,8 @@ class Encoding:
             shown.progress = EncodeProgress("Encoding", event.done, event.total)
         elif isinstance(event, Waiting):
             shown.progress = EncodeProgress(event.stage, event.done, event.total)
+        elif isinstance(event, NotGrown):
+            tell_error(event.error)
         elif isinstance(event, Encoded) and model == self._state.model:
             shown.ground, shown.prepared = event.ground, event.prepared
             self._ready(shown)
@@ -92,6 +104,12 @@ class Encoding:
         self._job, self._shown = None, None
         shown.progress = None
         self.go_on()
+
+
+def _beyond(shown: TeachSlide, lesson: Lesson) -> frozenset[Place]:
+    if shown.prepared is None:
+        return frozenset()
+    return shown.prepared.cells_beyond(lesson.places_on(shown.prepared.id))
 
 
 def _give_up(shown: TeachSlide, words: str) -> None:

@@ -22,10 +22,8 @@ class RegionDrawing:
         Of the window.
     mark
         Gets the slide, the patches in a region, and the class in the hand.
-    more
-        Gets the slide and examples where no tissue was found: its whole region lies there.
-    miss
-        Called where a region encloses nothing of the slide.
+    add
+        Gets examples where no tissue was found: the whole region lies there.
     """
 
     def __init__(
@@ -33,11 +31,10 @@ class RegionDrawing:
         viewer: ViewerModel,
         state: TeachState,
         mark: Callable[[SlideId, list[int], str], None],
-        more: Callable[[TeachSlide, Lesson], None],
-        miss: Callable[[], None],
+        add: Callable[[Lesson], None],
     ) -> None:
         self._viewer, self._state = viewer, state
-        self._mark, self._more, self._miss = mark, more, miss
+        self._mark, self._add = mark, add
 
     def draw(self) -> None:
         """Put the lasso into the hand."""
@@ -56,17 +53,20 @@ class RegionDrawing:
         drop_layer(self._viewer, layer)
         if prepared is None:
             return
+        if not self._state.class_name:
+            tell("Add a class first.")
+            return
         inside = prepared.patches_inside(outline)
         if len(inside):
             self._mark(prepared.id, inside.tolist(), self._state.class_name)
         else:
-            self._beyond(shown, prepared.id, prepared.free_inside(outline))
+            self._beyond(prepared.id, prepared.free_inside(outline))
 
-    def _beyond(self, shown: TeachSlide, of: SlideId, places: NDArray[np.float64]) -> None:
-        name = self._state.class_name
-        if not len(places) or not name:
-            self._miss()
+    def _beyond(self, of: SlideId, places: NDArray[np.float64]) -> None:
+        if not len(places):
+            tell("The region holds no patch: it lies beside the slide, or where it is unreadable.")
             return
         count = "1 patch" if len(places) == 1 else f"{len(places)} patches"
         tell(f"No tissue was found there: {count} will be encoded and count as tissue.")
-        self._more(shown, Lesson((), tuple(Example(of, x, y, name) for x, y in places.tolist())))
+        name = self._state.class_name
+        self._add(Lesson((), tuple(Example(of, x, y, name) for x, y in places.tolist())))

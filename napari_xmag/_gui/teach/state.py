@@ -94,7 +94,7 @@ class TeachSlide:
     wants_finer
         Whether its map shall be of quarters of patches.
     wants_more
-        Whether it bears examples where nothing is encoded yet, but shall be.
+        Whether its examples beyond the tissue are others than it was encoded with.
     problem
         Why it cannot be taught on, in words; empty when it can.
     map_layer, marks_layer, region_layer

@@ -116,7 +116,7 @@ def test_an_example_where_no_tissue_is_found_any_more_does_not_count(
 ) -> None:
     shown = classroom.open(two_tissues[0])
     assert shown.id is not None
-    lost = Example(shown.id, RIM / 2, HEIGHT / 2, "Tumor")
+    lost = Example(shown.id, -5.0, HEIGHT / 2, "Tumor")  # another encoder's patch may lie there
     classroom.widget.controller.session.add_examples(Lesson((), (lost,)))
     classroom.settle()
     words = classroom.widget.learned.words.text()
@@ -211,6 +211,23 @@ def test_a_region_without_tissue_is_encoded_and_counts_today_and_tomorrow(
     assert "does not count" not in classroom.widget.learned.words.text()
     assert f"Learned from {1 + shown_there} examples" in classroom.widget.learned.words.text()
     assert map_color(classroom, *glass)[:3] == state.lesson.classes[1].color
+    # it is tissue as long as it is shown
+    for change, count in ((control.undo, before), (control.redo, before + shown_there)):
+        change()
+        classroom.settle()
+        assert len(shown.prepared.features) == count
+        assert shown.prepared.tissue.sum() == pytest.approx(count, abs=0.5)
+    control.start_over()
+    classroom.settle()
+    assert len(shown.prepared.features) == before
+    classroom.viewer.layers.remove(shown.layer)
+    classroom.wait(lambda: not state.slides)
+    shown = classroom.open(two_tissues[0])
+    assert shown.prepared is not None
+    assert len(shown.prepared.features) == before
+    control.undo()
+    classroom.settle()
+    assert len(shown.prepared.features) == before + shown_there
     # where the features were removed meanwhile, the examples have their places encoded again
     control.encoding._recent = RecentlyEncoded()
     FeatureStore(user_store_folder(), 0).make_room()
