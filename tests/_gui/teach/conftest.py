@@ -141,15 +141,14 @@ def classroom(
     graphs_of_children: None,
 ) -> Iterator[Classroom]:
     """A shown viewer with the widget docked, and the small model."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1000, 640)
-    made = open_classroom(viewer, qtbot)
+    made = open_classroom(make_napari_viewer(show=True), qtbot)
     yield made
     made.widget.shut_down()
 
 
 def open_classroom(viewer: Viewer, bot: QtBot) -> Classroom:
     """Dock the widget in a viewer, with the small model as its encoder."""
+    viewer.window.resize(1000, 640)  # software draws every pixel
     widget = TeachWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Teach")
     made = Classroom(viewer, widget, bot)
