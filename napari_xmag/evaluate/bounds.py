@@ -43,7 +43,8 @@ class BoundRow:
     ----------
     question
         within: each fifth of the islands by all other islands of the slide; across: a slide by all
-        slides of the other side; unseen: as within, one class against all others together.
+        slides of the other side, of the classes that both sides show; unseen: as within, one class
+        against all others together.
     components, strength
         Of the probe.
     unseen
@@ -99,20 +100,21 @@ class _Probe:
     def across(
         self, slides: Sequence[ComposedSlide], placed: Sequence[PlacedPatches]
     ) -> Iterator[BoundRow]:
-        pairs = [*zip(slides, placed, strict=True)]
-        for side in sorted({slide.side for slide in slides}):
-            others = [(slide, patches) for slide, patches in pairs if slide.side != side]
-            if not others:
-                continue
-            shown = [patches.coordinates[slide.labels >= 0] for slide, patches in others]
-            labels = np.concatenate([slide.labels[slide.labels >= 0] for slide, _ in others])
+        shared = _shared_classes(slides)
+        parts = [
+            (slide, patches, np.isin(slide.labels, shared))
+            for slide, patches in zip(slides, placed, strict=True)
+        ]
+        for side in (0, 1) if len(shared) > 1 else ():
+            others = [part for part in parts if part[0].side != side]
+            shown = [patches.coordinates[known] for _, patches, known in others]
+            labels = np.concatenate([slide.labels[known] for slide, _, known in others])
             model = self._fitted(np.concatenate(shown), labels)
-            for slide, patches in pairs:
-                if slide.side == side:
-                    known = slide.labels >= 0
-                    truth = np.searchsorted(model.classes_, slide.labels[known])
-                    part = truth, _logits(model, patches)[known]
-                    yield from self._rows("across", slide, [part])
+            for slide, patches, known in parts:
+                truth = np.searchsorted(model.classes_, slide.labels[known])
+                if slide.side == side and len(np.unique(truth)) > 1:
+                    values = _logits(model, patches)[known]
+                    yield from self._rows("across", slide, [(truth, values)])
 
     def _by_islands(
         self, slide: ComposedSlide, patches: PlacedPatches, labels: NDArray[np.int64]
@@ -150,6 +152,15 @@ class _Probe:
             yield BoundRow(*of, self.components, self.strength, unseen, auc, accuracy, hit)
 
 
+def _shared_classes(slides: Sequence[ComposedSlide]) -> list[int]:
+    """Return the classes that slides of both sides show; none where there is one side only."""
+    first, second = (
+        {label for slide in slides if slide.side == side for label in slide.labels.tolist()}
+        for side in (0, 1)
+    )
+    return sorted((first & second) - {-1})
+
+
 def _figures(
     truth: NDArray[np.int64], values: NDArray[np.float64], is_unseen: bool
 ) -> tuple[float, float, float]:
@@ -174,7 +185,10 @@ def _logits(model: Pipeline, patches: PlacedPatches) -> NDArray[np.float64]:
 
 
 def bound_table(rows: Iterable[BoundRow]) -> list[dict[str, Any]]:
-    """Return the best mean over slides that any probe reached, for each source and question."""
+    """Return the best mean over slides that any probe reached, for each source and question.
+
+    With the number of those slides: a question is left out on slides that lack classes for it.
+    """
     grouped: dict[tuple[str, str, str], dict[tuple[int, float], list[BoundRow]]] = {}
     for row in rows:
         of = grouped.setdefault((row.source, row.encoder, row.question), {})
@@ -187,5 +201,6 @@ def bound_table(rows: Iterable[BoundRow]) -> list[dict[str, Any]]:
                 float(np.mean([getattr(row, name) for row in some])) for some in probes.values()
             ]
             line[name] = None if np.isnan(means).any() else max(means)
+        line["slides"] = len({row.slide for some in probes.values() for row in some})
         lines.append(line)
     return lines

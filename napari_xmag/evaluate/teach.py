@@ -149,10 +149,9 @@ def _measured(
     for seed in range(config.seeds):
         _across(setting, slides, seed, config, figures)
         yield 1
-    if len(slides[0].classes) > 2:
-        for number, slide in enumerate(slides):
-            _unseen(setting, slide, np.random.default_rng([config.seed, number]), config, figures)
-            yield 1
+    for number, slide in enumerate(slides):
+        _unseen(setting, slide, np.random.default_rng([config.seed, number]), config, figures)
+        yield 1
 
 
 def _within(
@@ -246,9 +245,9 @@ def _unseen(
     config: TeachConfig,
     figures: TeachFigures,
 ) -> None:
-    """Teach all classes but one; count what is not taught of it and of the others."""
-    everything = range(len(slide.classes))
-    for left_out in everything:
+    """Teach all classes of a slide but one; count what is not taught of it and of the others."""
+    everything: list[int] = np.unique(slide.labels[slide.labels >= 0]).tolist()
+    for left_out in everything if len(everything) > 2 else ():
         classes = [kind for kind in everything if kind != left_out]
         room = setting.room([slide], classes)
         allowed = touched_islands(slide, classes, draw)

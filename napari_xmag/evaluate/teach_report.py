@@ -19,6 +19,10 @@ from napari_xmag.markdown import table
 CLICKS = "clicks.csv"
 _REPLICATES = 2000
 _TAILS = (0.025, 0.975)
+_SHARED = (
+    "Slides of different sides are compared by the classes that both sides show. A question is "
+    "left out on slides that lack classes for it."
+)
 
 
 class Setting(Protocol):
@@ -281,7 +285,9 @@ def _markdown(content: Mapping[str, Any]) -> str:
         for line in content["not_taught"]
     ]
     columns = ("source", "encoder", "fit", "unseen class", "clicks per class", "hit", "false alarm")
-    parts.append("## Not taught\n\n" + (table(columns, unseen) if unseen else "No third class."))
+    parts.append(
+        "## Not taught\n\n" + (table(columns, unseen) if unseen else "No slide of three classes.")
+    )
     if content["bounds"]:
         parts.append(_bounds(content["bounds"]))
     return "\n\n".join(parts) + "\n"
@@ -290,14 +296,15 @@ def _markdown(content: Mapping[str, Any]) -> str:
 def _bounds(lines: Sequence[Mapping[str, Any]]) -> str:
     cells = [
         (
-            *(line["source"], line["encoder"], line["question"]),
+            *(line["source"], line["encoder"], line["question"], str(line["slides"])),
             *(f"{line[name]:.3f}" for name in ("auc", "balanced_accuracy")),
             "" if line["hit"] is None else f"{line['hit']:.0%}",
         )
         for line in lines
     ]
-    heads = ("source", "encoder", "judged", "AUC", "balanced accuracy", "hit at 10 % false alarms")
-    return "## What probes reach that see all other islands\n\n" + table(heads, cells)
+    figures = "AUC", "balanced accuracy", "hit at 10 % false alarms"
+    rows = table(("source", "encoder", "judged", "slides", *figures), cells)
+    return f"## What probes reach that see all other islands\n\n{rows}\n\n{_SHARED}"
 
 
 def _words(figure: Sequence[float], form: str = ".3f") -> str:

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from napari_xmag.errors import CohortError, ConfigError
 from napari_xmag.evaluate import bounds
 from napari_xmag.evaluate.clicks import random_clicks, suggested_clicks, touched_islands
 from napari_xmag.evaluate.composed import ComposedSlide
-from napari_xmag.evaluate.teach import _Setting, evaluate_teach
+from napari_xmag.evaluate.teach import _measured, _Setting, evaluate_teach
 from napari_xmag.evaluate.teach_config import TeachConfig
 from napari_xmag.evaluate.teach_report import (
     CLICKS,
     ClickRow,
+    TeachFigures,
     click_table,
     estimate_table,
     lift_table,
@@ -30,8 +32,6 @@ from tests.analyze.orange_model import orange_tissue
 from tests.nets.students import tiny_model
 from tests.slides import GLASS, write_pyramid
 from tests.teach.slides import kinds_of, prepared_slide, tissue_kinds
-
-pytestmark = pytest.mark.usefixtures("blank_plots")
 
 PINK = np.array((222, 160, 194), np.int16)
 
@@ -155,6 +155,19 @@ def test_clicks_stay_on_touched_islands(striped: ComposedSlide) -> None:
     assert allowed[chosen].all()
     judged = room.judged(room.taught_by({0: chosen}), {0: ~allowed})
     assert judged.auc > 0.95
+
+
+def test_only_classes_that_a_slide_shows_are_left_unseen_on_it(
+    striped: ComposedSlide, composed: Path
+) -> None:
+    """What remains of a slide of two of three classes is one, which nothing is told from."""
+    two = replace(striped, labels=np.where(striped.labels == 1, -1, striped.labels))
+    figures = TeachFigures()
+    setting = _Setting("s", "e", "v", TeachSettings(components=8))
+    for _ in _measured(setting, [striped, two], config(composed, clicks=[2]), figures):
+        pass
+    assert [row.unseen for row in figures.not_taught] == ["a", "b", "c"]
+    assert len(figures.clicks) == 2
 
 
 def test_intervals_are_over_slides_and_errors_over_what_was_said() -> None:
