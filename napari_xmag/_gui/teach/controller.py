@@ -157,7 +157,8 @@ class TeachController:
     def _dropped(self, shown: TeachSlide) -> None:
         self.encoding.drop(shown)
         if shown.id is not None:
-            self.session.close_slide(shown.id)
+            if self.slide_of(shown.id) is None:  # not shown by another file of the same content
+                self.session.close_slide(shown.id)
             self._learn()
 
     def _model_changed(self) -> None:

@@ -80,6 +80,9 @@ class EncoderPanel(QWidget):
         (self.cancel_asked if self.button.text() == "Cancel" else self.encode_asked).emit()
 
 
+_UNUSABLE = "This slide cannot be used for teaching yet."
+
+
 def _words(state: TeachState) -> str:
     shown = state.current
     if shown is None:
@@ -89,7 +92,8 @@ def _words(state: TeachState) -> str:
         unit = " tiles" if shown.progress.total else ""
         return f"{shown.progress.stage}{of}{unit}"
     if shown.problem:
-        return f"This slide cannot be used for teaching yet. {shown.problem}"
+        lacks = "Not all examples have been encoded." if shown.prepared is not None else _UNUSABLE
+        return f"{lacks} {shown.problem}"
     if shown.prepared is not None:
         return ""
     return "Looking for models …" if not state.model else "Waiting in the queue …"

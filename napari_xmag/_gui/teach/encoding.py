@@ -59,16 +59,18 @@ class Encoding:
     def follow(self, before: Lesson, now: Lesson) -> None:
         """Encode what a change shows beyond the tissue; leave out what is shown there no more."""
         for shown in self._state.slides:
-            if shown is self._shown or _beyond(shown, before) != _beyond(shown, now):
+            differs = _beyond(shown, before) != _beyond(shown, now)
+            if differs or shown is self._shown:
                 shown.wants_more = True
+            if differs:
+                shown.problem = ""  # it had been cancelled
         self.go_on()
 
     def cancel(self) -> None:
         """Stop the slide that is being encoded, within a moment; what was done is kept."""
         if self._job is not None and self._shown is not None:
             self._shown.progress = EncodeProgress("Cancelling")
-            self._shown.wants_more = False
-            _give_up(self._shown, CANCELLED)
+            _give_up(self._shown, CANCELLED, self._state.lesson)
             self._job.stop()
 
     def drop(self, shown: TeachSlide) -> None:
@@ -97,7 +99,8 @@ class Encoding:
             self._ready(shown)
 
     def _fail(self, shown: TeachSlide, error: Exception) -> None:
-        _give_up(shown, error.found if isinstance(error, XmagError) else str(error))
+        words = error.found if isinstance(error, XmagError) else str(error)
+        _give_up(shown, words, self._state.lesson)
         tell_error(error)
 
     def _end(self, shown: TeachSlide) -> None:
@@ -112,9 +115,12 @@ def _beyond(shown: TeachSlide, lesson: Lesson) -> frozenset[Place]:
     return shown.prepared.cells_beyond(lesson.places_on(shown.prepared.id))
 
 
-def _give_up(shown: TeachSlide, words: str) -> None:
-    """Stay with what there is of a slide; where there is nothing, say why."""
+def _give_up(shown: TeachSlide, words: str, lesson: Lesson) -> None:
+    """Stay with what there is of a slide; where something is lacking, say why."""
     if shown.prepared is None:
         shown.problem = words
     else:
         shown.wants_finer = shown.prepared.finer is not None
+        places = lesson.places_on(shown.prepared.id)
+        shown.wants_more = len(shown.prepared.free_cells(places)) > 0
+        shown.problem = words if shown.wants_more else ""

@@ -1,6 +1,7 @@
 """Teaching as a user does it: clicks, keys, strokes, undo, two slides, tomorrow."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,6 +212,18 @@ def test_a_region_without_tissue_is_encoded_and_counts_today_and_tomorrow(
     assert "does not count" not in classroom.widget.learned.words.text()
     assert f"Learned from {1 + shown_there} examples" in classroom.widget.learned.words.text()
     assert map_color(classroom, *glass)[:3] == state.lesson.classes[1].color
+    # what was cancelled is taken up again
+    control.undo()
+    control.encoding._recent = RecentlyEncoded()
+    classroom.settle()
+    control.redo()
+    control.encoding.cancel()
+    classroom.settle()
+    assert len(shown.prepared.features) == before
+    assert "Press Encode" in classroom.widget.encoder.words.text()
+    classroom.widget.encoder.button.click()
+    classroom.settle()
+    assert len(shown.prepared.features) == before + shown_there
     # it is tissue as long as it is shown
     for change, count in ((control.undo, before), (control.redo, before + shown_there)):
         change()
@@ -237,6 +250,22 @@ def test_a_region_without_tissue_is_encoded_and_counts_today_and_tomorrow(
     assert again.prepared is not None
     assert len(again.prepared.features) == before + shown_there
     classroom.settle()
+
+
+def test_a_slide_that_is_open_twice_stays_when_one_copy_is_closed(
+    classroom: Classroom, two_tissues: Slides, tmp_path: Path
+) -> None:
+    shown = classroom.open(two_tissues[0])
+    copy = classroom.open(Path(shutil.copy(two_tissues[0], tmp_path / "copy.tiff")))
+    assert copy.id == shown.id
+    classroom.viewer.layers.remove(shown.layer)
+    classroom.wait(lambda: classroom.widget.state.slides == (copy,))
+    classroom.click(BORDER // 2, 1000)
+    classroom.settle()
+    assert counts(classroom.widget.state.lesson) == [1, 0]
+    classroom.viewer.layers.remove(copy.layer)
+    classroom.wait(lambda: not classroom.widget.state.slides)
+    assert classroom.widget.controller.session.slides == ()
 
 
 def test_a_finer_map_is_made_when_asked_for(classroom: Classroom, two_tissues: Slides) -> None:
