@@ -12,9 +12,10 @@ from scipy.stats import binomtest
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ResultError
 from napari_xmag.files import write_json
+from napari_xmag.plotting import COLORS
 from napari_xmag.progress.heartbeat import finish
 from napari_xmag.train.report.kfold import summarise_folds
-from napari_xmag.train.report.plots import plot_splits
+from napari_xmag.train.report.plots import plot_curves, plot_splits
 from napari_xmag.train.report.predictions import write_predictions
 from napari_xmag.train.report.report import (
     Report,
@@ -22,6 +23,7 @@ from napari_xmag.train.report.report import (
     read_run,
     write_training_report,
 )
+from tests.pictures import color_places
 
 CLASSES = ("benign", "malignant")
 
@@ -164,6 +166,15 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     words = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "| p39-39.svs | test | malignant | malignant |" in words
     assert "p1-1.svs" not in words  # training slides stand in the table only
+
+
+def test_curves_are_drawn_by_stage_and_kind(tmp_path: Path) -> None:
+    losses = {"train_loss": ((1, 0.7), (2, 0.5)), "validation_loss": ((1, 0.8), (2, 0.7))}
+    single = {"train_loss": ((1, 0.4),), "train_auc": ((1, 0.8),), "validation_auc": ((1, 0.7),)}
+    plot_curves(tmp_path / "curves.png", {"head": losses, "whole": single})
+    first, second = (color_places(tmp_path / "curves.png", color) for color in COLORS[:2])
+    assert first == {"top left", "top right", "bottom right"}
+    assert second == {"top left", "bottom right"}
 
 
 def test_an_unfinished_run_has_curves_and_no_predictions(tmp_path: Path) -> None:
