@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_xmag.slide.colors import glass
 from napari_xmag.slide.colors.glass import Judged, decide_color_space
 from tests.slide.colors.test_stored import to_ycbcr
 from tests.slides import Color, Pixels
@@ -96,3 +97,14 @@ def test_glass_is_known_through_the_loss_of_jpeg(quality: int) -> None:
     )
     stored = imagecodecs.jpeg8_decode(stream, colorspace="RGB", outcolorspace="RGB")
     assert decide_color_space(tiles(stored), labelled_ycbcr=False) == Judged(True, True)
+
+
+def test_blocks_with_edges_are_told_from_smooth_ones() -> None:
+    """Half of the pixels of a block lie above its mean, the others as far below."""
+    apart = np.array([[5, 7], [0, 60]]).repeat(8, 0).repeat(8, 1)[..., None] * np.ones(3, int)
+    apart[8:, 8:, :2] = 0  # an edge in one component is one
+    sign = np.where(np.indices((16, 16)).sum(0) % 2, 1, -1)[..., None]
+    picture = (100 + sign * apart).astype(np.uint8)
+    means, even = glass._blocks(np.pad(picture, ((0, 3), (0, 5), (0, 0))))
+    np.testing.assert_array_equal(means, np.full((4, 3), 100))
+    assert even.tolist() == [True, False, True, False]
