@@ -96,6 +96,11 @@ class PatchFeatures:
         """Top edge of row 0 in level-0 pixels."""
         return self.key.origin_y
 
+    @property
+    def places(self) -> frozenset[Place]:
+        """Column and row of each patch."""
+        return frozenset(zip(self.columns.tolist(), self.rows.tolist(), strict=True))
+
     def corners(self) -> NDArray[np.float64]:
         """Return left, top, right, bottom of each patch in level-0 pixels, float (P, 4)."""
         return self.corners_at(self.columns, self.rows)

@@ -127,10 +127,21 @@ def encoded_slide(
     for aside in (False, True) if finer else (False,):
         steps = encode_slide(slide, model, store, settings, mask, aside=aside)
         features, mask = yield from _with_tissue(steps)
-        keep_tissue(store, features, KeptTissue(mask), settings.min_tissue)
-        found.append(features)
+        found.append(_keep(store, features, mask, settings))
     assert mask is not None
     return ReadySlide.of(found[0], KeptTissue(mask), found[1] if finer else None)
+
+
+def _keep(
+    store: FeatureStore, features: PatchFeatures, mask: TissueMask, settings: AnalyzeSettings
+) -> PatchFeatures:
+    """Keep the tissue, also where these features are but a part of what is kept of the slide."""
+    held = features
+    if not features.mark:
+        held = store.find(features.key, exact=settings.precision == EXACT) or features
+    other = held.places - features.places
+    keep_tissue(store, held, KeptTissue(mask, other=other), settings.min_tissue)
+    return held.without(other)
 
 
 def _with_tissue(

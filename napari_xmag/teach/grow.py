@@ -12,7 +12,7 @@ from napari_xmag.analyze.engine import encode_slide
 from napari_xmag.analyze.events import AnalyzeEvent
 from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.errors import TissueError
-from napari_xmag.features.patch_features import EXACT, PatchFeatures, Place
+from napari_xmag.features.patch_features import EXACT, PatchFeatures
 from napari_xmag.features.store import FeatureStore
 from napari_xmag.features.tissue import KeptTissue, keep_tissue
 from napari_xmag.nets.folders.stored import StoredModel
@@ -62,12 +62,12 @@ def grown_slide(
     if not len(cells):
         return ready
     held = store.find(patches.key, exact=settings.precision == EXACT)
-    if held is None or not _places(patches) <= _places(held):
+    if held is None or not patches.places <= held.places:
         held = patches
     held = yield from _with_cells(slide, model, store, settings, held, cells)
-    found = _places(held).intersection(map(tuple, cells.tolist()))
+    found = held.places.intersection(map(tuple, cells.tolist()))
     tissue = KeptTissue(ready.found, ready.prepared.grown | found)
-    tissue = replace(tissue, other=_places(held) - _places(patches) - found)
+    tissue = replace(tissue, other=held.places - patches.places - found)
     keep_tissue(store, held, tissue, settings.min_tissue)
     store.make_room(keep=held.key)
     return ReadySlide.of(held, tissue, finer.aside if finer is not None else None)
@@ -82,7 +82,7 @@ def _with_cells(
     cells: NDArray[np.int64],
 ) -> Generator[AnalyzeEvent, None, PatchFeatures]:
     """Encode what the store lacks of some patches, and keep it with the others."""
-    known = _places(held).union(held.unreadable)
+    known = held.places.union(held.unreadable)
     cells = np.array([cell for cell in cells.tolist() if tuple(cell) not in known], np.int64)
     if not len(cells):
         return held
@@ -97,10 +97,6 @@ def _with_cells(
         joined = _join(store, held, found)
         del found  # its file goes with the folder
     return joined
-
-
-def _places(patches: PatchFeatures) -> frozenset[Place]:
-    return frozenset(zip(patches.columns.tolist(), patches.rows.tolist(), strict=True))
 
 
 def _lost(grid: PatchFeatures, cells: NDArray[np.int64], error: TissueError) -> PatchFeatures:

@@ -31,6 +31,8 @@ def keep_layout(
     store: FeatureStore, slides: Sequence[PreparedSlide], settings: TeachSettings, layout: Layout
 ) -> None:
     """Keep the coordinates of slides, those of each with its features; only the last ones are."""
+    if not all(slide.features.mark for slide in slides):
+        return  # nobody could find it again
     of = _made_of(slides, settings)
     for slide in slides:
         store.keep_beside(slide.features, LAYOUT, of, _arrays(layout, layout.patches[slide.id]))

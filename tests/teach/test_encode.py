@@ -51,7 +51,9 @@ def test_the_next_session_looks_for_no_tissue_and_opens_no_engine(
     assert found.mask.findings == expected.findings
 
 
-def test_patches_of_another_tissue_are_planned_again(path: Path, tiny: str, tmp_path: Path) -> None:
+def test_patches_of_another_tissue_are_planned_again_once(
+    path: Path, tiny: str, tmp_path: Path
+) -> None:
     store, model = FeatureStore(tmp_path / "store"), StoredModel.open(Path(tiny))
     with closing(open_slide(path)) as slide:
         first = finish(encoded_slide(slide, model, store, FAST))
@@ -61,8 +63,13 @@ def test_patches_of_another_tissue_are_planned_again(path: Path, tiny: str, tmp_
         again = finish(encoded_slide(slide, model, store, FAST))
         np.testing.assert_array_equal(again.mask.pixels, first.mask.pixels)
         assert len(again.prepared.features) == len(first.prepared.features)
-        # the store holds the whole slide still, and that is not what the tissue says
-        assert kept_slide(slide, model, store, FAST) is None
+        # the store holds the whole slide still, and which of it is tissue
+        kept = kept_slide(slide, model, store, FAST)
+        assert kept is not None
+        assert kept.prepared.features.mark == again.prepared.features.mark != whole.mark
+        np.testing.assert_array_equal(kept.prepared.centers, first.prepared.centers)
+        np.testing.assert_array_equal(kept.mask.pixels, first.mask.pixels)
+        assert store.find(whole.key).mark == whole.mark
 
 
 def test_what_cannot_be_encoded_leaves_nothing(path: Path, tiny: str, tmp_path: Path) -> None:
