@@ -1,18 +1,20 @@
 """A slide that can be taught on: its features, and how much of each patch is tissue."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_xmag.analyze.settings import AnalyzeSettings
 from napari_xmag.features.patch_features import PatchFeatures, Place
 from napari_xmag.features.store import FeatureStore
+from napari_xmag.features.tissue import kept_tissue
 from napari_xmag.geometry import Box, Mpp
 from napari_xmag.slide.tissue import TissueMask
 from napari_xmag.teach.finer import FinerGrid, tissue_of
-from napari_xmag.teach.lesson import Example, SlideId
+from napari_xmag.teach.lesson import Example, Lesson, SlideId
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +194,7 @@ def _inside(outline: NDArray[np.float64], places: NDArray[np.float64]) -> NDArra
 
 
 def kept_slides(
-    store: FeatureStore, slides: Iterable[SlideId], like: PreparedSlide
+    store: FeatureStore, slides: Iterable[SlideId], like: PreparedSlide, lesson: Lesson
 ) -> list[PreparedSlide]:
     """Return slides that are not open, from their kept features, so that their examples count.
 
@@ -200,13 +202,26 @@ def kept_slides(
     ----------
     slides
         Which slides; those of which nothing is kept are left out.
+    lesson
+        Its examples say which patches count that lie beyond the tissue found.
     like
         A slide that the same encoder encoded.
     """
     encoder = like.features.key.encoder
     found = store.of_slides({(slide.fingerprint, slide.image, encoder) for slide in slides})
+    return [_closed(store, features, lesson) for features in found]
+
+
+def _closed(store: FeatureStore, features: PatchFeatures, lesson: Lesson) -> PreparedSlide:
     # how much of a patch is tissue matters for areas, and closed slides have none
-    return [PreparedSlide(features, np.ones(len(features))) for features in found]
+    whole = PreparedSlide(features, np.ones(len(features)))
+    tissue = kept_tissue(store, features, AnalyzeSettings().min_tissue)
+    if tissue is None:
+        return whole
+    whole = replace(whole, grown=tissue.grown)
+    unshown = tissue.grown - whole.cells_beyond(lesson.places_on(whole.id))
+    some = features.without(tissue.other | unshown)
+    return PreparedSlide(some, np.ones(len(some)), grown=tissue.grown - unshown)
 
 
 def prepare_slide(

@@ -16,6 +16,7 @@ from napari_xmag.teach.annotations import map_features
 from napari_xmag.teach.areas import areas
 from napari_xmag.teach.classifier import Taught, fit
 from napari_xmag.teach.finer import FinerGrid
+from napari_xmag.teach.lesson import Lesson
 from napari_xmag.teach.prepared import PreparedSlide, kept_slides, prepare_slide
 from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.suggest import find_similar
@@ -144,7 +145,8 @@ def test_areas_outlines_and_likeness_are_those_of_the_finer_map(
 def test_who_looks_for_kept_slides_gets_the_slides_own_grid(
     folder: Path, both: tuple[PreparedSlide, PreparedSlide]
 ) -> None:
-    (kept,) = kept_slides(FeatureStore(folder / "store"), [both[0].id], both[0])
+    store = FeatureStore(folder / "store")
+    (kept,) = kept_slides(store, [both[0].id], both[0], Lesson())
     assert not kept.features.key.aside
     assert len(list(FeatureStore(folder / "store").entries())) == 2
 

@@ -18,6 +18,8 @@ from napari_xmag.slide.tissue import TissueChoice, whole_slide
 from napari_xmag.teach import grow
 from napari_xmag.teach.encode import ReadySlide, encoded_slide, kept_slide
 from napari_xmag.teach.grow import grown_slide
+from napari_xmag.teach.lesson import Example, Lesson
+from napari_xmag.teach.prepared import kept_slides
 from tests.slides import draw_section, write_pyramid
 from tests.teach.test_encode import FAST
 
@@ -62,6 +64,9 @@ def test_places_on_glass_get_the_features_that_a_whole_run_gives_them(
         one = again.only_with(free[:1])
         assert len(one.prepared.features) == len(before.features) + 1
         assert one.prepared.patches_inside(around(free[:1])).tolist() == [len(before.features)]
+        example = Example(before.id, *free[0].tolist(), "Tumor")
+        (closed,) = kept_slides(store, [before.id], before, Lesson(examples=(example,)))
+        np.testing.assert_array_equal(closed.centers, one.prepared.centers)
         require_same(again.only_with(np.zeros((0, 2))), ready)
         more = finish(grown_slide(slide, model, store, FAST, again, free))
         assert len(more.prepared.features) == len(whole)

@@ -142,7 +142,7 @@ class TeachController:
         show_examples(self.viewer, shown, self.state.lesson)
         if self.session.missing:
             # first, or the map would be another one a moment later
-            work = tasks.recall(self.session.missing, shown.prepared)
+            work = tasks.recall(self.session.missing, shown.prepared, self.state.lesson)
             self.jobs.start(work, self._recalled, self._learn)
         else:
             self._learn()

@@ -35,7 +35,7 @@ from napari_xmag.teach.annotations import (
 from napari_xmag.teach.areas import ClassArea, area_steps, areas, write_areas
 from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate, estimate_steps
-from napari_xmag.teach.lesson import SlideId
+from napari_xmag.teach.lesson import Lesson, SlideId
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
@@ -139,12 +139,12 @@ def survey() -> Generator[Encoders, None, None]:
 
 
 def recall(
-    slides: Sequence[SlideId], like: PreparedSlide
+    slides: Sequence[SlideId], like: PreparedSlide, lesson: Lesson
 ) -> Generator[Waiting | Recalled, None, None]:
     """Find the kept features of slides that bear examples and are not open."""
 
     def recalled() -> Recalled:
-        return Recalled(tuple(kept_slides(FeatureStore.of_user(), slides, like)))
+        return Recalled(tuple(kept_slides(FeatureStore.of_user(), slides, like, lesson)))
 
     yield (yield from awaited(recalled, "Loading the examples of other slides"))
 

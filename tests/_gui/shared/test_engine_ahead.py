@@ -57,9 +57,12 @@ def test_a_network_that_cannot_be_converted_is_not_tried_again(
         keep_graph(name, refuse)
     with pytest.raises(GraphError):
         kept_graph(name)
+    prepared: list[bool] = []
     monkeypatch.setattr(module, "in_child", refuse)
+    monkeypatch.setattr(module, "prepare_torch", lambda: prepared.append(True))
     assert not lacks_graph(model, GRAPH)
     assert list(engine_ahead(model, GRAPH)) == []
+    assert prepared  # as PyTorch runs the network
 
 
 @pytest.mark.parametrize(
