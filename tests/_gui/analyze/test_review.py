@@ -314,7 +314,7 @@ def test_a_saved_result_of_another_picture_or_pixel_size_is_not_shown(
     shown, store = session.shown_id, session.store
     wider = {**result.slide, "width": result.slide["width"] + 256}
     coarser = {**result.slide, "mpp_x": 0.7, "mpp_y": 0.7}
-    for number, (slide, words) in enumerate(((wider, "another picture"), (coarser, "0.7 × 0.7"))):
+    for number, (slide, words) in enumerate(((wider, "another image"), (coarser, "0.7 × 0.7"))):
         model = {**result.model, "sha256": f"{number:064}"}
         store.save_result(replace(result, slide=slide, model=model, created=f"{2090 + number}"))
         session.shown_id = ""
