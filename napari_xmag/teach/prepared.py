@@ -80,14 +80,13 @@ class PreparedSlide:
 
     def patch_at(self, x: float, y: float) -> int | None:
         """Return which patch lies at a place in level-0 pixels; None on glass."""
-        found = self._index_at(np.array([x]), np.array([y]))
-        return int(found[0]) if found[0] >= 0 else None
+        found = int(self.patches_at(np.array([(x, y)]))[0])
+        return found if found >= 0 else None
 
     def patches_of(self, examples: tuple[Example, ...]) -> NDArray[np.int64]:
         """Return the patch of each example on this slide, int64; -1 on glass."""
-        x = np.array([example.x for example in examples])
-        y = np.array([example.y for example in examples])
-        return self._index_at(x, y)
+        places = [(example.x, example.y) for example in examples]
+        return self.patches_at(np.array(places, float).reshape(-1, 2))
 
     def patches_inside(self, outline: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the patches whose middle lies in an outline, int64.
@@ -167,9 +166,10 @@ class PreparedSlide:
             free &= (x >= self.extent.x) & (x < self.extent.right)
         return free
 
-    def _index_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
-        column, row, inside = self._cells_at(x, y)
-        found = np.full(len(x), -1, np.int64)
+    def patches_at(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return which patch lies at each place (N, 2), x and y in level-0 pixels; -1 on glass."""
+        column, row, inside = self._cells_at(*places.T)
+        found = np.full(len(places), -1, np.int64)
         found[inside] = self.features.index[row[inside], column[inside]]
         return found
 

@@ -1,6 +1,6 @@
 """The mouse on the slide: clicks and strokes become patches of the slide in sight."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,19 +64,16 @@ class SlideMouse:
         return free and event.button == _LEFT and mode == "pan_zoom"
 
     def _stroke(self, shown: TeachSlide, event: Any) -> Generator[None, None, None]:
-        place = _place(shown, event)
-        patches = _patches(shown, place, place)
-        moved = False
+        line = [_place(shown, event)]
         yield
         while event.type == "mouse_move":
-            before, place = place, _place(shown, event)
-            moved = True
-            patches += [p for p in _patches(shown, before, place) if p not in patches]
+            line.append(_place(shown, event))
             if self._state.tool is not Tool.SIMILAR:
-                self._touch(patches)
+                self._touch(_patches(shown, line))
             yield
-        if patches:
-            self._done(patches, moved)
+        # found at the end: meanwhile more may have been encoded, and numbers changed
+        if patches := _patches(shown, line):
+            self._done(patches, len(line) > 1)
         else:
             self._miss()
 
@@ -88,17 +85,17 @@ def _place(shown: TeachSlide, event: Any) -> tuple[float, float]:
     return float(x) + 0.5, float(y) + 0.5
 
 
-def _patches(shown: TeachSlide, start: tuple[float, float], end: tuple[float, float]) -> list[int]:
-    """Return the patches on a line, each once."""
+def _patches(shown: TeachSlide, line: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the patches on a line, each once, in their order on it."""
     prepared = shown.prepared
     if prepared is None:
         return []
     step = min(prepared.features.stride_x, prepared.features.stride_y) / 3
-    count = 1 + int(np.hypot(end[0] - start[0], end[1] - start[1]) / step)
-    found: list[int] = []
-    for part in np.linspace(0, 1, count + 1):
-        x, y = (a + part * (b - a) for a, b in zip(start, end, strict=True))
-        patch = prepared.patch_at(x, y)
-        if patch is not None and patch not in found:
-            found.append(patch)
-    return found
+    corners = np.array([line[0], *line])
+    lengths = np.hypot(*np.diff(corners, axis=0).T)
+    places = [
+        np.linspace(start, end, 2 + int(length / step))
+        for start, end, length in zip(corners[:-1], corners[1:], lengths, strict=True)
+    ]
+    found = prepared.patches_at(np.concatenate(places))
+    return list(dict.fromkeys(found[found >= 0].tolist()))

@@ -325,7 +325,11 @@ class TeachController:
         if 1 <= number <= len(names):
             left = tuple(each for each in self.state.suggestions if each is not suggested)
             self.state.suggestions = left
-            self.mark(suggested.slide, [suggested.patch], names[number - 1])
+            shown = self.slide_of(suggested.slide)
+            prepared = shown.prepared if shown is not None else None
+            patch = prepared.patch_at(suggested.x, suggested.y) if prepared is not None else None
+            if patch is not None:
+                self.mark(suggested.slide, [patch], names[number - 1])
 
     def find_similar(self, slide: SlideId, patch: int) -> None:
         """Colour all patches of all open slides by how like a place they are."""

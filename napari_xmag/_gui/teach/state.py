@@ -58,8 +58,10 @@ class SuggestedPatch:
 
     Attributes
     ----------
-    slide, patch
-        Where.
+    slide
+        On which slide.
+    x, y
+        Middle of the patch in level-0 pixels: its number changes with what is encoded.
     is_taught
         Whether it is like an example.
     pixels
@@ -67,7 +69,8 @@ class SuggestedPatch:
     """
 
     slide: SlideId
-    patch: int
+    x: float
+    y: float
     is_taught: bool
     pixels: NDArray[np.uint8] | None
 

@@ -215,7 +215,8 @@ def picture_suggestions(
                     continue
                 number = numbers[read.index]
                 each = chosen[number]
-                found[number] = SuggestedPatch(of, each.patch, each.is_taught, read.pixels)
+                x, y = prepared.centers[each.patch].tolist()
+                found[number] = SuggestedPatch(of, x, y, each.is_taught, read.pixels)
     yield tuple(found[number] for number in sorted(found))
 
 

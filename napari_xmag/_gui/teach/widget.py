@@ -190,9 +190,8 @@ class TeachWidget(BesideAnalyze):
             return
         self.controller.slides.shown.show(shown.layer)
         features = shown.prepared.features
-        x, y = shown.prepared.centers[suggested.patch]
         width, height = features.stride_x, features.stride_y
-        box = Box(x - width / 2, y - height / 2, width, height)
+        box = Box(suggested.x - width / 2, suggested.y - height / 2, width, height)
         look_at(self.viewer, shown.layer, require_mpp(shown.slide), box)
 
     def _save_model(self, name: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari import Viewer
 from napari.utils.notifications import notification_manager
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea
 
 from napari_xmag._gui.analyze.tasks import ModelShelf
@@ -301,12 +303,48 @@ def test_a_suggestion_is_labelled_by_a_digit(classroom: Classroom, two_tissues: 
     button.picture.setFocus()
     classroom.bot.keyClick(button.picture, Qt.Key.Key_2)
     assert counts(classroom.widget.state.lesson) == [3, 4]
-    session = classroom.widget.controller.session
-    assert session.class_of(suggested.slide, suggested.patch) == "Other"
+    assert class_at(classroom, suggested.x, suggested.y) == "Other"
     classroom.settle()
-    patches = [each.patch for each in classroom.widget.state.suggestions]
-    assert patches
-    assert suggested.patch not in patches
+    places = [(each.x, each.y) for each in classroom.widget.state.suggestions]
+    assert places
+    assert (suggested.x, suggested.y) not in places
+
+
+def class_at(classroom: Classroom, x: float, y: float) -> str | None:
+    shown = classroom.shown
+    assert shown.id is not None
+    assert shown.prepared is not None
+    patch = shown.prepared.patch_at(x, y)
+    assert patch is not None
+    return classroom.widget.controller.session.class_of(shown.id, patch)
+
+
+def test_marks_lie_where_they_were_made_though_more_was_encoded_meanwhile(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    """The patches of the slide get other numbers under a suggestion and a stroke."""
+    shown = classroom.open(two_tissues[0])
+    classroom.teach()
+    classroom.wait(lambda: classroom.widget.state.suggestions)
+    suggested = classroom.widget.strip.buttons[0].suggested
+    assert suggested is not None
+    session = classroom.widget.controller.session
+    start, end = ((RIM + 640.0, y) for y in (600.0, 1300.0))
+    QTest.mousePress(classroom.canvas, Qt.MouseButton.LeftButton, pos=classroom.point(*start))
+    QTest.mouseMove(classroom.canvas, classroom.point(*end))
+    before = shown.prepared
+    assert before is not None
+    of = before.features
+    turned = {name: getattr(of, name)[::-1] for name in ("features", "columns", "rows")}
+    features = replace(of, **turned, mark="")
+    shown.prepared = replace(before, features=features, tissue=before.tissue[::-1])
+    session.open_slide(shown.prepared)
+    QTest.mouseRelease(classroom.canvas, Qt.MouseButton.LeftButton, pos=classroom.point(*end))
+    for y in (600, 900, 1300):
+        assert class_at(classroom, start[0], y) == "Other"
+    classroom.widget.controller.label_suggestion(suggested, 1)
+    assert class_at(classroom, suggested.x, suggested.y) == "Tumor"
+    classroom.settle()
 
 
 def test_each_class_has_a_button_below_each_suggestion(
@@ -328,7 +366,7 @@ def test_each_class_has_a_button_below_each_suggestion(
     suggested = button.suggested
     assert suggested is not None
     classroom.bot.mouseClick(button.classes[5], Qt.MouseButton.LeftButton)
-    assert control.session.class_of(suggested.slide, suggested.patch) == "Kind 6"
+    assert class_at(classroom, suggested.x, suggested.y) == "Kind 6"
     classroom.settle()
     assert button in strip.buttons  # shows another place
     assert suggested not in [each.suggested for each in strip.buttons]
