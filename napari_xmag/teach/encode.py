@@ -45,9 +45,9 @@ class ReadySlide:
         """Measure the tissue of each patch; see `prepare_slide`."""
         features = features.without(tissue.other)
         mask = with_patches(tissue.mask, features, tissue.grown)
-        # measured on a copy, whose sums go with it: they are many times as large as the mask
-        prepared = prepare_slide(features, replace(mask), aside, tissue.grown)
-        return cls(prepared, mask, tissue.mask)
+        prepared = prepare_slide(features, mask, aside, tissue.grown)
+        # as copies, without the sums that measuring left: these are several times as large
+        return cls(prepared, replace(mask), replace(tissue.mask))
 
     def only_with(self, places: NDArray[np.float64]) -> "ReadySlide":
         """Leave out the patches beyond the tissue found in which none of these places lies.

@@ -49,6 +49,9 @@ def test_the_next_session_looks_for_no_tissue_and_opens_no_engine(
     assert found is not None
     np.testing.assert_array_equal(found.mask.pixels, expected.pixels)
     assert found.mask.findings == expected.findings
+    for mask in (first.mask, first.found, found.mask, found.found):
+        held = [value for value in vars(mask).values() if isinstance(value, np.ndarray)]
+        assert all(array.dtype == np.bool_ for array in held)  # no sums, which are larger
 
 
 def test_patches_of_another_tissue_are_planned_again_once(
