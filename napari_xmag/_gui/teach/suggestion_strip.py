@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QKeyEvent
+from qtpy.QtGui import QColor, QKeyEvent, qGray
 from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
 
 from napari_xmag._gui.shared.pictures import SidewaysScroll, icon_of
 from napari_xmag._gui.shared.section import ACCENT, Words, discard
-from napari_xmag._gui.teach.class_panel import swatch
 from napari_xmag._gui.teach.state import SuggestedPatch, TeachState
 from napari_xmag.teach.lesson import TaughtClass
 
@@ -46,14 +45,12 @@ class SuggestionButton(QWidget):
     ----------
     classes
         Whose buttons it has, in the order of their numbers.
-    icons
-        Their colours.
     """
 
     clicked = Signal(object)
     labelled = Signal(object, int)
 
-    def __init__(self, classes: Sequence[TaughtClass], icons: Sequence[QIcon]) -> None:
+    def __init__(self, classes: Sequence[TaughtClass]) -> None:
         super().__init__()
         self.suggested: SuggestedPatch | None = None
         self.picture = _Picture()
@@ -68,8 +65,8 @@ class SuggestionButton(QWidget):
         self.classes: list[QToolButton] = []
         grid = QGridLayout()
         grid.setSpacing(2)
-        for number, (kind, icon) in enumerate(zip(classes, icons, strict=True)):
-            self.classes.append(self._class_button(number + 1, kind, icon))
+        for number, kind in enumerate(classes):
+            self.classes.append(self._class_button(number + 1, kind))
             grid.addWidget(self.classes[-1], *divmod(number, _IN_ROW))
         grid.setColumnStretch(_IN_ROW, 1)
         layout = QVBoxLayout(self)
@@ -89,14 +86,13 @@ class SuggestionButton(QWidget):
         self.picture.setToolTip(f"{why} Press a class number to label it, or click to go there.")
         self.picture.setAccessibleName(f"Worth labelling: {why}")
 
-    def _class_button(self, number: int, kind: TaughtClass, icon: QIcon) -> QToolButton:
+    def _class_button(self, number: int, kind: TaughtClass) -> QToolButton:
         button = QToolButton()
-        button.setIcon(icon)
         button.setText(str(number))
+        button.setStyleSheet(_style_of(kind.color))
         button.setToolTip(f"This is {kind.name}.")
         button.setAccessibleName(f"Label as {kind.name}")
         button.setFixedSize(23, _ROW - 2)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         button.clicked.connect(partial(self._label, number))
         return button
 
@@ -159,15 +155,24 @@ class SuggestionStrip(QWidget):
             discard(button)
         del self.buttons[left:]
         self._classes = classes
-        icons = [swatch(kind.color, 10) for kind in classes]
         while len(self.buttons) < count:
-            button = SuggestionButton(classes, icons)
+            button = SuggestionButton(classes)
             button.clicked.connect(self.clicked)
             button.labelled.connect(self.labelled)
             self._row.insertWidget(len(self.buttons), button)
             self.buttons.append(button)
         rows = max(1, -(-len(classes) // _IN_ROW))
         self._scroll.setFixedHeight(_SIDE + 30 + rows * _ROW)
+
+
+def _style_of(color: tuple[int, int, int]) -> str:
+    """Fill a button with the colour of its class, its digit in what can be read on it."""
+    fill, text = QColor(*color).name(), "black" if qGray(*color) > 127 else "white"
+    return (
+        f"QToolButton {{ background: {fill}; color: {text}; padding: 0; }}"
+        "QToolButton { border: 1px solid gray; border-radius: 2px; }"
+        f"QToolButton:hover, QToolButton:focus {{ border: 2px solid {ACCENT.name()}; }}"
+    )
 
 
 def _words(state: TeachState) -> str:

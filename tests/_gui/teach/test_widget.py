@@ -360,6 +360,10 @@ def test_each_class_has_a_button_below_each_suggestion(
     classroom.settle()
     names = [each.accessibleName() for each in strip.buttons[0].classes]
     assert names == [f"Label as {name}" for name in classroom.widget.state.lesson.class_names]
+    classes = classroom.widget.state.lesson.classes
+    for number, (each, kind) in enumerate(zip(strip.buttons[0].classes, classes, strict=True), 1):
+        assert each.text() == str(number)
+        assert each.grab().toImage().pixelColor(4, 4).getRgb()[:3] == kind.color
     assert not set(kept) & set(strip.buttons)
     classroom.wait(lambda: strip.height() > low)  # two rows of buttons
     button = strip.buttons[0]
