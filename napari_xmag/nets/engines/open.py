@@ -108,24 +108,21 @@ def open_engine(networks: Networks, settings: EngineSettings) -> Engine:
 
 def needs_torch(networks: Networks, settings: EngineSettings) -> bool:
     """Return whether to open the engine means to import torch, which takes seconds."""
-    if not _graph_suits(settings):
-        return True
-    try:
-        require_runtime()
-        return kept_graph(graph_name(networks.fingerprint(), networks.granularity)) is None
-    except (ModelError, ExportError):
-        return True
+    return not (_graph_suits(settings) and _has_graph(networks))
 
 
 def lacks_graph(networks: Networks, settings: EngineSettings) -> bool:
     """Return whether to open the engine means to convert the network to a graph first."""
-    if not _graph_suits(settings):
-        return False
+    return _graph_suits(settings) and _has_graph(networks) is False
+
+
+def _has_graph(networks: Networks) -> bool | None:
+    """Return whether a graph of the network is kept; None where none can be made, or run here."""
     try:
         require_runtime()
-        return kept_graph(graph_name(networks.fingerprint(), networks.granularity)) is None
-    except (ModelError, ExportError):  # it cannot be converted, or not run here
-        return False
+        return kept_graph(graph_name(networks.fingerprint(), networks.granularity)) is not None
+    except (ModelError, ExportError):
+        return None
 
 
 def _open(networks: Networks, settings: EngineSettings) -> Engine:
