@@ -10,7 +10,7 @@ copyright = "2026, napari-xmag developers"
 release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["recipes/**", "**.ipynb_checkpoints"]
+exclude_patterns = ["**.ipynb_checkpoints"]
 myst_heading_anchors = 4  # pages link to each other's headings
 
 # Notebooks run anew each time: what they show is what this version does.
