@@ -17,7 +17,7 @@ from napari_xmag.slide.base import KnowsGaps, ShowsScanned, Slide
 from napari_xmag.slide.damage import read_past_damage
 from napari_xmag.slide.resample import finer_level, read_resampled
 
-Place = tuple[slice, slice]
+_Block = tuple[slice, slice]
 """Rows and columns of the overview."""
 
 OVERVIEW_MPP = 8.0
@@ -90,9 +90,9 @@ def read_overview(slide: Slide) -> Overview:
         When far too many pixels would have to be read for it.
     """
     drawing = _Drawing.of(slide)
-    crowded: list[Place] = []
+    crowded: list[_Block] = []
 
-    def among_others(place: Place) -> None:
+    def among_others(place: _Block) -> None:
         try:
             drawing.draw(place, partial(_unless_full, drawing.read))
         except MemoryError:
@@ -128,7 +128,7 @@ class _Drawing:
         pixels = np.empty((height, width, 3), np.uint8)
         return cls(slide, level, scale_x, scale_y, pixels, usable, unreadable)
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[_Block]:
         """Yield the blocks, as rows and columns."""
         height, width = self.usable.shape
         side = max(16, int(_SOURCE_PX * self.level.downsample / max(self.scale_x, self.scale_y)))
@@ -147,7 +147,7 @@ class _Drawing:
         scanned = _scanned(slide, box, width, height, level)
         return np.dstack([read_resampled(slide, box, width, height), scanned.astype(np.uint8)])
 
-    def draw(self, place: Place, read: Callable[..., NDArray[np.uint8]]) -> None:
+    def draw(self, place: _Block, read: Callable[..., NDArray[np.uint8]]) -> None:
         """Fill a block with what ``read`` returns of it, past what is damaged."""
         rows, columns = place
         x, y, width, height = (
