@@ -21,6 +21,9 @@ from napari_xmag._gui.shared.section import ACCENT, Words, discard
 from napari_xmag._gui.teach.state import Tool
 from napari_xmag.teach.lesson import Lesson, TaughtClass
 
+SWATCH = 14
+"""Side of a square of a colour, in pixels."""
+
 _QUPATH_CLASSES = ("Tumor", "Stroma", "Immune cells", "Necrosis", "Other", "Normal")
 _TOOLS = (
     (Tool.MARK, "Mark", "Click a patch, or drag over several, to mark examples. Click an example "
@@ -232,8 +235,8 @@ class ClassPanel(QWidget):
             self.class_added.emit(name)
 
 
-def swatch(color: tuple[int, int, int], side: int = 14) -> QIcon:
+def swatch(color: tuple[int, int, int]) -> QIcon:
     """Return a square of a colour."""
-    picture = QPixmap(QSize(side, side))
+    picture = QPixmap(QSize(SWATCH, SWATCH))
     picture.fill(QColor(*color))
     return QIcon(picture)

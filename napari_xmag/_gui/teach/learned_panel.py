@@ -16,7 +16,7 @@ from superqt import QLabeledSlider
 from superqt.utils import qthrottled
 
 from napari_xmag._gui.shared.section import Words, bold, clear
-from napari_xmag._gui.teach.class_panel import swatch
+from napari_xmag._gui.teach.class_panel import SWATCH, swatch
 from napari_xmag._gui.teach.state import TeachSlide, TeachState
 from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
 from napari_xmag.teach.areas import ClassArea
@@ -52,7 +52,8 @@ class AreaTable(QWidget):
                 self._grid.addWidget(bold(_right(title)), 0, column)
         for number, area in enumerate(rows, 1):
             square = QLabel()
-            square.setPixmap(swatch(colors.get(area.class_name, (128, 128, 128))).pixmap(14, 14))
+            color = colors.get(area.class_name, (128, 128, 128))
+            square.setPixmap(swatch(color).pixmap(SWATCH, SWATCH))
             self._grid.addWidget(square, number, 0)
             self._grid.addWidget(QLabel(area.class_name), number, 1)
             self._grid.addWidget(_right(f"{area.mm2:.2f} mm²"), number, 2)
