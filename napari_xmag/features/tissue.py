@@ -55,11 +55,11 @@ def keep_tissue(store: FeatureStore, kept: PatchFeatures, tissue: KeptTissue, le
         arrays["findings"] = np.array([*glass, *shares])
     if mask.unreadable is not None:
         arrays["unreadable"] = np.packbits(mask.unreadable)
-    if beside := bool(tissue.grown or tissue.other):
+    if tissue.grown or tissue.other:
         for name in ("grown", "other"):
             cells = sorted(getattr(tissue, name))
             arrays[name] = np.array(cells, np.int64).reshape(-1, 2)
-    store.keep_beside(kept, TISSUE, _rule(least, beside=beside), arrays)
+    store.keep_beside(kept, TISSUE, _rule(least), arrays)
 
 
 def kept_tissue(store: FeatureStore, kept: PatchFeatures, least: float) -> KeptTissue | None:
@@ -67,9 +67,7 @@ def kept_tissue(store: FeatureStore, kept: PatchFeatures, least: float) -> KeptT
 
     None where it is not known: other patches were kept since, or by another rule.
     """
-    arrays = store.find_beside(kept, TISSUE, _rule(least, beside=False))
-    if arrays is None:
-        arrays = store.find_beside(kept, TISSUE, _rule(least, beside=True))
+    arrays = store.find_beside(kept, TISSUE, _rule(least))
     if arrays is None:
         return None
     try:
@@ -129,6 +127,5 @@ def _cells(arrays: dict[str, NDArray[Any]], name: str, kept: PatchFeatures) -> f
     return frozenset((column, row) for column, row in cells.tolist())
 
 
-def _rule(least: float, *, beside: bool) -> str:
-    # told apart, as earlier versions would take all patches for tissue that was found
-    return f"at least {least!r}{', beside other patches' if beside else ''}"
+def _rule(least: float) -> str:
+    return f"at least {least!r}"
