@@ -10,7 +10,7 @@ from napari_xmag import config
 from napari_xmag.config import AnchoredPath, ConfigSection, NetworkSource
 from napari_xmag.fields.view_config import ViewConfig
 from napari_xmag.learn.fit_config import FitConfig
-from napari_xmag.nets.info import LearningPrecision
+from napari_xmag.nets.info import Embedding, LearningPrecision
 from napari_xmag.nets.student import StudentSpec
 from napari_xmag.nets.teachers.config import TeacherConfig
 
@@ -83,8 +83,10 @@ class StudentConfig(ConfigSection):
     std: tuple[float, float, float] = Field(
         default=(0.229, 0.224, 0.225), description="Of RGB values from 0 to 1."
     )
-    embedding: Literal["avg", "cls"] = Field(
-        default="avg", description="Mean of the tokens, or the class token."
+    embedding: Embedding = Field(
+        default="avg",
+        description="Mean of the tokens (avg), the class token (cls), or, with two layers or more, "
+        "the means and the standard deviations of all but the last (avg+std).",
     )
     layers: int = Field(
         default=1,

@@ -8,7 +8,7 @@ from napari_xmag.config import AnchoredPath, ConfigSection, NameOrFolder
 from napari_xmag.evaluate.tasks import PatchTask, SlideTask
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
-from napari_xmag.nets.info import Granularity, Precision
+from napari_xmag.nets.info import Embedding, Granularity, Precision
 from napari_xmag.nets.teachers.config import TeacherConfig
 
 MANUAL = "docs/evaluate.md"
@@ -45,6 +45,10 @@ class EncoderConfig(ConfigSection):
         description="For a plain timm network: number of last layers whose features are "
         "concatenated. Distilled students state it.",
     )
+    embedding: Embedding | None = Field(
+        default=None,
+        description="How tiles are read, instead of as the student states: avg, cls or avg+std.",
+    )
     granularity: Granularity = Field(
         validation_alias=AliasChoices("granularity", "attends"),
         default="tiles",
@@ -62,6 +66,8 @@ class EncoderConfig(ConfigSection):
             raise ValueError("a model states mpp and tile_px itself: leave them out")
         if self.layers > 1 and not (self.student and all(sizes)):
             raise ValueError("layers are for a plain timm network with mpp and tile_px")
+        if self.embedding and not (self.student or self.model):
+            raise ValueError("embedding is for a model or a student")
         if self.shape and not all(sizes):
             raise ValueError("a shape needs mpp and tile_px")
         if self.teacher and self.granularity == "cells":

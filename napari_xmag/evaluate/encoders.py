@@ -1,7 +1,7 @@
 """The networks that are compared, all asked in one way."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -129,6 +129,9 @@ def load(config: EncoderConfig) -> Student:
         When it cannot be loaded.
     """
     student = _load(config)
+    if config.embedding is not None:
+        spec = replace(student.spec, embedding=config.embedding)
+        student = Student(student.backbone, spec, model_args=student.model_args)
     return student.eval().requires_grad_(False)
 
 

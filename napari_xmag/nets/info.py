@@ -15,6 +15,11 @@ from napari_xmag.printable import printable
 Granularity = Literal["tiles", "cells"]
 """What the head weighs: whole tiles, or the cells of each tile's token grid."""
 
+Embedding = Literal["cls", "avg", "avg+std"]
+"""How the one vector of a tile is read out of the network; see `StudentSpec`."""
+
+EMBEDDINGS: tuple[Embedding, ...] = get_args(Embedding)
+
 HeadKind = Literal["attention", "patch_classifier"]
 """What answers for a slide: attention over its patches, or a class for each patch."""
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,14 @@ from torch.nn import functional
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG
 from napari_xmag.files import parse_json
+from napari_xmag.nets.info import EMBEDDINGS, Embedding
 from napari_xmag.nets.weights import hub_folder, require_safetensors, timm_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# Keeps the gradient of a standard deviation finite where a map is the same everywhere.
+_LEAST_VARIANCE = 1e-5
 
 BUILD_ERRORS = (
     *(RuntimeError, ValueError, TypeError, AssertionError, LookupError, OSError),
@@ -40,7 +45,10 @@ class StudentSpec:
     cells
         Side of the grid of cells into which the token grid is averaged, exactly.
     embedding
-        "cls" for the class token of a transformer, "avg" for the mean over the token grid.
+        "cls" for the class token of a transformer, "avg" for the mean over the token grid;
+        "avg+std" adds, behind the mean of each layer before the last, the standard deviation over
+        its grid: how uneven a texture is, at no cost (pooled statistics, as in speaker embeddings,
+        Snyder et al. 2017, doi 10.21437/Interspeech.2017-620). Cells stay means.
     layers
         How many of the last layers are read side by side, the deepest last: blocks of a
         transformer, stages of other networks. Earlier ones tell of texture and nuclei what the
@@ -58,7 +66,7 @@ class StudentSpec:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     cells: int = 4
-    embedding: Literal["cls", "avg"] = "avg"
+    embedding: Embedding = "avg"
     layers: int = 1
 
     def __post_init__(self) -> None:
@@ -67,12 +75,19 @@ class StudentSpec:
         sizes_fit = 0 < self.mpp < math.inf and min(self.tile_px, self.cells, self.layers) > 0
         finite = all(map(math.isfinite, (*self.mean, *self.std)))
         colors_fit = finite and len(self.mean) == len(self.std) == 3 and min(self.std) > 0
-        if not (sizes_fit and colors_fit and self.embedding in ("cls", "avg")):
+        if not (sizes_fit and colors_fit and self.embedding in EMBEDDINGS):
             raise ModelError(
-                expected="positive mpp, tile_px, cells, layers and std, and the embedding 'cls' or "
-                "'avg'",
+                expected="positive mpp, tile_px, cells, layers and std, and one of the embeddings "
+                + ", ".join(EMBEDDINGS),
                 found=str(self),
                 hint="Correct the student's specification.",
+            )
+        if self.embedding == "avg+std" and self.layers == 1:
+            raise ModelError(
+                expected="two layers or more for the embedding avg+std, which reads the standard "
+                "deviations of those before the last",
+                found="one layer",
+                hint="Set layers to 2 or 3, or embedding to avg.",
             )
 
     @classmethod
@@ -263,7 +278,7 @@ class Student(nn.Module):
             (B, 3, tile_px, tile_px) RGB: uint8 in 0..255, or float in 0..1.
         """
         layers = self._layers(self._normalized(pixels))
-        embeddings = [self._embedding(layer) for layer in layers]
+        embeddings = self._embeddings(layers)
         # Transformers made for average pooling keep their last norm here.
         norm = getattr(self.backbone, "fc_norm", None)
         if norm is not None:
@@ -306,8 +321,16 @@ class Student(nn.Module):
         grid = patches.transpose(1, 2).reshape(patches.shape[0], -1, side, side)
         return _Layer(tokens[:, : self._prefix], grid)
 
-    def _embedding(self, layer: _Layer) -> Tensor:
-        return layer.prefix[:, 0] if self.spec.embedding == "cls" else layer.grid.mean((2, 3))
+    def _embeddings(self, layers: Sequence[_Layer]) -> list[Tensor]:
+        """Return what is said of whole tiles, in parts (B, D), the last layer's mean at the end."""
+        if self.spec.embedding == "cls":
+            return [layer.prefix[:, 0] for layer in layers]
+        means = [layer.grid.mean((2, 3)) for layer in layers]
+        if self.spec.embedding == "avg":
+            return means
+        earlier = zip(means[:-1], layers[:-1], strict=True)
+        pairs = [(mean, _deviation(layer.grid, mean)) for mean, layer in earlier]
+        return [*chain.from_iterable(pairs), means[-1]]
 
     def _earlier_layers(self) -> list[int]:
         """Return the indices in timm of the layers that are read before the last one."""
@@ -345,7 +368,7 @@ class Student(nn.Module):
         finally:
             self.backbone.train(training)
         self._require_exact(layers)
-        dim = sum(self._embedding(layer).shape[1] for layer in layers)
+        dim = sum(part.shape[1] for part in self._embeddings(layers))
         return dim, sum(layer.grid.shape[1] for layer in layers), layers[-1].grid.shape[-1]
 
     def _require_exact(self, layers: Sequence[_Layer]) -> None:
@@ -371,6 +394,12 @@ class Student(nn.Module):
         if isinstance(info, list) and info:
             return int(info[-1]["reduction"])
         return round(self.spec.tile_px / columns)
+
+
+def _deviation(grid: Tensor, mean: Tensor) -> Tensor:
+    """Return the standard deviation (B, D) over a map (B, D, H, W) with these means (B, D)."""
+    variance = (grid - mean[:, :, None, None]).square().mean((2, 3))
+    return (variance + _LEAST_VARIANCE).sqrt()
 
 
 def _without_prefix(grid: Tensor) -> _Layer:

@@ -93,6 +93,37 @@ def test_more_layers_than_there_are_is_an_error_that_says_how_many() -> None:
         build_student("mobilenetv1_100", StudentSpec(2.0, 128, layers=9))
 
 
+def test_deviations_stand_behind_the_means_of_all_layers_but_the_last() -> None:
+    torch.manual_seed(0)
+    plain = build_student("mobilenetv1_100", StudentSpec(2.0, 128, layers=3)).eval()
+    student = Student(plain.backbone, replace(plain.spec, embedding="avg+std"))
+    tiles = _tiles(128)
+    with torch.no_grad():
+        read, means = student(tiles), plain(tiles)
+        maps = [layer.grid.numpy() for layer in plain._layers(plain._normalized(tiles))]
+    assert (student.dim, student.cell_dim) == (256 + 256 + 512 + 512 + 1024, plain.cell_dim)
+    torch.testing.assert_close(read.cells, means.cells)
+    parts = read.embedding.split([256, 256, 512, 512, 1024], 1)
+    torch.testing.assert_close(torch.cat(parts[::2], 1), means.embedding)
+    for part, grid in zip(parts[1::2], maps, strict=False):
+        deviations = np.sqrt(grid.var((2, 3)) + 1e-5)
+        np.testing.assert_allclose(part.numpy(), deviations, rtol=1e-3, atol=1e-5)
+
+
+def test_deviations_of_an_even_tile_can_be_learned_from() -> None:
+    spec = StudentSpec(2.0, 128, layers=2, embedding="avg+std")
+    student = build_student("mobilenetv1_100", spec).eval()
+    student(torch.full((1, 3, 128, 128), 255).byte()).embedding.sum().backward()
+    gradients = [weight.grad for weight in student.parameters() if weight.grad is not None]
+    assert gradients
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_deviations_need_a_layer_before_the_last() -> None:
+    with pytest.raises(ModelError, match="two layers or more"):
+        StudentSpec(2.0, 128, embedding="avg+std")
+
+
 def test_registers_are_neither_embedding_nor_cells() -> None:
     case = CASES["vit-patch14-registers"]
     student = case.student()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
+from napari_xmag.nets.info import EMBEDDINGS
 
 PATCH_CLASSIFIER = "patch_classifier"
 """The kind of a head that examples taught; one without a kind is gated attention."""
@@ -73,7 +74,7 @@ def require_readout(xmag: Mapping[str, Any]) -> None:
     _require_whole("cells", xmag["cells"], _MOST_CELLS)
     _require_whole("layers", xmag.get("layers", 1), _MOST_LAYERS)
     _require_whole("tile_px", xmag["tile_px"], _MOST_NUMBER)
-    if xmag["embedding"] not in ("cls", "avg"):
+    if xmag["embedding"] not in EMBEDDINGS:
         raise ValueError(f"embedding {_short(xmag['embedding'])}")
     for name in ("mean", "std"):
         values = xmag[name]

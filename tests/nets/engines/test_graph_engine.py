@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,11 @@ def three_layers() -> Student:
     return build_student("mobilenetv1_100", spec).eval()
 
 
+def deviations() -> Student:
+    student = three_layers()
+    return Student(student.backbone, replace(student.spec, embedding="avg+std")).eval()
+
+
 def two_blocks() -> Student:
     torch.manual_seed(0)
     spec = StudentSpec(2.0, 64, embedding="cls", layers=2)
@@ -63,6 +69,7 @@ LAYOUTS = {
     "residual-cells": (CASES["resnet"].student, "cells"),
     "channels-last-cells": (CASES["swin-channels-last"].student, "cells"),
     "stages-side-by-side-cells": (three_layers, "cells"),
+    "deviations-of-stages": (deviations, "tiles"),
     "blocks-side-by-side-class-token": (two_blocks, "tiles"),
 }
 
