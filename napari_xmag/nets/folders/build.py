@@ -148,7 +148,7 @@ def model_card(model: SlideModel, sections: Mapping[str, str]) -> str:
         "Tiles": f"{spec.tile_px}×{spec.tile_px} px at {spec.mpp:g} µm/px "
         f"({spec.tile_px * spec.mpp:g} µm a side)",
         "Student": f"{model.student.architecture}, {model.student.dim}-d ({spec.embedding}), "
-        f"{spec.cells}×{spec.cells} cells",
+        f"{spec.cells}×{spec.cells} cells, {model.student.cell_dim}-d",
         "Head": f"gated attention over {info.granularity}, {model.head.hidden} hidden "
         "(arXiv 1802.04712)",
         "Temperature": f"{info.temperature:g}",
