@@ -398,8 +398,8 @@ class Student(nn.Module):
 
 def _deviation(grid: Tensor, mean: Tensor) -> Tensor:
     """Return the standard deviation (B, D) over a map (B, D, H, W) with these means (B, D)."""
-    variance = (grid - mean[:, :, None, None]).square().mean((2, 3))
-    return (variance + _LEAST_VARIANCE).sqrt()
+    centered = (grid - mean[:, :, None, None]).float()  # half precision cannot hold large squares
+    return (centered.square().mean((2, 3)) + _LEAST_VARIANCE).sqrt().to(grid.dtype)
 
 
 def _without_prefix(grid: Tensor) -> _Layer:

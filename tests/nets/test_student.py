@@ -12,7 +12,13 @@ import torch
 from timm.models import save_for_hf
 
 from napari_xmag.errors import ModelError
-from napari_xmag.nets.student import Student, StudentSpec, build_backbone, build_student
+from napari_xmag.nets.student import (
+    Student,
+    StudentSpec,
+    _Layer,
+    build_backbone,
+    build_student,
+)
 from tests.nets.students import CASES, Case
 
 
@@ -117,6 +123,17 @@ def test_deviations_of_an_even_tile_can_be_learned_from() -> None:
     gradients = [weight.grad for weight in student.parameters() if weight.grad is not None]
     assert gradients
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_deviations_of_large_values_stay_finite_in_half_precision() -> None:
+    spec = StudentSpec(2.0, 128, layers=2, embedding="avg+std")
+    student = build_student("mobilenetv1_100", spec)
+    large = torch.randn(1, 8, 4, 4).mul(1000).half()
+    layers = [_Layer(large.new_empty(1, 0, 8), grid) for grid in (large, large)]
+    deviations = student._embeddings(layers)[1]
+    assert deviations.dtype == torch.float16
+    expected = large.float().std((2, 3), correction=0)
+    torch.testing.assert_close(deviations.float(), expected, rtol=1e-2, atol=1)
 
 
 def test_deviations_need_a_layer_before_the_last() -> None:
