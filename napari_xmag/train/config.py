@@ -23,6 +23,9 @@ from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
 from napari_xmag.nets.folders.folder import check_name
 from napari_xmag.nets.info import DEVICE_NAMES, PRECISION_NAMES, Granularity, Precision
 
+HEAD_EPOCHS = 20
+"""Of the head alone before the encoder joins, where there are labels of slides only."""
+
 BASIC: dict[str, Any] = {"basic": True}
 END_TO_END: dict[str, Any] = {"only": {"mode": "end-to-end"}}
 
@@ -124,12 +127,14 @@ class EndToEndConfig(_Section):
         title="Optimizer",
         description="Epochs, learning rate of the head, and the other settings of the optimizer.",
     )
-    head_epochs: int = Field(
-        default=20,
+    head_epochs: int | None = Field(
+        default=None,
         ge=1,
         title="Head-only epochs",
-        description="Number of epochs in which only the head learns, before the encoder joins. A "
-        "head that fits the training slides perfectly leaves the encoder no error to learn from.",
+        description="Number of epochs in which only the head learns, before the encoder joins. "
+        "Automatic: 20, as a head that fits the training slides perfectly leaves the encoder no "
+        "error to learn from; where regions are learned from, as many as for a head alone.",
+        json_schema_extra={"suggested": HEAD_EPOCHS},
     )
     encoder_rate: float = Field(
         default=0.1,
@@ -391,10 +396,26 @@ class TrainConfig(_Section):
             fit=self.head_fit,
         )
 
+    def settled(self, *, has_regions: bool) -> "TrainConfig":
+        """Return these settings with those filled in that depend on the cohort.
+
+        Parameters
+        ----------
+        has_regions
+            Whether slides have regions.
+        """
+        if self.end_to_end.head_epochs is not None:
+            return self
+        learned = has_regions and self.regions.weight > 0
+        # a head that learns from patches does not fit them all, however long it learns
+        epochs = self.fit.epochs if learned else HEAD_EPOCHS
+        together = self.end_to_end.model_copy(update={"head_epochs": epochs})
+        return self.model_copy(update={"end_to_end": together})
+
     @property
     def head_fit(self) -> FitConfig:
         """How the head learns alone: in full, or until the encoder joins."""
         if self.mode == "head":
             return self.fit
-        epochs = min(self.fit.epochs, self.end_to_end.head_epochs)
+        epochs = min(self.fit.epochs, self.end_to_end.head_epochs or HEAD_EPOCHS)
         return self.fit.model_copy(update={"epochs": epochs})

@@ -171,6 +171,7 @@ def _job(
     processes: Processes,
 ) -> _Job:
     device = own_device(pick_device(config.device))
+    config = config.settled(has_regions=any(row.regions is not None for row in cohort.rows))
     return _Job(
         replace(encoder, student=ready_on(encoder.student, device)),
         encoder_fingerprint(encoder.student),
