@@ -38,9 +38,9 @@ losses() {
     for name in both global local both-lite0; do
         student="work/students/$name"
         napari-xmag evaluate agreement evaluate_agreement.toml --set fields=work/fields-80 \
-            --set cache=work/fields-80-cache --set "encoders.2.student=$student" \
+            --set cache=work/fields-80-cache --set "encoders.4.student=$student" \
             --out "work/results/losses/$name-agreement"
-        napari-xmag evaluate probe evaluate_patches.toml --set "encoders.3.student=$student" \
+        napari-xmag evaluate probe evaluate_patches.toml --set "encoders.5.student=$student" \
             --out "work/results/losses/$name-probes"
     done
 }

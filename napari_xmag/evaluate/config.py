@@ -68,6 +68,8 @@ class EncoderConfig(ConfigSection):
             raise ValueError("layers are for a plain timm network with mpp and tile_px")
         if self.embedding and not (self.student or self.model):
             raise ValueError("embedding is for a model or a student")
+        if self.embedding == "avg+std" and all(sizes) and self.layers == 1:
+            raise ValueError("the embedding avg+std needs layers of 2 or more")
         if self.shape and not all(sizes):
             raise ValueError("a shape needs mpp and tile_px")
         if self.teacher and self.granularity == "cells":

@@ -193,6 +193,12 @@ def class_weights(labels: Sequence[int], classes: int, *, balance: bool) -> Tens
     return torch.from_numpy(weights).float()
 
 
+def learns_from_patches(bags: Bags, settings: HeadSettings) -> bool:
+    """Return whether a head learns from labelled patches of the training slides of ``bags``."""
+    patches = [bag.patches for bag in bags.of(TRAIN)]
+    return patch_weights(patches, len(bags.classes), settings) is not None
+
+
 def patch_weights(
     patches: Sequence[Tensor | None], classes: int, settings: HeadSettings
 ) -> Tensor | None:

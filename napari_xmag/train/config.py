@@ -396,19 +396,18 @@ class TrainConfig(_Section):
             fit=self.head_fit,
         )
 
-    def settled(self, *, has_regions: bool) -> "TrainConfig":
+    def settled(self, *, from_regions: bool) -> "TrainConfig":
         """Return these settings with those filled in that depend on the cohort.
 
         Parameters
         ----------
-        has_regions
-            Whether slides have regions.
+        from_regions
+            Whether regions of training slides are learned from.
         """
         if self.end_to_end.head_epochs is not None:
             return self
-        learned = has_regions and self.regions.weight > 0
         # a head that learns from patches does not fit them all, however long it learns
-        epochs = self.fit.epochs if learned else HEAD_EPOCHS
+        epochs = self.fit.epochs if from_regions else HEAD_EPOCHS
         together = self.end_to_end.model_copy(update={"head_epochs": epochs})
         return self.model_copy(update={"end_to_end": together})
 

@@ -14,7 +14,7 @@ import torch
 
 from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.labels import require_classes
-from napari_xmag.cohort.rows import CohortRow
+from napari_xmag.cohort.rows import TRAIN, CohortRow
 from napari_xmag.cohort.splits import draw_split, require_all_classes
 from napari_xmag.errors import TissueError
 from napari_xmag.filenames import CONFIG, MODEL
@@ -28,7 +28,7 @@ from napari_xmag.learn.distributed import (
 )
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.mil.features import SlideFeatures, or_blank, slide_features
-from napari_xmag.mil.head_training import Bags, Workplace, train_head
+from napari_xmag.mil.head_training import Bags, Workplace, learns_from_patches, train_head
 from napari_xmag.mil.tile_encoder import TileEncoder
 from napari_xmag.nets.device import DeviceBatch, pick_device, ready_on
 from napari_xmag.nets.encoder import Encoder
@@ -171,7 +171,6 @@ def _job(
     processes: Processes,
 ) -> _Job:
     device = own_device(pick_device(config.device))
-    config = config.settled(has_regions=any(row.regions is not None for row in cohort.rows))
     return _Job(
         replace(encoder, student=ready_on(encoder.student, device)),
         encoder_fingerprint(encoder.student),
@@ -188,7 +187,9 @@ def _job(
 def _plan(
     divisions: Sequence[Sequence[CohortRow]], job: _Job, out: Path
 ) -> Generator[Progress, None, RunPlan]:
-    student, config = job.encoder.student, job.config
+    taught = [row for row in divisions[0] if row.split == TRAIN and row.regions is not None]
+    config = job.config.settled(from_regions=bool(taught) and job.config.regions.weight > 0)
+    student = job.encoder.student
     planning = make_plan(divisions[0], student, config, job.device, job.cache, out, len(divisions))
     return (yield from planning)
 
@@ -253,6 +254,8 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
     yield from left_out
     bags, noted = yield from _with_regions(bags, job)
     yield from noted
+    from_regions = learns_from_patches(bags, job.config.head_settings)
+    job = replace(job, config=job.config.settled(from_regions=from_regions))
     # Only the first process writes; the others must not clear what it wrote.
     with ScalarLog(out, resume=job.resume or not job.processes.first) as scalars:
         at = Workplace(

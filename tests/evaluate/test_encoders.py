@@ -39,6 +39,12 @@ def test_a_plain_network_is_read_as_the_settings_say(student: Path) -> None:
     assert load(plain).dim == 2 * 128 + 2 * 256 + 512
 
 
+def test_deviations_of_a_plain_network_need_two_layers(student: Path) -> None:
+    sizes = {"mpp": 2.0, "tile_px": 128, "embedding": "avg+std"}
+    with pytest.raises(ValidationError, match="needs layers of 2 or more"):
+        EncoderConfig(name="a", student=student, **sizes)
+
+
 def test_only_students_are_read_otherwise() -> None:
     with pytest.raises(ValidationError, match="embedding is for a model or a student"):
         EncoderConfig(name="a", shape="resnet10t", mpp=2.0, tile_px=64, embedding="avg+std")

@@ -6,11 +6,10 @@ from napari_xmag.train.config import TrainConfig
 
 
 @pytest.mark.parametrize(
-    ("settings", "has_regions", "epochs"),
+    ("settings", "from_regions", "epochs"),
     [
         ({}, False, 20),
         ({}, True, 40),
-        ({"regions": {"weight": 0.0}}, True, 20),
         ({"end_to_end": {"head_epochs": 7}}, True, 7),
         ({"end_to_end": {"head_epochs": 70}}, True, 40),
         ({"fit": {"epochs": 12}}, True, 12),
@@ -18,15 +17,15 @@ from napari_xmag.train.config import TrainConfig
     ],
 )
 def test_with_regions_the_head_learns_in_full_before_the_encoder_joins(
-    settings: dict[str, object], has_regions: bool, epochs: int
+    settings: dict[str, object], from_regions: bool, epochs: int
 ) -> None:
     config = TrainConfig.model_validate({"mode": "end-to-end", **settings})
-    settled = config.settled(has_regions=has_regions)
+    settled = config.settled(from_regions=from_regions)
     assert settled.head_fit.epochs == epochs
     assert settled.end_to_end.head_epochs is not None
-    assert settled.settled(has_regions=not has_regions) == settled
+    assert settled.settled(from_regions=not from_regions) == settled
 
 
 def test_a_head_alone_learns_in_full() -> None:
-    for has_regions in (False, True):
-        assert TrainConfig().settled(has_regions=has_regions).head_fit.epochs == 40
+    for from_regions in (False, True):
+        assert TrainConfig().settled(from_regions=from_regions).head_fit.epochs == 40

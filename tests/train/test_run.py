@@ -154,6 +154,32 @@ def test_regions_teach_what_labels_of_slides_cannot(encoder: Encoder, tmp_path: 
     assert epochs[-1]["train_patch_loss"] < epochs[0]["train_patch_loss"]
 
 
+@pytest.mark.parametrize(("side", "epochs"), [("train", 22), ("test", 20)])
+def test_the_encoder_joins_a_head_that_learned_from_regions_in_full(
+    side: str, epochs: int, encoder: Encoder, tmp_path: Path
+) -> None:
+    """Regions of test slides teach nothing, so that with them alone the head learns for 20."""
+    table = with_regions(tmp_path / "slides")
+    lines = [
+        line if f",{side}," in line else line.rpartition(",")[0] + ","
+        for line in table.read_text().split("\n")
+    ]
+    table.write_text("\n".join(["slide,label,split,regions", *lines[1:]]))
+    settings = WHOLE.model_dump() | {"granularity": "cells", "fit": {"epochs": 22, "lr": 3e-3}}
+    settings["end_to_end"]["fit"]["epochs"] = 1
+    config = TrainConfig.model_validate(settings)
+    events = list(train(read_cohort(table), encoder, tmp_path / "run", config))
+    done = [
+        event.epoch
+        for event in events
+        if isinstance(event, EpochDone) and event.stage == Stage.HEAD
+    ]
+    assert done[-1] == epochs
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert written["config"]["end_to_end"]["head_epochs"] is None
+    assert f"{epochs} epochs" in (tmp_path / "run" / "model" / "README.md").read_text()
+
+
 def test_a_worse_encoder_is_not_kept(table: Path, encoder: Encoder, tmp_path: Path) -> None:
     """Steps far too long: what the head had learned before is lost in the first epoch."""
     together = {"head_epochs": 15, "encoder_rate": 1.0, "fit": {"epochs": 1, "lr": 0.3}}

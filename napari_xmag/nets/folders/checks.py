@@ -76,6 +76,8 @@ def require_readout(xmag: Mapping[str, Any]) -> None:
     _require_whole("tile_px", xmag["tile_px"], _MOST_NUMBER)
     if xmag["embedding"] not in EMBEDDINGS:
         raise ValueError(f"embedding {_short(xmag['embedding'])}")
+    if xmag["embedding"] == "avg+std" and xmag.get("layers", 1) == 1:
+        raise ValueError("embedding avg+std of one layer")
     for name in ("mean", "std"):
         values = xmag[name]
         if not (isinstance(values, list) and len(values) == 3 and all(map(_is_number, values))):
