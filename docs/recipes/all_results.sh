@@ -92,18 +92,21 @@ ways() {
 }
 
 regions() {
-    ways="--ways frozen regions regions-end-to-end"
+    last="--set end_to_end.fit.patience=0" # so few validation slides choose epochs badly
+    ways="--ways frozen regions regions-end-to-end $last"
     sizes="--train 16 --validation 6 --test 12"
     glas="--sources glas --islands 7 9 $sizes"
     bone="--sources osteosarcoma --same-cases --islands 5 8 $sizes"
-    oral="--sources oral --islands 7 9 --malignant 2 4 $sizes"
+    oral="--sources oral --islands 7 9 --malignant 2 4"
     # shellcheck disable=SC2086  # options are words
     {
         compare regions $glas --seeds 0 1 2 $ways
-        compare regions $glas --seeds 0 --ways start-regions start-regions-end-to-end
-        compare regions $bone --seeds 0 $ways
-        compare regions $oral --seeds 0 1 2 $ways
+        compare regions $glas --seeds 0 --ways start-regions start-regions-end-to-end $last
+        compare regions $bone --seeds 0 1 2 $ways
+        compare regions $oral $sizes --seeds 0 1 2 $ways
         compare regions-quarter $glas --seeds 0 1 2 --regions 0.25 --ways regions
+        compare regions-48 $oral --train 48 --validation 6 --test 12 --seeds 0 1 \
+            --ways regions regions-end-to-end $last
     }
 }
 

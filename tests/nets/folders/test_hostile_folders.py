@@ -119,6 +119,8 @@ def _set(*keys: str, value: object) -> Callable[[Config], None]:
         (_set("xmag", "tile_px", value=True), "tile_px True"),
         (_set("xmag", "mpp", value=1e-6), "mpp 1e-06"),
         (_set("xmag", "cells", value=10**6), "cells 1000000"),
+        (_set("xmag", "embedding", value="max"), "embedding 'max'"),
+        (_set("xmag", "embedding", value="avg+std"), "avg\\+std of one layer"),
         (_set("xmag", "classes", value=["a" * 100_000, "b"]), "a name of 100,000 letters"),
         (_set("xmag", "classes", value=["a\nb", "b"]), "cannot be seen"),
         (_set("xmag", "classes", value=["", "b"]), "an empty name"),
