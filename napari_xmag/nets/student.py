@@ -47,8 +47,8 @@ class StudentSpec:
     embedding
         "cls" for the class token of a transformer, "avg" for the mean over the token grid;
         "avg+std" adds, behind the mean of each layer before the last, the standard deviation over
-        its grid: how uneven a texture is, at no cost (pooled statistics, as in speaker embeddings,
-        Snyder et al. 2017, doi 10.21437/Interspeech.2017-620). Cells stay means.
+        its grid: how uneven a texture is, at hardly any cost (pooled statistics, as in speaker
+        embeddings, Snyder et al. 2017, doi 10.21437/Interspeech.2017-620). Cells stay means.
     layers
         How many of the last layers are read side by side, the deepest last: blocks of a
         transformer, stages of other networks. Earlier ones tell of texture and nuclei what the
