@@ -8,7 +8,7 @@ from napari_xmag.config import AnchoredPath, ConfigSection, NameOrFolder
 from napari_xmag.evaluate.tasks import PatchTask, SlideTask
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
-from napari_xmag.nets.info import Embedding, Granularity, Precision
+from napari_xmag.nets.info import LEAST_LAYERS, Embedding, Granularity, Precision
 from napari_xmag.nets.teachers.config import TeacherConfig
 
 MANUAL = "docs/evaluate.md"
@@ -68,7 +68,7 @@ class EncoderConfig(ConfigSection):
             raise ValueError("layers are for a plain timm network with mpp and tile_px")
         if self.embedding and not (self.student or self.model):
             raise ValueError("embedding is for a model or a student")
-        if self.embedding == "avg+std" and all(sizes) and self.layers == 1:
+        if self.embedding and all(sizes) and self.layers < LEAST_LAYERS[self.embedding]:
             raise ValueError("the embedding avg+std needs layers of 2 or more")
         if self.shape and not all(sizes):
             raise ValueError("a shape needs mpp and tile_px")

@@ -20,6 +20,9 @@ Embedding = Literal["cls", "avg", "avg+std"]
 
 EMBEDDINGS: tuple[Embedding, ...] = get_args(Embedding)
 
+LEAST_LAYERS: dict[Embedding, int] = {"cls": 1, "avg": 1, "avg+std": 2}
+"""How many layers must be read: deviations are those of layers before the last."""
+
 HeadKind = Literal["attention", "patch_classifier"]
 """What answers for a slide: attention over its patches, or a class for each patch."""
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from napari_xmag.errors import ModelError
 from napari_xmag.filenames import CONFIG
 from napari_xmag.files import parse_json
-from napari_xmag.nets.info import EMBEDDINGS, Embedding
+from napari_xmag.nets.info import EMBEDDINGS, LEAST_LAYERS, Embedding
 from napari_xmag.nets.weights import hub_folder, require_safetensors, timm_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -82,7 +82,7 @@ class StudentSpec:
                 found=str(self),
                 hint="Correct the student's specification.",
             )
-        if self.embedding == "avg+std" and self.layers == 1:
+        if self.layers < LEAST_LAYERS[self.embedding]:
             raise ModelError(
                 expected="two layers or more for the embedding avg+std, which reads the standard "
                 "deviations of those before the last",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
-from napari_xmag.nets.info import EMBEDDINGS
+from napari_xmag.nets.info import EMBEDDINGS, LEAST_LAYERS
 
 PATCH_CLASSIFIER = "patch_classifier"
 """The kind of a head that examples taught; one without a kind is gated attention."""
@@ -76,7 +76,7 @@ def require_readout(xmag: Mapping[str, Any]) -> None:
     _require_whole("tile_px", xmag["tile_px"], _MOST_NUMBER)
     if xmag["embedding"] not in EMBEDDINGS:
         raise ValueError(f"embedding {_short(xmag['embedding'])}")
-    if xmag["embedding"] == "avg+std" and xmag.get("layers", 1) == 1:
+    if xmag.get("layers", 1) < LEAST_LAYERS[xmag["embedding"]]:
         raise ValueError("embedding avg+std of one layer")
     for name in ("mean", "std"):
         values = xmag[name]
