@@ -102,6 +102,28 @@ def test_each_command_is_understood_and_done_once(
     assert commands(note) == asked
 
 
+def test_settings_read_only_what_the_script_says_or_makes(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python")
+    assert run(recipes) == 0
+    known = set(re.findall(r"\bwork/([\w.-]+)", (recipes / "all_results.sh").read_text()))
+    files = 0
+    for command in commands(note):
+        given = {s.partition("=")[0].rpartition(".")[2] for s in settings(command)}
+        for word in command:
+            if word.endswith(".toml") and Path(word).parent in (Path(), recipes):
+                files += 1
+                assert read_places((recipes / word).read_text("utf-8"), given) <= known, word
+    assert files >= 10
+
+
+def read_places(text: str, given: set[str]) -> set[str]:
+    """Return what below work/ settings name, but for those that are given and what is written."""
+    lines = re.findall(r'^(\w+) = .*"(?:local-dir:)?work/([\w.-]+)', text, re.MULTILINE)
+    return {place for key, place in lines if key not in {"cache", "out", *given}}
+
+
 def test_a_part_that_fails_is_said_and_tried_again(
     recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
