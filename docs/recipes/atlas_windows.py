@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Rebuild the windows of Pathology Atlas slides that a table names, to take fields from.
 
-usage: atlas_windows.py CLONES atlas_fields.csv OUT [--mpp 0.5]
+usage: atlas_windows.py CLONES TABLE OUT [--mpp 0.5]
 
-CLONES holds the clones of github pathologyatlas/<case>, as CLONES/<case>, bare or not. The table
-has the columns slide (<case>__<image>), commit, mpp, x, y, width, height (in level-0 pixels).
+CLONES holds the clones of github pathologyatlas/<case>, as CLONES/<case>, bare or not. TABLE has
+the columns slide (<case>__<image>), commit, mpp, x, y, width, height (in level-0 pixels):
+atlas_fields.csv (windows of 4 mm) or atlas_fields_large.csv (of 20 mm, and of more cases; each the
+densest of its image, as in atlas_slide.py).
 Writes OUT/<slide>.tiff. With --mpp no level is written that is at least twice as fine: fields of
 0.5 µm/px need a quarter of the pixels of a scan of 0.25 µm/px. Slides that are there are not
 written again.
