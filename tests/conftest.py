@@ -56,6 +56,19 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module")
+def float32_cpu() -> Generator[None]:
+    """Let every CPU compute in float32, in this process: bfloat16 is too coarse to compare."""
+    import torch
+
+    from napari_xmag.nets.engines import open as opening
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+        patched.setattr(opening, "cpu_multiplies_bfloat16", lambda: False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep settings and models of whoever runs the tests out of them, and the other way round."""

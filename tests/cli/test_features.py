@@ -36,7 +36,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_features_are_those_of_the_encoder(slides: Path, tiny: str, tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = [str(slides / "a.tiff"), "--model", tiny, "--out", str(store)]
-    assert main(["features", *command, "--tissue", "whole"]) == 0
+    assert main(["features", *command, "--tissue", "whole", "--precision", "float32"]) == 0
     (kept,) = FeatureStore(store).entries()
     model = load_folder(Path(tiny))
     with open_slide(slides / "a.tiff") as slide:

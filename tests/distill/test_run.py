@@ -27,6 +27,7 @@ from napari_xmag.train.report.card import origin_sections
 from tests.distill.tiny import QUICK, changed, save_tiny
 
 
+@pytest.mark.usefixtures("float32_cpu")
 def test_from_slides_to_a_student(config: DistillConfig) -> None:
     events = list(distill(config))
     epochs = [event for event in events if isinstance(event, EpochDone)]

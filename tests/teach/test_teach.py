@@ -128,6 +128,7 @@ def test_its_result_is_saved_without_loss(folder: Path, model: StoredModel, tmp_
     np.testing.assert_array_equal(again.patches.evidence, result.patches.evidence)
 
 
+@pytest.mark.usefixtures("float32_cpu")
 def test_teaching_and_analysing_give_one_map_and_encode_once(
     folder: Path, model: StoredModel, store: FeatureStore
 ) -> None:

@@ -63,6 +63,7 @@ from napari_xmag.nets.engines import open as opening
 
 for module in (tasks, opening):
     module.accelerator_possible = lambda: False
+opening.cpu_multiplies_bfloat16 = lambda: False
 shelf = tasks.ModelShelf()
 (found,) = tasks.survey()
 assert found.devices == ("auto", "cpu"), found.devices

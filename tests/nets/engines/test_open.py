@@ -34,10 +34,9 @@ MISSING = GraphError(expected="ONNX Runtime", found="nothing", hint="Install it.
 
 
 @pytest.fixture(autouse=True)
-def plain_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_machine(float32_cpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """No GPU and no bfloat16, whatever the machine of the tests has."""
     monkeypatch.setattr(open_module, "accelerator_possible", lambda: False)
-    monkeypatch.setattr(open_module, "cpu_multiplies_bfloat16", lambda: False)
 
 
 @pytest.fixture
