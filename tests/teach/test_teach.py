@@ -49,6 +49,8 @@ from tests.qupath.rings import outline_rings
 from tests.qupath.shapes import annotation, polygon, square, write
 from tests.slides import draw_section, write_leica
 
+pytestmark = pytest.mark.usefixtures("float32_cpu")
+
 FAST = AnalyzeSettings(engine="torch", precision="float32", batch_size=16)
 ORANGE = Box(1000, 400, 600, 700)
 
@@ -128,7 +130,6 @@ def test_its_result_is_saved_without_loss(folder: Path, model: StoredModel, tmp_
     np.testing.assert_array_equal(again.patches.evidence, result.patches.evidence)
 
 
-@pytest.mark.usefixtures("float32_cpu")
 def test_teaching_and_analysing_give_one_map_and_encode_once(
     folder: Path, model: StoredModel, store: FeatureStore
 ) -> None:
