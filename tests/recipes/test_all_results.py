@@ -107,7 +107,8 @@ def test_settings_read_only_what_the_script_says_or_makes(
 ) -> None:
     note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python")
     assert run(recipes) == 0
-    known = set(re.findall(r"\bwork/([\w.-]+)", (recipes / "all_results.sh").read_text()))
+    script = (recipes / "all_results.sh").read_text("utf-8")
+    known = set(re.findall(r"\bwork/([\w.-]+)", script))
     files = 0
     for command in commands(note):
         given = {s.partition("=")[0].rpartition(".")[2] for s in settings(command)}

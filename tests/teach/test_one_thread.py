@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from napari_xmag.teach.classifier import fit
 from napari_xmag.teach.estimate import estimate
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.session import TeachSession
+from tests.processes import ROOT
 from tests.teach.slides import prepared_slide, show, slide_id, tissue_kinds
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
