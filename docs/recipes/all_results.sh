@@ -148,10 +148,25 @@ if [ "${1:-}" = --only ]; then
     exit
 fi
 
+base() { # the part that another one builds on
+    case $1 in
+    agreement | losses | more_fields | speed) echo fields ;;
+    pairs) echo atlas ;;
+    small_areas) echo ways ;;
+    *) echo "$1" ;;
+    esac
+}
+
 lane() {
     failed=0
     for part in "$@"; do
         [ ! -e "work/results/$part.done" ] || continue
+        base=$(base "$part")
+        if [ "$base" != "$part" ] && [ ! -e "work/results/$base.done" ]; then
+            failed=1
+            echo "$part left out: it needs $base, which has not ended" >&2
+            continue
+        fi
         echo "$(date +%H:%M) $part"
         sh all_results.sh --only "$part" >"work/results/$part.log" 2>&1 ||
             { failed=1 && echo "$part failed: see work/results/$part.log" >&2; }

@@ -13,7 +13,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from atlas_slide import DeepZoom, Repository, same_window, write
+from atlas_slide import DeepZoom, Repository, require_clones, same_window, write
 
 COLUMNS = ["slide", "label", "patient"]
 
@@ -30,19 +30,25 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     with args.cohort.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    for row in rows:
-        if not (args.out / row["slide"]).exists():
-            rebuild(row, args)
+    missing = [row for row in rows if not (args.out / row["slide"]).exists()]
+    require_clones(args.clones, map(case, missing))
+    for row in missing:
+        rebuild(row, args)
     with (args.out / "cohort.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
 
+def case(row):
+    """Return the name of a slide's repository."""
+    return Path(row["repository"]).name
+
+
 def rebuild(row, args):
     """Write one slide of the cohort."""
     image = Path(row["slide"]).stem.split("__")[1] + ".dzi"
-    with Repository(args.clones / Path(row["repository"]).name) as repository:
+    with Repository(args.clones / case(row)) as repository:
         name = next(name for name in sorted(repository.names) if Path(name).name == image)
         slide = DeepZoom(repository, name, float(row["source_mpp"]))
         box = same_window(slide, args.cohort.parent / row["slide"])

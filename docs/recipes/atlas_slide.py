@@ -63,6 +63,17 @@ class Repository:
         return data
 
 
+def require_clones(folder, cases):
+    """Say all at once which clones are missing, before hours of work."""
+    missing = sorted({case for case in cases if not (folder / case).exists()})
+    if missing:
+        names = ", ".join(missing)
+        raise SystemExit(
+            f"{folder} lacks the clones of {len(missing)} cases: {names}. Get each by\n"
+            f"git clone --bare https://github.com/pathologyatlas/{missing[0]} {folder / missing[0]}"
+        )
+
+
 class DeepZoom:
     """One image: level ``top`` has full resolution, each level below half its size."""
 

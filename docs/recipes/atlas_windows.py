@@ -17,7 +17,7 @@ import csv
 import math
 from pathlib import Path
 
-from atlas_slide import DeepZoom, Repository, write
+from atlas_slide import DeepZoom, Repository, require_clones, write
 
 ENLARGED = 1.1  # more than this is too coarse
 
@@ -34,10 +34,11 @@ def main():
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     with args.table.open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            path = args.out / f"{row['slide']}.tiff"
-            if not path.exists():
-                rebuild(row, args, path)
+        paths = {args.out / f"{row['slide']}.tiff": row for row in csv.DictReader(stream)}
+    missing = {path: row for path, row in paths.items() if not path.exists()}
+    require_clones(args.clones, (row["slide"].split("__")[0] for row in missing.values()))
+    for path, row in missing.items():
+        rebuild(row, args, path)
 
 
 def rebuild(row, args, path):

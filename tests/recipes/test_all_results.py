@@ -137,6 +137,19 @@ def test_a_part_that_fails_is_said_and_tried_again(
     assert [command[1] for command in commands(note)] == ["tissue_report.py", "evaluate"]
 
 
+def test_a_part_waits_for_what_it_builds_on(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python", refused="*atlas_cohort*")
+    assert run(recipes, "atlas", "pairs") == 1
+    assert not note.exists()
+    assert done(recipes) == set()
+    note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python")
+    assert run(recipes, "atlas", "pairs") == 0
+    assert done(recipes) == {"atlas", "pairs"}
+    assert commands(note)[-1][1] == "compare_scans.py"
+
+
 def test_the_page_reckons_six_hours_at_most() -> None:
     page = (DOCS / "results.md").read_text(encoding="utf-8")
     (together,) = re.findall(r"^\| together \| +\| (\d+) \|", page, re.MULTILINE)

@@ -5,9 +5,11 @@ import contextlib
 import io
 import math
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import atlas_cohort
 import atlas_windows
 import numpy as np
 import pytest
@@ -123,6 +125,23 @@ def test_a_coarser_level_may_be_the_finest(
     other = row | {"commit": "0" * 12}
     with pytest.raises(SystemExit, match="expected commit 000000000000"):
         atlas_windows.rebuild(other, argparse.Namespace(clones=tmp_path, mpp=0.5), path)
+
+
+def test_missing_clones_are_named_before_anything_is_written(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").symlink_to(clone)
+    table = tmp_path / "table.csv"
+    header = "slide,repository,commit,mpp,x,y,width,height,source_mpp,label,patient\n"
+    lines = [f"{n}__HE,pathologyatlas/{n},,0.5,0,0,512,512,0.5,a,b\n" for n in ("here", "z", "far")]
+    table.write_text(header + "".join(lines))
+    for recipe in (atlas_windows, atlas_cohort):
+        out = tmp_path / recipe.__name__
+        words = [recipe.__name__, str(tmp_path), str(table), str(out)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit, match=r"lacks the clones of 2 cases: far, z\."):
+            recipe.main()
+        assert not list(out.glob("*"))
 
 
 def test_a_scan_without_pixel_size_has_none(clone: Path) -> None:
