@@ -150,7 +150,7 @@ fi
 
 base() { # the part that another one builds on
     case $1 in
-    agreement | losses | more_fields | speed) echo fields ;;
+    agreement | losses | more_fields) echo fields ;;
     pairs) echo atlas ;;
     small_areas) echo ways ;;
     *) echo "$1" ;;
