@@ -9,8 +9,10 @@ import pytest
 from napari_xmag.cohort.cohort import read_cohort
 from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import CohortError, ConfigError
-from napari_xmag.qupath.origin import Origin
+from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.open import open_slide
+from napari_xmag.teach.annotations import example_features, write_annotations
+from napari_xmag.teach.lesson import Example, Lesson, SlideId, TaughtClass
 from napari_xmag.train.config import RegionsConfig, TrainConfig, class_pairs
 from napari_xmag.train.regions import PatchLabels, RegionClasses, count_regions
 from tests.qupath.shapes import annotation, collection, polygon, square, write
@@ -109,6 +111,25 @@ def test_the_origin_is_the_corner_of_the_scan_unless_told(
     places = boxes(corner, (0, 0))
     assert labelled(one, places).labels.tolist() == [1, -1]
     assert labelled(one, places, Origin.SLIDE).labels.tolist() == [-1, 1]
+
+
+def test_examples_that_teach_exports_label_their_patches(
+    bounds_slide: Path, tmp_path: Path
+) -> None:
+    with open_slide(bounds_slide) as opened:
+        frame = slide_frame(opened, Origin.BOUNDS)
+    of, x, y = SlideId("0" * 64), frame.x, frame.y
+    places = boxes((x, y), (x + 100, y), (x + 200, y))
+    marked = [(x + 50, y + 50, "malignant"), (x + 250, y + 50, "benign")]
+    lesson = Lesson(
+        tuple(TaughtClass(name, "#ff0000") for name in CLASSES),
+        tuple(Example(of, *example) for example in marked),
+    )
+    write_annotations(example_features(lesson, of, frame), tmp_path / "slide-examples.geojson")
+    one = CohortRow(2, bounds_slide, "malignant", regions=tmp_path / "slide-examples.geojson")
+    found = labelled(one, places)
+    assert found.labels.tolist() == [1, -1, 0]
+    assert found.words == ""
 
 
 def test_regions_without_any_label_of_the_table_are_refused(slide: Path) -> None:
