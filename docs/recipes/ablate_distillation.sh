@@ -24,7 +24,7 @@ arm() {
     echo "== $name"
     napari-xmag distill run "$recipe" --resume --set data.fields="$fields" \
         --set data.cache="$fields-cache" --set teacher.name="local-dir:$starts/mobilenetv1_100_in1k" \
-        --set run.out="$out/$name" "$@"
+        --set loss.local_weight=0.5 --set run.out="$out/$name" "$@"
 }
 
 same="--set student.start=local-dir:$starts/mobilenetv1_100_in1k"

@@ -46,9 +46,9 @@ losses() {
 }
 
 more_fields() {
-    sh learning_curve.sh work/fields-32 work/starts work/results/curve 2048 "256 512 1024"
-    sh learning_curve.sh work/fields-32 work/starts work/results/curve-local 10656 1184 \
-        loss.local_weight=2
+    sh learning_curve.sh work/fields-32 work/starts work/results/curve 2048 "256 512 1024" \
+        loss.local_weight=0.5
+    sh learning_curve.sh work/fields-32 work/starts work/results/curve-local 10656 1184
 }
 
 labelled_sources() {
