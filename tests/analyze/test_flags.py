@@ -125,4 +125,7 @@ def test_a_slide_coarser_than_the_model_is_said(slide: float, code: str) -> None
 
 def test_range() -> None:
     assert range_flags(1.0, 1.5) == []
-    assert range_flags(2.0, 1.5)[0].code == FlagCode.OUT_OF_RANGE
+    (far,), (near,) = range_flags(2.0, 1.5), range_flags(1.52, 1.5)
+    assert far.code == near.code == FlagCode.OUT_OF_RANGE
+    assert "(1.3 times the usual distance)" in far.words
+    assert "(just beyond the usual distance)" in near.words
