@@ -164,16 +164,24 @@ lane() {
         base=$(base "$part")
         if [ "$base" != "$part" ] && [ ! -e "work/results/$base.done" ]; then
             failed=1
-            echo "$part left out: it needs $base, which has not ended" >&2
+            echo "$part left out: it needs $base, which has not ended (all_results.sh $base)" >&2
             continue
         fi
         echo "$(date +%H:%M) $part"
         sh all_results.sh --only "$part" >"work/results/$part.log" 2>&1 ||
-            { failed=1 && echo "$part failed: see work/results/$part.log" >&2; }
+            { failed=1 && echo "$part failed: see $PWD/work/results/$part.log" >&2; }
     done
     return $failed
 }
 
+first="fields agreement probes losses more_fields labelled_sources shifts atlas pairs"
+second="ways regions small_areas clicks damaged tissue speed"
+for part in "$@"; do
+    case " $first $second " in
+    *" $part "*) ;;
+    *) echo "There is no part $part; the parts are: $first $second" >&2 && exit 2 ;;
+    esac
+done
 mkdir -p work/results
 [ -e work/student ] || ln -s ../../../models/xmag-mobilenet-glas-demo work/student
 export OMP_NUM_THREADS=1
@@ -181,9 +189,12 @@ if [ $# -gt 0 ]; then
     lane "$@"
     exit
 fi
-lane fields agreement probes losses more_fields labelled_sources shifts atlas pairs &
-first=$!
-code=0
-lane ways regions small_areas clicks damaged tissue speed || code=1
-wait $first || code=1
+# shellcheck disable=SC2086  # names of parts
+{
+    lane $first &
+    beside=$!
+    code=0
+    lane $second || code=1
+}
+wait $beside || code=1
 exit $code

@@ -27,6 +27,8 @@ def main():
     parser.add_argument("cohort", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
+    if not args.cohort.is_file():
+        parser.error(f"there is no table {args.cohort}")
     args.out.mkdir(parents=True, exist_ok=True)
     with args.cohort.open(newline="") as stream:
         rows = list(csv.DictReader(stream))

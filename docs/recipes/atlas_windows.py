@@ -32,6 +32,8 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--mpp", type=float, help="µm/px that is fine enough")
     args = parser.parse_args()
+    if not args.table.is_file():
+        parser.error(f"there is no table {args.table}")
     args.out.mkdir(parents=True, exist_ok=True)
     with args.table.open(newline="") as stream:
         paths = {args.out / f"{row['slide']}.tiff": row for row in csv.DictReader(stream)}

@@ -76,9 +76,9 @@ def distill(
     """
     begun = time.monotonic()
     processes = processes or Processes()
-    _open_records(config, processes, resume=resume, restart=restart)
     reading = partial(read_index, config.data.fields)
     everything = yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
+    _open_records(config, processes, resume=resume, restart=restart)
     records = everything[: config.data.limit]
     made = yield from _prepared(config, records, processes)
     scalars: Mapping[str, float] = {}

@@ -144,14 +144,18 @@ def read_index(folder: Path) -> list[FieldRecord]:
         When there is none, or a row cannot be read.
     """
     path = folder / INDEX
+    expected = f"a folder of fields with its {INDEX}"
+    hint = "Create it with: napari-xmag distill prepare SLIDES --out FOLDER"
+    if not path.exists():
+        raise ConfigError(expected=expected, found=f"no file {path}", hint=hint)
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             return [_record(row) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ConfigError(
-            expected=f"a folder of fields with its {INDEX}",
+            expected=expected,
             found=f"{type(error).__name__}: {error} in {path}",
-            hint="Create it with: napari-xmag distill prepare SLIDES --out FOLDER",
+            hint=hint,
             causes=[error],
         ) from error
 

@@ -231,6 +231,15 @@ def test_too_few_fields_for_a_batch(config: DistillConfig) -> None:
         finish(distill(config.model_copy(update={"run": large})))
 
 
+def test_without_fields_nothing_is_written(config: DistillConfig, tmp_path: Path) -> None:
+    missing = config.model_copy(
+        update={"data": config.data.model_copy(update={"fields": tmp_path / "gone"})}
+    )
+    with pytest.raises(ConfigError, match=r"no file .*gone"):
+        finish(distill(missing))
+    assert not config.run.record_folder.exists()
+
+
 def test_an_altered_student_is_refused(config: DistillConfig, tmp_path: Path) -> None:
     short = config.model_copy(update={"fit": config.fit.model_copy(update={"epochs": 1})})
     finish(distill(short))

@@ -137,6 +137,14 @@ def test_a_part_that_fails_is_said_and_tried_again(
     assert [command[1] for command in commands(note)] == ["tissue_report.py", "evaluate"]
 
 
+def test_a_part_that_there_is_not_is_refused_before_anything_runs(
+    recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = note_programs(tmp_path, monkeypatch, "napari-xmag", "python")
+    assert run(recipes, "tissue", "tisue") == 2
+    assert not note.exists()
+
+
 def test_a_part_waits_for_what_it_builds_on(
     recipes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +163,6 @@ def test_the_page_reckons_six_hours_at_most() -> None:
     (together,) = re.findall(r"^\| together \| +\| (\d+) \|", page, re.MULTILINE)
     assert sum(minutes().values()) == int(together)
     script = (DOCS / "recipes" / "all_results.sh").read_text(encoding="utf-8")
-    lanes = re.findall(r"^lane ([a-z_ ]+)", script, re.MULTILINE)
+    lanes = re.findall(r'^(?:first|second)="([a-z_ ]+)"', script, re.MULTILINE)
     assert len(lanes) == 2
     assert max(sum(minutes()[part] for part in lane.split()) for lane in lanes) <= SIX_HOURS
