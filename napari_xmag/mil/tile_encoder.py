@@ -64,7 +64,8 @@ class TileEncoder:
             return
         self._asked = True
         exact = self.batch.device.type == "cpu" and self.batch.dtype == torch.float32
-        if exact and tiles * self._slides >= _WORTH_A_GRAPH:
+        # A teacher may stand in for a student (`napari_xmag.evaluate.encoders`); it has no graph.
+        if exact and isinstance(self.student, Student) and tiles * self._slides >= _WORTH_A_GRAPH:
             self._lanes = self._graph()
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

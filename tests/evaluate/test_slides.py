@@ -81,6 +81,19 @@ def test_folds_by_patient(cohort: Path, tiny_encoder: Path, tmp_path: Path) -> N
     assert (tmp_path / "sections.png").exists()
 
 
+def test_a_teacher_encodes_many_tiles_as_it_does_few(
+    cohort: Path, tiny_network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_xmag.mil.tile_encoder._WORTH_A_GRAPH", 1)
+    teacher = {"name": f"local-dir:{tiny_network}"}
+    settings = config(tiny_network, {"cohort": cohort, "folds": 2}).model_dump()
+    settings |= {"encoders": [{"name": "t", "teacher": teacher, "mpp": 2.0, "tile_px": 64}]}
+    settings |= {"seeds": 1, "machine": {"device": "cpu", "precision": "float32"}}
+    task, rows = run(SlidesConfig.model_validate(settings), tmp_path)
+    assert len(rows) == 12
+    assert task["entries"][0]["facts"]["tiles_per_slide"] > 1
+
+
 def test_a_head_over_cells_beside_one_over_tiles(
     cohort: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
