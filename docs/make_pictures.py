@@ -190,6 +190,7 @@ def photograph_training(window: Photographer, folder: Path) -> None:
     cell = next(cell for cell in train.result.matrix.cells.values() if cell.text() != "0")
     cell.click()
     window.take("train_result")
+    # The first slide lies just out of the range of so few training slides, and has no prediction.
     train.result.slides.cellClicked.emit(1, 0)
     window.wait(lambda: window.widget.state.current and window.widget.state.current.cards)
     window.take("train_map")

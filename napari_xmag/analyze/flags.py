@@ -257,8 +257,10 @@ def range_flags(distance: float, limit: float) -> list[Flag]:
     """Say when the slide's features lie far from those that the model was trained on."""
     if distance <= limit:
         return []
-    times = round(distance / limit, 1) if limit > 0 else 1.0
-    how_far = f"{times} times" if times > 1 else "just beyond"
+    how_far = "beyond"
+    if limit > 0:
+        times = round(distance / limit, 1)
+        how_far = f"{times} times" if times > 1 else "just beyond"
     words = (
         f"This slide looks unlike those the model was trained on ({how_far} the usual distance): "
         "perhaps a different stain, scanner or tissue type. The prediction may be unreliable."

@@ -129,3 +129,4 @@ def test_range() -> None:
     assert far.code == near.code == FlagCode.OUT_OF_RANGE
     assert "(1.3 times the usual distance)" in far.words
     assert "(just beyond the usual distance)" in near.words
+    assert "(beyond the usual distance)" in range_flags(2.0, 0.0)[0].words
