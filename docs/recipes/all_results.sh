@@ -57,6 +57,11 @@ labelled_sources() {
         --tasks $six --epochs 3
 }
 
+two_scales() {
+    python two_scales.py evaluate_patches.toml work/results/two-scales \
+        --encoders "undistilled student at 5x" "distilled student at 5x"
+}
+
 shifts() {
     napari-xmag evaluate robustness evaluate_robustness.toml --out work/results/shifts
 }
@@ -91,23 +96,30 @@ ways() {
     done
 }
 
+last="--set end_to_end.fit.patience=0" # six validation slides choose epochs badly
+with_regions="--ways frozen regions regions-end-to-end $last"
+glas_islands="--sources glas --islands 7 9"
+bone_islands="--sources osteosarcoma --same-cases --islands 5 8"
+oral_islands="--sources oral --islands 7 9 --malignant 2 4"
+
 regions() {
-    last="--set end_to_end.fit.patience=0" # so few validation slides choose epochs badly
-    ways="--ways frozen regions regions-end-to-end $last"
     sizes="--train 16 --validation 6 --test 12"
-    glas="--sources glas --islands 7 9 $sizes"
-    bone="--sources osteosarcoma --same-cases --islands 5 8 $sizes"
-    oral="--sources oral --islands 7 9 --malignant 2 4"
+    undistilled="--ways start-regions start-regions-end-to-end $last"
     # shellcheck disable=SC2086  # options are words
     {
-        compare regions $glas --seeds 0 1 2 $ways
-        compare regions $glas --seeds 0 --ways start-regions start-regions-end-to-end $last
-        compare regions $bone --seeds 0 1 2 $ways
-        compare regions $oral $sizes --seeds 0 1 2 $ways
-        compare regions-quarter $glas --seeds 0 1 2 --regions 0.25 --ways regions
-        compare regions-48 $oral --train 48 --validation 6 --test 12 --seeds 0 1 \
-            --ways regions regions-end-to-end $last
+        for islands in "$glas_islands" "$bone_islands" "$oral_islands"; do
+            compare regions $islands $sizes --seeds 0 1 2 $with_regions
+        done
+        compare regions $glas_islands $sizes --seeds 0 $undistilled
+        compare regions-quarter $glas_islands $sizes --seeds 0 1 2 --regions 0.25 --ways regions
     }
+}
+
+regions_48() {
+    # shellcheck disable=SC2086  # options are words
+    for islands in "$glas_islands" "$bone_islands" "$oral_islands"; do
+        compare regions-48 $islands --train 48 --validation 6 --test 36 --seeds 0 1 2 $with_regions
+    done
 }
 
 small_areas() {
@@ -173,8 +185,8 @@ lane() {
     return $failed
 }
 
-first="fields agreement probes losses more_fields labelled_sources shifts atlas pairs"
-second="ways regions small_areas clicks damaged tissue speed"
+first="fields agreement probes losses more_fields labelled_sources two_scales shifts atlas pairs"
+second="ways regions regions_48 small_areas clicks damaged tissue speed"
 for part in "$@"; do
     case " $first $second " in
     *" $part "*) ;;
