@@ -1,9 +1,27 @@
-"""What colours a picture has."""
+"""What colours a picture has, and pictures of two colours that any network tells apart."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageColor
+
+COLORS = {"pink": (225, 160, 190), "purple": (120, 80, 160)}
+
+
+def write_colored(
+    folder: Path,
+    size: tuple[int, int],
+    count: int,
+    name: Callable[[str, int], str],
+    draw: np.random.Generator,
+) -> None:
+    """Write so many noisy pictures (rows, columns) into a folder for each colour."""
+    for label, color in COLORS.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(count):
+            pixels = draw.normal(color, 12, (*size, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / name(label, number))
 
 
 def color_places(path: Path, color: str) -> set[str]:

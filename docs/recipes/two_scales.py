@@ -53,10 +53,9 @@ def main() -> None:
             continue
         chosen = config.model_copy(update={"encoders": (encoder,), "tasks": tasks})
         found, _ = finish(over_tasks(chosen, at_both))
-        for task, features in found:
-            rows.append(
-                [encoder.name, task.task.name, *judged(task, features[encoder.name], config)]
-            )
+        for patches, features in found:
+            figures = judged(patches, features[encoder.name], config)
+            rows.append([encoder.name, patches.task.name, *figures])
             print(*rows[-1], flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
     text = table(("encoder", "task", "one scale", "two scales", "difference"), rows)
@@ -76,18 +75,17 @@ def arguments() -> argparse.Namespace:
 
 def at_both(name, patches, source):
     """Yield progress; return the features of all tiles at one scale and at two."""
-    two = replace(
-        source, student=TwoScales(source.student), identity=f"{source.identity} at two scales"
-    )
-    both = []
-    for each in (source, two):
-        tiles, crops = patches.tiles, patches.task.crops
-        both.append((yield from tile_features(tiles, patches.hashes, each, crops, item=name)))
-    return both
+    identity = f"{source.identity} at two scales"
+    two = replace(source, student=TwoScales(source.student), identity=identity)
+    tiles, hashes, crops = patches.tiles, patches.hashes, patches.task.crops
+    one_scale = yield from tile_features(tiles, hashes, source, crops, item=name)
+    two_scales = yield from tile_features(tiles, hashes, two, crops, item=name)
+    return one_scale, two_scales
 
 
 def judged(patches, features, config) -> list[str]:
     """Return the AUC at one scale, at two, and the difference, with intervals, in words."""
+    # named as the encoder that `compare` states differences against
     outcomes = [
         probe_folds(patches, name, found, "linear", config.probe, config.seed)
         for name, found in zip((config.against, "two scales"), features, strict=True)

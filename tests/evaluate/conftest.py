@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from napari_xmag.nets.encoder import save_encoder
 from tests.nets.students import CASES
+from tests.pictures import write_colored
 
 
 @pytest.fixture(scope="session")
@@ -15,12 +15,7 @@ def colored_tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of classes: 24 pink and 24 purple tiles of 40×48 px, of six patients each."""
     folder = tmp_path_factory.mktemp("colored")
     draw = np.random.default_rng(0)
-    for label, color in (("pink", (225, 160, 190)), ("purple", (120, 80, 160))):
-        (folder / label).mkdir()
-        for number in range(24):
-            pixels = draw.normal(color, 12, (40, 48, 3)).clip(0, 255).astype(np.uint8)
-            name = f"{label[:2]}{number % 6}_{number}.png"
-            Image.fromarray(pixels).save(folder / label / name)
+    write_colored(folder, (40, 48), 24, lambda label, n: f"{label[:2]}{n % 6}_{n}.png", draw)
     return folder
 
 

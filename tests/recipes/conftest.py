@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from napari_xmag.nets.encoder import save_encoder
 from tests.nets.students import CASES
+from tests.pictures import write_colored
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "docs" / "recipes"))
-
-COLORS = {"pink": (225, 160, 190), "purple": (120, 80, 160)}
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +19,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sources")
     draw = np.random.default_rng(0)
     for source in ("one", "two", "test"):
-        for label, color in COLORS.items():
-            (folder / source / label).mkdir(parents=True)
-            for number in range(20):
-                pixels = draw.normal(color, 12, (64, 64, 3)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / source / label / f"{number}.png")
+        write_colored(folder / source, (64, 64), 20, lambda _, number: f"{number}.png", draw)
     tasks = (("a", "one", 'test = "test"'), ("b", "two", "folds = 2"), ("c", "two", "folds = 3"))
     text = "[bootstrap]\nreplicates = 50\n[probe]\nmethods = ['linear']\nstrengths = [0.01]\n"
     text += "[[encoders]]\nname = 'replaced'\nmodel = 'none'\n"
