@@ -72,7 +72,7 @@ def main() -> None:
     args = arguments()
     keep_freed_memory_of_threads()
     config = load_config(args.config, [], PatchConfig, manual=MANUAL)
-    tasks = [t.model_copy(update={"shots": ()}) for t in config.tasks if t.name in args.tasks]
+    tasks = [t.model_copy(update={"shots": ()}) for t in named(config.tasks, args.tasks)]
     spec = load_encoder(args.encoder).student.spec
     pictures = {task.name: pictures_of(task, spec, args) for task in tasks}
     rows = []
@@ -97,6 +97,14 @@ def arguments() -> argparse.Namespace:
     for name, default in {"epochs": 4, "limit": 60, "rate": 3e-5, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
     return parser.parse_args()
+
+
+def named(entries, names):
+    """Return the tasks or encoders with these names; stop where a name is unknown."""
+    known = [entry.name for entry in entries]
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"There is no {', '.join(unknown)}; there are: {', '.join(known)}.")
+    return [entry for entry in entries if entry.name in names]
 
 
 def pictures_of(task, spec, args):

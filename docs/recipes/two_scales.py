@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from labelled_sources import named
 from torch import nn
 from torch.nn.functional import avg_pool2d
 
@@ -46,11 +47,9 @@ def main() -> None:
     """Encode the tiles of all tasks in both ways, probe, and write the table."""
     args = arguments()
     config = load_config(args.config, [], PatchConfig, manual=MANUAL)
-    tasks = tuple(task for task in config.tasks if args.tasks is None or task.name in args.tasks)
+    tasks = config.tasks if args.tasks is None else tuple(named(config.tasks, args.tasks))
     rows = []
-    for encoder in config.encoders:
-        if encoder.name not in args.encoders:
-            continue
+    for encoder in named(config.encoders, args.encoders):
         chosen = config.model_copy(update={"encoders": (encoder,), "tasks": tasks})
         found, _ = finish(over_tasks(chosen, at_both))
         for patches, features in found:

@@ -78,3 +78,10 @@ def test_heads_learn_their_own_task_and_begin_without_moving_the_encoder() -> No
         chances = torch.tensor([1.0, 0.0, -1.0]).softmax(0)
         expected = -(2 * np.log(0.5) + chances[2].log() + chances[0].log()) / 4
         assert task((pixels, labels, tasks))["loss"].item() == pytest.approx(expected.item())
+
+
+def test_an_unknown_task_is_refused(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match="There is no d; there are: a, b, c"):
+        run(monkeypatch, config, tmp_path, "--tasks", "a", "d")

@@ -37,3 +37,15 @@ def test_the_table_names_each_encoder_and_task(
     assert [line.split(" | ")[:2] for line in lines] == [["| replaced", "a"], ["| replaced", "b"]]
     # two colours are told apart at either scale
     assert all(line.count("1.000 (1.000 to 1.000)") == 2 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "words", [["--encoders", "repalced"], ["--encoders", "replaced", "--tasks", "d"]]
+)
+def test_unknown_names_are_refused(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["two_scales.py", str(config), str(tmp_path / "out"), *words])
+    with pytest.raises(SystemExit, match=f"There is no {words[-1]}; there are: "):
+        two_scales.main()
+    assert not (tmp_path / "out").exists()
