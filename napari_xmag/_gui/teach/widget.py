@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QMessageBox, QScrollArea, QVBoxL
 
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
+from napari_xmag._gui.shared.file_kinds import GEOJSON
 from napari_xmag._gui.shared.neighbour import TEACH, BesideAnalyze, find_analyze
 from napari_xmag._gui.shared.notices import tell_warning
 from napari_xmag._gui.shared.placing import look_at
@@ -220,7 +221,7 @@ class TeachWidget(BesideAnalyze):
 
     def _read_annotations(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
-            self, "Annotations of this slide", str(Path.home()), "GeoJSON (*.geojson *.json *.gz)"
+            self, "Annotations of this slide", str(Path.home()), GEOJSON
         )
         if path:
             self.controller.read_annotations(Path(path))

@@ -19,18 +19,19 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.shared.chooser import Chooser, LabelBox
+from napari_xmag._gui.shared.file_kinds import GEOJSON
 from napari_xmag._gui.shared.section import ALARM, Words, bold, clear
 from napari_xmag._gui.train.cohort_table import CohortTable
 from napari_xmag._gui.train.state import TrainState
-from napari_xmag.cohort.rows import SPLITS
+from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.filenames import COHORT
 
 _TABLES = "Tables (*.csv *.tsv *.txt *.xlsx);;All files (*)"
 _EMPTY = (
-    "Open a table (CSV or Excel) with the columns slide and label; patient, split, site and mpp "
-    "are optional columns. Or open slides in the viewer and add them one by one. To try training "
-    "without slides of your own, create example slides: they are synthetic, and a model trained on "
-    "them has no medical use."
+    "Open a table (CSV or Excel) with the columns slide and label; patient, split, regions, site "
+    "and mpp are optional columns. Or open slides in the viewer and add them one by one. To try "
+    "training without slides of your own, create example slides: they are synthetic, and a model "
+    "trained on them has no medical use."
 )
 _LINES_SHOWN = 5
 _ROW_ROLE = Qt.ItemDataRole.UserRole
@@ -62,6 +63,7 @@ class CohortPanel(QWidget):
         self.note = Words()
         self.table = CohortTable()
         self.table.removal_asked.connect(self.removal_asked)
+        self.table.regions_asked.connect(self._choose_regions)
         self.problems = QListWidget()
         self.problems.setWordWrap(True)
         self.problems.itemClicked.connect(lambda item: self.table.go_to(item.data(_ROW_ROLE)))
@@ -241,6 +243,13 @@ class CohortPanel(QWidget):
         )
         if path:
             self.save_asked.emit(Path(path))
+
+    def _choose_regions(self, row: CohortRow) -> None:
+        beside = (row.regions or row.slide).parent
+        name = f"Regions of {row.slide.name}"
+        path, _ = QFileDialog.getOpenFileName(self, name, str(beside), GEOJSON)
+        if path:
+            self.table.cohort.edited.emit(row.row, "regions", path)
 
     def _examples(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for the example slides (34 MB)")

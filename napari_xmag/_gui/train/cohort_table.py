@@ -37,12 +37,13 @@ _TIPS = (
     "treated as a separate patient.",
     "Training, validation or test. Grey: assigned at random, stratified by class.",
     "Number of annotated areas and points that have a class; training also uses the patches in "
-    "them. Double-click to enter the GeoJSON file from QuPath or Teach.",
+    "them. Double-click to choose the GeoJSON file from QuPath or Teach; press F2 to type its "
+    "path, or to clear it.",
     "Hospital or laboratory, if relevant.",
     "Pixel size, for slides whose file does not state it.",
 )
 _WIDTHS = (150, 84, 66, 80, 62, 66, 56)
-_OPTIONAL = ("regions", "site", "mpp")
+_OPTIONAL = ("site", "mpp")
 
 _AT_RANDOM = "(at random)"
 
@@ -223,9 +224,12 @@ class CohortTable(QTableView):
     ----------
     removal_asked
         Numbers of the rows that the user wants to take out (Delete key).
+    regions_asked
+        The row whose regions the user wants to choose (double-click).
     """
 
     removal_asked = Signal(object)
+    regions_asked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -233,6 +237,9 @@ class CohortTable(QTableView):
         self.setModel(self.cohort)
         self.setItemDelegate(_Choices(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        triggers = QAbstractItemView.EditTrigger
+        self.setEditTriggers(triggers.EditKeyPressed | triggers.AnyKeyPressed)
+        self.doubleClicked.connect(self._open_cell)
         self.setWordWrap(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.verticalHeader().setDefaultSectionSize(26)
@@ -273,6 +280,13 @@ class CohortTable(QTableView):
             # whatever keys are held, and before the view is laid out: `selectRow` asks for both
             self.selectionModel().setCurrentIndex(index, flag.ClearAndSelect | flag.Rows)
             self.scrollTo(index)
+
+    def _open_cell(self, index: QModelIndex) -> None:
+        """Let regions be chosen where other cells are typed in."""
+        if COLUMNS[index.column()] == "regions":
+            self.regions_asked.emit(self.cohort.row_at(index.row()))
+        elif index.flags() & Qt.ItemFlag.ItemIsEditable:
+            self.edit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Remove rows with the Delete key."""

@@ -7,6 +7,7 @@ import pytest
 from napari.layers import Layer
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_xmag._gui.reader import read_slides
 from napari_xmag._gui.train.cohort_table import COLUMNS, CohortTable
@@ -29,6 +30,13 @@ def edit(desk: Desk, place: int, column: str, text: str) -> None:
     model = desk.widget.cohort.table.cohort
     model.setData(model.index(place, COLUMNS.index(column)), text)
     desk.wait(lambda: desk.widget.controller.cohort.settled)
+
+
+def double_click(desk: Desk, place: int, column: str) -> None:
+    table = desk.widget.cohort.table
+    middle = table.visualRect(table.cohort.index(place, COLUMNS.index(column))).center()
+    desk.bot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=middle)
+    desk.bot.mouseDClick(table.viewport(), Qt.MouseButton.LeftButton, pos=middle)
 
 
 @pytest.fixture
@@ -107,12 +115,7 @@ def test_the_table_shows_how_many_regions_a_slide_has(
     table, slides = tmp_path / "t.csv", cohort_table.parent
     lines = [f"{slides / '0.tiff'},benign,two.geojson", f"{slides / '1.tiff'},malignant,"]
     table.write_text("\n".join(["slide,label,regions", *lines]))
-    desk.load(cohort_table)
-    column = COLUMNS.index("regions")
-    assert desk.widget.cohort.table.isColumnHidden(column)
-
     desk.load(table)
-    assert not desk.widget.cohort.table.isColumnHidden(column)
     shown = [cell(desk, place, "regions", Qt.ItemDataRole.DisplayRole) for place in (0, 1)]
     assert shown == ["2", ""]
     edit(desk, 1, "regions", "broken.geojson")
@@ -121,6 +124,47 @@ def test_the_table_shows_how_many_regions_a_slide_has(
     assert "broken.geojson cannot be used" in problem.words
     edit(desk, 1, "regions", "NA")
     assert desk.widget.state.problems == ()
+
+
+def test_regions_are_chosen_by_a_double_click_and_cleared_by_typing(
+    desk: Desk, cohort_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    area = annotation(polygon(square(10, 10, 200)), "benign")
+    file = write(tmp_path / "areas.geojson", collection(area))
+    answers, asked = [("", ""), (str(file), "")], []
+
+    def choose(parent: object, title: str, folder: str, kinds: str) -> tuple[str, str]:
+        asked.append((title, Path(folder), "*.geojson.gz" in kinds))
+        return answers.pop(0)
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
+    desk.load(cohort_table)
+    table = desk.widget.cohort.table
+    assert not table.isColumnHidden(COLUMNS.index("regions"))
+    assert table.isColumnHidden(COLUMNS.index("site"))
+    for left in (1, 0):  # cancelled, then chosen
+        double_click(desk, 0, "regions")
+        desk.wait(lambda left=left: len(answers) == left, 10_000)
+    desk.wait(lambda: desk.widget.controller.cohort.settled)
+    assert asked[0] == ("Regions of 0.tiff", cohort_table.parent, True)
+    assert desk.widget.state.rows[0].regions == file
+    assert cell(desk, 0, "regions", Qt.ItemDataRole.DisplayRole) == "1"
+
+    table.setCurrentIndex(table.cohort.index(0, COLUMNS.index("regions")))
+    desk.bot.keyClick(table, Qt.Key.Key_F2)
+    editor = table.findChild(QLineEdit)
+    editor.setText("")
+    desk.bot.keyClick(editor, Qt.Key.Key_Return)
+    desk.wait(lambda: desk.widget.state.rows[0].regions is None)
+
+
+def test_a_double_click_opens_a_cell_but_that_of_the_slide(desk: Desk, cohort_table: Path) -> None:
+    desk.load(cohort_table)
+    table = desk.widget.cohort.table
+    double_click(desk, 0, "slide")
+    assert table.viewport().findChild(QLineEdit) is None
+    double_click(desk, 0, "patient")
+    desk.wait(lambda: table.viewport().findChild(QLineEdit))
 
 
 def test_a_copy_of_a_slide_is_told_until_one_of_them_goes(
