@@ -263,6 +263,6 @@ def range_flags(distance: float, limit: float) -> list[Flag]:
         how_far = f"{times} times" if times > 1 else "just beyond"
     words = (
         f"This slide looks unlike those the model was trained on ({how_far} the usual distance): "
-        "perhaps a different stain, scanner or tissue type. The prediction may be unreliable."
+        "perhaps a different stain, scanner or tissue type."
     )
     return [Flag(FlagCode.OUT_OF_RANGE, words)]
