@@ -15,7 +15,7 @@ _FOLDER = "folder"
 class ConfigSection(BaseModel):
     """A part of a configuration; unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _beside(path: Path, info: ValidationInfo) -> Path:

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.cli.limited import exit_code_of_child, ran_out
-from napari_xmag.errors import ConfigError, WorkerError, XmagError
+from napari_xmag.errors import CohortError, ConfigError, WorkerError, XmagError
 from napari_xmag.memory import out_of_memory
 
 COMMANDS = (
@@ -86,7 +86,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _refused(args: argparse.Namespace, error: XmagError) -> int:
     _log.info("%s", error.details())
     print(f"napari-xmag {args.command}: {error}", file=sys.stderr)
-    return 2 if isinstance(error, ConfigError) else 1
+    return 2 if isinstance(error, CohortError | ConfigError) else 1
 
 
 def _outputs() -> list[TextIO]:

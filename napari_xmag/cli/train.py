@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_xmag.cli import qupath_cohort
 from napari_xmag.cli.settings import mpp_option
+from napari_xmag.printable import printable
 
 
 def add_parser(subparsers: Any) -> None:
@@ -103,6 +104,7 @@ def _add_short_forms(parser: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; return 0 when the model is written, 2 when the table has problems."""
     from napari_xmag.cli.progress import follow, show
+    from napari_xmag.cohort.problems import TableError
     from napari_xmag.nets.memory import keep_freed_memory_of_threads
     from napari_xmag.progress.heartbeat import finish
     from napari_xmag.train.report.card import read_notes
@@ -127,9 +129,14 @@ def run(args: argparse.Namespace) -> int:
         notes=notes,
         resume=args.resume,
     )
-    if first:
-        return follow(events)
-    finish(events)
+    try:
+        if first:
+            return follow(events)
+        finish(events)
+    except TableError as error:
+        for problem in error.problems:
+            print(printable(str(problem)), file=sys.stderr)
+        return 2
     return 0
 
 

@@ -1,13 +1,15 @@
 """A table of labelled slides, read and written, with everything that is wrong with it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from napari_xmag.cohort.cells import is_missing
 from napari_xmag.cohort.problems import (
     Problem,
+    TableError,
     check_slides,
     copied_slides,
     no_patient,
@@ -17,7 +19,7 @@ from napari_xmag.cohort.problems import (
 )
 from napari_xmag.cohort.rows import SPLITS, TEST, TRAIN, VALIDATION, CohortRow
 from napari_xmag.cohort.table import read_table, write_table
-from napari_xmag.errors import CohortError, GeometryError
+from napari_xmag.errors import GeometryError
 from napari_xmag.files import joined_path, relative_path
 from napari_xmag.slide.mpp import typed_mpp
 
@@ -39,6 +41,8 @@ __all__ = [
 _NEEDED = ("slide", "label")
 _OPTIONAL = ("patient", "split", "site", "mpp", "regions")
 _SHORT = {"val": VALIDATION}
+_ALIKE = 0.8
+"""How alike two names are that differ by a letter or two, for `difflib`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Cohort:
     problems
         What must be mended before anything can be learned from them.
     left_out
-        What takes no part, and why: unusable images of a project, further images of a file.
+        What takes no part, and why: unusable images of a project, further images of a file,
+        columns whose names are spelled otherwise.
     """
 
     rows: tuple[CohortRow, ...]
@@ -75,15 +80,11 @@ class Cohort:
 
         Raises
         ------
-        CohortError
+        TableError
             Naming every problem by its row.
         """
         if self.problems:
-            raise CohortError(
-                expected="a table of labelled slides without problems",
-                found="; ".join(str(problem) for problem in self.problems),
-                hint="Correct these rows.",
-            )
+            raise TableError.of(self.problems, "a table of labelled slides without problems")
 
 
 def read_cohort(
@@ -108,7 +109,9 @@ def read_cohort(
     """
     path = Path(path)
     rows, unread = [], []
+    columns: Set[str] = frozenset()
     for line, cells in read_table(path, _NEEDED):
+        columns = columns | cells.keys()
         if is_missing(cells.get("slide", "")):
             unread.append(Problem(line, "no slide", "Fill it in or delete the row"))
             continue
@@ -118,7 +121,22 @@ def read_cohort(
         row, wrong = _row(line, cells, path.parent)
         rows.append(row)
         unread += wrong
-    return _judged(rows, unread, open_slides=open_slides, classes=classes)
+    cohort = _judged(rows, unread, open_slides=open_slides, classes=classes)
+    return replace(cohort, left_out=(*_misspelt(columns), *cohort.left_out))
+
+
+def _misspelt(columns: Set[str]) -> list[Problem]:
+    """Return columns that nothing reads, but whose names look like those that are read."""
+    unread = [name for name in _OPTIONAL if name not in columns]
+    looks = {
+        name: get_close_matches(name, unread, n=1, cutoff=_ALIKE)
+        for name in sorted(columns - {*_NEEDED, *_OPTIONAL})
+    }
+    return [
+        Problem(0, f"the column {name!r} is not read", f"If it holds {near[0]}, call it so")
+        for name, near in looks.items()
+        if near
+    ]
 
 
 def check(

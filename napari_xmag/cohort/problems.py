@@ -1,7 +1,8 @@
 """Everything that is wrong with labelled slides, row by row, and what to do about it."""
 
-import os
+import errno
 import re
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from napari_xmag.cohort.cells import spreadsheet_accident
 from napari_xmag.cohort.labels import class_key
 from napari_xmag.cohort.rows import SPLITS, CohortRow
-from napari_xmag.errors import XmagError
+from napari_xmag.errors import CohortError, XmagError
 from napari_xmag.files import is_same_file, real_path
 from napari_xmag.geometry import Mpp
 from napari_xmag.nets.info import name_problem
@@ -28,6 +29,10 @@ _AT_ONCE = 4
 _FILL_IN = "Fill it in or delete the row"
 _LEAST_LETTERS = 5
 _OFTEN = 5
+# What systems answer where links lead round in a circle: POSIX, and Windows.
+_LOOPS = frozenset((errno.ELOOP, 1921))
+# A letter before a colon is a disk.
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 # One spreadsheet writes truth in numbers, another in words, of the language it speaks.
 _TRUTHS = {
     **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar"), "1"),
@@ -67,6 +72,26 @@ class Problem:
         return f"{f'{place}: ' if place else ''}{self.words}. {self.hint}"
 
 
+class TableError(CohortError):
+    """A table of labelled slides whose rows have problems.
+
+    Attributes
+    ----------
+    problems
+        All of them.
+    """
+
+    problems: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, problems: Sequence[Problem], expected: str) -> "TableError":
+        """Name every problem by its row."""
+        hint = "Correct these rows." if any(one.row or one.name for one in problems) else ""
+        error = cls(expected=expected, found="; ".join(map(str, problems)), hint=hint)
+        error.problems = tuple(problems)
+        return error
+
+
 def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
     """Return what is wrong with a row by itself, its slide unopened.
 
@@ -87,9 +112,9 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
         problems.append(Problem.of(row, f"unknown split {row.split!r}", hint))
     if row.mpp is not None and plausible(row.mpp, row.mpp) is None:
         problems.append(replace(wrong_mpp(row.row, f"{row.mpp:g}"), name=row.name))
-    if row.regions is not None and not os.path.isfile(row.regions):
-        words = f"the regions file {row.regions.name} does not exist"
-        problems.append(Problem.of(row, words, "Correct the path, or leave the cell empty"))
+    if row.regions is not None and (wrong := _no_file(row.regions)):
+        words, hint = f"the regions file {row.regions.name} {wrong}", _path_hint(row.regions)
+        problems.append(Problem.of(row, words, f"{hint}, or leave the cell empty"))
     for what, name in (("label", row.label), ("patient", row.named_patient), ("site", row.site)):
         if name and (problem := name_problem(name)):
             problems.append(Problem.of(row, f"a {what} that is {problem}", "Write a short name"))
@@ -98,6 +123,43 @@ def row_problems(row: CohortRow, classes: Sequence[str] = ()) -> list[Problem]:
             hint = "Format the column as text and enter the original value"
             problems.append(Problem.of(row, f"{what} {accident}", hint))
     return problems
+
+
+def _no_file(path: Path, *, or_folder: bool = False) -> str:
+    """Return why a path leads to no file, as is said after its name; empty where it does.
+
+    Parameters
+    ----------
+    or_folder
+        A folder will do, too: that is what a slide of several files is.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno in _LOOPS or getattr(error, "winerror", None) in _LOOPS:
+            return "cannot be reached (symbolic links that lead round in a circle)"
+        if isinstance(error, PermissionError):
+            return "cannot be reached (you may not read the folder that it is in)"
+        scheme = _scheme(path)
+        return f"is an address ({scheme}//…)" if scheme else "does not exist"
+    except ValueError:  # characters that no system has in a name
+        return "does not exist"
+    if stat.S_ISREG(mode) or (or_folder and stat.S_ISDIR(mode)):
+        return ""
+    return "is a folder" if stat.S_ISDIR(mode) else "is not a file"
+
+
+def _path_hint(path: Path) -> str:
+    scheme = _scheme(path)
+    return f"Write a plain path, without {scheme}//" if scheme else "Correct the path"
+
+
+def _scheme(path: Path) -> str:
+    """Return with what a path begins that was written as an address; empty where it was not.
+
+    A `Path` keeps one of the slashes.
+    """
+    return next((part for part in path.parts if _SCHEME.fullmatch(part)), "")
 
 
 def wrong_mpp(row: int, text: str) -> Problem:
@@ -114,7 +176,7 @@ def no_patient(row: int) -> Problem:
 def table_problems(rows: Sequence[CohortRow]) -> list[Problem]:
     """Return what is wrong between rows: copies, leaks, names that mean the same, one class."""
     labelled = [row for row in rows if row.label]
-    problems = [*_copies(rows), *_variants(labelled), *_patients(rows)]
+    problems = [*_copies(rows), *_shared_regions(rows), *_variants(labelled), *_patients(rows)]
     problems += _one_each(labelled, "labels", lambda row: row.label)
     problems += _one_each(rows, "splits", lambda row: row.split)
     classes = {row.label for row in labelled}
@@ -191,8 +253,8 @@ def _looked_at(row: CohortRow, override_mpp: bool) -> tuple[list[Problem], list[
     """Open a slide; return what is wrong with it, and what of its file takes no part."""
     from napari_xmag.slide.open import open_slide
 
-    if not row.slide.exists():
-        return [Problem.of(row, f"{row.slide.name} does not exist", "Correct the path")], []
+    if wrong := _no_file(row.slide, or_folder=True):
+        return [Problem.of(row, f"{row.slide.name} {wrong}", _path_hint(row.slide))], []
     try:
         slide = open_slide(row.slide)
     except XmagError as error:
@@ -236,6 +298,21 @@ def _copies(rows: Sequence[CohortRow]) -> list[Problem]:
         if before.split and row.split and before.split != row.split:
             words += f", with split {before.split} there and {row.split} here"
         problems.append(Problem.of(row, words, "Delete one of them"))
+    return problems
+
+
+def _shared_regions(rows: Sequence[CohortRow]) -> list[Problem]:
+    """Find a file of regions that stands beside two slides: it was drawn on one of them."""
+    problems = []
+    first: dict[Path, CohortRow] = {}
+    for row in rows:
+        if row.regions is None:
+            continue
+        before = first.setdefault(real_path(row.regions), row)
+        # One slide twice is told as such.
+        if not is_same_file(before.slide, row.slide):
+            words = f"the regions file {row.regions.name} is that of {before.place}, too"
+            problems.append(Problem.of(row, words, "Name the regions of this slide, or nothing"))
     return problems
 
 

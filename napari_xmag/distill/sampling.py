@@ -30,7 +30,7 @@ _ENLARGED = 1.1
 class PrepareConfig(BaseModel):
     """How fields are sampled; the same in every run into one folder."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     mpp: float = Field(
         default=0.5, gt=0, description="µm per pixel of the fields, exact (0.5 is 20x)."

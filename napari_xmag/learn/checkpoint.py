@@ -1,6 +1,7 @@
 """Where a training goes on after a break: tensors and facts in one safetensors file."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from napari_xmag.errors import ConfigError, ExportError, ModelError
 from napari_xmag.files import whole_file
 
 _FACTS = "facts"
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -69,7 +71,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(
             expected=f"a checkpoint at {path}",
             found=f"{type(error).__name__}: {error}",
-            hint="Start the run again without resuming.",
+            hint="Start a new run in another folder.",
             causes=(error,),
         ) from error
 
@@ -106,12 +108,14 @@ def require_same_settings(found: Mapping[str, Any], wanted: Mapping[str, Any], p
         raise ConfigError(
             expected=f"the settings with which {path} was made",
             found="; ".join(differing),
-            hint="Resume with the same settings, or start the run again without resuming.",
+            hint="Resume with the same settings, or start a new run in another folder.",
         )
 
 
 def _said(values: Mapping[str, Any], name: str) -> str:
-    return json.dumps(values[name]) if name in values else "not set"
+    """Return a value in a form to be read: the first digits tell two hashes apart."""
+    words = json.dumps(values[name]) if name in values else "not set"
+    return _HASH.sub(lambda found: f"{found[0][:8]} …", words)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class FitConfig(BaseModel):
     """How the optimizer learns."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(
         default=10,

@@ -144,6 +144,8 @@ class RunPlan:
         Where and in which numbers it computes.
     tiles_at_once, minutes_per_epoch
         End to end only.
+    regions
+        Of how many slides there are regions, and of which classes, in words; empty for none.
     """
 
     slides: int
@@ -162,6 +164,7 @@ class RunPlan:
     precision: str
     tiles_at_once: int | None = None
     minutes_per_epoch: float | None = None
+    regions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

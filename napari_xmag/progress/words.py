@@ -38,6 +38,7 @@ def plan_lines(plan: RunPlan) -> dict[str, str]:
     lines = {
         "Slides": f"{plan.slides}: {plan.training_slides} for training, "
         f"{plan.validation_slides} for validation",
+        **({"Regions": plan.regions} if plan.regions else {}),
         "Tiles": f"{plan.tiles}, about {plan.tiles_per_slide} per slide",
     }
     if plan.minutes_per_epoch is not None:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from napari_xmag.cohort.labels import class_key
 from napari_xmag.learn.fit_config import FitConfig
 from napari_xmag.mil.head_settings import DEFAULT_HEAD, HeadSettings
 from napari_xmag.nets.folders.folder import check_name
@@ -52,12 +53,15 @@ def class_pairs(text: str) -> dict[str, str]:
         When a part is no pair of names, or names a class twice.
     """
     pairs: dict[str, str] = {}
+    keys = set()
     for part in filter(str.strip, text.split(";")):
         name, mark, label = (word.strip() for word in part.partition("="))
-        if not (name and mark and label) or name in pairs:
+        key = class_key(name)  # in other letters it is the same class, which has one label
+        if not (name and mark and label) or key in keys:
             raise ValueError(
                 f"{part.strip()!r}: write each class once, as Tumor = malignant; Stroma = benign"
             )
+        keys.add(key)
         pairs[name] = label
     return pairs
 
@@ -68,7 +72,7 @@ def _class_names(text: str) -> str:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -1,15 +1,16 @@
 """Regions of slides as labels of patches: whose class they are, and which patches lie in them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_xmag.cohort.labels import class_key
-from napari_xmag.cohort.problems import Problem
+from napari_xmag.cohort.problems import Problem, TableError
 from napari_xmag.cohort.rows import CohortRow
-from napari_xmag.errors import CohortError, ConfigError, TissueError
+from napari_xmag.errors import ConfigError, TissueError
 from napari_xmag.qupath.geometry import union
 from napari_xmag.qupath.labelled_regions import (
     LabelledRegion,
@@ -20,6 +21,7 @@ from napari_xmag.qupath.labelled_regions import (
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.qupath.planes import shown_plane
 from napari_xmag.train.config import RegionsConfig
+from napari_xmag.train.region_files import RegionFiles, content_hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,31 +82,46 @@ class RegionClasses:
         """Return the index of the cohort's class, None where it has no such class."""
         return self._known.get(class_key(name))
 
-    def require_known(self, rows: Sequence[CohortRow]) -> None:
+    def require_known(self, rows: Sequence[CohortRow]) -> RegionFiles:
         """Read the regions of all slides, and see that something can be learned from them.
 
         Raises
         ------
-        CohortError
+        TableError
             When files cannot be read, or none of their classes is one of the cohort; by row.
         """
-        problems, names = [], set()
-        given = [row for row in rows if row.regions is not None]
-        for row in given:
+        problems: list[Problem] = []
+        names: set[str] = set()
+        known: dict[Path, frozenset[str]] = {}
+        hashes: dict[Path, str] = {}
+        for row in rows:
+            if row.regions is None:
+                continue
             try:
-                names |= {region.class_name for region in regions_of(row)}
+                hashes[row.regions] = content_hash(row.regions)
+                found = {region.class_name for region in regions_of(row)}
             except TissueError as error:
-                problems.append(Problem(row.row, error.found, error.hint.rstrip(".")))
-        if given and not problems and all(self.number(name) is None for name in names):
-            words = f"the regions are {_listed(names)}, none of which is a label"
-            hint = f"Set regions.classes: {min(names)} = {self._classes[0]}"
-            problems.append(Problem(0, words, hint))
+                problems.append(Problem.of(row, error.found, error.hint.rstrip(".")))
+                continue
+            names |= found
+            known[row.regions] = frozenset(self._labels_of(found))
+        if known and not problems and not any(known.values()):
+            problems.append(self._no_label(names))
         if problems:
-            raise CohortError(
-                expected="readable regions with the classes of the table",
-                found="; ".join(map(str, problems)),
-                hint="Correct these rows.",
-            )
+            raise TableError.of(problems, "readable regions with the classes of the table")
+        return RegionFiles(known, hashes)
+
+    def _labels_of(self, names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            number = self.number(name)
+            if number is not None:
+                yield self._classes[number]
+
+    def _no_label(self, names: set[str]) -> Problem:
+        labels = ", ".join(self._classes)
+        words = f"the regions are {_listed(names)}, none of which is a label ({labels})"
+        form = "; ".join(f"{name} = LABEL" for name in sorted(names))
+        return Problem(0, words, f'Set regions.classes to "{form}", but for those that are none')
 
     def of_patches(
         self, row: CohortRow, boxes: NDArray[np.float64], origin: Origin
@@ -135,6 +152,8 @@ class RegionClasses:
         corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
         labels = self._labels(known, corners)
         words = [f"{_listed(strange)}: no label of the table"] if strange else []
+        if known and self.number(row.label) not in {self.number(one.class_name) for one in known}:
+            words.append(f"none is {row.label}, the label of the slide")
         words += unused_words([region.shape for region in known], corners, labels >= 0)
         words += [] if (labels >= 0).any() else ["no patch has a class"]
         return PatchLabels(labels, "; ".join(words))

@@ -14,7 +14,7 @@ import torch
 
 from napari_xmag.cohort.cohort import Cohort
 from napari_xmag.cohort.labels import require_classes
-from napari_xmag.cohort.rows import TRAIN, CohortRow
+from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.cohort.splits import draw_split, require_all_classes
 from napari_xmag.errors import TissueError
 from napari_xmag.filenames import CONFIG, MODEL
@@ -57,10 +57,11 @@ from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.end_to_end_stage import train_end_to_end
 from napari_xmag.train.outcome import Learned, evaluate_learned, save_learned
 from napari_xmag.train.plan import make_plan
+from napari_xmag.train.region_files import RegionFiles
 from napari_xmag.train.regions import RegionClasses
 from napari_xmag.train.report.evaluate import REPLICATES
 from napari_xmag.train.report.report import write_training_report
-from napari_xmag.train.run_folder import begin_folder, finished
+from napari_xmag.train.run_folder import begin_folder, finished, require_new, require_same_run
 from napari_xmag.train.tiles import TileStore
 
 _log = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ class _Job:
 
     Attributes
     ----------
+    regions
+        Their files, as they were when the run began.
     cache
         Folder of features and tiles.
     """
@@ -80,6 +83,7 @@ class _Job:
     encoder_id: str
     config: TrainConfig
     classes: tuple[str, ...]
+    regions: RegionFiles
     device: torch.device
     processes: Processes
     cache: Path
@@ -134,8 +138,10 @@ def train(
     out, config = Path(out), config or TrainConfig()
     cohort.require_good()
     require_classes(cohort.rows)
+    if not resume:
+        require_new(out)
     reading = partial(RegionClasses(cohort.classes, config.regions).require_known, cohort.rows)
-    yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
+    regions = yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
     dividing = partial(
         draw_split,
         cohort.rows,
@@ -149,7 +155,7 @@ def train(
     processes = join()
     try:
         where = out / "cache" if cache is None else Path(cache)
-        making = partial(_job, cohort, encoder, where, config, notes or {}, resume)
+        making = partial(_job, cohort, regions, encoder, where, config, notes or {}, resume)
         meter = ProgressMeter(Stage.LOADING, 0)
         job = yield from run_with_progress(partial(making, processes), meter)
         if not (resume and (out / CONFIG).exists()):
@@ -163,6 +169,7 @@ def train(
 
 def _job(
     cohort: Cohort,
+    regions: RegionFiles,
     encoder: Encoder,
     cache: Path,
     config: TrainConfig,
@@ -176,6 +183,7 @@ def _job(
         encoder_fingerprint(encoder.student),
         config,
         cohort.classes,
+        regions,
         device,
         processes,
         cache,
@@ -187,11 +195,12 @@ def _job(
 def _plan(
     divisions: Sequence[Sequence[CohortRow]], job: _Job, out: Path
 ) -> Generator[Progress, None, RunPlan]:
-    taught = [row for row in divisions[0] if row.split == TRAIN and row.regions is not None]
-    config = job.config.settled(from_regions=bool(taught) and job.config.regions.weight > 0)
-    student = job.encoder.student
-    planning = make_plan(divisions[0], student, config, job.device, job.cache, out, len(divisions))
-    return (yield from planning)
+    rows, student = divisions[0], job.encoder.student
+    taught = job.regions.teach(rows) and job.config.regions.weight > 0
+    config = job.config.settled(from_regions=taught)
+    planning = make_plan(rows, student, config, job.device, job.cache, out, len(divisions))
+    plan = yield from planning
+    return replace(plan, regions=job.regions.plan_words(rows))
 
 
 def _then_empty(
@@ -241,6 +250,8 @@ def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, Non
     """Train on one division of the slides into training, validation and test."""
     done = finished(out) if job.resume else None
     if done is not None:
+        comparing = partial(require_same_run, out, job.config, rows, job.encoder_id)
+        yield from run_with_progress(comparing, ProgressMeter(Stage.STARTING, 0))
         yield RunFinished(out / MODEL, done)
         return
     begun = time.monotonic()
@@ -298,11 +309,13 @@ def _with_regions(
     labels, noted = [], []
     meter = ProgressMeter(Stage.REGIONS, len(bags.rows), "slides")
     for row, item in zip(bags.rows, bags.features, strict=True):
+        yield from run_with_progress(partial(job.regions.require_unchanged, row), meter)
         work = partial(classes.of_patches, row, item.boxes, origin)
         found = yield from run_with_progress(work, meter)
         labels.append(None if found is None else found.labels)
-        if found is not None and found.words:
-            noted.append(RegionsNoted(row.slide, found.words))
+        words = "; ".join(filter(None, [job.regions.twin_words(row), found.words if found else ""]))
+        if words:
+            noted.append(RegionsNoted(row.slide, words))
         meter.add(1)
     return replace(bags, patches=labels), tuple(noted)
 
@@ -319,9 +332,11 @@ def _learned(bags: Bags, job: _Job, at: Workplace) -> Generator[RunEvent, None, 
     naming = partial(encoder_fingerprint, student)
     encoder_id = yield from run_with_progress(naming, ProgressMeter(Stage.ENCODING, 0))
     found = yield from _features(bags.rows, job, student, encoder_id)
+    # The tiles are the same, so that the labels that were learned from are those to judge by.
+    labels = dict(zip(bags.rows, bags.labels, strict=True))
     bags, left_out = _bags(bags.rows, found, job.classes)
     yield from left_out
-    bags, _ = yield from _with_regions(bags, job)
+    bags = replace(bags, patches=[labels[row] for row in bags.rows])
     return Learned(bags, whole.slides, student, best, left_out)
 
 

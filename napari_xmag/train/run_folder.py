@@ -50,24 +50,49 @@ def begin_folder(
         When another run lies there, or one that differs; each difference is named.
     """
     facts = _decisive(config, rows, encoder_id, out)
-    path = out / CONFIG
-    if path.exists():
-        if not resume:
-            raise ConfigError(
-                expected=f"an empty folder for a new run at {out}",
-                found="an earlier run",
-                hint="Choose another folder, or resume that run.",
-            )
-        require_same_settings(read_config(out)["decisive"], facts, path)
+    if not resume:
+        require_new(out)
+    elif (out / CONFIG).exists():
+        require_same_settings(read_config(out)["decisive"], facts, out / CONFIG)
     content = {
         "config": config.model_dump(mode="json"),
         "encoder": {"licence": encoder.licence, "origin": encoder.origin},
         "decisive": facts,
     }
-    write_json(path, content)
+    write_json(out / CONFIG, content)
     write_cohort(out / COHORT, rows)
     write_json(out / VERSIONS, _versions())
     return facts
+
+
+def require_new(out: Path) -> None:
+    """Refuse a folder in which a run lies already.
+
+    Raises
+    ------
+    ConfigError
+        When one does.
+    """
+    if (out / CONFIG).exists():
+        raise ConfigError(
+            expected=f"an empty folder for a new run at {out}",
+            found="an earlier run",
+            hint="Choose another folder, or resume that run.",
+        )
+
+
+def require_same_run(
+    out: Path, config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str
+) -> None:
+    """See that a run that lies there is the one that is asked for; arguments as `begin_folder`.
+
+    Raises
+    ------
+    ConfigError
+        When it differs; each difference is named.
+    """
+    facts = _decisive(config, rows, encoder_id, out)
+    require_same_settings(read_config(out)["decisive"], facts, out / CONFIG)
 
 
 def read_config(out: Path) -> dict[str, Any]:

@@ -48,6 +48,12 @@ def test_wrong_values_are_all_named() -> None:
         config_of("--set", "hidden=0", "--set", "end_to_end.batch_size=0")
 
 
+@pytest.mark.parametrize("value", ["inf", "nan", "-1"])
+def test_numbers_that_nothing_can_be_multiplied_by_are_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"regions\.weight"):
+        config_of("--set", f"regions.weight={value}")
+
+
 def test_problems_of_the_table_come_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,6 +61,20 @@ def test_problems_of_the_table_come_first(
     table.write_text("slide,label\na.tiff,x\nb.tiff,y\n")
     assert main(["train", str(table), "--out", str(tmp_path / "run")]) == 2
     assert "row 2: a.tiff does not exist" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_problems_of_regions_are_listed_likewise(
+    tmp_path: Path, pyramid_slide: Path, bounds_slide: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "cohort.csv"
+    rows = [f"{pyramid_slide},x,a.geojson", f"{bounds_slide},y,b.geojson"]
+    table.write_text("\n".join(["slide,label,regions", *rows]))
+    (tmp_path / "a.geojson").write_text("{")
+    (tmp_path / "b.geojson").write_text("[]")
+    assert main(["train", str(table), "--out", str(tmp_path / "run")]) == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("row ")]
+    assert [line.partition(":")[0] for line in told] == ["row 2", "row 3"]
     assert not (tmp_path / "run").exists()
 
 

@@ -1,5 +1,6 @@
 """Tables of labelled slides: what is read, and each problem by its row."""
 
+import os
 import shutil
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -378,6 +379,28 @@ def test_a_row_that_waits_for_its_label() -> None:
     assert cohort.classes == ("x", "y")
 
 
+@pytest.mark.parametrize(
+    ("column", "meant"), [("region", "regions"), ("Patients", "patient"), ("splits", "split")]
+)
+def test_a_column_that_is_almost_one_of_ours_is_told(
+    tmp_path: Path, column: str, meant: str
+) -> None:
+    cohort = read(tmp_path, f"slide,label,{column},age,scanner\n1.svs,x,,60,A\n2.svs,y,,61,B\n")
+    (told,) = cohort.left_out
+    assert (
+        str(told) == f"the column {column.lower()!r} is not read. If it holds {meant}, call it so"
+    )
+    assert read(tmp_path, f"slide,label,{column},{meant}\n1.svs,x,,\n").left_out == ()
+
+
+def test_regions_of_one_file_for_two_slides_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.geojson").write_text("{}")
+    (tmp_path / "same.geojson").symlink_to("a.geojson")
+    lines = ["1.svs,x,a.geojson", "2.svs,y,", "3.svs,y,./same.geojson"]
+    cohort = read(tmp_path, "\n".join(["slide,label,regions", *lines]))
+    assert problems(cohort) == [(4, "the regions file same.geojson is that of row 2, too")]
+
+
 def test_a_column_named_twice(tmp_path: Path) -> None:
     with pytest.raises(CohortError, match="label twice"):
         read(tmp_path, "slide,label,Label\n1.svs,x,y\n")
@@ -426,6 +449,33 @@ def test_slides_are_opened(tmp_path: Path, pyramid_slide: Path, no_mpp_slide: Pa
         cohort.require_good()
     given = write(tmp_path, f"slide,label,mpp\n{pyramid_slide},x,\n{no_mpp_slide},y,0.5\n")
     read_cohort(given).require_good()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows")
+def test_what_a_path_leads_to_instead_of_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "file").write_text("")
+    paths = ["gone", "folder", "loop", "loop/in.geojson", "file:///a/b", "https://a/b", "x:y/b"]
+    words = [
+        *("gone does not exist", "folder is a folder"),
+        "loop cannot be reached (symbolic links that lead round in a circle)",
+        "in.geojson cannot be reached (symbolic links that lead round in a circle)",
+        *("b is an address (file://…)", "b is an address (https://…)", "b does not exist"),
+    ]
+    rows = [f"{number}.svs,{'xy'[number % 2]},{path}" for number, path in enumerate(paths)]
+    regions = read(tmp_path, "\n".join(["slide,label,regions", *rows, "f.svs,x,file"]))
+    assert problems(regions) == [(2 + n, f"the regions file {w}") for n, w in enumerate(words)]
+    assert regions.problems[0].hint == "Correct the path, or leave the cell empty"
+    assert (
+        regions.problems[4].hint == "Write a plain path, without file://, or leave the cell empty"
+    )
+    lines = [f"{path},{'xy'[number % 2]}" for number, path in enumerate(paths)]
+    slides = read_cohort(write(tmp_path, "\n".join(["slide,label", *lines])))
+    told = dict(problems(slides))
+    # a folder may be a slide of several files
+    assert told.pop(3) == "folder cannot be opened"
+    assert [told[2 + n] for n in (0, 2, 3, 4, 5, 6)] == [words[n] for n in (0, 2, 3, 4, 5, 6)]
 
 
 def test_a_pixel_size_against_the_file_is_listed(tmp_path: Path, pyramid_slide: Path) -> None:

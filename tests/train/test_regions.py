@@ -1,5 +1,6 @@
 """Regions of slides as labels of their patches."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,16 @@ def test_a_patch_has_the_class_of_the_region_around_its_centre(slide: Path) -> N
     assert count_regions(one) == 3
 
 
+def test_regions_that_all_contradict_their_slide_are_told(slide: Path) -> None:
+    one = row(slide, annotation(polygon(square(0, 0, 100)), "malignant"))
+    assert one.label == "benign"
+    found = labelled(one, boxes((0, 0)))
+    assert found.labels.tolist() == [1]
+    assert found.words == "none is benign, the label of the slide"
+    stroma = row(slide, annotation(polygon(square(0, 0, 100)), "Stroma"))
+    assert labelled(stroma, boxes((0, 0)), classes="Stroma = benign").words == ""
+
+
 def test_no_regions_are_no_labels(slide: Path) -> None:
     one = CohortRow(2, slide, "benign")
     assert count_regions(one) == 0
@@ -76,6 +87,7 @@ def test_classes_are_renamed_and_unknown_ones_told(slide: Path) -> None:
         annotation(polygon(square(200, 0, 100)), "Necrosis"),
     )
     places = boxes((0, 0), (200, 0))
+    one = replace(one, label="malignant")
     found = labelled(one, places, classes="tumor = malignant; Tumor: Positive=malignant")
     # two names of one class do not contradict each other
     assert found.labels.tolist() == [1, -1]
@@ -134,7 +146,8 @@ def test_examples_that_teach_exports_label_their_patches(
 
 def test_regions_without_any_label_of_the_table_are_refused(slide: Path) -> None:
     one = row(slide, annotation(polygon(square(0, 0, 100)), "Tumor"))
-    with pytest.raises(CohortError, match=r"Tumor, none of which is a label.*Tumor = benign"):
+    words = r'Tumor, none of which is a label \(benign, malignant\).*"Tumor = LABEL"'
+    with pytest.raises(CohortError, match=words):
         RegionClasses(CLASSES, RegionsConfig()).require_known([one])
     RegionClasses(CLASSES, RegionsConfig(classes="Tumor=malignant")).require_known([one])
 
@@ -150,7 +163,7 @@ def test_names_for_no_label_and_no_pairs_are_refused() -> None:
     with pytest.raises(ConfigError, match="Tumor = cancer"):
         RegionClasses(CLASSES, RegionsConfig(classes="Tumor = cancer"))
     assert class_pairs(" Tumor = malignant; ") == {"Tumor": "malignant"}
-    for text in ("Tumor", "Tumor =", "a = x; a = y"):
+    for text in ("Tumor", "Tumor =", "a = x; a = y", "Tumor = x; TUMOR=y", "a-b = x; A_B = y"):
         with pytest.raises(ValueError, match="write each class once"):
             TrainConfig.model_validate({"regions": {"classes": text}})
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from napari_xmag.cohort.cohort import read_cohort
+from napari_xmag.errors import ConfigError
 from napari_xmag.learn.scalars import read_scalars
 from napari_xmag.nets.encoder import Encoder
 from napari_xmag.progress.events import EpochDone, RunFinished, Stage
@@ -90,6 +91,21 @@ def test_a_run_that_has_ended_is_left_alone(whole: Path, table: Path, encoder: E
     assert isinstance(events[-1], RunFinished)
     assert events[-1].metrics["train"]
     assert (whole / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_another_run_is_not_taken_for_the_one_that_has_ended(
+    whole: Path, table: Path, encoder: Encoder
+) -> None:
+    other = WHOLE.model_copy(update={"seed": 9})
+    with pytest.raises(ConfigError, match="seed was 0, now 9"):
+        finish(train(read_cohort(table), encoder, whole, other, resume=True))
+
+
+def test_a_folder_that_is_taken_is_refused_at_once(
+    whole: Path, table: Path, encoder: Encoder
+) -> None:
+    with pytest.raises(ConfigError, match="an earlier run"):
+        next(train(read_cohort(table), encoder, whole, WHOLE))
 
 
 def test_two_processes_learn_what_one_learns(

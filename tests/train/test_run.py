@@ -12,6 +12,7 @@ import torch
 
 from napari_xmag import zoo
 from napari_xmag.cohort.cohort import Cohort, read_cohort
+from napari_xmag.cohort.problems import TableError
 from napari_xmag.errors import CohortError, ConfigError
 from napari_xmag.learn.fit import FitConfig
 from napari_xmag.mil.features import slide_features
@@ -104,11 +105,14 @@ def with_regions(folder: Path) -> Path:
     """
     folder.mkdir()
     lines = ["slide,label,split,regions"]
-    halves = [
-        annotation(polygon(rectangle(50 + 450 * side, 50, 350, 600)), name)
-        for side, name in enumerate(("Benign", "Malignant"))
-    ]
     for number in range(8):
+        halves = [
+            annotation(polygon(rectangle(50 + 450 * side, 50, 350 - number, 600)), name)
+            for side, name in enumerate(("Benign", "Malignant"))
+        ]
+        if number == 1:
+            strange = annotation(polygon(rectangle(0, 0, 900, 700)), "Artefact")
+            halves += [strange, annotation(polygon(rectangle(0, 0, 5, 5)), "Benign")]  # on glass
         pixels = draw_section(900, 700, seed=number)
         pixels[:, 450:] = np.where(pixels[:, 450:] < 235, pixels[:, 450:] * 0.6, pixels[:, 450:])
         write_pyramid(folder / f"{number}.tiff", pixels, factors=(1,))
@@ -116,11 +120,36 @@ def with_regions(folder: Path) -> Path:
         split = "train" if number < 4 else "validation" if number < 6 else "test"
         regions = "" if number == 0 else f"{number}.geojson"
         lines.append(f"{number}.tiff,{('benign', 'malignant')[number % 2]},{split},{regions}")
-    strange = annotation(polygon(rectangle(0, 0, 900, 700)), "Artefact")
-    glass = annotation(polygon(rectangle(0, 0, 5, 5)), "Benign")
-    write(folder / "1.geojson", collection(*halves, strange, glass))
     (folder / "cohort.csv").write_text("\n".join(lines))
     return folder / "cohort.csv"
+
+
+def test_regions_that_change_while_it_trains_are_refused_by_row(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    table = with_regions(tmp_path / "slides")
+    events = train(read_cohort(table), encoder, tmp_path / "run", HEAD)
+    next(event for event in events if isinstance(event, RunPlanned))
+    file = tmp_path / "slides" / "2.geojson"
+    file.write_text(file.read_text().replace("Benign", "Malignant"))
+    with pytest.raises(TableError, match=r"row 4: .*2\.geojson has changed since"):
+        finish(events)
+    assert not (tmp_path / "run" / "model").exists()
+
+
+def test_regions_are_read_once(encoder: Encoder, tmp_path: Path) -> None:
+    """What changes after the labels were taken changes nothing, neither learned nor judged."""
+    table = with_regions(tmp_path / "slides")
+    aucs = []
+    for name in ("one", "other"):
+        settings = WHOLE.model_copy(update={"granularity": "cells"})
+        for event in train(read_cohort(table), encoder, tmp_path / name, settings):
+            if isinstance(event, EpochDone) and name == "other":
+                for file in (tmp_path / "slides").glob("*.geojson"):
+                    file.write_text("{}")
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        aucs.append(metrics["test"]["patches"]["auc"])
+    assert aucs[0] == aucs[1]
 
 
 def rectangle(x: float, y: float, width: float, height: float) -> list[list[float]]:
@@ -138,7 +167,10 @@ def test_regions_teach_what_labels_of_slides_cannot(encoder: Encoder, tmp_path: 
         settings = TrainConfig.model_validate(config)
         events = list(train(cohort, encoder, out, settings, cache=tmp_path / "cache"))
         (noted,) = [str(event) for event in events if isinstance(event, RegionsNoted)]
-        assert noted.startswith("Regions of 1.tiff: Artefact: no label of the table; 1 of 3")
+        words = "Artefact: no label of the table; 1 of 3 areas and points on glass"
+        assert noted.startswith(f"Regions of 1.tiff: {words}")
+        (plan,) = [event.plan for event in events if isinstance(event, RunPlanned)]
+        assert plan.regions == "of 3 of 4 training slides: benign, malignant"
         patches = json.loads((out / "metrics.json").read_text())["test"]["patches"]
         assert (patches["slides"], patches["patients"]) == (2, 2)
         assert min(patches["counts"].values()) > 40

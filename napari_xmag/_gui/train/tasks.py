@@ -98,7 +98,7 @@ def open_cohort(path: Path) -> Generator[Waiting | CohortRead, None, None]:
     cohort = yield from awaited(lambda: read_cohort(path, open_slides=False), "Reading")
     kept = {row.row for row in cohort.rows}
     lost = tuple(p for p in cohort.problems if p.row and p.row not in kept)
-    yield CohortRead(path, cohort.rows, lost)
+    yield CohortRead(path, cohort.rows, (*cohort.left_out, *lost))
 
 
 def examine(
