@@ -34,6 +34,8 @@ probes() {
 }
 
 losses() {
+    [ -d work/starts/efficientnet_lite0 ] || # else known only when the other three are judged
+        { echo "Expected the folder $PWD/work/starts/efficientnet_lite0: lite_folder.py makes it" && return 1; }
     sh ablate_distillation.sh work/fields-80 work/starts work/students fit.epochs=2
     for name in both global local both-lite0; do
         student="work/students/$name"
@@ -87,13 +89,20 @@ compare() { # OUT, then options: slides composed of fields, several ways of trai
 }
 
 ways() {
-    glas="--sources glas --train 16 --validation 8 --test 20 --islands 12 14"
-    bone="--sources osteosarcoma --same-cases --train 24 --validation 8 --test 20 --islands 5 8"
+    sizes="--train 16 --validation 8 --test 20"
+    glas="--sources glas $sizes --islands 12 14"
+    bone="--sources osteosarcoma --islands 5 8 --validation 8 --test 20"
+    oral="--sources oral --train 60 --validation 16 --test 40 --islands 10 14 --malignant 3 5"
     # shellcheck disable=SC2086  # options are words
-    for options in "$glas" "$bone"; do
-        compare ways $options --seeds 0 --ways rgb start tiles frozen end-to-end
-        compare ways $options --seeds 1 2 --ways tiles frozen
-    done
+    {
+        for options in "$glas" "$bone --same-cases --train 24"; do
+            compare ways $options --seeds 0 --ways rgb start tiles frozen end-to-end
+            compare ways $options --seeds 1 2 --ways tiles frozen end-to-end
+        done
+        compare ways $oral --seeds 0 1 --ways start tiles frozen end-to-end \
+            --set end_to_end.head_epochs=4
+        compare ways-other-cases $bone --train 16 --seeds 0 1 2 --ways start tiles frozen end-to-end
+    }
 }
 
 last="--set end_to_end.fit.patience=0" # six validation slides choose epochs badly
@@ -123,8 +132,13 @@ regions_48() {
 }
 
 small_areas() {
-    python fine_map.py work/results/ways --glas $tiles/glas \
-        --osteosarcoma $tiles/osteosarcoma_10x --same-cases --ways tiles frozen
+    fields="--glas $tiles/glas --oral $tiles/oral_400x --osteosarcoma $tiles/osteosarcoma_10x"
+    # shellcheck disable=SC2086  # options are words
+    {
+        python fine_map.py work/results/ways $fields --same-cases --ways tiles frozen end-to-end
+        python fine_map.py work/results/regions-48 $fields --same-cases \
+            --ways frozen regions regions-end-to-end
+    }
 }
 
 clicks() {
@@ -148,6 +162,7 @@ speed() {
     slide=work/data/slides/lung-squamous-cell-carcinoma__HE3.tiff
     napari-xmag evaluate speed evaluate_speed.toml --set "slides=['$slide']" \
         --out work/results/speed
+    python encoder_speed.py $start work/starts/efficientnet_lite0
 }
 
 damaged() {
@@ -160,22 +175,29 @@ if [ "${1:-}" = --only ]; then
     exit
 fi
 
-base() { # the part that another one builds on, if any
+bases() { # the parts that another one builds on, if any
     case $1 in
     agreement | losses | more_fields) echo fields ;;
     pairs) echo atlas ;;
-    small_areas) echo ways ;;
+    small_areas) echo ways regions_48 ;;
     esac
+}
+
+not_ended() { # the first of these parts that has not ended, if any
+    for earlier in "$@"; do
+        [ -e "work/results/$earlier.done" ] || { echo "$earlier" && return; }
+    done
 }
 
 lane() {
     failed=0
     for part in "$@"; do
         [ ! -e "work/results/$part.done" ] || continue
-        base=$(base "$part")
-        if [ -n "$base" ] && [ ! -e "work/results/$base.done" ]; then
+        # shellcheck disable=SC2046  # names of parts
+        needed=$(not_ended $(bases "$part"))
+        if [ -n "$needed" ]; then
             failed=1
-            echo "$part left out: it needs $base, which has not ended (all_results.sh $base)" >&2
+            echo "$part left out: it needs $needed, which has not ended (all_results.sh $needed)" >&2
             continue
         fi
         echo "$(date +%H:%M) $part"
