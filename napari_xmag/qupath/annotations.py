@@ -9,12 +9,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
 from napari_xmag.errors import TissueError
-from napari_xmag.qupath.classes import RGB, class_names, stated_color
+from napari_xmag.printable import printable
+from napari_xmag.qupath.classes import (
+    RGB,
+    class_names,
+    is_our_patch,
+    plain_name,
+    stated_color,
+)
+from napari_xmag.qupath.forms import FormError, as_object, form_words
 from napari_xmag.qupath.geojson_file import read_geojson
-from napari_xmag.qupath.geometry import NOWHERE, PlaceError, read_geometry
+from napari_xmag.qupath.geometry import FAR, FARTHEST, NOWHERE, PlaceError, read_geometry
 
 
 class ObjectKind(StrEnum):
@@ -40,6 +49,11 @@ _LEGACY_IDS = {
     "tmacoreobject": ObjectKind.TMA_CORE,
     "pathrootobject": ObjectKind.ROOT,
 }
+# Whatever a form that nobody thought of makes Python or shapely raise.
+_BROKEN = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError),
+    ShapelyError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,11 +94,17 @@ class AnnotationFile:
         How many objects of each other kind there are.
     refused
         How many annotations cannot be placed, by the reason in words.
+    shapeless
+        How many annotations have no geometry at all.
+    our_patches
+        How many of the tiles are patches that this program exported.
     """
 
     annotations: tuple[Annotation, ...]
     others: Mapping[ObjectKind, int]
     refused: Mapping[str, int] = field(default_factory=dict)
+    shapeless: int = 0
+    our_patches: int = 0
 
 
 def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
@@ -105,12 +125,12 @@ def read_annotations(path: str | os.PathLike[str]) -> AnnotationFile:
     path = Path(path)
     try:
         file = _file(feature for document in read_geojson(path) for feature in _features(document))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except _BROKEN as error:
         if isinstance(error, TissueError):
             raise
         raise _malformed(path, error) from error
     if file.refused and not file.annotations:
-        raise _malformed(path, PlaceError(f"every annotation is one {' or '.join(file.refused)}"))
+        raise _nowhere(path, file.refused)
     return file
 
 
@@ -118,25 +138,50 @@ def _file(features: Iterable[Mapping[str, Any]]) -> AnnotationFile:
     found: list[Annotation] = []
     others: Counter[ObjectKind] = Counter()
     refused: Counter[str] = Counter()
-    for feature in features:
-        kind = _kind(feature)
-        if kind is not ObjectKind.ANNOTATION:
-            others[kind] += 1
-            continue
+    shapeless = our_patches = 0
+    for number, feature in enumerate(features, 1):
         try:
-            found += _annotation(feature)
+            kind = _kind(feature)
+            if kind is not ObjectKind.ANNOTATION:
+                others[kind] += 1
+                our_patches += kind is ObjectKind.TILE and is_our_patch(_name(feature))
+            elif not feature.get("geometry"):
+                shapeless += 1
+            else:
+                found.append(_annotation(feature))
         except PlaceError as error:
             refused[str(error)] += 1
-    return AnnotationFile(tuple(found), dict(others), dict(refused))
+        except _BROKEN as error:
+            raise FormError(f"{_words(error)}, in object {number}") from error
+    return AnnotationFile(tuple(found), dict(others), dict(refused), shapeless, our_patches)
+
+
+def _words(error: Exception) -> str:
+    """Return what is wrong with an object, without what only programmers understand."""
+    if isinstance(error, FormError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "objects nested too deeply"
+    if isinstance(error, ShapelyError):
+        return "an outline of which no area can be made"
+    return "an object of an unknown form"
 
 
 def _malformed(path: Path, error: Exception) -> TissueError:
-    words = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
     return TissueError(
-        expected=f"annotations in {path.name}",
-        found=f"a file that is not GeoJSON of objects ({words})",
+        expected="GeoJSON of objects",
+        found=f"{printable(path.name)} with {_words(error)}",
         hint="In QuPath, choose File > Export objects as GeoJSON.",
         causes=(error,),
+    )
+
+
+def _nowhere(path: Path, refused: Mapping[str, int]) -> TissueError:
+    words = ", ".join(f"{count} {reason}" for reason, count in refused.items())
+    return TissueError(
+        expected="annotations with a place on the slide",
+        found=f"{printable(path.name)} with no annotation that has a place ({words})",
+        hint="In QuPath, delete or redraw them, and export the objects again.",
     )
 
 
@@ -146,9 +191,11 @@ def _features(item: Any) -> Iterator[Mapping[str, Any]]:
         for part in item:
             yield from _features(part)
         return
-    kind = item["type"]
+    kind = as_object(item, "an object of GeoJSON").get("type")
+    if kind is None:
+        raise FormError("an object without a type")
     if kind == "FeatureCollection":
-        yield from _features(item["features"])
+        yield from _features(item.get("features"))
     elif kind == "Feature":
         yield item
         below = _properties(item)
@@ -158,7 +205,11 @@ def _features(item: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
-    return feature.get("properties") or {}
+    return as_object(feature.get("properties") or {}, "the properties of an object")
+
+
+def _name(feature: Mapping[str, Any]) -> str:
+    return plain_name(str(_properties(feature).get("name") or ""))
 
 
 def _kind(feature: Mapping[str, Any]) -> ObjectKind:
@@ -172,26 +223,28 @@ def _kind(feature: Mapping[str, Any]) -> ObjectKind:
     return alias or legacy or ObjectKind.ANNOTATION
 
 
-def _annotation(feature: Mapping[str, Any]) -> list[Annotation]:
-    geometry = feature.get("geometry") or {}
+def _annotation(feature: Mapping[str, Any]) -> Annotation:
+    geometry = feature["geometry"]
     shape = read_geometry(geometry)
-    if shape.is_empty and not geometry:
-        return []
-    properties = _properties(feature)
-    plane = geometry.get("plane") or {}
-    annotation = Annotation(
+    classification = _properties(feature).get("classification")
+    plane = as_object(geometry.get("plane") or {}, "the plane of a geometry")
+    return Annotation(
         shape,
-        class_names(properties.get("classification")),
-        str(properties.get("name") or ""),
+        class_names(classification),
+        _name(feature),
         _number(plane.get("z")),
         _number(plane.get("t")),
-        stated_color(properties.get("classification")),
+        stated_color(classification),
     )
-    return [annotation]
 
 
 def _number(stated: Any) -> int:
     """Return the number of a plane or time point; the first where none is stated."""
-    if isinstance(stated, float) and not math.isfinite(stated):
+    if not isinstance(stated or 0, (int, float)):
+        raise FormError(f"a plane whose number is {form_words(stated)}")
+    number = stated or 0
+    if isinstance(number, float) and not math.isfinite(number):
         raise PlaceError(NOWHERE)
-    return int(stated or 0)
+    if abs(number) > FARTHEST:
+        raise PlaceError(FAR)
+    return int(number)

@@ -7,6 +7,9 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from napari_xmag.printable import printable
+from napari_xmag.qupath.forms import FormError, form_words
+
 RGB = tuple[int, int, int]
 
 UNCLASSIFIED = "Unclassified"
@@ -41,6 +44,8 @@ _COMMON: dict[str, RGB] = {
 }
 """Not QuPath's, but what nearly every slide model tells apart."""
 
+# of a class in letters: as long as a label may be, and what is shown of one that is longer
+_LONGEST, _HEAD, _TAIL = 100, 60, 20
 _TOLD_APART = 150.0
 _HUES = 12
 
@@ -51,9 +56,11 @@ def class_names(classification: Any) -> tuple[str, ...]:
     QuPath has written a text (``"Tumor: Positive"``), an object with ``name`` or ``names``, and, up
     to 0.3, a chain of ``parentClass``.
 
+    They are as `plain_name` returns them.
+
     Raises
     ------
-    ValueError
+    FormError
         When it is none of these.
     """
     if classification is None or classification == {}:
@@ -61,22 +68,45 @@ def class_names(classification: Any) -> tuple[str, ...]:
     if isinstance(classification, str):
         return _split(classification)
     if not isinstance(classification, dict):
-        raise ValueError(f"the class {classification!r}")
+        raise FormError(f"a class that is {form_words(classification)}")
     names = classification.get("names") or [classification.get("name") or ""]
     if not isinstance(names, list):
-        raise ValueError(f"the class {names!r}")
+        raise FormError(f"a class whose names are {form_words(names)}")
     above = class_names(classification.get("parentClass"))
-    return (*above, *(part for name in names for part in _split(str(name))))
+    return (*above, *(part for name in names for part in _split(_text(name))))
+
+
+def _text(name: Any) -> str:
+    if isinstance(name, (dict, list)):
+        raise FormError(f"a class whose name is {form_words(name)}")
+    return str(name)
 
 
 def _split(name: str) -> tuple[str, ...]:
     # QuPath parts a derived class from its parent by a colon
-    return tuple(part for text in name.split(":") if (part := text.strip()))
+    return tuple(part for text in name.split(":") if (part := plain_name(text)))
+
+
+def plain_name(text: str) -> str:
+    """Return a name of a file's own on one line: it may hold what commands a terminal.
+
+    Blanks of every kind, and several of them, are one; what cannot be seen is written as its
+    number, so that names which differ stay apart.
+    """
+    return printable(" ".join(text.split()))
 
 
 def class_words(names: Sequence[str]) -> str:
-    """Return a class as QuPath shows it: ``Tumor: Positive``."""
-    return ": ".join(names) or UNCLASSIFIED
+    """Return a class as QuPath shows it: ``Tumor: Positive``.
+
+    Of one that is longer than a line, beginning and end, with a mark between them in which it
+    differs from others.
+    """
+    words = ": ".join(names)
+    if len(words) <= _LONGEST:
+        return words or UNCLASSIFIED
+    mark = zlib.crc32(words.encode("utf-8", "surrogatepass"))
+    return f"{words[:_HEAD].rstrip(': ')}…{mark:08x}…{words[-_TAIL:].lstrip(': ')}"
 
 
 def is_ignored(names: Sequence[str]) -> bool:
@@ -98,6 +128,11 @@ def is_ours(names: Sequence[str], name: str) -> bool:
         Its own name.
     """
     return bool(names) and names[0] == XMAG and _OWN_NAME.fullmatch(name) is not None
+
+
+def is_our_patch(name: str) -> bool:
+    """Return whether a tile is a patch that this program exported, by its name."""
+    return name.startswith(f"{XMAG} patch ")
 
 
 def class_color(name: str) -> RGB:
@@ -145,10 +180,10 @@ def stated_color(classification: Any) -> RGB | None:
     """
     stated = classification if isinstance(classification, dict) else {}
     color = stated.get("color", stated.get("colorRGB"))
-    if isinstance(color, int):
+    if type(color) is int:
         return color >> 16 & 255, color >> 8 & 255, color & 255
     parts = color[:3] if isinstance(color, list) else ()
-    if len(parts) == 3 and all(isinstance(part, int) and 0 <= part <= 255 for part in parts):
+    if len(parts) == 3 and all(type(part) is int and 0 <= part <= 255 for part in parts):
         return parts[0], parts[1], parts[2]
     return None
 

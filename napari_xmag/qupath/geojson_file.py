@@ -3,15 +3,17 @@
 import gzip
 import io
 import json
+import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from napari_xmag.errors import TissueError
 from napari_xmag.files import parse_json
+from napari_xmag.printable import printable
 
 GEOJSON_SUFFIXES = (".geojson", ".geojson.gz", ".json", ".json.gz", ".zip")
 """Names that QuPath gives to such files, the likeliest first."""
@@ -22,15 +24,33 @@ _OBJECTS = re.compile(
 _BLANK = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+# of an archive of nothing, too
+_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")
 # QuPath itself needs a minute for so much, and a few kilobytes can unpack to any size.
 _LARGEST = 2**30
 # RuntimeError is what zipfile raises for a password, and json for brackets without end.
-_READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile)
+_PACK_ERRORS = (
+    *(gzip.BadGzipFile, EOFError, RuntimeError),
+    *(zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+)
+_READ_ERRORS = (OSError, ValueError, *_PACK_ERRORS)
+_EXPORT = "In QuPath, choose File > Export objects as GeoJSON."
+_NAMED = 3
+
+
+class _UnusableError(ValueError):
+    """Why a file is of no use, as is said of it after "which"; and what to do."""
+
+    def __init__(self, words: str, hint: str = _EXPORT) -> None:
+        super().__init__(words)
+        self.hint = hint
 
 
 def read_geojson(path: Path) -> Iterator[Any]:
-    """Yield the documents in a file: one, or each ``.geojson`` in a zip archive.
+    """Yield the documents in a file, which may be packed: a zip archive holds one ``.geojson``.
+
+    QuPath writes one into an archive. Several are likely those of several slides: what was drawn on
+    one would be taken for places of another.
 
     Of a file as QuPath writes it, each of its objects is a document: a million cells at once would
     take ten times the memory. What a file is shows in its first bytes, whatever its name. Numbers
@@ -39,21 +59,41 @@ def read_geojson(path: Path) -> Iterator[Any]:
     Raises
     ------
     TissueError
-        When it cannot be read, is no JSON, or unpacks to more than 1 GiB.
+        When it cannot be read, is no JSON, is an archive of several files, or unpacks to more than
+        1 GiB.
     """
     try:
-        for text in _texts(path.read_bytes()):
-            yield from _documents(text)
+        yield from _documents(_text(path.read_bytes()))
     except _READ_ERRORS as error:
         raise TissueError(
-            expected=f"GeoJSON in {path.name}",
-            found=f"a file that cannot be read as such ({str(error) or type(error).__name__})",
-            hint="In QuPath, choose File > Export objects as GeoJSON.",
+            expected="annotations as GeoJSON",
+            found=f"{printable(path.name)}, which {_words(error)}",
+            hint=error.hint if isinstance(error, _UnusableError) else _EXPORT,
             causes=(error,),
         ) from error
 
 
+def _words(error: Exception) -> str:
+    """Return why a file cannot be read, without what only programmers understand."""
+    if isinstance(error, _UnusableError):
+        return str(error)
+    if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
+        return "is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "is no text in UTF-8 or UTF-16"
+    if isinstance(error, _PACK_ERRORS):
+        return f"cannot be unpacked ({str(error) or 'it is cut off'})"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON, or is cut off (line {error.lineno}, column {error.colno})"
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror or error})"
+    # All that is left: Python makes no number of so many digits.
+    return "holds a number of thousands of digits"
+
+
 def _documents(text: str) -> Iterator[Any]:
+    if not text or text.isspace():
+        raise _UnusableError("is empty")
     start = _OBJECTS.match(text)
     if start is None:
         yield parse_json(text, finite=False)
@@ -66,11 +106,14 @@ def _documents(text: str) -> Iterator[Any]:
         if text.startswith(",", at):
             at = _next(text, at + 1)
             if text.startswith("]", at):
-                raise ValueError("no object after a comma")
+                raise json.JSONDecodeError("no object after a comma", text, at)
         elif not text.startswith("]", at):
-            raise ValueError(f"neither a comma nor an end of its objects at character {at}")
-    # what follows must fit what came before them
-    parse_json(f"{start[0]}{text[at:]}", finite=False)
+            raise json.JSONDecodeError("neither a comma nor an end", text, at)
+    try:
+        # what follows must fit what came before them
+        parse_json(f"{start[0]}{text[at:]}", finite=False)
+    except json.JSONDecodeError as error:  # which counts its characters from elsewhere
+        raise json.JSONDecodeError("what follows does not fit", text, at) from error
 
 
 def _next(text: str, at: int) -> int:
@@ -79,36 +122,40 @@ def _next(text: str, at: int) -> int:
     return blank.end() if blank else at
 
 
-def _texts(raw: bytes) -> Iterator[str]:
+def _text(raw: bytes) -> str:
     if raw.startswith(_ZIP):
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            for name in _members(archive):
-                with archive.open(name) as stream:
-                    yield from _texts(_limited(stream))
-    elif raw.startswith(_GZIP):
+        archive = zipfile.ZipFile(io.BytesIO(raw))
+        with archive, archive.open(_member(archive.namelist())) as stream:
+            return _text(_limited(stream))
+    if raw.startswith(_GZIP):
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-            yield _limited(stream).decode("utf-8-sig")
-    else:
-        yield raw.decode("utf-8-sig")
+            raw = _limited(stream)
+    # the first bytes of JSON tell, with a mark or without
+    return raw.decode(json.detect_encoding(raw))
 
 
-def _members(archive: zipfile.ZipFile) -> list[str]:
-    """Return the GeoJSON files of an archive; macOS adds hidden companions that are none."""
-    names = [PurePosixPath(name) for name in archive.namelist()]
-    members = [
-        str(name)
-        for name in names
-        if name.name.lower().endswith(GEOJSON_SUFFIXES[:-1])
-        and not name.name.startswith(".")
-        and "__MACOSX" not in name.parts
-    ]
+def _member(names: Sequence[str]) -> str:
+    """Return the GeoJSON file of an archive; macOS adds hidden companions that are none."""
+    members = [name for name in names if _is_geojson(PurePosixPath(name))]
     if not members:
-        raise ValueError("no .geojson in the archive")
-    return members
+        raise _UnusableError("is an archive with no .geojson in it")
+    if len(members) > 1:
+        some = ", ".join(map(printable, sorted(members)[:_NAMED]))
+        more = ", …" if len(members) > _NAMED else ""
+        raise _UnusableError(
+            f"is an archive of {len(members)} GeoJSON files ({some}{more})",
+            "Unpack it and name the one file of this slide.",
+        )
+    return members[0]
+
+
+def _is_geojson(path: PurePosixPath) -> bool:
+    fits = path.name.lower().endswith(GEOJSON_SUFFIXES[:-1])
+    return fits and not path.name.startswith(".") and "__MACOSX" not in path.parts
 
 
 def _limited(stream: IO[bytes] | gzip.GzipFile) -> bytes:
     content = stream.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise ValueError("more than 1 GiB when unpacked")
+        raise _UnusableError("unpacks to more than 1 GiB")
     return content

@@ -8,7 +8,9 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from napari_xmag.errors import shortened
 from napari_xmag.geometry import Box
+from napari_xmag.qupath.forms import FormError, as_list, as_object
 
 Corners = NDArray[np.float64]
 """Corners of a polygon, float (N, 2) as x, y."""
@@ -16,13 +18,18 @@ Corners = NDArray[np.float64]
 DECIMALS = 2
 """QuPath itself rounds coordinates to a hundredth of a pixel."""
 
+FARTHEST = 2.0**31
+"""Pixels from the corner of a slide, either way, beyond which no place is: none is so large."""
+
 NOWHERE = "with coordinates that are not finite numbers"
+FAR = "with coordinates far beyond any slide"
 TOO_FEW = "with an outline of fewer than three corners"
 HOLE = "with a hole larger than its outline"
 
 _AREAS = {"Polygon", "MultiPolygon"}
 _POINTS = {"Point", "MultiPoint"}
 _LINES = {"LineString", "MultiLineString"}
+_SHOWN = 50
 _QUARTER_SEGMENTS = 64
 """A circle of so many segments a quarter has its area to 0.01 %."""
 
@@ -40,32 +47,49 @@ def read_geometry(item: Any) -> BaseGeometry:
     Raises
     ------
     PlaceError
-        When a coordinate is not a finite number, an outline has fewer than three corners, or a hole
-        is larger than what it is cut from.
-    ValueError, TypeError, KeyError
+        When a coordinate is not a finite number or far beyond any slide, an outline has fewer than
+        three corners, or a hole is larger than what it is cut from.
+    FormError
         When it is no geometry. An empty object or null, as QuPath writes for its root, is empty.
     """
     if not item:
         return shapely.MultiPolygon()
-    kind = item["type"]
+    kind = str(as_object(item, "a geometry").get("type"))
     if kind == "GeometryCollection":
-        return union([read_geometry(part) for part in item["geometries"]])
+        parts = as_list(item.get("geometries"), "geometries")
+        return union([read_geometry(part) for part in parts])
     if kind in _LINES:
         return shapely.MultiPolygon()
     if kind in _POINTS:
-        places = [item["coordinates"]] if kind == "Point" else item["coordinates"]
-        return shapely.MultiPoint(_numbers(places))
+        return shapely.MultiPoint(_numbers(_parts(item, "Point")))
     if kind not in _AREAS:
-        raise ValueError(f"a geometry of the kind {kind!r}")
-    parts = [item["coordinates"]] if kind == "Polygon" else item["coordinates"]
-    area = union([_polygon(rings) for rings in parts if rings and rings[0]])
+        raise FormError(f"a geometry of the unknown kind {shortened(kind, _SHOWN)!r}")
+    area = union([_polygon(rings) for rings in _parts(item, "Polygon") if any(rings[:1])])
     return _ellipse(area) if item.get("isEllipse") else area
 
 
+def _parts(item: Mapping[str, Any], single: str) -> list[Sequence[Any]]:
+    """Return the coordinates of each part of a geometry; empty ones, of none, are left out."""
+    coordinates = as_list(item.get("coordinates"), "coordinates")
+    parts = [coordinates] if item["type"] == single else coordinates
+    return [part for part in parts if as_list(part, "coordinates")]
+
+
 def _numbers(places: Any) -> Corners:
-    numbers = np.array([place[:2] for place in places], np.float64).reshape(-1, 2)
+    pairs = [as_list(place, "two numbers")[:2] for place in as_list(places, "places")]
+    if any(len(pair) < 2 for pair in pairs):
+        raise FormError("a place that is not two or three numbers")
+    # Java programs write null where there is no number: it is no place, but a number's form
+    if not {type(number) for pair in pairs for number in pair} <= {int, float, type(None)}:
+        raise FormError("coordinates that are not numbers")
+    try:
+        numbers = np.array(pairs, np.float64).reshape(-1, 2)
+    except OverflowError as error:  # integers of hundreds of digits
+        raise PlaceError(FAR) from error
     if not np.isfinite(numbers).all():
         raise PlaceError(NOWHERE)
+    if np.abs(numbers).max(initial=0) > FARTHEST:
+        raise PlaceError(FAR)
     return numbers
 
 

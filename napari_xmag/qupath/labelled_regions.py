@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from napari_xmag.errors import TissueError
+from napari_xmag.printable import printable
 from napari_xmag.qupath.annotations import Annotation, AnnotationFile, read_annotations
 from napari_xmag.qupath.classes import RGB, class_color, class_words, is_ignored, is_ours
 from napari_xmag.qupath.geometry import union
-from napari_xmag.qupath.regions import elsewhere, elsewhere_hint, is_elsewhere
+from napari_xmag.qupath.regions import elsewhere, elsewhere_hint, is_elsewhere, not_drawn
 
 _log = logging.getLogger(__name__)
 
 NO_LABEL = -1
 """The label of a place that no annotation names, or that two name differently."""
+
+_DRAW = "In QuPath, draw areas or points and give each a class (Annotations > Set selected)."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +61,20 @@ class LabelledFile:
     regions
         Of each class, in the order in which the classes first occur.
     left_out
-        Which annotations were left out, and why, in words; empty for none.
+        Which annotations of a class were left out, and why, in words; empty for none.
+    unlabelled
+        What else the file holds that is no example, likewise: annotations without a class, of a
+        starred one, of this program or without a geometry, and objects of other kinds.
     """
 
     regions: tuple[LabelledRegion, ...]
     left_out: str = ""
+    unlabelled: str = ""
+
+    @property
+    def words(self) -> str:
+        """All that was left out, whether it was meant as an example or not."""
+        return ", ".join(filter(None, (self.left_out, self.unlabelled)))
 
 
 def read_labelled_file(
@@ -70,33 +82,37 @@ def read_labelled_file(
     *,
     origin_x: float = 0.0,
     origin_y: float = 0.0,
-    plane: int | None = 0,
+    plane: int = 0,
+    log: bool = True,
 ) -> LabelledFile:
     """Read the annotations of each class.
 
     Annotations without a class teach nothing; neither do those of starred classes (``Ignore*``),
-    nor what this program itself left on the slide. Those that cannot be placed, or lie on another
-    focal plane or time point, are left out, which is said and logged as a warning.
+    nor what this program itself left on the slide. Others that cannot be placed, have no area, or
+    lie on another focal plane or time point are left out. All of this is counted in the answer.
 
     Parameters
     ----------
     origin_x, origin_y
         Where the file's (0, 0) lies in level-0 pixels.
     plane
-        The focal plane that is analyzed, from 0, see `shown_plane`; None takes all, for whoever
-        only wants to know of the classes.
+        The focal plane that is analyzed, from 0, see `shown_plane`.
+    log
+        Whether ``left_out`` is logged as a warning; whoever shows it has no need of that.
 
     Raises
     ------
     TissueError
         When the file cannot be read or annotates no class.
     """
-    classes, left_out = _sorted(read_annotations(path), plane)
+    file = read_annotations(path)
+    classes, left_out = _sorted(file, plane)
+    unlabelled = _unlabelled(file)
     if not classes:
-        raise _no_class(Path(path), left_out, plane)
+        raise _no_class(Path(path), file, left_out, unlabelled, plane)
     words = _counted(left_out)
-    if words:
-        _log.warning("%s: left out, %s", os.fspath(path), words)
+    if words and log:
+        _log.warning("%s: left out, %s", printable(os.fspath(path)), words)
     regions = tuple(
         LabelledRegion(
             name,
@@ -107,7 +123,7 @@ def read_labelled_file(
         )
         for name, items in classes.items()
     )
-    return LabelledFile(regions, words)
+    return LabelledFile(regions, words, _counted(unlabelled))
 
 
 def read_labelled_regions(
@@ -115,41 +131,85 @@ def read_labelled_regions(
     *,
     origin_x: float = 0.0,
     origin_y: float = 0.0,
-    plane: int | None = 0,
+    plane: int = 0,
 ) -> tuple[LabelledRegion, ...]:
-    """Return the regions alone; see `read_labelled_file`."""
-    return read_labelled_file(path, origin_x=origin_x, origin_y=origin_y, plane=plane).regions
+    """Return the regions alone, and log nothing; see `read_labelled_file`."""
+    return read_labelled_file(
+        path, origin_x=origin_x, origin_y=origin_y, plane=plane, log=False
+    ).regions
 
 
-def _sorted(
-    file: AnnotationFile, plane: int | None
-) -> tuple[dict[str, list[Annotation]], Counter[str]]:
+def _sorted(file: AnnotationFile, plane: int) -> tuple[dict[str, list[Annotation]], Counter[str]]:
     """Return the annotations of each class, and how many were left out for which reason."""
     classes: dict[str, list[Annotation]] = {}
     left_out = Counter(file.refused)
-    for item in _classed(file):
-        away = "" if plane is None else elsewhere(item, plane)
-        if words := away or ("without an area" if item.shape.is_empty else ""):
+    for item in file.annotations:
+        if _no_example(item):
+            continue
+        if words := elsewhere(item, plane) or ("without an area" if item.shape.is_empty else ""):
             left_out[words] += 1
         else:
             classes.setdefault(class_words(item.classes), []).append(item)
     return classes, left_out
 
 
+def _unlabelled(file: AnnotationFile) -> Counter[str]:
+    """Return how much of a file nobody meant as an example of a class, in words."""
+    annotations = Counter(filter(None, map(_no_example, file.annotations)))
+    return annotations + Counter(not_drawn(file))
+
+
+def _no_example(item: Annotation) -> str:
+    """Return why an annotation is meant as no example, whatever its shape; empty where it is."""
+    if not item.classes:
+        return "without a class"
+    if is_ignored(item.classes) or is_ours(item.classes, item.name):
+        return f"of class {class_words(item.classes)}"
+    return ""
+
+
 def _counted(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in left_out.items())
 
 
-def _no_class(path: Path, left_out: Mapping[str, int], plane: int | None) -> TissueError:
-    left = _counted(left_out)
-    away = plane is not None and any(is_elsewhere(words) for words in left_out)
+def _no_class(
+    path: Path,
+    file: AnnotationFile,
+    left_out: Mapping[str, int],
+    unlabelled: Mapping[str, int],
+    plane: int,
+) -> TissueError:
+    hint = _DRAW
+    if any(map(is_elsewhere, left_out)):
+        hint = elsewhere_hint(plane)
+    elif _only_ours(file):
+        hint = "Name a file with annotations of your own: what XMAG found teaches it nothing."
+    elif file.annotations and all(is_ignored(item.classes) for item in file.annotations):
+        hint = "Starred classes are left out: give the areas or points another class in QuPath."
     return TissueError(
         expected=f"annotations with a class in {path}",
-        found=f"none that counts ({left})" if left else "none",
-        hint=elsewhere_hint(plane)
-        if away and plane is not None
-        else "In QuPath, draw areas or points and give each a class (Annotations > Set selected).",
+        found=f"{printable(path.name)} with {_held(file, {**left_out, **unlabelled})}",
+        hint=hint,
     )
+
+
+def _held(file: AnnotationFile, counts: Mapping[str, int]) -> str:
+    """Say what a file holds, none of which is an example."""
+    words = _counted(counts)
+    if not words:
+        return "nothing in it"
+    if _only_ours(file):
+        return f"only what XMAG exported ({words})"
+    if not (file.annotations or file.refused or file.shapeless):
+        return f"{words} and no annotation"
+    return f"no annotation that counts ({words})"
+
+
+def _only_ours(file: AnnotationFile) -> bool:
+    """Return whether this program exported all that a file holds."""
+    others = file.shapeless + sum(file.others.values()) - file.our_patches
+    ours = [is_ours(item.classes, item.name) for item in file.annotations]
+    return not others and all(ours) and bool(ours or file.our_patches)
 
 
 def annotates_classes(path: str | os.PathLike[str]) -> bool:
@@ -160,14 +220,7 @@ def annotates_classes(path: str | os.PathLike[str]) -> bool:
     TissueError
         When it cannot be read.
     """
-    return any(True for _ in _classed(read_annotations(path)))
-
-
-def _classed(file: AnnotationFile) -> Iterator[Annotation]:
-    for item in file.annotations:
-        ours = is_ours(item.classes, item.name)
-        if item.classes and not is_ignored(item.classes) and not ours:
-            yield item
+    return not all(map(_no_example, read_annotations(path).annotations))
 
 
 def label_boxes(

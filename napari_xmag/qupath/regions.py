@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from napari_xmag.analyze.flags import Flag, FlagCode
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.errors import ConfigError, TissueError
+from napari_xmag.printable import printable
 from napari_xmag.qupath.annotations import (
     Annotation,
     AnnotationFile,
@@ -21,7 +22,16 @@ from napari_xmag.qupath.annotations import (
     read_annotations,
 )
 from napari_xmag.qupath.classes import UNCLASSIFIED, class_names, class_words, is_ignored, is_ours
-from napari_xmag.qupath.geometry import HOLE, NOWHERE, TOO_FEW, Corners, polygons, seamed, union
+from napari_xmag.qupath.geometry import (
+    FAR,
+    HOLE,
+    NOWHERE,
+    TOO_FEW,
+    Corners,
+    polygons,
+    seamed,
+    union,
+)
 from napari_xmag.qupath.origin import Origin, result_frame, slide_frame
 from napari_xmag.slide.base import Slide
 from napari_xmag.slide.tissue import TissueMask, tissue_in_polygons
@@ -77,7 +87,7 @@ class Regions:
         """What was taken and what was not, for a person."""
         taken = ", ".join(f"{count} {name}" for name, count in self.by_class.items())
         left = ", ".join(f"{count} {name}" for name, count in self.left_out.items())
-        return f"{taken} of {self.file}" + (f"; left out: {left}" if left else "")
+        return f"{taken} of {printable(self.file)}" + (f"; left out: {left}" if left else "")
 
     def corners(self, origin_x: float = 0.0, origin_y: float = 0.0) -> list[Corners]:
         """Return the outlines in level-0 pixels, each float (N, 2) as x, y.
@@ -147,8 +157,7 @@ def read_regions(
             left_out[reason] += 1
         else:
             regions.append(item)
-    for kind, count in file.others.items():
-        left_out[_KIND_WORDS[kind][count > 1]] += count
+    left_out.update(not_drawn(file))
     found = Regions(path.name, tuple(regions), dict(left_out), plane)
     if not regions:
         raise _no_regions(found, classes)
@@ -165,6 +174,12 @@ def _reason_against(item: Annotation, classes: Sequence[str], plane: int) -> str
     if classes:
         return "" if _asked_for(item, classes) else f"of class {class_words(item.classes)}"
     return f"of class {class_words(item.classes)}" if is_ignored(item.classes) else ""
+
+
+def not_drawn(file: AnnotationFile) -> dict[str, int]:
+    """Return what a file holds beside annotations with a shape, in words, and how often."""
+    others = {_KIND_WORDS[kind][count > 1]: count for kind, count in file.others.items()}
+    return {"without a geometry": file.shapeless, **others} if file.shapeless else others
 
 
 def elsewhere(item: Annotation, plane: int) -> str:
@@ -249,8 +264,8 @@ def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
 def elsewhere_hint(plane: int) -> str:
     """Say where annotations must lie."""
     return (
-        f"Only focal plane z = {plane} (QuPath counts from 0) and the first time point are "
-        "analyzed: draw them there, or name the slide file itself and another plane with --image."
+        f"Only focal plane z = {plane} (QuPath counts from 0) and the first time point are read: "
+        "draw them there, or analyze another plane (--image, with the slide file itself)."
     )
 
 
@@ -263,7 +278,7 @@ def region_flags(regions: Regions, result: SlideResult, origin: Origin) -> list[
         From which corner the file counts.
     """
     flags = []
-    for reason in (NOWHERE, TOO_FEW, HOLE):
+    for reason in (NOWHERE, FAR, TOO_FEW, HOLE):
         if count := regions.left_out.get(reason):
             were = "region {} was" if count == 1 else "regions {} were"
             words = f"{count} {were.format(reason)} ignored."

@@ -19,6 +19,7 @@ from napari_xmag.qupath.labelled_regions import (
     label_boxes,
     parts_apart,
     read_labelled_file,
+    read_labelled_regions,
     unused_words,
 )
 from napari_xmag.qupath.planes import on_plane
@@ -117,8 +118,8 @@ def places_beyond_tissue(
     TissueError
         When the file cannot be read, or annotates no class.
     """
-    found = read_labelled_file(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
-    beyond = parts_apart(found.regions, slide.features.corners())
+    found = read_labelled_regions(path, origin_x=frame.x, origin_y=frame.y, plane=plane)
+    beyond = parts_apart(found, slide.features.corners())
     if not beyond:
         return np.zeros((0, 2))
     corners = slide.free_corners()

@@ -13,9 +13,10 @@ from napari_xmag.cohort.rows import CohortRow
 from napari_xmag.errors import ConfigError, TissueError
 from napari_xmag.qupath.geometry import union
 from napari_xmag.qupath.labelled_regions import (
+    LabelledFile,
     LabelledRegion,
     label_boxes,
-    read_labelled_regions,
+    read_labelled_file,
     unused_words,
 )
 from napari_xmag.qupath.origin import Origin, slide_frame
@@ -47,8 +48,10 @@ def count_regions(row: CohortRow) -> int:
     ------
     TissueError
         When the file cannot be read or holds none.
+    XmagError
+        When the slide, whose focal plane decides, does not open.
     """
-    return sum(region.number for region in regions_of(row))
+    return 0 if row.regions is None else sum(one.number for one in _read(row).regions)
 
 
 class RegionClasses:
@@ -99,9 +102,9 @@ class RegionClasses:
                 continue
             try:
                 hashes[row.regions] = content_hash(row.regions)
-                found = {region.class_name for region in regions_of(row)}
+                found = {region.class_name for region in _read(row).regions}
             except TissueError as error:
-                problems.append(Problem.of(row, error.found, error.hint.rstrip(".")))
+                problems.append(unusable(row, error))
                 continue
             names |= found
             known[row.regions] = frozenset(self._labels_of(found))
@@ -146,12 +149,14 @@ class RegionClasses:
         """
         if row.regions is None:
             return None
-        found = _moved(row, origin)
+        file = _read(row, origin)
+        found = file.regions
         known = [region for region in found if self.number(region.class_name) is not None]
         strange = {region.class_name for region in found} - {region.class_name for region in known}
         corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
         labels = self._labels(known, corners)
-        words = [f"{_listed(strange)}: no label of the table"] if strange else []
+        words = [f"left out: {file.words}"] if file.words else []
+        words += [f"{_listed(strange)}: no label of the table"] if strange else []
         if known and self.number(row.label) not in {self.number(one.class_name) for one in known}:
             words.append(f"none is {row.label}, the label of the slide")
         words += unused_words([region.shape for region in known], corners, labels >= 0)
@@ -175,25 +180,22 @@ class RegionClasses:
         return numbers[label_boxes(merged, corners)]
 
 
-def regions_of(row: CohortRow) -> tuple[LabelledRegion, ...]:
-    """Read the regions of a slide, in the pixels of their file; none where it has none.
-
-    Raises
-    ------
-    TissueError
-        When they cannot be read.
-    """
-    return () if row.regions is None else read_labelled_regions(row.regions, plane=None)
+def unusable(row: CohortRow, error: TissueError) -> Problem:
+    """Return what is wrong with a row whose regions cannot be read or hold none."""
+    words = f"the regions cannot be used: {error.found}"
+    return Problem.of(row, words, error.hint.rstrip("."))
 
 
-def _moved(row: CohortRow, origin: Origin) -> tuple[LabelledRegion, ...]:
-    """Read the regions of a slide in its own level-0 pixels."""
+def _read(row: CohortRow, origin: Origin = Origin.BOUNDS) -> LabelledFile:
+    """Read the regions of a slide, on the plane that is shown, in its own level-0 pixels."""
     from napari_xmag.slide.open import open_slide
 
     assert row.regions is not None
     with open_slide(row.slide, mpp=row.mpp) as slide:
         frame, plane = slide_frame(slide, origin), shown_plane(slide)
-    return read_labelled_regions(row.regions, origin_x=frame.x, origin_y=frame.y, plane=plane)
+    return read_labelled_file(
+        row.regions, origin_x=frame.x, origin_y=frame.y, plane=plane, log=False
+    )
 
 
 def _listed(names: set[str]) -> str:

@@ -481,7 +481,7 @@ def test_training_asks_for_the_key_of_the_label(
     out = ["--out", str(tmp_path / "run")]
     assert main(["train", str(project), *out]) == 2
     assert "--label-key" in capsys.readouterr().err
-    assert main(["train", str(project), "--label-key", "diagnosis", *out]) == 1
+    assert main(["train", str(project), "--label-key", "diagnosis", *out]) == 2
     assert "metadata diagnosis" in capsys.readouterr().err
 
 

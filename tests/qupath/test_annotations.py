@@ -33,15 +33,6 @@ def test_what_a_file_is_shows_in_its_bytes(tmp_path: Path) -> None:
     assert len(read_annotations(renamed).annotations) == 1
 
 
-def test_all_files_of_an_archive(tmp_path: Path) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        for name in ("one.geojson", "two.json"):
-            archive.writestr(name, json.dumps(annotation(SQUARE)))
-    assert len(read_annotations(tmp_path / "a.zip").annotations) == 2
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -117,6 +108,7 @@ def test_objects_below_others(tmp_path: Path) -> None:
 def test_without_a_geometry(geometry: Any, tmp_path: Path) -> None:
     content = collection(annotation(geometry), annotation(SQUARE))
     assert read_one(tmp_path, content).shape.area == 100 * 100
+    assert read_annotations(tmp_path / "a.geojson").shapeless == 1
 
 
 def test_plane_name_and_metadata_twice(tmp_path: Path) -> None:
@@ -177,6 +169,95 @@ def test_numbers_that_are_none_refuse_only_what_they_place(tmp_path: Path) -> No
     assert file.refused == {"with coordinates that are not finite numbers": 3}
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_any_slide_refuse_only_what_they_place(tmp_path: Path) -> None:
+    lost = [square(1e300, 0, 1e299), square(0, -1e300, 9), square(0, 0, 10**401)]
+    planes = [{"z": 10**400}, {"t": -1e300}]
+    path = write(
+        tmp_path / "a.geojson",
+        collection(
+            *(annotation(polygon(ring), "Tumor") for ring in lost),
+            *(annotation({**SQUARE, "plane": plane}, "Tumor") for plane in planes),
+            annotation(polygon(square(-1e9, -5, 1e9)), "Stroma"),
+            annotation(SQUARE, classification={"name": "Necrosis", "colorRGB": 10**400}),
+        ),
+    )
+    file = read_annotations(path)
+    assert [item.classes for item in file.annotations] == [("Stroma",), ("Necrosis",)]
+    assert file.refused == {"with coordinates far beyond any slide": 5}
+
+
+@pytest.mark.parametrize(
+    ("ring", "words"),
+    [
+        ([[0, 0], [1, 1]], "1 with an outline of fewer than three corners"),
+        ([[float("nan"), 0], [1, 1], [1, 0]], "1 with coordinates that are not finite numbers"),
+    ],
+)
+def test_of_an_annotation_without_a_place_is_said_why(
+    ring: Any, words: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.geojson", annotation(polygon(ring)))
+    with pytest.raises(TissueError) as said:
+        read_annotations(path)
+    assert said.value.found == f"a.geojson with no annotation that has a place ({words})"
+    assert "redraw" in said.value.hint
+
+
+OBJECT = "in place of an object of GeoJSON"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, f"null {OBJECT}"),
+        (5, f"a number {OBJECT}"),
+        ("text", f"a text {OBJECT}"),
+        ([feature(SQUARE), None], f"null {OBJECT}"),
+        ({}, "an object without a type"),
+        ({"type": "FeatureCollection"}, f"null {OBJECT}"),
+        (feature(SQUARE, childObjects=True), f"true or false {OBJECT}"),
+        (
+            {"type": "Feature", "geometry": SQUARE, "properties": [1]},
+            "a list in place of the properties of an object, in object 1",
+        ),
+        (
+            collection(feature(SQUARE), feature("POLYGON")),
+            "a text in place of a geometry, in object 2",
+        ),
+        (feature({"type": ["Polygon"]}), """a geometry of the unknown kind "['Polygon']", in"""),
+        (feature({"type": "Polygon"}), "null in place of a list of coordinates, in object 1"),
+        (feature({"type": "MultiPoint", "coordinates": [1, 2]}), "a number in place of a list"),
+        (feature({"type": "GeometryCollection"}), "null in place of a list of geometries"),
+        (feature(polygon([[1], [2], [3], [4]])), "a place that is not two or three numbers"),
+        (feature(polygon([["1", "2"]] * 4)), "coordinates that are not numbers, in object 1"),
+        (feature({**SQUARE, "plane": [1]}), "a list in place of the plane of a geometry"),
+        (feature({**SQUARE, "plane": {"z": [1]}}), "a plane whose number is a list"),
+        (feature(SQUARE, classification=[1]), "a class that is a list, in object 1"),
+        (feature(SQUARE, classification={"name": {"a": 1}}), "a class whose name is an object"),
+        (feature(SQUARE, classification={"names": "a"}), "a class whose names are a text"),
+    ],
+)
+def test_what_is_malformed_is_said_in_words(content: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(TissueError) as said:
+        read_annotations(write(tmp_path / "a.geojson", content))
+    assert said.value.found.startswith(f"a.geojson with {words}")
+
+
+def test_what_python_says_of_an_unknown_form_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error in (AttributeError("'list' object"), shapely.errors.GEOSException("Topology")):
+
+        def fail(_: Any, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("napari_xmag.qupath.annotations.read_geometry", fail)
+        with pytest.raises(TissueError, match=r"a\.geojson with an .*, in object 1\.") as said:
+            read_annotations(write(tmp_path / "a.geojson", annotation(SQUARE)))
+        assert str(error) not in str(said.value)
+
+
 @pytest.mark.parametrize("raw", [b"\x1f\x8b\x08broken", b"PK\x03\x04broken", b"\xff\xfe\x00"])
 def test_damaged_files_are_named(raw: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.geojson"
@@ -215,7 +296,7 @@ def test_collections_are_read_object_by_object(text: str, count: int, tmp_path: 
 def test_what_is_cut_off_or_goes_on_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.geojson"
     path.write_text(text.replace("%s", json.dumps(annotation(SQUARE))))
-    with pytest.raises(TissueError, match="cannot be read as such"):
+    with pytest.raises(TissueError, match="is not JSON, or is cut off"):
         read_annotations(path)
 
 
@@ -236,12 +317,3 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.geojson", tmp_path):
         with pytest.raises(TissueError, match=path.name):
             read_annotations(path)
-
-
-def test_an_archive_without_geojson(tmp_path: Path) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    with pytest.raises(TissueError, match=r"no \.geojson"):
-        read_annotations(tmp_path / "a.zip")

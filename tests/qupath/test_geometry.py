@@ -6,6 +6,7 @@ import shapely
 import shapely.geometry
 
 from napari_xmag.geometry import Box
+from napari_xmag.qupath.forms import FormError
 from napari_xmag.qupath.geometry import (
     PlaceError,
     geometry_json,
@@ -74,6 +75,23 @@ def test_open_rings_and_heights() -> None:
     assert read_geometry(polygon(square(0, 0, 10)[:-1])).area == 100
     high = polygon([[x, y, 7] for x, y in square(0, 0, 10)])
     assert read_geometry(high).area == 100
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_places_of_too_few_numbers_are_not_paired(size: int) -> None:
+    places = [[0] * size, [5] * size] * 3
+    for item in (polygon(places), {"type": "MultiPoint", "coordinates": [[1, 2], [3]]}):
+        with pytest.raises(FormError, match="not two or three numbers"):
+            read_geometry(item)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [2**31 + 1, -1e300, 10**401], ids=["just", "float", "integer"])
+def test_places_beyond_any_slide_are_refused(far: float) -> None:
+    for item in (polygon([[0, 0], [far, 0], [5, 5]]), {"type": "Point", "coordinates": [0, far]}):
+        with pytest.raises(PlaceError, match="far beyond any slide"):
+            read_geometry(item)
+    assert read_geometry(polygon(square(-(2**31), -(2**31), 2**32))).area == 2**64
 
 
 def test_an_ellipse_is_one_whatever_stands_for_it() -> None:

@@ -1,11 +1,13 @@
 """Annotations as examples of classes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from napari_xmag.errors import TissueError
+from napari_xmag.export.geojson import write_geojson, write_qupath
 from napari_xmag.qupath.labelled_regions import (
     NO_LABEL,
     annotates_classes,
@@ -14,7 +16,8 @@ from napari_xmag.qupath.labelled_regions import (
     read_labelled_regions,
     unused_words,
 )
-from tests.qupath.shapes import annotation, collection, polygon, square, write
+from tests.analyze.test_result import make_result
+from tests.qupath.shapes import annotation, collection, feature, polygon, square, write
 
 
 def boxes(*corners: tuple[float, float], side: float = 10) -> np.ndarray:
@@ -99,11 +102,80 @@ def test_the_origin(path: Path) -> None:
     assert label_boxes(regions, moved).tolist() == [0, 0, -1]
 
 
-def test_nothing_labelled(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.geojson", annotation(polygon(square(0, 0, 10))))
-    with pytest.raises(TissueError, match="class"):
+AREA = polygon(square(0, 0, 10))
+PLAIN, STARRED = annotation(AREA), annotation(AREA, "Ignore*")
+CELL = feature(AREA, objectType="cell")
+OURS = annotation(AREA, "XMAG: Tumor", name="XMAG hotspot 1")
+OUR_TILE = feature(AREA, objectType="tile", name="XMAG patch 1, 2")
+
+
+@pytest.mark.parametrize(
+    ("objects", "words", "hint"),
+    [
+        ([], "nothing in it", "draw areas or points"),
+        ([PLAIN] * 3, "no annotation that counts (3 without a class)", "give each a class"),
+        ([STARRED] * 2, "no annotation that counts (2 of class Ignore*)", "another class"),
+        ([annotation(None, "Tumor")], "no annotation that counts (1 without a geometry)", "draw"),
+        ([CELL] * 5, "5 cells and no annotation", "draw areas or points"),
+        (
+            [PLAIN, STARRED, OURS, CELL],
+            "no annotation that counts (1 without a class, 1 of class Ignore*, "
+            "1 of class XMAG: Tumor, 1 cell)",
+            "give each a class",
+        ),
+        (
+            [OUR_TILE, OUR_TILE, OURS],
+            "only what XMAG exported (1 of class XMAG: Tumor, 2 tiles)",
+            "annotations of your own",
+        ),
+        ([OUR_TILE], "only what XMAG exported (1 tile)", "annotations of your own"),
+        ([OUR_TILE, feature(AREA, objectType="tile")], "2 tiles and no annotation", "draw"),
+    ],
+)
+def test_of_a_file_without_examples_is_said_what_it_holds(
+    objects: list[Any], words: str, hint: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.geojson", collection(*objects))
+    with pytest.raises(TissueError) as said:
         read_labelled_regions(path)
+    assert said.value.found == f"a.geojson with {words}"
+    assert hint in said.value.hint
     assert not annotates_classes(path)
+
+
+def test_what_this_program_exports_is_named_so(tmp_path: Path) -> None:
+    write_geojson(make_result(), tmp_path / "tiles.geojson")
+    write_qupath(make_result(), tmp_path / "qupath.geojson.gz")
+    for name in ("tiles.geojson", "qupath.geojson.gz"):
+        with pytest.raises(TissueError, match=f"found {name} with only what XMAG exported"):
+            read_labelled_regions(tmp_path / name)
+
+
+def test_what_nobody_meant_as_an_example_is_counted_apart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = annotation({"type": "LineString", "coordinates": [[0, 0], [9, 9]]}, "Nerve")
+    others = [PLAIN, STARRED, OURS, annotation(None, "Tumor"), CELL, CELL]
+    path = write(tmp_path / "a.geojson", collection(annotation(AREA, "Tumor"), line, *others))
+    read = read_labelled_file(path, log=False)
+    read_labelled_regions(path)
+    assert not caplog.text
+    assert read.left_out == "1 without an area"
+    assert read.unlabelled == (
+        "1 without a class, 1 of class Ignore*, 1 of class XMAG: Tumor, 1 without a geometry, "
+        "2 cells"
+    )
+    assert read.words == f"{read.left_out}, {read.unlabelled}"
+    read_labelled_file(path)
+    assert f"left out, {read.left_out}\n" in caplog.text
+
+
+def test_classes_that_differ_far_inside_a_long_name_stay_apart(tmp_path: Path) -> None:
+    names = ["x" * 2500 + letter + "x" * 2500 for letter in "ab"]
+    objects = [annotation(AREA, name) for name in (*names, names[0])]
+    regions = read_labelled_regions(write(tmp_path / "a.geojson", collection(*objects)))
+    assert len({region.class_name for region in regions}) == len(regions) == 2
+    assert max(len(region.class_name) for region in regions) <= 100
 
 
 @pytest.mark.real_data

@@ -1,5 +1,6 @@
 """Which annotations are regions, and where they lie on a slide."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,14 @@ def test_an_outline_that_encloses_nothing_is_left_out_alone(tmp_path: Path) -> N
     alone = write(tmp_path / "b.geojson", annotation(odd[2]))
     with pytest.raises(TissueError, match="hole larger than its outline"):
         read_regions(alone)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows allows no such name")
+def test_names_of_a_file_command_no_terminal(tmp_path: Path) -> None:
+    content = collection(annotation(polygon(square(0, 0, 9)), "\x1b[31mTumor\n"), annotation(None))
+    found = read_regions(write(tmp_path / "\x1b[2Ja.geojson", content))
+    assert found.words == (r"1 \x1b[31mTumor of \x1b[2Ja.geojson; left out: 1 without a geometry")
+    assert found.file == "\x1b[2Ja.geojson"
 
 
 def test_regions_that_are_too_small_are_called_so(tmp_path: Path, bounds_slide: Path) -> None:

@@ -21,15 +21,17 @@ def file(path: Path, *names: str) -> Path:
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> list[CohortRow]:
+def rows(tmp_path: Path, pyramid_slide: Path) -> list[CohortRow]:
     """Three training slides, two with regions, and a test slide."""
+    for name in "abcd":
+        (tmp_path / f"{name}.tiff").symlink_to(pyramid_slide)
     both = file(tmp_path / "a.geojson", "benign", "malignant", "Fold")
     one = file(tmp_path / "b.geojson", "malignant")
     return [
-        CohortRow(2, tmp_path / "a.svs", "benign", split="train", regions=both),
-        CohortRow(3, tmp_path / "b.svs", "malignant", split="train", regions=one),
-        CohortRow(4, tmp_path / "c.svs", "malignant", split="train"),
-        CohortRow(5, tmp_path / "d.svs", "benign", split="test"),
+        CohortRow(2, tmp_path / "a.tiff", "benign", split="train", regions=both),
+        CohortRow(3, tmp_path / "b.tiff", "malignant", split="train", regions=one),
+        CohortRow(4, tmp_path / "c.tiff", "malignant", split="train"),
+        CohortRow(5, tmp_path / "d.tiff", "benign", split="test"),
     ]
 
 

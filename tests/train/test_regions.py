@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from napari_xmag.cohort.cohort import read_cohort
+from napari_xmag.cohort.problems import TableError
 from napari_xmag.cohort.rows import CohortRow
-from napari_xmag.errors import CohortError, ConfigError
+from napari_xmag.errors import CohortError, ConfigError, TissueError
 from napari_xmag.qupath.origin import Origin, slide_frame
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.annotations import example_features, write_annotations
@@ -58,7 +59,7 @@ def test_a_patch_has_the_class_of_the_region_around_its_centre(slide: Path) -> N
     places = boxes((0, 0), (120, 0), (290, 0), (500, 500), (700, 700))
     found = labelled(one, places)
     assert found.labels.tolist() == [1, -1, 0, 1, -1]
-    assert found.words == ""
+    assert found.words == "left out: 1 without a class"
     assert count_regions(one) == 3
 
 
@@ -110,6 +111,17 @@ def test_what_lies_on_glass_or_is_too_small_is_told(slide: Path) -> None:
     )
     nothing = labelled(one, boxes((300, 300)))
     assert nothing.words.endswith("no patch has a class")
+
+
+def test_regions_on_another_focal_plane_are_refused_before_anything_is_encoded(
+    slide: Path,
+) -> None:
+    geometry = polygon(square(0, 0, 100)) | {"plane": {"c": -1, "z": 1, "t": 0}}
+    one = row(slide, annotation(geometry, "malignant"))
+    with pytest.raises(TableError, match=r"row 2: the regions cannot be used: .*z = 1"):
+        RegionClasses(CLASSES, RegionsConfig()).require_known([one])
+    with pytest.raises(TissueError, match=r"z = 1"):
+        count_regions(one)
 
 
 def test_the_origin_is_the_corner_of_the_scan_unless_told(

@@ -126,15 +126,16 @@ def examine(
 
 def _regions_of(row: CohortRow) -> tuple[int, list[Problem]]:
     """Count the regions of a slide; return what is wrong with their file, too."""
-    from napari_xmag.train.regions import count_regions
+    from napari_xmag.train.regions import count_regions, unusable
 
     if row.regions is None or not row.regions.is_file():  # its absence is told without opening it
         return 0, []
     try:
         return count_regions(row), []
     except TissueError as error:
-        words = f"the regions {row.regions.name} cannot be used: {error.found}"
-        return 0, [Problem(row.row, words, error.hint.rstrip("."))]
+        return 0, [unusable(row, error)]
+    except XmagError:  # a slide that does not open is told as such
+        return 0, []
 
 
 def _checked(rows: Sequence[CohortRow], config: "TrainConfig | None") -> CohortChecked:

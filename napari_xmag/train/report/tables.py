@@ -52,7 +52,7 @@ def patches(reports: Mapping[str, PatchReport]) -> str:
 
 def left_out(words: Sequence[str]) -> str:
     """Say which slides or regions took no part; nothing where all did."""
-    return f"{'; '.join(words)}." if words else ""
+    return "\n".join(f"- {escaped(line)}." for line in words)
 
 
 def number(value: float) -> str:

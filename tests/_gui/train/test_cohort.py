@@ -121,7 +121,7 @@ def test_the_table_shows_how_many_regions_a_slide_has(
     edit(desk, 1, "regions", "broken.geojson")
     (problem,) = desk.widget.state.problems
     assert problem.row == 3
-    assert "broken.geojson cannot be used" in problem.words
+    assert "the regions cannot be used: broken.geojson" in problem.words
     edit(desk, 1, "regions", "NA")
     assert desk.widget.state.problems == ()
 
