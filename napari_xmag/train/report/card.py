@@ -125,8 +125,8 @@ def _settings(config: TrainConfig, report: Report) -> str:
             "The patches in regions of a training slide were learned from, at "
             f"{config.regions.weight:g} times the weight of its label."
         )
-    parts += [tables.left_out(report.left_out), tables.left_out(report.regions_noted)]
-    return " ".join(filter(None, parts))
+    unused = tables.left_out((*report.left_out, *report.regions_noted))
+    return "\n\n".join(filter(None, [" ".join(parts), unused]))
 
 
 def _changes(augment: AugmentConfig) -> str:

@@ -47,8 +47,7 @@ def write_training_report(folder: Path, report: Report) -> None:
         f"Decision: {rule} (threshold {report.threshold:.3g}; {report.chosen}). "
         f"Temperature: {report.temperature:.3g}.",
         "" if report.best_epoch is None else tables.chosen_epoch(report.best_epoch),
-        tables.left_out(report.left_out),
-        tables.left_out(report.regions_noted),
+        tables.left_out((*report.left_out, *report.regions_noted)),
     ]
     parts = sections(report.splits, report.classes, pictures)
     if report.patches:
@@ -112,4 +111,4 @@ def write_markdown(
     note = f"Training slides are listed in {PREDICTIONS} only."
     text = [*parts, "## Slides", note, *([tables.slides(judged)] if judged else [])]
     with whole_file(folder / REPORT) as part:
-        part.write_text(wrapped("\n\n".join(text)) + "\n", encoding="utf-8")
+        part.write_text(wrapped("\n\n".join(filter(None, text))) + "\n", encoding="utf-8")
