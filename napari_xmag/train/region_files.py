@@ -45,7 +45,7 @@ class RegionFiles:
         training = [row for row in rows if row.split == TRAIN]
         given = [row.regions for row in training if row.regions is not None]
         named = sorted({name for path in given for name in self.classes[path]})
-        words = f"of {len(given)} of {len(training)} training slides"
+        words = f"on {len(given)} of {len(training)} training slides"
         if len(named) > 1:
             return f"{words}: {', '.join(named)}"
         only = f"all are {named[0]}" if named else "none has a label of the table"

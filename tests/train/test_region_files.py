@@ -42,7 +42,7 @@ def read(rows: list[CohortRow], **settings: str) -> RegionFiles:
 
 def test_the_plan_says_what_is_learned_from(rows: list[CohortRow]) -> None:
     files = read(rows)
-    assert files.plan_words(rows) == "of 2 of 3 training slides: benign, malignant"
+    assert files.plan_words(rows) == "on 2 of 3 training slides: benign, malignant"
     assert files.teach(rows)
     assert read(rows[2:]).plan_words(rows[2:]) == ""
 
@@ -50,11 +50,11 @@ def test_the_plan_says_what_is_learned_from(rows: list[CohortRow]) -> None:
 def test_regions_of_one_class_teach_nothing(rows: list[CohortRow]) -> None:
     alone = rows[1:]
     files = read(alone)
-    words = "of 1 of 2 training slides; all are malignant, so that nothing can be learned from them"
+    words = "on 1 of 2 training slides; all are malignant, so that nothing can be learned from them"
     assert files.plan_words(alone) == words
     assert not files.teach(alone)
     tested = [rows[2], replace(rows[0], split="test")]
-    assert read(tested).plan_words(tested) == "of 0 of 1 training slides"
+    assert read(tested).plan_words(tested) == "on 0 of 1 training slides"
     assert not read(tested).teach(tested)
 
 

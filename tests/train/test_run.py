@@ -170,7 +170,7 @@ def test_regions_teach_what_labels_of_slides_cannot(encoder: Encoder, tmp_path: 
         words = "Artefact: no label of the table; 1 of 3 areas and points on glass"
         assert noted.startswith(f"Regions of 1.tiff: {words}")
         (plan,) = [event.plan for event in events if isinstance(event, RunPlanned)]
-        assert plan.regions == "of 3 of 4 training slides: benign, malignant"
+        assert plan.regions == "on 3 of 4 training slides: benign, malignant"
         patches = json.loads((out / "metrics.json").read_text())["test"]["patches"]
         assert (patches["slides"], patches["patients"]) == (2, 2)
         assert min(patches["counts"].values()) > 40

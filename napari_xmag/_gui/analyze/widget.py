@@ -6,7 +6,7 @@ import napari
 from psygnal import EmissionInfo
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.analyze.chooser_panel import ChooserPanel
@@ -29,6 +29,7 @@ from napari_xmag._gui.shared.canvas_keys import CanvasKeys
 from napari_xmag._gui.shared.dock import Docked, NapariDocks
 from napari_xmag._gui.shared.forms import SettingsForm
 from napari_xmag._gui.shared.neighbour import ANALYZE, open_train
+from napari_xmag._gui.shared.scrolled import scrolled
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag._gui.shared.viewer_slides import FollowedSlides
 from napari_xmag.analyze.settings import AnalyzeSettings
@@ -85,16 +86,11 @@ class AnalyzeWidget(Docked):
         for section in self._sections():
             column.addWidget(section)
         column.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.notice = bold(Words(NOTICE))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 4)
         layout.setSpacing(2)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(scrolled(inside), 1)
         layout.addWidget(self.hand_on)
         for line in (self.hover, self.notice):
             line.setContentsMargins(8, 0, 8, 0)

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_xmag._gui.shared.chooser import Chooser
+from napari_xmag._gui.shared.scrolled import scrolled
 from napari_xmag._gui.shared.section import ALARM, Words, bold, clear
 from napari_xmag._gui.train.confusion import ConfusionMatrix
 from napari_xmag.cohort.rows import TEST, TRAIN
@@ -83,14 +84,18 @@ class TrainingResultPanel(QWidget):
         self.slides = _slides_table()
         self.slides.cellClicked.connect(self._open_slide)
         self.slides.cellActivated.connect(self._open_slide)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 6, 0, 0)
-        layout.setSpacing(6)
-        layout.addLayout(self._buttons())
-        layout.addWidget(self.words)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(self._buttons())
+        column.addWidget(self.words)
         self.body = QWidget()
-        layout.addWidget(self.body, 1)
-        layout.addStretch()
+        column.addWidget(self.body, 1)
+        column.addStretch()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scrolled(inside))
         self._lay_out()
         self.show_record(None)
 

@@ -2,22 +2,21 @@
 
 from pathlib import Path
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_xmag._gui.shared.chooser import Chooser
 from napari_xmag._gui.shared.forms import SettingsForm
+from napari_xmag._gui.shared.scrolled import scrolled
 from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.train.state import TrainState
 from napari_xmag.train.config import TrainConfig
@@ -50,14 +49,9 @@ class SettingsPanel(QWidget):
         column.addWidget(bold(QLabel("Settings")))
         column.addWidget(self.form)
         column.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        layout.addWidget(scrolled(inside))
 
     def _places(self) -> QGridLayout:
         self.encoders = Chooser(

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.neighbour import TRAIN, BesideAnalyze
 from napari_xmag._gui.shared.notices import tell
+from napari_xmag._gui.shared.scrolled import scrolled
 from napari_xmag._gui.shared.section import Words, bold
 from napari_xmag._gui.train.cohort_panel import CohortPanel
 from napari_xmag._gui.train.controller import TrainController
@@ -71,7 +72,7 @@ class TrainWidget(BesideAnalyze):
         for title, page in (
             ("Slides", self.cohort),
             ("Settings", self.settings),
-            ("Training", self._training_page()),
+            ("Training", scrolled(self._training_page())),
             ("Result", self.result),
         ):
             self.pages.addTab(page, title)
