@@ -33,9 +33,13 @@ probes() {
     napari-xmag evaluate probe evaluate_patches.toml --out work/results/probes
 }
 
-losses() {
-    [ -d work/starts/efficientnet_lite0 ] || # else known only when the other three are judged
+require_lite() { # else it is missed after hours
+    [ -d work/starts/efficientnet_lite0 ] ||
         { echo "Expected the folder $PWD/work/starts/efficientnet_lite0: lite_folder.py makes it" && return 1; }
+}
+
+losses() {
+    require_lite || return 1
     sh ablate_distillation.sh work/fields-80 work/starts work/students fit.epochs=2
     for name in both global local both-lite0; do
         student="work/students/$name"
@@ -159,6 +163,7 @@ tissue() {
 }
 
 speed() {
+    require_lite || return 1
     slide=work/data/slides/lung-squamous-cell-carcinoma__HE3.tiff
     napari-xmag evaluate speed evaluate_speed.toml --set "slides=['$slide']" \
         --out work/results/speed

@@ -39,7 +39,7 @@ def main() -> None:
     args = arguments()
     torch.set_num_threads(1)
     engines = {
-        (engine, folder.name, reading): opened(folder, reading, engine, args)
+        (engine, str(folder), reading): opened(folder, reading, engine, args)
         for engine in args.engines
         for folder in args.folders
         for reading in READINGS
@@ -90,11 +90,11 @@ def cpu_seconds(engine: Engine, pixels: np.ndarray) -> float:
 
 def report(seconds: dict[tuple[str, str, str], float], args: argparse.Namespace) -> str:
     """Say how many tiles a second, and how that compares."""
-    first = args.folders[0].name
+    first = str(args.folders[0])
     rows = [
         (
             engine,
-            folder,
+            Path(folder).name,
             reading,
             f"{args.tiles / taken:.1f}",
             f"{taken / seconds[engine, first, next(iter(READINGS))]:.2f}",

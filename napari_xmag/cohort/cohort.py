@@ -133,9 +133,9 @@ def _misspelt(columns: Set[str]) -> list[Problem]:
         for name in sorted(columns - {*_NEEDED, *_OPTIONAL})
     }
     return [
-        Problem(0, f"the column {name!r} is not read", f"If it holds {near[0]}, call it so")
+        Problem(0, f"the column {name!r} is not read", f"If it holds the {our}, rename it to {our}")
         for name, near in looks.items()
-        if near
+        for our in near
     ]
 
 

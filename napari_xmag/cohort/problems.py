@@ -84,9 +84,10 @@ class TableError(CohortError):
     problems: tuple[Problem, ...] = ()
 
     @classmethod
-    def of(cls, problems: Sequence[Problem], expected: str) -> "TableError":
+    def of(
+        cls, problems: Sequence[Problem], expected: str, hint: str = "Correct these rows."
+    ) -> "TableError":
         """Name every problem by its row."""
-        hint = "Correct these rows." if any(one.row or one.name for one in problems) else ""
         error = cls(expected=expected, found="; ".join(map(str, problems)), hint=hint)
         error.problems = tuple(problems)
         return error
@@ -151,7 +152,11 @@ def _no_file(path: Path, *, or_folder: bool = False) -> str:
 
 def _path_hint(path: Path) -> str:
     scheme = _scheme(path)
-    return f"Write a plain path, without {scheme}//" if scheme else "Correct the path"
+    if not scheme:
+        return "Correct the path"
+    if scheme.lower() == "file:":
+        return f"Write a plain path, without {scheme}//"
+    return "Download it, and write the path of the file"
 
 
 def _scheme(path: Path) -> str:

@@ -124,9 +124,7 @@ def _next(text: str, at: int) -> int:
 
 def _text(raw: bytes) -> str:
     if raw.startswith(_ZIP):
-        archive = zipfile.ZipFile(io.BytesIO(raw))
-        with archive, archive.open(_member(archive.namelist())) as stream:
-            return _text(_limited(stream))
+        return _text(_unzipped(raw))
     if raw.startswith(_GZIP):
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
             raw = _limited(stream)
@@ -134,9 +132,22 @@ def _text(raw: bytes) -> str:
     return raw.decode(json.detect_encoding(raw))
 
 
+def _unzipped(raw: bytes) -> bytes:
+    """Return the one GeoJSON file of an archive."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(raw))
+        with archive, archive.open(_member(archive.namelist())) as stream:
+            return _limited(stream)
+    except ValueError as error:  # what `zipfile` says of many kinds of damage
+        if isinstance(error, _UnusableError):
+            raise
+        raise zipfile.BadZipFile(str(error)) from error
+
+
 def _member(names: Sequence[str]) -> str:
     """Return the GeoJSON file of an archive; macOS adds hidden companions that are none."""
-    members = [name for name in names if _is_geojson(PurePosixPath(name))]
+    files = (name for name in names if not name.endswith("/"))
+    members = [name for name in files if _is_geojson(PurePosixPath(name))]
     if not members:
         raise _UnusableError("is an archive with no .geojson in it")
     if len(members) > 1:

@@ -54,7 +54,9 @@ def read_geometry(item: Any) -> BaseGeometry:
     """
     if not item:
         return shapely.MultiPolygon()
-    kind = str(as_object(item, "a geometry").get("type"))
+    kind = str(as_object(item, "a geometry").get("type", ""))
+    if not kind:
+        raise FormError("a geometry without a type")
     if kind == "GeometryCollection":
         parts = as_list(item.get("geometries"), "geometries")
         return union([read_geometry(part) for part in parts])

@@ -63,8 +63,9 @@ class LabelledFile:
     left_out
         Which annotations of a class were left out, and why, in words; empty for none.
     unlabelled
-        What else the file holds that is no example, likewise: annotations without a class, of a
-        starred one, of this program or without a geometry, and objects of other kinds.
+        Which others are no examples, likewise: those without a class, of a starred one, and what
+        this program left. Objects of other kinds are not counted: whoever exports all of them
+        means the annotations.
     """
 
     regions: tuple[LabelledRegion, ...]
@@ -109,7 +110,7 @@ def read_labelled_file(
     classes, left_out = _sorted(file, plane)
     unlabelled = _unlabelled(file)
     if not classes:
-        raise _no_class(Path(path), file, left_out, unlabelled, plane)
+        raise _no_class(Path(path), file, left_out, plane)
     words = _counted(left_out)
     if words and log:
         _log.warning("%s: left out, %s", printable(os.fspath(path)), words)
@@ -154,9 +155,8 @@ def _sorted(file: AnnotationFile, plane: int) -> tuple[dict[str, list[Annotation
 
 
 def _unlabelled(file: AnnotationFile) -> Counter[str]:
-    """Return how much of a file nobody meant as an example of a class, in words."""
-    annotations = Counter(filter(None, map(_no_example, file.annotations)))
-    return annotations + Counter(not_drawn(file))
+    """Return how many annotations nobody meant as examples of a class, in words."""
+    return Counter(filter(None, map(_no_example, file.annotations)))
 
 
 def _no_example(item: Annotation) -> str:
@@ -176,7 +176,6 @@ def _no_class(
     path: Path,
     file: AnnotationFile,
     left_out: Mapping[str, int],
-    unlabelled: Mapping[str, int],
     plane: int,
 ) -> TissueError:
     hint = _DRAW
@@ -188,13 +187,14 @@ def _no_class(
         hint = "Starred classes are left out: give the areas or points another class in QuPath."
     return TissueError(
         expected=f"annotations with a class in {path}",
-        found=f"{printable(path.name)} with {_held(file, {**left_out, **unlabelled})}",
+        found=f"{printable(path.name)} with {_held(file, left_out)}",
         hint=hint,
     )
 
 
-def _held(file: AnnotationFile, counts: Mapping[str, int]) -> str:
+def _held(file: AnnotationFile, left_out: Mapping[str, int]) -> str:
     """Say what a file holds, none of which is an example."""
+    counts = {**left_out, **_unlabelled(file), **not_drawn(file)}
     words = _counted(counts)
     if not words:
         return "nothing in it"
@@ -209,7 +209,7 @@ def _only_ours(file: AnnotationFile) -> bool:
     """Return whether this program exported all that a file holds."""
     others = file.shapeless + sum(file.others.values()) - file.our_patches
     ours = [is_ours(item.classes, item.name) for item in file.annotations]
-    return not others and all(ours) and bool(ours or file.our_patches)
+    return not (others or file.refused) and all(ours) and bool(ours or file.our_patches)
 
 
 def annotates_classes(path: str | os.PathLike[str]) -> bool:

@@ -246,7 +246,8 @@ def _no_regions(found: Regions, classes: Sequence[str]) -> TissueError:
         return TissueError(
             expected=f"annotations with an area in {found.file}",
             found=f"none that counts ({left})",
-            hint=elsewhere_hint(found.plane),
+            hint=f"{elsewhere_hint(found.plane)} To analyze another plane, name the slide file "
+            "itself and the plane with --image.",
         )
     hint = (
         "Starred classes are left out unless --regions-class names them."
@@ -265,7 +266,7 @@ def elsewhere_hint(plane: int) -> str:
     """Say where annotations must lie."""
     return (
         f"Only focal plane z = {plane} (QuPath counts from 0) and the first time point are read: "
-        "draw them there, or analyze another plane (--image, with the slide file itself)."
+        "draw them there."
     )
 
 

@@ -53,15 +53,15 @@ def class_pairs(text: str) -> dict[str, str]:
         When a part is no pair of names, or names a class twice.
     """
     pairs: dict[str, str] = {}
-    keys = set()
+    meant: dict[str, str] = {}
     for part in filter(str.strip, text.split(";")):
         name, mark, label = (word.strip() for word in part.partition("="))
-        key = class_key(name)  # in other letters it is the same class, which has one label
-        if not (name and mark and label) or key in keys:
+        # In other letters it is the same class, which has one label.
+        first = meant.setdefault(class_key(name), label)
+        if not (name and mark and label) or name in pairs or first != label:
             raise ValueError(
                 f"{part.strip()!r}: write each class once, as Tumor = malignant; Stroma = benign"
             )
-        keys.add(key)
         pairs[name] = label
     return pairs
 

@@ -69,13 +69,17 @@ class RegionFiles:
         if content_hash(row.regions) != self.hashes[row.regions]:
             words = f"the regions file {row.regions.name} has changed since the training began"
             hint = "Restore it and resume, or train again into another folder"
-            raise TableError.of([Problem.of(row, words, hint)], "regions that stay as they were")
+            problem = Problem.of(row, words, hint)
+            raise TableError.of([problem], "regions that stay as they were", hint="")
 
-    def twin_words(self, row: CohortRow) -> str:
-        """Say which other file holds the same bytes as the regions of a slide; nothing for none."""
+    def twin_words(self, row: CohortRow, rows: Sequence[CohortRow]) -> str:
+        """Say which other slide has a file of the same bytes as its regions; nothing for none."""
+        if row.regions is None:
+            return ""
+        own = self.hashes[row.regions]
         others = [
-            path.name
-            for path, sha in self.hashes.items()
-            if row.regions is not None and path != row.regions and sha == self.hashes[row.regions]
+            other.place
+            for other in rows
+            if other.regions not in (None, row.regions) and self.hashes[other.regions] == own
         ]
-        return f"the file is a copy of {others[0]}" if others else ""
+        return f"the file is a copy of that of {others[0]}" if others else ""

@@ -92,6 +92,8 @@ class RegionClasses:
         ------
         TableError
             When files cannot be read, or none of their classes is one of the cohort; by row.
+        XmagError
+            When a slide, whose focal plane decides, does not open.
         """
         problems: list[Problem] = []
         names: set[str] = set()
@@ -111,7 +113,8 @@ class RegionClasses:
         if known and not problems and not any(known.values()):
             problems.append(self._no_label(names))
         if problems:
-            raise TableError.of(problems, "readable regions with the classes of the table")
+            hint = "Correct these rows." if any(problem.row for problem in problems) else ""
+            raise TableError.of(problems, "readable regions with the classes of the table", hint)
         return RegionFiles(known, hashes)
 
     def _labels_of(self, names: Iterable[str]) -> Iterator[str]:
@@ -123,8 +126,8 @@ class RegionClasses:
     def _no_label(self, names: set[str]) -> Problem:
         labels = ", ".join(self._classes)
         words = f"the regions are {_listed(names)}, none of which is a label ({labels})"
-        form = "; ".join(f"{name} = LABEL" for name in sorted(names))
-        return Problem(0, words, f'Set regions.classes to "{form}", but for those that are none')
+        hint = 'Set regions.classes to the label of each that has one ("NAME = LABEL; …")'
+        return Problem(0, words, hint)
 
     def of_patches(
         self, row: CohortRow, boxes: NDArray[np.float64], origin: Origin

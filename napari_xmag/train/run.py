@@ -139,7 +139,8 @@ def train(
     cohort.require_good()
     require_classes(cohort.rows)
     if not resume:
-        require_new(out)
+        for folder in _folders(out, config.folds or 1):
+            require_new(folder)
     reading = partial(RegionClasses(cohort.classes, config.regions).require_known, cohort.rows)
     regions = yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
     dividing = partial(
@@ -228,7 +229,7 @@ def _divisions(
         yield from _run(divisions[0], out, job)
         return
     folds = len(divisions)
-    folders = [out / f"fold-{number}" for number in range(1, folds + 1)]
+    folders = _folders(out, folds)
     for number, (rows, folder) in enumerate(zip(divisions, folders, strict=True), 1):
         with closing(_run(rows, folder, job)) as events:
             for event in events:
@@ -246,19 +247,34 @@ def _divisions(
     yield from await_all(job.processes, Stage.WRITING)
 
 
+def _folders(out: Path, folds: int) -> list[Path]:
+    """Return the folder of each run."""
+    return [out] if folds == 1 else [out / f"fold-{number}" for number in range(1, folds + 1)]
+
+
 def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, None, None]:
     """Train on one division of the slides into training, validation and test."""
     done = finished(out) if job.resume else None
     if done is not None:
-        comparing = partial(require_same_run, out, job.config, rows, job.encoder_id)
+        comparing = partial(
+            require_same_run, out, job.config, rows, job.encoder_id, job.regions.hashes
+        )
         yield from run_with_progress(comparing, ProgressMeter(Stage.STARTING, 0))
         yield RunFinished(out / MODEL, done)
         return
     begun = time.monotonic()
     if job.processes.first:
-        beginning = partial(begin_folder, out, job.config, rows, job.encoder, job.encoder_id)
-        meter = ProgressMeter(Stage.STARTING, 0)
-        yield from run_with_progress(partial(beginning, resume=job.resume), meter)
+        beginning = partial(
+            begin_folder,
+            out,
+            job.config,
+            rows,
+            job.encoder,
+            job.encoder_id,
+            job.regions.hashes,
+            resume=job.resume,
+        )
+        yield from run_with_progress(beginning, ProgressMeter(Stage.STARTING, 0))
     yield from await_all(job.processes, Stage.STARTING)
     found = yield from _features(rows, job, job.encoder.student, job.encoder_id)
     bags, left_out = _bags(rows, found, job.classes)
@@ -313,9 +329,9 @@ def _with_regions(
         work = partial(classes.of_patches, row, item.boxes, origin)
         found = yield from run_with_progress(work, meter)
         labels.append(None if found is None else found.labels)
-        words = "; ".join(filter(None, [job.regions.twin_words(row), found.words if found else ""]))
-        if words:
-            noted.append(RegionsNoted(row.slide, words))
+        words = [job.regions.twin_words(row, bags.rows), found.words if found else ""]
+        if any(words):
+            noted.append(RegionsNoted(row.slide, "; ".join(filter(None, words))))
         meter.add(1)
     return replace(bags, patches=labels), tuple(noted)
 

@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from napari_xmag.filenames import COHORT, CONFIG, VERSIONS
 from napari_xmag.files import parse_json, real_path, relative_path, write_json
 from napari_xmag.learn.checkpoint import require_same_settings
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.nets.folders.folder import file_sha256
 from napari_xmag.train.config import TrainConfig
 from napari_xmag.train.report.record import read_metrics
 
+_SLIDES = "slides"
 _LIBRARIES = ("torch", "timm", "numpy", "safetensors", "openslide-python", "tifffile")
 
 
@@ -28,6 +28,7 @@ def begin_folder(
     rows: Sequence[CohortRow],
     encoder: Encoder,
     encoder_id: str,
+    regions: Mapping[Path, str],
     *,
     resume: bool,
 ) -> dict[str, Any]:
@@ -39,6 +40,8 @@ def begin_folder(
         All slides, each with its split.
     encoder_id
         Fingerprint of the encoder.
+    regions
+        SHA-256 of each file of regions, as it was read.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def begin_folder(
     ConfigError
         When another run lies there, or one that differs; each difference is named.
     """
-    facts = _decisive(config, rows, encoder_id, out)
+    facts = _decisive(config, rows, encoder_id, regions, out)
     if not resume:
         require_new(out)
     elif (out / CONFIG).exists():
@@ -82,17 +85,35 @@ def require_new(out: Path) -> None:
 
 
 def require_same_run(
-    out: Path, config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str
+    out: Path,
+    config: TrainConfig,
+    rows: Sequence[CohortRow],
+    encoder_id: str,
+    regions: Mapping[Path, str],
 ) -> None:
-    """See that a run that lies there is the one that is asked for; arguments as `begin_folder`.
+    """See that a run that has ended is the one that is asked for; arguments as `begin_folder`.
+
+    Settings that there were not when it began did not decide it.
 
     Raises
     ------
     ConfigError
         When it differs; each difference is named.
     """
-    facts = _decisive(config, rows, encoder_id, out)
-    require_same_settings(read_config(out)["decisive"], facts, out / CONFIG)
+    found = read_config(out)["decisive"]
+    facts = _decisive(config, rows, encoder_id, regions, out)
+    require_same_settings(found, _known_to(found, facts), out / CONFIG)
+
+
+def _known_to(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of the wanted settings those that were there, but all slides."""
+    return {
+        name: _known_to(found[name], value)
+        if isinstance(value, Mapping) and isinstance(found[name], Mapping) and name != _SLIDES
+        else value
+        for name, value in wanted.items()
+        if name in found
+    }
 
 
 def read_config(out: Path) -> dict[str, Any]:
@@ -129,20 +150,24 @@ def finished(out: Path) -> dict[str, Any] | None:
 
 
 def _decisive(
-    config: TrainConfig, rows: Sequence[CohortRow], encoder_id: str, out: Path
+    config: TrainConfig,
+    rows: Sequence[CohortRow],
+    encoder_id: str,
+    regions: Mapping[Path, str],
+    out: Path,
 ) -> dict[str, Any]:
     """Return settings, slides and encoder; not what only decides where and how fast."""
     settings = config.model_dump(mode="json")
     del settings["device"]
     for name in ("chunk", "store_gb"):
         del settings["end_to_end"][name]
-    slides = {relative_path(real_path(row.slide), out): _identity(row) for row in rows}
-    return {**settings, "encoder": encoder_id, "slides": slides}
+    slides = {relative_path(real_path(row.slide), out): _identity(row, regions) for row in rows}
+    return {**settings, "encoder": encoder_id, _SLIDES: slides}
 
 
-def _identity(row: CohortRow) -> str:
+def _identity(row: CohortRow, regions: Mapping[Path, str]) -> str:
     words = f"{row.label}, {row.split}, {row.mpp}"
-    return words if row.regions is None else f"{words}, regions {file_sha256(row.regions)}"
+    return words if row.regions is None else f"{words}, regions {regions[row.regions]}"
 
 
 def _versions() -> dict[str, str]:

@@ -38,7 +38,7 @@ def test_an_archive_of_several_slides_is_no_file_of_one(count: int, tmp_path: Pa
 
 
 def test_one_file_in_an_archive_is_read_whatever_lies_beside_it(tmp_path: Path) -> None:
-    names = ("./in/a.geojson", "__MACOSX/._a.geojson", ".b.geojson", "readme.txt")
+    names = ("b.geojson/", "./in/a.geojson", "__MACOSX/._a.geojson", ".b.geojson", "readme.txt")
     assert list(read_geojson(archive(tmp_path / "a.zip", *names))) == [json.loads(TEXT)]
 
 
@@ -46,6 +46,20 @@ def test_an_archive_without_geojson(tmp_path: Path) -> None:
     for name, members in (("a.zip", ["readme.txt"]), ("b.zip", [])):
         said = refused(archive(tmp_path / name, *members))
         assert said.found == f"{name}, which is an archive with no .geojson in it"
+
+
+def test_a_damaged_archive_cannot_be_unpacked(tmp_path: Path) -> None:
+    """`zipfile` tells some kinds of damage by errors that are said of numbers, too."""
+    whole = archive(tmp_path / "a.zip", "a.geojson").read_bytes()
+    words = set()
+    for place in range(4, len(whole)):  # the first four bytes say that it is an archive
+        (tmp_path / "b.zip").write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        try:
+            list(read_geojson(tmp_path / "b.zip"))
+        except TissueError as error:
+            words.add(error.found.partition("which ")[2].partition(" (")[0])
+    assert "cannot be unpacked" in words
+    assert not any("digits" in said for said in words)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])

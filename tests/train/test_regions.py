@@ -158,7 +158,7 @@ def test_examples_that_teach_exports_label_their_patches(
 
 def test_regions_without_any_label_of_the_table_are_refused(slide: Path) -> None:
     one = row(slide, annotation(polygon(square(0, 0, 100)), "Tumor"))
-    words = r'Tumor, none of which is a label \(benign, malignant\).*"Tumor = LABEL"'
+    words = r'Tumor, none of which is a label \(benign, malignant\).*"NAME = LABEL; …"'
     with pytest.raises(CohortError, match=words):
         RegionClasses(CLASSES, RegionsConfig()).require_known([one])
     RegionClasses(CLASSES, RegionsConfig(classes="Tumor=malignant")).require_known([one])
@@ -175,7 +175,8 @@ def test_names_for_no_label_and_no_pairs_are_refused() -> None:
     with pytest.raises(ConfigError, match="Tumor = cancer"):
         RegionClasses(CLASSES, RegionsConfig(classes="Tumor = cancer"))
     assert class_pairs(" Tumor = malignant; ") == {"Tumor": "malignant"}
-    for text in ("Tumor", "Tumor =", "a = x; a = y", "Tumor = x; TUMOR=y", "a-b = x; A_B = y"):
+    assert class_pairs("Tumor = x; tumor = x") == {"Tumor": "x", "tumor": "x"}
+    for text in ("Tumor", "Tumor =", "a = x; a = x", "Tumor = x; TUMOR=y", "a-b = x; A_B = y"):
         with pytest.raises(ValueError, match="write each class once"):
             TrainConfig.model_validate({"regions": {"classes": text}})
 

@@ -1,10 +1,13 @@
 """A training that was broken off ends as one that was not; several processes do as one does."""
 
 import csv
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,10 +105,33 @@ def test_another_run_is_not_taken_for_the_one_that_has_ended(
 
 
 def test_a_folder_that_is_taken_is_refused_at_once(
-    whole: Path, table: Path, encoder: Encoder
+    whole: Path, table: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="an earlier run"):
         next(train(read_cohort(table), encoder, whole, WHOLE))
+    folds = WHOLE.model_copy(update={"folds": 2})
+    (tmp_path / "run").mkdir()
+    shutil.copytree(whole, tmp_path / "run" / "fold-2")
+    with pytest.raises(ConfigError, match=r"fold-2.*an earlier run"):
+        next(train(read_cohort(table), encoder, tmp_path / "run", folds))
+
+
+def test_settings_that_an_ended_run_does_not_know_are_no_difference(
+    whole: Path, table: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    """A version from before there were regions wrote none of theirs."""
+    shutil.copytree(whole, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    del config["decisive"]["regions"]
+    del config["decisive"]["end_to_end"]["layer_decay"]
+    path.write_text(json.dumps(config))
+    cohort = read_cohort(table)
+    finish(train(cohort, encoder, tmp_path / "run", WHOLE, resume=True))
+    first, *rest = cohort.rows
+    fewer = replace(cohort, rows=tuple(rest))
+    with pytest.raises(ConfigError, match=first.slide.name):
+        finish(train(fewer, encoder, tmp_path / "run", WHOLE, resume=True))
 
 
 def test_two_processes_learn_what_one_learns(

@@ -124,17 +124,24 @@ def with_regions(folder: Path) -> Path:
     return folder / "cohort.csv"
 
 
+@pytest.mark.parametrize("gone", [True, False])
 def test_regions_that_change_while_it_trains_are_refused_by_row(
-    encoder: Encoder, tmp_path: Path
+    gone: bool, encoder: Encoder, tmp_path: Path
 ) -> None:
     table = with_regions(tmp_path / "slides")
     events = train(read_cohort(table), encoder, tmp_path / "run", HEAD)
     next(event for event in events if isinstance(event, RunPlanned))
     file = tmp_path / "slides" / "2.geojson"
-    file.write_text(file.read_text().replace("Benign", "Malignant"))
+    before = file.read_text()
+    file.unlink() if gone else file.write_text(before.replace("Benign", "Malignant"))
     with pytest.raises(TableError, match=r"row 4: .*2\.geojson has changed since"):
         finish(events)
     assert not (tmp_path / "run" / "model").exists()
+
+    # What the message says to do is what helps.
+    file.write_text(before)
+    finish(train(read_cohort(table), encoder, tmp_path / "run", HEAD, resume=True))
+    assert (tmp_path / "run" / "model").exists()
 
 
 def test_regions_are_read_once(encoder: Encoder, tmp_path: Path) -> None:

@@ -125,7 +125,11 @@ class CohortKeeper:
             value = None if is_missing(text) else folder / text
         change: dict[str, Any] = {column: value}
         rows = self._state.rows
-        self.take(replace(row, **change) if row.row == number else row for row in rows)
+        changed = {row.row: replace(row, **change) for row in rows if row.row == number}
+        if column == "regions":  # whoever names a file again may have mended it
+            for row in changed.values():
+                self._seen.pop(tasks.key_of(row), None)
+        self.take(changed.get(row.row, row) for row in rows)
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Take rows out; the slides themselves stay where they are."""

@@ -237,8 +237,7 @@ class CohortTable(QTableView):
         self.setModel(self.cohort)
         self.setItemDelegate(_Choices(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        triggers = QAbstractItemView.EditTrigger
-        self.setEditTriggers(triggers.EditKeyPressed | triggers.AnyKeyPressed)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.AnyKeyPressed)
         self.doubleClicked.connect(self._open_cell)
         self.setWordWrap(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -285,11 +284,18 @@ class CohortTable(QTableView):
         """Let regions be chosen where other cells are typed in."""
         if COLUMNS[index.column()] == "regions":
             self.regions_asked.emit(self.cohort.row_at(index.row()))
-        elif index.flags() & Qt.ItemFlag.ItemIsEditable:
+        else:
+            self._type_in(index)
+
+    def _type_in(self, index: QModelIndex) -> None:
+        if index.isValid() and index.flags() & Qt.ItemFlag.ItemIsEditable:
             self.edit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Remove rows with the Delete key."""
+        """Remove rows with the Delete key; type with F2, also where Qt would want Return."""
+        if event.key() == Qt.Key.Key_F2:
+            self._type_in(self.currentIndex())
+            return
         deletes = event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
         if deletes and self.selected_rows():
             self.removal_asked.emit(self.selected_rows())

@@ -1,5 +1,6 @@
 """The work that threads do for the Train widget: generators that know no widget."""
 
+import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -128,7 +129,8 @@ def _regions_of(row: CohortRow) -> tuple[int, list[Problem]]:
     """Count the regions of a slide; return what is wrong with their file, too."""
     from napari_xmag.train.regions import count_regions, unusable
 
-    if row.regions is None or not row.regions.is_file():  # its absence is told without opening it
+    # That a file is not there, or not to be reached, is told without opening it.
+    if row.regions is None or not os.path.isfile(row.regions):
         return 0, []
     try:
         return count_regions(row), []

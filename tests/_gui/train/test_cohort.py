@@ -122,6 +122,12 @@ def test_the_table_shows_how_many_regions_a_slide_has(
     (problem,) = desk.widget.state.problems
     assert problem.row == 3
     assert "the regions cannot be used: broken.geojson" in problem.words
+    # The same file is chosen again, since it was mended.
+    write(tmp_path / "broken.geojson", collection(area))
+    desk.widget.cohort.table.cohort.edited.emit(3, "regions", str(tmp_path / "broken.geojson"))
+    desk.wait(lambda: desk.widget.controller.cohort.settled)
+    assert desk.widget.state.problems == ()
+    assert cell(desk, 1, "regions", Qt.ItemDataRole.DisplayRole) == "1"
     edit(desk, 1, "regions", "NA")
     assert desk.widget.state.problems == ()
 
