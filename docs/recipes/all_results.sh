@@ -122,9 +122,10 @@ regions() {
     {
         for islands in "$glas_islands" "$bone_islands" "$oral_islands"; do
             compare regions $islands $sizes --seeds 0 1 2 $with_regions
+            compare regions-quarter $islands $sizes --seeds 0 1 2 --regions 0.25 \
+                --ways regions regions-end-to-end $last
         done
         compare regions $glas_islands $sizes --seeds 0 $undistilled
-        compare regions-quarter $glas_islands $sizes --seeds 0 1 2 --regions 0.25 --ways regions
     }
 }
 
@@ -212,8 +213,9 @@ lane() {
     return $failed
 }
 
-first="fields agreement probes losses more_fields labelled_sources two_scales shifts atlas pairs"
-second="ways regions regions_48 small_areas clicks damaged tissue speed"
+first="fields agreement probes losses more_fields labelled_sources two_scales shifts atlas pairs \
+regions clicks damaged tissue speed"
+second="ways regions_48 small_areas"
 for part in "$@"; do
     case " $first $second " in
     *" $part "*) ;;
