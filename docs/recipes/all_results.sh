@@ -214,8 +214,8 @@ lane() {
 }
 
 first="fields agreement probes losses more_fields labelled_sources two_scales shifts atlas pairs \
-regions clicks damaged tissue speed"
-second="ways regions_48 small_areas"
+regions"
+second="ways regions_48 small_areas clicks damaged tissue speed"
 for part in "$@"; do
     case " $first $second " in
     *" $part "*) ;;

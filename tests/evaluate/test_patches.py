@@ -191,7 +191,7 @@ def test_command(
     assert main([*arguments, "--set", "tasks.0.mpp=2.0", "--set", "machine.device=cpu"]) == 0
     printed = capsys.readouterr()
     assert "| mine | knn |" in printed.out
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert "never guessed" in capsys.readouterr().err
     assert main([*arguments, "--set", "tasks.0.folds=1"]) == 2
     assert "tasks.0.folds" in capsys.readouterr().err
