@@ -55,6 +55,7 @@ more_fields() {
     sh learning_curve.sh work/fields-32 work/starts work/results/curve 2048 "256 512 1024" \
         loss.local_weight=0.5
     sh learning_curve.sh work/fields-32 work/starts work/results/curve-local 10656 1184
+    sh learning_curve.sh work/fields-80 work/starts work/results/curve-80 4352 "544 1088 2176"
 }
 
 labelled_sources() {

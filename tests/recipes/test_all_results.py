@@ -97,7 +97,8 @@ def test_each_command_is_understood_and_done_once(
     for command in {tuple(command) for command in asked}:
         require_parsed(list(command), recipes, monkeypatch)
     learned = [c for c in asked if c[1:3] == ["distill", "run"]]
-    assert len(learned) == 4 + 4  # losses and a second network; numbers of fields, and a longer one
+    # losses and a second network; numbers of fields in two pools, and a longer one
+    assert len(learned) == 4 + 3 + 3 + 1
     assert run(recipes) == 0
     assert commands(note) == asked
 
