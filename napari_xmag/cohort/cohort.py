@@ -109,9 +109,8 @@ def read_cohort(
     """
     path = Path(path)
     rows, unread = [], []
-    columns: Set[str] = frozenset()
-    for line, cells in read_table(path, _NEEDED):
-        columns = columns | cells.keys()
+    lines = read_table(path, _NEEDED)
+    for line, cells in lines:
         if is_missing(cells.get("slide", "")):
             unread.append(Problem(line, "no slide", "Fill it in or delete the row"))
             continue
@@ -122,6 +121,7 @@ def read_cohort(
         rows.append(row)
         unread += wrong
     cohort = _judged(rows, unread, open_slides=open_slides, classes=classes)
+    columns = {name for _, cells in lines for name in cells}
     return replace(cohort, left_out=(*_misspelt(columns), *cohort.left_out))
 
 

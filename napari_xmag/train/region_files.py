@@ -1,5 +1,6 @@
 """The files of regions of a cohort: what they name, and that they stay as they were."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,7 @@ class RegionFiles:
         if not self.classes:
             return ""
         training = [row for row in rows if row.split == TRAIN]
-        given = [row.regions for row in training if row.regions is not None]
-        named = sorted({name for path in given for name in self.classes[path]})
+        given, named = _of_training(rows), self._named(rows)
         words = f"on {len(given)} of {len(training)} training slides"
         if len(named) > 1:
             return f"{words}: {', '.join(named)}"
@@ -53,8 +53,10 @@ class RegionFiles:
 
     def teach(self, rows: Sequence[CohortRow]) -> bool:
         """Return whether regions of the training slides name two classes."""
-        given = [row.regions for row in rows if row.split == TRAIN and row.regions is not None]
-        return len({name for path in given for name in self.classes[path]}) > 1
+        return len(self._named(rows)) > 1
+
+    def _named(self, rows: Sequence[CohortRow]) -> list[str]:
+        return sorted({name for path in _of_training(rows) for name in self.classes[path]})
 
     def require_unchanged(self, row: CohortRow) -> None:
         """See that the regions of a slide are those that were read at first.
@@ -72,14 +74,23 @@ class RegionFiles:
             problem = Problem.of(row, words, hint)
             raise TableError.of([problem], "regions that stay as they were", hint="")
 
-    def twin_words(self, row: CohortRow, rows: Sequence[CohortRow]) -> str:
-        """Say which other slide has a file of the same bytes as its regions; nothing for none."""
-        if row.regions is None:
-            return ""
-        own = self.hashes[row.regions]
-        others = [
-            other.place
-            for other in rows
-            if other.regions not in (None, row.regions) and self.hashes[other.regions] == own
-        ]
-        return f"the file is a copy of that of {others[0]}" if others else ""
+    def twins(self, rows: Sequence[CohortRow]) -> dict[Path | None, str]:
+        """Say of each file that stands there twice, byte by byte, where its twin stands."""
+        alike: dict[str, list[CohortRow]] = defaultdict(list)
+        for row in rows:
+            if row.regions is not None:
+                alike[self.hashes[row.regions]].append(row)
+        return {
+            row.regions: f"the file is a copy of that of {_other(row, group).place}"
+            for group in alike.values()
+            if len(group) > 1
+            for row in group
+        }
+
+
+def _other(row: CohortRow, rows: Sequence[CohortRow]) -> CohortRow:
+    return next(other for other in rows if other is not row)
+
+
+def _of_training(rows: Sequence[CohortRow]) -> list[Path]:
+    return [row.regions for row in rows if row.split == TRAIN and row.regions is not None]

@@ -322,6 +322,7 @@ def _with_regions(
     """Label the patches that lie in regions; tell what of the regions teaches nothing."""
     classes = RegionClasses(job.classes, job.config.regions)
     origin = Origin(job.config.regions.origin)
+    twins = job.regions.twins(bags.rows)
     labels, noted = [], []
     meter = ProgressMeter(Stage.REGIONS, len(bags.rows), "slides")
     for row, item in zip(bags.rows, bags.features, strict=True):
@@ -329,7 +330,7 @@ def _with_regions(
         work = partial(classes.of_patches, row, item.boxes, origin)
         found = yield from run_with_progress(work, meter)
         labels.append(None if found is None else found.labels)
-        words = [job.regions.twin_words(row, bags.rows), found.words if found else ""]
+        words = [twins.get(row.regions, ""), found.words if found else ""]
         if any(words):
             noted.append(RegionsNoted(row.slide, "; ".join(filter(None, words))))
         meter.add(1)

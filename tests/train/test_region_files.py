@@ -71,9 +71,10 @@ def test_a_change_is_refused_by_its_row(rows: list[CohortRow]) -> None:
 
 
 def test_copies_of_one_file_are_told(rows: list[CohortRow], tmp_path: Path) -> None:
-    assert read(rows).twin_words(rows[0], rows) == ""
+    assert read(rows).twins(rows) == {}
     (tmp_path / "c.geojson").write_bytes(rows[0].regions.read_bytes())
     rows[2] = replace(rows[2], regions=tmp_path / "c.geojson")
-    files = read(rows)
-    assert files.twin_words(rows[2], rows) == "the file is a copy of that of row 2"
-    assert files.twin_words(rows[1], rows) == files.twin_words(rows[3], rows) == ""
+    assert read(rows).twins(rows) == {
+        rows[0].regions: "the file is a copy of that of row 4",
+        rows[2].regions: "the file is a copy of that of row 2",
+    }

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psygnal import EmissionInfo
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFileDialog, QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QVBoxLayout, QWidget
 
 from napari_xmag._about import NOTICE
 from napari_xmag._gui.shared.canvas_keys import CanvasKeys
@@ -13,6 +13,7 @@ from napari_xmag._gui.shared.file_kinds import GEOJSON
 from napari_xmag._gui.shared.neighbour import TEACH, BesideAnalyze, find_analyze
 from napari_xmag._gui.shared.notices import tell_warning
 from napari_xmag._gui.shared.placing import look_at
+from napari_xmag._gui.shared.scrolled import scrolled
 from napari_xmag._gui.shared.section import Section, Words, bold
 from napari_xmag._gui.shared.viewer_slides import FollowedSlides
 from napari_xmag._gui.teach.class_panel import ClassPanel
@@ -79,17 +80,12 @@ class TeachWidget(BesideAnalyze):
             section.add(panel)
             column.addWidget(section)
         column.addStretch()
-        scroll = QScrollArea()
-        scroll.setWidget(inside)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.notice = bold(Words(NOTICE))
         self.notice.setContentsMargins(8, 0, 8, 0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 4)
         layout.setSpacing(2)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(scrolled(inside), 1)
         layout.addWidget(self.notice)
         self.setMinimumWidth(320)
 
