@@ -3,12 +3,16 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_xmag.cli import qupath_cohort
 from napari_xmag.cli.settings import mpp_option
 from napari_xmag.printable import printable
+
+if TYPE_CHECKING:
+    from napari_xmag.cohort.problems import Problem
 
 
 def add_parser(subparsers: Any) -> None:
@@ -115,8 +119,7 @@ def run(args: argparse.Namespace) -> int:
     first = os.environ.get("RANK", "0") == "0"
     opening = qupath_cohort.opening(args, args.override_mpp)
     cohort = finish(show(opening) if first else opening)
-    for problem in (*cohort.left_out, *cohort.problems):
-        print(problem, file=sys.stderr)
+    _print_all((*cohort.left_out, *cohort.problems))
     if cohort.problems:
         return 2
     notes = read_notes(args.card) if args.card else None
@@ -134,10 +137,14 @@ def run(args: argparse.Namespace) -> int:
             return follow(events)
         finish(events)
     except TableError as error:
-        for problem in error.problems:
-            print(printable(str(problem)), file=sys.stderr)
+        _print_all(error.problems)
         return 2
     return 0
+
+
+def _print_all(problems: "Iterable[Problem]") -> None:
+    for problem in problems:
+        print(printable(str(problem)), file=sys.stderr)
 
 
 def _encoder(args: argparse.Namespace) -> Any:

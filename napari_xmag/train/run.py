@@ -61,7 +61,13 @@ from napari_xmag.train.region_files import RegionFiles
 from napari_xmag.train.regions import RegionClasses
 from napari_xmag.train.report.evaluate import REPLICATES
 from napari_xmag.train.report.report import write_training_report
-from napari_xmag.train.run_folder import begin_folder, finished, require_new, require_same_run
+from napari_xmag.train.run_folder import (
+    begin_folder,
+    decisive_facts,
+    finished,
+    require_new,
+    require_same_run,
+)
 from napari_xmag.train.tiles import TileStore
 
 _log = logging.getLogger(__name__)
@@ -254,25 +260,18 @@ def _folders(out: Path, folds: int) -> list[Path]:
 
 def _run(rows: list[CohortRow], out: Path, job: _Job) -> Generator[RunEvent, None, None]:
     """Train on one division of the slides into training, validation and test."""
+    begun = time.monotonic()
+    deciding = partial(decisive_facts, job.config, rows, job.encoder_id, job.regions.hashes, out)
+    facts = yield from run_with_progress(deciding, ProgressMeter(Stage.STARTING, 0))
     done = finished(out) if job.resume else None
     if done is not None:
-        comparing = partial(
-            require_same_run, out, job.config, rows, job.encoder_id, job.regions.hashes
-        )
+        comparing = partial(require_same_run, out, facts)
         yield from run_with_progress(comparing, ProgressMeter(Stage.STARTING, 0))
         yield RunFinished(out / MODEL, done)
         return
-    begun = time.monotonic()
     if job.processes.first:
         beginning = partial(
-            begin_folder,
-            out,
-            job.config,
-            rows,
-            job.encoder,
-            job.encoder_id,
-            job.regions.hashes,
-            resume=job.resume,
+            begin_folder, out, job.config, rows, job.encoder, facts, resume=job.resume
         )
         yield from run_with_progress(beginning, ProgressMeter(Stage.STARTING, 0))
     yield from await_all(job.processes, Stage.STARTING)

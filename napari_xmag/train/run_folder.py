@@ -22,17 +22,14 @@ _SLIDES = "slides"
 _LIBRARIES = ("torch", "timm", "numpy", "safetensors", "openslide-python", "tifffile")
 
 
-def begin_folder(
-    out: Path,
+def decisive_facts(
     config: TrainConfig,
     rows: Sequence[CohortRow],
-    encoder: Encoder,
     encoder_id: str,
     regions: Mapping[Path, str],
-    *,
-    resume: bool,
+    out: Path,
 ) -> dict[str, Any]:
-    """Write down what will be trained, or see that a run that goes on is the same.
+    """Return what decides the result of a run; not what only decides where and how fast.
 
     Parameters
     ----------
@@ -42,17 +39,40 @@ def begin_folder(
         Fingerprint of the encoder.
     regions
         SHA-256 of each file of regions, as it was read.
+    out
+        Folder of the run, from which the slides are named.
+    """
+    settings = config.model_dump(mode="json")
+    del settings["device"]
+    for name in ("chunk", "store_gb"):
+        del settings["end_to_end"][name]
+    slides = {relative_path(real_path(row.slide), out): _identity(row, regions) for row in rows}
+    return {**settings, "encoder": encoder_id, _SLIDES: slides}
 
-    Returns
-    -------
-    What decides the result: a checkpoint of this run is refused where any of it differs.
+
+def begin_folder(
+    out: Path,
+    config: TrainConfig,
+    rows: Sequence[CohortRow],
+    encoder: Encoder,
+    facts: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> None:
+    """Write down what will be trained, or see that a run that goes on is the same.
+
+    Parameters
+    ----------
+    rows
+        All slides, each with its split.
+    facts
+        See `decisive_facts`.
 
     Raises
     ------
     ConfigError
         When another run lies there, or one that differs; each difference is named.
     """
-    facts = _decisive(config, rows, encoder_id, regions, out)
     if not resume:
         require_new(out)
     elif (out / CONFIG).exists():
@@ -60,12 +80,11 @@ def begin_folder(
     content = {
         "config": config.model_dump(mode="json"),
         "encoder": {"licence": encoder.licence, "origin": encoder.origin},
-        "decisive": facts,
+        "decisive": dict(facts),
     }
     write_json(out / CONFIG, content)
     write_cohort(out / COHORT, rows)
     write_json(out / VERSIONS, _versions())
-    return facts
 
 
 def require_new(out: Path) -> None:
@@ -84,16 +103,15 @@ def require_new(out: Path) -> None:
         )
 
 
-def require_same_run(
-    out: Path,
-    config: TrainConfig,
-    rows: Sequence[CohortRow],
-    encoder_id: str,
-    regions: Mapping[Path, str],
-) -> None:
-    """See that a run that has ended is the one that is asked for; arguments as `begin_folder`.
+def require_same_run(out: Path, facts: Mapping[str, Any]) -> None:
+    """See that a run that has ended is the one that is asked for.
 
     Settings that there were not when it began did not decide it.
+
+    Parameters
+    ----------
+    facts
+        See `decisive_facts`.
 
     Raises
     ------
@@ -101,7 +119,6 @@ def require_same_run(
         When it differs; each difference is named.
     """
     found = read_config(out)["decisive"]
-    facts = _decisive(config, rows, encoder_id, regions, out)
     require_same_settings(found, _known_to(found, facts), out / CONFIG)
 
 
@@ -147,22 +164,6 @@ def finished(out: Path) -> dict[str, Any] | None:
         When they cannot be read.
     """
     return read_metrics(out) or None
-
-
-def _decisive(
-    config: TrainConfig,
-    rows: Sequence[CohortRow],
-    encoder_id: str,
-    regions: Mapping[Path, str],
-    out: Path,
-) -> dict[str, Any]:
-    """Return settings, slides and encoder; not what only decides where and how fast."""
-    settings = config.model_dump(mode="json")
-    del settings["device"]
-    for name in ("chunk", "store_gb"):
-        del settings["end_to_end"][name]
-    slides = {relative_path(real_path(row.slide), out): _identity(row, regions) for row in rows}
-    return {**settings, "encoder": encoder_id, _SLIDES: slides}
 
 
 def _identity(row: CohortRow, regions: Mapping[Path, str]) -> str:
