@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from napari_xmag._about import NOTICE, __version__
 from napari_xmag.cli.limited import exit_code_of_child, ran_out
@@ -31,7 +31,20 @@ CANCELLED = 130
 PIPE_CLOSED = 141
 """What shells see of a program whose reader, such as ``head``, has read enough."""
 
+_CHOICES = ("COMMAND", "STEP", "KIND")
+"""How the help calls what stands for a command, or for one below it."""
+
 _log = logging.getLogger(__name__)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a command that lacks the one below it with those that there are."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.endswith(_CHOICES):
+            self.print_help(sys.stderr)
+            self.exit(2)
+        super().error(message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +155,7 @@ def _terminated_like_cancelled() -> Iterator[None]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; importing them loads no torch."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="napari-xmag",
         description=f"Whole-slide analysis with a compact student at 5x. {NOTICE}",
         epilog="Help on a command: napari-xmag COMMAND --help",

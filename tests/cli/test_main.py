@@ -40,3 +40,25 @@ def test_a_pipe_that_is_not_the_output_is_an_error_as_any(monkeypatch: pytest.Mo
     monkeypatch.setattr(cli, "_run", broken)
     with pytest.raises(BrokenPipeError, match="of a worker"):
         cli.main([])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "offered"),
+    [([], "analyze"), (["models"], "list"), (["evaluate"], "probe"), (["distill"], "prepare")],
+)
+def test_without_the_next_word_it_says_which_there_are(
+    arguments: Sequence[str], offered: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"\n    {offered} " in said.err
+    assert "error" not in said.err
+
+
+def test_an_argument_that_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["train"])
+    assert "the following arguments are required: COHORT, --out" in capsys.readouterr().err
