@@ -5,7 +5,8 @@
 #
 # work/ beside this file holds what is not part of the repository:
 #   work/data    tiles/, slides/, atlas/, teachers/
-#   work/clones  clones of the Pathology Atlas cases in atlas_fields.csv and work/data/atlas/cohort.csv
+#   work/clones  clones of the Pathology Atlas cases in atlas_fields_large.csv, atlas_fields_more.csv and
+#                work/data/atlas/cohort.csv
 #   work/starts  the timm folders mobilenetv1_100_in1k and efficientnet_lite0 (lite_folder.py)
 # Figures and logs go to work/results/PART. A part that has ended is marked by work/results/PART.done,
 # which says its CPU time, and is not run again; one that was broken off goes on where it was.
@@ -14,19 +15,20 @@ cd "$(dirname "$0")"
 data=work/data
 tiles=$data/tiles
 start=$data/teachers/mobilenetv1_100_in1k
+fields=work/fields-all
 six="glas osteosarcoma oral_400x lc25000_colon lc25000_lung"
 
 fields() {
-    python atlas_windows.py work/clones atlas_fields.csv work/slides
-    for number in 80 32; do
-        napari-xmag distill prepare work/slides/*.tiff --out "work/fields-$number" \
-            --per-slide "$number" --stride 0.5 --min-tissue 0.5 --case '^(.+?)__'
+    for table in atlas_fields_large.csv atlas_fields_more.csv; do
+        python atlas_windows.py work/clones $table work/slides --mpp 0.5
     done
+    napari-xmag distill prepare work/slides/*.tiff --out $fields --per-slide 400 --min-tissue 0.5 \
+        --case '^(.+?)__'
 }
 
-agreement() {
-    napari-xmag evaluate agreement evaluate_agreement.toml --set fields=work/fields-80 \
-        --set cache=work/fields-80-cache --out work/results/agreement
+agreement() { # the teacher's features, that all distillations share, are made here
+    napari-xmag evaluate agreement evaluate_agreement.toml --set fields=$fields \
+        --set cache=$fields-cache --out work/results/agreement
 }
 
 probes() {
@@ -40,11 +42,11 @@ require_lite() { # else it is missed after hours
 
 losses() {
     require_lite || return 1
-    sh ablate_distillation.sh work/fields-80 work/starts work/students fit.epochs=2
+    sh ablate_distillation.sh $fields work/starts work/students data.training_fields=2560 fit.epochs=2
     for name in both global local both-lite0; do
         student="work/students/$name"
-        napari-xmag evaluate agreement evaluate_agreement.toml --set fields=work/fields-80 \
-            --set cache=work/fields-80-cache --set "encoders.4.student=$student" \
+        napari-xmag evaluate agreement evaluate_agreement.toml --set fields=$fields \
+            --set cache=$fields-cache --set "encoders.4.student=$student" \
             --out "work/results/losses/$name-agreement"
         napari-xmag evaluate probe evaluate_patches.toml --set "encoders.5.student=$student" \
             --out "work/results/losses/$name-probes"
@@ -52,10 +54,7 @@ losses() {
 }
 
 more_fields() {
-    sh learning_curve.sh work/fields-32 work/starts work/results/curve 2048 "256 512 1024" \
-        loss.local_weight=0.5
-    sh learning_curve.sh work/fields-32 work/starts work/results/curve-local 10656 1184
-    sh learning_curve.sh work/fields-80 work/starts work/results/curve-80 4352 "544 1088 2176"
+    sh learning_curve.sh $fields work/starts work/results/curve 10240 "512 1024 2560 5120 10240"
 }
 
 labelled_sources() {
@@ -96,17 +95,16 @@ compare() { # OUT, then options: slides composed of fields, several ways of trai
 ways() {
     sizes="--train 16 --validation 8 --test 20"
     glas="--sources glas $sizes --islands 12 14"
-    bone="--sources osteosarcoma --islands 5 8 --validation 8 --test 20"
+    bone="--sources osteosarcoma --same-cases --islands 5 8 --train 24 --validation 8 --test 20"
     oral="--sources oral --train 60 --validation 16 --test 40 --islands 10 14 --malignant 3 5"
     # shellcheck disable=SC2086  # options are words
     {
-        for options in "$glas" "$bone --same-cases --train 24"; do
+        for options in "$glas" "$bone"; do
             compare ways $options --seeds 0 --ways rgb start tiles frozen end-to-end
             compare ways $options --seeds 1 2 --ways tiles frozen end-to-end
         done
         compare ways $oral --seeds 0 1 --ways start tiles frozen end-to-end \
             --set end_to_end.head_epochs=4
-        compare ways-other-cases $bone --train 16 --seeds 0 1 2 --ways start tiles frozen end-to-end
     }
 }
 
@@ -184,7 +182,8 @@ fi
 
 bases() { # the parts that another one builds on, if any
     case $1 in
-    agreement | losses | more_fields) echo fields ;;
+    agreement) echo fields ;;
+    losses | more_fields) echo agreement ;;
     pairs) echo atlas ;;
     small_areas) echo ways regions_48 ;;
     esac
@@ -214,9 +213,8 @@ lane() {
     return $failed
 }
 
-first="fields agreement probes losses more_fields labelled_sources two_scales shifts atlas pairs \
-regions"
-second="ways regions_48 small_areas clicks damaged tissue speed"
+first="fields agreement probes losses more_fields regions labelled_sources two_scales"
+second="ways regions_48 small_areas atlas pairs shifts clicks damaged tissue speed"
 for part in "$@"; do
     case " $first $second " in
     *" $part "*) ;;

@@ -5,8 +5,9 @@ usage: atlas_windows.py CLONES TABLE OUT [--mpp 0.5]
 
 CLONES holds the clones of github pathologyatlas/<case>, as CLONES/<case>, bare or not. TABLE has
 the columns slide (<case>__<image>), commit, mpp, x, y, width, height (in level-0 pixels):
-atlas_fields.csv (windows of 4 mm) or atlas_fields_large.csv (of 20 mm, and of more cases; each the
-densest of its image, as in atlas_slide.py).
+atlas_fields_large.csv (windows of 20 mm, each the densest of its image, as in atlas_slide.py),
+atlas_fields_more.csv (of scans that state no pixel size; theirs was inferred from nuclei) or
+atlas_fields.csv (of 4 mm, and of fewer cases).
 Writes OUT/<slide>.tiff. With --mpp no level is written that is at least twice as fine: fields of
 0.5 µm/px need a quarter of the pixels of a scan of 0.25 µm/px. Slides that are there are not
 written again.

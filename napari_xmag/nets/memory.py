@@ -17,7 +17,7 @@ def keep_freed_memory() -> bool:
     """Ask the C library to keep up to 1 GiB of freed memory instead of returning it at once.
 
     glibc maps each large array anew and unmaps it when it is freed, so that every activation of a
-    network costs page faults: a fifth of the time of encoding (docs/results.md). Done once for
+    network costs page faults: a fifth of the time of encoding (docs/trials.md). Done once for
     the process; where there is no glibc, nothing is done.
 
     Returns
@@ -35,7 +35,7 @@ def keep_freed_memory_of_threads() -> bool:
 
     glibc gives each thread memory of its own, in pieces of at most 64 MB: what is larger, such as
     the activations of a training step, is mapped anew whatever is kept, a third of the step's time
-    (docs/results.md). Call it in a process that learns before other threads begin; those that are
+    (docs/trials.md). Call it in a process that learns before other threads begin; those that are
     there keep their own memory.
 
     Returns

@@ -1,4 +1,4 @@
-"""How a classifier is taught; the defaults are those that did best in docs/results.md."""
+"""How a classifier is taught; the defaults are those that did best in docs/trials.md."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ def recipes(tmp_path: Path) -> Path:
     folder = tmp_path / "docs" / "recipes"
     shutil.copytree(DOCS / "recipes", folder, ignore=shutil.ignore_patterns("work", "__pycache__"))
     starts = ("starts/mobilenetv1_100_in1k", "starts/efficientnet_lite0")
-    for name in ("fields-80", "fields-32", "atlas", *starts):
+    for name in ("fields-all", "atlas", *starts):
         (folder / "work" / name).mkdir(parents=True)
     (folder / "work" / "atlas" / "case__HE.tiff").touch()
     return folder
@@ -97,8 +97,8 @@ def test_each_command_is_understood_and_done_once(
     for command in {tuple(command) for command in asked}:
         require_parsed(list(command), recipes, monkeypatch)
     learned = [c for c in asked if c[1:3] == ["distill", "run"]]
-    # losses and a second network; numbers of fields in two pools, and a longer one
-    assert len(learned) == 4 + 3 + 3 + 1
+    # losses and a second network; numbers of fields
+    assert len(learned) == 4 + 5
     assert run(recipes) == 0
     assert commands(note) == asked
 
