@@ -7,7 +7,7 @@
 # mobilenetv1_100_in1k (teacher and start), efficientnet_lite0 and efficientnet_lite2 (other starts,
 # made by lite_folder.py; without one, its arm is left out). A SETTING is such as fit.epochs=2. The
 # teacher's features lie in FIELDS-cache, as for learning_curve.sh. Arms that are there already are
-# left alone, and one that was broken off goes on.
+# left alone, and one that was broken off goes on; other fields or settings are refused.
 set -eu
 # In a setting, a relative folder would be one beside the recipe.
 recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
@@ -16,6 +16,12 @@ fields=$(cd "$1" && pwd)
 starts=$(cd "$2" && pwd)
 out=$(cd "$3" && pwd)
 shift 3
+asked="$fields $*"
+if [ -e "$out/asked" ] && [ "$(cat "$out/asked")" != "$asked" ]; then
+    echo "$out was made with '$(cat "$out/asked")', not with '$asked'. Name another folder." >&2
+    exit 2
+fi
+echo "$asked" >"$out/asked"
 
 arm() {
     name=$1

@@ -65,6 +65,33 @@ def test_what_is_distilled_already_is_left_alone(asked: Path, tmp_path: Path) ->
     assert outs == [f"run.out={tmp_path / 'out' / 'fields-1024'}"]
 
 
+@pytest.mark.parametrize(
+    ("script", "words", "others"),
+    [
+        ("learning_curve.sh", ("1024", "512"), ("2048", "512")),
+        ("learning_curve.sh", ("1024", "512"), ("1024", "512", "run.seed=1")),
+        ("ablate_distillation.sh", ("fit.epochs=2",), ("fit.epochs=3",)),
+    ],
+)
+def test_students_of_other_settings_are_not_taken_for_those_asked_for(
+    asked: Path, tmp_path: Path, script: str, words: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    run(script, *words, folder=tmp_path)
+    before = commands(asked)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run(script, *others, folder=tmp_path)
+    assert b"Name another folder" in refused.value.stderr
+    assert commands(asked) == before
+    run(script, *words, folder=tmp_path)
+    assert len(commands(asked)) == 2 * len(before)
+
+
+def test_a_curve_takes_more_numbers_later(asked: Path, tmp_path: Path) -> None:
+    run("learning_curve.sh", "1024", "512", folder=tmp_path)
+    run("learning_curve.sh", "1024", "512 1024", folder=tmp_path)
+    assert any("data.training_fields=1024" in settings(command) for command in commands(asked))
+
+
 def test_the_arms_of_the_ablation_differ_in_what_they_say(asked: Path, tmp_path: Path) -> None:
     run("ablate_distillation.sh", "fit.epochs=2", folder=tmp_path)
     asked_for = commands(asked)
