@@ -52,7 +52,7 @@ fuzz: setup
 faults: setup
 	XMAG_FAULTS=40 $(WINDOW) $(BIN)/python -m pytest -s tests/faults
 
-# The tables of docs/results.md, some five and a half hours on two cores; PARTS="probes shifts" makes some.
+# The tables of docs/results.md, just under six hours on two cores; PARTS="probes shifts" makes some.
 results: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/recipes/all_results.sh $(PARTS)
 

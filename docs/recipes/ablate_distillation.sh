@@ -9,19 +9,17 @@
 # teacher's features lie in FIELDS-cache, as for learning_curve.sh. Arms that are there already are
 # left alone, and one that was broken off goes on; other fields or settings are refused.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=same_settings.sh
+. "$here/same_settings.sh"
 # In a setting, a relative folder would be one beside the recipe.
-recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
+recipe=$here/distill_demo.toml
 mkdir -p "$3"
 fields=$(cd "$1" && pwd)
 starts=$(cd "$2" && pwd)
 out=$(cd "$3" && pwd)
 shift 3
-asked="$fields $*"
-if [ -e "$out/asked" ] && [ "$(cat "$out/asked")" != "$asked" ]; then
-    echo "$out was made with '$(cat "$out/asked")', not with '$asked'. Name another folder." >&2
-    exit 2
-fi
-echo "$asked" >"$out/asked"
+require_same "$out" "$fields $*"
 
 arm() {
     name=$1

@@ -5,8 +5,8 @@
 #
 # work/ beside this file holds what is not part of the repository:
 #   work/data    tiles/, slides/, atlas/, teachers/
-#   work/clones  clones of the Pathology Atlas cases in atlas_fields_large.csv, atlas_fields_more.csv and
-#                work/data/atlas/cohort.csv
+#   work/clones  clones of the Pathology Atlas cases in atlas_fields_large.csv, atlas_fields_more.csv
+#                and work/data/atlas/cohort.csv
 #   work/starts  the timm folders mobilenetv1_100_in1k and efficientnet_lite0 (lite_folder.py)
 # Figures and logs go to work/results/PART. A part that has ended is marked by work/results/PART.done,
 # which says its CPU time, and is not run again; one that was broken off goes on where it was.

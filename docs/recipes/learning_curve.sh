@@ -8,11 +8,14 @@
 # mobilenetv1_100_in1k (teacher and start). Each student sees VIEWS views, a multiple of every NUMBER
 # of fields; numbers are multiples of the batch of 32. A SETTING is such as run.seed=1. Writes
 # OUT/fields-NUMBER and OUT/agreement/results.md; the teacher's features lie in FIELDS-cache, for
-# all. Whatever was broken off goes on when the same command is given again; one of other fields, views
-# or settings is refused.
+# all. Whatever was broken off goes on when the same command is given again; one of other fields,
+# views or settings is refused.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=same_settings.sh
+. "$here/same_settings.sh"
 # In a setting, a relative folder would be one beside the recipe.
-recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
+recipe=$here/distill_demo.toml
 mkdir -p "$3"
 fields=$(cd "$1" && pwd)
 teacher=$(cd "$2" && pwd)/mobilenetv1_100_in1k
@@ -21,12 +24,7 @@ views=$4 numbers=$5
 shift 5
 settings=""
 for setting in "$@"; do settings="$settings --set $setting"; done
-asked="$fields $views $*"
-if [ -e "$out/asked" ] && [ "$(cat "$out/asked")" != "$asked" ]; then
-    echo "$out was made with '$(cat "$out/asked")', not with '$asked'. Name another folder." >&2
-    exit 2
-fi
-echo "$asked" >"$out/asked"
+require_same "$out" "$fields $views $*"
 
 for number in $numbers; do
     [ ! -e "$out/fields-$number/config.json" ] || continue
