@@ -41,6 +41,7 @@ SCALARS = "scalars.csv"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 CHECKPOINT = "checkpoint.safetensors"
+ENDED = "ended.json"
 
 # Of a folder that is kept: features, a graph, a teacher's features.
 ABOUT = "about.json"

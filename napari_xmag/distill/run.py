@@ -1,19 +1,17 @@
 """Distil a student: teachers, one loop, the averaged student written as a folder."""
 
-import hashlib
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_xmag._about import __version__
 from napari_xmag.distill.computing import (
     compile_student,
     learning_autocast,
@@ -22,18 +20,22 @@ from napari_xmag.distill.computing import (
 )
 from napari_xmag.distill.config import DistillConfig
 from napari_xmag.distill.loader import FieldLoader, slide_centers
+from napari_xmag.distill.run_folder import (
+    decisive_settings,
+    end_folder,
+    monitor_of,
+    open_folder,
+)
 from napari_xmag.distill.task import DistillTask
-from napari_xmag.distill.validate import MONITOR, Validation
+from napari_xmag.distill.validate import Validation
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.pairs import OnlinePairs, Pairs, require_fit
 from napari_xmag.fields.shards import FieldRecord, read_index
 from napari_xmag.fields.split import evenly_spaced, held_out, rows_of
 from napari_xmag.fields.store import FieldStore
 from napari_xmag.fields.teacher_cache import cached_pairs, say_scale
-from napari_xmag.filenames import CHECKPOINT, CONFIG
-from napari_xmag.files import write_json
-from napari_xmag.learn.checkpoint import load_checkpoint
-from napari_xmag.learn.distributed import Processes, own_device, wait_for_all
+from napari_xmag.filenames import CHECKPOINT
+from napari_xmag.learn.distributed import Processes, own_device
 from napari_xmag.learn.fit import Fit
 from napari_xmag.learn.scalars import ScalarLog
 from napari_xmag.nets.device import pick_device
@@ -58,7 +60,7 @@ def distill(
     Parameters
     ----------
     resume
-        Go on from the checkpoint, if there is one.
+        Go on from the checkpoint, if there is one; of a run that has ended nothing is done anew.
     restart
         Begin anew where there is one.
     processes
@@ -68,7 +70,7 @@ def distill(
     ------
     ConfigError
         When data and settings do not go together, or there is a checkpoint and it was not said
-        what to do with it.
+        what to do with it, or it is to go on with other settings.
     ModelError
         When student or teacher cannot be loaded.
     ExportError
@@ -78,8 +80,12 @@ def distill(
     processes = processes or Processes()
     reading = partial(read_index, config.data.fields)
     everything = yield from run_with_progress(reading, ProgressMeter(Stage.STARTING, 0))
-    _open_records(config, processes, resume=resume, restart=restart)
     records = everything[: config.data.limit]
+    settings = decisive_settings(config, records)
+    done = open_folder(config, settings, processes, resume=resume, restart=restart)
+    if done is not None:
+        yield RunFinished(config.run.out, done)
+        return
     made = yield from _prepared(config, records, processes)
     scalars: Mapping[str, float] = {}
     with ExitStack() as closing:
@@ -91,12 +97,15 @@ def distill(
             checkpoint=folder / CHECKPOINT,
             resume=resume,
             scalars=log,
-            monitor=MONITOR if config.run.keep == "best" or config.fit.patience else None,
-            settings=_settings(config, records),
+            monitor=monitor_of(config),
+            settings=settings,
             count=(config.run.batch_size, "fields"),
         ):
             scalars = event.scalars if isinstance(event, EpochDone) else scalars
             yield event
+    if not scalars:  # it was broken off after its last epoch
+        judging = partial(made.validation, made.fit.average)
+        scalars = yield from run_with_progress(judging, ProgressMeter(Stage.EVALUATING, 0))
     metrics = {
         **scalars,
         "fields": len(made.training.rows),
@@ -106,6 +115,7 @@ def distill(
     }
     if processes.first:
         _save(made.fit, config, metrics)
+        end_folder(config, settings, metrics)
     yield RunFinished(config.run.out, metrics)
 
 
@@ -148,48 +158,6 @@ def _prepared(
         len(held),
         sorted({records[row].slide for row in held}),
     )
-
-
-def _open_records(
-    config: DistillConfig, processes: Processes, *, resume: bool, restart: bool
-) -> None:
-    """Make the folder of records ready; never overwrite a run unasked."""
-    folder = config.run.record_folder
-    checkpoint = folder / CHECKPOINT
-    if checkpoint.exists() and not (resume or restart):
-        epoch = load_checkpoint(checkpoint)[1]["epoch"]
-        raise ConfigError(
-            expected="a new run",
-            found=f"{checkpoint} of an earlier one, after epoch {epoch}",
-            hint="Continue it with --resume, overwrite it with --restart, or choose another "
-            "run.out.",
-        )
-    wait_for_all(processes)
-    if processes.first:
-        if not resume:
-            checkpoint.unlink(missing_ok=True)
-        about = {
-            "napari-xmag": __version__,
-            "torch": torch.__version__,
-            "processes": processes.world,
-        }
-        content = {"versions": about, **config.model_dump(mode="json")}
-        write_json(folder / CONFIG, content)
-    wait_for_all(processes)
-
-
-def _settings(config: DistillConfig, records: Sequence[FieldRecord]) -> dict[str, Any]:
-    """Return what must be the same for a run to go on; not where things lie or compute."""
-    said = config.model_dump(
-        mode="json",
-        exclude={
-            "fit": True,
-            "data": {"fields", "cache"},
-            "run": {"out", "records", "device", "threads", "licence", "compile"},
-        },
-    )
-    hashes = "\n".join(record.sha256 for record in records)
-    return said | {"fields": hashlib.sha256(hashes.encode()).hexdigest()}
 
 
 def _student(config: DistillConfig, device: torch.device, processes: Processes) -> Student:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,29 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     ModelError
         When there is none, or it is broken.
     """
+    with _opened(path) as (stream, facts):
+        return {name: stream.get_tensor(name) for name in stream.keys()}, facts  # noqa: SIM118
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """Read the facts of a checkpoint, without its tensors.
+
+    Raises
+    ------
+    ModelError
+        When there is none, or it is broken.
+    """
+    with _opened(path) as (_, facts):
+        return facts
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[tuple[Any, dict[str, Any]], None, None]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as stream:
-            facts = json.loads(stream.metadata()[_FACTS])
-            return {name: stream.get_tensor(name) for name in stream.keys()}, facts  # noqa: SIM118
+            yield stream, json.loads(stream.metadata()[_FACTS])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             expected=f"a checkpoint at {path}",

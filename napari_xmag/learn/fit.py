@@ -24,10 +24,17 @@ from napari_xmag.learn.train_step import TrainStep
 from napari_xmag.progress.events import EpochDone, Progress, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_with_progress, step_thread
 
-__all__ = ["Batches", "Evaluate", "Fit", "FitConfig"]
+__all__ = ["Batches", "Evaluate", "Fit", "FitConfig", "resuming_settings"]
 
 Batches = Callable[[int], Iterable[Any]]
 Evaluate = Callable[[nn.Module], Mapping[str, float]]
+
+
+def resuming_settings(
+    config: FitConfig, monitor: str | None, others: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return all that must be as it was when `Fit.run` resumes; JSON-able where ``others`` are."""
+    return {"fit": config.model_dump(), "monitor": monitor, **others}
 
 
 @dataclass(frozen=True)
@@ -172,7 +179,7 @@ class Fit:
             When checkpoint or scalars cannot be written.
         """
         self._require_monitor(monitor)
-        facts = {"fit": self.config.model_dump(), "monitor": monitor, **(settings or {})}
+        facts = resuming_settings(self.config, monitor, settings or {})
         each, epochs = count[0] * self.steps_per_epoch, self.config.epochs
         meter, first = ProgressMeter(stage, each * epochs, count[1]), 0
         with step_thread() as thread:

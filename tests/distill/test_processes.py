@@ -39,7 +39,7 @@ def test_two_processes_give_the_loss_curve_of_one(config: DistillConfig, tmp_pat
 def test_a_batch_that_cannot_be_shared_is_refused(
     config: DistillConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_xmag.distill.run.wait_for_all", lambda _: None)
+    monkeypatch.setattr("napari_xmag.distill.run_folder.wait_for_all", lambda _: None)
     online = changed(config, data={"targets": "online"})
     with pytest.raises(ConfigError, match="3 processes share evenly, but found 8 fields"):
         finish(distill(online, processes=Processes(0, 3)))
@@ -48,7 +48,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(
 def test_batch_norms_that_would_see_a_part_only_are_refused(
     config: DistillConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_xmag.distill.run.wait_for_all", lambda _: None)
+    monkeypatch.setattr("napari_xmag.distill.run_folder.wait_for_all", lambda _: None)
     learning = changed(config, student={"freeze_norm": False})
     with pytest.raises(ConfigError, match="batch norms in 2 processes on cpu"):
         finish(distill(learning, processes=Processes(0, 2)))

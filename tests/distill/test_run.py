@@ -1,6 +1,7 @@
 """A whole distillation in small: slides to shards to student; it learns, it repeats, it loads."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -88,12 +89,57 @@ def test_broken_and_resumed_it_gives_the_same_student(
     assert weights(config.run.out) == weights(tmp_path / "whole")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("lost", [(), ("checkpoint.safetensors",)])
+def test_a_run_that_has_ended_is_left_alone(config: DistillConfig, lost: tuple[str, ...]) -> None:
+    config = changed(config, fit={"epochs": 1}, data=QUICK)
+    done = list(distill(config))[-1]
+    records = config.run.record_folder
+    for name in lost:
+        (records / name).unlink()
+    before = contents(records), contents(config.run.out)
+    again = list(distill(config, resume=True))
+    assert again[-1] == done
+    assert not [event for event in again if isinstance(event, EpochDone)]
+    for other in ({"fit": {"epochs": 2}}, {"data": {**QUICK, "training_fields": 8}}):
+        with pytest.raises(ConfigError, match=r"(epochs was 1|training_fields was null), now"):
+            finish(distill(changed(config, **other), resume=True))
+    assert (contents(records), contents(config.run.out)) == before
+
+
+def test_a_run_broken_off_after_its_last_epoch_has_all_figures(config: DistillConfig) -> None:
+    config = changed(config, fit={"epochs": 1}, data=QUICK)
+    events = distill(config)
+    while not isinstance(event := next(events), EpochDone):
+        pass
+    events.close()
+    assert not config.run.out.exists()
+    done = list(distill(config, resume=True))[-1]
+    assert isinstance(done, RunFinished)
+    figures = {name: value for name, value in event.scalars.items() if "validation" in name}
+    assert len(figures) > 2
+    for name, value in figures.items():
+        assert done.metrics[name] == pytest.approx(value, rel=1e-4)
+
+
+def test_a_student_that_was_removed_is_written_again(config: DistillConfig) -> None:
+    config = changed(config, fit={"epochs": 1}, data=QUICK)
+    finish(distill(config))
+    before = weights(config.run.out)
+    shutil.rmtree(config.run.out)
+    finish(distill(config, resume=True))
+    assert weights(config.run.out) == before
+
+
 def test_records_lie_beside_the_student(config: DistillConfig) -> None:
     config = changed(config, fit={"epochs": 2}, data=QUICK)
     finish(distill(config))
     folder = config.run.out.with_name("student-run")
     assert {path.name for path in folder.iterdir()} == {
-        "checkpoint.safetensors", "scalars.csv", "tensorboard", "config.json",
+        "checkpoint.safetensors", "scalars.csv", "tensorboard", "config.json", "ended.json",
     }  # fmt: skip
     assert [row["epoch"] for row in read_scalars(folder)] == [1, 2]
     assert json.loads((folder / "config.json").read_text())["fit"]["epochs"] == 2

@@ -10,6 +10,7 @@ from napari_xmag.errors import ConfigError, ExportError, ModelError
 from napari_xmag.learn.checkpoint import (
     flattened,
     load_checkpoint,
+    load_facts,
     parted,
     require_same_settings,
     save_checkpoint,
@@ -24,6 +25,7 @@ def test_tensors_and_facts_come_back(tmp_path: Path) -> None:
     assert facts == {"epoch": 3, "rate": 0.1, "best": None}
     assert torch.equal(tensors["a"], turned)
     assert torch.equal(tensors["b"], turned)
+    assert load_facts(path) == facts
 
 
 def test_parts_are_joined_and_parted() -> None:
@@ -68,8 +70,9 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path, content: bytes | str | Non
         path.write_bytes(content)
     elif content:
         save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(ModelError, match=r"c\.safetensors.*another folder"):
-        load_checkpoint(path)
+    for load in (load_checkpoint, load_facts):
+        with pytest.raises(ModelError, match=r"c\.safetensors.*another folder"):
+            load(path)
 
 
 def test_every_differing_setting_is_named() -> None:

@@ -37,7 +37,7 @@ def test_a_learning_curve_takes_equal_steps_of_the_same_features(
     first, second, last = commands(asked)
     for command, number, epochs in ((first, 512, 8), (second, 2048, 2)):
         assert command[1:3] == ["distill", "run"]
-        assert "--resume" in command
+        assert "--resume" in command  # goes on, leaves alone what has ended, refuses what differs
         config = load_distillation(Path(command[3]), settings(command))
         assert (config.data.training_fields, config.fit.epochs) == (number, epochs)
         assert number % config.run.batch_size == 0
@@ -54,42 +54,6 @@ def test_a_learning_curve_takes_equal_steps_of_the_same_features(
     start = tmp_path / "starts" / "mobilenetv1_100_in1k"
     assert students == [start, *(tmp_path / "out" / f"fields-{n}" for n in (512, 2048))]
     assert measured.encoders[0].layers == config.student.layers
-
-
-def test_what_is_distilled_already_is_left_alone(asked: Path, tmp_path: Path) -> None:
-    done = tmp_path / "out" / "fields-512"
-    done.mkdir(parents=True)
-    (done / "config.json").touch()
-    run("learning_curve.sh", "1024", "512 1024", folder=tmp_path)
-    outs = [s for c in commands(asked) for s in settings(c) if s.startswith("run.out=")]
-    assert outs == [f"run.out={tmp_path / 'out' / 'fields-1024'}"]
-
-
-@pytest.mark.parametrize(
-    ("script", "words", "others"),
-    [
-        ("learning_curve.sh", ("1024", "512"), ("2048", "512")),
-        ("learning_curve.sh", ("1024", "512"), ("1024", "512", "run.seed=1")),
-        ("ablate_distillation.sh", ("fit.epochs=2",), ("fit.epochs=3",)),
-    ],
-)
-def test_students_of_other_settings_are_not_taken_for_those_asked_for(
-    asked: Path, tmp_path: Path, script: str, words: tuple[str, ...], others: tuple[str, ...]
-) -> None:
-    run(script, *words, folder=tmp_path)
-    before = commands(asked)
-    with pytest.raises(subprocess.CalledProcessError) as refused:
-        run(script, *others, folder=tmp_path)
-    assert b"Name another folder" in refused.value.stderr
-    assert commands(asked) == before
-    run(script, *words, folder=tmp_path)
-    assert len(commands(asked)) == 2 * len(before)
-
-
-def test_a_curve_takes_more_numbers_later(asked: Path, tmp_path: Path) -> None:
-    run("learning_curve.sh", "1024", "512", folder=tmp_path)
-    run("learning_curve.sh", "1024", "512 1024", folder=tmp_path)
-    assert any("data.training_fields=1024" in settings(command) for command in commands(asked))
 
 
 def test_the_arms_of_the_ablation_differ_in_what_they_say(asked: Path, tmp_path: Path) -> None:

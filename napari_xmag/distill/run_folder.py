@@ -1,0 +1,125 @@
+"""What a distillation leaves beside its student, by which it resumes: settings, end, versions."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from napari_xmag._about import __version__
+from napari_xmag.distill.config import DistillConfig
+from napari_xmag.distill.validate import MONITOR
+from napari_xmag.errors import ConfigError
+from napari_xmag.fields.shards import FieldRecord
+from napari_xmag.filenames import CHECKPOINT, CONFIG, ENDED
+from napari_xmag.files import parse_json, write_json
+from napari_xmag.learn.checkpoint import load_facts, require_same_settings
+from napari_xmag.learn.distributed import Processes, wait_for_all
+from napari_xmag.learn.fit import resuming_settings
+
+_SETTINGS = "settings"
+_METRICS = "metrics"
+
+
+def monitor_of(config: DistillConfig) -> str | None:
+    """Return the figure whose best epoch is kept; None where the last one is."""
+    return MONITOR if config.run.keep == "best" or config.fit.patience else None
+
+
+def decisive_settings(config: DistillConfig, records: Sequence[FieldRecord]) -> dict[str, Any]:
+    """Return what decides the student beside ``fit``; not where things lie or compute."""
+    said = config.model_dump(
+        mode="json",
+        exclude={
+            "fit": True,
+            "data": {"fields", "cache"},
+            "run": {"out", "records", "device", "threads", "licence", "compile"},
+        },
+    )
+    hashes = "\n".join(record.sha256 for record in records)
+    return said | {"fields": hashlib.sha256(hashes.encode()).hexdigest()}
+
+
+def open_folder(
+    config: DistillConfig,
+    settings: Mapping[str, Any],
+    processes: Processes,
+    *,
+    resume: bool,
+    restart: bool,
+) -> dict[str, Any] | None:
+    """Make the folder of records ready; never overwrite a run unasked.
+
+    Parameters
+    ----------
+    settings
+        See `decisive_settings`.
+
+    Returns
+    -------
+    Where the run that is to be resumed has ended and its student is there: its figures.
+
+    Raises
+    ------
+    ConfigError
+        When there is a checkpoint and it was not said what to do with it, or what is to be resumed
+        was made with other settings; nothing has been written then.
+    ModelError
+        When the checkpoint is broken.
+    """
+    folder = config.run.record_folder
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists() and not (resume or restart):
+        raise ConfigError(
+            expected="a new run",
+            found=f"{checkpoint} of an earlier one, after epoch {load_facts(checkpoint)['epoch']}",
+            hint="Continue it with --resume, overwrite it with --restart, or choose another "
+            "run.out.",
+        )
+    ended = _ended(config) if resume else None
+    if resume:
+        wanted = resuming_settings(config.fit, monitor_of(config), settings)
+        if ended is not None:
+            require_same_settings(ended[_SETTINGS], wanted, folder / ENDED)
+        elif checkpoint.exists():
+            require_same_settings(load_facts(checkpoint)[_SETTINGS], wanted, checkpoint)
+    wait_for_all(processes)
+    if processes.first and ended is None:
+        (folder / ENDED).unlink(missing_ok=True)
+        if not resume:
+            checkpoint.unlink(missing_ok=True)
+        about = {
+            "napari-xmag": __version__,
+            "torch": torch.__version__,
+            "processes": processes.world,
+        }
+        content = {"versions": about, **config.model_dump(mode="json")}
+        write_json(folder / CONFIG, content)
+    wait_for_all(processes)
+    return None if ended is None else dict(ended[_METRICS])
+
+
+def end_folder(
+    config: DistillConfig, settings: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> None:
+    """Note that the student is written, from what settings and with what figures.
+
+    Raises
+    ------
+    ExportError
+        When it cannot be written.
+    """
+    made_with = resuming_settings(config.fit, monitor_of(config), settings)
+    content = {_SETTINGS: made_with, _METRICS: dict(metrics)}
+    write_json(config.run.record_folder / ENDED, content)
+
+
+def _ended(config: DistillConfig) -> dict[str, Any] | None:
+    """Return what `end_folder` wrote, where the student is still there; else None."""
+    if not (config.run.out / CONFIG).is_file():
+        return None
+    try:
+        content = parse_json((config.run.record_folder / ENDED).read_text(encoding="utf-8"))
+        return {name: dict(content[name]) for name in (_SETTINGS, _METRICS)}
+    except (OSError, ValueError, TypeError, LookupError):
+        return None  # it then resumes after its last epoch, and writes the student again
