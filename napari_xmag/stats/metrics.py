@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 FIGURES = ("auc", "accuracy", "balanced_accuracy", "f1")
 """AUC: one class against the rest, mean over classes; F1: mean over classes."""
 
+LEAST_PATIENTS = 5
+"""An interval of fewer patients would cover too little to be shown."""
+
 # A block of weights takes a fraction of a second.
 _CELLS_AT_ONCE = 500_000
 
@@ -199,19 +202,29 @@ def mean_samples(samples: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
     return {name: np.mean([sample[name] for sample in samples], axis=0) for name in FIGURES}
 
 
-def interval(samples: Floats, level: float) -> Interval:
-    """Return the first sample with the percentile interval of the others that could be had."""
+def interval(samples: Floats, level: float, patients: int | None = None) -> Interval:
+    """Return the first sample with the percentile interval of the others that could be had.
+
+    Parameters
+    ----------
+    patients
+        How many there are, where that is known: an interval of fewer than `LEAST_PATIENTS` would
+        cover too little, and is not given.
+    """
     value, rest = float(samples[0]), samples[1:]
-    rest = rest[np.isfinite(rest)]
+    few = patients is not None and patients < LEAST_PATIENTS
+    rest = rest[np.isfinite(rest) & (not few)]
     if not len(rest) or not np.isfinite(value):
         return Interval(value, float("nan"), float("nan"))
     low, high = np.quantile(rest, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
 
 
-def intervals(samples: Mapping[str, Floats], level: float) -> dict[str, Interval]:
-    """Return every figure with its interval."""
-    return {name: interval(samples[name], level) for name in FIGURES}
+def intervals(
+    samples: Mapping[str, Floats], level: float, patients: int | None = None
+) -> dict[str, Interval]:
+    """Return every figure with its interval; see `interval`."""
+    return {name: interval(samples[name], level, patients) for name in FIGURES}
 
 
 def difference(

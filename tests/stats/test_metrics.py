@@ -1,5 +1,7 @@
 """Figures against values computed by hand and by scikit-learn; draws that repeat."""
 
+import math
+
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
@@ -132,6 +134,14 @@ def test_blocks_draw_the_same_as_one_block(monkeypatch: pytest.MonkeyPatch) -> N
 def test_interval_is_that_of_the_replicates_that_could_be_had() -> None:
     found = interval(np.array([0.5, *np.linspace(0, 1, 101), np.nan]), 0.9)
     assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.05, 0.95))
+
+
+def test_few_patients_have_no_interval() -> None:
+    samples = np.array([0.5, *np.linspace(0.4, 0.6, 100)])
+    for patients, given in ((None, True), (5, True), (4, False)):
+        found = interval(samples, 0.95, patients)
+        assert found.value == 0.5
+        assert math.isfinite(found.low) is math.isfinite(found.high) is given
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:

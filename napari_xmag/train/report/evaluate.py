@@ -244,11 +244,12 @@ def _split(
     )
     sensitivity, specificity = _rates(truth, calls, patients, classes)
     before, after = (reliability(values, truth, patients) for values in (raw, chances))
+    number = len(np.unique(patients))
     return SplitReport(
         slides=len(items),
-        patients=len(np.unique(patients)),
+        patients=number,
         counts={name: Counter(item.label for item in items)[name] for name in classes},
-        figures=intervals(samples, LEVEL),
+        figures=intervals(samples, LEVEL, number),
         resampled=resampled,
         sensitivity=sensitivity,
         specificity=specificity,

@@ -12,14 +12,12 @@ from napari_xmag.cohort.rows import SPLITS, CohortRow
 from napari_xmag.nets.info import softmax
 from napari_xmag.progress.heartbeat import Steps
 from napari_xmag.stats.folds import bootstrap_units, group_codes
-from napari_xmag.stats.metrics import Floats, Interval, bootstrap, interval
+from napari_xmag.stats.metrics import Interval, bootstrap, interval
 
 PATCH_REPLICATES = 200
 
 _LEVEL = 0.95
 _FIGURES = ("auc", "balanced_accuracy", "accuracy")
-# An interval of fewer patients covers too little to be shown.
-_LEAST_PATIENTS = 5
 
 
 class JudgedPatches(Protocol):
@@ -119,10 +117,5 @@ def _report(
         slides=len(slides),
         patients=number,
         counts={name: counts[name] for name in classes},
-        figures={name: _interval(samples[name], number) for name in _FIGURES},
+        figures={name: interval(samples[name], _LEVEL, number) for name in _FIGURES},
     )
-
-
-def _interval(samples: Floats, patients: int) -> Interval:
-    enough = patients >= _LEAST_PATIENTS
-    return interval(samples if enough else samples[:1], _LEVEL)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from napari_xmag.markdown import escaped, table
-from napari_xmag.stats.metrics import Interval, mean, standard_deviation
+from napari_xmag.stats.metrics import LEAST_PATIENTS, Interval, mean, standard_deviation
 from napari_xmag.train.report.evaluate import REPLICATES, SplitReport
 from napari_xmag.train.report.patches import PATCH_REPLICATES, PatchReport
 from napari_xmag.train.report.predictions import SlidePrediction
@@ -46,7 +46,7 @@ def patches(reports: Mapping[str, PatchReport]) -> str:
         table(heading, rows)
         + "\n\nOf the patches that lie in regions: whether the evidence of a patch speaks for the "
         f"class of its region. In brackets: 95 % CI from {PATCH_REPLICATES} bootstrap resamples of "
-        "the patients; none for fewer than five patients."
+        f"the patients; none for fewer than {LEAST_PATIENTS} patients."
     )
 
 
@@ -78,8 +78,9 @@ def figures_table(splits: Splits, what: str = "split") -> str:
     return (
         table(heading, rows)
         + "\n\nAUC: each class against the rest, averaged over the classes. In brackets: 95 % CI "
-        f"from {REPLICATES:,} bootstrap resamples of the {' or '.join(sorted(units))}. An interval "
-        "of 1.000 … 1.000 means that no resample contained an error, not that the model makes none."
+        f"from {REPLICATES:,} bootstrap resamples of the {' or '.join(sorted(units))}; none for "
+        f"fewer than {LEAST_PATIENTS} patients. An interval of 1.000 … 1.000 means that no "
+        "resample contained an error, not that the model makes none."
     )
 
 

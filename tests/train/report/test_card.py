@@ -31,7 +31,7 @@ def test_everything_that_was_measured_is_said(encoder: Encoder) -> None:
     assert "| test | 2 | 2 | 2 |" in card["Training data"]
     assert "test: site 0, site 1, site 2." in card["Training data"]
     assert "Only the test slides estimate" in card["Performance"]
-    assert "| test | 4 | 2 | 0.500 (" in card["Performance"]
+    assert "| test | 4 | 2 | 0.500 | " in card["Performance"]
     assert "| test | b | 2 | 0.500 (" in card["Sensitivity and specificity"]
     assert "| test | b | 1 | 1 |" in card["Confusion matrix"]
     before, after = report.splits["test"].error_before, report.splits["test"].error_after
