@@ -19,6 +19,7 @@ from napari_xmag.learn.fit import resuming_settings
 
 _SETTINGS = "settings"
 _METRICS = "metrics"
+_LICENCE = "licence"
 
 
 def monitor_of(config: DistillConfig) -> str | None:
@@ -110,16 +111,20 @@ def end_folder(
         When it cannot be written.
     """
     made_with = resuming_settings(config.fit, monitor_of(config), settings)
-    content = {_SETTINGS: made_with, _METRICS: dict(metrics)}
+    content = {_SETTINGS: made_with, _METRICS: dict(metrics), _LICENCE: config.run.licence}
     write_json(config.run.record_folder / ENDED, content)
 
 
 def _ended(config: DistillConfig) -> dict[str, Any] | None:
-    """Return what `end_folder` wrote, where the student is still there; else None."""
+    """Return what `end_folder` wrote, where that student is there and states this licence.
+
+    Else a run resumes after its last epoch, and writes the student again.
+    """
     if not (config.run.out / CONFIG).is_file():
         return None
     try:
         content = parse_json((config.run.record_folder / ENDED).read_text(encoding="utf-8"))
-        return {name: dict(content[name]) for name in (_SETTINGS, _METRICS)}
+        found = {name: dict(content[name]) for name in (_SETTINGS, _METRICS)}
+        return found if content[_LICENCE] == config.run.licence else None
     except (OSError, ValueError, TypeError, LookupError):
-        return None  # it then resumes after its last epoch, and writes the student again
+        return None

@@ -125,12 +125,17 @@ def test_a_run_broken_off_after_its_last_epoch_has_all_figures(config: DistillCo
         assert done.metrics[name] == pytest.approx(value, rel=1e-4)
 
 
-def test_a_student_that_was_removed_is_written_again(config: DistillConfig) -> None:
+def test_a_student_that_was_removed_or_is_of_another_licence_is_written_again(
+    config: DistillConfig,
+) -> None:
     config = changed(config, fit={"epochs": 1}, data=QUICK)
     finish(distill(config))
     before = weights(config.run.out)
     shutil.rmtree(config.run.out)
     finish(distill(config, resume=True))
+    assert weights(config.run.out) == before
+    finish(distill(changed(config, run={"licence": "CC-OTHER"}), resume=True))
+    assert load_encoder(config.run.out).licence == "CC-OTHER"
     assert weights(config.run.out) == before
 
 
