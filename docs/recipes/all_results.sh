@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make the tables of docs/results.md anew, in two lanes of one core each.
 #
-# usage: all_results.sh [PART …]     (parts in a row; without any, all of them in two lanes)
+# usage: all_results.sh [PART …]     (parts in a row; without any, those of the two lanes)
 #
 # work/ beside this file holds what is not part of the repository:
 #   work/data    tiles/, slides/, atlas/, teachers/
@@ -33,6 +33,8 @@ agreement() { # the teacher's features, that all distillations share, are made h
 
 probes() {
     napari-xmag evaluate probe evaluate_patches.toml --out work/results/probes
+    napari-xmag evaluate probe evaluate_patches.toml --set probe.bounded=true \
+        --out work/results/probes-bounded
 }
 
 require_lite() { # else it is missed after hours
@@ -55,6 +57,21 @@ losses() {
 
 more_fields() {
     sh learning_curve.sh $fields work/starts work/results/curve 10240 "512 1024 2560 5120 10240"
+}
+
+lite0() { # another network, for as many steps as that of more_fields, and as the bundled student
+    require_lite || return 1
+    lite="student.start=local-dir:$PWD/work/starts/efficientnet_lite0"
+    out=work/results/lite0
+    sh learning_curve.sh $fields work/starts $out/once 10240 10240 "$lite"
+    sh learning_curve.sh $fields work/starts $out/long 42400 8480 "$lite"
+    for student in work/results/curve/fields-10240 $out/once/fields-10240 $out/long/fields-8480; do
+        for bounded in false true; do
+            napari-xmag evaluate probe evaluate_patches.toml --set "encoders.3.student=$student" \
+                --set "encoders.5.student=$student" --set probe.bounded=$bounded \
+                --out "$student-probes/bounded-$bounded"
+        done
+    done
 }
 
 labelled_sources() {
@@ -114,25 +131,36 @@ glas_islands="--sources glas --islands 7 9"
 bone_islands="--sources osteosarcoma --same-cases --islands 5 8"
 oral_islands="--sources oral --islands 7 9 --malignant 2 4"
 
-regions() {
-    sizes="--train 16 --validation 6 --test 12"
-    undistilled="--ways start-regions start-regions-end-to-end $last"
-    # shellcheck disable=SC2086  # options are words
-    {
-        for islands in "$glas_islands" "$bone_islands" "$oral_islands"; do
-            compare regions $islands $sizes --seeds 0 1 2 $with_regions
-            compare regions-quarter $islands $sizes --seeds 0 1 2 --regions 0.25 \
-                --ways regions regions-end-to-end $last
-        done
-        compare regions $glas_islands $sizes --seeds 0 $undistilled
-    }
+few="--train 16 --validation 6 --test 12 --seeds 0 1 2"
+many="--train 48 --validation 6 --test 36 --seeds 0 1 2"
+a_quarter="--regions 0.25 --ways regions regions-end-to-end $last"
+
+on_islands() { # OUT, then options: each source with its islands
+    for islands in "$glas_islands" "$bone_islands" "$oral_islands"; do
+        # shellcheck disable=SC2086  # options are words
+        compare "$@" $islands
+    done
 }
 
+# shellcheck disable=SC2086  # options are words
+regions() {
+    on_islands regions $few $with_regions
+    on_islands regions-quarter $few $a_quarter
+}
+
+# shellcheck disable=SC2086  # options are words
 regions_48() {
-    # shellcheck disable=SC2086  # options are words
-    for islands in "$glas_islands" "$bone_islands" "$oral_islands"; do
-        compare regions-48 $islands --train 48 --validation 6 --test 36 --seeds 0 1 2 $with_regions
-    done
+    on_islands regions-48 $many $with_regions
+}
+
+# shellcheck disable=SC2086  # options are words
+regions_48_quarter() {
+    on_islands regions-48-quarter $many $a_quarter
+}
+
+# shellcheck disable=SC2086  # options are words
+regions_undistilled() {
+    on_islands regions-undistilled $few --ways start-regions start-regions-end-to-end $last
 }
 
 small_areas() {
@@ -184,6 +212,7 @@ bases() { # the parts that another one builds on, if any
     case $1 in
     agreement) echo fields ;;
     losses | more_fields) echo agreement ;;
+    lite0) echo more_fields ;;
     pairs) echo atlas ;;
     small_areas) echo ways regions_48 ;;
     esac
@@ -215,10 +244,11 @@ lane() {
 
 first="fields agreement probes losses more_fields regions labelled_sources two_scales"
 second="ways regions_48 small_areas atlas pairs shifts clicks damaged tissue speed"
+only_named="lite0 regions_48_quarter regions_undistilled" # two lanes of six hours have no room
 for part in "$@"; do
-    case " $first $second " in
+    case " $first $second $only_named " in
     *" $part "*) ;;
-    *) echo "There is no part $part; the parts are: $first $second" >&2 && exit 2 ;;
+    *) echo "There is no part $part; the parts are: $first $second $only_named" >&2 && exit 2 ;;
     esac
 done
 mkdir -p work/results

@@ -41,6 +41,9 @@ class Probed:
 def linear_probe(training: Training, test: Features, settings: ProbeConfig, seed: int) -> Probed:
     """Logistic regression on standardized features; C from folds inside the training rows.
 
+    With ``settings.bounded`` no feature of a test row lies outside its range in the rows that are
+    learned from.
+
     Parameters
     ----------
     test
@@ -82,6 +85,8 @@ def _fit_path(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    if settings.bounded:
+        test = np.clip(test, training.features.min(0), training.features.max(0))
     reduce = _reduction(training.features)
     rows, asked = reduce.transform(training.features), reduce.transform(test)
     model = LogisticRegression(max_iter=settings.most_iterations, warm_start=True)

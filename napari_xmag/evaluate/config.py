@@ -123,6 +123,12 @@ class ProbeConfig(ConfigSection):
     inner_folds: int = Field(
         default=5, ge=2, description="Largest number of folds for that choice."
     )
+    bounded: bool = Field(
+        default=False,
+        description="For the logistic regression, bound each feature of what is tested by its "
+        "lowest and highest value in the training data. A feature that hardly varies there, "
+        "standardized, can outweigh all others on images of another source.",
+    )
     neighbors: int = Field(default=20, ge=1, description="Neighbours of the kNN classifier.")
     most_iterations: int = Field(
         default=2000, ge=1, description="Largest number of iterations of the logistic regression."

@@ -41,6 +41,21 @@ def test_linear_probe_is_logistic_regression_on_standardised_features(dim: int) 
     assert found.converged
 
 
+def test_bounded_a_feature_counts_for_no_more_than_it_did_in_training() -> None:
+    features, labels = clouds(60, 5, 3.0)
+    features[:, 4] *= 1e-6  # hardly varies in training, and is noise
+    test, truth = clouds(60, 5, 3.0, seed=1)
+    plain, bounded = (
+        linear_probe(training(features, labels), test, ProbeConfig(bounded=bounded), 0)
+        for bounded in (False, True)
+    )
+    right = [(found.probabilities.argmax(1) == truth).mean() for found in (plain, bounded)]
+    assert right[0] < 0.7 < 0.9 < right[1]
+    inside = np.clip(test, features.min(0), features.max(0))
+    same = linear_probe(training(features, labels), inside, ProbeConfig(), 0)
+    np.testing.assert_allclose(bounded.probabilities, same.probabilities)
+
+
 def test_noise_is_regularised_and_signal_is_not() -> None:
     settings = ProbeConfig()
     noise = choose_strength(training(*clouds(60, 30, 0.0)), settings, 0)
