@@ -131,8 +131,9 @@ glas_islands="--sources glas --islands 7 9"
 bone_islands="--sources osteosarcoma --same-cases --islands 5 8"
 oral_islands="--sources oral --islands 7 9 --malignant 2 4"
 
-few="--train 16 --validation 6 --test 12 --seeds 0 1 2"
-many="--train 48 --validation 6 --test 36 --seeds 0 1 2"
+few="--train 16 --validation 6 --test 12"
+many="--train 48 --validation 6 --test 36"
+seeds="--seeds 0 1 2"
 a_quarter="--regions 0.25 --ways regions regions-end-to-end $last"
 
 on_islands() { # OUT, then options: each source with its islands
@@ -144,23 +145,24 @@ on_islands() { # OUT, then options: each source with its islands
 
 # shellcheck disable=SC2086  # options are words
 regions() {
-    on_islands regions $few $with_regions
-    on_islands regions-quarter $few $a_quarter
+    on_islands regions $few $seeds $with_regions
+    on_islands regions-quarter $few $seeds $a_quarter
 }
 
 # shellcheck disable=SC2086  # options are words
 regions_48() {
-    on_islands regions-48 $many $with_regions
+    on_islands regions-48 $many $seeds $with_regions
 }
 
 # shellcheck disable=SC2086  # options are words
 regions_48_quarter() {
-    on_islands regions-48-quarter $many $a_quarter
+    on_islands regions-48-quarter $many $seeds $a_quarter
 }
 
 # shellcheck disable=SC2086  # options are words
 regions_undistilled() {
-    on_islands regions-undistilled $few --ways start-regions start-regions-end-to-end $last
+    on_islands regions-undistilled $few --seeds 0 --ways start-regions start-regions-end-to-end \
+        $last
 }
 
 small_areas() {
