@@ -9,9 +9,8 @@
 # teacher's features lie in FIELDS-cache, as for learning_curve.sh. An arm that has ended is left
 # alone, and one that was broken off goes on; one of other fields or settings is refused.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
 # In a setting, a relative folder would be one beside the recipe.
-recipe=$here/distill_demo.toml
+recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
 mkdir -p "$3"
 fields=$(cd "$1" && pwd)
 starts=$(cd "$2" && pwd)

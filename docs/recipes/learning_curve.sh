@@ -11,9 +11,8 @@
 # all. Whatever was broken off goes on when the same command is given again, and what has ended is
 # left alone; a student of other fields, views or settings is refused.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
 # In a setting, a relative folder would be one beside the recipe.
-recipe=$here/distill_demo.toml
+recipe=$(cd "$(dirname "$0")" && pwd)/distill_demo.toml
 mkdir -p "$3"
 fields=$(cd "$1" && pwd)
 teacher=$(cd "$2" && pwd)/mobilenetv1_100_in1k

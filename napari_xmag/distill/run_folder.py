@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -77,15 +78,18 @@ def open_folder(
             hint="Continue it with --resume, overwrite it with --restart, or choose another "
             "run.out.",
         )
-    ended = _ended(config) if resume else None
-    if resume:
-        wanted = resuming_settings(config.fit, monitor_of(config), settings)
-        if ended is not None:
-            require_same_settings(ended[_SETTINGS], wanted, folder / ENDED)
-        elif checkpoint.exists():
-            require_same_settings(load_facts(checkpoint)[_SETTINGS], wanted, checkpoint)
+    noted = _noted(folder / ENDED) if resume else None
+    if noted:
+        require_same_settings(noted[_SETTINGS], _wanted(config, settings), folder / ENDED)
+    elif resume and checkpoint.exists():
+        found = load_facts(checkpoint)[_SETTINGS]
+        require_same_settings(found, _wanted(config, settings), checkpoint)
+    metrics = None
+    # A student that is gone, or that states another licence, is written again.
+    if noted and noted[_LICENCE] == config.run.licence and (config.run.out / CONFIG).is_file():
+        metrics = dict(noted[_METRICS])
     wait_for_all(processes)
-    if processes.first and ended is None:
+    if processes.first and metrics is None:
         (folder / ENDED).unlink(missing_ok=True)
         if not resume:
             checkpoint.unlink(missing_ok=True)
@@ -97,7 +101,7 @@ def open_folder(
         content = {"versions": about, **config.model_dump(mode="json")}
         write_json(folder / CONFIG, content)
     wait_for_all(processes)
-    return None if ended is None else dict(ended[_METRICS])
+    return metrics
 
 
 def end_folder(
@@ -110,21 +114,20 @@ def end_folder(
     ExportError
         When it cannot be written.
     """
-    made_with = resuming_settings(config.fit, monitor_of(config), settings)
+    made_with = _wanted(config, settings)
     content = {_SETTINGS: made_with, _METRICS: dict(metrics), _LICENCE: config.run.licence}
     write_json(config.run.record_folder / ENDED, content)
 
 
-def _ended(config: DistillConfig) -> dict[str, Any] | None:
-    """Return what `end_folder` wrote, where that student is there and states this licence.
+def _wanted(config: DistillConfig, settings: Mapping[str, Any]) -> dict[str, Any]:
+    return resuming_settings(config.fit, monitor_of(config), settings)
 
-    Else a run resumes after its last epoch, and writes the student again.
-    """
-    if not (config.run.out / CONFIG).is_file():
-        return None
+
+def _noted(path: Path) -> dict[str, Any] | None:
+    """Return what `end_folder` wrote, or None where it is not there or not whole."""
     try:
-        content = parse_json((config.run.record_folder / ENDED).read_text(encoding="utf-8"))
-        found = {name: dict(content[name]) for name in (_SETTINGS, _METRICS)}
-        return found if content[_LICENCE] == config.run.licence else None
+        content = parse_json(path.read_text(encoding="utf-8"))
+        parts = {name: dict(content[name]) for name in (_SETTINGS, _METRICS)}
+        return {**parts, _LICENCE: content[_LICENCE]}
     except (OSError, ValueError, TypeError, LookupError):
         return None

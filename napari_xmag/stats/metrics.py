@@ -213,8 +213,8 @@ def interval(samples: Floats, level: float, patients: int | None = None) -> Inte
     """
     value, rest = float(samples[0]), samples[1:]
     few = patients is not None and patients < LEAST_PATIENTS
-    rest = rest[np.isfinite(rest) & (not few)]
-    if not len(rest) or not np.isfinite(value):
+    rest = rest[np.isfinite(rest)]
+    if few or not len(rest) or not np.isfinite(value):
         return Interval(value, float("nan"), float("nan"))
     low, high = np.quantile(rest, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
