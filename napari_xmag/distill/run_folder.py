@@ -12,15 +12,16 @@ from napari_xmag.distill.config import DistillConfig
 from napari_xmag.distill.validate import MONITOR
 from napari_xmag.errors import ConfigError
 from napari_xmag.fields.shards import FieldRecord
-from napari_xmag.filenames import CHECKPOINT, CONFIG, ENDED
+from napari_xmag.filenames import CHECKPOINT, CONFIG, ENDED, WEIGHTS
 from napari_xmag.files import parse_json, write_json
 from napari_xmag.learn.checkpoint import load_facts, require_same_settings
 from napari_xmag.learn.distributed import Processes, wait_for_all
 from napari_xmag.learn.fit import resuming_settings
+from napari_xmag.nets.folders.folder import file_sha256
 
 _SETTINGS = "settings"
 _METRICS = "metrics"
-_LICENCE = "licence"
+_STUDENT = "student"
 
 
 def monitor_of(config: DistillConfig) -> str | None:
@@ -85,8 +86,8 @@ def open_folder(
         found = load_facts(checkpoint)[_SETTINGS]
         require_same_settings(found, _wanted(config, settings), checkpoint)
     metrics = None
-    # A student that is gone, or that states another licence, is written again.
-    if noted and noted[_LICENCE] == config.run.licence and (config.run.out / CONFIG).is_file():
+    # A student that is gone or another one, or that states another licence, is written again.
+    if noted and (student := _student(config)) and noted[_STUDENT] == student:
         metrics = dict(noted[_METRICS])
     wait_for_all(processes)
     if processes.first and metrics is None:
@@ -115,7 +116,7 @@ def end_folder(
         When it cannot be written.
     """
     made_with = _wanted(config, settings)
-    content = {_SETTINGS: made_with, _METRICS: dict(metrics), _LICENCE: config.run.licence}
+    content = {_SETTINGS: made_with, _METRICS: dict(metrics), _STUDENT: _student(config)}
     write_json(config.run.record_folder / ENDED, content)
 
 
@@ -123,11 +124,19 @@ def _wanted(config: DistillConfig, settings: Mapping[str, Any]) -> dict[str, Any
     return resuming_settings(config.fit, monitor_of(config), settings)
 
 
+def _student(config: DistillConfig) -> dict[str, str] | None:
+    """Return what tells the student of a run from others, or None where there is none."""
+    out = config.run.out
+    if not ((out / CONFIG).is_file() and (out / WEIGHTS).is_file()):
+        return None
+    return {"licence": config.run.licence, "weights_sha256": file_sha256(out / WEIGHTS)}
+
+
 def _noted(path: Path) -> dict[str, Any] | None:
     """Return what `end_folder` wrote, or None where it is not there or not whole."""
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
         parts = {name: dict(content[name]) for name in (_SETTINGS, _METRICS)}
-        return {**parts, _LICENCE: content[_LICENCE]}
+        return {**parts, _STUDENT: content[_STUDENT]}
     except (OSError, ValueError, TypeError, LookupError):
         return None

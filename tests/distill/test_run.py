@@ -134,9 +134,25 @@ def test_a_student_that_was_removed_or_is_of_another_licence_is_written_again(
     shutil.rmtree(config.run.out)
     finish(distill(config, resume=True))
     assert weights(config.run.out) == before
+    (config.run.out / "model.safetensors").unlink()
+    finish(distill(config, resume=True))
+    assert weights(config.run.out) == before
     finish(distill(changed(config, run={"licence": "CC-OTHER"}), resume=True))
     assert load_encoder(config.run.out).licence == "CC-OTHER"
     assert weights(config.run.out) == before
+
+
+def test_the_student_of_another_run_is_not_taken_for_the_one_asked_for(
+    config: DistillConfig, tmp_path: Path
+) -> None:
+    config = changed(config, fit={"epochs": 1}, data=QUICK)
+    finish(distill(config))
+    other = changed(config, run={"out": tmp_path / "other"}, augment={"flips": 0.1})
+    finish(distill(other))
+    assert weights(other.run.out) != weights(config.run.out)
+    records = {"out": other.run.out, "records": config.run.record_folder}
+    finish(distill(changed(config, run=records), resume=True))
+    assert weights(other.run.out) == weights(config.run.out)
 
 
 def test_records_lie_beside_the_student(config: DistillConfig) -> None:
