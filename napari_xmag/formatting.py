@@ -1,4 +1,6 @@
-"""Numbers as people read them."""
+"""Numbers and times as people read them."""
+
+from datetime import datetime
 
 
 def percent(probability: float) -> str:
@@ -8,3 +10,14 @@ def percent(probability: float) -> str:
     if 0.99 < probability < 1:
         return "> 99 %"
     return f"{100 * probability:.0f} %"
+
+
+def local_minute(moment: str) -> str:
+    """Return for instance "2026-11-27 22:02", by the clock of this computer.
+
+    What is no time of ISO 8601 comes back as it is.
+    """
+    try:
+        return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return moment

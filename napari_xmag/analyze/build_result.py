@@ -77,7 +77,8 @@ def build_result(
         settings=settings,
         seconds=dict(accumulator.seconds),
         versions=program_versions(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        # Two results of one slide may be of the same second, and the newest is shown first.
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         tissue=tissue_used(slide, mask),
         mask=mask if is_worth_keeping(mask) else None,
     )

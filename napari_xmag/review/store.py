@@ -19,6 +19,7 @@ from napari_xmag.filenames import RESULT
 from napari_xmag.files import parse_json, whole_folder, write_json
 from napari_xmag.folder_limits import bytes_of, note_count, surely_fits
 from napari_xmag.folders import data_folder
+from napari_xmag.formatting import local_minute
 from napari_xmag.geometry import Box
 from napari_xmag.leftovers import part_of, remove, remove_leftovers
 from napari_xmag.result_keys import entry_of
@@ -60,16 +61,12 @@ class SavedResult:
     @property
     def words(self) -> str:
         """All of it in one line, for a list to choose from."""
-        return " · ".join((self.model, self.tissue, self.headline, self._when))
+        return " · ".join((self.model, self.tissue, self.headline, local_minute(self.created)))
 
     def words_beside(self, other: "SavedResult") -> str:
         """Return what tells it from another result of the slide, in one line."""
         facts = (self.model, other.model), (self.tissue, other.tissue)
-        return " · ".join(own for own, its in facts if own != its) or self._when
-
-    @property
-    def _when(self) -> str:
-        return self.created[:16].replace("T", " ")
+        return " · ".join(own for own, its in facts if own != its) or local_minute(self.created)
 
 
 @dataclass(frozen=True, slots=True)

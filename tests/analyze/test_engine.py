@@ -51,6 +51,11 @@ def codes(result: object) -> set[str]:
     return {flag.code for flag in result.flags}  # type: ignore[attr-defined]
 
 
+def test_results_of_one_second_have_an_order(plain: PlainSlide) -> None:
+    made = [analyze_slide(plain, orange_model(), EXACT).created for _ in range(3)]
+    assert made == sorted(set(made))
+
+
 def test_events_come_in_order_and_agree_with_the_result(section: Slide) -> None:
     events = [e for e in analyze(section, orange_model(), EXACT) if not isinstance(e, Waiting)]
     planned, *done, finished = events

@@ -74,6 +74,18 @@ def test_results_live_side_by_side_and_a_rerun_replaces_its_own(store: ReviewSto
         store.load_result(again)
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_newer_of_one_second_comes_first(store: ReviewStore, swapped: bool) -> None:
+    # A result of an earlier version has whole seconds.
+    moments = ("22:02:05+00:00", "22:02:05.114+00:00", "22:02:05.115+00:00", "22:02:06+00:00")
+    for number in reversed(range(4)) if swapped else range(4):
+        result = make_result()
+        model = {**result.model, "sha256": str(number) * 64}
+        created = f"2026-11-27T{moments[number]}"
+        store.save_result(replace(result, model=model, created=created))
+    assert [saved.sha256[0] for saved in store.results()] == ["3", "2", "1", "0"]
+
+
 def test_an_earlier_id_leads_to_the_result_of_the_rerun(store: ReviewStore) -> None:
     earlier = store.save_result(make_result())
     later = store.save_result(replace(make_result(), created="2026-02-02T00:00:00+00:00"))

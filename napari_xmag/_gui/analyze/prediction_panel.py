@@ -1,7 +1,5 @@
 """The slide's answer or why there is none, a bar for each class, warnings in words."""
 
-from datetime import datetime
-
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QPainter, QPainterPath, QPaintEvent
 from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
@@ -9,7 +7,7 @@ from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 from napari_xmag._gui.shared.section import ACCENT, ALARM, Section, Words, bold, discard, text_color
 from napari_xmag.analyze.bars import Band, band_words, class_bars
 from napari_xmag.analyze.result import SlideResult
-from napari_xmag.formatting import percent
+from napari_xmag.formatting import local_minute, percent
 
 _BAR_PX = 8
 _MARK_PX = 4  # how far the mark of the threshold stands out of the bar
@@ -187,5 +185,4 @@ def _more_words(flags: int, above: int) -> str:
 
 def about(result: SlideResult) -> str:
     """Return what a result is of: model with version, tissue, date."""
-    when = datetime.fromisoformat(result.created).astimezone().strftime("%Y-%m-%d %H:%M")
-    return f"{result.model_words}\n{result.tissue_words} · {when}"
+    return f"{result.model_words}\n{result.tissue_words} · {local_minute(result.created)}"
