@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_xmag.analyze import flags
 from napari_xmag.analyze.accumulator import ScoreAccumulator
@@ -141,6 +141,15 @@ def _not_numbers(name: str) -> ModelError:
     )
 
 
+def _range_flags(info: ModelInfo, mean: ArrayLike, patches: int) -> list[flags.Flag]:
+    """Say whether the slide is like those that the model learned from."""
+    if info.training_range is None:
+        return [flags.range_unknown_flag()]
+    distance = info.training_range.distance_from_mean(mean, patches)
+    is_taught = info.head == "patch_classifier"
+    return flags.range_flags(distance, info.training_range.limit, is_taught=is_taught)
+
+
 def _flags(
     slide: Slide,
     info: ModelInfo,
@@ -154,10 +163,8 @@ def _flags(
     found += flags.finder_flags(mask)
     found += flags.unreadable_flags(accumulator.done, len(accumulator.unreadable))
     found += flags.quick_flags(accumulator.total, accumulator.done)
-    if len(patches) and info.training_range is not None:
-        mean = accumulator.feature_sum / len(patches)
-        distance = info.training_range.distance_from_mean(mean, len(patches))
-        found += flags.range_flags(distance, info.training_range.limit)
+    if len(patches):
+        found += _range_flags(info, accumulator.feature_sum / len(patches), len(patches))
     if info.head == "attention":
         found += flags.degenerate_flags(patches.attention)
     elif len(patches):

@@ -20,6 +20,7 @@ NEARLY_NONE = 0.002
 MANY_MARKS = 0.03
 """More pen and smears than this part of what is not glass is worth a look."""
 
+TEACH_AGAIN = "Mark a few patches on this slide and teach the model again."
 MOST_NOT_TAUGHT = 0.5
 MUCH_NOT_TAUGHT = 0.15
 """Above these parts of the tissue, what no example was like makes a map doubtful, or worthless."""
@@ -47,6 +48,7 @@ class FlagCode(StrEnum):
     COARSE_SLIDE = "coarse_slide"
     TOO_COARSE = "too_coarse"
     OUT_OF_RANGE = "out_of_range"
+    RANGE_UNKNOWN = "range_unknown"
     NOT_TAUGHT = "not_taught"
     DEMONSTRATION = "demonstration"
     REGIONS = "regions"
@@ -240,8 +242,7 @@ def not_taught_flags(share: float) -> list[Flag]:
     if share > MOST_NOT_TAUGHT:
         words = (
             f"{share:.0%} of the tissue is unlike any example that the model was taught with, "
-            "perhaps because of a different stain, scanner or tissue type. Mark a few patches on "
-            "this slide and teach the model again."
+            f"perhaps because of a different stain, scanner or tissue type. {TEACH_AGAIN}"
         )
         return [Flag(FlagCode.OUT_OF_RANGE, words)]
     if share > MUCH_NOT_TAUGHT:
@@ -253,16 +254,38 @@ def not_taught_flags(share: float) -> list[Flag]:
     return []
 
 
-def range_flags(distance: float, limit: float) -> list[Flag]:
-    """Say when the slide's features lie far from those that the model was trained on."""
+def range_flags(distance: float, limit: float, *, is_taught: bool = False) -> list[Flag]:
+    """Say when the slide's features lie far from those that the model was trained on.
+
+    Parameters
+    ----------
+    is_taught
+        Whether the model was taught by examples, so that more of them help.
+    """
     if distance <= limit:
         return []
-    how_far = "beyond"
-    if limit > 0:
-        times = round(distance / limit, 1)
-        how_far = f"{times} times" if times > 1 else "just beyond"
+    learned = "taught" if is_taught else "trained"
     words = (
-        f"This slide looks unlike those the model was trained on ({how_far} the usual distance): "
-        "perhaps a different stain, scanner or tissue type."
+        f"This slide looks unlike those the model was {learned} on ({how_far(distance, limit)} the "
+        "usual distance): perhaps a different stain, scanner or tissue type."
     )
+    if is_taught:
+        words += f" {TEACH_AGAIN}"
     return [Flag(FlagCode.OUT_OF_RANGE, words)]
+
+
+def range_unknown_flag() -> Flag:
+    """Say that nobody can tell whether a slide is like those that the model learned from."""
+    return Flag(
+        FlagCode.RANGE_UNKNOWN,
+        "The model does not state what its training slides looked like, so it could not be checked "
+        "whether this slide resembles them.",
+    )
+
+
+def how_far(distance: float, limit: float) -> str:
+    """Return for instance "1.9 times", of a distance beyond a limit."""
+    times = round(distance / limit, 1) if limit > 0 else 0
+    if times > 1:
+        return f"{times} times"
+    return "just beyond" if limit > 0 else "beyond"

@@ -369,8 +369,12 @@ def _facts(model: "StoredModel") -> str:
 
 def _write_areas(taught: "Taught", names: "Mapping[SlideId, str]", path: Path) -> None:
     from napari_xmag.teach.areas import areas, write_areas
+    from napari_xmag.teach.lesson_range import unlike_slides
 
-    write_areas([(name, areas(taught, slide)) for slide, name in names.items()], path)
+    unlike = unlike_slides(taught)
+    write_areas(
+        [(name, areas(taught, slide), unlike.get(slide, "")) for slide, name in names.items()], path
+    )
     print(f"Areas: {path}")
 
 

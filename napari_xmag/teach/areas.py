@@ -112,13 +112,13 @@ def _drawn_shares(taught: Taught, prepared: PreparedSlide) -> Iterator[NDArray[n
         yield _shares(prepared, classified, len(taught.classes))
 
 
-def write_areas(rows: Sequence[tuple[str, Sequence[ClassArea]]], path: Path) -> None:
+def write_areas(rows: Sequence[tuple[str, Sequence[ClassArea], str]], path: Path) -> None:
     """Write the areas of many slides as CSV, a row for each slide and class.
 
     Parameters
     ----------
     rows
-        Name and areas of each slide.
+        Name and areas of each slide, and what makes them doubtful; empty for nothing.
 
     Raises
     ------
@@ -127,10 +127,10 @@ def write_areas(rows: Sequence[tuple[str, Sequence[ClassArea]]], path: Path) -> 
     """
     with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        header = ("slide", "class", "area_mm2", "share", "share_low", "share_high", "notice")
-        writer.writerow(header)
-        for slide, found in rows:
+        numbers = ("area_mm2", "share", "share_low", "share_high")
+        writer.writerow(("slide", "class", *numbers, "warning", "notice"))
+        for slide, found, warning in rows:
             for item in found:
-                numbers = (item.mm2, item.share, item.low, item.high)
+                values = (item.mm2, item.share, item.low, item.high)
                 names = as_text(slide), as_text(item.class_name)
-                writer.writerow([*names, *(f"{n:.6g}" for n in numbers), NOTICE])
+                writer.writerow([*names, *(f"{n:.6g}" for n in values), warning, NOTICE])

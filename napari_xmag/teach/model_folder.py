@@ -14,13 +14,13 @@ from napari_xmag.markdown import table, wrapped
 from napari_xmag.nets.folders import folder as _folder
 from napari_xmag.nets.folders.stored import StoredModel
 from napari_xmag.nets.heads.patch_classifier import NOT_TAUGHT
-from napari_xmag.nets.info import ModelInfo, TrainingRange
+from napari_xmag.nets.info import ModelInfo
 from napari_xmag.teach.classifier import Taught
 from napari_xmag.teach.estimate import Estimate, estimate
+from napari_xmag.teach.lesson_range import lesson_range
 
 _log = logging.getLogger(__name__)
 
-_RANGE_SLIDES = 3
 _GREY = (180, 180, 180)
 
 
@@ -125,17 +125,9 @@ def _info(taught: Taught, of_encoder: ModelInfo, name: str, lesson: _LessonFacts
         threshold=0.5,
         demonstration=False,
         sha256="",
-        training_range=_range(taught),
+        training_range=lesson_range(taught),
         description=f"{', '.join(taught.classes)}, taught with {number} examples on {where}.",
     )
-
-
-def _range(taught: Taught) -> TrainingRange | None:
-    """Return the range of the slides that bear examples, where there are enough of them."""
-    bearing = sorted(set(taught.examples.slides.tolist()))
-    if len(bearing) < _RANGE_SLIDES:
-        return None
-    return TrainingRange.fit([taught.request.slides[n].features.features for n in bearing])
 
 
 def _write(

@@ -15,7 +15,8 @@ from napari_xmag.filenames import MODEL
 from napari_xmag.mil.head_training import Bags, predict_slides
 from napari_xmag.mil.task import HeadTask
 from napari_xmag.nets.encoder import Encoder
-from napari_xmag.nets.model import ModelInfo, SlideModel, TrainingRange
+from napari_xmag.nets.model import ModelInfo, SlideModel
+from napari_xmag.nets.slides_range import slides_range
 from napari_xmag.nets.student import Student
 from napari_xmag.progress.events import Progress, RegionsNoted, SlideLeftOut, Stage
 from napari_xmag.progress.heartbeat import ProgressMeter, run_steps, run_with_progress
@@ -121,9 +122,7 @@ def save_learned(
     """
     bags, student = learned.bags, learned.student
     training = [
-        item.features
-        for row, item in zip(bags.rows, bags.features, strict=True)
-        if row.split == TRAIN
+        item for row, item in zip(bags.rows, bags.features, strict=True) if row.split == TRAIN
     ]
     info = ModelInfo(
         name=config.name,
@@ -135,7 +134,9 @@ def save_learned(
         threshold=report.threshold,
         demonstration=config.demonstration,
         licence=config.licence or encoder.licence,
-        training_range=TrainingRange.fit(training) if len(training) >= 3 else None,
+        training_range=slides_range(
+            [item.features for item in training], [item.boxes[:, :2] for item in training]
+        ),
         description=config.description,
         granularity=config.granularity,
     )

@@ -130,3 +130,7 @@ def test_range() -> None:
     assert "(1.3 times the usual distance)" in far.words
     assert "(just beyond the usual distance)" in near.words
     assert "(beyond the usual distance)" in range_flags(2.0, 0.0)[0].words
+    (taught,) = range_flags(2.0, 1.5, is_taught=True)
+    assert "those the model was taught on" in taught.words
+    assert "teach the model again" in taught.words
+    assert "teach" not in far.words

@@ -203,10 +203,15 @@ def test_areas_are_those_of_the_map_and_of_the_tissue(session: TeachSession) -> 
 
 def test_areas_of_many_slides_are_one_table(session: TeachSession, tmp_path: Path) -> None:
     taught = fit(session.request())
-    rows = [(slide.name, areas(taught, slide.id, intervals=False)) for slide in session.slides]
+    warnings = "", "may be wrong"
+    rows = [
+        (slide.name, areas(taught, slide.id, intervals=False), warning)
+        for slide, warning in zip(session.slides, warnings, strict=True)
+    ]
     write_areas(rows, tmp_path / "areas.csv")
     with (tmp_path / "areas.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert [line["slide"] for line in lines] == ["a.svs"] * 4 + ["b.svs"] * 4
     assert float(lines[0]["area_mm2"]) == pytest.approx(rows[0][1][0].mm2, rel=1e-4)
+    assert [line["warning"] for line in lines] == [""] * 4 + ["may be wrong"] * 4
     assert "research" in lines[0]["notice"].lower()

@@ -294,11 +294,13 @@ class TeachController:
             self.state.areas = event.areas
         elif isinstance(event, Estimate):
             self.state.estimate = event
+        elif isinstance(event, tasks.Unlike):
+            self.state.unlike = event.words
 
     def _nothing_learned(self, words: str) -> None:
         state = self.state
         state.taught, state.problem, state.areas = None, words, {}
-        state.estimate, state.suggestions = None, ()
+        state.estimate, state.suggestions, state.unlike = None, (), {}
         # an answer may come after the user asked what looks alike: that map stays
         for shown in () if state.similar else state.slides:
             drop_layer(self.viewer, shown.map_layer)

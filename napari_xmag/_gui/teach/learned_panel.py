@@ -120,7 +120,7 @@ class LearnedPanel(QWidget):
         self.words.say(_words(state))
         areas = state.areas.get(shown.id, ()) if shown is not None and shown.id is not None else ()
         self.areas.show_areas(areas, state.lesson)
-        self.unlike.say(_unlike_words(areas))
+        self.unlike.say(" ".join(filter(None, (_far_words(state), _unlike_words(areas)))))
         self.estimate.say(_estimate_words(state, shown))
 
 
@@ -144,6 +144,15 @@ def _words(state: TeachState) -> str:
     encoding = any(shown.progress is not None for shown in state.slides)
     lost = "" if encoding else examples.on_glass_words  # what lies there may be encoded just now
     return " ".join(filter(None, (learned, more, lost)))
+
+
+def _far_words(state: TeachState) -> str:
+    """Return what is said of the slide in sight, unless it bears examples by now."""
+    slide = state.current.id if state.current is not None else None
+    if slide is None or slide in state.lesson.by_slide:
+        return ""
+    words = state.unlike.get(slide, "")
+    return f"⚠  {words}" if words else ""
 
 
 def _unlike_words(areas: Sequence[ClassArea]) -> str:

@@ -166,6 +166,8 @@ class TeachState:
         How right it is; None while that is being found.
     areas
         Of each open slide; empty while they are being measured.
+    unlike
+        What is said of slides that look unlike those with examples.
     suggestions
         Worth labelling next, the best first.
     similar
@@ -187,6 +189,7 @@ class TeachState:
     problem: str = ""
     estimate: Estimate | None = None
     areas: Mapping[SlideId, tuple[ClassArea, ...]] = field(default_factory=dict)
+    unlike: Mapping[SlideId, str] = field(default_factory=dict)
     suggestions: tuple[SuggestedPatch, ...] = ()
     similar: bool = False
 

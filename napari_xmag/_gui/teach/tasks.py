@@ -36,6 +36,7 @@ from napari_xmag.teach.areas import ClassArea, area_steps, areas, write_areas
 from napari_xmag.teach.classifier import Learner, Taught
 from napari_xmag.teach.estimate import Estimate, estimate_steps
 from napari_xmag.teach.lesson import Lesson, SlideId
+from napari_xmag.teach.lesson_range import unlike_slides
 from napari_xmag.teach.model_folder import save_taught_model
 from napari_xmag.teach.one_thread import one_thread
 from napari_xmag.teach.picture import MapGround, class_picture, likeness_picture
@@ -87,6 +88,13 @@ class NotYet:
     """There is no map, and why."""
 
     words: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unlike:
+    """What is said of open slides that look unlike those with examples."""
+
+    words: Mapping[SlideId, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,12 +179,13 @@ def answer(
 
 def judge(
     teacher: Learner, measured: Measured
-) -> Generator[Measured | Estimate | None, None, None]:
-    """Find how sure the areas are and how right the map is, in small steps.
+) -> Generator[Measured | Estimate | Unlike | None, None, None]:
+    """Find in small steps which slides look unlike the others, and how sure and right all is.
 
     Nobody waits for it: what the next session would have to find out again is kept meanwhile.
     """
     taught, known = measured.taught, dict(measured.areas)
+    yield Unlike(unlike_slides(taught))
     yield (yield from estimate_steps(taught))
     for slide in measured.areas:
         known[slide] = tuple((yield from area_steps(taught, slide)))
@@ -242,7 +251,9 @@ def export(
     def written() -> ExportedLesson:
         names = _names(slides)
         files = [folder / AREAS]
-        write_areas([(row, areas(taught, of)) for of, (row, _) in names.items()], files[0])
+        unlike = unlike_slides(taught)
+        rows = [(row, areas(taught, of), unlike.get(of, "")) for of, (row, _) in names.items()]
+        write_areas(rows, files[0])
         for of, slide in slides.items():
             frame, plane = slide_frame(slide, Origin.BOUNDS), shown_plane(slide)
             outlined = taught.request.slide(of)

@@ -1,5 +1,6 @@
 """Teaching as a user does it: clicks, keys, strokes, undo, two slides, tomorrow."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -24,7 +25,15 @@ from napari_xmag.features.writer import FeatureWriter
 from napari_xmag.slide.open import open_slide
 from napari_xmag.teach.lesson import Example, Lesson
 from napari_xmag.teach.saved_lesson import load_lesson, user_lesson
-from tests._gui.teach.conftest import BORDER, HEIGHT, RIM, Classroom, open_classroom
+from tests._gui.teach.conftest import (
+    BORDER,
+    HEIGHT,
+    RIM,
+    Classroom,
+    draw_two_tissues,
+    open_classroom,
+)
+from tests.slides import write_pyramid
 
 pytestmark = pytest.mark.window
 
@@ -409,6 +418,33 @@ def test_a_second_slide_is_mapped_at_once_and_can_be_put_right(
     taught = classroom.widget.state.taught
     assert taught is not None
     assert len(taught.examples) == 7  # those of the slide that is gone still teach
+
+
+def test_a_slide_unlike_the_one_with_examples_is_told_until_it_bears_some(
+    classroom: Classroom, two_tissues: Slides, tmp_path: Path
+) -> None:
+    picture = draw_two_tissues(3)
+    overstained = np.where(picture > 235, picture, picture // 2)
+    foreign = write_pyramid(tmp_path / "foreign.tiff", overstained)
+    classroom.open(two_tissues[0])
+    classroom.teach()
+    said = classroom.widget.learned.unlike
+    assert "unlike those with examples" not in said.text()
+    classroom.open(two_tissues[1])
+    classroom.settle()
+    assert "unlike those with examples" not in said.text()
+    classroom.open(foreign)
+    classroom.settle()
+    assert "its map may be wrong" in said.text()
+    assert said.isVisible()
+    out = tmp_path / "exports"
+    classroom.widget.controller.export(out)
+    classroom.wait(lambda: not classroom.widget.controller.jobs.running)
+    with (out / "areas.csv").open(newline="") as stream:
+        doubted = {row["slide"] for row in csv.DictReader(stream) if row["warning"]}
+    assert doubted == {"foreign.tiff"}
+    classroom.click(BORDER // 2, 1000)
+    assert "its map may be wrong" not in said.text()
 
 
 def test_examples_are_there_tomorrow(

@@ -1,0 +1,70 @@
+"""The range of a few slides."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from napari_xmag.nets.info import TrainingRange
+from napari_xmag.nets.slides_range import compact_parts, slides_range
+
+
+def grid(columns: int = 32, rows: int = 16) -> NDArray[np.float64]:
+    """Return places (P, 2) in pixels."""
+    across, down = np.meshgrid(np.arange(columns), np.arange(rows))
+    return np.stack([across.ravel(), down.ravel()], 1) * 256.0
+
+
+def slide(seed: int, shift: float = 0.0) -> NDArray[np.float32]:
+    """Return features (512, 24) of a slide whose left half is another tissue than its right."""
+    draw = np.random.default_rng(seed)
+    tissue = np.where(grid()[:, :1] < 16 * 256, 1.0, -1.0)
+    stain = draw.normal(0, 0.1, 24) + shift
+    return (tissue + stain + draw.normal(0, 1, (512, 24))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("slides", "parts"), [(1, 8), (2, 4), (3, 3), (4, 2), (7, 2), (8, 1)])
+def test_eight_parts_or_slides_make_the_range(slides: int, parts: int) -> None:
+    features = [slide(seed) for seed in range(slides)]
+    found = slides_range(features, [grid()] * slides)
+    assert found is not None
+    assert found.slides == slides
+    expected = TrainingRange.fit(
+        [f[rows] for f in features for rows in compact_parts(grid(), parts)]
+    )
+    assert found.limit == pytest.approx(expected.limit)
+    np.testing.assert_allclose(found.mean, expected.mean)
+
+
+@pytest.mark.parametrize("slides", [1, 2, 3, 6])
+def test_slides_alike_lie_within_and_others_beyond(slides: int) -> None:
+    found = slides_range([slide(seed) for seed in range(slides)], [grid()] * slides)
+    assert found is not None
+    within = [found.distance(slide(seed)) <= found.limit for seed in range(100, 120)]
+    assert all(within)
+    assert found.distance(slide(200, shift=3.0)) > found.limit
+
+
+def test_too_little_has_no_range() -> None:
+    assert slides_range([], []) is None
+    assert slides_range([slide(0)[:7]], [grid()[:7]]) is None
+    assert slides_range([slide(0)[:8]], [grid()[:8]]) is not None
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 16])
+def test_parts_are_compact_and_of_one_size(count: int) -> None:
+    columns, rows = np.meshgrid(np.arange(32), np.arange(16))
+    places = np.stack([columns.ravel(), rows.ravel()], 1) * 256.0
+    parts = compact_parts(places, count)
+    assert len(parts) == count
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(512))
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= 2 * min(sizes)
+    for part in parts:
+        width, height = np.ptp(places[part], axis=0) / 256 + 1
+        assert max(width, height) <= 2 * min(width, height)
+        assert width * height == len(part)
+
+
+def test_places_may_lie_together() -> None:
+    parts = compact_parts(np.zeros((3, 2)), 3)
+    assert sorted(part.tolist() for part in parts) == [[0], [1], [2]]

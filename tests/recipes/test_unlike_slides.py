@@ -1,0 +1,32 @@
+"""The table counts slides of one patient that lie beyond, and slides of others that lie within."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from unlike_slides import beyond_and_within
+
+from napari_xmag.teach.prepared import PreparedSlide
+from tests.teach.slides import prepared_slide, tissue_kinds
+
+
+def stained(letter: str, shift: float) -> PreparedSlide:
+    slide = prepared_slide(tissue_kinds(), letter, seed=ord(letter))
+    kept = slide.features
+    return replace(slide, features=replace(kept, features=kept.features + np.float16(shift)))
+
+
+def test_slides_on_the_wrong_side_are_counted() -> None:
+    slides = [stained("a", 0), stained("b", 6), stained("c", 12), stained("d", 12)]
+    patients = ["one", "one", "two", "two"]
+    rows = {name: shares for name, *shares in beyond_and_within(slides, patients, 1)}
+    assert rows["one"] == [1, 0]
+    assert rows["two"] == [0, 0]
+    assert rows["all"] == pytest.approx([0.5, 0])
+
+
+def test_a_patient_without_a_further_slide_has_no_row() -> None:
+    slides = [stained(letter, 0) for letter in "abcd"]
+    rows = {name: shares for name, *shares in beyond_and_within(slides, [*"xxxy"], 2)}
+    assert list(rows) == ["x", "all"]
+    assert rows["x"] == [0, 1]
