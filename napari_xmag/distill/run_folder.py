@@ -65,17 +65,17 @@ def open_folder(
     Raises
     ------
     ConfigError
-        When there is a checkpoint and it was not said what to do with it, or what is to be resumed
-        was made with other settings; nothing has been written then.
+        When there is an earlier run and it was not said what to do with it, or what is to be
+        resumed was made with other settings; nothing has been written then.
     ModelError
         When the checkpoint is broken.
     """
     folder = config.run.record_folder
     checkpoint = folder / CHECKPOINT
-    if checkpoint.exists() and not (resume or restart):
+    if not (resume or restart) and (earlier := _earlier(config)):
         raise ConfigError(
             expected="a new run",
-            found=f"{checkpoint} of an earlier one, after epoch {load_facts(checkpoint)['epoch']}",
+            found=earlier,
             hint="Continue it with --resume, overwrite it with --restart, or choose another "
             "run.out.",
         )
@@ -118,6 +118,17 @@ def end_folder(
     made_with = _wanted(config, settings)
     content = {_SETTINGS: made_with, _METRICS: dict(metrics), _STUDENT: _student(config)}
     write_json(config.run.record_folder / ENDED, content)
+
+
+def _earlier(config: DistillConfig) -> str:
+    """Return what is there of an earlier run, in words; empty where nothing is."""
+    folder = config.run.record_folder
+    if (folder / CHECKPOINT).exists():
+        epoch = load_facts(folder / CHECKPOINT)["epoch"]
+        return f"{folder / CHECKPOINT} of an earlier one, after epoch {epoch}"
+    if (folder / ENDED).exists():
+        return f"{folder / ENDED} of an earlier one, which has ended"
+    return f"a student in {config.run.out}" if (config.run.out / WEIGHTS).exists() else ""
 
 
 def _wanted(config: DistillConfig, settings: Mapping[str, Any]) -> dict[str, Any]:

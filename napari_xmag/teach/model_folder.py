@@ -152,6 +152,8 @@ def _write(
 
 def _card(info: ModelInfo, encoder: ModelInfo, lesson: _LessonFacts) -> str:
     rows = [(kind, str(count)) for kind, count in zip(info.classes, lesson.examples, strict=False)]
+    has_range = info.training_range is not None
+    unlike = " A slide that looks unlike those with examples gets none." if has_range else ""
     parts = [
         f"# {info.display_name}",
         f"**{NOTICE}**",
@@ -161,7 +163,7 @@ def _card(info: ModelInfo, encoder: ModelInfo, lesson: _LessonFacts) -> str:
         f"Encoder: that of {encoder.display_name} ({encoder.name}, {encoder.sha256[:12]}). "
         f"Licence: {info.licence}.",
         'Tissue unlike any example gets no class ("not taught"). The answer for a slide is the '
-        "share of its tissue that each class covers.",
+        f"share of its tissue that each class covers.{unlike}",
         f"## Use\n\n```\nnapari-xmag analyze SLIDE --model {info.name}\n```",
     ]
     return wrapped("\n\n".join(parts)) + "\n"

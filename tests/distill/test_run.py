@@ -110,6 +110,28 @@ def test_a_run_that_has_ended_is_left_alone(config: DistillConfig, lost: tuple[s
     assert (contents(records), contents(config.run.out)) == before
 
 
+@pytest.mark.parametrize(
+    ("lost", "found"),
+    [
+        ((), "after epoch 1"),
+        (("checkpoint.safetensors",), "which has ended"),
+        (("checkpoint.safetensors", "ended.json"), "a student in"),
+    ],
+)
+def test_nothing_of_an_earlier_run_is_overwritten_unasked(
+    config: DistillConfig, lost: tuple[str, ...], found: str
+) -> None:
+    config = changed(config, fit={"epochs": 1}, data=QUICK)
+    finish(distill(config))
+    records = config.run.record_folder
+    for name in lost:
+        (records / name).unlink()
+    before = contents(records), contents(config.run.out)
+    with pytest.raises(ConfigError, match=rf"{found}.*--resume.*--restart"):
+        finish(distill(changed(config, augment={"flips": 0.1})))
+    assert (contents(records), contents(config.run.out)) == before
+
+
 def test_a_run_broken_off_after_its_last_epoch_has_all_figures(config: DistillConfig) -> None:
     config = changed(config, fit={"epochs": 1}, data=QUICK)
     events = distill(config)

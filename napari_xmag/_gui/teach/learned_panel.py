@@ -120,7 +120,7 @@ class LearnedPanel(QWidget):
         self.words.say(_words(state))
         areas = state.areas.get(shown.id, ()) if shown is not None and shown.id is not None else ()
         self.areas.show_areas(areas, state.lesson)
-        self.unlike.say(" ".join(filter(None, (_far_words(state), _unlike_words(areas)))))
+        self.unlike.say("\n".join(filter(None, (_far_words(state), _unlike_words(areas)))))
         self.estimate.say(_estimate_words(state, shown))
 
 
