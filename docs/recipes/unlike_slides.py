@@ -2,10 +2,13 @@
 
     python unlike_slides.py COHORT.csv [--model NAME] [--lesson CLICKS.json SLIDE]...
 
-The cohort names slides and their patients (columns slide, patient). First the range of one, two and
-three slides of a patient is fitted, and all other slides are held against it: another slide of the
-patient should lie within, and one of another patient, of other tissue, stain or scanner, beyond.
+The cohort names slides, patients and organs (columns slide, patient, organ). First the range of
+one, two and three slides of a patient is fitted, and all other slides are held against it: another
+slide of the patient should lie within, and one of other tissue, stain or scanner beyond.
 Prints a row for each patient with so many slides and one slide more, and one for all of them.
+
+The range of one to four slides, each of another patient, should in turn hold slides of the same
+organ of yet other patients, and none of other organs.
 
 Then each lesson (clicks as in teach_lung.json, and the slide they were made on) is carried to all
 slides of the cohort. Prints how many get a map without a warning, and how many an answer: by
@@ -35,7 +38,8 @@ from napari_xmag.teach.session import TeachSession
 from napari_xmag.teach.steps import answer_of
 from napari_xmag.zoo import open_model
 
-MOST_SLIDES = 3
+MOST_SLIDES, MOST_PATIENTS = 3, 4
+DRAWS = 20
 
 
 def main() -> None:
@@ -46,7 +50,8 @@ def main() -> None:
     parser.add_argument("--lesson", type=Path, nargs=2, action="append", default=[])
     args = parser.parse_args()
     with args.cohort.open(newline="", encoding="utf-8") as stream:
-        patients = {row["slide"]: row["patient"] for row in csv.DictReader(stream)}
+        rows = list(csv.DictReader(stream))
+    patients = {row["slide"]: row["patient"] for row in rows}
     lessons = [slide for _, slide in args.lesson]
     paths = [args.cohort.parent / name for name in patients]
     slides = encoded([*paths, *lessons], args.model)
@@ -56,6 +61,12 @@ def main() -> None:
     for count in range(1, MOST_SLIDES + 1):
         for name, *shares in beyond_and_within(cohort, list(patients.values()), count):
             print(f"| {count} | {name} | {shares[0]:.0%} | {shares[1]:.0%} |")
+    print("\n| patients with examples | same organ: within | other organs: within |")
+    print("|---|---|---|")
+    organs = [row["organ"] for row in rows]
+    for count in range(1, MOST_PATIENTS + 1):
+        shares = within_of_organs(cohort, list(patients.values()), organs, count)
+        print(f"| {count} | {shares[0]:.0%} | {shares[1]:.0%} |")
     print("\n| lesson | slides | no warning | answered | with the range: no warning | answered |")
     print("|---|---|---|---|---|---|")
     for (clicks, path), slide in zip(args.lesson, slides[len(paths) :], strict=True):
@@ -110,6 +121,33 @@ def beyond_and_within(
         own += mine
         foreign += others
     yield "all", float(np.mean(own)), 1 - float(np.mean(foreign))
+
+
+def within_of_organs(
+    slides: Sequence[PreparedSlide], patients: Sequence[str], organs: Sequence[str], count: int
+) -> tuple[float, float]:
+    """Return how many slides of other patients lie within: of the same organ, and of others.
+
+    The range is of so many slides of as many patients with a known organ, drawn anew for each of
+    some draws; organs with no further patient are left out.
+    """
+    draw = np.random.default_rng(0)
+    of, organ_of = np.array(patients), np.array(organs)
+    same: list[bool] = []
+    foreign: list[bool] = []
+    for organ in sorted(set(organs) - {""}):
+        known = sorted(set(of[organ_of == organ]))
+        for _ in range(DRAWS if len(known) > count else 0):
+            chosen = draw.permutation(known)[:count]
+            some = [
+                slides[draw.choice(np.flatnonzero((of == name) & (organ_of == organ)))]
+                for name in chosen
+            ]
+            found = range_of(some)
+            for number in np.flatnonzero(~np.isin(of, chosen)):
+                within = not lies_beyond(slides[number], found)
+                (same if organ_of[number] == organ else foreign).append(within)
+    return float(np.mean(same)), float(np.mean(foreign))
 
 
 def taught_by(clicks: Path, slide: PreparedSlide) -> Taught:
