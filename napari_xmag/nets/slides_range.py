@@ -1,15 +1,16 @@
 """The range of a few slides, which alone do not show how much slides differ; needs no torch."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from napari_xmag.nets.info import TrainingRange
 
 _PARTS = 8
+_ENOUGH_SLIDES = 3
 
 
 def slides_range(
@@ -18,7 +19,8 @@ def slides_range(
     """Return the range of the slides that a model learned from.
 
     With fewer than eight, compact parts of them, eight or a few more in all, stand for slides:
-    tissue of one slide differs from place to place, too. What this finds is in docs/trials.md.
+    tissue of one slide differs from place to place, too. What this finds is in docs/trials.md. A
+    slide of fewer patches than parts is as many parts as it has patches.
 
     Parameters
     ----------
@@ -29,17 +31,30 @@ def slides_range(
 
     Returns
     -------
-    None where there is no slide, or one has fewer patches than parts.
+    None where there is no slide, or one or two have too few patches for eight parts.
     """
-    count = ceil(_PARTS / len(features)) if features else 0
-    if not features or min(map(len, places)) < count:
-        return None
     parts = [
-        np.asarray(of_slide)[rows]
+        _Part(of_slide, rows)
         for of_slide, at in zip(features, places, strict=True)
-        for rows in compact_parts(at, count)
+        if len(at)
+        for rows in compact_parts(at, min(ceil(_PARTS / len(features)), len(at)))
     ]
+    if len(parts) < (_PARTS if len(features) < _ENOUGH_SLIDES else _ENOUGH_SLIDES):
+        return None
     return replace(TrainingRange.fit(parts), slides=len(features))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Some patches of a slide, read where they are asked for: all slides may not fit in memory."""
+
+    features: ArrayLike
+    rows: NDArray[np.int64]
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[np.floating]:
+        return np.asarray(self.features, dtype)[self.rows]
 
 
 def compact_parts(places: NDArray[np.float64], count: int) -> list[NDArray[np.int64]]:

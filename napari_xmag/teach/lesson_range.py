@@ -14,7 +14,7 @@ from napari_xmag.teach.prepared import PreparedSlide
 
 
 def lesson_range(taught: Taught) -> TrainingRange | None:
-    """Return the range of the slides that bear examples; None where they are too small."""
+    """Return the range of the slides that bear examples; None where there is too little."""
     slides = _shown(taught)
     return slides_range([s.features.features for s in slides], [s.centers for s in slides])
 

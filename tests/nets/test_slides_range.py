@@ -1,5 +1,7 @@
 """The range of a few slides."""
 
+import weakref
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -46,8 +48,34 @@ def test_slides_alike_lie_within_and_others_beyond(slides: int) -> None:
 
 def test_too_little_has_no_range() -> None:
     assert slides_range([], []) is None
+    assert slides_range([slide(0)[:0]] * 3, [grid()[:0]] * 3) is None
     assert slides_range([slide(0)[:7]], [grid()[:7]]) is None
     assert slides_range([slide(0)[:8]], [grid()[:8]]) is not None
+    assert slides_range([slide(0)[:3], slide(1)[:4]], [grid()[:3], grid()[:4]]) is None
+
+
+def test_a_slide_of_few_patches_is_few_parts() -> None:
+    features = [slide(0), slide(1), slide(2)[:2]]
+    found = slides_range(features, [grid(), grid(), grid()[:2]])
+    divided = compact_parts(grid(), 3)
+    parts = [one[rows] for one in features[:2] for rows in divided]
+    expected = TrainingRange.fit([*parts, features[2][:1], features[2][1:]])
+    assert found is not None
+    assert found.limit == pytest.approx(expected.limit)
+
+
+def test_one_slide_at_a_time_is_read() -> None:
+    alive: list[weakref.ref[NDArray[np.float32]]] = []
+
+    class Mapped:
+        def __array__(self, dtype: object = None, copy: object = None) -> NDArray[np.float32]:
+            assert not any(one() is not None for one in alive)
+            read = slide(len(alive))
+            alive.append(weakref.ref(read))
+            return read
+
+    assert slides_range([Mapped() for _ in range(12)], [grid()] * 12) is not None
+    assert len(alive) >= 12
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 16])
