@@ -19,5 +19,5 @@ def local_minute(moment: str) -> str:
     """
     try:
         return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")
-    except ValueError:
+    except (ValueError, OverflowError):
         return moment

@@ -33,6 +33,7 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("2026-11-27T22:02:05.123+00:00", "2026-11-28 07:02"),
         ("2026-11-27T22:02:05+00:00", "2026-11-28 07:02"),
         ("yesterday", "yesterday"),
+        ("9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59+00:00"),
     ],
 )
 def test_a_time_is_told_by_the_clock_of_this_computer(moment: str, words: str) -> None:

@@ -231,19 +231,22 @@ def degenerate_flags(attention: NDArray[np.floating]) -> list[Flag]:
     return [Flag(FlagCode.DEGENERATE_MAP, words)]
 
 
-def not_taught_flags(share: float) -> list[Flag]:
+def not_taught_flags(share: float, *, is_advised: bool = False) -> list[Flag]:
     """Say how much of the tissue is unlike every example; most of it means out of range.
 
     Parameters
     ----------
     share
         Part of the tissue, 0 to 1.
+    is_advised
+        Whether another flag says already what to do.
     """
     if share > MOST_NOT_TAUGHT:
         words = (
             f"{share:.0%} of the tissue is unlike any example that the model was taught with, "
-            f"perhaps because of a different stain, scanner or tissue type. {TEACH_AGAIN}"
+            "perhaps because of a different stain, scanner or tissue type."
         )
+        words = words if is_advised else f"{words} {TEACH_AGAIN}"
         return [Flag(FlagCode.OUT_OF_RANGE, words)]
     if share > MUCH_NOT_TAUGHT:
         words = (

@@ -72,13 +72,10 @@ def open_folder(
     """
     folder = config.run.record_folder
     checkpoint = folder / CHECKPOINT
-    if not (resume or restart) and (earlier := _earlier(config)):
-        raise ConfigError(
-            expected="a new run",
-            found=earlier,
-            hint="Continue it with --resume, overwrite it with --restart, or choose another "
-            "run.out.",
-        )
+    if resume:
+        _require_records(config)
+    elif not restart:
+        _require_new(config)
     noted = _noted(folder / ENDED) if resume else None
     if noted:
         require_same_settings(noted[_SETTINGS], _wanted(config, settings), folder / ENDED)
@@ -120,15 +117,34 @@ def end_folder(
     write_json(config.run.record_folder / ENDED, content)
 
 
-def _earlier(config: DistillConfig) -> str:
-    """Return what is there of an earlier run, in words; empty where nothing is."""
+def _require_new(config: DistillConfig) -> None:
+    """Refuse to overwrite what an earlier run left."""
     folder = config.run.record_folder
     if (folder / CHECKPOINT).exists():
         epoch = load_facts(folder / CHECKPOINT)["epoch"]
-        return f"{folder / CHECKPOINT} of an earlier one, after epoch {epoch}"
-    if (folder / ENDED).exists():
-        return f"{folder / ENDED} of an earlier one, which has ended"
-    return f"a student in {config.run.out}" if (config.run.out / WEIGHTS).exists() else ""
+        found = f"{folder / CHECKPOINT} of an earlier one, after epoch {epoch}"
+    elif (folder / ENDED).exists():
+        found = f"{folder / ENDED} of an earlier one, which has ended"
+    else:
+        _require_records(config)
+        return
+    raise ConfigError(
+        expected="a new run",
+        found=found,
+        hint="Continue it with --resume, overwrite it with --restart, or choose another run.out.",
+    )
+
+
+def _require_records(config: DistillConfig) -> None:
+    """Refuse to overwrite a student whose run left nothing to resume it by."""
+    folder = config.run.record_folder
+    resumable = (folder / CHECKPOINT).exists() or _noted(folder / ENDED) is not None
+    if _student(config) and not resumable:
+        raise ConfigError(
+            expected="a new run, or the records of the one that is to be resumed",
+            found=f"a student in {config.run.out}, and no such records in {folder}",
+            hint="Overwrite it with --restart, or choose another run.out.",
+        )
 
 
 def _wanted(config: DistillConfig, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from napari_xmag.analyze.heatmap import HeatMapView, MapLook
 from napari_xmag.analyze.result import SlideResult
 from napari_xmag.export.lettering import cut_to_width, font, width, wrap_to_width
 from napari_xmag.export.palette import diverging_colors, heat_colors
-from napari_xmag.formatting import percent
+from napari_xmag.formatting import local_minute, percent
 
 PANEL_WIDTH = 400
 INK = (31, 35, 40)
@@ -166,7 +166,7 @@ def _legend(column: _Column, look: MapLook, ends: tuple[str, str]) -> None:
 def _origin(column: _Column, result: SlideResult) -> None:
     mpp = result.mpp.mean
     column.text(f"Pixel size {mpp:.4g} µm ({result.slide['mpp_source']})", 12, _FAINT)
-    made = f"napari-xmag {result.versions['napari-xmag']} · {result.created[:10]}"
+    made = f"napari-xmag {result.versions['napari-xmag']} · {local_minute(result.created)[:10]}"
     column.text(made, 12, _FAINT)
 
 

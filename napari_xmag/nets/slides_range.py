@@ -19,8 +19,8 @@ def slides_range(
     """Return the range of the slides that a model learned from.
 
     With fewer than eight, compact parts of them, eight or a few more in all, stand for slides:
-    tissue of one slide differs from place to place, too. What this finds is in docs/trials.md. A
-    slide of fewer patches than parts is as many parts as it has patches.
+    tissue of one slide differs from place to place, too. What this finds is in docs/trials.md. No
+    part is smaller than two patches, or it would differ from the others by chance alone.
 
     Parameters
     ----------
@@ -31,17 +31,19 @@ def slides_range(
 
     Returns
     -------
-    None where there is no slide, or one or two have too few patches for eight parts.
+    None where there is too little to tell: no slide, one or two with too few patches for eight
+    parts, or parts that do not differ at all.
     """
     parts = [
         _Part(of_slide, rows)
         for of_slide, at in zip(features, places, strict=True)
         if len(at)
-        for rows in compact_parts(at, min(ceil(_PARTS / len(features)), len(at)))
+        for rows in compact_parts(at, min(ceil(_PARTS / len(features)), max(1, len(at) // 2)))
     ]
     if len(parts) < (_PARTS if len(features) < _ENOUGH_SLIDES else _ENOUGH_SLIDES):
         return None
-    return replace(TrainingRange.fit(parts), slides=len(features))
+    found = TrainingRange.fit(parts)
+    return replace(found, slides=len(features)) if found.limit > 0 else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,24 +60,26 @@ class _Part:
 
 
 def compact_parts(places: NDArray[np.float64], count: int) -> list[NDArray[np.int64]]:
-    """Divide places into parts of nearly one size, each compact: the largest is halved across.
+    """Divide places into compact parts of one size, or one more: across, again and again.
 
     Parameters
     ----------
     places
         Float (P, 2).
     count
-        At most P.
+        1 to P.
 
     Returns
     -------
     Indices of the places of each part, int64.
     """
-    parts = [np.arange(len(places))]
-    while len(parts) < count:
-        largest = parts.pop(max(range(len(parts)), key=lambda number: len(parts[number])))
-        axis = int(np.ptp(places[largest], axis=0).argmax())
-        across = largest[np.argsort(places[largest, axis], kind="stable")]
-        half = len(across) // 2
-        parts += [across[:half], across[half:]]
-    return parts
+    if count == 1:
+        return [np.arange(len(places))]
+    order = np.argsort(places[:, np.ptp(places, axis=0).argmax()], kind="stable")
+    first = count // 2
+    cut = len(places) * first // count
+    return [
+        half[part]
+        for half, parts in ((order[:cut], first), (order[cut:], count - first))
+        for part in compact_parts(places[half], parts)
+    ]

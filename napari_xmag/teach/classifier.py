@@ -57,6 +57,11 @@ class Taught:
     layout: Layout
     examples: "ExamplePatches"
 
+    @property
+    def bearing(self) -> tuple[PreparedSlide, ...]:
+        """The slides that bear examples which count."""
+        return tuple(self.request.slides[n] for n in np.unique(self.examples.slides))
+
 
 @dataclass(frozen=True, eq=False)
 class ExamplePatches:

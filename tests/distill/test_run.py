@@ -111,15 +111,15 @@ def test_a_run_that_has_ended_is_left_alone(config: DistillConfig, lost: tuple[s
 
 
 @pytest.mark.parametrize(
-    ("lost", "found"),
+    ("lost", "found", "resumed"),
     [
-        ((), "after epoch 1"),
-        (("checkpoint.safetensors",), "which has ended"),
-        (("checkpoint.safetensors", "ended.json"), "a student in"),
+        ((), "after epoch 1.*--resume", "flips was"),
+        (("checkpoint.safetensors",), "which has ended.*--resume", "flips was"),
+        (("checkpoint.safetensors", "ended.json"), "a student in", "no such records"),
     ],
 )
 def test_nothing_of_an_earlier_run_is_overwritten_unasked(
-    config: DistillConfig, lost: tuple[str, ...], found: str
+    config: DistillConfig, lost: tuple[str, ...], found: str, resumed: str
 ) -> None:
     config = changed(config, fit={"epochs": 1}, data=QUICK)
     finish(distill(config))
@@ -127,8 +127,11 @@ def test_nothing_of_an_earlier_run_is_overwritten_unasked(
     for name in lost:
         (records / name).unlink()
     before = contents(records), contents(config.run.out)
-    with pytest.raises(ConfigError, match=rf"{found}.*--resume.*--restart"):
-        finish(distill(changed(config, augment={"flips": 0.1})))
+    other = changed(config, augment={"flips": 0.1})
+    with pytest.raises(ConfigError, match=rf"{found}.*--restart"):
+        finish(distill(other))
+    with pytest.raises(ConfigError, match=rf"{resumed}"):
+        finish(distill(other, resume=True))
     assert (contents(records), contents(config.run.out)) == before
 
 

@@ -16,7 +16,7 @@ from napari_xmag._gui.shared.placing import drop_layer
 from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
-from napari_xmag._gui.teach.layers import UNDRAWN, show_examples, show_taught_map
+from napari_xmag._gui.teach.layers import UNDRAWN, blank_map, show_examples, show_taught_map
 from napari_xmag._gui.teach.newest import Newest
 from napari_xmag._gui.teach.region_drawing import RegionDrawing
 from napari_xmag._gui.teach.saved import reopen_session
@@ -82,6 +82,7 @@ class TeachController:
         self.slides.opened.connect(lambda _: self.encoding.go_on())
         self.slides.dropped.connect(self._dropped)
         state.events.model.connect(self._model_changed)
+        state.events.current.connect(self._show_marks_later)
         state.events.opacity.connect(self._set_opacity)
         self.slides.connect()
         self.jobs.start(tasks.survey(), self._surveyed)
@@ -262,13 +263,21 @@ class TeachController:
         if state.class_name not in lesson.class_names:
             state.class_name = lesson.class_names[0] if lesson.classes else ""
         self._learn()
-        self._marks.start()
+        self._show_marks_later()
         self.encoding.follow(before, lesson)
 
     def _show_marks(self) -> None:
-        """Show the examples, in a turn of its own: a click must not hold the window up for long."""
+        """Show the examples, in a turn of its own: a click must not hold the window up for long.
+
+        Those of a hidden slide or layer are shown when it comes in sight.
+        """
         for shown in self.state.slides:
             show_examples(self.viewer, shown, self.state.lesson)
+            if shown.marks_layer is not None:
+                shown.marks_layer.events.visible.connect(self._show_marks_later)
+
+    def _show_marks_later(self) -> None:
+        self._marks.start()
 
     def _learn(self) -> None:
         for newest in self._newest:
@@ -303,7 +312,7 @@ class TeachController:
         state.estimate, state.suggestions, state.unlike = None, (), {}
         # an answer may come after the user asked what looks alike: that map stays
         for shown in () if state.similar else state.slides:
-            drop_layer(self.viewer, shown.map_layer)
+            blank_map(self.viewer, shown)
 
     def _paint(self, pictures: Mapping[SlideId, NDArray[np.uint8]]) -> None:
         for shown in self.state.slides:

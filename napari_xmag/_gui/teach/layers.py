@@ -58,6 +58,17 @@ def show_taught_map(
         viewer.layers.move(viewer.layers.index(shown.marks_layer), len(viewer.layers))
 
 
+def blank_map(viewer: ViewerModel, shown: TeachSlide) -> None:
+    """Let a slide's map show nothing.
+
+    The layer stays: to take those of several slides out and to add them again crashes napari where
+    it draws by Mesa's software OpenGL, as on remote desktops.
+    """
+    layer = shown.map_layer
+    if layer is not None and layer in viewer.layers:
+        layer.data = np.zeros_like(layer.data)
+
+
 def show_examples(
     viewer: ViewerModel,
     shown: TeachSlide,
@@ -66,6 +77,9 @@ def show_examples(
     stroke_color: RGB = UNDRAWN,
 ) -> None:
     """Outline the patches of a slide that are examples, in the colours of their classes.
+
+    What is hidden stays as it is: napari keeps what it last drew of a hidden layer and fails where
+    other data do not fit it, up to a fault in the graphics driver.
 
     Parameters
     ----------
@@ -96,11 +110,13 @@ def _mark(
     middles = np.array([(y - 0.5, x - 0.5) for x, y in places], float).reshape(-1, 2)
     layer = shown.marks_layer
     if layer is None or layer not in viewer.layers:
-        if not len(middles):
+        if not len(middles) or not shown.layer.visible:
             return
         layer = _new_marks(shown, slide)
         shown.marks_layer = layer
         add_quietly(viewer, layer)
+    if not layer.visible:
+        return
     with layer.events.blocker():  # drawn once, not for each of these
         layer.data = middles
         if layer.selected_data:

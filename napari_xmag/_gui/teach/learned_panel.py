@@ -149,9 +149,10 @@ def _words(state: TeachState) -> str:
 def _far_words(state: TeachState) -> str:
     """Return what is said of the slide in sight, unless it bears examples by now."""
     slide = state.current.id if state.current is not None else None
-    if slide is None or slide in state.lesson.by_slide:
+    if slide is None or state.taught is None:
         return ""
-    words = state.unlike.get(slide, "")
+    bears = any(slide == each.id for each in state.taught.bearing)
+    words = "" if bears else state.unlike.get(slide, "")
     return f"⚠  {words}" if words else ""
 
 

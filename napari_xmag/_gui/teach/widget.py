@@ -125,7 +125,7 @@ class TeachWidget(BesideAnalyze):
             getattr(events, name).connect(self._show_models)
         for name in ("lesson", "class_name", "tool"):
             getattr(events, name).connect(self._show_classes)
-        for name in ("taught", "problem", "areas", "estimate", "similar"):
+        for name in ("taught", "problem", "areas", "estimate", "similar", "unlike"):
             getattr(events, name).connect(self._show_learned)
         for name in ("suggestions", "lesson"):
             getattr(events, name).connect(self._show_learned)

@@ -443,8 +443,49 @@ def test_a_slide_unlike_the_one_with_examples_is_told_until_it_bears_some(
     with (out / "areas.csv").open(newline="") as stream:
         doubted = {row["slide"] for row in csv.DictReader(stream) if row["warning"]}
     assert doubted == {"foreign.tiff"}
-    classroom.click(BORDER // 2, 1000)
+    control = classroom.widget.controller
+    control.undo()
+    classroom.settle()
+    assert "its map may be wrong" in said.text()  # two classes still have examples
+    control.remove_class("Other")
+    classroom.settle()
+    assert classroom.widget.state.taught is None
     assert "its map may be wrong" not in said.text()
+    control.undo()
+    classroom.wait(lambda: "its map may be wrong" in said.text())
+    classroom.click(BORDER // 2, 1000)
+    classroom.wait(lambda: "its map may be wrong" not in said.text())
+
+
+def test_examples_of_a_slide_that_is_not_in_view_come_and_go(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    first = classroom.open(two_tissues[0])
+    classroom.teach()
+    second = classroom.open(two_tissues[1])
+    classroom.settle()
+    control = classroom.widget.controller
+    for change, left in ((lambda: control.remove_class("Other"), 3), (control.start_over, 0)):
+        change()
+        classroom.settle()
+        assert second.map_layer is not None
+        assert not second.map_layer.data.any()
+        control.slides.shown.show(first.layer)
+        classroom.settle()
+        assert first.marks_layer is not None
+        assert len(first.marks_layer.data) == left
+        control.slides.shown.show(second.layer)
+        classroom.settle()
+        control.undo()
+        classroom.settle()
+        assert not first.marks_layer.visible
+        assert second.map_layer.data.any()
+    control.slides.shown.show(first.layer)
+    classroom.settle()
+    assert first.marks_layer.visible
+    assert second.marks_layer is None
+    assert len({tuple(colour) for colour in first.marks_layer.border_color.round(2)}) == 2
+    assert len(first.marks_layer.data) == 6
 
 
 def test_examples_are_there_tomorrow(
