@@ -12,7 +12,6 @@ from qtpy.QtCore import QTimer
 
 from napari_xmag._gui.shared.jobs import Jobs
 from napari_xmag._gui.shared.notices import tell, tell_error
-from napari_xmag._gui.shared.placing import drop_layer
 from napari_xmag._gui.teach import tasks
 from napari_xmag._gui.teach.canvas import SlideMouse
 from napari_xmag._gui.teach.encoding import Encoding
@@ -166,8 +165,7 @@ class TeachController:
         """Encode all slides anew: features of two encoders cannot be compared."""
         for shown in self.state.slides:
             shown.prepared, shown.ground = None, None
-            drop_layer(self.viewer, shown.map_layer)
-            drop_layer(self.viewer, shown.marks_layer)
+            blank_map(self.viewer, shown)
         self.session.forget_slides()
         self.encoding.cancel()
         for shown in self.state.slides:

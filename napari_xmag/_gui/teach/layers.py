@@ -31,13 +31,19 @@ def show_taught_map(
     slide, ground = shown.slide, shown.ground
     if slide is None or ground is None or shown.layer not in viewer.layers:
         return
+    mpp = require_mpp(slide)
+    place = placed(
+        shown.layer,
+        (ground.scale_y * mpp.y, ground.scale_x * mpp.x),
+        ((ground.scale_y - 1) / 2 * mpp.y, (ground.scale_x - 1) / 2 * mpp.x),
+    )
     layer = shown.map_layer
-    if layer is not None and layer in viewer.layers and layer.data.shape == picture.shape:
+    if layer is not None and layer in viewer.layers:
+        if layer.data.shape != picture.shape:  # another encoder, or a finer map
+            layer.scale, layer.translate = place["scale"], place["translate"]
         layer.data = picture
         bring_back(viewer, layer)
         return
-    drop_layer(viewer, layer)
-    mpp = require_mpp(slide)
     made = Image(
         picture,
         rgb=True,
@@ -45,11 +51,7 @@ def show_taught_map(
         opacity=opacity,
         interpolation2d="nearest",
         metadata=layer_metadata(shown.path, TAUGHT_MAP_ROLE, shown.image),
-        **placed(
-            shown.layer,
-            (ground.scale_y * mpp.y, ground.scale_x * mpp.x),
-            ((ground.scale_y - 1) / 2 * mpp.y, (ground.scale_x - 1) / 2 * mpp.x),
-        ),
+        **place,
     )
     shown.map_layer = made
     add_map(viewer, made)
@@ -61,8 +63,8 @@ def show_taught_map(
 def blank_map(viewer: ViewerModel, shown: TeachSlide) -> None:
     """Let a slide's map show nothing.
 
-    The layer stays: to take those of several slides out and to add them again crashes napari where
-    it draws by Mesa's software OpenGL, as on remote desktops.
+    The layer stays, here as elsewhere: to take those of several slides out and to add them again
+    crashes napari where it draws by Mesa's software OpenGL, as on remote desktops.
     """
     layer = shown.map_layer
     if layer is not None and layer in viewer.layers:

@@ -488,6 +488,25 @@ def test_examples_of_a_slide_that_is_not_in_view_come_and_go(
     assert len(first.marks_layer.data) == 6
 
 
+def test_several_slides_are_encoded_anew_for_another_encoder(
+    classroom: Classroom, two_tissues: Slides
+) -> None:
+    first = classroom.open(two_tissues[0])
+    classroom.teach()
+    second = classroom.open(two_tissues[1])
+    classroom.settle()
+    control = classroom.widget.controller
+    learned = {each: each.map_layer.data.copy() for each in (first, second) if each.map_layer}
+    assert len(learned) == 2
+    classroom.widget.state.model = ""
+    assert not any(each.map_layer.data.any() for each in learned if each.map_layer)
+    classroom.widget.state.model = "tiny"
+    classroom.wait(lambda: first.prepared and second.prepared and not control.busy)
+    for shown, picture in learned.items():
+        assert shown.map_layer is not None
+        np.testing.assert_array_equal(shown.map_layer.data, picture)
+
+
 def test_examples_are_there_tomorrow(
     classroom: Classroom,
     two_tissues: Slides,
