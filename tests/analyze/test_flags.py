@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from napari_xmag.analyze.flags import (
+    TEACH_AGAIN,
     FlagCode,
     coarse_flags,
     degenerate_flags,
     finder_flags,
     mpp_flags,
+    not_taught_flags,
     range_flags,
     tissue_flags,
     unreadable_flags,
@@ -134,3 +136,10 @@ def test_range() -> None:
     assert "those the model was taught on" in taught.words
     assert "teach the model again" in taught.words
     assert "teach" not in far.words
+
+
+def test_what_to_do_is_said_once() -> None:
+    (alone,) = not_taught_flags(0.6)
+    (beside,) = not_taught_flags(0.6, is_advised=True)
+    assert alone.code == beside.code == FlagCode.OUT_OF_RANGE
+    assert alone.words == f"{beside.words} {TEACH_AGAIN}"
