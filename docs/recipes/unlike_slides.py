@@ -56,17 +56,7 @@ def main() -> None:
     paths = [args.cohort.parent / name for name in patients]
     slides = encoded([*paths, *lessons], args.model)
     cohort = slides[: len(paths)]
-    print("| slides with examples | of | same patient: beyond | other patients: within |")
-    print("|---|---|---|---|")
-    for count in range(1, MOST_SLIDES + 1):
-        for name, *shares in beyond_and_within(cohort, list(patients.values()), count):
-            print(f"| {count} | {name} | {shares[0]:.0%} | {shares[1]:.0%} |")
-    print("\n| patients with examples | same organ: within | other organs: within |")
-    print("|---|---|---|")
-    organs = [row["organ"] for row in rows]
-    for count in range(1, MOST_PATIENTS + 1):
-        shares = within_of_organs(cohort, list(patients.values()), organs, count)
-        print(f"| {count} | {shares[0]:.0%} | {shares[1]:.0%} |")
+    print_ranges(cohort, list(patients.values()), [row["organ"] for row in rows])
     print("\n| lesson | slides | no warning | answered | with the range: no warning | answered |")
     print("|---|---|---|---|---|---|")
     for (clicks, path), slide in zip(args.lesson, slides[len(paths) :], strict=True):
@@ -77,6 +67,22 @@ def main() -> None:
             if some:
                 counts = " | ".join(map(str, carried(taught, some)))
                 print(f"| {clicks.stem} | {len(some)} of {of} | {counts} |")
+
+
+def print_ranges(
+    slides: Sequence[PreparedSlide], patients: Sequence[str], organs: Sequence[str]
+) -> None:
+    """Print how often slides lie on the wrong side, by patient and by organ."""
+    print("| slides with examples | of | same patient: beyond | other patients: within |")
+    print("|---|---|---|---|")
+    for count in range(1, MOST_SLIDES + 1):
+        for name, *shares in beyond_and_within(slides, patients, count):
+            print(f"| {count} | {name} | {shares[0]:.0%} | {shares[1]:.0%} |")
+    print("\n| patients with examples | same organ: within | other organs: within |")
+    print("|---|---|---|")
+    for count in range(1, MOST_PATIENTS + 1):
+        shares = within_of_organs(slides, patients, organs, count)
+        print(f"| {count} | {shares[0]:.0%} | {shares[1]:.0%} |")
 
 
 def encoded(paths: Sequence[Path], model: str | None) -> list[PreparedSlide]:

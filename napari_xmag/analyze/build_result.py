@@ -168,7 +168,7 @@ def _flags(
     if info.head == "attention":
         found += flags.degenerate_flags(patches.attention)
     elif len(patches):
-        is_advised = any(flag.words.endswith(flags.TEACH_AGAIN) for flag in found)
+        is_advised = any(flag.code == flags.FlagCode.OUT_OF_RANGE for flag in found)
         found += flags.not_taught_flags(float(probabilities[-1]), is_advised=is_advised)
     found += flags.mpp_flags(slide.mpp_source, mpp.mean, slide.mpp_conflict)
     found += flags.coarse_flags(mpp.mean, info.mpp)

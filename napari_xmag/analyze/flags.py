@@ -269,8 +269,8 @@ def range_flags(distance: float, limit: float, *, is_taught: bool = False) -> li
         return []
     learned = "taught" if is_taught else "trained"
     words = (
-        f"This slide looks unlike those the model was {learned} on ({how_far(distance, limit)} the "
-        "usual distance): perhaps a different stain, scanner or tissue type."
+        f"This slide looks unlike those the model was {learned} on ({how_far(distance, limit)}): "
+        "perhaps a different stain, scanner or tissue type."
     )
     if is_taught:
         words += f" {TEACH_AGAIN}"
@@ -287,8 +287,8 @@ def range_unknown_flag() -> Flag:
 
 
 def how_far(distance: float, limit: float) -> str:
-    """Return for instance "1.9 times", of a distance beyond a limit."""
-    times = round(distance / limit, 1) if limit > 0 else 0
-    if times > 1:
-        return f"{times} times"
-    return "just beyond" if limit > 0 else "beyond"
+    """Return for instance "1.9 times the usual distance", of a distance beyond a limit."""
+    if limit <= 0:
+        return "beyond the usual distance"
+    times = round(distance / limit, 1)
+    return f"{times} times the usual distance" if times > 1 else "just beyond the usual distance"

@@ -139,7 +139,7 @@ def _require_records(config: DistillConfig) -> None:
     """Refuse to overwrite a student whose run left nothing to resume it by."""
     folder = config.run.record_folder
     resumable = (folder / CHECKPOINT).exists() or _noted(folder / ENDED) is not None
-    if _student(config) and not resumable:
+    if not resumable and _student(config):
         raise ConfigError(
             expected="a new run, or the records of the one that is to be resumed",
             found=f"a student in {config.run.out}, and no such records in {folder}",

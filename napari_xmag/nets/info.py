@@ -104,9 +104,7 @@ class TrainingRange:
                 hint="Train with more slides, or save the model without a training range.",
             )
         # One slide at a time: the features of all of them may not fit into memory.
-        means = np.stack([np.asarray(slide).mean(axis=0, dtype=np.float64) for slide in features])
-        spreads = np.stack([np.asarray(slide).var(axis=0, dtype=np.float64) for slide in features])
-        counts = np.array([len(np.asarray(slide)) for slide in features])
+        means, spreads, counts = map(np.stack, zip(*map(_moments, features), strict=True))
         everyone = np.arange(len(means))
         left_out = [
             cls._of(means[everyone != i], spreads[everyone != i]).distance_from_mean(
@@ -147,6 +145,13 @@ class TrainingRange:
         variance = np.maximum(variance, np.finfo(np.float32).eps)
         deviation = np.asarray(mean, dtype=np.float64) - self.mean
         return float(np.sqrt(np.mean(deviation**2 / variance)))
+
+
+def _moments(features: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], np.intp]:
+    """Return mean and variance of each dimension of (P, D), and P."""
+    values = np.asarray(features)
+    mean, variance = values.mean(0, dtype=np.float64), values.var(0, dtype=np.float64)
+    return mean, variance, np.intp(len(values))
 
 
 def _conformal_limit(distances: Sequence[float]) -> float:

@@ -51,8 +51,8 @@ def unlike_slides(taught: Taught) -> Mapping[SlideId, str]:
         return dict.fromkeys((slide.id for slide in others), _UNKNOWN)
     distances = {slide.id: found.distance(slide.features.features) for slide in others}
     return {
-        slide: f"This slide looks unlike those with examples ({how_far(distance, found.limit)} the "
-        "usual distance), so its map may be wrong. Mark a few patches on it."
+        slide: f"This slide looks unlike those with examples ({how_far(distance, found.limit)}), "
+        "so its map may be wrong. Mark a few patches on it."
         for slide, distance in distances.items()
         if not distance <= found.limit  # nor where it is not a number
     }

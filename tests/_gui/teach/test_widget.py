@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QScrollArea
 
 from napari_xmag._gui.analyze.tasks import ModelShelf
 from napari_xmag._gui.teach.encode_task import RecentlyEncoded
-from napari_xmag._gui.teach.state import Tool
+from napari_xmag._gui.teach.state import TeachSlide, Tool
 from napari_xmag.analyze.engine import analyze_slide
 from napari_xmag.features.store import FeatureStore, user_store_folder
 from napari_xmag.features.writer import FeatureWriter
@@ -457,13 +457,20 @@ def test_a_slide_unlike_the_one_with_examples_is_told_until_it_bears_some(
     classroom.wait(lambda: "its map may be wrong" not in said.text())
 
 
-def test_examples_of_a_slide_that_is_not_in_view_come_and_go(
-    classroom: Classroom, two_tissues: Slides
-) -> None:
+@pytest.fixture
+def taught_and_shown(classroom: Classroom, two_tissues: Slides) -> tuple[TeachSlide, TeachSlide]:
+    """A slide with examples, and the one in view, to which they are carried."""
     first = classroom.open(two_tissues[0])
     classroom.teach()
     second = classroom.open(two_tissues[1])
     classroom.settle()
+    return first, second
+
+
+def test_examples_of_a_slide_that_is_not_in_view_come_and_go(
+    classroom: Classroom, taught_and_shown: tuple[TeachSlide, TeachSlide]
+) -> None:
+    first, second = taught_and_shown
     control = classroom.widget.controller
     for change, left in ((lambda: control.remove_class("Other"), 3), (control.start_over, 0)):
         change()
@@ -489,12 +496,9 @@ def test_examples_of_a_slide_that_is_not_in_view_come_and_go(
 
 
 def test_several_slides_are_encoded_anew_for_another_encoder(
-    classroom: Classroom, two_tissues: Slides
+    classroom: Classroom, taught_and_shown: tuple[TeachSlide, TeachSlide]
 ) -> None:
-    first = classroom.open(two_tissues[0])
-    classroom.teach()
-    second = classroom.open(two_tissues[1])
-    classroom.settle()
+    first, second = taught_and_shown
     control = classroom.widget.controller
     learned = {each: each.map_layer.data.copy() for each in (first, second) if each.map_layer}
     assert len(learned) == 2
